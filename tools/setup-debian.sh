@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the demo and the tests use and that are missing.
+#
+#   tools/setup-debian.sh GROUP...     groups: race, programs
+#
+# As root on Debian it installs them; otherwise it prints the command that
+# would. A package that cannot be had is an error where it is needed: `race`
+# always, any other group when STINT_TEST_REQUIRE lists it, as in CI. Elsewhere
+# it is a warning, and the tests that need it say what they skip.
+set -euo pipefail
+
+# One line a thing that must be there: group, what to look for (a program, or a
+# file by its path), the package that brings it.
+needs() {
+  cat <<'TABLE'
+race     gcc                                  gcc
+race     /usr/include/stdlib.h                libc6-dev
+programs prodigal                             prodigal
+programs megahit                              megahit
+programs blastn                               ncbi-blast+
+programs mafft                                mafft
+programs fasttree                             fasttree
+programs /usr/share/doc/bowtie2/examples      bowtie2-examples
+TABLE
+}
+
+# missing GROUP prints the packages of a group that are not there.
+missing() {
+  needs | while read -r group thing package; do
+    [ "$group" = "$1" ] || continue
+    case $thing in
+      /*) [ -e "$thing" ] || echo "$package" ;;
+      *) command -v "$thing" >/dev/null || echo "$package" ;;
+    esac
+  done
+}
+
+# install PACKAGE... as root. Services that come with a package must not start
+# on a developer's machine, and minimal images leave out /usr/share/doc, where
+# bowtie2-examples keeps its files.
+install() {
+  local policy=/usr/sbin/policy-rc.d made=
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    made=yes
+  fi
+  local status=0
+  { apt-get update -qq &&
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      -o Dpkg::Options::=--path-include='/usr/share/doc/bowtie2/examples/*' "$@"; } >&2 || status=$?
+  [ -z "$made" ] || rm -f "$policy"
+  return "$status"
+}
+
+# required GROUP says whether its absence is an error.
+required() {
+  [ "$1" = race ] && return 0
+  case ",${STINT_TEST_REQUIRE:-}," in
+    *",$1,"*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+packages=()
+for group in "$@"; do
+  case $group in
+    race | programs) ;;
+    *) echo "set-up: unknown group $group (have: race, programs)" >&2; exit 2 ;;
+  esac
+  mapfile -t -O "${#packages[@]}" packages < <(missing "$group")
+done
+[ "${#packages[@]}" -gt 0 ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "set-up: installing ${packages[*]}"
+  install "${packages[@]}" || echo 'set-up: apt-get failed' >&2
+fi
+
+status=0
+for group in "$@"; do
+  left=$(missing "$group" | tr '\n' ' ')
+  [ -n "$left" ] || continue
+  {
+    echo
+    echo "set-up: missing for \"$group\": $left"
+    echo "        on Debian or Ubuntu: sudo apt-get install --no-install-recommends $left"
+    if [ "$group" = race ]; then
+      echo '        Without a C compiler Go has no race detector, and the tests run under it.'
+    elif ! required "$group"; then
+      echo '        Going on without: what needs them is unavailable, and its tests are skipped.'
+    fi
+    echo
+  } >&2
+  if required "$group"; then status=1; fi
+done
+exit "$status"
