@@ -20,7 +20,8 @@ help:
 
 ## demo: build, start a server and run real analyses on a real genome (STINT_DEMO_EXIT=1: stop at the end)
 .PHONY: demo
-demo: setup-programs build
+demo: build
+	@tools/setup-debian.sh --require programs
 	tools/demo.sh
 
 ## build: build bin/stintd and bin/stint
@@ -30,7 +31,9 @@ build:
 
 ## test: set up what is missing and run all tests under the race detector
 .PHONY: test
-test: setup-race setup-programs
+test:
+	@tools/setup-debian.sh --require race
+	@tools/setup-debian.sh programs
 	go -C tools test ./...
 	go test -race -p $(TEST_JOBS) -timeout 10m ./...
 
@@ -92,10 +95,6 @@ vet:
 .PHONY: clean
 clean:
 	rm -rf bin .deps
-
-.PHONY: setup-race setup-programs
-setup-race setup-programs: setup-%:
-	@tools/setup-debian.sh $*
 
 # Third-party .proto files, made anew whenever what they are printed from changes.
 .deps/proto: tools/go.mod tools/go.sum tools/protodeps/main.go

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the demo and the tests use and that are missing.
 #
-#   tools/setup-debian.sh GROUP...     groups: race, programs
+#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs
 #
 # As root on Debian it installs them; otherwise it prints the command that
-# would. A package that cannot be had is an error where it is needed: `race`
-# always, any other group when STINT_TEST_REQUIRE lists it, as in CI. Elsewhere
-# it is a warning, and the tests that need it say what they skip.
+# would. A group that cannot be had is an error with --require, or when
+# STINT_TEST_REQUIRE lists it, as in CI. Otherwise it is a warning, and the
+# tests that need it say what they skip.
 set -euo pipefail
 
 # One line a thing that must be there: group, what to look for (a program, or a
@@ -20,7 +20,7 @@ programs megahit                              megahit
 programs blastn                               ncbi-blast+
 programs mafft                                mafft
 programs fasttree                             fasttree
-programs /usr/share/doc/bowtie2/examples      bowtie2-examples
+programs /usr/share/doc/bowtie2/examples/reads/reads_1.fq.gz bowtie2-examples
 TABLE
 }
 
@@ -46,8 +46,8 @@ install() {
     made=yes
   fi
   local status=0
-  { apt-get update -qq &&
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+  { apt-get update -qq || true
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --reinstall \
       -o Dpkg::Options::=--path-include='/usr/share/doc/bowtie2/examples/*' "$@"; } >&2 || status=$?
   [ -z "$made" ] || rm -f "$policy"
   return "$status"
@@ -55,12 +55,18 @@ install() {
 
 # required GROUP says whether its absence is an error.
 required() {
-  [ "$1" = race ] && return 0
+  [ -z "$require" ] || return 0
   case ",${STINT_TEST_REQUIRE:-}," in
     *",$1,"*) return 0 ;;
     *) return 1 ;;
   esac
 }
+
+require=
+if [ "${1:-}" = --require ]; then
+  require=yes
+  shift
+fi
 
 packages=()
 for group in "$@"; do
