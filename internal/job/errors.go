@@ -1,0 +1,98 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Sentinels of the whole server. They are wrapped with what was attempted, and
+// the API's one table maps them to codes; nothing else of an error reaches a client
+// but what the typed errors below carry.
+var (
+	// ErrNotFound: the thing does not exist, or not for this caller.
+	ErrNotFound = errors.New("not found")
+	// ErrAlreadyExists: something of that name is there.
+	ErrAlreadyExists = errors.New("already exists")
+	// ErrRequestIDReused: the request id came before with another request.
+	ErrRequestIDReused = errors.New("request id was used for another request")
+	// ErrUnavailable: the service cannot do this now; trying later may help.
+	ErrUnavailable = errors.New("unavailable")
+	// ErrClosed: submissions are closed by the operators.
+	ErrClosed = errors.New("submissions are closed")
+	// ErrExhausted: a limit or a quota is reached.
+	ErrExhausted = errors.New("limit reached")
+	// ErrOverloaded: more is waiting than the server takes; trying again in a moment helps.
+	ErrOverloaded = errors.New("overloaded")
+	// ErrDenied: the caller may not do this to anything.
+	ErrDenied = errors.New("permission denied")
+	// ErrConflict: the thing is not in a state that allows this.
+	ErrConflict = errors.New("not possible in this state")
+	// ErrStorage: the store cannot save.
+	ErrStorage = errors.New("storage failed")
+)
+
+// Violation is one thing wrong with one field of a request.
+type Violation struct {
+	// Field is the path of the field as in the API's JSON names with dots, for
+	// example `job.parameters.read1`.
+	Field string
+	// Description says what is wrong and what would be right, as a sentence.
+	Description string
+}
+
+// InvalidError is a request that is wrong in itself, with everything that is wrong with it.
+type InvalidError struct{ Violations []Violation }
+
+// Error lists all violations.
+func (e *InvalidError) Error() string {
+	parts := make([]string, len(e.Violations))
+	for i, v := range e.Violations {
+		parts[i] = v.Field + ": " + v.Description
+	}
+	return "invalid request: " + strings.Join(parts, "; ")
+}
+
+// Invalid is an InvalidError with one violation.
+func Invalid(field, format string, args ...any) error {
+	return &InvalidError{Violations: []Violation{{Field: field, Description: fmt.Sprintf(format, args...)}}}
+}
+
+// Violations collects what is wrong with a request.
+type Violations []Violation
+
+// Add notes one violation.
+func (v *Violations) Add(field, format string, args ...any) {
+	*v = append(*v, Violation{Field: field, Description: fmt.Sprintf(format, args...)})
+}
+
+// Err is nil when nothing was wrong, and an InvalidError otherwise.
+func (v Violations) Err() error {
+	if len(v) == 0 {
+		return nil
+	}
+	return &InvalidError{Violations: v}
+}
+
+// UserError gives a sentinel the words that a client may see, and where
+// waiting helps, for how long.
+type UserError struct {
+	// Sentinel is one of this package's Err values.
+	Sentinel error
+	// Message is shown to the client.
+	Message string
+	// RetryAfter is how long to wait before trying again; 0 when that would not help.
+	RetryAfter time.Duration
+}
+
+// Error is the message.
+func (e *UserError) Error() string { return e.Message }
+
+// Unwrap makes errors.Is see the sentinel.
+func (e *UserError) Unwrap() error { return e.Sentinel }
+
+// Userf is a UserError without a wait.
+func Userf(sentinel error, format string, args ...any) error {
+	return &UserError{Sentinel: sentinel, Message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,65 @@
+package job
+
+import (
+	"slices"
+	"time"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// Defaults of a retry policy, as job.proto states them.
+const (
+	// DefaultMaxAttempts counts the first attempt too.
+	DefaultMaxAttempts = 3
+	// DefaultBackoff is the wait before the second attempt.
+	DefaultBackoff = 10 * time.Second
+	// MaxBackoff bounds the doubled waits.
+	MaxBackoff = 10 * time.Minute
+)
+
+// infrastructure are the reasons that say nothing about the job itself.
+var infrastructure = []stintv1.Reason{
+	stintv1.Reason_REASON_NODE_FAILED,
+	stintv1.Reason_REASON_PREEMPTED,
+	stintv1.Reason_REASON_LAUNCH_FAILED,
+	stintv1.Reason_REASON_LOST,
+}
+
+// Retryable reports whether a policy may ask for another attempt after r: any
+// failure of the command or of what is under it, but nothing that somebody wanted.
+func Retryable(r stintv1.Reason) bool {
+	switch r {
+	case stintv1.Reason_REASON_EXIT_NONZERO, stintv1.Reason_REASON_SIGNALLED, stintv1.Reason_REASON_OUT_OF_MEMORY,
+		stintv1.Reason_REASON_TIME_LIMIT, stintv1.Reason_REASON_DISK_FULL, stintv1.Reason_REASON_OUTPUT_FAILED:
+		return true
+	default:
+		return slices.Contains(infrastructure, r)
+	}
+}
+
+// Retry says whether another attempt follows the one that just failed for
+// reason as attempt number n, and how long to wait before it.
+func Retry(p *stintv1.RetryPolicy, reason stintv1.Reason, n int) (wait time.Duration, again bool) {
+	most := int(p.GetMaxAttempts())
+	if most == 0 {
+		most = DefaultMaxAttempts
+	}
+	reasons := p.GetReasons()
+	if len(reasons) == 0 {
+		reasons = infrastructure
+	}
+	if n >= most || !slices.Contains(reasons, reason) {
+		return 0, false
+	}
+	wait = DefaultBackoff
+	if p.GetBackoff() != nil {
+		wait = p.GetBackoff().AsDuration()
+	}
+	for range n - 1 {
+		if wait >= MaxBackoff {
+			break
+		}
+		wait *= 2
+	}
+	return min(wait, max(MaxBackoff, p.GetBackoff().AsDuration())), true
+}

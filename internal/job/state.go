@@ -1,0 +1,98 @@
+package job
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// States are all states of a job, in the order of its life.
+var States = []stintv1.State{
+	stintv1.State_STATE_QUEUED,
+	stintv1.State_STATE_RUNNING,
+	stintv1.State_STATE_COMPLETED,
+	stintv1.State_STATE_FAILED,
+	stintv1.State_STATE_CANCELLED,
+}
+
+// legal says which state may follow which. A state may follow itself: its
+// reason, message or attempt changed. QUEUED may be followed by COMPLETED
+// because an engine that is polled can run a short job between two polls;
+// RUNNING by QUEUED because an engine can requeue a job and because a lost
+// attempt is followed by another.
+var legal = map[stintv1.State][]stintv1.State{
+	stintv1.State_STATE_UNSPECIFIED: {stintv1.State_STATE_QUEUED},
+	stintv1.State_STATE_QUEUED: {
+		stintv1.State_STATE_QUEUED, stintv1.State_STATE_RUNNING, stintv1.State_STATE_COMPLETED,
+		stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED,
+	},
+	stintv1.State_STATE_RUNNING: {
+		stintv1.State_STATE_QUEUED, stintv1.State_STATE_RUNNING, stintv1.State_STATE_COMPLETED,
+		stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED,
+	},
+}
+
+// Terminal reports whether s is final.
+func Terminal(s stintv1.State) bool {
+	switch s {
+	case stintv1.State_STATE_COMPLETED, stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Legal reports whether a job in state from may get into state to.
+func Legal(from, to stintv1.State) bool {
+	for _, s := range legal[from] {
+		if s == to {
+			return true
+		}
+	}
+	return false
+}
+
+// Status is what a job is found or put into.
+type Status struct {
+	// State to get into.
+	State stintv1.State
+	// Reason for it.
+	Reason stintv1.Reason
+	// Message gives the reason in plain words.
+	Message string
+	// EngineState is the engine's own word; empty where it has none.
+	EngineState string
+	// Time is when it happened: the start for RUNNING, the end for a final state.
+	Time time.Time
+}
+
+// Transition puts j into the status and reports whether anything changed. It
+// is the only function that writes a job's state. A final job stays as it is:
+// what comes late or twice is no error and changes nothing. A change that the
+// table forbids is ErrConflict.
+func Transition(j *stintv1.Job, to Status) (bool, error) {
+	from := j.GetState()
+	if Terminal(from) {
+		return false, nil
+	}
+	if !Legal(from, to.State) {
+		return false, fmt.Errorf("job %s from %v to %v: %w", j.GetId(), from, to.State, ErrConflict)
+	}
+	same := from == to.State && j.GetReason() == to.Reason && j.GetMessage() == to.Message && j.GetEngineState() == to.EngineState
+	if same {
+		return false, nil
+	}
+	j.State, j.Reason, j.Message, j.EngineState = to.State, to.Reason, to.Message, to.EngineState
+	switch {
+	case to.State == stintv1.State_STATE_RUNNING && from != stintv1.State_STATE_RUNNING:
+		j.StartTime, j.ExpectedStartTime = timestamppb.New(to.Time), nil
+	case to.State == stintv1.State_STATE_QUEUED && from == stintv1.State_STATE_RUNNING:
+		j.StartTime, j.ExitCode, j.Progress = nil, nil, nil
+	case Terminal(to.State):
+		j.CompleteTime, j.ExpectedStartTime = timestamppb.New(to.Time), nil
+	}
+	return true, nil
+}
