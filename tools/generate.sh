@@ -14,9 +14,12 @@ trap 'rm -rf "$work"' EXIT
 
 go tool -modfile=tools/go.mod buf generate --output "$work"
 
+go tool -modfile=tools/go.mod buf build proto --output "$work/descriptors.binpb"
+
 mapfile -t documents < <(find "$work/openapi" -name '*.openapi.json' | LC_ALL=C sort)
 go -C tools run ./openapi \
   -base "$PWD/proto/stint/v1/rest.openapi.json" \
+  -descriptors "$work/descriptors.binpb" \
   -out "$work/gen/openapi" \
   "${documents[@]}"
 

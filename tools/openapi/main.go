@@ -2,7 +2,8 @@
 // /openapi.json: the generated documents, one a .proto file, merged into a
 // hand-written base that holds what protobuf cannot say (title, authentication,
 // downloads and uploads, which are plain HTTP). Beside it goes a Go package that
-// embeds it.
+// embeds it. What the values of enums mean, which the generator leaves out, is
+// added from the descriptors.
 package main
 
 import (
@@ -31,9 +32,10 @@ var Document []byte
 
 func main() {
 	base := flag.String("base", "", "hand-written document to merge into")
+	descriptors := flag.String("descriptors", "", "FileDescriptorSet with source info, as `buf build` writes it")
 	out := flag.String("out", "", "folder to write the merged document and its Go package to")
 	flag.Parse()
-	if err := run(*base, *out, flag.Args()); err != nil {
+	if err := run(*base, *descriptors, *out, flag.Args()); err != nil {
 		fmt.Fprintf(os.Stderr, "openapi: %v\n", err)
 		os.Exit(1)
 	}
@@ -41,7 +43,7 @@ func main() {
 
 // run merges the generated documents, in the order given, into base and writes
 // the result below out.
-func run(base, out string, generated []string) error {
+func run(base, descriptors, out string, generated []string) error {
 	doc, err := readDocument(base)
 	if err != nil {
 		return err
@@ -56,6 +58,11 @@ func run(base, out string, generated []string) error {
 		}
 	}
 	doc.offerEventStreams()
+	enums, err := readEnums(descriptors)
+	if err != nil {
+		return err
+	}
+	doc.describeEnums(enums)
 	if err := doc.check(); err != nil {
 		return err
 	}
