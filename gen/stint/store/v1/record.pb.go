@@ -36,8 +36,6 @@ const (
 	Phase_PHASE_STARTING Phase = 1
 	// The executor has it; `handle` names it.
 	Phase_PHASE_STARTED Phase = 2
-	// The command ended; its results are being stored.
-	Phase_PHASE_FINISHING Phase = 3
 )
 
 // Enum value maps for Phase.
@@ -46,13 +44,11 @@ var (
 		0: "PHASE_UNSPECIFIED",
 		1: "PHASE_STARTING",
 		2: "PHASE_STARTED",
-		3: "PHASE_FINISHING",
 	}
 	Phase_value = map[string]int32{
 		"PHASE_UNSPECIFIED": 0,
 		"PHASE_STARTING":    1,
 		"PHASE_STARTED":     2,
-		"PHASE_FINISHING":   3,
 	}
 )
 
@@ -403,13 +399,17 @@ func (x *Issue) GetJob() *v1.Job {
 	return nil
 }
 
-// Settings is what operators set at run time. There is one.
+// Settings is what holds for the whole database. There is one.
 type Settings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether new jobs are refused.
 	SubmissionsClosed bool `protobuf:"varint,1,opt,name=submissions_closed,json=submissionsClosed,proto3" json:"submissions_closed,omitempty"`
 	// Message shown to users while they are.
-	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// Key that seals page tokens: 32 random bytes, made when the database is.
+	PageTokenKey []byte `protobuf:"bytes,3,opt,name=page_token_key,json=pageTokenKey,proto3" json:"page_token_key,omitempty"`
+	// Random text that tells this installation from others where engines are shared.
+	InstallId     string `protobuf:"bytes,4,opt,name=install_id,json=installId,proto3" json:"install_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -458,6 +458,20 @@ func (x *Settings) GetMessage() string {
 	return ""
 }
 
+func (x *Settings) GetPageTokenKey() []byte {
+	if x != nil {
+		return x.PageTokenKey
+	}
+	return nil
+}
+
+func (x *Settings) GetInstallId() string {
+	if x != nil {
+		return x.InstallId
+	}
+	return ""
+}
+
 var File_stint_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_stint_store_v1_record_proto_rawDesc = "" +
@@ -493,15 +507,17 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x1f\n" +
-	"\x03job\x18\x04 \x01(\v2\r.stint.v1.JobR\x03job\"S\n" +
+	"\x03job\x18\x04 \x01(\v2\r.stint.v1.JobR\x03job\"\x98\x01\n" +
 	"\bSettings\x12-\n" +
 	"\x12submissions_closed\x18\x01 \x01(\bR\x11submissionsClosed\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage*Z\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12$\n" +
+	"\x0epage_token_key\x18\x03 \x01(\fR\fpageTokenKey\x12\x1d\n" +
+	"\n" +
+	"install_id\x18\x04 \x01(\tR\tinstallId*E\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0ePHASE_STARTING\x10\x01\x12\x11\n" +
-	"\rPHASE_STARTED\x10\x02\x12\x13\n" +
-	"\x0fPHASE_FINISHING\x10\x03B\xb3\x01\n" +
+	"\rPHASE_STARTED\x10\x02B\xb3\x01\n" +
 	"\x12com.stint.store.v1B\vRecordProtoP\x01Z6github.com/stint-jobs/stint/gen/stint/store/v1;storev1\xa2\x02\x03SSX\xaa\x02\x0eStint.Store.V1\xca\x02\x0eStint\\Store\\V1\xe2\x02\x1aStint\\Store\\V1\\GPBMetadata\xea\x02\x10Stint::Store::V1b\x06proto3"
 
 var (
