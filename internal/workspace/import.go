@@ -1,0 +1,187 @@
+package workspace
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// markName is the file in an imported folder that says which import it came from.
+const markName = reserved + "import"
+
+const maxMark = 1024
+
+// Import is a folder of files that is to become a folder of a workspace.
+type Import struct {
+	// Source is the folder. Nothing outside of it is read.
+	Source *os.Root
+	// Mark names the import, as text of one line: the same mark is imported once only.
+	Mark string
+	// Targets are the paths that the folder may get, the best first. The first that is free is taken.
+	Targets []string
+}
+
+// Imported is an import that is in place.
+type Imported struct {
+	// Path of the folder.
+	Path string
+	// Already says that an earlier call had put it there.
+	Already bool
+	// Skipped is what was left out.
+	Skipped Skipped
+}
+
+// Import puts a folder into the owner's workspace, whole or not at all, and
+// answers once it is durable. It may be repeated after a crash at any moment: an import that is in place, as its
+// mark shows, is not done again. Files are hard links to the source's where the
+// disk allows it, and become read-only. When all targets are taken the error is
+// job.ErrAlreadyExists, and job.ErrExhausted when it does not fit into the quota.
+func (w *Workspace) Import(ctx context.Context, owner string, im Import) (Imported, error) {
+	targets, err := cleanTargets(im)
+	if err != nil {
+		return Imported{}, err
+	}
+	t, err := w.make(owner)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer t.Close()
+	if done, err := t.imported(targets, im.Mark); err != nil || done != "" {
+		return Imported{Path: done, Already: true}, err
+	}
+	room, err := t.reserve(ctx, 0)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer room.release()
+	built, skipped, err := t.build(ctx, im, room)
+	if err != nil {
+		return Imported{}, storing("store results", err)
+	}
+	defer func() { _ = t.RemoveAll(built) }() // gone already when it was moved into place
+	in, err := t.settle(built, targets, im.Mark, room)
+	if err == nil {
+		in.Skipped = skipped
+		err = t.syncAbove(in.Path)
+	}
+	if err != nil {
+		return Imported{}, storing("store results", err)
+	}
+	return in, nil
+}
+
+func cleanTargets(im Import) ([]string, error) {
+	if im.Mark == "" || len(im.Mark) > maxMark || len(im.Targets) == 0 {
+		return nil, errors.New("an import needs a mark and a target")
+	}
+	var targets []string
+	for _, p := range im.Targets {
+		p, err := cleanEntry(p)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, p)
+	}
+	return targets, nil
+}
+
+// imported answers which of the targets holds the import already; empty when none does.
+func (t tree) imported(targets []string, mark string) (string, error) {
+	for _, p := range targets {
+		f, _, err := openRegular(t.Root, rel(path.Join(p, markName)))
+		if missing(err) || errors.Is(err, fs.ErrInvalid) {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("look for import: %w", err)
+		}
+		found, err := io.ReadAll(io.LimitReader(f, maxMark+1))
+		if err = errors.Join(err, f.Close()); err != nil {
+			return "", fmt.Errorf("read import mark: %w", err)
+		}
+		if string(found) == mark {
+			return p, nil
+		}
+	}
+	return "", nil
+}
+
+// build makes the whole folder, with its mark, where no path leads.
+func (t tree) build(ctx context.Context, im Import, room *reservation) (string, Skipped, error) {
+	if err := t.Mkdir(tempDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", Skipped{}, err
+	}
+	built := path.Join(tempDir, rand.Text())
+	x := transfer{src: im.Source, dst: t.Root, room: room.grow, longest: roomBelow(im.Targets), durable: true}
+	err := x.run(ctx, ".", built)
+	if err == nil {
+		err = t.writeMark(path.Join(built, markName), im.Mark)
+	}
+	if err == nil {
+		err = syncFolder(t.Root, built)
+	}
+	if err != nil {
+		return "", Skipped{}, errors.Join(err, t.RemoveAll(built))
+	}
+	return built, x.skipped, nil
+}
+
+// roomBelow is how long a path below any of the targets may be.
+func roomBelow(targets []string) int {
+	longest := 0
+	for _, p := range targets {
+		longest = max(longest, len(p))
+	}
+	return job.MaxPath - longest - len("//")
+}
+
+func (t tree) writeMark(name, mark string) error {
+	f, err := t.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, strings.NewReader(mark))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// settle moves the built folder to the first target that is free.
+func (t tree) settle(built string, targets []string, mark string, room *reservation) (Imported, error) {
+	t.account.tree.Lock()
+	defer t.account.tree.Unlock()
+	if done, err := t.imported(targets, mark); err != nil || done != "" {
+		return Imported{Path: done, Already: true}, err // by a call that ran beside this one
+	}
+	for _, p := range targets {
+		_, err := t.Lstat(rel(p))
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return Imported{}, err
+		}
+		if err := t.makeFolder(path.Dir(p)); err != nil {
+			return Imported{}, err
+		}
+		n := room.bytes
+		if err := room.commit(0); err != nil {
+			return Imported{}, err
+		}
+		if err := t.Rename(built, rel(p)); err != nil {
+			t.account.freed(n)
+			return Imported{}, err
+		}
+		return Imported{Path: p}, nil
+	}
+	return Imported{}, job.Userf(job.ErrAlreadyExists, "%s is there already", targets[0])
+}

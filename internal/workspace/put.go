@@ -1,0 +1,235 @@
+package workspace
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// PutOptions says how a file is stored. The zero value takes any size and replaces nothing.
+type PutOptions struct {
+	// Overwrite replaces a file that is there; otherwise that is job.ErrAlreadyExists.
+	Overwrite bool
+	// Size in bytes, when known. What does not fit is then refused before
+	// anything is read, and content of another size is refused.
+	Size *int64
+}
+
+// Put stores what r yields as the file at p, whole or not at all, and makes
+// the folders above it. It answers once the file is durable. Of two uploads to
+// the same new path one is refused. More than the quota is job.ErrExhausted;
+// a folder at p is job.ErrConflict.
+func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o PutOptions) (*stintv1.WorkspaceEntry, error) {
+	p, err := cleanEntry(p)
+	if err != nil {
+		return nil, err
+	}
+	if o.Size != nil && *o.Size < 0 {
+		return nil, job.Invalid("sizeBytes", "must not be negative")
+	}
+	t, err := w.make(owner)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	old, err := t.replaceable(p, o)
+	if err != nil {
+		return nil, err
+	}
+	room, err := t.reserve(ctx, old)
+	if err != nil {
+		return nil, err
+	}
+	defer room.release()
+	u := upload{tree: t, room: room, options: o}
+	temp, err := u.receive(ctx, r)
+	if err != nil {
+		return nil, storing("store "+p, err)
+	}
+	defer func() { _ = t.Remove(temp) }() // gone already when it was renamed
+	e, err := u.place(temp, p)
+	if err == nil {
+		err = t.syncAbove(p)
+	}
+	if err != nil {
+		return nil, storing("store "+p, err)
+	}
+	return e, nil
+}
+
+// replaceable checks that a file may be put at p and answers the size of the one that is there.
+func (t tree) replaceable(p string, o PutOptions) (int64, error) {
+	info, err := t.Lstat(rel(p))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, nil
+	case err != nil:
+		return 0, storing("look for "+p, err)
+	case info.IsDir():
+		return 0, job.Userf(job.ErrConflict, "%s is a folder", p)
+	case !o.Overwrite:
+		return 0, alreadyExists(p)
+	case !info.Mode().IsRegular(): // a link is replaced, what it leads to stays and never counted here
+		return 0, nil
+	}
+	return info.Size(), nil
+}
+
+func alreadyExists(p string) error {
+	return job.Userf(job.ErrAlreadyExists, "%s is there already; ask for it to be overwritten, or choose another name", p)
+}
+
+// upload is one Put under way.
+type upload struct {
+	tree
+	room    *reservation
+	options PutOptions
+}
+
+// receive stores the content as a temporary file and answers its name.
+func (u upload) receive(ctx context.Context, r io.Reader) (string, error) {
+	r, err := u.limited(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	f, name, err := u.temp()
+	if err != nil {
+		return "", err
+	}
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, r, make([]byte, 256<<10))
+	if err == nil && u.options.Size != nil {
+		err = checkSize(n, *u.options.Size)
+	}
+	if err == nil {
+		err = errors.Join(f.Chmod(fileMode), f.Sync())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, u.Remove(name))
+	}
+	return name, nil
+}
+
+func checkSize(got, declared int64) error {
+	switch {
+	case got > declared:
+		return job.Invalid("sizeBytes", "says %d, but more bytes than that came", declared)
+	case got < declared:
+		return job.Invalid("sizeBytes", "says %d, but only %d bytes came", declared, got)
+	default:
+		return nil
+	}
+}
+
+// limited reads r as far as there is room for it: at once for a declared size, otherwise byte by byte.
+func (u upload) limited(ctx context.Context, r io.Reader) (io.Reader, error) {
+	grow := func(n int) error { return u.room.grow(ctx, int64(n)) }
+	if declared := u.options.Size; declared != nil {
+		if err := u.room.grow(ctx, *declared); err != nil {
+			return nil, err
+		}
+		r = io.LimitReader(r, *declared+1) // the one more tells a wrong size
+		grow = func(int) error { return nil }
+	}
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		n, err := r.Read(p)
+		if full := grow(n); full != nil {
+			return 0, full
+		}
+		return n, err
+	}), nil
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// place moves a complete temporary file to p.
+func (u upload) place(temp, p string) (*stintv1.WorkspaceEntry, error) {
+	info, err := u.Lstat(temp)
+	if err != nil {
+		return nil, err
+	}
+	u.account.tree.Lock()
+	defer u.account.tree.Unlock()
+	old, err := u.replaceable(p, u.options) // as it is now
+	if err != nil {
+		return nil, err
+	}
+	if err := u.makeFolder(path.Dir(p)); err != nil {
+		return nil, err
+	}
+	if err := u.room.commit(old); err != nil {
+		return nil, err
+	}
+	if err := u.move(temp, p); err != nil {
+		u.account.freed(info.Size() - old)
+		return nil, err
+	}
+	return entry(p, info), nil
+}
+
+// move gives the temporary file its name. Without leave to overwrite it does
+// so by a link, which never replaces anything, where the disk has links.
+func (u upload) move(temp, p string) error {
+	if u.options.Overwrite {
+		return u.Rename(temp, rel(p))
+	}
+	err := u.Link(temp, rel(p))
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return alreadyExists(p)
+	case noLinks(err):
+		return u.Rename(temp, rel(p))
+	default:
+		return err
+	}
+}
+
+// makeFolder makes the folder at p and those above it.
+func (t tree) makeFolder(p string) error {
+	err := t.MkdirAll(rel(p), dirMode)
+	if errors.Is(err, fs.ErrExist) { // such as a link that leads nowhere
+		return syscall.ENOTDIR
+	}
+	return err
+}
+
+// temp makes a file for something that is not complete.
+func (t tree) temp() (*os.File, string, error) {
+	if err := t.Mkdir(tempDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, "", err
+	}
+	name := path.Join(tempDir, rand.Text())
+	f, err := t.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return f, name, err
+}
+
+// syncAbove makes the names of p and of the folders above it durable.
+func (t tree) syncAbove(p string) error {
+	for _, dir := range append([]string{"/"}, ancestors(p)...) {
+		err := syncFolder(t.Root, rel(dir))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // removed by another call meanwhile
+			return err
+		}
+	}
+	return nil
+}
+
+func syncFolder(root *os.Root, name string) error {
+	f, err := openFolder(root, name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

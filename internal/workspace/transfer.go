@@ -1,0 +1,136 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+const (
+	// syncEach is how many files of a tree are made durable one by one; beyond
+	// that one sync of the whole disk is cheaper.
+	syncEach = 256
+	// skippedKept bounds the names of skipped files that are kept.
+	skippedKept = 20
+)
+
+// Skipped says what a transfer left out: links that lead nowhere, out of the
+// tree or to a folder, pipes and devices, and names that no path can have.
+type Skipped struct {
+	// Count of what was left out.
+	Count int
+	// Names of the first of them, quoted where they hold strange characters.
+	Names []string
+}
+
+func (s *Skipped) add(name string) {
+	s.Count++
+	if len(s.Names) < skippedKept {
+		s.Names = append(s.Names, fmt.Sprintf("%+q", name))
+	}
+}
+
+// transfer puts the content of one folder into another, by links where possible.
+type transfer struct {
+	src, dst *os.Root
+	// room is asked before each file; nil for no limit.
+	room func(ctx context.Context, n int64) error
+	// longest path below the source folder, in bytes.
+	longest int
+	// durable makes everything durable and read-only, as befits a workspace.
+	durable bool
+
+	files   int
+	bytes   int64
+	skipped Skipped
+}
+
+// run transfers the content of the folder from to the new folder to.
+func (t *transfer) run(ctx context.Context, from, to string) error {
+	if err := t.dst.Mkdir(to, dirMode); err != nil {
+		return err
+	}
+	if err := t.folder(ctx, from, to, ""); err != nil {
+		return err
+	}
+	if !t.durable || t.files <= syncEach {
+		return nil
+	}
+	f, err := openFolder(t.dst, to)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
+}
+
+func (t *transfer) folder(ctx context.Context, from, to, below string) error {
+	err := eachEntry(ctx, t.src, path.Join(from, below), func(e fs.DirEntry) error {
+		name := path.Join(below, e.Name())
+		switch {
+		case e.Name() == markName:
+			return nil // says where its folder came from, and does not belong to the copy
+		case !shown(e.Name()) || len(name) > t.longest:
+			t.skipped.add(name)
+			return nil
+		case !e.IsDir():
+			return t.file(ctx, path.Join(from, name), path.Join(to, name), name)
+		}
+		if err := t.dst.Mkdir(path.Join(to, name), dirMode); err != nil {
+			return err
+		}
+		return t.folder(ctx, from, to, name)
+	})
+	if err == nil && t.durable {
+		err = syncFolder(t.dst, path.Join(to, below))
+	}
+	return err
+}
+
+func (t *transfer) file(ctx context.Context, from, to, name string) error {
+	src, info, err := openRegular(t.src, from)
+	if errors.Is(err, fs.ErrInvalid) || missing(err) {
+		t.skipped.add(name)
+		return nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return job.Userf(job.ErrDenied, "the file %q may not be read", name)
+	}
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if t.room != nil {
+		if err := t.room(ctx, info.Size()); err != nil {
+			return err
+		}
+	}
+	t.files++
+	t.bytes += info.Size()
+	if t.durable && t.files <= syncEach {
+		if err := unix.Fdatasync(int(src.Fd())); err != nil {
+			return &fs.PathError{Op: "fdatasync", Path: name, Err: err}
+		}
+	}
+	if err := linkOrCopy(ctx, src, t.dst, to); err != nil {
+		return err
+	}
+	if t.durable {
+		return t.protect(to, readOnly(src))
+	}
+	return nil
+}
+
+// protect makes a file of a workspace read-only. A file that is not ours cannot be, and need not.
+func (t *transfer) protect(name string, mode fs.FileMode) error {
+	if err := t.dst.Chmod(name, mode); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
+}

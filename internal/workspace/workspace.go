@@ -1,0 +1,132 @@
+// Package workspace keeps each user's private tree of files: nothing outside
+// of `<root>/<owner>/` is ever read or written on that owner's behalf, and a
+// file is there whole or not at all.
+//
+// Every tree is reached through an os.Root, so that neither a path nor a
+// symbolic link leads out of it. What is being written lives in the tree's own
+// `.stint-tmp` folder until it is complete and is then moved into place by one
+// rename or link; the leftovers of a crash are removed by Open. Names that
+// begin with `.stint-` are reserved, and no operation shows or takes them.
+//
+// Files are kept read-only: a job's input is usually another hard link to the
+// same file, and a command that opened it for writing would change the user's own.
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+const (
+	reserved = ".stint-"
+	tempDir  = ".stint-tmp"
+	// fileMode is the mode of every file that is put into a tree; see the package comment.
+	fileMode = 0o444
+	dirMode  = 0o755
+)
+
+// Options says how workspaces are kept. The zero value sets no limit.
+type Options struct {
+	// QuotaBytes is how much each owner's files may take. 0 means no limit.
+	QuotaBytes int64
+}
+
+// Workspace is the users' trees below one folder. Its methods may be called
+// from several goroutines. Paths are those of job.CleanPath; what is wrong
+// with one is a *job.InvalidError for the field `path`.
+type Workspace struct {
+	root  *os.Root
+	quota int64
+
+	mu       sync.Mutex
+	accounts map[string]*account
+}
+
+// Open prepares the folder dir, which is made if it is missing, and removes
+// what an earlier process left unfinished. One process at a time may have it open.
+func Open(dir string, o Options) (*Workspace, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make workspace folder: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open workspace folder: %w", err)
+	}
+	w := &Workspace{root: root, quota: o.QuotaBytes, accounts: make(map[string]*account)}
+	if err := w.removeLeftovers(); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return w, nil
+}
+
+// Close lets go of the folder. Files that were opened stay readable.
+func (w *Workspace) Close() error { return w.root.Close() }
+
+func (w *Workspace) removeLeftovers() error {
+	entries, err := fs.ReadDir(w.root.FS(), ".")
+	if err != nil {
+		return fmt.Errorf("read workspace folder: %w", err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !job.ValidOwner(e.Name()) {
+			continue
+		}
+		if err := w.root.RemoveAll(path.Join(e.Name(), tempDir)); err != nil {
+			return fmt.Errorf("remove leftovers of %s: %w", e.Name(), err)
+		}
+	}
+	return nil
+}
+
+// tree is one owner's files for the length of one operation.
+type tree struct {
+	*os.Root
+	account *account
+}
+
+// open gives the owner's tree. The error is fs.ErrNotExist when the owner has none yet.
+func (w *Workspace) open(owner string) (tree, error) {
+	if !job.ValidOwner(owner) {
+		return tree{}, job.Invalid("owner", "is no user name")
+	}
+	info, err := w.root.Lstat(owner)
+	if err != nil {
+		return tree{}, fmt.Errorf("open workspace: %w", err)
+	}
+	if !info.IsDir() { // a symbolic link would be somebody else's tree
+		return tree{}, fmt.Errorf("open workspace of %s: not a folder but %v", owner, info.Mode().Type())
+	}
+	root, err := w.root.OpenRoot(owner)
+	if err != nil {
+		return tree{}, fmt.Errorf("open workspace: %w", err)
+	}
+	return tree{Root: root, account: w.account(owner)}, nil
+}
+
+// make is open for writing: it makes the tree when the owner has none.
+func (w *Workspace) make(owner string) (tree, error) {
+	if !job.ValidOwner(owner) {
+		return tree{}, job.Invalid("owner", "is no user name")
+	}
+	if err := w.root.Mkdir(owner, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return tree{}, storing("make workspace", err)
+	}
+	return w.open(owner)
+}
+
+func (w *Workspace) account(owner string) *account {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.accounts[owner]
+	if a == nil {
+		a = &account{quota: w.quota}
+		w.accounts[owner] = a
+	}
+	return a
+}
