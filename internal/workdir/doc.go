@@ -12,4 +12,12 @@
 //	        stderr.<offset>    likewise
 //	        progress           STINT_PROGRESS
 //	        exit.json          how it ended; written whole or not at all
+//
+// An executor keeps private files beside them. The parts before the last
+// segment of an output are its head and, beyond a cap, only the end: offsets stay true, so a
+// reader sees where something was dropped. An engine that does not cut writes one
+// file `stdout` without an offset.
+//
+// Commands can put anything anywhere below their attempt: whatever is read
+// here is taken for a regular file only after looking, and never waited for.
 package workdir

@@ -1,0 +1,87 @@
+package workdir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// Attempt is the folder of one attempt of a job. It is a name: it may be copied
+// and need not exist. The zero Attempt is of no use.
+type Attempt struct {
+	root *Root
+	id   job.ID
+	n    int
+}
+
+// JobID is the job's.
+func (a Attempt) JobID() job.ID { return a.id }
+
+// Number counts the job's attempts from 1.
+func (a Attempt) Number() int { return a.n }
+
+// Name names the attempt among all of its Root, for example `17/1`, however
+// the Root is moved. Root.AttemptByName takes it.
+func (a Attempt) Name() string { return a.id.String() + "/" + strconv.Itoa(a.n) }
+
+// Path is the folder's absolute path.
+func (a Attempt) Path() string { return filepath.Join(a.root.path, a.rel()) }
+
+// OutputPath is the absolute path of the command's working directory, where its results are.
+func (a Attempt) OutputPath() string { return filepath.Join(a.Path(), "output") }
+
+// TmpPath is the absolute path of the folder for the command's temporary files.
+func (a Attempt) TmpPath() string { return filepath.Join(a.Path(), "tmp") }
+
+// ProgressPath is the absolute path of the file that the command may append its progress to.
+func (a Attempt) ProgressPath() string { return filepath.Join(a.Path(), progressName) }
+
+// Create makes the folder with output/ and tmp/. They may be there already.
+func (a Attempt) Create() error {
+	for _, name := range []string{"output", "tmp"} {
+		if err := a.root.fs.MkdirAll(path.Join(a.rel(), name), 0o755); err != nil {
+			return fmt.Errorf("create the folder of attempt %s: %w", a.Name(), err)
+		}
+	}
+	return nil
+}
+
+// EmptyTmp removes what the command left in tmp/.
+func (a Attempt) EmptyTmp() error {
+	tmp := path.Join(a.rel(), "tmp")
+	f, err := a.root.fs.Open(tmp)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("empty tmp of attempt %s: %w", a.Name(), err)
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	for _, name := range names {
+		err = errors.Join(err, removeAll(a.root.fs, path.Join(tmp, name)))
+	}
+	if err != nil {
+		return fmt.Errorf("empty tmp of attempt %s: %w", a.Name(), err)
+	}
+	return nil
+}
+
+// Exists reports whether the attempt has a folder.
+func (a Attempt) Exists() bool {
+	info, err := a.root.fs.Lstat(a.rel())
+	return err == nil && info.IsDir()
+}
+
+// rel is the folder's path below the root.
+func (a Attempt) rel() string {
+	return path.Join(Dir{root: a.root, id: a.id}.rel(), "attempts", strconv.Itoa(a.n))
+}
+
+// file is the path below the root of a file directly in the folder.
+func (a Attempt) file(name string) string { return path.Join(a.rel(), name) }

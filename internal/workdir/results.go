@@ -1,0 +1,197 @@
+package workdir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+const (
+	// MaxPath bounds a result's path in bytes.
+	MaxPath = 4096
+	// depthMost bounds how deep below output/ results are looked for.
+	depthMost = 64
+	// readAtOnce is how many entries of a folder are taken into memory at a time.
+	readAtOnce = 1024
+)
+
+// ResultFile is a regular file below output/.
+type ResultFile struct {
+	// Path below output/, with slashes.
+	Path string
+	// Size in bytes.
+	Size int64
+	// ModTime is when it was last changed.
+	ModTime time.Time
+}
+
+// ListResults lists the regular files below output/, sorted by path, also
+// while the command runs. A symbolic link counts as the file that it leads to if that is below
+// output/ too; links to folders, and what is neither file nor folder, are left out, and so are
+// names that are not UTF-8. When there are more than limit files, the second
+// result is true and which of them are listed is up to the file system.
+func (a Attempt) ListResults(limit int) ([]ResultFile, bool, error) {
+	out, err := a.openOutput()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("list results of attempt %s: %w", a.Name(), err)
+	}
+	defer out.Close()
+	// Folders without files must not make the walk endless.
+	w := walk{out: out, limit: limit, visits: 10*limit + readAtOnce}
+	if err := w.folder(".", 0); err != nil {
+		return nil, false, fmt.Errorf("list results of attempt %s: %w", a.Name(), err)
+	}
+	slices.SortFunc(w.files, func(a, b ResultFile) int { return strings.Compare(a.Path, b.Path) })
+	return w.files, w.truncated, nil
+}
+
+// OpenResult opens a result file for reading. A path that could never name
+// one is a *job.InvalidError for the field `path`; one that names nothing, something that is no regular
+// file, or something outside of output/ is job.ErrNotFound.
+func (a Attempt) OpenResult(name string) (*os.File, ResultFile, error) {
+	if err := checkResultPath(name); err != nil {
+		return nil, ResultFile{}, err
+	}
+	out, err := a.openOutput()
+	if err != nil {
+		return nil, ResultFile{}, resultError(name, err)
+	}
+	defer out.Close()
+	f, err := openRegular(out, name)
+	if err != nil {
+		return nil, ResultFile{}, resultError(name, err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, ResultFile{}, resultError(name, err)
+	}
+	return f, ResultFile{Path: name, Size: info.Size(), ModTime: info.ModTime()}, nil
+}
+
+// openOutput opens output/ as a root of its own, so that links cannot lead to
+// the rest of the job's folder either.
+func (a Attempt) openOutput() (*os.Root, error) {
+	name := a.file("output")
+	info, err := a.root.fs.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() { // the command put something else there
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return a.root.fs.OpenRoot(name)
+}
+
+// checkResultPath refuses what cannot be a path below output/.
+func checkResultPath(name string) error {
+	const field = "path"
+	switch {
+	case name == "" || name == ".":
+		return job.Invalid(field, "must name a file, as ListResults does")
+	case len(name) > MaxPath:
+		return job.Invalid(field, "is longer than %d bytes", MaxPath)
+	case !utf8.ValidString(name):
+		return job.Invalid(field, "is not valid UTF-8")
+	case strings.ContainsRune(name, 0):
+		return job.Invalid(field, "holds a NUL character")
+	case strings.HasPrefix(name, "/"):
+		return job.Invalid(field, "must be relative to the output folder, without a slash at its begin")
+	case !fs.ValidPath(name):
+		return job.Invalid(field, `must not hold "..", "." or empty segments`)
+	}
+	return nil
+}
+
+// resultError keeps apart what the file system cannot do now from files that are not there for a client.
+func resultError(name string, err error) error {
+	for _, broken := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT} {
+		if errors.Is(err, broken) {
+			return fmt.Errorf("open result %q: %w", name, err)
+		}
+	}
+	// The cause goes into the text only: what a link led to is not the client's business.
+	return fmt.Errorf("open result %q: %v: %w", name, err, job.ErrNotFound)
+}
+
+// walk collects the files below a folder.
+type walk struct {
+	out       *os.Root
+	limit     int
+	visits    int // entries that may still be looked at
+	files     []ResultFile
+	truncated bool // something was left out
+	over      bool // nothing more is looked at
+}
+
+// folder adds the files of one folder and those below. A folder that vanished or is closed to us has none.
+func (w *walk) folder(name string, depth int) error {
+	d, err := w.out.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	for {
+		entries, err := d.ReadDir(readAtOnce)
+		for _, e := range entries {
+			if w.visits--; w.visits < 0 {
+				w.truncated, w.over = true, true
+			}
+			if w.over {
+				return nil
+			}
+			if err := w.entry(path.Join(name, e.Name()), e, depth); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// entry adds what one entry of a folder stands for.
+func (w *walk) entry(name string, e fs.DirEntry, depth int) error {
+	if !utf8.ValidString(name) || len(name) > MaxPath {
+		return nil
+	}
+	if e.IsDir() {
+		if depth == depthMost {
+			w.truncated = true
+			return nil
+		}
+		return w.folder(name, depth+1)
+	}
+	if t := e.Type(); !t.IsRegular() && t&fs.ModeSymlink == 0 {
+		return nil
+	}
+	info, err := w.out.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil //nolint:nilerr // gone meanwhile, or a link that leads nowhere or outside: not a result
+	}
+	if len(w.files) == w.limit {
+		w.truncated, w.over = true, true
+		return nil
+	}
+	w.files = append(w.files, ResultFile{Path: name, Size: info.Size(), ModTime: info.ModTime()})
+	return nil
+}

@@ -1,0 +1,61 @@
+package workdir
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// Root is the folder that holds the folders of all jobs. Everything below it is
+// reached through one os.Root, so that no name and no symbolic link leads outside. Its methods
+// may be called from several goroutines.
+type Root struct {
+	path string
+	fs   *os.Root
+}
+
+// Open opens the folder at path and makes it if it is missing, for its owner only.
+func Open(path string) (*Root, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the folder of jobs: %w", err)
+	}
+	if err := os.MkdirAll(abs, 0o700); err != nil {
+		return nil, fmt.Errorf("open the folder of jobs: %w", err)
+	}
+	r, err := os.OpenRoot(abs)
+	if err != nil {
+		return nil, fmt.Errorf("open the folder of jobs: %w", err)
+	}
+	return &Root{path: abs, fs: r}, nil
+}
+
+// Close releases the folder. Files opened through it stay open.
+func (r *Root) Close() error { return r.fs.Close() }
+
+// Path is the folder's absolute path.
+func (r *Root) Path() string { return r.path }
+
+// Job is the folder of one job. It need not exist.
+func (r *Root) Job(id job.ID) Dir { return Dir{root: r, id: id} }
+
+// AttemptByName is the attempt that Attempt.Name named.
+func (r *Root) AttemptByName(name string) (Attempt, error) {
+	id, number, ok := strings.Cut(name, "/")
+	if !ok {
+		return Attempt{}, fmt.Errorf("attempt name %q is not JOB/NUMBER: %w", name, job.ErrNotFound)
+	}
+	jobID, err := job.ParseID(id)
+	if err != nil {
+		return Attempt{}, fmt.Errorf("attempt name %q: %w", name, err)
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 || strconv.Itoa(n) != number {
+		return Attempt{}, fmt.Errorf("attempt name %q is not JOB/NUMBER: %w", name, job.ErrNotFound)
+	}
+	return r.Job(jobID).Attempt(n), nil
+}
