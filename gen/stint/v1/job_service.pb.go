@@ -1053,7 +1053,7 @@ type isWatchStatusResponse_Event interface {
 }
 
 type WatchStatusResponse_SnapshotBegin struct {
-	// A snapshot of all non-final and recent jobs begins.
+	// A snapshot begins: of the watched ids, or else of all jobs that are not final and the 200 newest that are.
 	SnapshotBegin *SnapshotBegin `protobuf:"bytes,2,opt,name=snapshot_begin,json=snapshotBegin,proto3,oneof"`
 }
 
@@ -2146,7 +2146,7 @@ type StreamLogsRequest struct {
 	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
 	// Begin this many lines before the end. 0 means from offset. At most 100,000.
 	TailLines int32 `protobuf:"varint,4,opt,name=tail_lines,json=tailLines,proto3" json:"tail_lines,omitempty"`
-	// Go on while the job runs, and end when it does.
+	// Go on while the attempt runs, and end when it does. A job that has not started yet is waited for.
 	Follow bool `protobuf:"varint,5,opt,name=follow,proto3" json:"follow,omitempty"`
 	// Attempt to read. 0 means the latest.
 	Attempt int32 `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
