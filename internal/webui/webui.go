@@ -1,0 +1,176 @@
+// Package webui serves the built pages: exactly the files that were embedded,
+// below whatever path the server is published under, with a policy that lets
+// them load nothing that is not theirs.
+//
+// `make web` puts the pages into dist before the program is built. Without them there is
+// one page that says so, so that every build serves something.
+package webui
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"errors"
+	"fmt"
+	"html"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Not only `dist/*`: the folder is there before the pages are, with nothing but its .gitignore.
+//
+//go:embed all:dist
+var dist embed.FS
+
+//go:embed placeholder.html
+var placeholder []byte
+
+// Config says where the pages are published.
+type Config struct {
+	// PathPrefix is the path below which browsers see the server, for example
+	// `/stint`. Requests must come without it. Empty means the root.
+	PathPrefix string
+}
+
+// policy lets a page load its own files and talk to its own server, no more.
+// Results are shown in frames, images may be made by the page.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; " +
+	"connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; " +
+	"base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+
+// asset is one file of the pages.
+type asset struct {
+	name string
+	text []byte
+	etag string
+}
+
+// pages serves the assets of one build.
+type pages struct {
+	assets map[string]asset
+	index  asset
+}
+
+// New makes the handler of the embedded pages.
+func New(cfg Config) (http.Handler, error) {
+	built, err := fs.Sub(dist, "dist")
+	if err != nil {
+		return nil, fmt.Errorf("open the built pages: %w", err)
+	}
+	return newPages(built, cfg)
+}
+
+func newPages(built fs.FS, cfg Config) (*pages, error) {
+	p := &pages{assets: map[string]asset{}}
+	err := fs.WalkDir(built, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.HasPrefix(path.Base(name), ".") {
+			return err
+		}
+		text, err := fs.ReadFile(built, name)
+		p.assets[name] = newAsset(name, text)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the built pages: %w", err)
+	}
+	index, ok := p.assets[indexName]
+	if !ok {
+		if len(p.assets) > 0 {
+			return nil, errors.New("read the built pages: there is no index.html among them")
+		}
+		index.text = placeholder
+	}
+	p.index = newAsset(indexName, withBase(index.text, cfg.PathPrefix))
+	return p, nil
+}
+
+const indexName = "index.html"
+
+func newAsset(name string, text []byte) asset {
+	return asset{name: name, text: text, etag: fmt.Sprintf(`"%x"`, sha256.Sum256(text))}
+}
+
+var (
+	headTag = regexp.MustCompile(`(?i)<head[^>]*>`)
+	baseTag = regexp.MustCompile(`(?i)<base\s[^>]*>\s*`)
+)
+
+// withBase tells the page where the server is, from its point of view: all its
+// links are relative, and it is served at paths of every depth.
+func withBase(page []byte, prefix string) []byte {
+	href := "/"
+	if prefix = strings.Trim(prefix, "/"); prefix != "" {
+		href = "/" + prefix + "/"
+	}
+	page = baseTag.ReplaceAll(page, nil)
+	at := headTag.FindIndex(page)
+	if at == nil {
+		return page
+	}
+	base := `<base href="` + html.EscapeString(href) + `">`
+	return bytes.Join([][]byte{page[:at[1]], []byte("\n" + base), page[at[1]:]}, nil)
+}
+
+// routes are the first segments of the paths that the pages themselves show something at.
+var routes = map[string]bool{
+	"jobs": true, "services": true, "submit": true, "workspace": true, "queue": true, "sign-in": true,
+}
+
+// ServeHTTP serves a file of the pages, or the page itself at one of its paths.
+func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", policy)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "Pages are read with GET.", http.StatusMethodNotAllowed)
+		return
+	}
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	first, _, _ := strings.Cut(name, "/")
+	found, ok := p.assets[name]
+	if name == "" || name == indexName || (!ok && routes[first]) {
+		found, ok = p.index, true
+	}
+	if !ok {
+		h.Set("Cache-Control", "no-store")
+		http.Error(w, "There is no such page.", http.StatusNotFound)
+		return
+	}
+	h.Set("Content-Type", contentType(found.name))
+	h.Set("Cache-Control", "no-cache") // kept, but asked about each time
+	if hashed.MatchString(found.name) {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	h.Set("ETag", found.etag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(found.text))
+}
+
+// hashed matches the files whose names change with their content: the bundler puts them there.
+var hashed = regexp.MustCompile(`^assets/.+-[A-Za-z0-9_-]{8}\.[a-z0-9.]+$`)
+
+// contentType is the media type of an asset. It does not ask the machine's own tables.
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".js", ".mjs":
+		return "text/javascript; charset=utf-8"
+	case ".map", ".json":
+		return "application/json"
+	case ".webmanifest":
+		return "application/manifest+json"
+	case ".ico":
+		return "image/x-icon"
+	case ".woff2":
+		return "font/woff2"
+	case ".svg":
+		return "image/svg+xml"
+	}
+	if byName := mime.TypeByExtension(path.Ext(name)); byName != "" {
+		return byName
+	}
+	return "application/octet-stream"
+}

@@ -1,0 +1,152 @@
+package webui
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// built is what a bundler leaves behind.
+func built() fstest.MapFS {
+	return fstest.MapFS{
+		".gitignore": {Data: []byte("*\n")},
+		"index.html": {Data: []byte("<!doctype html><html><HEAD lang=en><base href=\"./\">\n" +
+			"<script type=module src=\"./assets/main-B3xk_9-Q.js\"></script></head><body></body></html>")},
+		"assets/main-B3xk_9-Q.js": {Data: []byte("export {}")},
+		"assets/logo.svg":         {Data: []byte("<svg/>")},
+		"indicator.js":            {Data: []byte("void 0")},
+	}
+}
+
+func serve(t *testing.T, h http.Handler, method, path string, header ...string) (*http.Response, string) {
+	t.Helper()
+	r := httptest.NewRequest(method, "http://localhost"+path, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	resp := w.Result()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestPagesAreServedWithTheirTypesAndCaching(t *testing.T) {
+	p, err := newPages(built(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const revalidate, forever = "no-cache", "public, max-age=31536000, immutable"
+	for _, test := range []struct {
+		path, media, cache string
+	}{
+		{"/", "text/html; charset=utf-8", revalidate},
+		{"/index.html", "text/html; charset=utf-8", revalidate},
+		{"/jobs", "text/html; charset=utf-8", revalidate},
+		{"/jobs/42", "text/html; charset=utf-8", revalidate},
+		{"/workspace/reads/a.fastq", "text/html; charset=utf-8", revalidate},
+		{"/assets/main-B3xk_9-Q.js", "text/javascript; charset=utf-8", forever},
+		{"/assets/logo.svg", "image/svg+xml", revalidate},
+		{"/indicator.js", "text/javascript; charset=utf-8", revalidate},
+	} {
+		resp, _ := serve(t, p, http.MethodGet, test.path)
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", test.path, resp.Status)
+		}
+		if got := resp.Header.Get("Content-Type"); got != test.media {
+			t.Errorf("%s: Content-Type %q, want %q", test.path, got, test.media)
+		}
+		if got := resp.Header.Get("Cache-Control"); got != test.cache {
+			t.Errorf("%s: Cache-Control %q, want %q", test.path, got, test.cache)
+		}
+		if got := resp.Header.Get("Content-Security-Policy"); !strings.Contains(got, "default-src 'none'") || strings.Contains(got, "unsafe") {
+			t.Errorf("%s: Content-Security-Policy %q", test.path, got)
+		}
+		etag := resp.Header.Get("ETag")
+		if again, _ := serve(t, p, http.MethodGet, test.path, "If-None-Match", etag); again.StatusCode != http.StatusNotModified {
+			t.Errorf("%s: asked again with its ETag: %s", test.path, again.Status)
+		}
+	}
+}
+
+func TestOnlyPathsOfThePagesShowThePage(t *testing.T) {
+	p, err := newPages(built(), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/favicon.ico", "/.gitignore", "/assets/gone-12345678.js", "/assets/", "/jobsite", "/../index.html", "//jobs"} {
+		if resp, body := serve(t, p, http.MethodGet, path); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s with %q, want 404", path, resp.Status, body)
+		}
+	}
+	if resp, _ := serve(t, p, http.MethodPost, "/jobs"); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: %s, Allow %q", resp.Status, resp.Header.Get("Allow"))
+	}
+	if resp, body := serve(t, p, http.MethodHead, "/jobs"); resp.StatusCode != http.StatusOK || body != "" {
+		t.Errorf("HEAD: %s with %q", resp.Status, body)
+	}
+}
+
+func TestThePageKnowsWhereItIsPublished(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"":        `<base href="/">`,
+		"/":       `<base href="/">`,
+		"stint":   `<base href="/stint/">`,
+		"/a/b/":   `<base href="/a/b/">`,
+		`/"><x x`: `<base href="/&#34;&gt;&lt;x x/">`,
+	} {
+		for name, files := range map[string]fstest.MapFS{"built": built(), "placeholder": {}} {
+			p, err := newPages(files, Config{PathPrefix: prefix})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, body := serve(t, p, http.MethodGet, "/jobs/1")
+			if bases := regexp.MustCompile(`<base[^>]*>`).FindAllString(body, -1); len(bases) != 1 || bases[0] != want {
+				t.Errorf("%s at %q: %q, want only %q", name, prefix, bases, want)
+			}
+		}
+	}
+}
+
+func TestThePlaceholderHelpsAndObeysThePolicy(t *testing.T) {
+	p, err := newPages(fstest.MapFS{".gitignore": {}}, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, body := serve(t, p, http.MethodGet, "/")
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+	for _, want := range []string{"make web", `href="openapi.json"`, "stint submit"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the placeholder does not say %q", want)
+		}
+	}
+	// The policy would silently block these, and a link from the root would leave the prefix.
+	if bad := regexp.MustCompile(`(?i)<script|<style|style=|\son\w+=|href="/[^"]`).FindString(body); bad != "" {
+		t.Errorf("the placeholder has %q", bad)
+	}
+}
+
+func TestPagesWithoutAnIndexAreAMistake(t *testing.T) {
+	if _, err := newPages(fstest.MapFS{"assets/main.js": {}}, Config{}); err == nil {
+		t.Error("a build without index.html was taken")
+	}
+}
+
+func TestTheEmbeddedPagesCanBeServed(t *testing.T) {
+	h, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, body := serve(t, h, http.MethodGet, "/"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "<title>") {
+		t.Errorf("%s: %s", resp.Status, body)
+	}
+}
