@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"google.golang.org/grpc"
+	grpcbackoff "google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+const (
+	defaultServer = "127.0.0.1:8421"
+	defaultPort   = "8421"
+	// mostMessage is the largest answer taken: a page of jobs in full can exceed gRPC's own 4 MiB.
+	mostMessage = 64 << 20
+)
+
+// link is how to get to the server.
+type link struct {
+	server    string
+	tokenFile string
+	caFile    string
+	tls       bool
+	insecure  bool
+	timeout   time.Duration
+}
+
+func (l *link) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&l.server, "server", envOr("STINT_SERVER", defaultServer), "server, as HOST:PORT (env STINT_SERVER)")
+	flags.StringVar(&l.tokenFile, "token-file", os.Getenv("STINT_TOKEN_FILE"), "file with your token, for which the default is "+tokenFileHelp+"; the variable STINT_TOKEN gives the token itself")
+	flags.BoolVar(&l.tls, "tls", envBool("STINT_TLS"), "use TLS also to this machine (env STINT_TLS)")
+	flags.StringVar(&l.caFile, "ca-file", os.Getenv("STINT_CA_FILE"), "trust the certificate authorities in this PEM file instead of the system's (env STINT_CA_FILE)")
+	flags.BoolVar(&l.insecure, "insecure", envBool("STINT_INSECURE"), "do not encrypt the connection to another machine (env STINT_INSECURE)")
+	flags.DurationVar(&l.timeout, "timeout", 30*time.Second, "longest wait for one answer")
+}
+
+func envOr(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func envBool(name string) bool {
+	on, err := strconv.ParseBool(os.Getenv(name))
+	return err == nil && on
+}
+
+// address is the server as messages name it.
+func (l *link) address() string {
+	if t, err := l.target(); err == nil {
+		return t.hostPort
+	}
+	return l.server
+}
+
+// target is where to connect and how.
+type target struct {
+	hostPort string
+	tls      bool
+	loopback bool
+}
+
+// target reads the server's address: HOST:PORT, HOST, or with http:// or
+// https:// before it. To another machine it is TLS unless --insecure says otherwise.
+func (l *link) target() (target, error) {
+	rest, scheme := l.server, ""
+	if before, after, ok := strings.Cut(rest, "://"); ok {
+		scheme, rest = before, strings.TrimSuffix(after, "/")
+	}
+	host, port, err := splitHostPort(rest)
+	if err != nil {
+		return target{}, usagef("--server %q is no HOST:PORT: %v", l.server, err)
+	}
+	t := target{hostPort: net.JoinHostPort(host, port), loopback: isLoopback(host)}
+	switch {
+	case scheme != "" && scheme != "http" && scheme != "https":
+		return target{}, usagef("--server %q: the scheme may be http or https", l.server)
+	case l.insecure && (l.tls || scheme == "https"):
+		return target{}, usagef("--insecure and TLS exclude each other")
+	case l.tls && scheme == "http":
+		return target{}, usagef("--tls and http:// exclude each other")
+	case scheme == "http" && !t.loopback && !l.insecure:
+		return target{}, usagef("%s is another machine: use https://, or --insecure for a connection that is not encrypted", t.hostPort)
+	}
+	t.tls = l.tls || scheme == "https" || l.caFile != "" && scheme != "http" && !l.insecure || !t.loopback && !l.insecure
+	return t, nil
+}
+
+func splitHostPort(s string) (host, port string, err error) {
+	if s == "" || strings.ContainsAny(s, "/ ") {
+		return "", "", fmt.Errorf("there is no host in it")
+	}
+	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return addr.String(), defaultPort, nil
+	}
+	if !strings.Contains(s, ":") {
+		return s, defaultPort, nil
+	}
+	host, port, err = net.SplitHostPort(s)
+	if err != nil {
+		return "", "", err
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return "", "", fmt.Errorf("the port must be from 1 to 65535")
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return host, port, nil
+}
+
+// isLoopback reports whether host is this machine for certain.
+func isLoopback(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Unmap().IsLoopback()
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
+// connect makes the connection that all verbs of this run share. Nothing is
+// sent until the first call.
+func (a *app) connect() (*grpc.ClientConn, error) {
+	if a.conn != nil {
+		return a.conn, nil
+	}
+	t, err := a.link.target()
+	if err != nil {
+		return nil, err
+	}
+	transport, err := a.link.transport(t)
+	if err != nil {
+		return nil, err
+	}
+	token, err := a.token()
+	if err != nil {
+		return nil, err
+	}
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(transport),
+		grpc.WithUserAgent("stint/" + version()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostMessage)),
+		// The retries here decide when to try again; gRPC's own wait must not be longer than theirs.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           grpcbackoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, MaxDelay: time.Second},
+			MinConnectTimeout: 10 * time.Second,
+		}),
+		// Finds out about a peer that is gone without a word while a watch is quiet.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+	}
+	if token != "" {
+		if !t.tls && !t.loopback {
+			fmt.Fprintln(a.err, "stint: warning: your token crosses the network unencrypted (--insecure)")
+		}
+		options = append(options, grpc.WithPerRPCCredentials(bearer{token: token, plaintext: !t.tls}))
+	}
+	a.conn, err = grpc.NewClient("dns:///"+t.hostPort, options...)
+	if err != nil {
+		return nil, usagef("--server %q: %v", a.link.server, err)
+	}
+	return a.conn, nil
+}
+
+func (l *link) transport(t target) (credentials.TransportCredentials, error) {
+	if !t.tls {
+		return insecure.NewCredentials(), nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if l.caFile != "" {
+		pem, err := os.ReadFile(l.caFile)
+		if err != nil {
+			return nil, usagef("--ca-file: %v", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usagef("--ca-file %s holds no certificate in PEM form", l.caFile)
+		}
+	}
+	return credentials.NewTLS(config), nil
+}
+
+func (a *app) jobs() (stintv1.JobServiceClient, error) {
+	conn, err := a.connect()
+	return stintv1.NewJobServiceClient(conn), err
+}
+
+func (a *app) catalog() (stintv1.CatalogServiceClient, error) {
+	conn, err := a.connect()
+	return stintv1.NewCatalogServiceClient(conn), err
+}
+
+func (a *app) workspace() (stintv1.WorkspaceServiceClient, error) {
+	conn, err := a.connect()
+	return stintv1.NewWorkspaceServiceClient(conn), err
+}
+
+func (a *app) admin() (stintv1.AdminServiceClient, error) {
+	conn, err := a.connect()
+	return stintv1.NewAdminServiceClient(conn), err
+}

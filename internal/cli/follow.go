@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// addPatience gives a verb that follows something the flag --patience.
+func addPatience(cmd *cobra.Command, patience *time.Duration) {
+	cmd.Flags().DurationVar(patience, "patience", 10*time.Minute, "how long to go on reconnecting when the server is lost")
+}
+
+// follower keeps a watch alive over lost connections. Every change reaches the
+// handler once and in order: the watch goes on strictly after the last revision
+// that was handled, what comes a second time is left out, and a snapshot that
+// the server sends in place of changes it no longer has is compared with what
+// is known.
+type follower struct {
+	app      *app
+	client   stintv1.JobServiceClient
+	request  *stintv1.WatchStatusRequest
+	patience time.Duration
+
+	known map[string]*stintv1.JobStatus
+	// seen has the jobs of the snapshot that is coming in; nil when none is.
+	seen map[string]bool
+	lost bool // the user was told that the connection is lost
+	// quiet leaves that to whoever draws over the screen.
+	quiet bool
+}
+
+// change is what a follower's handler gets. frame holds a changed or a removed event.
+type change struct {
+	frame *stintv1.WatchStatusResponse
+	// before is what was known of the job; nil when nothing was.
+	before *stintv1.JobStatus
+}
+
+// errEnough is answered by a handler that has seen enough.
+var errEnough = errors.New("seen enough")
+
+// handlerError tells the handler's errors from those of the stream.
+type handlerError struct{ err error }
+
+func (e *handlerError) Error() string { return e.err.Error() }
+
+func (a *app) follow(request *stintv1.WatchStatusRequest, patience time.Duration) (*follower, error) {
+	client, err := a.jobs()
+	if err != nil {
+		return nil, err
+	}
+	return &follower{
+		app: a, client: client, request: request, patience: patience,
+		known: make(map[string]*stintv1.JobStatus),
+	}, nil
+}
+
+// run hands changes to handle until it answers errEnough, or an error, or the
+// server is gone for longer than the patience.
+func (f *follower) run(ctx context.Context, handle func(change) error) error {
+	var total time.Duration
+	for _, d := range retryDelays {
+		total += d
+	}
+	back := &backoff{patience: total} // until there was a connection once
+	for {
+		err := f.stream(ctx, back, handle)
+		var mine *handlerError
+		switch {
+		case errors.As(err, &mine) && errors.Is(mine.err, errEnough):
+			return nil
+		case errors.As(err, &mine):
+			return mine.err
+		case ctx.Err() != nil || err != nil && !streamLost(err):
+			return err
+		}
+		delay, again := back.delay()
+		if !again {
+			if err == nil {
+				err = errors.New("the server ends the watch again and again")
+			}
+			return err
+		}
+		f.tellLost(back)
+		if waitErr := f.app.wait(ctx, delay); waitErr != nil {
+			return waitErr
+		}
+	}
+}
+
+// stream runs one connection's part of the watch. The server ending it is no error.
+func (f *follower) stream(ctx context.Context, back *backoff, handle func(change) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f.seen = nil
+	stream, err := f.client.WatchStatus(ctx, f.request)
+	if err != nil {
+		return err
+	}
+	for {
+		frame, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		back.patience = f.patience
+		back.reset()
+		f.tellBack()
+		if err := f.take(frame, handle); err != nil {
+			return &handlerError{err}
+		}
+	}
+}
+
+// tellLost says once on standard error that the connection is lost.
+func (f *follower) tellLost(back *backoff) {
+	if !f.quiet && !f.lost && back.patience == f.patience {
+		f.lost = true
+		fmt.Fprintf(f.app.err, "stint: connection to %s lost; reconnecting\n", f.app.link.address())
+	}
+}
+
+func (f *follower) tellBack() {
+	if f.lost {
+		f.lost = false
+		fmt.Fprintln(f.app.err, "stint: connected again")
+	}
+}
+
+// take handles one frame. The revision to resume after moves on only once the
+// frame is handled, and not within a snapshot: half of one is worth nothing.
+func (f *follower) take(frame *stintv1.WatchStatusResponse, handle func(change) error) error {
+	fresh := frame.GetRevision() > f.request.GetAfterRevision()
+	switch event := frame.GetEvent().(type) {
+	case *stintv1.WatchStatusResponse_SnapshotBegin:
+		f.seen = make(map[string]bool)
+		return nil
+	case *stintv1.WatchStatusResponse_SnapshotEnd:
+		if err := f.endSnapshot(frame.GetRevision(), handle); err != nil {
+			return err
+		}
+	case *stintv1.WatchStatusResponse_Changed:
+		id, before := event.Changed.GetId(), f.known[event.Changed.GetId()]
+		if f.seen != nil {
+			f.seen[id] = true
+			fresh = !proto.Equal(before, event.Changed)
+		}
+		if fresh {
+			f.known[id] = event.Changed
+			if err := handle(change{frame: frame, before: before}); err != nil {
+				return err
+			}
+		}
+	case *stintv1.WatchStatusResponse_Removed:
+		if fresh {
+			if err := f.remove(frame, handle); err != nil {
+				return err
+			}
+		}
+	case *stintv1.WatchStatusResponse_Reset_:
+		return nil // the snapshot that follows says more
+	}
+	if f.seen == nil && frame.GetRevision() > f.request.GetAfterRevision() {
+		f.request.AfterRevision = frame.GetRevision()
+	}
+	return nil
+}
+
+// endSnapshot finds what the snapshot lacks: jobs asked for by id, and jobs
+// that were known and not final. They are gone.
+func (f *follower) endSnapshot(revision uint64, handle func(change) error) error {
+	var gone []string
+	for id, s := range f.known {
+		if !f.seen[id] && !finalState(s.GetState()) {
+			gone = append(gone, id)
+		}
+	}
+	for _, id := range f.request.GetIds() {
+		if !f.seen[id] && f.known[id] == nil {
+			gone = append(gone, id)
+		}
+	}
+	slices.Sort(gone)
+	f.seen = nil
+	for _, id := range gone {
+		removed := &stintv1.WatchStatusResponse{
+			Revision: revision,
+			Event:    &stintv1.WatchStatusResponse_Removed{Removed: &stintv1.Removed{Id: id}},
+		}
+		if err := f.remove(removed, handle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *follower) remove(frame *stintv1.WatchStatusResponse, handle func(change) error) error {
+	id := frame.GetRemoved().GetId()
+	before := f.known[id]
+	delete(f.known, id)
+	return handle(change{frame: frame, before: before})
+}

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// uploadsFolder holds the files that `stint submit` uploads: below a folder
+// named by their content, so that the same content is there once.
+const uploadsFolder = "/uploads"
+
+func isLocalFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// checkInputs finds what is wrong with the files before any of them is uploaded.
+func checkInputs(files []localFile) error {
+	var problems []string
+	for _, f := range files {
+		info, err := os.Stat(f.path)
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Sprintf("-p %s: %v", f.parameter, err))
+		case !info.Mode().IsRegular():
+			problems = append(problems, fmt.Sprintf("-p %s: %s is no regular file", f.parameter, f.path))
+		}
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &usageError{text: "not every file can be uploaded:", details: problems}
+}
+
+// putInputs uploads the files that parameters name, each once, and puts their
+// paths in the workspace into the parameters. With dryRun nothing is uploaded;
+// the answer has the parameters whose files are not there yet.
+func (a *app) putInputs(ctx context.Context, files []localFile, dryRun bool) (missing []string, err error) {
+	if err := checkInputs(files); err != nil {
+		return nil, err
+	}
+	done := make(map[string]string)
+	absent := make(map[string]bool)
+	for _, f := range files {
+		if done[f.path] == "" {
+			remote, there, err := a.findInput(ctx, f.path)
+			if err != nil {
+				return nil, err
+			}
+			if !there && !dryRun {
+				err = a.putInput(ctx, f.path, remote)
+			}
+			if err != nil {
+				return nil, err
+			}
+			done[f.path], absent[f.path] = remote, !there
+		}
+		if dryRun && absent[f.path] {
+			missing = append(missing, f.parameter)
+		}
+		f.value.Kind = &structpb.Value_StringValue{StringValue: done[f.path]}
+	}
+	return missing, nil
+}
+
+// findInput answers where a file belongs in the workspace, and whether the
+// same content is there already.
+func (a *app) findInput(ctx context.Context, name string) (remote string, there bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", false, fmt.Errorf("read input: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	size, err := io.Copy(h, contextReader{ctx, f})
+	if err != nil {
+		return "", false, fmt.Errorf("read input %s: %w", name, err)
+	}
+	folder := uploadsFolder + "/" + hex.EncodeToString(h.Sum(nil)[:16])
+	remote = path.Join(folder, filepath.Base(name))
+	client, err := a.workspace()
+	if err != nil {
+		return "", false, err
+	}
+	var res *stintv1.WorkspaceServiceListResponse
+	err = a.call(ctx, func(ctx context.Context) error {
+		res, err = client.List(ctx, &stintv1.WorkspaceServiceListRequest{Path: folder})
+		return err
+	})
+	if s, ok := callStatus(err); ok && s.Code() == codes.NotFound {
+		return remote, false, nil
+	}
+	for _, e := range res.GetEntries() {
+		if e.GetPath() == remote && !e.GetFolder() && e.GetSizeBytes() == size {
+			return remote, true, nil
+		}
+	}
+	return remote, false, err
+}
+
+// putInput uploads one input. Trying again after a lost connection is safe:
+// whatever is at that path has that content.
+func (a *app) putInput(ctx context.Context, name, remote string) error {
+	for try := 0; ; try++ {
+		err := a.uploadFile(ctx, name, &stintv1.UploadTarget{Path: remote})
+		if s, ok := callStatus(err); ok && s.Code() == codes.AlreadyExists {
+			return nil // somebody else uploaded the same just now, or the answer to the first try was lost
+		}
+		if !lostConnection(err) || try == len(retryDelays) {
+			return err
+		}
+		if a.wait(ctx, retryDelays[try]) != nil {
+			return err
+		}
+	}
+}
+
+// contextReader ends a long read when its context does.
+type contextReader struct {
+	ctx context.Context //nolint:containedctx // it lives as long as one io.Copy
+	r   io.Reader
+}
+
+// Read reads unless the context has ended.
+func (c contextReader) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(p)
+}
+
+// errChanged says that a file was written to while it was uploaded.
+var errChanged = errors.New("the file changed while it was uploaded")

@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// logOptions are the flags of `stint logs`.
+type logOptions struct {
+	follow   bool
+	stderr   bool
+	tail     int32
+	attempt  int32
+	patience time.Duration
+}
+
+func newLogsCommand(a *app) *cobra.Command {
+	o := &logOptions{}
+	cmd := &cobra.Command{
+		Use:   "logs ID",
+		Short: "Show what a job prints",
+		Long: `Show what a job printed on its standard output, or with --stderr on its standard
+error. In a pipe the bytes come as they are. On a terminal colours stay and
+everything else that could drive the terminal is left out.
+
+With -f it goes on while the job runs, also over lost connections, and ends when
+the job does; its exit code says nothing of the job (stint watch does).`,
+		Example: `  stint logs 12 --stderr --tail 20
+  stint logs 12 -f
+  stint logs 12 --attempt 1 > first-attempt.txt`,
+		Args:              arguments(1, 1),
+		ValidArgsFunction: a.completeFirst(a.completeJobs()),
+	}
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.follow, "follow", "f", false, "go on while the job runs")
+	flags.BoolVar(&o.stderr, "stderr", false, "show the standard error instead of the standard output")
+	flags.Int32Var(&o.tail, "tail", 0, "begin so many lines before the end")
+	flags.Int32Var(&o.attempt, "attempt", 0, "show this attempt instead of the latest")
+	addPatience(cmd, &o.patience)
+	cmd.RunE = a.verb(func(ctx context.Context, args []string) error {
+		if o.tail < 0 || o.attempt < 0 {
+			return usagef("--tail and --attempt must not be negative")
+		}
+		return a.logs(ctx, args[0], o)
+	})
+	return cmd
+}
+
+func (a *app) logs(ctx context.Context, id string, o *logOptions) error {
+	client, err := a.jobs()
+	if err != nil {
+		return err
+	}
+	req := &stintv1.StreamLogsRequest{
+		Id: id, Stream: stintv1.LogStream_LOG_STREAM_STDOUT, TailLines: o.tail, Follow: o.follow, Attempt: o.attempt,
+	}
+	if o.stderr {
+		req.Stream = stintv1.LogStream_LOG_STREAM_STDERR
+	}
+	if o.follow {
+		a.afterSignal = "; the " + jobsGoOn([]string{id})
+	}
+	r := &logReader{app: a, client: client, request: req, out: a.out}
+	if !a.screen.tty {
+		return r.run(ctx, o.patience)
+	}
+	filter := &logFilter{out: a.out}
+	r.out = filter
+	return errors.Join(r.run(ctx, o.patience), filter.Close())
+}
+
+// logReader keeps a log stream alive over lost connections: it goes on at the
+// byte behind the last one printed, of the same attempt.
+type logReader struct {
+	app     *app
+	client  stintv1.JobServiceClient
+	request *stintv1.StreamLogsRequest
+	out     io.Writer
+
+	begun bool // bytes came; from then on the offset counts and not the tail
+	lost  bool
+}
+
+func (r *logReader) run(ctx context.Context, patience time.Duration) error {
+	if r.request.GetAttempt() == 0 {
+		if err := r.pinAttempt(ctx); err != nil {
+			return err
+		}
+	}
+	back := &backoff{patience: time.Second}
+	for {
+		err := r.stream(ctx, back, patience)
+		if err == nil || ctx.Err() != nil || !streamLost(err) {
+			return err
+		}
+		delay, again := back.delay()
+		if !again {
+			return err
+		}
+		if !r.lost {
+			r.lost = true
+			fmt.Fprintf(r.app.err, "stint: connection to %s lost; reconnecting\n", r.app.link.address())
+		}
+		if waitErr := r.app.wait(ctx, delay); waitErr != nil {
+			return waitErr
+		}
+	}
+}
+
+// pinAttempt makes `the latest attempt` a number, so that an offset keeps its
+// meaning when another attempt begins while the connection is lost.
+func (r *logReader) pinAttempt(ctx context.Context) error {
+	j, err := r.app.getJob(ctx, r.request.GetId())
+	if n := len(j.GetAttempts()); n > 0 {
+		r.request.Attempt = j.GetAttempts()[n-1].GetNumber()
+	}
+	return err
+}
+
+func (r *logReader) stream(ctx context.Context, back *backoff, patience time.Duration) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := r.client.StreamLogs(ctx, r.request)
+	if err != nil {
+		return err
+	}
+	for {
+		frame, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		back.patience = patience
+		back.reset()
+		r.lost = false
+		if err := r.take(frame); err != nil {
+			return err
+		}
+	}
+}
+
+// take prints a frame's bytes, those that came before left out, and says where
+// bytes are missing.
+func (r *logReader) take(frame *stintv1.StreamLogsResponse) error {
+	data, offset := frame.GetData(), frame.GetOffset()
+	if len(data) == 0 {
+		return nil
+	}
+	if r.begun || r.request.GetTailLines() == 0 {
+		switch ahead := offset - r.request.GetOffset(); {
+		case ahead > 0:
+			fmt.Fprintf(r.app.err, "stint: %s left out here: the output is over its size limit\n", humanBytes(ahead))
+		case ahead <= -int64(len(data)):
+			return nil
+		case ahead < 0:
+			data, offset = data[-ahead:], offset-ahead
+		}
+	}
+	r.begun = true
+	r.request.TailLines, r.request.Offset = 0, offset+int64(len(data))
+	if r.request.GetAttempt() == 0 {
+		r.request.Attempt = 1 // there was none when this began, so what came is of the first
+	}
+	_, err := r.out.Write(data)
+	return err
+}

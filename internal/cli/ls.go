@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+func newLsCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ls [PATH]",
+		Short: "List a folder of your workspace",
+		Example: `  stint ls
+  stint ls /jobs/lambda
+  stint ls /reads -o name`,
+		Args:              arguments(0, 1),
+		ValidArgsFunction: a.completeFirst(a.completePaths),
+	}
+	f := addFormat(cmd)
+	cmd.RunE = a.verb(func(ctx context.Context, args []string) error {
+		folder := "/"
+		if len(args) == 1 {
+			folder = args[0]
+		}
+		res, err := a.listFolder(ctx, folder)
+		if err != nil {
+			return err
+		}
+		return a.show(*f, answer{
+			messages: messagesOf(res.GetEntries()), list: true,
+			names: namesOf(res.GetEntries(), entryPath),
+			table: func() error { a.printEntries(res); return nil },
+		})
+	})
+	return cmd
+}
+
+// entryPath is the path of an entry, with a slash behind a folder.
+func entryPath(e *stintv1.WorkspaceEntry) string {
+	if e.GetFolder() {
+		return e.GetPath() + "/"
+	}
+	return e.GetPath()
+}
+
+// listFolder collects all pages of a folder.
+func (a *app) listFolder(ctx context.Context, folder string) (*stintv1.WorkspaceServiceListResponse, error) {
+	client, err := a.workspace()
+	if err != nil {
+		return nil, err
+	}
+	all := &stintv1.WorkspaceServiceListResponse{}
+	for {
+		var page *stintv1.WorkspaceServiceListResponse
+		err := a.call(ctx, func(ctx context.Context) error {
+			page, err = client.List(ctx, &stintv1.WorkspaceServiceListRequest{Path: folder, PageToken: all.GetNextPageToken()})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		all.Entries, all.NextPageToken = append(all.Entries, page.GetEntries()...), page.GetNextPageToken()
+		all.UsageBytes, all.QuotaBytes = page.GetUsageBytes(), page.GetQuotaBytes()
+		if all.NextPageToken == "" {
+			return all, nil
+		}
+	}
+}
+
+func (a *app) printEntries(res *stintv1.WorkspaceServiceListResponse) {
+	g := &grid{columns: []column{
+		{title: "NAME", least: 20, color: func(cell string) string {
+			if strings.HasSuffix(cell, "/") {
+				return blue
+			}
+			return ""
+		}},
+		{title: "SIZE", right: a.screen.tty}, {title: "MODIFIED", drop: 1}, {title: "TYPE", least: 8, drop: 2},
+	}}
+	for _, e := range res.GetEntries() {
+		name, size := path.Base(e.GetPath()), a.screen.bytes(e.GetSizeBytes())
+		if e.GetFolder() {
+			name, size = name+"/", ""
+		}
+		g.add(name, size, a.screen.time(e.GetModifyTime()), e.GetContentType())
+	}
+	g.print(a.out, a.screen)
+	if !a.screen.tty {
+		return
+	}
+	usage := humanBytes(res.GetUsageBytes()) + " used"
+	if q := res.GetQuotaBytes(); q > 0 {
+		usage += " of " + humanBytes(q)
+	}
+	fmt.Fprintln(a.out, a.screen.paint(faint, usage))
+}

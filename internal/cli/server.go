@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+func newServerCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Show the server: its version, whether it takes jobs, its executors",
+		Args:  arguments(0, 0),
+	}
+	f := addFormat(cmd)
+	cmd.RunE = a.verb(func(ctx context.Context, _ []string) error {
+		s, err := a.serverStatus(ctx)
+		if err != nil {
+			return err
+		}
+		return a.show(*f, answer{
+			messages: []proto.Message{s},
+			names:    namesOf(s.GetExecutors(), (*stintv1.ExecutorStatus).GetName),
+			table:    func() error { a.printServer(s); return nil },
+		})
+	})
+	return cmd
+}
+
+func newWhoamiCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "whoami",
+		Short: "Show who you are to the server",
+		Args:  arguments(0, 0),
+	}
+	f := addFormat(cmd)
+	cmd.RunE = a.verb(func(ctx context.Context, _ []string) error {
+		s, err := a.serverStatus(ctx)
+		if err != nil {
+			return err
+		}
+		return a.show(*f, answer{
+			messages: []proto.Message{&stintv1.GetServerStatusResponse{User: s.GetUser(), Roles: s.GetRoles()}},
+			names:    []string{s.GetUser()},
+			table: func() error {
+				a.printFacts([]fact{{"User", s.GetUser()}, {"Roles", strings.Join(s.GetRoles(), ", ")}, {"Server", a.link.address()}})
+				return nil
+			},
+		})
+	})
+	return cmd
+}
+
+func (a *app) serverStatus(ctx context.Context) (*stintv1.GetServerStatusResponse, error) {
+	client, err := a.admin()
+	if err != nil {
+		return nil, err
+	}
+	var res *stintv1.GetServerStatusResponse
+	err = a.call(ctx, func(ctx context.Context) error {
+		res, err = client.GetServerStatus(ctx, &stintv1.GetServerStatusRequest{})
+		return err
+	})
+	return res, err
+}
+
+func (a *app) printServer(s *stintv1.GetServerStatusResponse) {
+	submissions := "open"
+	if !s.GetSubmissionsOpen() {
+		submissions = "closed"
+	}
+	a.printFacts([]fact{
+		{"Server", a.link.address()},
+		{"Version", s.GetVersion()},
+		{"Submissions", submissions},
+		{"Message", s.GetMessage()},
+		{"You are", s.GetUser() + " (" + strings.Join(s.GetRoles(), ", ") + ")"},
+		{"Revision", fmt.Sprint(s.GetRevision())},
+	})
+	g := &grid{columns: []column{
+		{title: "EXECUTOR"}, {title: "HEALTHY"}, {title: "JOBS", right: a.screen.tty}, {title: "CORES", right: a.screen.tty},
+		{title: "MEMORY", right: a.screen.tty}, {title: "UNREACHABLE SINCE", drop: 1}, {title: "MESSAGE", least: 12},
+	}}
+	for _, e := range s.GetExecutors() {
+		cores, memory := "", ""
+		if e.GetTotalCpus() > 0 {
+			cores = fmt.Sprintf("%d/%d", e.GetUsedCpus(), e.GetTotalCpus())
+		}
+		if e.GetTotalMemoryBytes() > 0 {
+			memory = a.screen.bytes(e.GetUsedMemoryBytes()) + "/" + a.screen.bytes(e.GetTotalMemoryBytes())
+		}
+		g.add(e.GetName(), yesNo(e.GetHealthy()), fmt.Sprint(e.GetActiveJobs()), cores, memory,
+			a.screen.time(e.GetUnreachableSince()), e.GetMessage())
+	}
+	if len(g.rows) > 0 {
+		a.section(g)
+	}
+}

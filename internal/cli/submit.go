@@ -1,0 +1,321 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// submitOptions are the flags of `stint submit`, most of them also of `stint rerun`.
+type submitOptions struct {
+	params       []string
+	outputName   string
+	requestID    string
+	wait, dryRun bool
+	patience     time.Duration
+	format       *format
+
+	paramsFile   string
+	outputFolder string
+	cpus         int32
+	memory       string
+	timeLimit    string
+	labels       []string
+	priority     int32
+	executor     string
+	owner        string
+	parent       string
+}
+
+func newSubmitCommand(a *app) *cobra.Command {
+	o := &submitOptions{}
+	cmd := &cobra.Command{
+		Use:   "submit SERVICE",
+		Short: "Start a job; files from here are uploaded first",
+		Long: `Start a job.
+
+` + paramHelp + `
+
+Files are uploaded to ` + uploadsFolder + `/CONTENT-HASH/NAME; what is there already is not uploaded again.
+
+Every submit carries a request id, so that trying again after a lost answer never
+starts a second job. Give your own with --request-id to make that hold across runs
+of this program: the same id with the same job answers the job that is there.
+
+With --wait the job's changes are shown as they happen and then its result files;
+the exit code is 0 when it completed, 1 when it failed, 3 when it was cancelled.
+Ctrl-C ends the wait and not the job.`,
+		Example: `  stint submit SequenceStats -p sequences=@genome.fna --wait
+  stint submit GenomeAssembly -p read1=@r1.fq -p read2=@r2.fq --cpus 4 --memory 8G --label project=phage
+  stint submit GenomeAnnotation -p contigs=/jobs/lambda/contigs.fasta --output-name lambda-genes
+  id=$(stint submit Date -o name)
+  jq '{sequences: .path}' in.json | stint submit SequenceStats --params-file -`,
+		Args:              arguments(1, 1),
+		ValidArgsFunction: a.completeFirst(a.completeServices),
+	}
+	o.format = addFormat(cmd)
+	flags := cmd.Flags()
+	o.addCommonFlags(cmd)
+	flags.StringVar(&o.paramsFile, "params-file", "", "read parameters from this JSON or YAML `FILE`, - for standard input; -p goes over it")
+	flags.StringVar(&o.outputFolder, "output-folder", "", "workspace folder for the result")
+	o.addResourceFlags(flags)
+	flags.StringArrayVar(&o.labels, "label", nil, "label the job with `KEY=VALUE`; may be repeated")
+	flags.Int32Var(&o.priority, "priority", 0, "order among your waiting jobs, from -100 to 100; higher starts first")
+	flags.StringVar(&o.executor, "executor", "", "run on this executor")
+	flags.StringVar(&o.owner, "owner", "", "submit for this `USER` (operators)")
+	flags.StringVar(&o.parent, "parent", "", "`ID` of the job that this one belongs to")
+	completeFlagWith(cmd, "param", a.completeWith(a.completeParameters))
+	cmd.RunE = a.verb(func(ctx context.Context, args []string) error { return a.submit(ctx, o, args[0]) })
+	return cmd
+}
+
+// addCommonFlags gives a verb the flags that submit and rerun share.
+func (o *submitOptions) addCommonFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&o.params, "param", "p", nil, "parameter, as `NAME=VALUE`, NAME=@FILE or NAME:=JSON; may be repeated")
+	flags.StringVar(&o.outputName, "output-name", "", "name of the result")
+	flags.StringVar(&o.requestID, "request-id", "", "repeat safely: the same id never starts a second job")
+	flags.BoolVar(&o.wait, "wait", false, "follow the job until it ends")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "check everything, but start and upload nothing")
+	addPatience(cmd, &o.patience)
+}
+
+func (o *submitOptions) addResourceFlags(flags *pflag.FlagSet) {
+	flags.Int32Var(&o.cpus, "cpus", 0, "cores that the job asks for")
+	flags.StringVar(&o.memory, "memory", "", "memory that the job asks for, such as 512M or 4G (powers of 1024)")
+	flags.StringVar(&o.timeLimit, "time-limit", "", "longest time it may run, such as 90s, 2h30m, 3d or 1-12:00:00")
+}
+
+// resources puts the flags into what the job asks for.
+func (o *submitOptions) resources() (*stintv1.Resources, error) {
+	r := &stintv1.Resources{Cpus: o.cpus}
+	if o.cpus < 0 {
+		return nil, usagef("--cpus must not be negative")
+	}
+	if o.memory != "" {
+		n, err := parseBytes(o.memory)
+		if err != nil {
+			return nil, usagef("--memory: %v", err)
+		}
+		r.MemoryBytes = n
+	}
+	if o.timeLimit != "" {
+		d, err := parseDuration(o.timeLimit)
+		if err != nil {
+			return nil, usagef("--time-limit: %v", err)
+		}
+		r.TimeLimit = durationpb.New(d)
+	}
+	if proto.Equal(r, &stintv1.Resources{}) {
+		return nil, nil //nolint:nilnil // no resources is what a job without the flags asks for
+	}
+	return r, nil
+}
+
+// job is the job that the flags describe, without its parameters.
+func (o *submitOptions) job(service string) (*stintv1.Job, error) {
+	resources, err := o.resources()
+	if err != nil {
+		return nil, err
+	}
+	labels := make(map[string]string)
+	for _, l := range o.labels {
+		key, value, ok := strings.Cut(l, "=")
+		if !ok {
+			return nil, usagef("--label %q: must be KEY=VALUE", l)
+		}
+		labels[key] = value
+	}
+	return &stintv1.Job{
+		Service: service, OutputName: o.outputName, OutputFolder: o.outputFolder, Resources: resources, Labels: labels,
+		Priority: o.priority, Executor: o.executor, Owner: o.owner, ParentId: o.parent,
+	}, nil
+}
+
+func (a *app) submit(ctx context.Context, o *submitOptions, service string) error {
+	job, err := o.job(service)
+	if err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	var base *structpb.Struct
+	if o.paramsFile != "" {
+		if base, err = a.readParamsFile(ctx, o.paramsFile); err != nil {
+			return err
+		}
+	}
+	spec, err := a.service(ctx, service)
+	if err != nil {
+		return err
+	}
+	if !spec.GetAvailable() {
+		return fmt.Errorf("%s is not available: %s", spec.GetId(), spec.GetUnavailableReason())
+	}
+	params, err := buildParameters(spec, base, o.params)
+	if err != nil {
+		return err
+	}
+	missing, err := a.putInputs(ctx, params.files, o.dryRun)
+	if err != nil {
+		return err
+	}
+	job.Parameters = params.values
+	client, err := a.jobs()
+	if err != nil {
+		return err
+	}
+	req := &stintv1.SubmitRequest{Job: job, RequestId: o.requestID, ValidateOnly: o.dryRun}
+	var res *stintv1.SubmitResponse
+	err = a.call(ctx, func(ctx context.Context) error {
+		res, err = client.Submit(ctx, req)
+		return err
+	})
+	if o.dryRun {
+		return a.showDryRun(o, dryRun{asked: job, checked: res.GetJob(), warnings: res.GetWarnings(), missing: missing, err: err})
+	}
+	if err != nil {
+		return err
+	}
+	return a.submitted(ctx, o, res)
+}
+
+// check refuses flags that exclude each other, and makes a request id where none was given.
+func (o *submitOptions) check() error {
+	if o.wait && o.dryRun {
+		return usagef("--wait and --dry-run exclude each other")
+	}
+	if o.requestID == "" && !o.dryRun {
+		id := make([]byte, 16)
+		rand.Read(id) //nolint:errcheck // never fails, see crypto/rand
+		o.requestID = "stint-" + hex.EncodeToString(id)
+	}
+	return nil
+}
+
+// accepted is what Submit and Rerun answer alike.
+type accepted interface {
+	GetJob() *stintv1.Job
+	GetDeduplicated() bool
+	GetWarnings() []string
+}
+
+// submitted shows a job that was accepted, and with --wait what becomes of it.
+func (a *app) submitted(ctx context.Context, o *submitOptions, res accepted) error {
+	for _, w := range res.GetWarnings() {
+		say(a.err, "stint: warning: %s", w)
+	}
+	job := res.GetJob()
+	if o.wait {
+		return a.waitFor(ctx, o, job, res.GetDeduplicated())
+	}
+	return a.show(*o.format, answer{
+		messages: []proto.Message{job},
+		names:    []string{job.GetId()},
+		table: func() error {
+			if !a.screen.tty {
+				a.jobGrid([]*stintv1.Job{job}, true).print(a.out, a.screen)
+				return nil
+			}
+			say(a.out, "%s", acceptedWords(job, res.GetDeduplicated()))
+			say(a.out, "  stint watch %s follows it.", job.GetId())
+			return nil
+		},
+	})
+}
+
+func acceptedWords(job *stintv1.Job, deduplicated bool) string {
+	words := fmt.Sprintf("Job %s is %s: %s, output name %s.", job.GetId(), stateWord(job.GetState()), clean(job.GetService()), clean(job.GetOutputName()))
+	if deduplicated {
+		words += " It was submitted before with this request id."
+	}
+	return words
+}
+
+// dryRun is what a check without a submit came to.
+type dryRun struct {
+	asked, checked *stintv1.Job
+	warnings       []string
+	missing        []string // parameters whose files are not uploaded yet
+	err            error
+}
+
+// showDryRun shows the job that would be stored. That files which a dry run
+// does not upload are not there is no finding.
+func (a *app) showDryRun(o *submitOptions, d dryRun) error {
+	err := withoutViolations(d.err, d.missing)
+	if err != nil {
+		return err
+	}
+	job := d.checked
+	if job == nil {
+		job = d.asked
+	}
+	for _, w := range d.warnings {
+		say(a.err, "stint: warning: %s", w)
+	}
+	if len(d.missing) > 0 {
+		say(a.err, "stint: not checked, because a dry run uploads nothing: %s", strings.Join(d.missing, ", "))
+	}
+	return a.show(*o.format, answer{
+		messages: []proto.Message{job},
+		table: func() error {
+			say(a.out, "This would be accepted; nothing was started.")
+			a.printJob(job)
+			return nil
+		},
+	})
+}
+
+// withoutViolations answers err without violations of the given parameters;
+// nil when it has no others.
+func withoutViolations(err error, names []string) error {
+	s, ok := callStatus(err)
+	if !ok || len(names) == 0 {
+		return err
+	}
+	var left []string
+	found := false
+	for _, d := range s.Details() {
+		bad, ok := d.(*errdetails.BadRequest)
+		if !ok {
+			continue
+		}
+		for _, v := range bad.GetFieldViolations() {
+			found = true
+			if !aboutOneOf(v.GetField(), names) {
+				left = append(left, flagOfField(v.GetField())+": "+v.GetDescription())
+			}
+		}
+	}
+	switch {
+	case !found:
+		return err
+	case len(left) == 0:
+		return nil
+	default:
+		return &usageError{text: "invalid request:", details: left}
+	}
+}
+
+func aboutOneOf(field string, names []string) bool {
+	for _, n := range names {
+		if field == "job.parameters."+n || field == "parameters."+n {
+			return true
+		}
+	}
+	return false
+}

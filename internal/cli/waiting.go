@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// waitFor follows a job that was just submitted until it ends, and shows its
+// result files. With a format for programs, what happens goes to standard error
+// and standard output gets the job as it ended.
+func (a *app) waitFor(ctx context.Context, o *submitOptions, job *stintv1.Job, deduplicated bool) error {
+	ids := []string{job.GetId()}
+	a.afterSignal = "; the " + jobsGoOn(ids)
+	people := *o.format == asTable
+	printer := &changePrinter{w: a.out, screen: a.screen, format: asTable, live: a.screen.tty && a.screen.errTTY}
+	if !people {
+		printer.w, printer.live, printer.screen.color = a.err, a.screen.errTTY, false
+	}
+	say(printer.w, "%s", acceptedWords(job, deduplicated))
+	v := newVerdict(ids)
+	if err := a.followOne(ctx, o, job, func(c change) error {
+		if err := printer.print(c); err != nil {
+			return err
+		}
+		return v.note(c)
+	}); err != nil {
+		printer.clear()
+		if signalled(ctx) == nil {
+			say(a.err, "stint: the %s", jobsGoOn(ids))
+		}
+		return err
+	}
+	printer.clear()
+	ended, err := a.getJob(ctx, job.GetId())
+	if err != nil {
+		return err
+	}
+	err = a.show(*o.format, answer{
+		messages: []proto.Message{ended},
+		names:    ids,
+		table:    func() error { return a.showOutcome(ctx, ended) },
+	})
+	if err != nil {
+		return err
+	}
+	return v.err()
+}
+
+// followOne hands every change behind the submit to handle. A job that was
+// there before may have ended already.
+func (a *app) followOne(ctx context.Context, o *submitOptions, job *stintv1.Job, handle func(change) error) error {
+	if finalState(job.GetState()) {
+		err := handle(change{frame: &stintv1.WatchStatusResponse{
+			Revision: job.GetRevision(), Event: &stintv1.WatchStatusResponse_Changed{Changed: statusOf(job)},
+		}})
+		if err == errEnough { //nolint:errorlint // it is never wrapped
+			return nil
+		}
+		return err
+	}
+	f, err := a.follow(&stintv1.WatchStatusRequest{
+		Ids: []string{job.GetId()}, AfterRevision: job.GetRevision(), View: stintv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: true,
+	}, o.patience)
+	if err != nil {
+		return err
+	}
+	f.known[job.GetId()] = statusOf(job)
+	return f.run(ctx, handle)
+}
+
+// showOutcome shows the result files of a job that ended, for people.
+func (a *app) showOutcome(ctx context.Context, job *stintv1.Job) error {
+	res, err := a.results(ctx, job.GetId())
+	if err != nil {
+		return err
+	}
+	if len(res.GetFiles()) == 0 {
+		fmt.Fprintln(a.out, "No result files.")
+		return nil
+	}
+	head := "Result files:"
+	if f := job.GetResultFolder(); f != "" {
+		head = "Result files, also in your workspace at " + clean(f) + ":"
+	}
+	fmt.Fprintln(a.out, head)
+	resultGrid(res.GetFiles(), a.screen).print(a.out, a.screen)
+	if a.screen.tty {
+		say(a.out, "  stint results get %s --all brings them here.", job.GetId())
+	}
+	return nil
+}
