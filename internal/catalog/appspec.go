@@ -1,0 +1,284 @@
+package catalog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// parseAppSpec reads an app spec of BV-BRC: relaxed JSON with `id`, `script`,
+// `label`, `description`, `parameters` and defaults for resources. Of keys and parameters that
+// are there twice the last one counts, as in the system they come from.
+func parseAppSpec(text []byte, s *Service, p *problems) {
+	strict := relax(text)
+	var spec object
+	if err := json.Unmarshal(strict, &spec); err != nil {
+		line, what := explainJSON(strict, err)
+		p.addAt(line, "", "%s", what)
+		return
+	}
+	r := specReader{p: p}
+	s.proto = &stintv1.Service{
+		Id:               r.text(spec, "", "id"),
+		Label:            r.text(spec, "", "label"),
+		Description:      r.text(spec, "", "description"),
+		Parameters:       r.parameters("parameters", spec["parameters"], 0),
+		DefaultResources: r.resources(spec),
+	}
+	if s.proto.GetId() == "" {
+		p.add("id", "is missing")
+	}
+	s.proto.Label = labelOr(s.proto.GetLabel(), s.proto.GetId())
+	switch script := r.text(spec, "", "script"); {
+	case script == "":
+		p.add("script", "is missing: the file beside the spec to run, or the name of a program")
+	case script != filepath.Base(script) || !validProgram.MatchString(script):
+		p.add("script", "%s is no plain name of a file or program", quote(script))
+	default:
+		s.setCommand([]string{script}, p)
+	}
+	checkDescribed("parameters", s.proto.GetParameters(), &rules{id: validAppSpecID, appSpec: true}, p)
+	var compact bytes.Buffer
+	if json.Compact(&compact, strict) == nil {
+		s.appSpec = compact.Bytes()
+	}
+}
+
+// object is a JSON object; of keys that are there twice the last one counts, and
+// "ID" is not "id".
+type object map[string]json.RawMessage
+
+// specReader takes values out of an app spec and notes what is wrong with them.
+type specReader struct{ p *problems }
+
+// text reads a text; empty when there is none or null.
+func (r *specReader) text(o object, path, key string) string {
+	var s *string
+	if raw, ok := o[key]; ok && json.Unmarshal(raw, &s) != nil {
+		r.p.add(path+key, "must be text, not %s", clipRaw(raw))
+	}
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// flag reads 0, 1, true, false or null, also as text.
+func (r *specReader) flag(o object, path, key string) bool {
+	switch strings.Trim(string(o[key]), `"`) {
+	case "1", "true":
+		return true
+	case "", "0", "false", "null":
+		return false
+	default:
+		r.p.add(path+key, "must be 0, 1, true or false, not %s", clipRaw(o[key]))
+		return false
+	}
+}
+
+// parameters reads a list of parameters. Entries without an id are documentation.
+func (r *specReader) parameters(field string, raw json.RawMessage, depth int) []*stintv1.Parameter {
+	var list []json.RawMessage
+	if raw != nil && json.Unmarshal(raw, &list) != nil {
+		r.p.add(field, "must be a list, not %s", clipRaw(raw))
+		return nil
+	}
+	if depth > maxGroupDepth {
+		r.p.add(field, "groups are nested more than %d deep", maxGroupDepth)
+		return nil
+	}
+	var out []*stintv1.Parameter
+	place := map[string]int{}
+	for i, e := range list {
+		var o object
+		if err := json.Unmarshal(e, &o); err != nil {
+			r.p.add(at(field, i), "must be an object, not %s", clipRaw(e))
+			continue
+		}
+		if _, ok := o["id"]; !ok {
+			continue
+		}
+		var id string
+		if json.Unmarshal(o["id"], &id) != nil || id == "" {
+			r.p.add(at(field, i)+".id", "must be text, not %s", clipRaw(o["id"]))
+			continue
+		}
+		d := r.parameter(entry(field, i, id)+".", o, depth)
+		if first, twice := place[d.GetId()]; twice {
+			r.p.minor(at(field, i)+".id", "%s is there twice; the last one counts", quote(d.GetId()))
+			out[first] = d
+			continue
+		}
+		place[d.GetId()] = len(out)
+		out = append(out, d)
+	}
+	return out
+}
+
+func (r *specReader) parameter(path string, o object, depth int) *stintv1.Parameter {
+	d := &stintv1.Parameter{
+		Id:          r.text(o, path, "id"),
+		Description: r.text(o, path, "desc"),
+		Required:    r.flag(o, path, "required"),
+		Multiple:    r.flag(o, path, "allow_multiple"),
+	}
+	d.Label = labelOr(r.text(o, path, "label"), d.GetId())
+	r.setType(path, o, d)
+	switch d.GetType() {
+	case stintv1.ParameterType_PARAMETER_TYPE_ENUM:
+		d.EnumValues = r.enum(path, o)
+	case stintv1.ParameterType_PARAMETER_TYPE_GROUP:
+		d.Group = r.parameters(path+"group", o["group"], depth+1)
+	}
+	if raw, ok := o["default"]; ok {
+		v := &structpb.Value{}
+		if err := v.UnmarshalJSON(raw); err != nil {
+			r.p.minor(path+"default", "%s is no value; there is no default then", clipRaw(raw))
+		} else if v = coerce(d, v); !isNull(v) {
+			d.DefaultValue = v
+		}
+	}
+	return d
+}
+
+// setType translates the types seen in BV-BRC's specs. output_path and
+// output_file say where results go, which is for the job's own output_folder
+// and output_name to say here: they are text that may be left out, and no input.
+func (r *specReader) setType(path string, o object, d *stintv1.Parameter) {
+	name := r.text(o, path, "type")
+	switch name {
+	case "string":
+		d.Type = stintv1.ParameterType_PARAMETER_TYPE_STRING
+	case "list", "array":
+		d.Type, d.Multiple = stintv1.ParameterType_PARAMETER_TYPE_STRING, true
+	case "int", "integer":
+		d.Type = stintv1.ParameterType_PARAMETER_TYPE_INTEGER
+	case "float", "number":
+		d.Type = stintv1.ParameterType_PARAMETER_TYPE_NUMBER
+	case "bool", "boolean":
+		d.Type = stintv1.ParameterType_PARAMETER_TYPE_BOOLEAN
+	case "enum":
+		d.Type = stintv1.ParameterType_PARAMETER_TYPE_ENUM
+	case "wstype", "wsid":
+		d.Type = stintv1.ParameterType_PARAMETER_TYPE_FILE
+	case "folder":
+		d.Type = stintv1.ParameterType_PARAMETER_TYPE_FOLDER
+	case "group":
+		d.Type = stintv1.ParameterType_PARAMETER_TYPE_GROUP
+	case "":
+		d.Type = typeOfUntyped(o)
+	default:
+		r.p.add(path+"type", "there is no type %s", quote(name))
+	}
+	if d.GetId() == "output_path" || d.GetId() == "output_file" {
+		d.Type, d.Required = stintv1.ParameterType_PARAMETER_TYPE_STRING, false
+	}
+}
+
+func typeOfUntyped(o object) stintv1.ParameterType {
+	if _, ok := o["group"]; ok {
+		return stintv1.ParameterType_PARAMETER_TYPE_GROUP
+	}
+	if _, ok := o["enum"]; ok {
+		return stintv1.ParameterType_PARAMETER_TYPE_ENUM
+	}
+	if _, ok := o["wstype"]; ok {
+		return stintv1.ParameterType_PARAMETER_TYPE_FILE
+	}
+	return stintv1.ParameterType_PARAMETER_TYPE_STRING
+}
+
+// enum reads the values to choose from: texts, numbers or truths. One that is there
+// twice counts once.
+func (r *specReader) enum(path string, o object) []string {
+	var list []json.RawMessage
+	if o["enum"] != nil && json.Unmarshal(o["enum"], &list) != nil {
+		r.p.add(path+"enum", "must be a list, not %s", clipRaw(o["enum"]))
+		return nil
+	}
+	var out []string
+	for i, e := range list {
+		v := &structpb.Value{}
+		if err := v.UnmarshalJSON(e); err != nil {
+			r.p.add(at(path+"enum", i), "%s is no value to choose", clipRaw(e))
+			continue
+		}
+		text, ok := scalarText(v)
+		if !ok {
+			r.p.add(at(path+"enum", i), "must be text or a number, not %s", describe(v))
+		} else if text != "" && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// resources reads what a job of the service gets by default. A number for
+// memory is in megabytes, as in Slurm's --mem, which it is written for; default_runtime
+// is in seconds.
+func (r *specReader) resources(spec object) *stintv1.Resources {
+	out := &stintv1.Resources{}
+	if raw, ok := spec["default_memory"]; ok && string(raw) != "null" {
+		bytes, err := parseMemory(strings.Trim(string(raw), `"`), 1<<20)
+		if err != nil {
+			r.p.add("default_memory", "%s", err)
+		}
+		out.MemoryBytes = bytes
+	}
+	if n := r.whole(spec, "default_cpu", maxCPUs); n > 0 {
+		out.Cpus = int32(n)
+	}
+	if n := r.whole(spec, "default_runtime", 10*365*24*3600); n > 0 {
+		out.TimeLimit = durationpb.New(time.Duration(n) * time.Second)
+	}
+	return out
+}
+
+// whole reads a whole number from 0 to most, also as text; 0 when there is none.
+func (r *specReader) whole(o object, key string, most int64) int64 {
+	raw, ok := o[key]
+	if !ok || string(raw) == "null" {
+		return 0
+	}
+	var n float64
+	err := json.Unmarshal([]byte(strings.Trim(string(raw), `"`)), &n)
+	if err != nil || n != math.Trunc(n) || n < 0 || n > float64(most) {
+		r.p.add(key, "must be a whole number from 0 to %d, not %s", most, clipRaw(raw))
+		return 0
+	}
+	return int64(n)
+}
+
+// explainJSON puts an error of encoding/json in words, with the line it is on.
+func explainJSON(text []byte, err error) (line int, what string) {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		end := min(int(syntax.Offset), len(text))
+		return 1 + bytes.Count(text[:end], []byte("\n")), "it is no JSON: " + syntax.Error()
+	}
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return 0, "it must be a JSON object, and it is of the kind " + kind.Value
+	}
+	return 0, err.Error()
+}
+
+// clipRaw shows a piece of JSON in a message.
+func clipRaw(raw json.RawMessage) string {
+	const most = 40
+	s := string(raw)
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
+}

@@ -1,0 +1,212 @@
+package catalog
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// The keys of a service.yaml. services/README.md explains them.
+type (
+	serviceYAML struct {
+		ID              string          `yaml:"id"`
+		Label           string          `yaml:"label"`
+		Description     string          `yaml:"description"`
+		Category        string          `yaml:"category"`
+		Command         []string        `yaml:"command"`
+		Programs        []programYAML   `yaml:"programs"`
+		Parameters      []parameterYAML `yaml:"parameters"`
+		Resources       resourcesYAML   `yaml:"resources"`
+		Executor        string          `yaml:"executor"`
+		ExecutorOptions optionsYAML     `yaml:"executor_options"`
+		Results         []resultYAML    `yaml:"results"`
+		Network         bool            `yaml:"network"`
+	}
+	programYAML struct {
+		Name    string `yaml:"name"`
+		Package string `yaml:"package"`
+	}
+	parameterYAML struct {
+		ID          string          `yaml:"id"`
+		Label       string          `yaml:"label"`
+		Description string          `yaml:"description"`
+		Type        string          `yaml:"type"`
+		Required    bool            `yaml:"required"`
+		Default     yaml.Node       `yaml:"default"`
+		Enum        []string        `yaml:"enum"`
+		Min         *float64        `yaml:"min"`
+		Max         *float64        `yaml:"max"`
+		Multiple    bool            `yaml:"multiple"`
+		Group       []parameterYAML `yaml:"group"`
+		Extensions  []string        `yaml:"extensions"`
+	}
+	resourcesYAML struct {
+		CPUs      int32  `yaml:"cpus"`
+		Memory    string `yaml:"memory"`
+		TimeLimit string `yaml:"time_limit"`
+	}
+	// optionsYAML is what only an engine like Slurm understands.
+	optionsYAML struct {
+		Partition  string `yaml:"partition"`
+		Account    string `yaml:"account"`
+		Constraint string `yaml:"constraint"`
+		GPUs       int32  `yaml:"gpus"`
+	}
+	resultYAML struct {
+		Pattern string `yaml:"pattern"`
+		Display string `yaml:"display"`
+		Title   string `yaml:"title"`
+	}
+)
+
+var typesByName = map[string]stintv1.ParameterType{
+	"string":  stintv1.ParameterType_PARAMETER_TYPE_STRING,
+	"integer": stintv1.ParameterType_PARAMETER_TYPE_INTEGER,
+	"number":  stintv1.ParameterType_PARAMETER_TYPE_NUMBER,
+	"boolean": stintv1.ParameterType_PARAMETER_TYPE_BOOLEAN,
+	"enum":    stintv1.ParameterType_PARAMETER_TYPE_ENUM,
+	"file":    stintv1.ParameterType_PARAMETER_TYPE_FILE,
+	"folder":  stintv1.ParameterType_PARAMETER_TYPE_FOLDER,
+	"group":   stintv1.ParameterType_PARAMETER_TYPE_GROUP,
+}
+
+// parseServiceFile reads a service.yaml. It goes on after each mistake, so that
+// all of them are known at once.
+func parseServiceFile(text []byte, s *Service, p *problems) {
+	var y serviceYAML
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	err := dec.Decode(&y)
+	if mistakes := new(yaml.TypeError); errors.As(err, &mistakes) {
+		lost := false
+		for _, m := range mistakes.Errors {
+			line, field, what := explainYAML(m)
+			p.addAt(line, field, "%s", what)
+			lost = lost || losesMapping(m)
+		}
+		if lost {
+			return // what it lacks now was there
+		}
+	} else if errors.Is(err, io.EOF) {
+		p.add("", "it is empty")
+		return
+	} else if err != nil {
+		line, field, what := explainYAML(err.Error())
+		p.addAt(line, field, "%s", what)
+		return
+	}
+	if dec.Decode(new(yaml.Node)) == nil {
+		p.add("", "it has a second document after ---; one file describes one service")
+	}
+	s.proto = &stintv1.Service{
+		Id:               y.ID,
+		Label:            y.Label,
+		Description:      y.Description,
+		Category:         y.Category,
+		Executor:         y.Executor,
+		Parameters:       parametersFromYAML("parameters", y.Parameters, p),
+		DefaultResources: resourcesFromYAML(y.Resources, y.ExecutorOptions, p),
+		Results:          resultsFromYAML(y.Results, p),
+	}
+	s.network = y.Network
+	if y.Label == "" {
+		p.add("label", "is missing: the name that people see")
+	}
+	s.setPrograms(y.Programs, p)
+	s.setCommand(y.Command, p)
+	checkDescribed("parameters", s.proto.GetParameters(), &rules{id: validParameterID}, p)
+}
+
+func (s *Service) setPrograms(list []programYAML, p *problems) {
+	for i, r := range list {
+		if !validProgram.MatchString(r.Name) {
+			p.add(at("programs", i)+".name", "%s is no name of a program on the PATH", quote(r.Name))
+			continue
+		}
+		if r.Package != "" && !validPackage.MatchString(r.Package) {
+			p.add(at("programs", i)+".package", "%s is no name of a Debian package", quote(r.Package))
+		}
+		s.needs = append(s.needs, program{name: r.Name, debPackage: r.Package})
+	}
+}
+
+func parametersFromYAML(path string, list []parameterYAML, p *problems) []*stintv1.Parameter {
+	var out []*stintv1.Parameter
+	for i, y := range list {
+		field := entry(path, i, y.ID)
+		t, ok := typesByName[y.Type]
+		switch {
+		case y.Type == "":
+			p.add(field+".type", "is missing")
+		case !ok:
+			p.add(field+".type", "there is no type %s%s; the types are %s", quote(y.Type), didYouMean(y.Type, typeNames), typeList)
+		}
+		d, err := valueFromYAML(&y.Default)
+		if err != nil {
+			p.addAt(y.Default.Line, field+".default", "%s", err)
+		}
+		out = append(out, &stintv1.Parameter{
+			Id:           y.ID,
+			Label:        labelOr(y.Label, y.ID),
+			Description:  y.Description,
+			Type:         t,
+			Required:     y.Required,
+			DefaultValue: d,
+			EnumValues:   y.Enum,
+			Min:          y.Min,
+			Max:          y.Max,
+			Multiple:     y.Multiple,
+			Group:        parametersFromYAML(field+".group", y.Group, p),
+			Extensions:   y.Extensions,
+		})
+	}
+	return out
+}
+
+func resourcesFromYAML(y resourcesYAML, o optionsYAML, p *problems) *stintv1.Resources {
+	r := &stintv1.Resources{Cpus: y.CPUs, Gpus: o.GPUs, Partition: o.Partition, Account: o.Account, Constraint: o.Constraint}
+	if y.CPUs < 0 || y.CPUs > maxCPUs {
+		p.add("resources.cpus", "%d is not between 1 and %d", y.CPUs, maxCPUs)
+	}
+	if o.GPUs < 0 || o.GPUs > maxCPUs {
+		p.add("executor_options.gpus", "%d is not between 0 and %d", o.GPUs, maxCPUs)
+	}
+	if y.Memory != "" {
+		bytes, err := parseMemory(y.Memory, 1)
+		if err != nil {
+			p.add("resources.memory", "%s", err)
+		}
+		r.MemoryBytes = bytes
+	}
+	if y.TimeLimit != "" {
+		d, err := time.ParseDuration(y.TimeLimit)
+		switch {
+		case err != nil:
+			p.add("resources.time_limit", "%s is no length of time; one is for example 90s, 30m or 1h30m", quote(y.TimeLimit))
+		case d < time.Second:
+			p.add("resources.time_limit", "%s is less than a second", y.TimeLimit)
+		default:
+			r.TimeLimit = durationpb.New(d)
+		}
+	}
+	return r
+}
+
+func resultsFromYAML(list []resultYAML, p *problems) []*stintv1.ResultDisplay {
+	var out []*stintv1.ResultDisplay
+	for i, y := range list {
+		field := at("results", i)
+		checkPattern(field+".pattern", y.Pattern, p)
+		if !displays[y.Display] {
+			p.add(field+".display", "%s is no way to show a file; the ways are %s", quote(y.Display), displayList)
+		}
+		out = append(out, &stintv1.ResultDisplay{Pattern: y.Pattern, Display: y.Display, Title: y.Title})
+	}
+	return out
+}
