@@ -1,0 +1,109 @@
+package auth
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+)
+
+// Unary authenticates unary calls and refuses those that the table does not allow the caller at all.
+func (a *Authenticator) Unary() grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		if Open(info.FullMethod) {
+			return handler(ctx, req)
+		}
+		p, err := a.admit(ctx, info.FullMethod)
+		if err != nil {
+			return nil, err
+		}
+		return handler(NewContext(ctx, p), req)
+	}
+}
+
+// Stream is Unary for streams. The context of the stream ends when the
+// caller's token expires or is revoked; then the call ends with UNAUTHENTICATED,
+// also when the handler waits for a client that sends or reads nothing.
+func (a *Authenticator) Stream() grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		if Open(info.FullMethod) {
+			return handler(srv, ss)
+		}
+		p, err := a.admit(ss.Context(), info.FullMethod)
+		if err != nil {
+			return err
+		}
+		ctx, stop := a.Guard(NewContext(ss.Context(), p), p)
+		defer stop()
+		err = handler(srv, &guardedStream{ServerStream: ss, ctx: ctx, ends: ends(p)})
+		if why := ended(ctx); err != nil && why != nil {
+			return why
+		}
+		return err
+	}
+}
+
+// admit authenticates a call and asks the table whether there is anything to go on for.
+func (a *Authenticator) admit(ctx context.Context, method string) (Principal, error) {
+	if _, known := rules[method]; !known {
+		return Principal{}, refuse(errMethod)
+	}
+	p, err := a.Authenticate(ctx)
+	if err != nil {
+		return Principal{}, err
+	}
+	if !mayCall(p, method) {
+		return Principal{}, refuse(errRole)
+	}
+	return p, nil
+}
+
+// ended is why the credential behind ctx stopped working; nil when it did not.
+func ended(ctx context.Context) error {
+	if r, ok := errors.AsType[*refusal](context.Cause(ctx)); ok {
+		return r
+	}
+	return nil
+}
+
+// guardedStream carries the context of Guard.
+type guardedStream struct {
+	grpc.ServerStream
+	ctx  context.Context //nolint:containedctx // this is how a stream hands on its context
+	ends bool
+}
+
+// Context is the stream's, with the principal.
+func (s *guardedStream) Context() context.Context { return s.ctx }
+
+// SendMsg sends m, unless the credential stops working first.
+func (s *guardedStream) SendMsg(m any) error {
+	return s.untilEnd(func() error { return s.ServerStream.SendMsg(m) })
+}
+
+// RecvMsg receives into m, unless the credential stops working first.
+func (s *guardedStream) RecvMsg(m any) error {
+	return s.untilEnd(func() error { return s.ServerStream.RecvMsg(m) })
+}
+
+// untilEnd lets f go on alone when the credential ends: the stream ends when
+// the handler returns, and that ends f. gRPC allows a handler to return while another goroutine is in Send or Recv.
+func (s *guardedStream) untilEnd(f func() error) error {
+	if !s.ends {
+		return f()
+	}
+	if why := ended(s.ctx); why != nil {
+		return why
+	}
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-s.ctx.Done():
+		if why := ended(s.ctx); why != nil {
+			return why
+		}
+		return <-done // the stream itself ended, and f says how
+	}
+}

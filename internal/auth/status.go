@@ -1,0 +1,69 @@
+package auth
+
+import (
+	"errors"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Domain is the domain of every ErrorInfo that Stint sends.
+const Domain = "stint"
+
+// Why a call is refused before it reaches a handler.
+var (
+	errNoCredentials = errors.New("no credentials")
+	errScheme        = errors.New("not one bearer token")
+	errMalformed     = errors.New("malformed token")
+	errUnknown       = errors.New("unknown token")
+	errExpired       = errors.New("expired token")
+	errRevoked       = errors.New("revoked token")
+	errUnavailable   = errors.New("tokens cannot be looked up")
+	errMethod        = errors.New("method is not in the table")
+	errRole          = errors.New("role is missing")
+)
+
+// statuses is the table of what clients are told. It says nothing of what went on inside.
+var statuses = map[error]struct {
+	code    codes.Code
+	reason  string
+	message string
+}{
+	errNoCredentials: {codes.Unauthenticated, "CREDENTIALS_MISSING", "This server needs an API token: send it as \"Authorization: Bearer TOKEN\" (stint: set STINT_TOKEN)."},
+	errScheme:        {codes.Unauthenticated, "CREDENTIALS_UNSUPPORTED", "The authorization must be one \"Bearer TOKEN\"."},
+	errMalformed:     {codes.Unauthenticated, "TOKEN_MALFORMED", "This is not a whole API token: it was mistyped or cut off, or belongs to something else."},
+	errUnknown:       {codes.Unauthenticated, "TOKEN_UNKNOWN", "This API token does not exist here: it was revoked, or made for another server."},
+	errExpired:       {codes.Unauthenticated, "TOKEN_EXPIRED", "This API token has expired; ask the operators for a new one."},
+	errRevoked:       {codes.Unauthenticated, "TOKEN_REVOKED", "This API token was revoked; ask the operators for a new one."},
+	errUnavailable:   {codes.Unavailable, "UNAVAILABLE", "The server cannot check API tokens at the moment; try again."},
+	errMethod:        {codes.PermissionDenied, "METHOD_NOT_ALLOWED", "This method is not open to callers."},
+	errRole:          {codes.PermissionDenied, "ROLE_REQUIRED", "Only operators may do this."},
+}
+
+// refusal is an error that knows its gRPC status.
+type refusal struct{ err error }
+
+// refuse wraps one of the errors above, or an error that wraps one.
+func refuse(err error) *refusal { return &refusal{err: err} }
+
+// Error says why, for the log.
+func (r *refusal) Error() string { return "authenticate: " + r.err.Error() }
+
+// Unwrap is the cause.
+func (r *refusal) Unwrap() error { return r.err }
+
+// GRPCStatus is what the client is told.
+func (r *refusal) GRPCStatus() *status.Status {
+	for kind, s := range statuses {
+		if !errors.Is(r.err, kind) {
+			continue
+		}
+		st := status.New(s.code, s.message)
+		if with, err := st.WithDetails(&errdetails.ErrorInfo{Reason: s.reason, Domain: Domain}); err == nil {
+			return with
+		}
+		return st
+	}
+	return status.New(codes.Internal, "Something went wrong inside the server; its log says what.")
+}
