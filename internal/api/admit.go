@@ -1,0 +1,219 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/catalog"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// defaultMemory is what a job gets when neither it nor its service says.
+const defaultMemory = 1 << 30
+
+// ownerOf is whose the jobs become: the caller's, unless an operator names somebody else.
+func (s *jobs) ownerOf(ctx context.Context, in submission) (string, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return "", err
+	}
+	if in.owner != "" {
+		return in.owner, nil
+	}
+	owner := in.jobs[0].GetOwner()
+	for i, j := range in.jobs {
+		if j.GetOwner() != owner {
+			return "", job.Invalid(in.prefixes[i]+"owner", "differs from that of the first job; a batch belongs to one owner")
+		}
+	}
+	if owner == "" || owner == p.User {
+		owner = p.User
+	} else if err := named(ctx); err != nil {
+		return "", err
+	}
+	if !job.ValidOwner(owner) {
+		return "", job.Invalid(in.prefixes[0]+"owner", "is no user name: letters, digits and . _ @ + - only, at most 128")
+	}
+	return owner, nil
+}
+
+// options has the bounds and the identity of the request for the store.
+func (s *jobs) options(owner string, in submission) (store.SubmitOptions, error) {
+	o := store.SubmitOptions{Owner: owner, RequestID: in.requestID, MaxActivePerOwner: s.MaxActivePerOwner, MaxActive: s.MaxActive}
+	if in.requestID == "" {
+		return o, nil
+	}
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(in.body)
+	if err != nil {
+		return o, fmt.Errorf("hash a request: %w", err)
+	}
+	hash := sha256.Sum256(body)
+	o.RequestHash = hash[:]
+	return o, nil
+}
+
+// open refuses everybody but operators while submissions are closed.
+func (s *jobs) open(ctx context.Context) error {
+	set := s.Store.Settings()
+	if p, err := caller(ctx); err != nil || !set.GetSubmissionsClosed() || p.Has(auth.RoleOperator) {
+		return err
+	}
+	message := "New jobs are not accepted at the moment."
+	if set.GetMessage() != "" {
+		message = set.GetMessage()
+	}
+	return &job.UserError{Sentinel: job.ErrClosed, Message: message, RetryAfter: time.Minute}
+}
+
+// admit checks every job whole and answers them as they are to be stored, or everything that is wrong.
+func (s *jobs) admit(ctx context.Context, owner string, in submission) (ready []*stintv1.Job, warnings []string, err error) {
+	var wrong job.Violations
+	for i, asked := range in.jobs {
+		j, w, v := s.admitOne(ctx, owner, asked, in.prefixes[i])
+		ready, warnings, wrong = append(ready, j), append(warnings, w...), append(wrong, v...)
+		if j != nil {
+			j.RerunOf = in.rerunOf
+		}
+	}
+	if err := wrong.Err(); err != nil {
+		return nil, nil, err
+	}
+	for _, j := range ready {
+		svc, ok := s.Catalog.Catalog().Get(j.GetService())
+		if !ok {
+			return nil, nil, job.Userf(job.ErrConflict, "The service %s was removed just now.", j.GetService())
+		}
+		if ok, reason := svc.Available(); !ok {
+			return nil, nil, job.Userf(job.ErrConflict, "The service %s is not available: %s.", j.GetService(), reason)
+		}
+	}
+	return ready, slices.Compact(warnings), nil
+}
+
+func (s *jobs) admitOne(ctx context.Context, owner string, asked *stintv1.Job, prefix string) (*stintv1.Job, []string, job.Violations) {
+	var wrong job.Violations
+	if asked == nil {
+		wrong.Add(prefix[:len(prefix)-1], "is missing")
+		return nil, nil, wrong
+	}
+	wrong = job.CheckSubmit(asked, prefix)
+	j := &stintv1.Job{
+		Service: asked.GetService(), OutputName: asked.GetOutputName(), OutputFolder: folder(asked.GetOutputFolder()),
+		Labels: asked.GetLabels(), Priority: asked.GetPriority(), Retry: asked.GetRetry(), ParentId: asked.GetParentId(),
+		Executor: asked.GetExecutor(), State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_TURN,
+		Message: job.Explain(stintv1.Reason_REASON_WAITING_FOR_TURN, 0, 0),
+	}
+	svc, err := s.Catalog.Catalog().Find(asked.GetService())
+	if err != nil {
+		if job.ValidServiceID(asked.GetService()) {
+			wrong.Add(prefix+"service", "%s", err)
+		}
+		return j, nil, wrong
+	}
+	params, bad := svc.Check(asked.GetParameters(), s.fileOf(ctx, owner))
+	for _, v := range bad {
+		wrong = append(wrong, job.Violation{Field: prefix + v.Field, Description: v.Description})
+	}
+	j.Parameters = params
+	j.Resources = resources(asked.GetResources(), svc.Proto().GetDefaultResources())
+	wrong = append(wrong, s.place(j, svc.Proto().GetExecutor(), prefix)...)
+	return j, nil, wrong
+}
+
+// place chooses the executor and finds what it can never give.
+func (s *jobs) place(j *stintv1.Job, ofService, prefix string) job.Violations {
+	var wrong job.Violations
+	if j.GetExecutor() == "" {
+		j.Executor = ofService
+	}
+	if j.GetExecutor() == "" {
+		j.Executor = s.DefaultExecutor
+	}
+	if !s.Scheduler.Has(j.GetExecutor()) {
+		wrong.Add(prefix+"executor", "there is no executor %q on this server", short(j.GetExecutor()))
+		return wrong
+	}
+	if why := s.Scheduler.Never(j.GetExecutor(), j.GetResources()); why != "" {
+		wrong.Add(prefix+"resources", "%s; the job could never start", why)
+	}
+	return wrong
+}
+
+// fileOf checks that the files which parameters name are there.
+func (s *jobs) fileOf(ctx context.Context, owner string) catalog.FileChecker {
+	return func(p string, want catalog.Kind) error {
+		e, err := s.Workspace.Stat(ctx, owner, p)
+		switch {
+		case err != nil:
+			return err
+		case e.GetFolder() != (want == catalog.Folder):
+			return fmt.Errorf("must be a %s, and %s is not", want, p)
+		default:
+			return nil
+		}
+	}
+}
+
+// forecast says what jobs that were only validated would wait for.
+func (s *jobs) forecast(ready []*stintv1.Job) []string {
+	var all []string
+	for _, j := range ready {
+		if w := s.Scheduler.Forecast(j.GetExecutor(), j.GetResources()); w != "" && !slices.Contains(all, w) {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// resources fills in what a job did not ask for.
+func resources(asked, def *stintv1.Resources) *stintv1.Resources {
+	if def == nil {
+		def = &stintv1.Resources{}
+	}
+	r := &stintv1.Resources{
+		Cpus: asked.GetCpus(), MemoryBytes: asked.GetMemoryBytes(), TimeLimit: asked.GetTimeLimit(), Gpus: asked.GetGpus(),
+		Partition: asked.GetPartition(), Account: asked.GetAccount(), Constraint: asked.GetConstraint(),
+	}
+	if r.Cpus == 0 {
+		r.Cpus = max(1, def.GetCpus())
+	}
+	if r.MemoryBytes == 0 {
+		if r.MemoryBytes = def.GetMemoryBytes(); r.MemoryBytes == 0 {
+			r.MemoryBytes = defaultMemory
+		}
+	}
+	if r.TimeLimit == nil {
+		r.TimeLimit = def.GetTimeLimit()
+	}
+	if r.Gpus == 0 {
+		r.Gpus = def.GetGpus()
+	}
+	for _, f := range []struct{ to, from *string }{
+		{&r.Partition, &def.Partition}, {&r.Account, &def.Account}, {&r.Constraint, &def.Constraint},
+	} {
+		if *f.to == "" {
+			*f.to = *f.from
+		}
+	}
+	return r
+}
+
+func folder(asked string) string {
+	if asked == "" {
+		return job.DefaultOutputFolder
+	}
+	clean, err := job.CleanPath(asked)
+	if err != nil {
+		return asked // CheckSubmit says what is wrong with it
+	}
+	return path.Clean(clean)
+}

@@ -1,0 +1,186 @@
+// Package api is what clients can ask of Stint: the gRPC services, one file an
+// RPC. It checks a request whole, asks the store, the catalog and the folders, and answers;
+// it decides nothing about how jobs run.
+//
+// Its invariant: every read and write of a job goes through a store.Scope made
+// from the caller, so what a caller may not see does not exist for them. Errors are those of
+// package job until one table, in status.go, gives them their codes.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/catalog"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/workdir"
+	"github.com/stint-jobs/stint/internal/workspace"
+)
+
+// Scheduler is what the API asks of the scheduler: what is possible, not what to do.
+type Scheduler interface {
+	// Has reports whether there is an executor of that name.
+	Has(executor string) bool
+	// Never says why a job that asks for r can never start there, or "".
+	Never(executor string, r *stintv1.Resources) string
+	// Forecast says what a job that asks for r would wait for now, or "".
+	Forecast(executor string, r *stintv1.Resources) string
+	// Status answers the health of all executors.
+	Status() []*stintv1.ExecutorStatus
+}
+
+// Config is what the services need. Fields without a word about zero are required.
+type Config struct {
+	// Store has the jobs.
+	Store *store.Store
+	// Catalog has the services.
+	Catalog *catalog.Live
+	// Scheduler knows the executors.
+	Scheduler Scheduler
+	// Folders are the jobs' folders.
+	Folders *workdir.Root
+	// Workspace has the users' files.
+	Workspace *workspace.Workspace
+	// Tokens makes and revokes API tokens.
+	Tokens *auth.Tokens
+	// DefaultExecutor runs the jobs that name none.
+	DefaultExecutor string
+	// MaxActivePerOwner bounds the queued and running jobs of one owner, MaxActive those of all. Zero is no bound.
+	MaxActivePerOwner, MaxActive int
+	// Heartbeat is the longest silence of a stream. Zero means 15 s.
+	Heartbeat time.Duration
+	// WatchEvery is the shortest time between two reads for a watcher of many jobs.
+	// Zero means 200 ms. The first change after a silence is sent at once.
+	WatchEvery time.Duration
+	// Draining is closed when the server is about to stop, so that streams end. Nil never is.
+	Draining <-chan struct{}
+	// Report passes a stored problem report on. Nil passes it to nobody.
+	Report func(id string, report *storev1.Issue)
+	// Version of the server.
+	Version string
+	// Logger gets what an operator should know. Nil discards it.
+	Logger *slog.Logger
+}
+
+// Server has the gRPC services.
+type Server struct {
+	// Jobs is the JobService.
+	Jobs stintv1.JobServiceServer
+	// Catalog is the CatalogService.
+	Catalog stintv1.CatalogServiceServer
+	// Workspace is the WorkspaceService.
+	Workspace stintv1.WorkspaceServiceServer
+	// Admin is the AdminService.
+	Admin stintv1.AdminServiceServer
+}
+
+// New checks the configuration and makes the services. Nothing runs but what calls ask for.
+func New(cfg Config) (*Server, error) {
+	if cfg.Store == nil || cfg.Catalog == nil || cfg.Scheduler == nil || cfg.Folders == nil || cfg.Workspace == nil || cfg.Tokens == nil || cfg.DefaultExecutor == "" {
+		return nil, errors.New("api: Store, Catalog, Scheduler, Folders, Workspace, Tokens and DefaultExecutor are required")
+	}
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = 15 * time.Second
+	}
+	if cfg.WatchEvery == 0 {
+		cfg.WatchEvery = 200 * time.Millisecond
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	pages, err := newPageSealer(cfg.Store.Settings().GetPageTokenKey())
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		Jobs:      &jobs{Config: cfg, pages: pages},
+		Catalog:   &services{live: cfg.Catalog},
+		Workspace: &files{Config: cfg, pages: pages},
+		Admin:     &admin{Config: cfg, pages: pages},
+	}, nil
+}
+
+// jobs is the JobService.
+type jobs struct {
+	stintv1.UnimplementedJobServiceServer
+	Config
+	pages pageSealer
+}
+
+// caller is who calls. The interceptor has put them there; without one the call fails.
+func caller(ctx context.Context) (auth.Principal, error) {
+	p, ok := auth.FromContext(ctx)
+	if !ok {
+		return p, errors.New("a call reached the API without a caller")
+	}
+	return p, nil
+}
+
+// reach is the jobs that the caller may address by id with the RPC of ctx, as
+// the table of roles and ownership says: their own, for an operator all.
+func reach(ctx context.Context) (store.Scope, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return store.Scope{}, err
+	}
+	if method, _ := grpc.Method(ctx); auth.Allow(p, method, auth.Foreign) == auth.Allowed {
+		return store.Everyone, nil
+	}
+	return store.OwnedBy(p.User), nil
+}
+
+// wanted is the jobs that a list, a watch or a summary is about: by default the
+// caller's own, also for an operator, who may ask for one owner's or, with `*`, for everybody's.
+func wanted(ctx context.Context, owner string) (store.Scope, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return store.Scope{}, err
+	}
+	if owner == "" || owner == p.User {
+		return store.OwnedBy(p.User), nil
+	}
+	if err := named(ctx); err != nil {
+		return store.Scope{}, err
+	}
+	switch {
+	case owner == "*":
+		return store.Everyone, nil
+	case !job.ValidOwner(owner):
+		return store.Scope{}, job.Invalid("owner", "is no user name")
+	default:
+		return store.OwnedBy(owner), nil
+	}
+}
+
+// named refuses those who may not do what the RPC of ctx does for somebody else by name.
+func named(ctx context.Context) error {
+	method, _ := grpc.Method(ctx)
+	return auth.Authorize(ctx, method, auth.Named)
+}
+
+// parseIDs reads the ids of a batch call.
+func parseIDs(texts []string) ([]job.ID, error) {
+	switch {
+	case len(texts) == 0:
+		return nil, job.Invalid("ids", "must have at least one id")
+	case len(texts) > job.MaxBatch:
+		return nil, job.Invalid("ids", "has %d ids; at most %d may be asked for at a time", len(texts), job.MaxBatch)
+	}
+	ids := make([]job.ID, len(texts))
+	for i, t := range texts {
+		id, err := job.ParseID(t)
+		if err != nil {
+			continue // 0 is the id of no job
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}

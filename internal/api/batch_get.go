@@ -1,0 +1,43 @@
+package api
+
+import (
+	"context"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// BatchGet answers several jobs; those that do not exist are listed apart.
+func (s *jobs) BatchGet(ctx context.Context, req *stintv1.BatchGetRequest) (*stintv1.BatchGetResponse, error) {
+	scope, err := reach(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := parseIDs(req.GetIds())
+	if err != nil {
+		return nil, err
+	}
+	found, _, err := s.Store.GetMany(scope, ids, req.GetView())
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]*stintv1.Job, len(found))
+	for _, j := range found {
+		byID[j.GetId()] = j
+	}
+	resp := &stintv1.BatchGetResponse{}
+	for i, text := range req.GetIds() {
+		if j := byID[text]; j != nil && ids[i] != 0 {
+			resp.Jobs = append(resp.Jobs, j)
+		} else {
+			resp.MissingIds = append(resp.MissingIds, text)
+		}
+	}
+	return resp, nil
+}
+
+// noJob says that there is no such job for the caller. Whether it is somebody
+// else's or nobody's makes no difference in the answer.
+func noJob(text string) error {
+	return job.Userf(job.ErrNotFound, "There is no job %q, or it is not yours.", short(text))
+}

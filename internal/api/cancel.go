@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// Cancel asks for a job to be ended. A finished job answers OK with its state.
+func (s *jobs) Cancel(ctx context.Context, req *stintv1.CancelRequest) (*stintv1.CancelResponse, error) {
+	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
+		return nil, err
+	}
+	p, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	scope, err := reach(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := job.ParseID(req.GetId())
+	if err != nil {
+		return nil, noJob(req.GetId())
+	}
+	j, err := s.Store.Update(ctx, scope, id, wishToCancel(p, req.GetReason()))
+	if err != nil {
+		return nil, orNoJob(err, req.GetId())
+	}
+	return &stintv1.CancelResponse{Job: j}, nil
+}
+
+// BatchCancel asks for several jobs to be ended and answers for each.
+func (s *jobs) BatchCancel(ctx context.Context, req *stintv1.BatchCancelRequest) (*stintv1.BatchCancelResponse, error) {
+	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
+		return nil, err
+	}
+	p, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	scope, err := reach(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := parseIDs(req.GetIds())
+	if err != nil {
+		return nil, err
+	}
+	results, err := s.Store.UpdateMany(ctx, scope, ids, wishToCancel(p, req.GetReason()))
+	if err != nil {
+		return nil, err
+	}
+	resp := &stintv1.BatchCancelResponse{}
+	for i, r := range results {
+		out := &stintv1.CancelResult{Id: req.GetIds()[i], Job: r.Job}
+		if r.Err != nil {
+			out.Job, out.Error = nil, toStatus(orNoJob(r.Err, out.GetId())).Proto()
+		}
+		resp.Results = append(resp.Results, out)
+	}
+	return resp, nil
+}
+
+// wishToCancel stores the wish. A job that no executor has yet is cancelled with it;
+// otherwise the scheduler sees the wish and asks the executor.
+func wishToCancel(p auth.Principal, reason string) func(*storev1.Record) error {
+	return func(rec *storev1.Record) error {
+		j := rec.GetJob()
+		if job.Terminal(j.GetState()) {
+			return store.ErrUnchanged
+		}
+		if j.GetCancelTime() == nil {
+			j.CancelTime, j.CancelledBy, j.CancelReason = timestamppb.Now(), p.User, reason
+			rec.CancelledByOperator = p.User != j.GetOwner()
+		}
+		if rec.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED {
+			_, err := job.Transition(j, job.Cancelled(j, rec.GetCancelledByOperator()))
+			return err
+		}
+		return nil
+	}
+}
+
+// orNoJob gives a missing job the words for the one who asked for it.
+func orNoJob(err error, id string) error {
+	if errors.Is(err, job.ErrNotFound) {
+		return noJob(id)
+	}
+	return err
+}

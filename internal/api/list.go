@@ -1,0 +1,61 @@
+package api
+
+import (
+	"context"
+	"strconv"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// List answers a page of jobs, filtered and sorted.
+func (s *jobs) List(ctx context.Context, req *stintv1.ListRequest) (*stintv1.ListResponse, error) {
+	scope, err := wanted(ctx, req.GetOwner())
+	if err != nil {
+		return nil, err
+	}
+	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
+	if err != nil {
+		return nil, err
+	}
+	order, err := parseOrder(req.GetOrderBy())
+	if err != nil {
+		return nil, err
+	}
+	cond, err := parseFilter(req.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	bound, err := s.bound(ctx, scope, req)
+	if err != nil {
+		return nil, err
+	}
+	after, err := s.pages.open(req.GetPageToken(), bound...)
+	if err != nil {
+		return nil, err
+	}
+	if cond.never {
+		return &stintv1.ListResponse{TotalSizeExact: true, Revision: s.Store.Revision()}, nil
+	}
+	page, err := s.Store.Page(ctx, store.Query{
+		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchKey: req.GetFilter(),
+		Order: order, After: after, Limit: limit, View: req.GetView(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	next, err := s.pages.seal(page.Next, bound...)
+	if err != nil {
+		return nil, err
+	}
+	return &stintv1.ListResponse{
+		Jobs: page.Jobs, NextPageToken: next,
+		TotalSize: page.Total, TotalSizeExact: page.Exact, Revision: page.Revision,
+	}, nil
+}
+
+// bound is what must be the same on all pages of a list.
+func (s *jobs) bound(ctx context.Context, scope store.Scope, req *stintv1.ListRequest) ([]string, error) {
+	p, err := caller(ctx)
+	return []string{"jobs", p.User, scope.Owner, strconv.FormatBool(scope.All), req.GetFilter(), req.GetOrderBy()}, err
+}

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"context"
+	"maps"
+
+	"google.golang.org/protobuf/types/known/structpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// Rerun submits a new job like an existing one, with parameters changed where
+// asked. The new job belongs to the owner of the old one, also when an operator reruns it.
+func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.RerunResponse, error) {
+	old, err := s.find(ctx, req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	again := &stintv1.Job{
+		Service: old.GetService(), OutputName: old.GetOutputName(), OutputFolder: old.GetOutputFolder(),
+		Parameters: changed(old.GetParameters(), req.GetParameters()), Resources: old.GetResources(), Labels: old.GetLabels(),
+		Priority: old.GetPriority(), Retry: old.GetRetry(), ParentId: old.GetParentId(), Executor: old.GetExecutor(),
+	}
+	if req.GetOutputName() != "" {
+		again.OutputName = req.GetOutputName()
+	}
+	out, err := s.submit(ctx, submission{
+		jobs: []*stintv1.Job{again}, prefixes: []string{""}, requestID: requestID(ctx, req.GetRequestId()),
+		validateOnly: req.GetValidateOnly(), body: req, owner: old.GetOwner(), rerunOf: old.GetId(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &stintv1.RerunResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
+}
+
+// changed is the old parameters with the new ones over them; null removes one.
+func changed(old, with *structpb.Struct) *structpb.Struct {
+	fields := maps.Clone(old.GetFields())
+	if fields == nil {
+		fields = make(map[string]*structpb.Value)
+	}
+	for name, v := range with.GetFields() {
+		if _, null := v.GetKind().(*structpb.Value_NullValue); null {
+			delete(fields, name)
+		} else {
+			fields[name] = v
+		}
+	}
+	return &structpb.Struct{Fields: fields}
+}

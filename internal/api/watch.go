@@ -1,0 +1,285 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/notify"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// recentFinal is how many finished jobs a snapshot of an owner has.
+const recentFinal = 200
+
+// changesAtOnce bounds what a watcher reads from the store at a time.
+const changesAtOnce = 500
+
+// WatchStatus streams every change of the watched jobs, in the order of their
+// revisions, strictly after the revision it resumes from. It subscribes, then
+// reads, then waits: signals say that something changed, the store says what.
+func (s *jobs) WatchStatus(req *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	w, err := s.newWatcher(stream, req)
+	if err != nil {
+		return err
+	}
+	sub := s.Store.Hub().Subscribe(w.keys...)
+	defer sub.Close()
+	return w.run(stream.Context(), sub)
+}
+
+// watcher is one stream of WatchStatus.
+type watcher struct {
+	*jobs
+	stream    grpc.ServerStreamingServer[stintv1.WatchStatusResponse]
+	what      store.Watch
+	keys      []store.Key
+	after     uint64            // revision up to which everything was sent
+	ahead     map[string]uint64 // revisions that the snapshot showed already, of jobs that changed while it was read
+	changes   bool
+	counts    bool
+	last      *stintv1.Summary // counts as last sent
+	untilEnd  bool
+	every     time.Duration
+	lastFrame time.Time
+}
+
+func (s *jobs) newWatcher(stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse], req *stintv1.WatchStatusRequest) (*watcher, error) {
+	w := &watcher{jobs: s, stream: stream, after: resumeFrom(stream.Context(), req), untilEnd: req.GetUntilFinal()}
+	switch req.GetView() {
+	case stintv1.WatchView_WATCH_VIEW_UNSPECIFIED, stintv1.WatchView_WATCH_VIEW_CHANGES:
+		w.changes = true
+	case stintv1.WatchView_WATCH_VIEW_COUNTS:
+		w.counts = true
+	case stintv1.WatchView_WATCH_VIEW_CHANGES_AND_COUNTS:
+		w.changes, w.counts = true, true
+	default:
+		return nil, job.Invalid("view", "is not a view of a watch")
+	}
+	ids := req.GetIds()
+	if req.GetId() != "" {
+		ids = append([]string{req.GetId()}, ids...)
+	}
+	if len(ids) > 0 {
+		return w, w.watchIDs(req, ids)
+	}
+	if w.untilEnd {
+		return nil, job.Invalid("untilFinal", "needs ids")
+	}
+	return w, w.watchOwner(req.GetOwner())
+}
+
+func (w *watcher) watchIDs(req *stintv1.WatchStatusRequest, texts []string) error {
+	if req.GetOwner() != "" {
+		return job.Invalid("owner", "cannot be given together with ids")
+	}
+	if w.counts {
+		return job.Invalid("view", "has counts, which cannot be had of ids")
+	}
+	scope, err := reach(w.stream.Context())
+	if err != nil {
+		return err
+	}
+	ids, err := parseIDs(texts)
+	if err != nil {
+		return err
+	}
+	_, missing, err := w.Store.GetMany(scope, ids, stintv1.JobView_JOB_VIEW_BASIC)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		if len(missing) > 0 && id == missing[0] {
+			return noJob(texts[i])
+		}
+		w.keys = append(w.keys, store.KeyJob(id))
+	}
+	w.what = store.Watch{Scope: scope, IDs: ids}
+	return nil
+}
+
+func (w *watcher) watchOwner(owner string) error {
+	scope, err := wanted(w.stream.Context(), owner)
+	if err != nil {
+		return err
+	}
+	w.what, w.every = store.Watch{Scope: scope}, w.WatchEvery
+	if scope.All {
+		w.keys = []store.Key{store.KeyAll()}
+	} else {
+		w.keys = []store.Key{store.KeyOwner(scope.Owner)}
+	}
+	return nil
+}
+
+// run sends until the client goes away, the server drains, or all watched jobs are final.
+func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) error {
+	if w.after == 0 || w.after > w.Store.Revision() { // a revision of the future is one of another database
+		if err := w.restart(ctx, w.after != 0); err != nil {
+			return err
+		}
+	}
+	beat := time.NewTicker(w.Heartbeat)
+	defer beat.Stop()
+	for {
+		read := time.Now()
+		done, err := w.catchUp(ctx)
+		if err != nil || done {
+			return err
+		}
+		if err := w.wait(ctx, sub, beat, read); err != nil {
+			return err
+		}
+	}
+}
+
+// wait returns when there may be something new, but for a watcher of many jobs
+// not too soon after the last read.
+func (w *watcher) wait(ctx context.Context, sub *notify.Subscription[store.Key], beat *time.Ticker, read time.Time) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.Draining:
+			return &job.UserError{
+				Sentinel: job.ErrUnavailable, RetryAfter: time.Second,
+				Message: "The server is about to stop; watch again after the last revision.",
+			}
+		case <-beat.C:
+			if time.Since(w.lastFrame) < w.Heartbeat/2 {
+				continue
+			}
+			if err := w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Heartbeat{
+				Heartbeat: &stintv1.Heartbeat{Time: timestamppb.Now()},
+			}}); err != nil {
+				return err
+			}
+		case <-sub.C():
+			return pause(ctx, w.every-time.Since(read))
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// catchUp sends everything since the last time and reports whether the watch is over.
+func (w *watcher) catchUp(ctx context.Context) (done bool, err error) {
+	for w.changes {
+		ch, err := w.Store.Changes(ctx, w.what, w.after, changesAtOnce)
+		if err != nil {
+			return false, err
+		}
+		if ch.Reset {
+			if err := w.restart(ctx, true); err != nil {
+				return false, err
+			}
+			continue
+		}
+		for _, c := range ch.List {
+			if err := w.sendChange(c); err != nil {
+				return false, err
+			}
+		}
+		if w.after = ch.UpTo; !ch.More {
+			break
+		}
+	}
+	if err := w.sendCounts(); err != nil {
+		return false, err
+	}
+	return w.allFinal()
+}
+
+func (w *watcher) sendChange(c *store.Change) error {
+	id := c.ID.String()
+	if seen, ok := w.ahead[id]; ok && c.Revision <= seen {
+		return nil
+	}
+	f := &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Changed{Changed: c.Status}}
+	if c.Status == nil {
+		f.Event = &stintv1.WatchStatusResponse_Removed{Removed: &stintv1.Removed{Id: id}}
+	}
+	return w.send(c.Revision, f)
+}
+
+func (w *watcher) sendCounts() error {
+	if !w.counts {
+		return nil
+	}
+	sum := w.Store.Summarize(w.what.Scope)
+	w.after = max(w.after, sum.GetRevision())
+	if w.last != nil && proto.Equal(w.last.GetTotal(), sum.GetTotal()) && sameServices(w.last, sum) {
+		return nil
+	}
+	w.last = sum
+	return w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Counts{Counts: sum}})
+}
+
+func sameServices(a, b *stintv1.Summary) bool {
+	if len(a.GetServices()) != len(b.GetServices()) {
+		return false
+	}
+	for name, n := range a.GetServices() {
+		if !proto.Equal(n, b.GetServices()[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *watcher) allFinal() (bool, error) {
+	if !w.untilEnd {
+		return false, nil
+	}
+	jobs, _, err := w.Store.GetMany(w.what.Scope, w.what.IDs, stintv1.JobView_JOB_VIEW_BASIC)
+	if err != nil {
+		return false, err
+	}
+	for _, j := range jobs {
+		if !job.Terminal(j.GetState()) || j.GetRevision() > w.after {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (w *watcher) send(revision uint64, f *stintv1.WatchStatusResponse) error {
+	f.Revision = revision
+	w.lastFrame = time.Now()
+	return w.stream.Send(f)
+}
+
+// lastEventID is how browsers say where a stream of server-sent events broke off.
+const lastEventID = "last-event-id"
+
+func resumeFrom(ctx context.Context, req *stintv1.WatchStatusRequest) uint64 {
+	if req.GetAfterRevision() != 0 {
+		return req.GetAfterRevision()
+	}
+	if md, ok := metadata.FromIncomingContext(ctx); ok {
+		if v := md.Get(lastEventID); len(v) > 0 {
+			if n, err := parseRevision(v[0]); err == nil {
+				return n
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"google.golang.org/grpc"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/workspace"
+)
+
+// maxUploadFrame is the most bytes in one frame of an upload, as the API says.
+const maxUploadFrame = 1 << 20
+
+// files is the WorkspaceService. Everybody has their own tree only.
+type files struct {
+	stintv1.UnimplementedWorkspaceServiceServer
+	Config
+	pages pageSealer
+}
+
+// Upload stores a file whole or not at all.
+func (s *files) Upload(stream grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+	p, err := caller(stream.Context())
+	if err != nil {
+		return err
+	}
+	first, err := stream.Recv()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	target := first.GetTarget()
+	if target == nil {
+		return job.Invalid("target", "must come in the first message and name the path")
+	}
+	opts := workspace.PutOptions{Overwrite: target.GetOverwrite()}
+	if target.SizeBytes != nil {
+		opts.Size = target.SizeBytes
+	}
+	e, err := s.Workspace.Put(stream.Context(), p.User, target.GetPath(), &uploadReader{stream: stream}, opts)
+	if err != nil {
+		return err
+	}
+	return stream.SendAndClose(&stintv1.UploadResponse{Entry: e})
+}
+
+// uploadReader reads the bytes of an upload.
+type uploadReader struct {
+	stream grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]
+	rest   []byte
+}
+
+// Read gives the next bytes of the stream.
+func (r *uploadReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 {
+		m, err := r.stream.Recv()
+		if err != nil {
+			return 0, err // io.EOF is the end of the file
+		}
+		if m.GetTarget() != nil {
+			return 0, job.Invalid("target", "may come in the first message only")
+		}
+		if len(m.GetData()) > maxUploadFrame {
+			return 0, job.Invalid("data", "has more than %d bytes in one message", maxUploadFrame)
+		}
+		r.rest = m.GetData()
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// List answers what is in a folder.
+func (s *files) List(ctx context.Context, req *stintv1.WorkspaceServiceListRequest) (*stintv1.WorkspaceServiceListResponse, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	size, err := pageSize(req.GetPageSize(), 1000, 10_000)
+	if err != nil {
+		return nil, err
+	}
+	bound := []string{"workspace", p.User, req.GetPath()}
+	after := ""
+	if req.GetPageToken() != "" {
+		plain, err := s.pages.openBytes(req.GetPageToken(), bound...)
+		if err != nil {
+			return nil, err
+		}
+		after = string(plain)
+	}
+	listing, err := s.Workspace.List(ctx, p.User, req.GetPath(), workspace.Page{After: after, Size: size})
+	if err != nil {
+		return nil, err
+	}
+	usage, err := s.Workspace.Usage(ctx, p.User)
+	if err != nil {
+		return nil, err
+	}
+	resp := &stintv1.WorkspaceServiceListResponse{Entries: listing.Entries, UsageBytes: usage.UsedBytes, QuotaBytes: usage.QuotaBytes}
+	if listing.Next != "" {
+		resp.NextPageToken = s.pages.sealBytes([]byte(listing.Next), bound...)
+	}
+	return resp, nil
+}
+
+// Download streams a file.
+func (s *files) Download(req *stintv1.DownloadRequest, stream grpc.ServerStreamingServer[stintv1.DownloadResponse]) error {
+	if err := checkRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
+		return err
+	}
+	p, err := caller(stream.Context())
+	if err != nil {
+		return err
+	}
+	f, err := s.Workspace.Open(stream.Context(), p.User, req.GetPath())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := stream.Send(&stintv1.DownloadResponse{Entry: f.Entry, Offset: req.GetOffset()}); err != nil {
+		return err
+	}
+	part := io.NewSectionReader(f, req.GetOffset(), sectionLength(req.GetOffset(), req.GetLimitBytes()))
+	return sendFile(stream.Context(), part, req.GetOffset(), func(offset int64, data []byte) error {
+		return stream.Send(&stintv1.DownloadResponse{Offset: offset, Data: data})
+	})
+}
+
+// Delete removes a file, or a folder with everything in it if asked to.
+func (s *files) Delete(ctx context.Context, req *stintv1.DeleteRequest) (*stintv1.DeleteResponse, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.Workspace.Delete(ctx, p.User, req.GetPath(), workspace.DeleteOptions{Recursive: req.GetRecursive()})
+	if err != nil {
+		return nil, err
+	}
+	return &stintv1.DeleteResponse{RemovedFiles: n}, nil
+}

@@ -1,0 +1,176 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// conclude stores how the attempt ended and, from that, what becomes of the
+// job. The results of a success are published before, so that a COMPLETED job has them.
+func (r *run) conclude(ctx context.Context, exit executor.Exit) {
+	out := outcomeOf(exit)
+	folder := ""
+	if out.State == stintv1.State_STATE_COMPLETED {
+		var ok bool
+		if folder, ok = r.publish(ctx, &out); !ok {
+			return // ctx ended; the next process publishes
+		}
+	}
+	var now *stintv1.Job
+	stored := r.update(ctx, func(rec *storev1.Record) error {
+		now = rec.GetJob()
+		return settle(rec, exit, out, folder)
+	})
+	if stored {
+		r.s.log.Info("attempt ended", "job", r.id, "attempt", r.attempt,
+			"state", job.StateWord(now.GetState()), "reason", job.ReasonWord(now.GetReason()), "exit_code", exit.Code)
+	}
+}
+
+// publish stores the results. A failure to do so becomes the outcome.
+func (r *run) publish(ctx context.Context, out *job.Status) (folder string, ok bool) {
+	j, err := r.s.cfg.Store.Get(store.Everyone, r.id)
+	if err == nil {
+		folder, err = r.s.cfg.Publish(ctx, j, r.attempt)
+	}
+	if err == nil {
+		return folder, true
+	}
+	if ctx.Err() != nil {
+		return "", false
+	}
+	r.s.log.Error("publish results", "job", r.id, "error", err)
+	out.State, out.Reason = stintv1.State_STATE_FAILED, stintv1.Reason_REASON_OUTPUT_FAILED
+	out.Message = "The command succeeded but its results could not be stored in the workspace. They are kept with the job."
+	var failure *executor.Failure
+	if errors.As(err, &failure) {
+		out.Reason, out.Message = failure.Reason, failure.Message
+	}
+	return "", true
+}
+
+// settle closes the attempt and puts the job into its final state, or back into the queue.
+func settle(rec *storev1.Record, exit executor.Exit, out job.Status, folder string) error {
+	j := rec.GetJob()
+	if job.Terminal(j.GetState()) {
+		return store.ErrUnchanged
+	}
+	if j.GetCancelTime() != nil {
+		out = asCancelled(rec, out)
+	}
+	if a := job.Attempt(j); a != nil {
+		closeAttempt(a, exit, out)
+	}
+	rec.Phase, rec.Handle = storev1.Phase_PHASE_UNSPECIFIED, ""
+	if out.State == stintv1.State_STATE_FAILED && j.GetCancelTime() == nil {
+		if wait, again := job.Retry(j.GetRetry(), out.Reason, failures(j)); again {
+			return requeue(rec, out, wait)
+		}
+	}
+	if exit.Code >= 0 {
+		j.ExitCode = proto.Int32(int32(exit.Code)) //nolint:gosec // an exit code has 8 bits
+	}
+	if j.GetStartTime() == nil && !exit.Start.IsZero() {
+		j.StartTime = timestamppb.New(exit.Start) // ran between two looks
+	}
+	j.ResultFolder = folder
+	_, err := job.Transition(j, out)
+	return err
+}
+
+// asCancelled makes the outcome of a job that somebody wished cancelled. One that
+// ended well or by itself before the wish took effect keeps its real outcome.
+func asCancelled(rec *storev1.Record, out job.Status) job.Status {
+	switch out.Reason {
+	case stintv1.Reason_REASON_CANCELLED_BY_OWNER, stintv1.Reason_REASON_CANCELLED_BY_ENGINE, stintv1.Reason_REASON_CANCELLED_BY_OPERATOR,
+		stintv1.Reason_REASON_LOST, stintv1.Reason_REASON_NODE_FAILED, stintv1.Reason_REASON_PREEMPTED, stintv1.Reason_REASON_LAUNCH_FAILED:
+	default:
+		return out
+	}
+	c := job.Cancelled(rec.GetJob(), rec.GetCancelledByOperator())
+	c.Time, c.EngineState = out.Time, out.EngineState
+	return c
+}
+
+// requeue sends a job whose attempt failed for another one.
+func requeue(rec *storev1.Record, out job.Status, wait time.Duration) error {
+	rec.NotBefore = timestamppb.New(out.Time.Add(wait))
+	if wait == 0 {
+		rec.NotBefore = nil
+	}
+	_, err := job.Transition(rec.GetJob(), job.Status{
+		State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_RETRY, EngineState: out.EngineState, Time: out.Time,
+		Message: fmt.Sprintf("Attempt %d failed (%s). The next attempt starts in %s.",
+			job.Attempt(rec.GetJob()).GetNumber(), job.ReasonWord(out.Reason), wait),
+	})
+	return err
+}
+
+// failures counts the attempts that failed; those that never reached an executor do not count.
+func failures(j *stintv1.Job) int {
+	n := 0
+	for _, a := range j.GetAttempts() {
+		if a.GetReason() != stintv1.Reason_REASON_UNSPECIFIED {
+			n++
+		}
+	}
+	return n
+}
+
+func closeAttempt(a *stintv1.Attempt, exit executor.Exit, out job.Status) {
+	if exit.Code >= 0 {
+		a.ExitCode = proto.Int32(int32(exit.Code)) //nolint:gosec // an exit code has 8 bits
+	}
+	a.Signal = int32(exit.Signal) //nolint:gosec // signals are small
+	a.Reason, a.Message, a.EngineState = out.Reason, out.Message, out.EngineState
+	a.Usage = exit.Usage
+	a.CompleteTime = timestamppb.New(out.Time)
+	if exit.EngineID != "" {
+		a.EngineId = exit.EngineID
+	}
+	if exit.Node != "" {
+		a.Node = exit.Node
+	}
+	if start := timestamp(exit.Start); start != nil {
+		a.StartTime = start
+	}
+}
+
+// outcomeOf says what an attempt's end means for its job.
+func outcomeOf(exit executor.Exit) job.Status {
+	out := job.Status{
+		State: stintv1.State_STATE_FAILED, Reason: exit.Reason, Message: exit.Message,
+		EngineState: exit.EngineState, Time: exit.End,
+	}
+	if out.Time.IsZero() {
+		out.Time = time.Now()
+	}
+	switch {
+	case exit.Reason == stintv1.Reason_REASON_CANCELLED_BY_OWNER, exit.Reason == stintv1.Reason_REASON_CANCELLED_BY_OPERATOR,
+		exit.Reason == stintv1.Reason_REASON_CANCELLED_BY_ENGINE:
+		out.State = stintv1.State_STATE_CANCELLED
+		out.Reason = stintv1.Reason_REASON_CANCELLED_BY_ENGINE // unless the record knows of a wish
+	case exit.Reason != stintv1.Reason_REASON_UNSPECIFIED:
+	case exit.Signal != 0:
+		out.Reason = stintv1.Reason_REASON_SIGNALLED
+	case exit.Code != 0:
+		out.Reason = stintv1.Reason_REASON_EXIT_NONZERO
+	default:
+		out.State = stintv1.State_STATE_COMPLETED
+	}
+	if out.Message == "" {
+		out.Message = job.Explain(out.Reason, exit.Code, exit.Signal)
+	}
+	return out
+}

@@ -1,0 +1,67 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// followProgress stores what running commands say of their progress, until ctx ends.
+func (s *Scheduler) followProgress(ctx context.Context) {
+	tick := time.NewTicker(s.cfg.ProgressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, r := range s.running() {
+			p, ok, err := s.cfg.Folders.Job(r.id).Attempt(r.attempt).ReadProgress()
+			if err != nil {
+				s.log.Warn("read progress", "job", r.id, "error", err)
+			}
+			if !ok || p == r.said {
+				continue // a command need not tell
+			}
+			r.said = p
+			if _, err := s.cfg.Store.Update(ctx, store.Everyone, r.id, progressed(p)); err != nil && ctx.Err() == nil {
+				s.log.Warn("store progress", "job", r.id, "error", err)
+			}
+		}
+	}
+}
+
+// running are the followers of jobs whose commands run.
+func (s *Scheduler) running() []*run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rs []*run
+	for _, r := range s.active {
+		if r.running.Load() {
+			rs = append(rs, r)
+		}
+	}
+	return rs
+}
+
+func progressed(p workdir.Progress) func(*storev1.Record) error {
+	return func(rec *storev1.Record) error {
+		if rec.GetJob().GetState() != stintv1.State_STATE_RUNNING {
+			return store.ErrUnchanged
+		}
+		said := &stintv1.Progress{Message: p.Message, UpdateTime: timestamppb.Now()}
+		if p.Percent >= 0 {
+			said.Percent = proto.Int32(int32(p.Percent)) //nolint:gosec // from 0 to 100
+		}
+		rec.GetJob().Progress = said
+		return nil
+	}
+}

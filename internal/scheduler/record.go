@@ -1,0 +1,147 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// This file has every change that the scheduler makes to a record. Each is a
+// function for store.Update and sees the record as it is when its turn has come.
+
+// beginAttempt stores the intent to start the next attempt. An attempt that is
+// begun already, and was refused for now, is the same one.
+func (r *run) beginAttempt(rec *storev1.Record) error {
+	j := rec.GetJob()
+	if j.GetState() != stintv1.State_STATE_QUEUED {
+		return job.ErrConflict
+	}
+	last := job.Attempt(j)
+	if rec.GetPhase() == storev1.Phase_PHASE_STARTING {
+		r.attempt = int(last.GetNumber())
+		return store.ErrUnchanged
+	}
+	if j.GetCancelTime() != nil {
+		return job.ErrConflict
+	}
+	j.Attempts = append(j.Attempts, &stintv1.Attempt{
+		Number: last.GetNumber() + 1, Executor: r.lane.name, CreateTime: timestamppb.Now(),
+	})
+	rec.Phase, rec.Handle, rec.NotBefore = storev1.Phase_PHASE_STARTING, "", nil
+	r.attempt = int(last.GetNumber()) + 1
+	return nil
+}
+
+// voidAttempt closes an attempt that the executor never had. It has no reason,
+// so it does not count against the retry budget.
+func voidAttempt(rec *storev1.Record) error {
+	if a := job.Attempt(rec.GetJob()); a != nil {
+		a.CompleteTime = timestamppb.Now()
+		a.Message = "Never reached the executor: the server stopped before."
+	}
+	rec.Phase, rec.Handle = storev1.Phase_PHASE_UNSPECIFIED, ""
+	if rec.GetJob().GetCancelTime() != nil {
+		return transition(rec, job.Cancelled(rec.GetJob(), rec.GetCancelledByOperator()))
+	}
+	return nil
+}
+
+// engineAway says that the job waits for its engine.
+func engineAway(rec *storev1.Record) error {
+	j := rec.GetJob()
+	if j.GetState() != stintv1.State_STATE_QUEUED {
+		return store.ErrUnchanged // a running job goes on, whether we can see it or not
+	}
+	return transition(rec, job.Status{
+		State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_ENGINE,
+		Message: "The system that runs the jobs cannot be reached at the moment; the job starts when it can.", Time: time.Now(),
+	})
+}
+
+// waits says why a job that is in a queue does not start.
+func waits(w why) func(*storev1.Record) error {
+	return func(rec *storev1.Record) error {
+		if rec.GetJob().GetState() != stintv1.State_STATE_QUEUED || rec.GetPhase() != storev1.Phase_PHASE_UNSPECIFIED {
+			return store.ErrUnchanged
+		}
+		return transition(rec, job.Status{State: stintv1.State_STATE_QUEUED, Reason: w.reason, Message: w.message, Time: time.Now()})
+	}
+}
+
+// observed stores what an executor saw of the attempt.
+func observed(o executor.Observation) func(*storev1.Record) error {
+	return func(rec *storev1.Record) error {
+		j := rec.GetJob()
+		a := job.Attempt(j)
+		if a == nil || job.Terminal(j.GetState()) {
+			return store.ErrUnchanged
+		}
+		news := learn(a, o)
+		if expected := timestamp(o.ExpectedStart); o.State == stintv1.State_STATE_QUEUED && !same(expected, j.GetExpectedStartTime()) {
+			j.ExpectedStartTime, news = expected, true
+		}
+		start := o.StartTime
+		if start.IsZero() {
+			start = time.Now()
+		}
+		changed, err := job.Transition(j, job.Status{
+			State: o.State, Reason: o.Reason, Message: o.Message, EngineState: o.EngineState, Time: start,
+		})
+		if err == nil && !changed && !news {
+			return store.ErrUnchanged
+		}
+		return err
+	}
+}
+
+// observe stores what the executor saw.
+func (r *run) observe(ctx context.Context, o executor.Observation) {
+	if !r.update(ctx, observed(o)) {
+		return
+	}
+	r.running.Store(o.State == stintv1.State_STATE_RUNNING)
+}
+
+// learn notes in the attempt what the observation adds and reports whether that was anything.
+func learn(a *stintv1.Attempt, o executor.Observation) bool {
+	news := false
+	if o.EngineID != "" && o.EngineID != a.GetEngineId() {
+		a.EngineId, news = o.EngineID, true
+	}
+	if o.Node != "" && o.Node != a.GetNode() {
+		a.Node, news = o.Node, true
+	}
+	if o.EngineState != a.GetEngineState() {
+		a.EngineState, news = o.EngineState, true
+	}
+	if start := timestamp(o.StartTime); start != nil && !same(start, a.GetStartTime()) {
+		a.StartTime, news = start, true
+	}
+	return news
+}
+
+func transition(rec *storev1.Record, to job.Status) error {
+	changed, err := job.Transition(rec.GetJob(), to)
+	if err == nil && !changed {
+		return store.ErrUnchanged
+	}
+	return err
+}
+
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+func same(a, b *timestamppb.Timestamp) bool {
+	return a.GetSeconds() == b.GetSeconds() && a.GetNanos() == b.GetNanos() && (a == nil) == (b == nil)
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// Config is everything that can be set. Flags, environment and file have the
+// same names for it; see flags.go.
+type Config struct {
+	// Data is the folder of everything that Stint keeps.
+	Data string
+	// Services is the folder of the services.
+	Services string
+	// Listen is the HOST:PORT for gRPC and REST.
+	Listen string
+	// Executor is the name of the executor for jobs that name none.
+	Executor string
+	// Auth is who may call without a token: auto, dev or token.
+	Auth string
+
+	// CPUs and MemoryBytes are what local jobs may use together. Zero is all that the machine has.
+	CPUs        int
+	MemoryBytes int64
+	// Grace is how long a local job has between the polite and the forced end.
+	Grace time.Duration
+	// OutputHead and OutputTail are how many bytes of each output stream of a job are kept.
+	OutputHead, OutputTail int64
+
+	// MaxRunningPerOwner bounds the jobs of one owner on executors, MaxActivePerOwner
+	// those queued and running, MaxActive those of all owners. Zero is no bound.
+	MaxRunningPerOwner, MaxActivePerOwner, MaxActive int
+	// Quota bounds the files of one owner in bytes. Zero is no bound.
+	Quota int64
+
+	// KeepFor and KeepAtMost bound the finished jobs that are kept, for each final state. Zero is no bound.
+	KeepFor    map[string]time.Duration
+	KeepAtMost map[string]int
+
+	// Heartbeat is the longest silence on a stream.
+	Heartbeat time.Duration
+	// DrainTimeout bounds how long calls may go on after a request to stop.
+	DrainTimeout time.Duration
+	// PathPrefix is the path below which a proxy publishes the server.
+	PathPrefix string
+	// AllowedHosts and TrustedOrigins are for servers behind a proxy.
+	AllowedHosts, TrustedOrigins []string
+	// IssueWebhook gets each problem report as JSON. Empty sends none.
+	IssueWebhook string
+
+	// LogLevel is debug, info, warn or error, LogFormat text or json.
+	LogLevel, LogFormat string
+	// AccessLog is which calls are logged: none, errors or all.
+	AccessLog string
+	// Version of the program.
+	Version string
+}
+
+// check finds what no flag can check by itself.
+func (c Config) check() error {
+	var errs []error
+	for _, need := range []struct{ flag, value string }{
+		{"data", c.Data},
+		{"services", c.Services},
+		{"listen", c.Listen},
+		{"executor", c.Executor},
+	} {
+		if need.value == "" {
+			errs = append(errs, fmt.Errorf("--%s must be given", need.flag))
+		}
+	}
+	for _, n := range []struct {
+		flag  string
+		value int64
+	}{
+		{"cpus", int64(c.CPUs)},
+		{"memory", c.MemoryBytes},
+		{"quota", c.Quota},
+		{"max-running-per-owner", int64(c.MaxRunningPerOwner)},
+		{"max-active-per-owner", int64(c.MaxActivePerOwner)},
+		{"max-active", int64(c.MaxActive)},
+		{"output-head", c.OutputHead},
+		{"output-tail", c.OutputTail},
+		{"grace", int64(c.Grace)},
+		{"heartbeat", int64(c.Heartbeat)},
+		{"drain-timeout", int64(c.DrainTimeout)},
+	} {
+		if n.value < 0 {
+			errs = append(errs, fmt.Errorf("--%s must not be negative", n.flag))
+		}
+	}
+	if !slices.Contains(accessLogs, c.AccessLog) {
+		errs = append(errs, fmt.Errorf("--access-log: %q is not none, errors or all", c.AccessLog))
+	}
+	return errors.Join(errs...)
+}
+
+// finalStates are the names that retention is set by.
+var finalStates = map[string]stintv1.State{
+	"completed": stintv1.State_STATE_COMPLETED,
+	"failed":    stintv1.State_STATE_FAILED,
+	"cancelled": stintv1.State_STATE_CANCELLED,
+}
+
+// retention is what the store keeps.
+func (c Config) retention() store.Retention {
+	r := store.Retention{}
+	for name, state := range finalStates {
+		k := store.Keep{For: c.KeepFor[name], AtMost: c.KeepAtMost[name]}
+		if k != (store.Keep{}) {
+			r[state] = k
+		}
+	}
+	return r
+}

@@ -1,0 +1,240 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+// envPrefix begins the environment variable of each flag: --max-active is STINTD_MAX_ACTIVE.
+const envPrefix = "STINTD_"
+
+// define makes the flags of a server. Each is also an environment variable
+// and a key of the configuration file, of the same name.
+func define(f *pflag.FlagSet, c *Config) {
+	f.StringVar(&c.Data, "data", "stint-data", "folder of everything that is kept: database, jobs, workspaces")
+	f.StringVar(&c.Services, "services", "services", "folder of the services, one folder a service")
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:8421", "HOST:PORT for gRPC and REST")
+	f.StringVar(&c.Executor, "executor", "local", "where jobs run that do not say: local or slurm")
+	f.StringVar(&c.Auth, "auth", "auto", "who may call without a token: dev (whoever reaches the server is the local user; loopback only), token (nobody), auto (dev on loopback, token otherwise)")
+	f.IntVar(&c.CPUs, "cpus", 0, "cores for local jobs; 0 means all")
+	f.Var(bytesValue{&c.MemoryBytes}, "memory", "memory for local jobs, for example 16G; 0 means all")
+	f.DurationVar(&c.Grace, "grace", 10*time.Second, "time a cancelled job has to end by itself before it is killed")
+	f.Var(newBytes(&c.OutputHead, 16<<20), "output-head", "bytes kept of the begin of each output stream of a job")
+	f.Var(newBytes(&c.OutputTail, 8<<20), "output-tail", "bytes kept of the end of each output stream of a job, once and at most twice")
+	f.IntVar(&c.MaxRunningPerOwner, "max-running-per-owner", 0, "jobs of one owner on executors at a time; 0 means any number")
+	f.IntVar(&c.MaxActivePerOwner, "max-active-per-owner", 0, "queued and running jobs of one owner; 0 means any number")
+	f.IntVar(&c.MaxActive, "max-active", 0, "queued and running jobs of all owners; 0 means any number")
+	f.Var(bytesValue{&c.Quota}, "quota", "bytes of files of one owner, for example 100G; 0 means no limit")
+	f.Var(&keepForValue{&c.KeepFor}, "keep-for", "how long finished jobs are kept, by state, for example completed=90d,failed=30d; what is not named is kept for ever")
+	f.Var(&keepAtMostValue{&c.KeepAtMost}, "keep-at-most", "how many finished jobs are kept, by state, for example completed=1000000")
+	f.DurationVar(&c.Heartbeat, "heartbeat", 15*time.Second, "longest silence on a stream")
+	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "time that calls have to end when the server stops")
+	f.StringVar(&c.PathPrefix, "path-prefix", "", "path below which a proxy publishes the server, for example /stint")
+	f.StringSliceVar(&c.AllowedHosts, "allowed-hosts", nil, "host names that requests may name besides those of the loopback; none means all, unless without tokens")
+	f.StringSliceVar(&c.TrustedOrigins, "trusted-origins", nil, "origins whose pages may post, for example https://gateway.example.org")
+	f.StringVar(&c.IssueWebhook, "issue-webhook", "", "URL that gets each problem report of a user as JSON by POST")
+	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&c.AccessLog, "access-log", "errors", "calls that are logged: none, errors or all")
+	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+}
+
+// fill sets what the command line does not: from the environment, and what that
+// does not from the file. All mistakes are reported at once.
+func fill(f *pflag.FlagSet, env func(string) (string, bool), file string) error {
+	values, err := readFile(file)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	f.VisitAll(func(fl *pflag.Flag) {
+		fromFile, inFile := values[fl.Name]
+		delete(values, fl.Name)
+		if fl.Changed {
+			return
+		}
+		name := envPrefix + strings.ToUpper(strings.ReplaceAll(fl.Name, "-", "_"))
+		if v, ok := env(name); ok {
+			errs = append(errs, set(f, fl.Name, v, name))
+		} else if inFile {
+			errs = append(errs, set(f, fl.Name, fromFile, file))
+		}
+	})
+	for _, name := range sortedKeys(values) {
+		errs = append(errs, fmt.Errorf("%s: %q is no setting; see stintd --help", file, name))
+	}
+	return errors.Join(errs...)
+}
+
+func set(f *pflag.FlagSet, name, value, from string) error {
+	if err := f.Set(name, value); err != nil {
+		return fmt.Errorf("%s: %w", from, err)
+	}
+	return nil
+}
+
+// readFile reads a YAML file with one key a setting. Lists and maps become what their flag would take.
+func readFile(path string) (map[string]string, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // no file, no values
+	}
+	b, err := os.ReadFile(filepath.Clean(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no configuration file %s", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	var nodes map[string]yaml.Node
+	if err := yaml.Unmarshal(b, &nodes); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	values := make(map[string]string, len(nodes))
+	for name, n := range nodes {
+		v, err := flat(&n)
+		if err != nil {
+			return nil, fmt.Errorf("%s: line %d: %s: %w", path, n.Line, name, err)
+		}
+		values[name] = v
+	}
+	return values, nil
+}
+
+func flat(n *yaml.Node) (string, error) {
+	var parts []string
+	switch n.Kind {
+	case yaml.ScalarNode:
+		return n.Value, nil
+	case yaml.SequenceNode:
+		for _, c := range n.Content {
+			parts = append(parts, c.Value)
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			parts = append(parts, n.Content[i].Value+"="+n.Content[i+1].Value)
+		}
+	default:
+		return "", errors.New("is neither a value nor a list nor a map")
+	}
+	return strings.Join(parts, ","), nil
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// bytesValue is a flag for a size such as 512M or 2G, in powers of 1024.
+type bytesValue struct{ n *int64 }
+
+func newBytes(n *int64, def int64) bytesValue {
+	*n = def
+	return bytesValue{n}
+}
+
+var sizeRE = regexp.MustCompile(`^([0-9]+)([KMGTP]?)(?:i?B)?$`)
+
+// Set reads a size.
+func (v bytesValue) Set(s string) error {
+	m := sizeRE.FindStringSubmatch(strings.TrimSpace(s))
+	if m == nil {
+		return fmt.Errorf("%q is no size; write for example 512M or 2G", s)
+	}
+	n, err := strconv.ParseInt(m[1], 10, 64)
+	shift := 0
+	if m[2] != "" {
+		shift = 10 * (strings.Index("KMGTP", m[2]) + 1)
+	}
+	if err != nil || n > math.MaxInt64>>shift {
+		return fmt.Errorf("%q is too large", s)
+	}
+	*v.n = n << shift
+	return nil
+}
+
+// String is the size in the largest unit that divides it.
+func (v bytesValue) String() string {
+	if v.n == nil || *v.n == 0 {
+		return "0"
+	}
+	n, unit := *v.n, -1
+	for n%1024 == 0 && unit < 4 {
+		n, unit = n/1024, unit+1
+	}
+	if unit < 0 {
+		return strconv.FormatInt(n, 10)
+	}
+	return strconv.FormatInt(n, 10) + string("KMGTP"[unit])
+}
+
+// Type is the word for the value in the help.
+func (v bytesValue) Type() string { return "size" }
+
+// keepForValue is a flag for durations by final state. Days are written 90d.
+type keepForValue struct{ m *map[string]time.Duration }
+
+// Set reads STATE=DURATION, separated by commas.
+func (v *keepForValue) Set(s string) error {
+	got, err := byState(s, func(t string) (time.Duration, error) {
+		if days, ok := strings.CutSuffix(t, "d"); ok {
+			n, err := strconv.Atoi(days)
+			return time.Duration(n) * 24 * time.Hour, err
+		}
+		return time.ParseDuration(t)
+	})
+	*v.m = got
+	return err
+}
+
+// String is empty: nothing is set by default.
+func (v *keepForValue) String() string { return "" }
+
+// Type is the word for the value in the help.
+func (v *keepForValue) Type() string { return "state=duration,..." }
+
+// keepAtMostValue is a flag for numbers by final state.
+type keepAtMostValue struct{ m *map[string]int }
+
+// Set reads STATE=NUMBER, separated by commas.
+func (v *keepAtMostValue) Set(s string) error {
+	got, err := byState(s, strconv.Atoi)
+	*v.m = got
+	return err
+}
+
+// String is empty: nothing is set by default.
+func (v *keepAtMostValue) String() string { return "" }
+
+// Type is the word for the value in the help.
+func (v *keepAtMostValue) Type() string { return "state=number,..." }
+
+func byState[V int | time.Duration](s string, parse func(string) (V, error)) (map[string]V, error) {
+	m := make(map[string]V)
+	for part := range strings.SplitSeq(s, ",") {
+		name, text, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if _, known := finalStates[name]; !ok || !known {
+			return nil, fmt.Errorf("%q is not completed=, failed= or cancelled= with a value", part)
+		}
+		v, err := parse(text)
+		if err != nil || v <= 0 {
+			return nil, fmt.Errorf("%q has no positive value", part)
+		}
+		m[name] = v
+	}
+	return m, nil
+}

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// newLogger writes to w as the configuration says.
+func newLogger(w io.Writer, cfg Config) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level: %q is not debug, info, warn or error", cfg.LogLevel)
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch cfg.LogFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	default:
+		return nil, fmt.Errorf("--log-format: %q is not text or json", cfg.LogFormat)
+	}
+}
+
+// accessLog writes one line for each call that it is to log: none, those that
+// failed, or all. It goes inside of the authentication, so that it knows who called.
+type accessLog struct {
+	log   *slog.Logger
+	which string
+}
+
+// accessLogs are the values of --access-log.
+var accessLogs = []string{"none", "errors", "all"}
+
+// Unary is the interceptor for unary calls.
+func (a accessLog) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	begin := time.Now()
+	resp, err := next(ctx, req)
+	a.line(ctx, info.FullMethod, begin, err)
+	return resp, err
+}
+
+// Stream is the interceptor for streams; their line is written when they end.
+func (a accessLog) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	begin := time.Now()
+	err := next(srv, ss)
+	a.line(ss.Context(), info.FullMethod, begin, err)
+	return err
+}
+
+func (a accessLog) line(ctx context.Context, method string, begin time.Time, err error) {
+	if a.which == "none" || a.which == "errors" && (err == nil || errors.Is(err, context.Canceled)) {
+		return
+	}
+	p, _ := auth.FromContext(ctx)
+	attrs := []slog.Attr{
+		slog.String("method", method), slog.String("user", p.User),
+		slog.String("how", string(p.How)), slog.Duration("took", time.Since(begin)),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	a.log.LogAttrs(ctx, slog.LevelInfo, "call", attrs...)
+}
+
+// newRegistry has the figures of the process, the store and the executors.
+func newRegistry(st *store.Store, sched *scheduler.Scheduler) *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&stintCollector{store: st, scheduler: sched},
+	)
+	return reg
+}
+
+// metricsHandler serves the registry to operators.
+func metricsHandler(reg *prometheus.Registry, a *auth.Authenticator) http.Handler {
+	h := promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, err := a.AuthenticateHeader(r.Header.Values("Authorization"))
+		switch {
+		case err != nil:
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, status.Convert(err).Message(), http.StatusUnauthorized)
+		case !p.Has(auth.RoleOperator):
+			http.Error(w, "Only operators may read the metrics.", http.StatusForbidden)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+var (
+	jobsDesc     = prometheus.NewDesc("stint_jobs", "Jobs by state and service.", []string{"state", "service"}, nil)
+	changesDesc  = prometheus.NewDesc("stint_store_changes_total", "Changes of jobs committed since the start.", nil, nil)
+	commitsDesc  = prometheus.NewDesc("stint_store_commits_total", "Transactions committed since the start.", nil, nil)
+	waitingDesc  = prometheus.NewDesc("stint_store_waiting_writes", "Writes that wait for the next commit.", nil, nil)
+	fileDesc     = prometheus.NewDesc("stint_store_file_bytes", "Size of the database file.", nil, nil)
+	freeDesc     = prometheus.NewDesc("stint_store_free_bytes", "Part of the database file that is free for reuse.", nil, nil)
+	healthyDesc  = prometheus.NewDesc("stint_store_healthy", "1 while the store can save.", nil, nil)
+	engineDesc   = prometheus.NewDesc("stint_executor_healthy", "1 while the executor answers.", []string{"executor"}, nil)
+	activeDesc   = prometheus.NewDesc("stint_executor_active_jobs", "Jobs handed to the executor that have not ended.", []string{"executor"}, nil)
+	usedCPUsDesc = prometheus.NewDesc("stint_executor_used_cpus", "Cores that active jobs asked for.", []string{"executor"}, nil)
+)
+
+// stintCollector reads the figures when they are asked for.
+type stintCollector struct {
+	store     *store.Store
+	scheduler *scheduler.Scheduler
+}
+
+// Describe sends the descriptions of all figures.
+func (c *stintCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, freeDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc,
+	} {
+		ch <- d
+	}
+}
+
+// Collect sends all figures as they are now.
+func (c *stintCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for service, n := range c.store.Summarize(store.Everyone).GetServices() {
+		for i, v := range []int64{n.GetQueued(), n.GetRunning(), n.GetCompleted(), n.GetFailed(), n.GetCancelled()} {
+			gauge(jobsDesc, float64(v), job.StateWord(job.States[i]), service)
+		}
+	}
+	s := c.store.Stats()
+	ch <- prometheus.MustNewConstMetric(changesDesc, prometheus.CounterValue, float64(s.Changes))
+	ch <- prometheus.MustNewConstMetric(commitsDesc, prometheus.CounterValue, float64(s.Commits))
+	gauge(waitingDesc, float64(s.Waiting))
+	gauge(fileDesc, float64(s.FileBytes))
+	gauge(freeDesc, float64(s.FreeBytes))
+	gauge(healthyDesc, oneIf(c.store.Healthy() == nil))
+	for _, e := range c.scheduler.Status() {
+		gauge(engineDesc, oneIf(e.GetHealthy()), e.GetName())
+		gauge(activeDesc, float64(e.GetActiveJobs()), e.GetName())
+		gauge(usedCPUsDesc, float64(e.GetUsedCpus()), e.GetName())
+	}
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

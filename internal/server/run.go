@@ -1,0 +1,265 @@
+// Package server is the composition root of stintd: it opens what the
+// configuration names, wires it, serves until it is told to stop, and closes everything in the
+// reverse order. Whatever fails on the way, nothing that was opened stays open.
+//
+// Stopping: health says NOT_SERVING, streams are told to come back later, calls
+// get a bounded time to end, the scheduler detaches from jobs that go on without it, and the
+// store closes last, when nobody can write to it any more.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/stint-jobs/stint/internal/api"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/catalog"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/staging"
+	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/workdir"
+	"github.com/stint-jobs/stint/internal/workspace"
+)
+
+// Run serves until ctx ends and everything has ended in good order.
+func Run(ctx context.Context, cfg Config, std Streams) (err error) {
+	log, err := newLogger(std.Err, cfg)
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, errUsage)
+	}
+	s := &server{cfg: cfg, log: log, std: std}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.open(); err != nil {
+		return err
+	}
+	return s.serve(ctx)
+}
+
+// server is everything that a running stintd has.
+type server struct {
+	cfg       Config
+	log       *slog.Logger
+	std       Streams
+	closers   []func() error // run in reverse
+	store     *store.Store
+	catalog   *catalog.Live
+	folders   *workdir.Root
+	workspace *workspace.Workspace
+	auth      *auth.Authenticator
+	mode      auth.Mode
+	scheduler *scheduler.Scheduler
+	api       *api.Server
+	draining  chan struct{}
+	reports   *reporter
+}
+
+func (s *server) closeLater(f func() error) { s.closers = append(s.closers, f) }
+
+func (s *server) close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens what is on disk and makes everything that needs no network.
+func (s *server) open() error {
+	s.draining = make(chan struct{})
+	for _, step := range []func() error{s.openStore, s.openFiles, s.openCatalog, s.openAuth, s.openScheduler, s.openAPI} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *server) openStore() error {
+	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	st, err := store.Open(store.Config{Path: databasePath(s.cfg.Data), Logger: s.log, Retention: s.cfg.retention()})
+	if errors.Is(err, job.ErrUnavailable) {
+		return fmt.Errorf("another stintd runs on %s: %w", s.cfg.Data, err)
+	}
+	if err != nil {
+		return err
+	}
+	s.store = st
+	s.closeLater(st.Close)
+	return s.initSettings()
+}
+
+// initSettings makes the secrets of a new database.
+func (s *server) initSettings() error {
+	set := proto.CloneOf(s.store.Settings())
+	if len(set.GetPageTokenKey()) == 32 && set.GetInstallId() != "" {
+		return nil
+	}
+	set.PageTokenKey = make([]byte, 32)
+	_, _ = rand.Read(set.PageTokenKey) // never fails: crypto/rand ends the program instead
+	set.InstallId = installID()
+	return s.store.SetSettings(context.Background(), set)
+}
+
+// installID is short, for it is part of names that engines show.
+func installID() string {
+	const letters = "abcdefghijkmnpqrstuvwxyz23456789"
+	b := make([]byte, 6)
+	_, _ = rand.Read(b)
+	for i := range b {
+		b[i] = letters[int(b[i])%len(letters)]
+	}
+	return string(b)
+}
+
+func (s *server) openFiles() error {
+	var err error
+	if s.folders, err = workdir.Open(filepath.Join(s.cfg.Data, "jobs")); err != nil {
+		return err
+	}
+	s.closeLater(s.folders.Close)
+	s.workspace, err = workspace.Open(filepath.Join(s.cfg.Data, "workspace"), workspace.Options{QuotaBytes: s.cfg.Quota})
+	if err != nil {
+		return err
+	}
+	s.closeLater(s.workspace.Close)
+	return nil
+}
+
+func (s *server) openCatalog() error {
+	live, problems, err := catalog.Open(s.cfg.Services, catalog.Options{})
+	if err != nil {
+		return err
+	}
+	s.catalog = live
+	s.logProblems(problems)
+	return nil
+}
+
+func (s *server) logProblems(problems []catalog.Problem) {
+	for _, p := range problems {
+		s.log.Error("a service is described wrongly", "problem", p)
+	}
+}
+
+func (s *server) openAuth() error {
+	mode, err := auth.Mode(s.cfg.Auth).Resolve(s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("--auth: %w: %w", err, errUsage)
+	}
+	s.mode = mode
+	s.auth, err = auth.New(auth.Config{Mode: mode, Tokens: s.store})
+	return err
+}
+
+func (s *server) openScheduler() error {
+	ex, err := local.New(local.Config{
+		Root: s.folders, Grace: s.cfg.Grace, Logger: s.log,
+		Limits: workdir.LogLimits{HeadBytes: s.cfg.OutputHead, TailBytes: s.cfg.OutputTail},
+	})
+	if err != nil {
+		return err
+	}
+	stage, err := staging.New(staging.Config{
+		Catalog: s.catalog, Workspace: s.workspace, Folders: s.folders, InstallID: s.store.Settings().GetInstallId(),
+	})
+	if err != nil {
+		return err
+	}
+	engines := map[string]scheduler.Engine{"local": {Executor: ex, Capacity: s.localCapacity()}}
+	if _, ok := engines[s.cfg.Executor]; !ok {
+		return fmt.Errorf("--executor: there is no executor %q: %w", s.cfg.Executor, errUsage)
+	}
+	s.scheduler, err = scheduler.New(scheduler.Config{
+		Store: s.store, Engines: engines, Prepare: stage.Prepare, Publish: stage.Publish, Folders: s.folders,
+		MaxActivePerOwner: s.cfg.MaxRunningPerOwner, Logger: s.log,
+	})
+	return err
+}
+
+// localCapacity is what local jobs may use together.
+func (s *server) localCapacity() scheduler.Capacity {
+	c := scheduler.Capacity{CPUs: int32(s.cfg.CPUs), MemoryBytes: s.cfg.MemoryBytes} //nolint:gosec // checked to be small
+	if c.CPUs == 0 {
+		c.CPUs = int32(runtime.NumCPU()) //nolint:gosec // no machine has 2^31 cores
+	}
+	if c.MemoryBytes == 0 {
+		c.MemoryBytes = local.TotalMemory()
+	}
+	return c
+}
+
+func (s *server) openAPI() (err error) {
+	s.reports = newReporter(s.cfg.IssueWebhook, s.log)
+	s.api, err = api.New(api.Config{
+		Store: s.store, Catalog: s.catalog, Scheduler: s.scheduler, Folders: s.folders, Workspace: s.workspace,
+		Tokens: auth.NewTokens(s.store, s.auth), DefaultExecutor: s.cfg.Executor,
+		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
+		Heartbeat: s.cfg.Heartbeat, Draining: s.draining, Report: s.reports.add, Version: s.cfg.Version, Logger: s.log,
+	})
+	return err
+}
+
+// reloadOnHangup reads the services again at each SIGHUP, until ctx ends.
+func (s *server) reloadOnHangup(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+		}
+		problems, err := s.catalog.Reload()
+		if err != nil {
+			s.log.Error("read the services again", "error", err)
+			continue
+		}
+		s.logProblems(problems)
+		s.log.Info("services were read again", "services", len(s.catalog.Catalog().List()))
+	}
+}
+
+// retain deletes what the configuration does not keep, until ctx ends.
+func (s *server) retain(ctx context.Context) {
+	if len(s.cfg.retention()) == 0 {
+		return
+	}
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		ids, err := s.store.ApplyRetention(ctx, time.Now())
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("delete old jobs", "error", err)
+		}
+		for _, id := range ids {
+			if err := s.folders.Job(id).Remove(); err != nil {
+				s.log.Error("delete the folder of an old job", "job", id, "error", err)
+			}
+		}
+		if len(ids) > 0 {
+			s.log.Info("old jobs were deleted", "jobs", len(ids))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

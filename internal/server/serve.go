@@ -1,0 +1,220 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/test/bufconn"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/api"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/gateway"
+	"github.com/stint-jobs/stint/internal/webui"
+)
+
+const (
+	// maxMessage is the largest message that is received, maxResponse the largest sent: a page of 1,000 full jobs.
+	maxMessage  = 4 << 20
+	maxResponse = 256 << 20
+	// maxStreams bounds the calls on one connection.
+	maxStreams = 1000
+)
+
+// front is what listens.
+type front struct {
+	*server
+	health  *health.Server
+	grpc    *grpc.Server // for everybody
+	local   *grpc.Server // for the operator's socket
+	http    *http.Server
+	metrics *grpcprom.ServerMetrics
+	streams context.CancelFunc // ends the requests of HTTP
+	wg      sync.WaitGroup
+	failed  chan error
+}
+
+// serve listens, says so, and serves until ctx ends.
+func (s *server) serve(ctx context.Context) error {
+	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics()}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	l, socket, err := f.listen()
+	if err != nil {
+		return err
+	}
+	if err := f.build(background); err != nil {
+		return errors.Join(err, l.Close(), socket.Close())
+	}
+	split := NewSplit(l, SplitOptions{})
+	f.run("split the port", func() error { return split.Run(background) })
+	f.run("serve gRPC", func() error { return f.grpc.Serve(split.GRPC()) })
+	f.run("serve the operator's socket", func() error { return f.local.Serve(socket) })
+	f.run("serve HTTP", func() error { return notClosed(f.http.Serve(split.HTTP())) })
+	f.run("schedule", func() error { return s.scheduler.Run(background) })
+	f.run("watch the store", func() error { f.watchHealth(background); return nil })
+	f.run("keep the services current", func() error { s.reloadOnHangup(background); return nil })
+	f.run("delete old jobs", func() error { s.retain(background); return nil })
+	f.run("pass on reports", func() error { return s.reports.Run(background) })
+	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	s.log.Info("serving", "address", l.Addr().String(), "auth", string(s.mode), "version", s.cfg.Version)
+	fmt.Fprintf(s.std.Out, "stintd is serving on http://%s\n", l.Addr())
+
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-f.failed:
+	}
+	f.drain()
+	stop()
+	f.wg.Wait()
+	return err
+}
+
+// run runs a part until it returns; a part that fails ends the server.
+func (f *front) run(what string, part func() error) {
+	f.wg.Go(func() {
+		if err := part(); err != nil {
+			select {
+			case f.failed <- fmt.Errorf("%s: %w", what, err):
+			default:
+			}
+		}
+	})
+}
+
+func notClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (f *front) listen() (port, socket net.Listener, err error) {
+	port, err = net.Listen("tcp", f.cfg.Listen) //nolint:noctx // listening does not block
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen on %s: %w", f.cfg.Listen, err)
+	}
+	socket, err = listenSocket(f.cfg.Data)
+	if err != nil {
+		return nil, nil, errors.Join(err, port.Close())
+	}
+	return port, socket, nil
+}
+
+// build makes the servers. REST reaches the gRPC server over a connection in
+// memory, so that the same interceptors see it.
+func (f *front) build(ctx context.Context) error {
+	f.grpc, f.local = f.newGRPC(insecure.NewCredentials()), f.newGRPC(auth.SocketCreds())
+	f.metrics.InitializeMetrics(f.grpc)
+	memory := bufconn.Listen(1 << 20)
+	f.run("serve REST's calls", func() error { return f.grpc.Serve(memory) })
+	conn, err := grpc.NewClient("passthrough:///memory",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponse)),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return memory.DialContext(ctx) }))
+	if err != nil {
+		return err
+	}
+	f.closeLater(conn.Close)
+	reg := newRegistry(f.store, f.scheduler)
+	reg.MustRegister(f.metrics)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metricsHandler(reg, f.auth))
+	mux.Handle("/", webui.Handler())
+	handler, err := gateway.New(gateway.Config{
+		Conn: conn, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, MaxBodyBytes: maxMessage,
+	})
+	if err != nil {
+		return err
+	}
+	requests, cancel := context.WithCancel(ctx)
+	f.streams = cancel
+	f.http = gateway.NewServer(requests, handler, f.log)
+	return nil
+}
+
+// newGRPC makes a gRPC server with all services.
+func (f *front) newGRPC(creds credentials.TransportCredentials) *grpc.Server {
+	access := accessLog{log: f.log, which: f.cfg.AccessLog}
+	g := grpc.NewServer(
+		grpc.Creds(creds),
+		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.auth.Unary(), access.Unary),
+		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.auth.Stream(), access.Stream),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxSendMsgSize(maxResponse),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(20*time.Second),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+	)
+	stintv1.RegisterJobServiceServer(g, f.api.Jobs)
+	stintv1.RegisterCatalogServiceServer(g, f.api.Catalog)
+	stintv1.RegisterWorkspaceServiceServer(g, f.api.Workspace)
+	stintv1.RegisterAdminServiceServer(g, f.api.Admin)
+	healthpb.RegisterHealthServer(g, f.health)
+	reflection.Register(g)
+	return g
+}
+
+// watchHealth says NOT_SERVING when the store can no longer save.
+func (f *front) watchHealth(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := f.store.Healthy(); err != nil {
+			f.log.Error("the store cannot save; restart when the disk is well", "error", err)
+			f.health.Shutdown()
+			return
+		}
+	}
+}
+
+// drain ends what is served: streams are told to come back, calls get a bounded time.
+func (f *front) drain() {
+	f.log.Info("stopping")
+	f.health.Shutdown()
+	close(f.draining)
+	f.reports.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), f.cfg.DrainTimeout)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var wg sync.WaitGroup
+		wg.Go(f.grpc.GracefulStop)
+		wg.Go(f.local.GracefulStop)
+		wg.Go(func() { _ = f.http.Shutdown(ctx) })
+		wg.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		f.log.Warn("calls did not end in time; cutting them off")
+		f.streams()
+		f.grpc.Stop()
+		f.local.Stop()
+		_ = f.http.Close()
+		<-done
+	}
+	f.streams()
+}

@@ -1,0 +1,291 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/api"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// The tools work on the folder of a server. Where it runs they ask it over the
+// socket in that folder, otherwise they open the database themselves.
+
+// tool makes a command with the flag that all tools have.
+func tool(use, short, long string, run func(cmd *cobra.Command, data string, args []string) error) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs}
+	data := cmd.Flags().String("data", "stint-data", "folder of the server")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := os.Stat(databasePath(*data)); err != nil {
+			return fmt.Errorf("there is no database in %s; give the server's folder with --data", *data)
+		}
+		return run(cmd, *data, args)
+	}
+	return cmd
+}
+
+func checkCommand(std Streams) *cobra.Command {
+	return tool("check", "Check the database of a server that does not run",
+		"Re-derive the index and all counters from the records, compare, and check the file's own structure.\nExit code 0 means that nothing is wrong.",
+		func(_ *cobra.Command, data string, _ []string) error {
+			problems, err := store.CheckFile(databasePath(data))
+			if err != nil {
+				return explainLocked(err)
+			}
+			for _, p := range problems {
+				fmt.Fprintln(std.Out, p)
+			}
+			if len(problems) > 0 {
+				return fmt.Errorf("%d problems found", len(problems))
+			}
+			fmt.Fprintln(std.Out, "ok")
+			return nil
+		})
+}
+
+func compactCommand(std Streams) *cobra.Command {
+	return tool("compact", "Rewrite the database of a server that does not run, without free space",
+		"The new file takes the place of the old one only when it is complete and durable.",
+		func(_ *cobra.Command, data string, _ []string) error {
+			path := databasePath(data)
+			before, after, err := store.Compact(path, path+".compact")
+			if err != nil {
+				return explainLocked(err)
+			}
+			if err := os.Rename(path+".compact", path); err != nil {
+				return fmt.Errorf("put the new file in place: %w", err)
+			}
+			if err := syncFolder(data); err != nil {
+				return err
+			}
+			fmt.Fprintf(std.Out, "%d bytes before, %d after\n", before, after)
+			return nil
+		})
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(filepath.Clean(path))
+	if err != nil {
+		return fmt.Errorf("make the new file durable: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func backupCommand(std Streams) *cobra.Command {
+	var to string
+	cmd := tool("backup", "Copy the database, also while the server runs",
+		"The copy is consistent, and a server can be started on it: it is the file jobs.db of its folder.\nThe folders of jobs and the workspaces are plain files; copy them by any means.",
+		func(cmd *cobra.Command, data string, _ []string) error {
+			if to == "" {
+				return fmt.Errorf("give the file to write with --to, or - for standard output: %w", errUsage)
+			}
+			return backup(cmd.Context(), data, to, std)
+		})
+	cmd.Flags().StringVar(&to, "to", "", "file to write, which must not exist; - is standard output")
+	return cmd
+}
+
+// backup writes whole files only: a copy that was cut off has another name.
+func backup(ctx context.Context, data, to string, std Streams) error {
+	copyTo := func(w io.Writer) error { return copyDatabase(ctx, data, w) }
+	if to == "-" {
+		return copyTo(std.Out)
+	}
+	if _, err := os.Stat(to); err == nil {
+		return fmt.Errorf("%s is there already", to)
+	}
+	part := to + ".part"
+	f, err := os.OpenFile(filepath.Clean(part), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("write the copy: %w", err)
+	}
+	buffered := bufio.NewWriterSize(f, 1<<20)
+	err = copyTo(buffered)
+	if err = errors.Join(err, buffered.Flush(), f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	if err := os.Rename(part, to); err != nil {
+		return fmt.Errorf("name the copy: %w", err)
+	}
+	fmt.Fprintf(std.Err, "wrote %s\n", to)
+	return syncFolder(filepath.Dir(to))
+}
+
+func copyDatabase(ctx context.Context, data string, w io.Writer) error {
+	conn, err := dialSocket(ctx, data)
+	if errors.Is(err, errNoServer) {
+		_, err := store.BackupFile(databasePath(data), w)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stream, err := stintv1.NewAdminServiceClient(conn).Backup(ctx, &stintv1.BackupRequest{})
+	if err != nil {
+		return plain(err)
+	}
+	var got, want int64
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return plain(err)
+		}
+		if _, err := w.Write(m.GetData()); err != nil {
+			return fmt.Errorf("write the copy: %w", err)
+		}
+		got, want = got+int64(len(m.GetData())), m.GetSizeBytes()
+	}
+	if got != want {
+		return fmt.Errorf("the copy has %d of %d bytes", got, want)
+	}
+	return nil
+}
+
+func tokenCommand(std Streams) *cobra.Command {
+	cmd := &cobra.Command{Use: "token", Short: "Make, list and revoke API tokens", Args: cobra.NoArgs}
+	cmd.AddCommand(tokenCreate(std), tokenList(std), tokenRevoke(std))
+	return cmd
+}
+
+func tokenCreate(std Streams) *cobra.Command {
+	var req stintv1.CreateTokenRequest
+	var expires time.Duration
+	cmd := tool("create", "Make an API token and print it, this once", "",
+		func(cmd *cobra.Command, data string, _ []string) error {
+			if expires > 0 {
+				req.ExpireTime = timestamppb.New(time.Now().Add(expires))
+			}
+			return withTokens(cmd.Context(), data, func(c tokenClient) error {
+				resp, err := c.CreateToken(cmd.Context(), &req)
+				if err != nil {
+					return plain(err)
+				}
+				fmt.Fprintln(std.Out, resp.GetSecret())
+				fmt.Fprintf(std.Err, "Token %s for %s. It cannot be shown again.\n", resp.GetToken().GetId(), resp.GetToken().GetUser())
+				return nil
+			})
+		})
+	cmd.Flags().StringVar(&req.User, "user", "", "user that the token stands for")
+	cmd.Flags().StringSliceVar(&req.Roles, "role", nil, "role beyond user: operator")
+	cmd.Flags().StringVar(&req.Description, "description", "", "what it is for")
+	cmd.Flags().DurationVar(&expires, "expires-in", 0, "how long it works, for example 2160h; 0 means for ever")
+	return cmd
+}
+
+func tokenList(std Streams) *cobra.Command {
+	return tool("list", "List the API tokens, without their secrets", "",
+		func(cmd *cobra.Command, data string, _ []string) error {
+			return withTokens(cmd.Context(), data, func(c tokenClient) error {
+				resp, err := c.ListTokens(cmd.Context(), &stintv1.ListTokensRequest{})
+				if err != nil {
+					return plain(err)
+				}
+				w := tabwriter.NewWriter(std.Out, 0, 4, 2, ' ', 0)
+				fmt.Fprintln(w, "ID\tUSER\tROLES\tCREATED\tEXPIRES\tDESCRIPTION")
+				for _, t := range resp.GetTokens() {
+					expires := "never"
+					if t.GetExpireTime() != nil {
+						expires = t.GetExpireTime().AsTime().Local().Format(time.RFC3339)
+					}
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.GetId(), t.GetUser(), strings.Join(t.GetRoles(), ","),
+						t.GetCreateTime().AsTime().Local().Format(time.RFC3339), expires, t.GetDescription())
+				}
+				return w.Flush()
+			})
+		})
+}
+
+func tokenRevoke(std Streams) *cobra.Command {
+	var id string
+	cmd := tool("revoke", "Make an API token stop working, also for streams that are open", "",
+		func(cmd *cobra.Command, data string, _ []string) error {
+			return withTokens(cmd.Context(), data, func(c tokenClient) error {
+				if _, err := c.RevokeToken(cmd.Context(), &stintv1.RevokeTokenRequest{Id: id}); err != nil {
+					return plain(err)
+				}
+				fmt.Fprintf(std.Err, "Token %s is revoked.\n", id)
+				return nil
+			})
+		})
+	cmd.Flags().StringVar(&id, "id", "", "public id of the token, as the list shows it")
+	return cmd
+}
+
+// tokenClient is what the token tools need, of a running server or of a file.
+type tokenClient interface {
+	CreateToken(ctx context.Context, in *stintv1.CreateTokenRequest, _ ...grpc.CallOption) (*stintv1.CreateTokenResponse, error)
+	ListTokens(ctx context.Context, in *stintv1.ListTokensRequest, _ ...grpc.CallOption) (*stintv1.ListTokensResponse, error)
+	RevokeToken(ctx context.Context, in *stintv1.RevokeTokenRequest, _ ...grpc.CallOption) (*stintv1.RevokeTokenResponse, error)
+}
+
+// withTokens calls do with the tokens of a running server, or of its database.
+func withTokens(ctx context.Context, data string, do func(tokenClient) error) error {
+	conn, err := dialSocket(ctx, data)
+	if err == nil {
+		defer conn.Close()
+		return do(stintv1.NewAdminServiceClient(conn))
+	}
+	if !errors.Is(err, errNoServer) {
+		return err
+	}
+	st, err := store.Open(store.Config{Path: databasePath(data)})
+	if err != nil {
+		return explainLocked(err)
+	}
+	return errors.Join(do(fileTokens{api.NewTokenAdmin(auth.NewTokens(st, nil))}), st.Close())
+}
+
+func explainLocked(err error) error {
+	if errors.Is(err, job.ErrUnavailable) {
+		return errors.New("the server runs and has the database open; stop it first")
+	}
+	return err
+}
+
+// plain is an error of a call without the words of gRPC around it.
+func plain(err error) error {
+	if s, ok := status.FromError(err); ok {
+		return errors.New(s.Message())
+	}
+	return err
+}
+
+func databasePath(data string) string { return filepath.Join(data, "jobs.db") }
+
+// fileTokens is the AdminService of a database that no server has open, as a client.
+type fileTokens struct{ srv stintv1.AdminServiceServer }
+
+// CreateToken makes a token in the file.
+func (f fileTokens) CreateToken(ctx context.Context, in *stintv1.CreateTokenRequest, _ ...grpc.CallOption) (*stintv1.CreateTokenResponse, error) {
+	return f.srv.CreateToken(ctx, in)
+}
+
+// ListTokens lists the tokens of the file.
+func (f fileTokens) ListTokens(ctx context.Context, in *stintv1.ListTokensRequest, _ ...grpc.CallOption) (*stintv1.ListTokensResponse, error) {
+	return f.srv.ListTokens(ctx, in)
+}
+
+// RevokeToken revokes a token of the file.
+func (f fileTokens) RevokeToken(ctx context.Context, in *stintv1.RevokeTokenRequest, _ ...grpc.CallOption) (*stintv1.RevokeTokenResponse, error) {
+	return f.srv.RevokeToken(ctx, in)
+}
