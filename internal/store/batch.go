@@ -1,0 +1,141 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// batch is what goes into one commit. Reads of the transaction see what was
+// staged before; the index does not, so the batch keeps the differences that decisions need.
+type batch struct {
+	*reader
+	s        *Store
+	ops      []*op
+	tx       *bolt.Tx
+	now      time.Time
+	stamp    *timestamppb.Timestamp // now, shared by the batch's messages
+	meta     meta
+	changes  []change
+	settings *storev1.Settings
+	dirty    bool
+	buf      []byte // encoded records; the transaction refers to them until it ends
+
+	active    map[string]int64 // by owner, how many more jobs are active than the index says
+	activeAll int64
+	requests  map[string]job.ID // first job by owner, zero byte and request id
+}
+
+func newBatch(s *Store) *batch {
+	return &batch{s: s, active: make(map[string]int64), requests: make(map[string]job.ID)}
+}
+
+// reset empties the batch but for its ops.
+func (b *batch) reset() {
+	b.changes, b.settings, b.dirty, b.activeAll = b.changes[:0], nil, false, 0
+	clear(b.active)
+	clear(b.requests)
+	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
+		b.buf = nil
+	}
+}
+
+func (b *batch) begin(tx *bolt.Tx) {
+	b.tx, b.reader, b.meta = tx, readerOf(tx), b.s.meta
+	b.jobs.FillPercent, b.specs.FillPercent = fillJobs, fillSpecs
+	b.now = b.s.now()
+	if b.now.Before(b.s.lastTime) {
+		b.now = b.s.lastTime // the order of ids is the order of times, whatever the clock does
+	}
+	b.stamp = timestamppb.New(b.now)
+}
+
+// finish commits.
+func (b *batch) finish(hook func() error) error {
+	if err := b.tx.Bucket(bucketMeta).Put(keyCounters, b.meta.encode()); err != nil {
+		return err
+	}
+	if hook != nil {
+		if err := hook(); err != nil {
+			return err
+		}
+	}
+	return b.tx.Commit()
+}
+
+// failAll gives an error to every op that had none.
+func (b *batch) failAll(err error) {
+	for _, o := range b.ops {
+		if o.err == nil {
+			o.err = err
+		}
+	}
+	b.changes = b.changes[:0]
+}
+
+// nextRevision gives a revision to the next change.
+func (b *batch) nextRevision() uint64 {
+	b.meta.revision++
+	return b.meta.revision
+}
+
+// encode is the record as it is stored: without what the key and the revision say.
+func (b *batch) encode(rec *storev1.Record) ([]byte, error) {
+	j := rec.GetJob()
+	id, tag := j.Id, j.Etag
+	j.Id, j.Etag = "", ""
+	defer func() { j.Id, j.Etag = id, tag }()
+	start := len(b.buf)
+	buf, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b.buf, rec)
+	if err != nil {
+		return nil, err
+	}
+	b.buf = buf
+	return buf[start:len(buf):len(buf)], nil
+}
+
+// put stages a record.
+func (b *batch) put(id job.ID, raw []byte) error {
+	b.dirty = true
+	return staging(b.jobs.Put(id.Key(), raw))
+}
+
+func staging(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStaging, err)
+	}
+	return nil
+}
+
+// countActive notes that n more jobs of the owner are active.
+func (b *batch) countActive(owner string, n int64) {
+	if n != 0 {
+		b.active[owner] += n
+		b.activeAll += n
+	}
+}
+
+// keys are what watchers may wait for that the batch changed, each once.
+func (b *batch) keys() []Key {
+	if len(b.changes) == 0 {
+		return nil
+	}
+	keys := make([]Key, 0, len(b.changes)+2)
+	seen := make(map[Key]bool, len(b.changes)+1)
+	keys = append(keys, KeyAll())
+	for i := range b.changes {
+		for _, k := range [...]Key{KeyJob(b.changes[i].id), KeyOwner(b.changes[i].origin.owner)} {
+			if !seen[k] {
+				seen[k] = true
+				keys = append(keys, k)
+			}
+		}
+	}
+	return keys
+}

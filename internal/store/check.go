@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// Problem is something in the store that must not be.
+type Problem struct {
+	// Where it is, for example `job 17`, `file` or `index`.
+	Where string
+	// What is wrong, in words.
+	What string
+}
+
+// String is where and what.
+func (p Problem) String() string { return p.Where + ": " + p.What }
+
+// maxProblems is how many problems a check answers: a damaged page can make thousands.
+const maxProblems = 100
+
+// Check re-derives everything from the records and compares, between two
+// commits: the file's own structure, every record, and the index in memory. Writes wait meanwhile.
+func (s *Store) Check(ctx context.Context) ([]Problem, error) {
+	s.between.Lock()
+	defer s.between.Unlock()
+	c := &checker{}
+	err := s.inTx(func(tx *bolt.Tx) error {
+		if err := c.file(ctx, tx); err != nil {
+			return err
+		}
+		return c.index(tx, s.ix)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("check store: %w", err)
+	}
+	return c.problems, nil
+}
+
+// CheckFile checks the database of a server that does not run.
+func CheckFile(path string) ([]Problem, error) {
+	db, err := openReadOnly(path)
+	if err != nil {
+		return nil, fmt.Errorf("check store %s: %w", path, err)
+	}
+	c := &checker{}
+	err = db.View(func(tx *bolt.Tx) error {
+		switch v, err := schemaOf(tx); {
+		case err != nil:
+			return err
+		case v != uint64(len(migrations)+1):
+			return fmt.Errorf("the file has schema %d, and this program checks %d: %w", v, len(migrations)+1, job.ErrConflict)
+		}
+		return c.file(context.Background(), tx)
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		return nil, fmt.Errorf("check store %s: %w", path, err)
+	}
+	return c.problems, nil
+}
+
+// checker collects problems.
+type checker struct{ problems []Problem }
+
+func (c *checker) add(where, format string, args ...any) {
+	if len(c.problems) < maxProblems {
+		c.problems = append(c.problems, Problem{where, fmt.Sprintf(format, args...)})
+	}
+}
+
+// file checks what is on disk.
+func (c *checker) file(ctx context.Context, tx *bolt.Tx) error {
+	for err := range tx.Check() {
+		c.add("file", "%v", err)
+	}
+	if len(c.problems) > 0 {
+		return nil // records on damaged pages would only say the same again
+	}
+	for _, name := range [][]byte{bucketMeta, bucketJobs, bucketSpecs, bucketTokens, bucketIssues} {
+		if tx.Bucket(name) == nil {
+			c.add("file", "the bucket %s is missing", name)
+		}
+	}
+	if len(c.problems) > 0 {
+		return nil
+	}
+	m, err := readMeta(tx)
+	if err != nil {
+		c.add("meta", "%v", err)
+		return nil
+	}
+	return c.records(ctx, tx, m)
+}

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// The buckets of the file. Keys of jobs and specs are job.ID.Key.
+var (
+	bucketMeta   = []byte("meta")   // the schema version and counters
+	bucketJobs   = []byte("jobs")   // store.v1.Record
+	bucketSpecs  = []byte("specs")  // store.v1.Spec
+	bucketTokens = []byte("tokens") // TokenHash -> store.v1.Token
+	bucketIssues = []byte("issues") // job id, number -> store.v1.Issue
+
+	keySchema   = []byte("schema")
+	keyCounters = []byte("counters")
+	keySettings = []byte("settings")
+)
+
+const (
+	// fillJobs leaves room in the pages of hot records, which grow as a job lives.
+	fillJobs = 0.6
+	// fillSpecs is for cold records, which are appended and never change.
+	fillSpecs = 0.95
+)
+
+// mapSize is how much address space is reserved for the file, so that it never has to
+// be mapped anew while transactions are open. It costs no memory. On a 32-bit machine bbolt decides.
+func mapSize() int {
+	var size int64 = 32 << 30
+	if size > math.MaxInt {
+		return 0
+	}
+	return int(size)
+}
+
+// openFile opens the database file for writing.
+func openFile(cfg *Config) (*bolt.DB, error) {
+	o := bolt.Options{
+		Timeout:         cfg.LockTimeout,
+		NoFreelistSync:  true,
+		FreelistType:    bolt.FreelistMapType,
+		InitialMmapSize: mapSize(),
+		NoStatistics:    true,
+		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(path, flag, mode) //nolint:gosec // the path is the operator's
+			if err == nil {
+				readAhead(f, cfg.ReadAhead)
+			}
+			return f, err
+		},
+	}
+	return boltOpen(cfg.Path, &o)
+}
+
+// openReadOnly opens the file of a server that does not run.
+func openReadOnly(path string) (*bolt.DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	return boltOpen(path, &bolt.Options{ReadOnly: true, Timeout: time.Second, FreelistType: bolt.FreelistMapType})
+}
+
+// boltOpen turns bbolt's panics on a damaged file into an error.
+func boltOpen(path string, o *bolt.Options) (db *bolt.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: the file is damaged: %v", job.ErrStorage, p)
+		}
+	}()
+	db, err = bolt.Open(path, 0o600, o)
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		err = fmt.Errorf("another process has the database open: %w", job.ErrUnavailable)
+	}
+	return db, err
+}
+
+// readAhead reads up to most bytes of the file in order, into the system's
+// cache. bbolt tells the system that it reads at random, which makes every page of a cold start a read of its own.
+func readAhead(f *os.File, most int64) {
+	_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.NewSectionReader(f, 0, most), make([]byte, 1<<20))
+}
+
+// meta are the counters in the file: everything but the records that a start needs.
+type meta struct {
+	nextID   job.ID
+	revision uint64 // of the latest change
+	purged   uint64 // revision of the latest deletion
+}
+
+func (m *meta) encode() []byte {
+	b := binary.BigEndian.AppendUint64(nil, uint64(m.nextID))
+	b = binary.BigEndian.AppendUint64(b, m.revision)
+	return binary.BigEndian.AppendUint64(b, m.purged)
+}
+
+func readMeta(tx *bolt.Tx) (meta, error) {
+	b := tx.Bucket(bucketMeta).Get(keyCounters)
+	if len(b) != 24 {
+		return meta{}, fmt.Errorf("the counters in the file are damaged: %w", job.ErrStorage)
+	}
+	return meta{
+		nextID:   job.ID(binary.BigEndian.Uint64(b)),
+		revision: binary.BigEndian.Uint64(b[8:]),
+		purged:   binary.BigEndian.Uint64(b[16:]),
+	}, nil
+}

@@ -1,0 +1,31 @@
+package store
+
+import "strings"
+
+// names numbers texts that many jobs share. What it knows it never forgets:
+// users, services and executors are few.
+type names struct {
+	byName map[string]uint32
+	list   []string
+}
+
+// number answers the number of a name, giving it one if need be.
+func (n *names) number(name string) uint32 {
+	if i, ok := n.byName[name]; ok {
+		return i
+	}
+	if n.byName == nil {
+		n.byName = make(map[string]uint32)
+	}
+	name = strings.Clone(name)
+	i := uint32(len(n.list)) //nolint:gosec // four billion users do not fit in memory
+	n.byName[name] = i
+	n.list = append(n.list, name)
+	return i
+}
+
+// lookup answers the number of a name that is known.
+func (n *names) lookup(name string) (uint32, bool) {
+	i, ok := n.byName[name]
+	return i, ok
+}

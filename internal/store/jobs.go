@@ -1,0 +1,113 @@
+package store
+
+import (
+	"fmt"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// Get answers a job in full.
+func (s *Store) Get(scope Scope, id job.ID) (*stintv1.Job, error) {
+	var found *stintv1.Job
+	err := s.read(func(r *reader) error {
+		j, _, err := r.job(id, stintv1.JobView_JOB_VIEW_FULL)
+		found = j
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if found == nil || !scope.sees(found.GetOwner()) {
+		return nil, notFound(id)
+	}
+	return found, nil
+}
+
+// GetMany answers several jobs in the order of ids, and the ids of those that do not exist for the scope.
+func (s *Store) GetMany(scope Scope, ids []job.ID, view stintv1.JobView) (jobs []*stintv1.Job, missing []job.ID, _ error) {
+	err := s.read(func(r *reader) error {
+		for _, id := range ids {
+			j, _, err := r.job(id, view)
+			switch {
+			case err != nil:
+				return err
+			case j == nil || !scope.sees(j.GetOwner()):
+				missing = append(missing, id)
+			default:
+				jobs = append(jobs, j)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %d jobs: %w", len(ids), err)
+	}
+	return jobs, missing, nil
+}
+
+// Record answers a job's hot record, with job.id and job.etag set. It is the caller's own.
+func (s *Store) Record(id job.ID) (*storev1.Record, error) {
+	var rec *storev1.Record
+	err := s.read(func(r *reader) (err error) {
+		rec, err = r.record(id)
+		return err
+	})
+	if err == nil && rec == nil {
+		err = notFound(id)
+	}
+	return rec, err
+}
+
+// Active calls yield with the record of each job that is not final, oldest
+// first, until it returns false. A job that changes meanwhile is there as it is when its turn comes, or not any more.
+func (s *Store) Active(yield func(*storev1.Record) bool) error {
+	p := plan{owner: anyOwner, service: anyService, states: active}
+	w := walk{ix: s.ix, plan: &p, look: scanPause}
+	for !w.done {
+		var ids []job.ID
+		s.ix.mu.RLock()
+		w.run(func(e *Entry) bool {
+			ids = append(ids, e.ID())
+			return true
+		})
+		s.ix.mu.RUnlock()
+		more, err := s.yieldActive(ids, yield)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// yieldActive reads some records at a time, and yields them outside of the transaction.
+func (s *Store) yieldActive(ids []job.ID, yield func(*storev1.Record) bool) (more bool, _ error) {
+	const some = 256
+	for len(ids) > 0 {
+		n := min(some, len(ids))
+		recs := make([]*storev1.Record, 0, n)
+		err := s.read(func(r *reader) error {
+			for _, id := range ids[:n] {
+				rec, err := r.record(id)
+				if err != nil {
+					return fmt.Errorf("read active jobs: %w", err)
+				}
+				if rec != nil && !job.Terminal(rec.GetJob().GetState()) {
+					recs = append(recs, rec)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+		for _, rec := range recs {
+			if !yield(rec) {
+				return false, nil
+			}
+		}
+		ids = ids[n:]
+	}
+	return true, nil
+}

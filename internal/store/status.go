@@ -1,0 +1,67 @@
+package store
+
+import (
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// StatusOf is the part of a job that a watch shows. The result shares the job's messages.
+func StatusOf(j *stintv1.Job) *stintv1.JobStatus {
+	s := identity(j)
+	s.State, s.Reason, s.Message, s.EngineState = j.GetState(), j.GetReason(), j.GetMessage(), j.GetEngineState()
+	s.StartTime, s.CompleteTime, s.CancelTime = j.GetStartTime(), j.GetCompleteTime(), j.GetCancelTime()
+	s.Progress, s.ExitCode = j.GetProgress(), j.ExitCode
+	s.Attempt = attemptOf(j)
+	if n := len(j.GetHistory()); n > 0 {
+		s.ChangeTime = j.GetHistory()[n-1].GetTime()
+	}
+	return s
+}
+
+// identity is what of a status never changes.
+func identity(j *stintv1.Job) *stintv1.JobStatus {
+	return &stintv1.JobStatus{
+		Id: j.GetId(), Owner: j.GetOwner(), Service: j.GetService(), OutputName: j.GetOutputName(),
+		SubmitTime: j.GetSubmitTime(),
+	}
+}
+
+// statusAt is the status as of entry i of the history, as far as the history
+// and the attempts tell: words of the engine and progress are not kept.
+func statusAt(j *stintv1.Job, i int) *stintv1.JobStatus {
+	h := j.GetHistory()[i]
+	s := identity(j)
+	s.State, s.Reason, s.Message, s.Attempt, s.ChangeTime = h.GetState(), h.GetReason(), h.GetMessage(), h.GetAttempt(), h.GetTime()
+	if c := j.GetCancelTime(); c != nil && nanos(c) <= nanos(h.GetTime()) {
+		s.CancelTime = c
+	}
+	if h.GetState() == stintv1.State_STATE_QUEUED {
+		return s
+	}
+	s.StartTime = startOf(j, h.GetAttempt())
+	if job.Terminal(h.GetState()) {
+		s.CompleteTime, s.ExitCode = j.GetCompleteTime(), j.ExitCode
+	}
+	return s
+}
+
+// startOf is when the command of an attempt started, if that is still known.
+func startOf(j *stintv1.Job, attempt int32) *timestamppb.Timestamp {
+	for _, a := range j.GetAttempts() {
+		if a.GetNumber() == attempt && a.GetStartTime() != nil {
+			return a.GetStartTime()
+		}
+	}
+	if attempt == attemptOf(j) {
+		return j.GetStartTime()
+	}
+	return nil
+}
+
+// jobID is the id of a job that complete has seen to.
+func jobID(j *stintv1.Job) job.ID {
+	id, _ := job.ParseID(j.GetId())
+	return id
+}

@@ -1,0 +1,246 @@
+// Package store keeps the jobs: what it acknowledged is on disk, and what it
+// answers is what was acknowledged.
+//
+// The records are in one bbolt file, in two parts: hot records, which lists
+// show and transitions change, and cold ones, the parameters, which are written
+// once. Everything that a list filters, sorts or counts by is also in an index in memory,
+// rebuilt from the hot records at Open, so that a new index is code and not a migration.
+//
+// One goroutine writes. It takes what is waiting, puts it into one
+// transaction, commits, brings the index up to date by its one function apply,
+// releases the callers and wakes the watchers, in that order. The commit under
+// way is the window in which the next batch gathers; nothing ever waits for a
+// timer. A commit that fails fails its callers, and the store takes no more
+// writes: after a failed fsync nobody knows what the disk holds.
+//
+// Every change of a job gets a revision of its own, ascending in the order of
+// commits. Watchers hear from Hub that something changed and read from Changes what did.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/notify"
+)
+
+// Config says where the jobs are and how much may wait. The zero value of
+// every field but Path is good.
+type Config struct {
+	// Path of the database file. Open makes it when it is not there; its folder must exist.
+	Path string
+	// Logger gets what an operator should know. Nil discards it.
+	Logger *slog.Logger
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+	// QueueLength is how many writes may wait for the writer; one more is
+	// refused with job.ErrOverloaded. Zero means 4,096.
+	QueueLength int
+	// MaxBatch is about how many jobs are written in one commit. Zero means 1,024.
+	MaxBatch int
+	// ReadAhead is how many bytes of the file Open reads in order before it
+	// maps it, which makes a cold start several times faster. Zero means 8 GiB, a negative value none.
+	ReadAhead int64
+	// LockTimeout is how long Open waits for another process to close the file. Zero means one second.
+	LockTimeout time.Duration
+	// ScanBudget is how many jobs a page looks at for a Match before it
+	// answers a lower bound as its total. Zero means five million.
+	ScanBudget int
+	// Retention says which finished jobs ApplyRetention deletes. Empty means none.
+	Retention Retention
+
+	ringSize int // 0 means defaultRing; a power of two
+}
+
+func (c *Config) setDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	setDefault(&c.QueueLength, 4096)
+	setDefault(&c.MaxBatch, 1024)
+	setDefault(&c.ReadAhead, 8<<30)
+	setDefault(&c.LockTimeout, time.Second)
+	setDefault(&c.ScanBudget, 5_000_000)
+	setDefault(&c.ringSize, defaultRing)
+}
+
+func setDefault[T int | int64 | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Store keeps the jobs. Open makes one; Close ends it. Its methods may be called at the same time.
+type Store struct {
+	cfg Config
+	now func() time.Time
+	log *slog.Logger
+	db  *bolt.DB
+	ix  *index
+	hub notify.Hub[Key]
+
+	gate   sync.RWMutex // held for reading to put into queue, for writing to close it
+	queue  chan *op
+	closed bool
+	ended  chan struct{} // closed when the writer has ended
+
+	failure  atomic.Pointer[error] // why nothing is written any more
+	settings atomic.Pointer[storev1.Settings]
+	passes   passes
+	commits  atomic.Uint64
+	changes  atomic.Uint64
+
+	between sync.Mutex // held while a batch is staged, committed and published
+
+	// The writer's own.
+	meta       meta
+	lastTime   time.Time
+	commitHook func() error // of tests: fails a commit
+}
+
+// Open opens or makes the database, brings it to this program's schema,
+// rebuilds the index and starts the writer. A file that another process has
+// open is job.ErrUnavailable; one written by a newer program is ErrNewerSchema.
+func Open(cfg Config) (*Store, error) { return openWith(cfg, migrations) }
+
+func openWith(cfg Config, migrations []migration) (*Store, error) {
+	cfg.setDefaults()
+	s := &Store{
+		cfg: cfg, now: cfg.Now, log: cfg.Logger,
+		queue: make(chan *op, cfg.QueueLength), ended: make(chan struct{}),
+	}
+	if err := s.start(migrations); err != nil {
+		if s.db != nil {
+			_ = s.db.Close()
+		}
+		return nil, fmt.Errorf("open store %s: %w", cfg.Path, err)
+	}
+	go s.write()
+	return s, nil
+}
+
+func (s *Store) start(migrations []migration) (err error) {
+	if s.db, err = openFile(&s.cfg); err != nil {
+		return err
+	}
+	from, err := migrate(s.db, migrations)
+	if err != nil {
+		return err
+	}
+	if now := uint64(len(migrations) + 1); from != now {
+		s.log.Info("store schema", "from", from, "to", now)
+	}
+	begin := time.Now()
+	if err := s.load(); err != nil {
+		return err
+	}
+	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.ix.slab.jobs, "revision", s.ix.revision, "index_seconds", time.Since(begin).Seconds())
+	return nil
+}
+
+// errClosed: the store was closed.
+var errClosed = fmt.Errorf("the store is closed: %w", job.ErrUnavailable)
+
+// open is nil until Close begins.
+func (s *Store) open() error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed {
+		return errClosed
+	}
+	return nil
+}
+
+// Close writes what was accepted, ends the writer and closes the file. Calls
+// after it, and a second Close, are job.ErrUnavailable or do nothing.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	was := s.closed
+	if !was {
+		s.closed = true
+		close(s.queue)
+	}
+	s.gate.Unlock()
+	<-s.ended
+	if was {
+		return nil
+	}
+	var err error
+	if s.failure.Load() == nil {
+		err = s.syncFreelist()
+	}
+	return errors.Join(err, s.db.Close())
+}
+
+// syncFreelist stores the list of free pages, which commits leave out, so that
+// the next Open need not look for them in the whole file.
+func (s *Store) syncFreelist() error {
+	s.db.NoFreelistSync = false
+	if err := s.db.Update(func(*bolt.Tx) error { return nil }); err != nil {
+		return fmt.Errorf("close store: %w: %w", job.ErrStorage, err)
+	}
+	return nil
+}
+
+// Healthy is nil as long as the store can save, and the job.ErrStorage that stopped it afterwards.
+func (s *Store) Healthy() error {
+	if p := s.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Hub wakes those who wait for changes: of a job, of an owner's jobs, or of any.
+// It is notified after each commit, in the order of commits.
+func (s *Store) Hub() *notify.Hub[Key] { return &s.hub }
+
+// Revision is that of the last change that reads see.
+func (s *Store) Revision() uint64 {
+	s.ix.mu.RLock()
+	defer s.ix.mu.RUnlock()
+	return s.ix.revision
+}
+
+// Stats is how the store is, for metrics.
+type Stats struct {
+	// Jobs stored.
+	Jobs int
+	// Revision of the last change.
+	Revision uint64
+	// FileBytes is the size of the database file.
+	FileBytes int64
+	// Waiting writes.
+	Waiting int
+	// Commits and Changes of jobs since Open.
+	Commits, Changes uint64
+}
+
+// Stats answers how the store is.
+func (s *Store) Stats() Stats {
+	st := Stats{FileBytes: s.Size(), Waiting: len(s.queue), Commits: s.commits.Load(), Changes: s.changes.Load()}
+	s.ix.mu.RLock()
+	defer s.ix.mu.RUnlock()
+	st.Jobs, st.Revision = s.ix.slab.jobs, s.ix.revision
+	return st
+}
+
+// Size is the size of the database file in bytes; 0 when it cannot be told.
+func (s *Store) Size() int64 {
+	info, err := os.Stat(s.cfg.Path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// SubmitOptions is what goes with the jobs of one request.
+type SubmitOptions struct {
+	// Owner of the jobs. Required.
+	Owner string
+	// RequestID makes the submission idempotent for this owner; empty means that it is not.
+	RequestID string
+	// RequestHash tells requests of the same id apart.
+	RequestHash []byte
+	// MaxActivePerOwner bounds the queued and running jobs of the owner, MaxActive those of all. Zero is no bound.
+	MaxActivePerOwner, MaxActive int
+}
+
+// Submit stores the jobs of one request in one commit, all or none, and answers
+// them complete: id, owner, state, submit_time, revision, etag, history and, where
+// it was empty, output_name. The messages become the store's: the caller gives
+// them up and uses what is answered. A request id that came before answers the jobs of then that
+// are still there and true, or job.ErrRequestIDReused when the hash differs. A bound that would be passed is job.ErrExhausted.
+func (s *Store) Submit(ctx context.Context, jobs []*stintv1.Job, o SubmitOptions) (_ []*stintv1.Job, deduplicated bool, _ error) {
+	if o.Owner == "" || len(jobs) == 0 {
+		return nil, false, fmt.Errorf("submit: %w", errors.New("an owner and at least one job are required"))
+	}
+	sub := &submission{SubmitOptions: o, jobs: jobs}
+	if err := sub.encodeSpecs(); err != nil {
+		return nil, false, fmt.Errorf("submit: %w", err)
+	}
+	if err := s.do(ctx, len(jobs), sub.stage); err != nil {
+		return nil, false, fmt.Errorf("submit: %w", err)
+	}
+	if sub.earlier != nil {
+		return sub.earlier, true, nil
+	}
+	for i, j := range jobs {
+		j.Parameters = sub.parameters[i]
+		j.Etag = etag(j.GetRevision())
+	}
+	return jobs, false, nil
+}
+
+// submission is a request on its way through the writer.
+type submission struct {
+	SubmitOptions
+	jobs       []*stintv1.Job
+	parameters []*structpb.Struct
+	specs      [][]byte       // encoded, by job
+	earlier    []*stintv1.Job // what the same request stored before
+}
+
+// encodeSpecs takes the parameters out of the jobs and encodes them, in the caller's goroutine.
+func (s *submission) encodeSpecs() error {
+	s.parameters, s.specs = make([]*structpb.Struct, len(s.jobs)), make([][]byte, len(s.jobs))
+	for i, j := range s.jobs {
+		raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(&storev1.Spec{Parameters: j.GetParameters()})
+		if err != nil {
+			return fmt.Errorf("encode the parameters: %w", err)
+		}
+		s.parameters[i], s.specs[i], j.Parameters = j.GetParameters(), raw, nil
+	}
+	return nil
+}
+
+// stage decides in the writer whether the request is new and allowed, and stages its jobs.
+func (s *submission) stage(b *batch) error {
+	if s.RequestID != "" {
+		first, rec, err := b.findRequest(s.Owner, s.RequestID)
+		if err != nil {
+			return err
+		}
+		if rec != nil {
+			return s.repeat(b, first, rec)
+		}
+	}
+	if err := s.checkBounds(b); err != nil {
+		return err
+	}
+	before := b.meta
+	raws := make([][]byte, len(s.jobs))
+	for i := range s.jobs {
+		raw, err := b.encode(s.record(b, i))
+		if err != nil {
+			b.meta = before
+			return fmt.Errorf("encode the job: %w", err)
+		}
+		raws[i] = raw
+	}
+	for i, raw := range raws {
+		id := before.nextID + job.ID(i) //nolint:gosec // an index
+		if err := b.put(id, raw); err != nil {
+			return err
+		}
+		if err := b.specs.Put(id.Key(), s.specs[i]); err != nil {
+			return staging(err)
+		}
+	}
+	s.note(b, before.nextID)
+	return nil
+}
+
+// record makes job i of the request into a record, with the next id and revision.
+func (s *submission) record(b *batch, i int) *storev1.Record {
+	j := s.jobs[i]
+	id := b.meta.nextID
+	b.meta.nextID++
+	j.Id, j.Owner, j.State = id.String(), s.Owner, stintv1.State_STATE_QUEUED
+	j.SubmitTime, j.Revision = b.stamp, b.nextRevision()
+	if j.GetOutputName() == "" {
+		j.OutputName = job.DefaultOutputName(j.GetService(), id)
+	}
+	j.Attempts, j.History = nil, nil
+	noteStatus(j, b.stamp)
+	rec := &storev1.Record{Job: j}
+	if i == 0 { // the first of a request stands for it
+		rec.RequestId, rec.RequestHash = s.RequestID, s.RequestHash
+		rec.BatchSize = int32(len(s.jobs)) //nolint:gosec // at most job.MaxBatch
+	}
+	return rec
+}
+
+// note tells the batch what was staged.
+func (s *submission) note(b *batch, first job.ID) {
+	for i, j := range s.jobs {
+		rec := storev1.Record{Job: j}
+		if i == 0 {
+			rec.RequestId = s.RequestID
+		}
+		b.changes = append(b.changes, change{
+			id: first + job.ID(i), created: true, origin: originOf(&rec), seen: seenOf(j), //nolint:gosec // an index
+		})
+	}
+	if s.RequestID != "" {
+		b.requests[s.Owner+"\x00"+s.RequestID] = first
+	}
+	b.countActive(s.Owner, int64(len(s.jobs)))
+}
+
+// repeat answers what an earlier submission of the request stored.
+func (s *submission) repeat(b *batch, first job.ID, rec *storev1.Record) error {
+	if !bytes.Equal(rec.GetRequestHash(), s.RequestHash) {
+		return job.ErrRequestIDReused
+	}
+	s.earlier = []*stintv1.Job{}
+	for i := range max(1, rec.GetBatchSize()) {
+		j, _, err := b.job(first+job.ID(i), stintv1.JobView_JOB_VIEW_FULL) //nolint:gosec // an index
+		if err != nil {
+			return err
+		}
+		if j != nil {
+			s.earlier = append(s.earlier, j)
+		}
+	}
+	return nil
+}
+
+// checkBounds refuses what would pass a bound on active jobs.
+func (s *submission) checkBounds(b *batch) error {
+	n := int64(len(s.jobs))
+	have := b.active[s.Owner]
+	if _, w := b.s.ix.owners.find(s.Owner); w != nil {
+		have += w.total.sum(active)
+	}
+	if most := int64(s.MaxActivePerOwner); most > 0 && have+n > most {
+		return job.Userf(job.ErrExhausted, "You have %d jobs that are queued or running, and each user may have %d at a time.", have, most)
+	}
+	all := b.activeAll + b.s.ix.counts.total.sum(active)
+	if most := int64(s.MaxActive); most > 0 && all+n > most {
+		return job.Userf(job.ErrExhausted, "The server has %d jobs that are queued or running, and takes %d at a time.", all, most)
+	}
+	return nil
+}
+
+// findRequest answers the first job of a request of the owner; nil when there is none.
+func (b *batch) findRequest(owner, request string) (job.ID, *storev1.Record, error) {
+	ids := b.s.ix.requests.find(owner, request)
+	if id, ok := b.requests[owner+"\x00"+request]; ok {
+		ids = append(ids, id)
+	}
+	for _, id := range ids {
+		rec, err := b.record(id)
+		if err != nil {
+			return 0, nil, err
+		}
+		if rec != nil && rec.GetRequestId() == request && rec.GetJob().GetOwner() == owner {
+			return id, rec, nil
+		}
+	}
+	return 0, nil, nil
+}

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"google.golang.org/protobuf/proto"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// Update lets fn change the job's record and stores it. fn runs in the writer,
+// one at a time, on a private copy of the record as all earlier writes left it, with job.id set and
+// without job.parameters. It must be quick and not call the store. An error of fn changes nothing and
+// is answered as it is; ErrUnchanged, or leaving the record as it was, changes nothing and is
+// no error. The store itself sets revision and etag and appends to history, and it refuses a
+// change of what Submit fixed, and one of the state that is not legal. Answered is the job as stored, without parameters.
+func (s *Store) Update(ctx context.Context, scope Scope, id job.ID, fn func(*storev1.Record) error) (*stintv1.Job, error) {
+	var j *stintv1.Job
+	err := s.do(ctx, 1, func(b *batch) (err error) {
+		j, err = b.update(scope, id, fn)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// UpdateResult is what became of one job of an UpdateMany.
+type UpdateResult struct {
+	// ID of the job.
+	ID job.ID
+	// Job as stored, without parameters. Nil on error.
+	Job *stintv1.Job
+	// Err is fn's error, job.ErrNotFound, or nil.
+	Err error
+}
+
+// UpdateMany is Update for several jobs in one commit, each with its own
+// result, in the order of ids. Its error means that nothing was changed.
+func (s *Store) UpdateMany(ctx context.Context, scope Scope, ids []job.ID, fn func(*storev1.Record) error) ([]UpdateResult, error) {
+	results := make([]UpdateResult, len(ids))
+	err := s.do(ctx, len(ids), func(b *batch) error {
+		for i, id := range ids {
+			j, err := b.update(scope, id, fn)
+			if errors.Is(err, errStaging) {
+				return err
+			}
+			results[i] = UpdateResult{ID: id, Job: j, Err: err}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("update %d jobs: %w", len(ids), err)
+	}
+	return results, nil
+}
+
+// fixed is what Submit fixed of a job, but for what is dear to compare.
+type fixed struct {
+	owner, service, name, folder, parent, rerun, executor string
+	priority                                              int32
+	submit                                                int64
+}
+
+func fixedOf(j *stintv1.Job) fixed {
+	return fixed{
+		j.GetOwner(), j.GetService(), j.GetOutputName(), j.GetOutputFolder(), j.GetParentId(), j.GetRerunOf(), j.GetExecutor(),
+		j.GetPriority(), nanos(j.GetSubmitTime()),
+	}
+}
+
+// update stages what fn makes of a job.
+func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (*stintv1.Job, error) {
+	raw := b.jobs.Get(id.Key())
+	if raw == nil {
+		return nil, notFound(id)
+	}
+	rec, err := decodeRecord(id, raw)
+	if err != nil {
+		return nil, err
+	}
+	j := rec.GetJob()
+	if !scope.sees(j.GetOwner()) {
+		return nil, notFound(id)
+	}
+	was, stood := fixedOf(j), standingOf(j)
+	changed, err := b.change(id, rec, fn)
+	if err != nil {
+		return nil, err
+	}
+	if !changed {
+		return b.unchanged(id)
+	}
+	if rec.GetJob() != j || fixedOf(j) != was {
+		return nil, fmt.Errorf("update job %s: what the request said is fixed: %w", id, job.ErrConflict)
+	}
+	stands := standingOf(j)
+	if stands.state != stood.state && !job.Legal(stood.state, stands.state) {
+		return nil, fmt.Errorf("update job %s from %v to %v: %w", id, stood.state, stands.state, job.ErrConflict)
+	}
+	j.Parameters = nil
+	if b.same(rec, raw) {
+		return j, nil
+	}
+	if err := b.store(id, rec, stood); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// same reports whether a record is the stored one.
+func (b *batch) same(rec *storev1.Record, raw []byte) bool {
+	j := rec.GetJob()
+	id, tag := j.Id, j.Etag
+	j.Id, j.Etag = "", ""
+	size := proto.Size(rec)
+	j.Id, j.Etag = id, tag
+	if size != len(raw) {
+		return false
+	}
+	again, err := b.encode(rec)
+	return err == nil && bytes.Equal(again, raw)
+}
+
+// store stages a changed record, with its revision and history.
+func (b *batch) store(id job.ID, rec *storev1.Record, stood standing) error {
+	j := rec.GetJob()
+	before := b.meta
+	j.Revision = b.nextRevision()
+	boundAttempts(j)
+	if standingOf(j) != stood {
+		noteStatus(j, b.stamp)
+	}
+	raw, err := b.encode(rec)
+	if err != nil {
+		b.meta = before
+		return fmt.Errorf("update job %s: %w", id, err)
+	}
+	if err := b.put(id, raw); err != nil {
+		return err
+	}
+	j.Etag = etag(j.GetRevision())
+	b.changes = append(b.changes, change{id: id, origin: origin{owner: j.GetOwner()}, seen: seenOf(j)})
+	b.countActive(j.GetOwner(), activeIn(j.GetState())-activeIn(stood.state))
+	return nil
+}
+
+// activeIn is 1 for a state that is not final.
+func activeIn(s stintv1.State) int64 {
+	if job.Terminal(s) {
+		return 0
+	}
+	return 1
+}
+
+// change calls fn and outlives its panic: one bad caller must not end everybody's writes.
+func (b *batch) change(id job.ID, rec *storev1.Record, fn func(*storev1.Record) error) (changed bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.s.log.Error("panic in a change of a job", "job", id, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("update job %s: panic: %v", id, p)
+		}
+	}()
+	switch err = fn(rec); {
+	case errors.Is(err, ErrUnchanged):
+		return false, nil
+	default:
+		return err == nil, err
+	}
+}
+
+// unchanged reads the job anew: fn may have left its mark on the copy.
+func (b *batch) unchanged(id job.ID) (*stintv1.Job, error) {
+	rec, err := b.record(id)
+	return rec.GetJob(), err
+}
+
+func notFound(id job.ID) error { return fmt.Errorf("job %s: %w", id, job.ErrNotFound) }

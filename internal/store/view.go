@@ -1,0 +1,191 @@
+package store
+
+import (
+	"context"
+	"math/bits"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// view keeps the answers of one condition for all jobs: a bit for each, and
+// their number. Once built, apply keeps it right, so that a page and its exact
+// total cost nothing that grows with the jobs, however dear the condition is.
+type view struct {
+	key   viewKey
+	plan  plan
+	ready chan struct{} // closed when it is built or given up
+
+	// Guarded by index.mu; while it is built the builder writes them, holding mu for reading.
+	bits  []bitmap // by chunk
+	count int64
+	built bool
+	gone  bool // nobody keeps it right any more
+	shape uint64
+
+	used atomic.Int64 // when it was last asked for, in nanoseconds since 1970
+}
+
+// viewKey names a view: what a query says, with MatchKey for its match.
+type viewKey struct {
+	match          string
+	owner, service int
+	states         uint8
+}
+
+const (
+	maxViews  = 16
+	viewIdle  = time.Minute // a view that nobody asks for is given up after this
+	viewChunk = 4           // chunks evaluated before the lock is released for others
+)
+
+// view answers a built view for a plan. With a key it is shared and kept for
+// the next query, without one it is for this query, which drops it.
+func (s *Store) view(ctx context.Context, matchKey string, p plan) (*view, error) {
+	key := viewKey{match: matchKey, owner: p.owner, service: p.service, states: p.states}
+	for {
+		v, mine := s.ix.viewFor(key, p, s.now())
+		if mine {
+			s.ix.build(ctx, v)
+		}
+		select {
+		case <-v.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s.ix.mu.RLock()
+		ok := s.ix.usable(v)
+		s.ix.mu.RUnlock()
+		if ok {
+			return v, nil
+		}
+	}
+}
+
+// usable reports whether a view still tells the truth. The caller holds mu.
+func (ix *index) usable(v *view) bool { return v.built && !v.gone && v.shape == ix.slab.shape }
+
+// viewFor finds the view of a key, or makes one that the caller must build.
+func (ix *index) viewFor(key viewKey, p plan, now time.Time) (_ *view, mine bool) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	if key.match != "" {
+		for _, v := range ix.views {
+			if v.key == key && v.shape == ix.slab.shape {
+				v.used.Store(now.UnixNano())
+				return v, false
+			}
+		}
+	}
+	if len(ix.views) >= maxViews {
+		oldest := slices.MinFunc(ix.views, func(a, b *view) int { return int(a.used.Load() - b.used.Load()) })
+		ix.dropView(oldest)
+	}
+	v := &view{key: key, plan: p, ready: make(chan struct{}), shape: ix.slab.shape}
+	v.used.Store(now.UnixNano())
+	ix.views = append(ix.views, v)
+	return v, true
+}
+
+// dropView gives a view up. The caller holds mu for writing.
+func (ix *index) dropView(v *view) {
+	v.gone = true
+	ix.views = slices.DeleteFunc(ix.views, func(other *view) bool { return other == v })
+}
+
+// dropIdleViews gives up the views that nobody asked for lately, and those of another shape of the slab.
+func (ix *index) dropIdleViews(now time.Time) {
+	for _, v := range slices.Clone(ix.views) {
+		if v.shape != ix.slab.shape || now.UnixNano()-v.used.Load() > int64(viewIdle) {
+			ix.dropView(v)
+		}
+	}
+}
+
+// build evaluates the condition for all jobs, a few chunks at a time, so that
+// the writer never waits long. What changes behind it meanwhile apply puts right.
+func (ix *index) build(ctx context.Context, v *view) {
+	finished := false
+	defer func() { // also when match panics: the waiting must not wait for ever
+		ix.mu.Lock()
+		defer ix.mu.Unlock()
+		if !finished {
+			ix.dropView(v)
+		}
+		close(v.ready)
+	}()
+	for !finished && ctx.Err() == nil {
+		var ok bool
+		if finished, ok = ix.buildSome(v); !ok {
+			return
+		}
+	}
+}
+
+// buildSome evaluates the next chunks. It is not ok when the view was given up.
+func (ix *index) buildSome(v *view) (finished, ok bool) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	if v.gone || v.shape != ix.slab.shape {
+		return false, false
+	}
+	e := Entry{ix: ix}
+	for range viewChunk {
+		k := len(v.bits)
+		if k == len(ix.slab.chunks) {
+			v.built = true
+			return true, true
+		}
+		e.c = ix.slab.chunks[k]
+		var found bitmap
+		for w := range chunkWords {
+			for m := v.plan.word(e.c, k, w); m != 0; m &= m - 1 {
+				e.i = w<<6 | bits.TrailingZeros64(m)
+				if v.plan.admits(&e) {
+					found.set(e.i)
+					v.count++
+				}
+			}
+		}
+		v.bits = append(v.bits, found)
+	}
+	return false, true
+}
+
+// refreshViews evaluates a job that came, changed or went. The caller is apply.
+func (ix *index) refreshViews(k, i int) {
+	if len(ix.views) > 0 {
+		ix.refresh(k, i)
+	}
+}
+
+func (ix *index) refresh(k, i int) {
+	defer func() {
+		if recover() != nil { // a condition that panics must not end the writer; its query meets the panic itself
+			for _, v := range slices.Clone(ix.views) {
+				ix.dropView(v)
+			}
+		}
+	}()
+	e := Entry{ix: ix, c: ix.slab.chunks[k], i: i}
+	for _, v := range ix.views {
+		if v.shape != ix.slab.shape || k > len(v.bits) || k == len(v.bits) && !v.built {
+			continue
+		}
+		if k == len(v.bits) {
+			v.bits = append(v.bits, bitmap{})
+		}
+		fits := v.plan.word(e.c, k, i>>6)&(1<<(i&63)) != 0 && v.plan.admits(&e)
+		switch had := v.bits[k].has(i); {
+		case fits && !had:
+			v.bits[k].set(i)
+			v.count++
+		case !fits && had:
+			v.bits[k].clear(i)
+			v.count--
+		}
+	}
+}

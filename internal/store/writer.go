@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// op is one write that waits for the writer.
+type op struct {
+	ctx    context.Context
+	weight int                // jobs that it writes, about
+	stage  func(*batch) error // decides and writes into the batch; it runs in the writer
+	err    error
+	done   chan struct{} // yields once when err is set
+}
+
+var ops = sync.Pool{New: func() any { return &op{done: make(chan struct{}, 1)} }}
+
+// do has stage run in the writer and answers once what it wrote is on disk, or
+// why it is not. ctx counts until the writer takes it up: from then on the
+// outcome is waited for, so that the caller knows it. A stage that answers an error must have written nothing.
+func (s *Store) do(ctx context.Context, weight int, stage func(*batch) error) error {
+	if err := s.Healthy(); err != nil {
+		return err
+	}
+	o := ops.Get().(*op) //nolint:forcetypeassert // the pool holds nothing else
+	o.ctx, o.weight, o.stage, o.err = ctx, weight, stage, nil
+	if err := s.enqueue(o); err != nil {
+		return err
+	}
+	<-o.done
+	err := o.err
+	o.ctx, o.stage, o.err = nil, nil, nil
+	ops.Put(o)
+	return err
+}
+
+func (s *Store) enqueue(o *op) error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed {
+		return errClosed
+	}
+	select {
+	case s.queue <- o:
+		return nil
+	default:
+		return &job.UserError{
+			Sentinel:   job.ErrOverloaded,
+			Message:    "More is waiting to be stored than the server takes. Try again in a moment.",
+			RetryAfter: time.Second,
+		}
+	}
+}
+
+// write is the writer. It ends when the queue is closed and empty.
+func (s *Store) write() {
+	defer close(s.ended)
+	b := newBatch(s)
+	for o := range s.queue {
+		b.ops = append(b.ops[:0], o)
+		for weight := o.weight; weight < s.cfg.MaxBatch; {
+			next, ok := s.waiting()
+			if !ok {
+				break
+			}
+			b.ops = append(b.ops, next)
+			weight += max(1, next.weight)
+		}
+		s.commit(b)
+		for _, o := range b.ops {
+			o.done <- struct{}{}
+		}
+		s.hub.Notify(b.keys()...)
+	}
+}
+
+// waiting is the next write that waits already.
+func (s *Store) waiting() (*op, bool) {
+	select {
+	case o, ok := <-s.queue:
+		return o, ok
+	default:
+		return nil, false
+	}
+}
+
+// errStaging is wrapped around errors of the file itself: the batch is lost.
+var errStaging = errors.New("write into the file")
+
+// commit stages and commits a batch. When it returns, every op has its error.
+func (s *Store) commit(b *batch) {
+	s.between.Lock()
+	defer s.between.Unlock()
+	b.reset()
+	if err := s.Healthy(); err != nil {
+		b.failAll(err)
+		return
+	}
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		s.fail(b, err)
+		return
+	}
+	b.begin(tx)
+	for _, o := range b.ops {
+		if o.err = o.ctx.Err(); o.err == nil {
+			o.err = o.stage(b)
+		}
+		if errors.Is(o.err, errStaging) {
+			_ = tx.Rollback()
+			s.fail(b, o.err)
+			return
+		}
+	}
+	if !b.dirty {
+		_ = tx.Rollback()
+		return
+	}
+	if err := b.finish(s.commitHook); err != nil {
+		_ = tx.Rollback() // does nothing after a failed Commit
+		s.fail(b, err)
+		return
+	}
+	s.publish(b)
+}
+
+// publish makes what was committed visible.
+func (s *Store) publish(b *batch) {
+	s.meta, s.lastTime = b.meta, b.now
+	s.ix.mu.Lock()
+	defer s.ix.mu.Unlock()
+	for i := range b.changes {
+		s.ix.apply(&b.changes[i])
+	}
+	s.ix.dropIdleViews(b.now)
+	if b.settings != nil {
+		s.settings.Store(b.settings)
+	}
+	s.commits.Add(1)
+	s.changes.Add(uint64(len(b.changes)))
+}
+
+// fail ends all writing: nobody knows what of the batch the disk holds.
+func (s *Store) fail(b *batch, cause error) {
+	err := fmt.Errorf("store jobs: %w: %w", job.ErrStorage, cause)
+	s.failure.CompareAndSwap(nil, &err)
+	s.log.Error("the store cannot save and takes no more writes", "error", err)
+	b.failAll(err)
+}
