@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// maxDepth is how deep JSON may nest. The messages behind it nest three times as
+// deep where they hold free JSON, and protobuf reads 10,000 levels.
+const maxDepth = 100
+
+// requestBody is the body of a request for the mux: bounded in size and time,
+// read at most once, and keeping the problem that decoding it met, since the generated
+// code between the decoder and the error handler passes on its text alone.
+type requestBody struct {
+	io.ReadCloser
+
+	control *http.ResponseController
+	limit   int64
+	timeout time.Duration
+	length  int64
+	bound   []boundField
+	problem *problem
+}
+
+// boundField is a field of the request that its path gives.
+type boundField struct {
+	name  protoreflect.Name
+	value string
+}
+
+func newRequestBody(w http.ResponseWriter, r *http.Request, cfg Config) *requestBody {
+	return &requestBody{
+		ReadCloser: r.Body,
+		control:    http.NewResponseController(w),
+		limit:      cfg.MaxBodyBytes,
+		timeout:    cfg.ReadTimeout,
+		length:     r.ContentLength,
+	}
+}
+
+// Read gives nothing: who needs the body decodes it, and the generated code of
+// calls without a body reads it only to throw it away, however long it is.
+func (b *requestBody) Read([]byte) (int, error) { return 0, io.EOF }
+
+// decode reads the whole body into msg. An empty body leaves msg as it is and
+// gives io.EOF. Any other error is a problem.
+func (b *requestBody) decode(msg proto.Message) error {
+	text, p := b.readAll()
+	if p == nil {
+		if text = bytes.TrimSpace(text); len(text) == 0 {
+			return io.EOF
+		}
+		p = decodeJSON(text, msg)
+	}
+	if p == nil {
+		p = b.checkBound(msg)
+	}
+	if p != nil {
+		b.problem = p
+		return p
+	}
+	return nil
+}
+
+// readAll reads the body within its limits.
+func (b *requestBody) readAll() ([]byte, *problem) {
+	if b.length > b.limit {
+		return nil, b.tooLarge()
+	}
+	// Only tests have connections without deadlines.
+	_ = b.control.SetReadDeadline(time.Now().Add(b.timeout))
+	text, err := io.ReadAll(io.LimitReader(b.ReadCloser, b.limit+1))
+	// What is left set would end the request later, as if the client had gone.
+	_ = b.control.SetReadDeadline(time.Time{})
+	switch {
+	case err != nil:
+		return nil, bodyReadProblem(err)
+	case int64(len(text)) > b.limit:
+		return nil, b.tooLarge()
+	}
+	return text, nil
+}
+
+func (b *requestBody) tooLarge() *problem {
+	return newProblem(codes.ResourceExhausted, "BODY_TOO_LARGE",
+		fmt.Sprintf("The body is larger than the %d bytes that are taken here; files go to /v1/workspace.", b.limit)).
+		withHTTP(http.StatusRequestEntityTooLarge)
+}
+
+// bodyReadProblem says why a body could not be read to its end.
+func bodyReadProblem(err error) *problem {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return newProblem(codes.DeadlineExceeded, "BODY_TIMEOUT", "The body took too long to arrive.").withHTTP(http.StatusRequestTimeout)
+	}
+	return newProblem(codes.InvalidArgument, "BODY_INCOMPLETE", "The body ended before its end.")
+}
+
+// checkBound refuses a body that names another thing than the path does.
+func (b *requestBody) checkBound(msg proto.Message) *problem {
+	var v violations
+	for _, bound := range b.bound {
+		field := msg.ProtoReflect().Descriptor().Fields().ByName(bound.name)
+		if field == nil || field.Kind() != protoreflect.StringKind {
+			continue
+		}
+		if given := msg.ProtoReflect().Get(field).String(); given != "" && given != bound.value {
+			v.add(field.JSONName(), fmt.Sprintf("is %q in the path and %q in the body", clip(bound.value, 50), clip(given, 50)))
+		}
+	}
+	return v.problem(invalidArgument)
+}
+
+// decodeJSON reads a JSON object into msg, or says everything that is wrong with it.
+func decodeJSON(text []byte, msg proto.Message) *problem {
+	if !utf8.Valid(text) {
+		return malformed("is not UTF-8")
+	}
+	if nested(text) > maxDepth {
+		return malformed(fmt.Sprintf("nests deeper than %d levels", maxDepth))
+	}
+	if err := strictJSON.Unmarshal(text, msg); err == nil {
+		return nil
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return malformed(syntaxProblem(text, err))
+	}
+	var v violations
+	inspectDuplicates(text, &v)
+	inspectMessage(text, msg.ProtoReflect().Descriptor(), "", &v)
+	if len(v) == 0 { // the inspection does not know a rule that protobuf's JSON has
+		v.add("body", "does not fit "+string(msg.ProtoReflect().Descriptor().Name()))
+	}
+	return v.problem(invalidArgument)
+}
+
+func malformed(description string) *problem {
+	return newProblem(codes.InvalidArgument, "MALFORMED_JSON", "The body "+description+".",
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "body", Description: description}}})
+}
+
+// syntaxProblem says where text stops being JSON.
+func syntaxProblem(text []byte, err error) string {
+	var raw json.RawMessage
+	if errors.Is(json.NewDecoder(bytes.NewReader(text)).Decode(&raw), io.ErrUnexpectedEOF) {
+		return "is not valid JSON: it ends in the middle of a value"
+	}
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return "is not valid JSON"
+	}
+	before := text[:max(0, min(int(syntax.Offset)-1, len(text)))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return fmt.Sprintf("is not valid JSON: see line %d, column %d", line, column)
+}
+
+// nested is how deep the arrays and objects of text nest. Text need not be valid JSON.
+func nested(text []byte) int {
+	depth, deepest, quoted := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
+}

@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// serveFile answers a request for the bytes of files.
+func (g *gateway) serveFile(w http.ResponseWriter, r *http.Request, route fileRoute) {
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if !read && !(route.kind == workspaceFile && r.Method == http.MethodPut) {
+		w.Header().Set("Allow", "GET, HEAD")
+		if route.kind == workspaceFile {
+			w.Header().Set("Allow", "DELETE, GET, HEAD, PUT")
+		}
+		g.refuse(w, r, methodNotAllowed())
+		return
+	}
+	values, p := parseQuery(r.URL.RawQuery)
+	if p == nil && !validText(route.id) {
+		p = invalid("id", "must be text in UTF-8 without NUL")
+	}
+	path := ""
+	if p == nil && route.kind != resultArchive {
+		path, p = route.filePath()
+	}
+	if p != nil {
+		g.refuse(w, r, p)
+		return
+	}
+	switch {
+	case r.Method == http.MethodPut:
+		g.upload(w, r, path, values)
+	case route.kind == workspaceFile:
+		g.download(w, r, stintv1.WorkspaceService_Download_FullMethodName, g.workspaceOpener(path), values)
+	case route.kind == resultFile:
+		g.download(w, r, stintv1.JobService_ReadResult_FullMethodName, g.resultOpener(route.id, path), values)
+	default:
+		g.downloadArchive(w, r, route.id, values)
+	}
+}
+
+// maxRanges is how many ranges of one request are answered apart: each costs a call.
+const maxRanges = 16
+
+// download answers with a file, in whole or in ranges, conditionally if asked.
+func (g *gateway) download(w http.ResponseWriter, r *http.Request, method string, open opener, values url.Values) {
+	if p := checkOwnQuery(values, "download"); p != nil {
+		g.refuse(w, r, p)
+		return
+	}
+	ctx, err := g.callContext(r, method)
+	if err != nil {
+		g.refuse(w, r, g.problemOf(r.Context(), err))
+		return
+	}
+	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
+		r.Header.Del("Range")
+	}
+	conditional := r.Header.Get("Range")+r.Header.Get("If-None-Match")+r.Header.Get("If-Modified-Since") != ""
+	f, err := openFile(ctx, open, r.Method == http.MethodGet && !conditional)
+	if err != nil {
+		g.refuse(w, r, g.problemOf(ctx, err))
+		return
+	}
+	defer f.Close()
+	setFileHeaders(w.Header(), f.info, queryFlag(values, "download", &violations{}))
+	content := &contentWriter{ResponseWriter: w}
+	http.ServeContent(content, r, "", f.info.modified, f)
+	if content.unsatisfiable {
+		g.refuse(w, r, newProblem(codes.OutOfRange, "RANGE_NOT_SATISFIABLE", "The file ends before the range that was asked for.").
+			withHTTP(http.StatusRequestedRangeNotSatisfiable))
+	}
+	if f.err != nil {
+		g.breakOff(ctx, f.info.path, f.err)
+	}
+}
+
+// contentWriter holds back what http.ServeContent says in its own words about a range that is not there.
+type contentWriter struct {
+	http.ResponseWriter
+
+	unsatisfiable bool
+}
+
+// WriteHeader starts an answer.
+func (c *contentWriter) WriteHeader(code int) {
+	if c.unsatisfiable = code == http.StatusRequestedRangeNotSatisfiable; !c.unsatisfiable {
+		c.ResponseWriter.WriteHeader(code)
+	}
+}
+
+// Write writes a part of the answer.
+func (c *contentWriter) Write(p []byte) (int, error) {
+	if c.unsatisfiable {
+		return len(p), nil
+	}
+	return c.ResponseWriter.Write(p)
+}
+
+// breakOff ends an answer that cannot be completed so that the client sees that it is incomplete.
+func (g *gateway) breakOff(ctx context.Context, path string, err error) {
+	if ctx.Err() == nil && status.Code(err) != codes.Canceled {
+		g.Logger.WarnContext(ctx, "download broke off", "path", path, "error", err)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// answer sends a message as JSON.
+func (g *gateway) answer(w http.ResponseWriter, r *http.Request, msg proto.Message) {
+	body, err := newJSONMarshaler().Marshal(msg)
+	if err != nil {
+		g.refuse(w, r, g.problemOf(r.Context(), err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if _, err := w.Write(body); err != nil {
+		g.Logger.DebugContext(r.Context(), "client did not take the answer", "error", err)
+	}
+}

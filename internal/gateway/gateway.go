@@ -1,0 +1,154 @@
+// Package gateway speaks HTTP for the gRPC services: every answer it gives, be
+// it a result, a stream, a file or a refusal, has the form that the published
+// contract promises, and it decides nothing that the services could decide.
+//
+// A request takes one way. ServeHTTP guards (host, origin, deadlines, headers);
+// files are read and written beside the mux, because they need ranges and exact
+// paths; the rest goes through grpc-gateway's mux, whose middleware checks the
+// query, the path and the body against the contract before a call is made.
+// Calls go over one connection to the gRPC server, so that its interceptors
+// authenticate and limit REST like any other caller.
+package gateway
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// Config says what a gateway serves. Only Conn is needed.
+type Config struct {
+	// Conn reaches the gRPC server. It must accept messages as large as the
+	// server sends (grpc.MaxCallRecvMsgSize).
+	Conn grpc.ClientConnInterface
+	// Logger gets what clients are not told. Nil discards it.
+	Logger *slog.Logger
+	// Next serves the paths that are not of the API, such as the pages. Nil means
+	// that there are none. It is guarded like the API.
+	Next http.Handler
+	// PathPrefix is the path below which a proxy publishes the server, for example
+	// `/stint`. Requests are taken with and without it. Empty means none.
+	PathPrefix string
+	// LoopbackOnly refuses requests that name a host other than this machine's
+	// loopback. A server that lets local callers in without credentials needs
+	// it: otherwise a web site whose name resolves to 127.0.0.1 is a local caller.
+	LoopbackOnly bool
+	// AllowedHosts are the host names, without port, that requests may name
+	// besides those of the loopback. Empty allows all, unless LoopbackOnly is set.
+	AllowedHosts []string
+	// TrustedOrigins are origins such as `https://gateway.example.org` whose pages
+	// may post across sites. A server behind a proxy that changes the Host
+	// header needs its own public origin here.
+	TrustedOrigins []string
+	// MaxBodyBytes limits a JSON body. 0 means 4 MiB, the limit of a gRPC message.
+	MaxBodyBytes int64
+	// ReadTimeout is how long a JSON body may take as a whole, and how long an
+	// upload may stand still. 0 means 30 s.
+	ReadTimeout time.Duration
+	// WriteTimeout is how long a client may take to accept what is written to it
+	// before it is cut off. 0 means 30 s.
+	WriteTimeout time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.MaxBodyBytes == 0 {
+		c.MaxBodyBytes = 4 << 20
+	}
+	if c.ReadTimeout == 0 {
+		c.ReadTimeout = 30 * time.Second
+	}
+	if c.WriteTimeout == 0 {
+		c.WriteTimeout = 30 * time.Second
+	}
+	if c.PathPrefix = strings.Trim(c.PathPrefix, "/"); c.PathPrefix != "" {
+		c.PathPrefix = "/" + c.PathPrefix
+	}
+	return c
+}
+
+// gateway is the handler that New makes.
+type gateway struct {
+	Config
+
+	jobs       stintv1.JobServiceClient
+	workspace  stintv1.WorkspaceServiceClient
+	mux        *runtime.ServeMux
+	operations *operations
+	document   *document
+	origins    *http.CrossOriginProtection
+}
+
+// New makes the handler for the whole of a server's HTTP side: the API below
+// `/v1`, its description at `/openapi.json`, and Config.Next for the rest. It
+// must be the outermost handler, because it sets the deadlines of connections;
+// NewServer makes a server that fits. It starts nothing.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.Conn == nil {
+		return nil, errors.New("make the gateway: no connection to the gRPC server")
+	}
+	g := &gateway{
+		Config:    cfg.withDefaults(),
+		jobs:      stintv1.NewJobServiceClient(cfg.Conn),
+		workspace: stintv1.NewWorkspaceServiceClient(cfg.Conn),
+	}
+	var err error
+	if g.operations, err = newOperations(); err != nil {
+		return nil, err
+	}
+	if g.document, err = newDocument(g.PathPrefix); err != nil {
+		return nil, err
+	}
+	if g.origins, err = newOrigins(g.TrustedOrigins); err != nil {
+		return nil, err
+	}
+	if g.mux, err = g.newMux(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// ServeHTTP guards the request and hands it to the part that answers it.
+func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w := newBoundedWriter(rw, g.WriteTimeout)
+	defer w.finish()
+	setSecurityHeaders(w.Header())
+	r = trimPrefix(r, g.PathPrefix)
+	if p := g.admit(r); p != nil {
+		g.refuse(w, r, p)
+		return
+	}
+	switch path := r.URL.Path; {
+	case path == "/openapi.json":
+		g.serveDocument(w, r)
+	case path == "/v1" || strings.HasPrefix(path, "/v1/"):
+		g.serveAPI(w, r)
+	case g.Next != nil:
+		g.Next.ServeHTTP(w, r)
+	default:
+		g.refuse(w, r, noRoute())
+	}
+}
+
+// serveAPI answers what is below /v1.
+func (g *gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
+	setAPIHeaders(w.Header())
+	if p := checkRequestHeaders(r.Header); p != nil {
+		g.refuse(w, r, p)
+		return
+	}
+	if route, ok := parseFileRoute(r.URL.EscapedPath()); ok && !(route.kind == workspaceFile && r.Method == http.MethodDelete) {
+		g.serveFile(w, r, route)
+		return
+	}
+	g.mux.ServeHTTP(w, r)
+}

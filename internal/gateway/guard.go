@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// NewServer makes the http.Server that a gateway is written for. Requests end
+// when ctx does; end streams there before Shutdown, which waits for them.
+// Bodies and answers are bounded by the gateway request by request, so the server has no
+// timeout for a whole request: it would end every stream.
+func NewServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		// A filter of 100,000 characters, each of them escaped, still reaches
+		// the service that refuses it with the right words.
+		MaxHeaderBytes: 512 << 10,
+		BaseContext:    func(net.Listener) context.Context { return ctx },
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// setSecurityHeaders sets what holds for every answer. Pages replace the policy by their own.
+func setSecurityHeaders(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	// Not no-referrer: with that, browsers send no usable Origin with a form.
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+}
+
+// setAPIHeaders sets what holds for every answer of the API.
+func setAPIHeaders(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+// trimPrefix takes the prefix that a proxy publishes the server under off the request's path.
+func trimPrefix(r *http.Request, prefix string) *http.Request {
+	path, ok := strings.CutPrefix(r.URL.Path, prefix)
+	raw, rawOK := strings.CutPrefix(r.URL.RawPath, prefix)
+	if prefix == "" || !ok || (path != "" && path[0] != '/') || (r.URL.RawPath != "" && !rawOK) {
+		return r
+	}
+	trimmed := *r
+	trimmed.URL = new(url.URL)
+	*trimmed.URL = *r.URL
+	trimmed.URL.Path, trimmed.URL.RawPath = path, raw
+	if path == "" {
+		trimmed.URL.Path = "/"
+	}
+	return &trimmed
+}
+
+// admit refuses requests that a browser was tricked into, and what is no REST request at all.
+func (g *gateway) admit(r *http.Request) *problem {
+	switch {
+	case !strings.HasPrefix(r.URL.Path, "/"):
+		return noRoute()
+	case !g.hostAllowed(r.Host):
+		return newProblem(codes.PermissionDenied, "HOST_NOT_ALLOWED",
+			fmt.Sprintf("This server does not answer to the host name %q.", clip(r.Host, 100))).withHTTP(http.StatusMisdirectedRequest)
+	case g.origins.Check(r) != nil:
+		return newProblem(codes.PermissionDenied, "CROSS_SITE", "Requests that change something are not taken from pages of other sites.")
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"):
+		return newProblem(codes.Unimplemented, "GRPC_NOT_HERE",
+			"A gRPC client must speak HTTP/2 from the first byte, and under TLS offer h2 alone.").withHTTP(http.StatusUnsupportedMediaType)
+	}
+	return nil
+}
+
+// hostAllowed reports whether requests may name the host.
+func (g *gateway) hostAllowed(hostport string) bool {
+	if !g.LoopbackOnly && len(g.AllowedHosts) == 0 {
+		return true
+	}
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() {
+		return true
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
+		slices.ContainsFunc(g.AllowedHosts, func(allowed string) bool { return strings.EqualFold(allowed, host) })
+}
+
+func newOrigins(trusted []string) (*http.CrossOriginProtection, error) {
+	origins := http.NewCrossOriginProtection()
+	for _, origin := range trusted {
+		if err := origins.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("trust origin %q: %w", origin, err)
+		}
+	}
+	return origins, nil
+}

@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+)
+
+// metadataIdempotencyKey is the key of the metadata that carries the header
+// Idempotency-Key to the services, which take it for a request_id that the body does not give.
+const metadataIdempotencyKey = "idempotency-key"
+
+// callMetadata is what a call carries of the request's headers, besides
+// `authorization` and `x-forwarded-for`. No other header gets through.
+func callMetadata(r *http.Request) metadata.MD {
+	md := metadata.MD{}
+	if key := r.Header.Get("Idempotency-Key"); key != "" {
+		md.Set(metadataIdempotencyKey, key)
+	}
+	return md
+}
+
+// callContext is the context of a call that does not go through the mux.
+func (g *gateway) callContext(r *http.Request, method string) (context.Context, error) {
+	return runtime.AnnotateContext(r.Context(), g.mux, r, method)
+}
+
+// checkRequestHeaders refuses headers that would be lost on the way to the
+// services, and removes those that grpc-gateway would take orders from.
+func checkRequestHeaders(h http.Header) *problem {
+	for _, name := range []string{"Grpc-Timeout", "X-Forwarded-For", "X-Forwarded-Host"} {
+		h.Del(name)
+	}
+	// A credential that got lost would make its bearer somebody else.
+	if values := h.Values("Authorization"); len(values) > 1 || (len(values) == 1 && !printable(values[0])) {
+		return newProblem(codes.Unauthenticated, "UNAUTHENTICATED", "The header Authorization must be given once, in printable ASCII.")
+	}
+	if keys := h.Values("Idempotency-Key"); len(keys) > 0 {
+		if key := keys[0]; len(keys) > 1 || key == "" || len(key) > 128 || !printable(key) {
+			return invalid("Idempotency-Key", "must be given once, with 1 to 128 printable ASCII characters")
+		}
+	}
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return invalid("Content-Encoding", "must be left out: bodies are taken as they are").withHTTP(http.StatusUnsupportedMediaType)
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// domain is the domain of every ErrorInfo that Stint sends.
+const domain = "stint"
+
+// problem is an error in the form in which a client gets it.
+type problem struct {
+	status *spb.Status
+	http   int
+}
+
+// Error makes a problem an error for callers that pass it on.
+func (p *problem) Error() string { return p.status.GetMessage() }
+
+// newProblem makes a problem with the HTTP code that belongs to code.
+func newProblem(code codes.Code, reason, message string, details ...proto.Message) *problem {
+	p := &problem{status: &spb.Status{Code: int32(code), Message: message}, http: runtime.HTTPStatusFromCode(code)} //nolint:gosec // codes are small
+	for _, detail := range append([]proto.Message{&errdetails.ErrorInfo{Reason: reason, Domain: domain}}, details...) {
+		packed, err := anypb.New(detail)
+		if err != nil { // only for text that is not UTF-8; the message says enough without it
+			continue
+		}
+		p.status.Details = append(p.status.Details, packed)
+	}
+	return p
+}
+
+// withHTTP replaces the HTTP code where HTTP has a truer one.
+func (p *problem) withHTTP(code int) *problem {
+	p.http = code
+	return p
+}
+
+// violations collects what is wrong with the fields of a request.
+type violations []*errdetails.BadRequest_FieldViolation
+
+// maxViolations bounds the answer to a body that is nothing but mistakes.
+const maxViolations = 100
+
+// add notes that field is wrong. The description goes on from the field's name, without a full stop.
+func (v *violations) add(field, description string) {
+	if len(*v) == maxViolations {
+		return
+	}
+	*v = append(*v, &errdetails.BadRequest_FieldViolation{Field: clip(field, 200), Description: description})
+}
+
+// within reports whether something is wrong with a part of field.
+func (v violations) within(field string) bool {
+	return slices.ContainsFunc(v, func(violation *errdetails.BadRequest_FieldViolation) bool {
+		rest, ok := strings.CutPrefix(violation.GetField(), field)
+		return ok && rest != "" && (rest[0] == '.' || rest[0] == '[')
+	})
+}
+
+// problem is nil when nothing was wrong.
+func (v violations) problem(reason string) *problem {
+	if len(v) == 0 {
+		return nil
+	}
+	message := v[0].GetField() + " " + v[0].GetDescription() + "."
+	if len(v) > 1 {
+		message += " And more: see the field violations."
+	}
+	return newProblem(codes.InvalidArgument, reason, message, &errdetails.BadRequest{FieldViolations: v})
+}
+
+// invalidArgument is the reason of field violations, here as in the services.
+const invalidArgument = "INVALID_ARGUMENT"
+
+// invalid is a problem with one field.
+func invalid(field, description string) *problem {
+	var v violations
+	v.add(field, description)
+	return v.problem(invalidArgument)
+}
+
+func noRoute() *problem {
+	return newProblem(codes.NotFound, "NO_SUCH_ROUTE", "There is nothing at this path; /openapi.json lists what there is.")
+}
+
+func methodNotAllowed() *problem {
+	return newProblem(codes.Unimplemented, "METHOD_NOT_ALLOWED", "This path does not take this method; the Allow header lists those it takes.").
+		withHTTP(http.StatusMethodNotAllowed)
+}
+
+// clip makes text safe to send back: valid UTF-8 of at most limit bytes, for a little more than what is asked.
+func clip(text string, limit int) string {
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "..."
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// problemOf gives an error from a call the form in which a client gets it. What
+// carries no reason of Stint's was not written for clients, so its words are replaced.
+func (g *gateway) problemOf(ctx context.Context, err error) *problem {
+	var p *problem
+	if errors.As(err, &p) {
+		return p
+	}
+	s := status.Convert(err)
+	if s.Code() == codes.Canceled && ctx.Err() != nil {
+		// Either the client is gone and reads nothing of this, or the server ends its requests.
+		return newProblem(codes.Unavailable, "SERVER_STOPPING", "The server is stopping; connect again in a moment.")
+	}
+	for _, detail := range s.Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == domain {
+			return &problem{status: s.Proto(), http: runtime.HTTPStatusFromCode(s.Code())}
+		}
+	}
+	g.Logger.WarnContext(ctx, "error without a reason for clients", "code", s.Code().String(), "error", s.Message())
+	if words, ok := plainWords[s.Code()]; ok {
+		return newProblem(s.Code(), words.reason, words.message)
+	}
+	return newProblem(codes.Internal, "INTERNAL", "Something went wrong inside the server; its log says what.")
+}
+
+// plainWords says what the codes mean that gRPC itself gives.
+var plainWords = map[codes.Code]struct{ reason, message string }{
+	codes.Canceled:          {"CANCELLED", "The caller went away."},
+	codes.DeadlineExceeded:  {"DEADLINE_EXCEEDED", "The call took longer than its deadline."},
+	codes.InvalidArgument:   {invalidArgument, "The request is invalid."},
+	codes.NotFound:          {"NOT_FOUND", "There is no such thing, or it is not yours."},
+	codes.PermissionDenied:  {"PERMISSION_DENIED", "This needs a role that you do not have."},
+	codes.ResourceExhausted: {"TOO_LARGE", "The request or its answer is too large; ask for less at once."},
+	codes.Unauthenticated:   {"UNAUTHENTICATED", "This needs valid credentials."},
+	codes.Unavailable:       {"UNAVAILABLE", "The server cannot answer at the moment; try again."},
+	codes.Unimplemented:     {"UNIMPLEMENTED", "This server does not offer that call."},
+}
+
+// refuse answers a request with a problem. Nothing may have been sent yet.
+func (g *gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	body, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(p.status)
+	if err != nil { // a detail of a type that this program does not know
+		p.status.Details = nil
+		body, _ = protojson.Marshal(p.status)
+	}
+	h := w.Header()
+	for _, name := range []string{"Content-Disposition", "Content-Length", "Etag", "Last-Modified", "Trailer"} {
+		h.Del(name)
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	if p.http == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="stint"`)
+	}
+	if seconds, ok := retryAfter(p.status); ok {
+		h.Set("Retry-After", strconv.FormatInt(seconds, 10))
+	}
+	w.WriteHeader(p.http)
+	if _, err := w.Write(append(body, '\n')); err != nil {
+		g.Logger.DebugContext(r.Context(), "client did not take the answer", "error", err)
+	}
+}
+
+// retryAfter is the wait that the problem asks for, in whole seconds.
+func retryAfter(s *spb.Status) (int64, bool) {
+	for _, detail := range s.GetDetails() {
+		info := &errdetails.RetryInfo{}
+		if detail.MessageIs(info) && detail.UnmarshalTo(info) == nil {
+			return int64(math.Ceil(info.GetRetryDelay().AsDuration().Seconds())), true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"google.golang.org/grpc"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// uploadFrameBytes is how much of a body goes into one frame.
+const uploadFrameBytes = 256 << 10
+
+// upload stores the request's body as a file of the workspace.
+func (g *gateway) upload(w http.ResponseWriter, r *http.Request, path string, values url.Values) {
+	p := checkOwnQuery(values, "overwrite")
+	if r.Header.Get("Content-Range") != "" {
+		p = invalid("Content-Range", "must be left out: a file is stored whole or not at all")
+	}
+	if p != nil {
+		g.refuse(w, r, p)
+		return
+	}
+	target := &stintv1.UploadTarget{Path: path, Overwrite: queryFlag(values, "overwrite", &violations{})}
+	if r.ContentLength >= 0 {
+		target.SizeBytes = &r.ContentLength
+	}
+	ctx, err := g.callContext(r, stintv1.WorkspaceService_Upload_FullMethodName)
+	if err != nil {
+		g.refuse(w, r, g.problemOf(r.Context(), err))
+		return
+	}
+	// A body that breaks off must look so to the service as well: it sees the
+	// call cancelled, and never the regular end of the stream.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	body := &steadyReader{r: r.Body, control: http.NewResponseController(w), timeout: g.ReadTimeout}
+	stored, err := g.sendUpload(ctx, target, body)
+	if err != nil {
+		g.refuse(w, r, g.problemOf(r.Context(), err))
+		return
+	}
+	g.answer(w, r, stored)
+}
+
+// sendUpload sends the target and the body. Errors of the body are problems.
+func (g *gateway) sendUpload(ctx context.Context, target *stintv1.UploadTarget, body io.Reader) (*stintv1.UploadResponse, error) {
+	stream, err := g.workspace.Upload(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: target}})
+	for err == nil {
+		err = sendPart(stream, body)
+	}
+	// io.EOF comes from the end of the body, and from a service that has
+	// answered already; either way the answer is there now.
+	if errors.Is(err, io.EOF) {
+		return stream.CloseAndRecv()
+	}
+	return nil, err
+}
+
+// sendPart sends the next bytes of the body. It gives io.EOF at the end of the body or of the stream.
+func sendPart(stream grpc.ClientStreamingClient[stintv1.UploadRequest, stintv1.UploadResponse], body io.Reader) error {
+	data := make([]byte, uploadFrameBytes)
+	n, readErr := io.ReadFull(body, data)
+	switch {
+	case errors.Is(readErr, io.EOF):
+		return io.EOF
+	case readErr != nil && !errors.Is(readErr, io.ErrUnexpectedEOF):
+		return readErr
+	}
+	if err := stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Data{Data: data[:n]}}); err != nil {
+		return err
+	}
+	if readErr != nil {
+		return io.EOF
+	}
+	return nil
+}
+
+// steadyReader reads a body that may be long, but must not stand still. Its
+// errors other than io.EOF are problems, so that a body that breaks off cannot
+// be mistaken for one that ends.
+type steadyReader struct {
+	r       io.Reader
+	control *http.ResponseController
+	timeout time.Duration
+}
+
+// Read reads the next bytes of the body.
+func (s *steadyReader) Read(p []byte) (int, error) {
+	// Only tests have connections without deadlines.
+	_ = s.control.SetReadDeadline(time.Now().Add(s.timeout))
+	n, err := s.r.Read(p)
+	if err == nil {
+		return n, nil
+	}
+	// What is left set would end the request later, as if the client had gone.
+	_ = s.control.SetReadDeadline(time.Time{})
+	if errors.Is(err, io.EOF) {
+		return n, io.EOF
+	}
+	return n, bodyReadProblem(err)
+}
