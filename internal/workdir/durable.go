@@ -55,13 +55,23 @@ func (a Attempt) Mark(name string) error {
 	return nil
 }
 
-// Has reports whether there is a file of that name directly in the attempt's folder.
-func (a Attempt) Has(name string) bool {
-	if checkPrivate(name) != nil {
-		return false
+// Marked reports whether there is a file of that name directly in the
+// attempt's folder. An error means that this cannot be told.
+func (a Attempt) Marked(name string) (bool, error) {
+	if err := checkPrivate(name); err != nil {
+		return false, err
 	}
 	_, err := a.root.fs.Lstat(a.file(name))
-	return err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("look for %s of attempt %s: %w", name, a.Name(), err)
+	}
+	return err == nil, nil
+}
+
+// Has is Marked for those who look again later: what cannot be told counts as no.
+func (a Attempt) Has(name string) bool {
+	there, err := a.Marked(name)
+	return there && err == nil
 }
 
 // RemoveFile deletes a file directly in the attempt's folder. That it is gone already is no error.

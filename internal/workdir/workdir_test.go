@@ -167,6 +167,9 @@ func TestPrivateFiles(t *testing.T) {
 		if _, err := a.ReadFile(bad); !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("ReadFile(%q) = %v", bad, err)
 		}
+		if there, err := a.Marked(bad); there || err == nil {
+			t.Errorf("Marked(%q) = %v, %v", bad, there, err)
+		}
 		if a.Mark(bad) == nil || a.Has(bad) || a.RemoveFile(bad) == nil {
 			t.Errorf("%q was taken for a file of the attempt", bad)
 		}
