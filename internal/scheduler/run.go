@@ -21,6 +21,8 @@ const (
 	askAgain    = time.Second
 	askAgainMax = 30 * time.Second
 	cancelAgain = 5 * time.Second
+	// startWithin bounds Start and Find: an executor that does not answer is asked again, not waited for.
+	startWithin = 2 * time.Minute
 )
 
 // run follows one job that is on an executor, or about to be.
@@ -111,6 +113,8 @@ func (r *run) find(ctx context.Context) (executor.Handle, error) {
 	if err != nil {
 		return "", err
 	}
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
 	dir := r.s.cfg.Folders.Job(r.id).Attempt(r.attempt)
 	return r.lane.engine.Executor.Find(ctx, executor.Task{Job: j, Attempt: r.attempt, Dir: dir})
 }
@@ -131,6 +135,8 @@ func (r *run) start(ctx context.Context) (executor.Handle, error) {
 	if r.isCancelled() {
 		return "", &executor.Failure{Reason: stintv1.Reason_REASON_CANCELLED_BY_OWNER}
 	}
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
 	return r.lane.engine.Executor.Start(ctx, t)
 }
 

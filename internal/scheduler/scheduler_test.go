@@ -1,0 +1,427 @@
+package scheduler_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/executortest"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/scheduler"
+)
+
+// TestMain bounds the random tests: each check is a store, an engine and a day of fake time.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "40"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const (
+	queued    = stintv1.State_STATE_QUEUED
+	running   = stintv1.State_STATE_RUNNING
+	completed = stintv1.State_STATE_COMPLETED
+	failed    = stintv1.State_STATE_FAILED
+	cancelled = stintv1.State_STATE_CANCELLED
+	noReason  = stintv1.Reason_REASON_UNSPECIFIED
+)
+
+func TestJobGoesThroughItsStates(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		id := w.submit("ann", "minute")
+		w.pass(time.Second)
+		j := w.want(id, running, noReason)
+		if j.GetStartTime() == nil || len(j.GetAttempts()) != 1 || j.GetAttempts()[0].GetNode() == "" {
+			t.Errorf("a running job without start, attempt or node: %v", j)
+		}
+		w.pass(time.Minute)
+		j = w.want(id, completed, noReason)
+		if j.GetExitCode() != 0 || j.ExitCode == nil || j.GetResultFolder() != "/jobs/"+j.GetOutputName() || j.GetCompleteTime() == nil {
+			t.Errorf("a completed job without exit code, results or end: %v", j)
+		}
+		var states []string
+		for _, h := range j.GetHistory() {
+			states = append(states, job.StateWord(h.GetState()))
+		}
+		if got := strings.Join(states, " "); !strings.HasPrefix(got, "QUEUED") || !strings.HasSuffix(got, "RUNNING COMPLETED") {
+			t.Errorf("history is %s", got)
+		}
+	})
+}
+
+func TestOutcomes(t *testing.T) {
+	code := func(c int) *executor.Exit { return &executor.Exit{Code: c} }
+	gone := func(r stintv1.Reason) *executor.Exit { return &executor.Exit{Code: -1, Reason: r} }
+	cases := map[string]struct {
+		plan   executortest.Plan
+		state  stintv1.State
+		reason stintv1.Reason
+	}{
+		"success":       {executortest.Plan{Exit: code(0)}, completed, noReason},
+		"exit code":     {executortest.Plan{Exit: code(37)}, failed, stintv1.Reason_REASON_EXIT_NONZERO},
+		"signal":        {executortest.Plan{Exit: &executor.Exit{Code: -1, Signal: 11}}, failed, stintv1.Reason_REASON_SIGNALLED},
+		"time limit":    {executortest.Plan{Exit: gone(stintv1.Reason_REASON_TIME_LIMIT)}, failed, stintv1.Reason_REASON_TIME_LIMIT},
+		"out of memory": {executortest.Plan{Exit: gone(stintv1.Reason_REASON_OUT_OF_MEMORY)}, failed, stintv1.Reason_REASON_OUT_OF_MEMORY},
+		"somebody else cancelled": {
+			executortest.Plan{Exit: gone(stintv1.Reason_REASON_CANCELLED_BY_ENGINE)}, cancelled, stintv1.Reason_REASON_CANCELLED_BY_ENGINE,
+		},
+		"refused": {executortest.Plan{Start: []executortest.StartStep{{Err: &executor.Failure{
+			Reason: stintv1.Reason_REASON_SUBMIT_REJECTED, Message: "no such partition",
+		}}}}, failed, stintv1.Reason_REASON_SUBMIT_REJECTED},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.start()
+				w.engine.Plan(1, 0, c.plan)
+				id := w.submit("ann", "nothing")
+				w.pass(time.Hour)
+				j := w.want(id, c.state, c.reason)
+				if c.reason != noReason && j.GetMessage() == "" {
+					t.Error("no words for the user")
+				}
+				if len(j.GetAttempts()) != 1 || j.GetAttempts()[0].GetReason() != c.reason || j.GetAttempts()[0].GetCompleteTime() == nil {
+					t.Errorf("attempts: %v", j.GetAttempts())
+				}
+			})
+		})
+	}
+}
+
+func TestInfrastructureFailureIsRetriedWithinTheBudget(t *testing.T) {
+	for _, reason := range []stintv1.Reason{
+		stintv1.Reason_REASON_NODE_FAILED, stintv1.Reason_REASON_PREEMPTED, stintv1.Reason_REASON_LAUNCH_FAILED, stintv1.Reason_REASON_LOST,
+	} {
+		t.Run(reason.String(), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.start()
+				w.engine.Plan(1, 0, executortest.Plan{Exit: &executor.Exit{Code: -1, Reason: reason}, Run: time.Second})
+				id := w.submit("ann", "nothing")
+				w.pass(2 * time.Second)
+				j := w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_RETRY)
+				if j.GetStartTime() != nil {
+					t.Error("a job that waits for a retry has a start time")
+				}
+				w.pass(time.Hour)
+				j = w.want(id, failed, reason)
+				if len(j.GetAttempts()) != job.DefaultMaxAttempts {
+					t.Fatalf("%d attempts", len(j.GetAttempts()))
+				}
+				for i, wait := range []time.Duration{10 * time.Second, 20 * time.Second} {
+					gap := j.GetAttempts()[i+1].GetCreateTime().AsTime().Sub(j.GetAttempts()[i].GetCompleteTime().AsTime())
+					if gap < wait || gap > wait+time.Second {
+						t.Errorf("waited %v before attempt %d, want %v", gap, i+2, wait)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestOwnRetryPolicyCoversTheCommandsFailure(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		id := w.submit("ann", "fail", func(j *stintv1.Job) {
+			j.Retry = &stintv1.RetryPolicy{MaxAttempts: 2, Backoff: durationpb.New(0), Reasons: []stintv1.Reason{stintv1.Reason_REASON_EXIT_NONZERO}}
+		})
+		w.pass(time.Minute)
+		w.want(id, failed, stintv1.Reason_REASON_EXIT_NONZERO)
+		w.runs(id, 2)
+	})
+}
+
+func TestLostAttemptIsReplaced(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.engine.Plan(1, 1, executortest.Plan{Exit: &executor.Exit{}, Lost: true})
+		id := w.submit("ann", "nothing")
+		w.pass(time.Hour)
+		j := w.want(id, completed, noReason)
+		if len(j.GetAttempts()) != 2 || j.GetAttempts()[0].GetReason() != stintv1.Reason_REASON_LOST {
+			t.Errorf("attempts: %v", j.GetAttempts())
+		}
+	})
+}
+
+func TestCapacityIsNeverPassed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.capacity = scheduler.Capacity{CPUs: 4, MemoryBytes: 100}
+		w.start()
+		var ids []job.ID
+		for i := range 20 {
+			ids = append(ids, w.submit(fmt.Sprintf("u%d", i%3), "minute", func(j *stintv1.Job) {
+				j.Resources = &stintv1.Resources{Cpus: int32(1 + i%3), MemoryBytes: int64(10 + 30*(i%2))}
+			}))
+		}
+		for range 60 {
+			w.pass(20 * time.Second)
+			var cpus int32
+			var memory int64
+			for _, id := range ids {
+				if j := w.job(id); j.GetState() == running {
+					cpus += j.GetResources().GetCpus()
+					memory += j.GetResources().GetMemoryBytes()
+				}
+			}
+			if cpus > 4 || memory > 100 {
+				t.Fatalf("%d of 4 cores and %d of 100 bytes in use", cpus, memory)
+			}
+		}
+		for _, id := range ids {
+			w.want(id, completed, noReason)
+		}
+	})
+}
+
+func TestBlockedJobSaysWhy(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.capacity, w.perOwner = scheduler.Capacity{CPUs: 2}, 1
+		w.start()
+		w.submit("ann", "hold")
+		turn := w.submit("ann", "nothing")
+		big := w.submit("bob", "nothing", func(j *stintv1.Job) { j.Resources.Cpus = 2 })
+		w.pass(time.Second)
+		w.want(turn, queued, stintv1.Reason_REASON_WAITING_FOR_TURN)
+		if j := w.want(big, queued, stintv1.Reason_REASON_WAITING_FOR_RESOURCES); !strings.Contains(j.GetMessage(), "2") {
+			t.Errorf("message %q does not say what is needed", j.GetMessage())
+		}
+		w.engine.Release(1, 1)
+		w.pass(time.Second)
+		w.want(turn, completed, noReason)
+		w.want(big, completed, noReason)
+	})
+}
+
+// An owner with many queued jobs does not delay another owner's first.
+func TestFirstJobOfAnOwnerDoesNotWaitBehindAnothersQueue(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.capacity = scheduler.Capacity{CPUs: 1}
+		w.start()
+		for range 300 {
+			w.submit("greedy", "minute")
+		}
+		w.pass(90 * time.Second)
+		first := w.submit("late", "minute")
+		w.pass(90 * time.Second)
+		if s := w.job(first).GetState(); s == queued {
+			t.Error("the first job of another owner still waits behind 300 others")
+		}
+	})
+}
+
+func TestPriorityOrdersTheJobsOfOneOwner(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.capacity = scheduler.Capacity{CPUs: 1}
+		w.submit("ann", "nothing")
+		low := w.submit("ann", "nothing", func(j *stintv1.Job) { j.Priority = -1 })
+		high := w.submit("ann", "nothing", func(j *stintv1.Job) { j.Priority = 1 })
+		w.start()
+		w.pass(time.Minute)
+		want := []string{high.String() + "/1", "1/1", low.String() + "/1"}
+		if got := w.engine.Began(); strings.Join(got, " ") != strings.Join(want, " ") {
+			t.Errorf("began %v, want %v", got, want)
+		}
+	})
+}
+
+// A job that needs the whole machine is not overtaken for ever by small ones.
+func TestLargeJobDoesNotStarve(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.capacity = scheduler.Capacity{CPUs: 2}
+		for i := range 400 { // of different lengths, so that the machine is never empty by chance
+			w.submit(fmt.Sprintf("small%d", i%2), []string{"minute", "talk"}[i%2], func(j *stintv1.Job) {
+				j.Labels["do"] = "minute"
+			})
+			if i == 0 {
+				w.start()
+				w.pass(30 * time.Second)
+			}
+		}
+		large := w.submit("large", "nothing", func(j *stintv1.Job) { j.Resources.Cpus = 2 })
+		w.pass(100 * time.Minute)
+		w.want(large, completed, noReason)
+	})
+}
+
+func TestCancelWhereverTheJobIs(t *testing.T) {
+	byOwner := stintv1.Reason_REASON_CANCELLED_BY_OWNER
+	t.Run("waiting", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.capacity = scheduler.Capacity{CPUs: 1}
+			w.start()
+			w.submit("ann", "minute")
+			id := w.submit("ann", "nothing")
+			w.pass(time.Second)
+			w.wish(id)
+			w.pass(time.Hour)
+			w.want(id, cancelled, byOwner)
+			w.runs(id, 0)
+		})
+	})
+	t.Run("running", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.start()
+			id := w.submit("ann", "hold")
+			w.pass(time.Second)
+			w.wish(id)
+			w.pass(time.Second)
+			w.want(id, cancelled, byOwner)
+		})
+	})
+	t.Run("running and stubborn", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.start()
+			id := w.submit("ann", "stubborn")
+			w.pass(time.Second)
+			w.wish(id)
+			w.pass(5 * time.Second)
+			w.want(id, running, noReason)
+			w.pass(time.Minute)
+			w.want(id, cancelled, byOwner)
+		})
+	})
+	t.Run("waiting for a retry", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.start()
+			w.engine.Plan(1, 0, executortest.Plan{Exit: &executor.Exit{}, Lost: true})
+			id := w.submit("ann", "nothing")
+			w.pass(time.Second)
+			w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_RETRY)
+			w.wish(id)
+			w.pass(time.Hour)
+			w.want(id, cancelled, byOwner)
+			w.runs(id, 1)
+		})
+	})
+	t.Run("while the engine is away", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.engine.SetAway(true)
+			w.start()
+			id := w.submit("ann", "nothing")
+			w.pass(time.Minute)
+			w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_ENGINE)
+			w.wish(id)
+			w.pass(time.Second)
+			w.want(id, cancelled, byOwner)
+			w.runs(id, 0)
+		})
+	})
+	t.Run("lost while being cancelled", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.start()
+			w.engine.Plan(1, 0, executortest.Plan{Exit: &executor.Exit{}, Hold: true})
+			id := w.submit("ann", "stubborn")
+			w.pass(time.Second)
+			w.wish(id)
+			w.engine.Lose(id, 1)
+			w.pass(time.Hour)
+			w.want(id, cancelled, byOwner)
+			w.runs(id, 1)
+		})
+	})
+	t.Run("too late", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.start()
+			id := w.submit("ann", "fail")
+			w.pass(time.Second)
+			w.wish(id)
+			w.pass(time.Hour)
+			w.want(id, failed, stintv1.Reason_REASON_EXIT_NONZERO)
+		})
+	})
+}
+
+func TestEngineThatIsAwayDelaysButFailsNothing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.engine.SetAway(true)
+		w.start()
+		id := w.submit("ann", "nothing")
+		w.pass(10 * time.Minute)
+		w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_ENGINE)
+		w.engine.SetAway(false)
+		w.pass(time.Minute)
+		j := w.want(id, completed, noReason)
+		if len(j.GetAttempts()) != 1 {
+			t.Errorf("%d attempts for one run", len(j.GetAttempts()))
+		}
+	})
+}
+
+// A start whose answer was lost is asked about, never repeated blindly.
+func TestUncertainStartRunsOnce(t *testing.T) {
+	lost := errors.New("the answer was lost")
+	for name, accepted := range map[string]bool{"the engine has it": true, "the engine does not have it": false} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.engine.Plan(1, 0, executortest.Plan{Start: []executortest.StartStep{{Err: lost, Accept: accepted}}, Find: []error{executor.ErrUnavailable}})
+				w.start()
+				id := w.submit("ann", "nothing")
+				w.pass(time.Hour)
+				w.want(id, completed, noReason)
+				w.runs(id, 1)
+			})
+		})
+	}
+}
+
+func TestMissingInputFailsTheJobWithWords(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.prepare = func(*stintv1.Job) error {
+			return &executor.Failure{Reason: stintv1.Reason_REASON_INPUT_MISSING, Message: "reads: /a.fq is gone"}
+		}
+		w.start()
+		id := w.submit("ann", "nothing")
+		w.pass(time.Hour)
+		if j := w.want(id, failed, stintv1.Reason_REASON_INPUT_MISSING); j.GetMessage() != "reads: /a.fq is gone" {
+			t.Errorf("message %q", j.GetMessage())
+		}
+	})
+}
+
+func TestResultsThatCannotBeStoredFailTheJob(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.publish = func(*stintv1.Job) (string, error) { return "", errors.New("no") }
+		w.start()
+		id := w.submit("ann", "nothing")
+		w.pass(time.Hour)
+		w.want(id, failed, stintv1.Reason_REASON_OUTPUT_FAILED)
+	})
+}
+
+func TestProgressIsStoredWhileTheCommandRuns(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		id := w.submit("ann", "talk")
+		w.pass(3 * time.Second)
+		j := w.want(id, running, noReason)
+		if p := j.GetProgress(); p.GetPercent() != 40 || p.GetMessage() != "half way" || p.GetUpdateTime() == nil {
+			t.Errorf("progress %v", p)
+		}
+		before := j.GetRevision()
+		w.pass(30 * time.Second)
+		if after := w.job(id).GetRevision(); after != before {
+			t.Error("the same progress was stored again")
+		}
+	})
+}
+
+func TestUnknownExecutorWaitsWithWords(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		id := w.submit("ann", "nothing", func(j *stintv1.Job) { j.Executor = "gone" })
+		w.pass(time.Minute)
+		if j := w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_ENGINE); !strings.Contains(j.GetMessage(), "gone") {
+			t.Errorf("message %q", j.GetMessage())
+		}
+	})
+}

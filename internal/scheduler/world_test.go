@@ -1,0 +1,192 @@
+package scheduler_test
+
+import (
+	"context"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/executortest"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/storetest"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// world is a scheduler on a real store and an engine that makes believe, on fake time.
+type world struct {
+	*testing.T
+	store    *store.Store
+	engine   *executortest.Engine
+	folders  *workdir.Root
+	capacity scheduler.Capacity
+	perOwner int
+	prepare  func(*stintv1.Job) error
+	publish  func(*stintv1.Job) (string, error)
+	stop     func()
+}
+
+// inWorld runs a test in a bubble. Nothing schedules before start.
+func inWorld(t *testing.T, test func(w *world)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		folders, err := workdir.Open(filepath.Join(dir, "jobs"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &world{
+			T: t, engine: executortest.NewEngine(), folders: folders,
+			store:   storetest.OpenConfig(t, store.Config{Path: filepath.Join(dir, "jobs.db")}),
+			prepare: func(*stintv1.Job) error { return nil },
+			publish: func(j *stintv1.Job) (string, error) { return "/jobs/" + j.GetOutputName(), nil },
+		}
+		t.Cleanup(func() {
+			w.crash()
+			w.engine.Close()
+			if err := folders.Close(); err != nil {
+				t.Error(err)
+			}
+			if over := w.engine.Overlaps(); len(over) != 0 {
+				t.Errorf("jobs ran beside themselves: %v", over)
+			}
+		})
+		test(w)
+	})
+}
+
+// start runs a scheduler, as a new process would.
+func (w *world) start() {
+	w.Helper()
+	s, err := scheduler.New(scheduler.Config{
+		Store:   w.store,
+		Engines: map[string]scheduler.Engine{"local": {Executor: w.engine.Executor(), Capacity: w.capacity}},
+		Prepare: func(_ context.Context, j *stintv1.Job, attempt int) (executor.Task, error) {
+			if err := w.prepare(j); err != nil {
+				return executor.Task{}, err
+			}
+			id, err := job.ParseID(j.GetId())
+			if err != nil {
+				return executor.Task{}, err
+			}
+			dir := w.folders.Job(id).Attempt(attempt)
+			argv := executortest.Simulated(steps(j)...)
+			return executor.Task{Job: j, Attempt: attempt, Dir: dir, Command: executor.Command{Argv: argv, Resources: j.GetResources()}}, dir.Create()
+		},
+		Publish: func(_ context.Context, j *stintv1.Job, _ int) (string, error) { return w.publish(j) },
+		Folders: w.folders, MaxActivePerOwner: w.perOwner,
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	w.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.Error(err)
+		}
+	}
+}
+
+// crash ends the scheduler where it stands; what is not in the store is gone.
+func (w *world) crash() {
+	if w.stop != nil {
+		w.stop()
+		w.stop = nil
+	}
+}
+
+// commands are what jobs do, by the value of their label `do`.
+var commands = map[string][]executortest.Step{
+	"nothing":  nil,
+	"fail":     {executortest.Exit(37)},
+	"crash":    {executortest.Kill(syscall.SIGSEGV)},
+	"minute":   {executortest.Sleep(time.Minute)},
+	"hold":     {executortest.Hold()},
+	"stubborn": {executortest.IgnoreTerm(), executortest.Hold()},
+	"talk":     {executortest.Progress("40 half way"), executortest.Sleep(time.Minute)},
+}
+
+func steps(j *stintv1.Job) []executortest.Step { return commands[j.GetLabels()["do"]] }
+
+// submit stores a job that does what do says.
+func (w *world) submit(owner, do string, change ...func(*stintv1.Job)) job.ID {
+	w.Helper()
+	j := &stintv1.Job{
+		Service: "Test", Executor: "local", Labels: map[string]string{"do": do},
+		Resources: &stintv1.Resources{Cpus: 1, MemoryBytes: 1},
+	}
+	for _, c := range change {
+		c(j)
+	}
+	stored, _, err := w.store.Submit(w.Context(), []*stintv1.Job{j}, store.SubmitOptions{Owner: owner})
+	if err != nil {
+		w.Fatal(err)
+	}
+	id, err := job.ParseID(stored[0].GetId())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return id
+}
+
+// pass lets fake time pass and everything that is due happen.
+func (w *world) pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // fake time: a synctest bubble
+	synctest.Wait()
+}
+
+func (w *world) job(id job.ID) *stintv1.Job {
+	w.Helper()
+	j, err := w.store.Get(store.Everyone, id)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return j
+}
+
+func (w *world) want(id job.ID, state stintv1.State, reason stintv1.Reason) *stintv1.Job {
+	w.Helper()
+	j := w.job(id)
+	if j.GetState() != state || j.GetReason() != reason {
+		w.Errorf("job %s is %v %v (%q), want %v %v", id, j.GetState(), j.GetReason(), j.GetMessage(), state, reason)
+	}
+	return j
+}
+
+// wish stores the wish to cancel, as the API does.
+func (w *world) wish(id job.ID) {
+	w.Helper()
+	_, err := w.store.Update(w.Context(), store.Everyone, id, func(r *storev1.Record) error {
+		if job.Terminal(r.GetJob().GetState()) {
+			return store.ErrUnchanged
+		}
+		r.Job.CancelTime = timestamppb.Now()
+		if r.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED {
+			_, err := job.Transition(r.GetJob(), job.Cancelled(r.GetJob(), false))
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// began is how often commands of the job really ran.
+func (w *world) runs(id job.ID, want int) {
+	w.Helper()
+	if n := w.engine.Runs(id); n != want {
+		w.Errorf("job %s ran %d times, want %d", id, n, want)
+	}
+}
