@@ -24,7 +24,7 @@ func parseAppSpec(text []byte, s *Service, p *problems) {
 	var spec object
 	if err := json.Unmarshal(strict, &spec); err != nil {
 		line, what := explainJSON(strict, err)
-		p.addAt(line, "", "%s", what)
+		p.addAt(line, "", what)
 		return
 	}
 	r := specReader{p: p}
@@ -139,6 +139,7 @@ func (r *specReader) parameter(path string, o object, depth int) *stintv1.Parame
 		d.EnumValues = r.enum(path, o)
 	case stintv1.ParameterType_PARAMETER_TYPE_GROUP:
 		d.Group = r.parameters(path+"group", o["group"], depth+1)
+	default:
 	}
 	if raw, ok := o["default"]; ok {
 		v := &structpb.Value{}
@@ -261,13 +262,11 @@ func (r *specReader) whole(o object, key string, most int64) int64 {
 
 // explainJSON puts an error of encoding/json in words, with the line it is on.
 func explainJSON(text []byte, err error) (line int, what string) {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		end := min(int(syntax.Offset), len(text))
 		return 1 + bytes.Count(text[:end], []byte("\n")), "it is no JSON: " + syntax.Error()
 	}
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return 0, "it must be a JSON object, and it is of the kind " + kind.Value
 	}
 	return 0, err.Error()

@@ -16,21 +16,21 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-func write(t testing.TB, path, text string, mode os.FileMode) {
-	t.Helper()
+func write(tb testing.TB, path, text string, mode os.FileMode) {
+	tb.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // service writes a service that only has a command.
-func service(t testing.TB, dir, id, label string) {
-	t.Helper()
-	write(t, filepath.Join(dir, id, "run"), "#!/bin/sh\n", 0o755)
-	write(t, filepath.Join(dir, id, "service.yaml"), "id: "+id+"\nlabel: "+label+"\ncommand: [run]\n", 0o644)
+func service(tb testing.TB, dir, id, label string) {
+	tb.Helper()
+	write(tb, filepath.Join(dir, id, "run"), "#!/bin/sh\n", 0o755)
+	write(tb, filepath.Join(dir, id, "service.yaml"), "id: "+id+"\nlabel: "+label+"\ncommand: [run]\n", 0o644)
 }
 
 func ids(c *Catalog) []string {
@@ -234,7 +234,7 @@ func TestAServiceComesUpWhenItsProgramIsInstalled(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(lookupsHold) // the bubble's time
+		time.Sleep(lookupsHold) //nolint:forbidigo // the bubble's time
 		if ok, why := s.Available(); !ok {
 			t.Error(why)
 		}
@@ -248,7 +248,7 @@ func TestAServiceComesUpWhenItsProgramIsInstalled(t *testing.T) {
 		if err := os.Remove(dir + "/S/run"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(lookupsHold)
+		time.Sleep(lookupsHold) //nolint:forbidigo // the bubble's time
 		if _, why := s.Available(); why != "its command run is gone or no longer executable" {
 			t.Error(why)
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -303,7 +304,7 @@ func (c *checker) choice(field string, d *stintv1.Parameter, v *structpb.Value) 
 	case *structpb.Value_NumberValue:
 		s = decimal(k.NumberValue)
 	case *structpb.Value_BoolValue:
-		s = fmt.Sprint(k.BoolValue)
+		s = strconv.FormatBool(k.BoolValue)
 	default:
 		c.add(field, "must be one of %s, not %s", choices(d.GetEnumValues()), describe(v))
 		return nil

@@ -45,39 +45,39 @@ parameters:
 `
 
 // described reads a service.yaml that must be right, beside a command called run.
-func described(t testing.TB, text string) *Service {
-	t.Helper()
-	dir := t.TempDir()
-	write(t, dir+"/S/run", "#!/bin/sh\n", 0o755)
-	write(t, dir+"/S/service.yaml", text, 0o644)
+func described(tb testing.TB, text string) *Service {
+	tb.Helper()
+	dir := tb.TempDir()
+	write(tb, dir+"/S/run", "#!/bin/sh\n", 0o755)
+	write(tb, dir+"/S/service.yaml", text, 0o644)
 	c, problems, err := Load(dir, Options{})
 	if err != nil || len(problems) > 0 {
-		t.Fatalf("Load: %v, %v", problems, err)
+		tb.Fatalf("Load: %v, %v", problems, err)
 	}
 	if len(c.services) != 1 {
-		t.Fatalf("%d services, want 1", len(c.services))
+		tb.Fatalf("%d services, want 1", len(c.services))
 	}
 	return c.services[0]
 }
 
 // fromSpec reads an app spec that must be right, beside a script called run.
-func fromSpec(t testing.TB, text string) *Service {
-	t.Helper()
-	dir := t.TempDir()
-	write(t, dir+"/run", "#!/bin/sh\n", 0o755)
-	write(t, dir+"/spec.json", text, 0o644)
+func fromSpec(tb testing.TB, text string) *Service {
+	tb.Helper()
+	dir := tb.TempDir()
+	write(tb, dir+"/run", "#!/bin/sh\n", 0o755)
+	write(tb, dir+"/spec.json", text, 0o644)
 	c, problems, err := Load(dir, Options{})
 	if err != nil || len(problems) > 0 {
-		t.Fatalf("Load: %v, %v", problems, err)
+		tb.Fatalf("Load: %v, %v", problems, err)
 	}
 	return c.services[0]
 }
 
-func params(t testing.TB, text string) *structpb.Struct {
-	t.Helper()
+func params(tb testing.TB, text string) *structpb.Struct {
+	tb.Helper()
 	s := &structpb.Struct{}
 	if err := protojson.Unmarshal([]byte(text), s); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -132,7 +132,7 @@ func TestCheckFillsInAndKeeps(t *testing.T) {
 func TestCheckRefuses(t *testing.T) {
 	s := described(t, everyType)
 	for _, tt := range []struct{ give, field, words string }{
-		{`{"nmae":"abc"}`, "parameters.nmae", `is not a parameter here; did you mean "name"?`},
+		{`{"naem":"abc"}`, "parameters.naem", `is not a parameter here; did you mean "name"?`},
 		{`{"quite else":1}`, `parameters["quite else"]`, "is not a parameter here"},
 		{`{"name":5}`, "parameters.name", "must be text, not the number 5"},
 		{`{"name":"a"}`, "parameters.name", "must have at least 2 characters, not 1"},

@@ -152,6 +152,7 @@ func checkDefault(f string, d *stintv1.Parameter, r *rules, p *problems) {
 		}
 		p.add(f+".default", "a file of a user's workspace cannot be a default")
 		return
+	default:
 	}
 	c := checker{lenient: r.appSpec}
 	v := c.parameter(f+".default", d, d.GetDefaultValue())

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -128,7 +129,7 @@ func readSpec(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("it is not a regular file")
+		return nil, errors.New("it is not a regular file")
 	}
 	if st.Size() > maxSpecSize {
 		return nil, fmt.Errorf("it has %d bytes; at most %d are read", st.Size(), maxSpecSize)
@@ -138,7 +139,7 @@ func readSpec(path string) ([]byte, error) {
 
 // reason is an error of the file system without the path, which the problem names already.
 func reason(err error) string {
-	if pe, ok := err.(*os.PathError); ok {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
 		return pe.Err.Error()
 	}
 	return err.Error()

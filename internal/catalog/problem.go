@@ -54,8 +54,8 @@ func (p *problems) minor(field, format string, args ...any) {
 	p.list[len(p.list)-1].Minor = true
 }
 
-func (p *problems) addAt(line int, field, format string, args ...any) {
-	p.add(field, format, args...)
+func (p *problems) addAt(line int, field, what string) {
+	p.add(field, "%s", what)
 	p.list[len(p.list)-1].Line = line
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -73,6 +74,7 @@ func (s *Service) Available() (bool, string) {
 		return false, s.broken
 	}
 	var missing, packages []string
+	unknown := false // whether some program has no known package
 	for _, n := range s.needs {
 		if s.remote && !n.ofTheFolder {
 			continue // the machines that run it have it or not; this one cannot tell
@@ -84,14 +86,17 @@ func (s *Service) Available() (bool, string) {
 			return false, fmt.Sprintf("its command %s is gone or no longer executable", filepath.Base(n.name))
 		}
 		missing = append(missing, n.name)
-		if n.debPackage != "" {
+		switch {
+		case n.debPackage == "":
+			unknown = true
+		case !slices.Contains(packages, n.debPackage):
 			packages = append(packages, n.debPackage)
 		}
 	}
 	switch {
 	case len(missing) == 0:
 		return true, ""
-	case len(packages) == len(missing):
+	case !unknown:
 		return false, fmt.Sprintf("needs %s: apt-get install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
 	default:
 		return false, fmt.Sprintf("needs %s on the server's PATH", strings.Join(missing, ", "))

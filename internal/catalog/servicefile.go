@@ -87,7 +87,7 @@ func parseServiceFile(text []byte, s *Service, p *problems) {
 		lost := false
 		for _, m := range mistakes.Errors {
 			line, field, what := explainYAML(m)
-			p.addAt(line, field, "%s", what)
+			p.addAt(line, field, what)
 			lost = lost || losesMapping(m)
 		}
 		if lost {
@@ -98,7 +98,7 @@ func parseServiceFile(text []byte, s *Service, p *problems) {
 		return
 	} else if err != nil {
 		line, field, what := explainYAML(err.Error())
-		p.addAt(line, field, "%s", what)
+		p.addAt(line, field, what)
 		return
 	}
 	if dec.Decode(new(yaml.Node)) == nil {
@@ -149,7 +149,7 @@ func parametersFromYAML(path string, list []parameterYAML, p *problems) []*stint
 		}
 		d, err := valueFromYAML(&y.Default)
 		if err != nil {
-			p.addAt(y.Default.Line, field+".default", "%s", err)
+			p.addAt(y.Default.Line, field+".default", err.Error())
 		}
 		out = append(out, &stintv1.Parameter{
 			Id:           y.ID,

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 
@@ -21,7 +20,7 @@ func describe(v *structpb.Value) string {
 	case *structpb.Value_NumberValue:
 		return "the number " + strconv.FormatFloat(k.NumberValue, 'g', -1, 64)
 	case *structpb.Value_BoolValue:
-		return fmt.Sprint(k.BoolValue)
+		return strconv.FormatBool(k.BoolValue)
 	case *structpb.Value_ListValue:
 		return "a list"
 	case *structpb.Value_StructValue:
@@ -82,6 +81,7 @@ func coerceOne(d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
 				return structpb.NewNumberValue(n)
 			}
 		}
+	default:
 	}
 	return v
 }
