@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"time"
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -21,15 +19,13 @@ import (
 // deep where they hold free JSON, and protobuf reads 10,000 levels.
 const maxDepth = 100
 
-// requestBody is the body of a request for the mux: bounded in size and time,
+// requestBody is the body of a request for the mux: bounded in size,
 // read at most once, and keeping the problem that decoding it met, since the generated
 // code between the decoder and the error handler passes on its text alone.
 type requestBody struct {
 	io.ReadCloser
 
-	control *http.ResponseController
 	limit   int64
-	timeout time.Duration
 	length  int64
 	bound   []boundField
 	problem *problem
@@ -39,16 +35,6 @@ type requestBody struct {
 type boundField struct {
 	name  protoreflect.Name
 	value string
-}
-
-func newRequestBody(w http.ResponseWriter, r *http.Request, cfg Config) *requestBody {
-	return &requestBody{
-		ReadCloser: r.Body,
-		control:    http.NewResponseController(w),
-		limit:      cfg.MaxBodyBytes,
-		timeout:    cfg.ReadTimeout,
-		length:     r.ContentLength,
-	}
 }
 
 // Read gives nothing: who needs the body decodes it, and the generated code of
@@ -80,14 +66,11 @@ func (b *requestBody) readAll() ([]byte, *problem) {
 	if b.length > b.limit {
 		return nil, b.tooLarge()
 	}
-	// Only tests have connections without deadlines.
-	_ = b.control.SetReadDeadline(time.Now().Add(b.timeout))
 	text, err := io.ReadAll(io.LimitReader(b.ReadCloser, b.limit+1))
-	// What is left set would end the request later, as if the client had gone.
-	_ = b.control.SetReadDeadline(time.Time{})
+	var p *problem
 	switch {
-	case err != nil:
-		return nil, bodyReadProblem(err)
+	case errors.As(err, &p):
+		return nil, p
 	case int64(len(text)) > b.limit:
 		return nil, b.tooLarge()
 	}
@@ -98,14 +81,6 @@ func (b *requestBody) tooLarge() *problem {
 	return newProblem(codes.ResourceExhausted, "BODY_TOO_LARGE",
 		fmt.Sprintf("The body is larger than the %d bytes that are taken here; files go to /v1/workspace.", b.limit)).
 		withHTTP(http.StatusRequestEntityTooLarge)
-}
-
-// bodyReadProblem says why a body could not be read to its end.
-func bodyReadProblem(err error) *problem {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return newProblem(codes.DeadlineExceeded, "BODY_TIMEOUT", "The body took too long to arrive.").withHTTP(http.StatusRequestTimeout)
-	}
-	return newProblem(codes.InvalidArgument, "BODY_INCOMPLETE", "The body ended before its end.")
 }
 
 // checkBound refuses a body that names another thing than the path does.

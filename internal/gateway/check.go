@@ -24,7 +24,7 @@ func (g *gateway) check(next runtime.HandlerFunc) runtime.HandlerFunc {
 			return
 		}
 		r = withQuery(r, values)
-		body := newRequestBody(w, r, g.Config)
+		body := &requestBody{ReadCloser: r.Body, limit: g.MaxBodyBytes, length: r.ContentLength}
 		for _, name := range op.bound {
 			body.bound = append(body.bound, boundField{name: name, value: params[string(name)]})
 		}

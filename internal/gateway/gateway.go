@@ -121,8 +121,11 @@ func New(cfg Config) (http.Handler, error) {
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := newBoundedWriter(rw, g.WriteTimeout)
 	defer w.finish()
+	body := newBoundedBody(rw, r, g.ReadTimeout)
+	defer body.finish()
 	setSecurityHeaders(w.Header())
-	r = trimPrefix(r, g.PathPrefix)
+	r = trimPrefix(r.WithContext(r.Context()), g.PathPrefix)
+	r.Body = body
 	if p := g.admit(r); p != nil {
 		g.refuse(w, r, p)
 		return

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -39,8 +38,10 @@ func (g *gateway) upload(w http.ResponseWriter, r *http.Request, path string, va
 	// call cancelled, and never the regular end of the stream.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	body := &steadyReader{r: r.Body, control: http.NewResponseController(w), timeout: g.ReadTimeout}
-	stored, err := g.sendUpload(ctx, target, body)
+	if body, ok := r.Body.(*boundedBody); ok {
+		body.steady = true
+	}
+	stored, err := g.sendUpload(ctx, target, r.Body)
 	if err != nil {
 		g.refuse(w, r, g.problemOf(r.Context(), err))
 		return
@@ -83,29 +84,4 @@ func sendPart(stream grpc.ClientStreamingClient[stintv1.UploadRequest, stintv1.U
 		return io.EOF
 	}
 	return nil
-}
-
-// steadyReader reads a body that may be long, but must not stand still. Its
-// errors other than io.EOF are problems, so that a body that breaks off cannot
-// be mistaken for one that ends.
-type steadyReader struct {
-	r       io.Reader
-	control *http.ResponseController
-	timeout time.Duration
-}
-
-// Read reads the next bytes of the body.
-func (s *steadyReader) Read(p []byte) (int, error) {
-	// Only tests have connections without deadlines.
-	_ = s.control.SetReadDeadline(time.Now().Add(s.timeout))
-	n, err := s.r.Read(p)
-	if err == nil {
-		return n, nil
-	}
-	// What is left set would end the request later, as if the client had gone.
-	_ = s.control.SetReadDeadline(time.Time{})
-	if errors.Is(err, io.EOF) {
-		return n, io.EOF
-	}
-	return n, bodyReadProblem(err)
 }

@@ -1,0 +1,491 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"pgregory.net/rapid"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+const accept = "Accept"
+
+// event is a server-sent event as a browser sees it.
+type event struct{ id, name, data string }
+
+// readEvents reads a stream of events as the HTML standard says: an event
+// counts when its blank line is there, the rest is forgotten.
+func readEvents(r io.Reader) ([]event, error) {
+	var events []event
+	var current event
+	var lastID string
+	lines := bufio.NewReader(r)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return events, err
+		}
+		line = strings.TrimSuffix(line, "\n")
+		field, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
+		switch {
+		case line == "":
+			if current.data != "" {
+				current.id = lastID
+				events = append(events, current)
+			}
+			current = event{}
+		case field == "id":
+			lastID = value
+		case field == "event":
+			current.name = value
+		case field == "data":
+			current.data += value
+		default:
+			return events, fmt.Errorf("line %q is of no event", line)
+		}
+	}
+}
+
+// sendAll is a watch that sends frames and ends.
+func sendAll(frames ...*stintv1.WatchStatusResponse) func(*stintv1.WatchStatusRequest, grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	return func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		for _, frame := range frames {
+			if err := stream.Send(frame); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func changed(revision uint64, name string) *stintv1.WatchStatusResponse {
+	return &stintv1.WatchStatusResponse{Revision: revision, Event: &stintv1.WatchStatusResponse_Changed{
+		Changed: &stintv1.JobStatus{Id: strconv.FormatUint(revision, 10), OutputName: name, State: stintv1.State_STATE_RUNNING},
+	}}
+}
+
+// oneOfEach is a frame of each kind.
+func oneOfEach() []*stintv1.WatchStatusResponse {
+	return []*stintv1.WatchStatusResponse{
+		{Revision: 5, Event: &stintv1.WatchStatusResponse_Reset_{Reset_: &stintv1.Reset{}}},
+		{Revision: 5, Event: &stintv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &stintv1.SnapshotBegin{}}},
+		changed(5, "line\nbreak\r\n\nevent: fake\ndata: {}\n\n\u2028<b>"),
+		{Revision: 6, Event: &stintv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &stintv1.SnapshotEnd{}}},
+		{Revision: 7, Event: &stintv1.WatchStatusResponse_Removed{Removed: &stintv1.Removed{Id: "7"}}},
+		{Revision: 7, Event: &stintv1.WatchStatusResponse_Counts{Counts: &stintv1.Summary{Revision: 7, Total: &stintv1.StateCounts{Queued: 1}}}},
+		{Revision: 8, Event: &stintv1.WatchStatusResponse_Heartbeat{Heartbeat: &stintv1.Heartbeat{Time: timestamppb.New(timestamppb.Now().AsTime())}}},
+	}
+}
+
+func TestFramesBecomeEventsNamedByTheirKind(t *testing.T) {
+	frames := oneOfEach()
+	s := newSite(t, &script{jobs: fake{watch: sendAll(frames...)}}, Config{})
+	for _, accepted := range []string{"text/event-stream", "Text/Event-Stream; q=1, */*", "application/json, text/event-stream"} {
+		resp := s.get(t, "/v1/jobs:watch", accept, accepted)
+		for name, want := range map[string]string{
+			"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff",
+		} {
+			if got := resp.Header.Get(name); got != want {
+				t.Errorf("%s %q, want %q", name, got, want)
+			}
+		}
+		events, err := readEvents(strings.NewReader(resp.body))
+		if err != io.EOF || resp.err != nil {
+			t.Fatalf("the stream ended with %v, %v", err, resp.err)
+		}
+		names := []string{"reset", "snapshotBegin", "changed", "snapshotEnd", "removed", "counts", "heartbeat"}
+		checkEvents(t.Errorf, events, names, frames)
+	}
+}
+
+func checkEvents(errorf func(string, ...any), events []event, names []string, frames []*stintv1.WatchStatusResponse) {
+	if len(events) != len(frames) {
+		errorf("%d events for %d frames: %q", len(events), len(frames), events)
+		return
+	}
+	for i, frame := range frames {
+		got := &stintv1.WatchStatusResponse{}
+		if err := strictJSON.Unmarshal([]byte(events[i].data), got); err != nil {
+			errorf("event %d: %v in %q", i, err, events[i].data)
+		}
+		if diff := cmp.Diff(frame, got, protocmp.Transform()); diff != "" {
+			errorf("event %d (-want +got):\n%s", i, diff)
+		}
+		if id := strconv.FormatUint(frame.GetRevision(), 10); events[i].name != names[i] || events[i].id != id {
+			errorf("event %d is %q with id %q, want %q with id %q", i, events[i].name, events[i].id, names[i], id)
+		}
+	}
+}
+
+func TestFramesBecomeLinesOfJSON(t *testing.T) {
+	frames := oneOfEach()
+	s := newSite(t, &script{jobs: fake{watch: sendAll(frames...)}}, Config{})
+	for _, accepted := range []string{"", "*/*", "application/json", "application/x-ndjson", "text/html"} {
+		resp := s.get(t, "/v1/jobs:watch", accept, accepted)
+		if got := resp.Header.Get("Content-Type"); got != "application/x-ndjson" || resp.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("headers %v", resp.Header)
+		}
+		lines := strings.Split(resp.body, "\n")
+		if last := len(lines) - 1; last != len(frames) || lines[last] != "" {
+			t.Fatalf("%d lines for %d frames: %q", last, len(frames), resp.body)
+		}
+		for i, frame := range frames {
+			text, ok := strings.CutPrefix(lines[i], `{"result":`)
+			got := fromJSON(t, strings.TrimSuffix(text, "}"), &stintv1.WatchStatusResponse{})
+			if diff := cmp.Diff(frame, got, protocmp.Transform()); diff != "" || !ok {
+				t.Errorf("line %d, %q (-want +got):\n%s", i, lines[i], diff)
+			}
+		}
+	}
+}
+
+func TestAnErrorBeforeTheFirstFrameIsAnOrdinaryRefusal(t *testing.T) {
+	s := newSite(t, &script{jobs: fake{watch: func(*stintv1.WatchStatusRequest, grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		return refused(t, codes.PermissionDenied, "PERMISSION_DENIED", "No.")
+	}}}, Config{})
+	for _, accepted := range []string{eventStream, ndjson} {
+		resp := s.get(t, "/v1/jobs:watch?owner=*", accept, accepted)
+		refusal{http: 403, code: codes.PermissionDenied, reason: "PERMISSION_DENIED"}.check(t, resp)
+	}
+}
+
+func TestAnErrorAfterFramesEndsTheStreamVisibly(t *testing.T) {
+	s := newSite(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		if err := stream.Send(changed(3, "a")); err != nil {
+			return err
+		}
+		return refused(t, codes.Unavailable, "SERVER_STOPPING", "Resume after 3.")
+	}}}, Config{})
+	resp := s.get(t, "/v1/jobs:watch", accept, eventStream)
+	events, _ := readEvents(strings.NewReader(resp.body))
+	if len(events) != 2 || events[1].name != "error" || events[1].id != "3" || !strings.Contains(events[1].data, `"SERVER_STOPPING"`) {
+		t.Errorf("events %q, want one and an error", events)
+	}
+	resp = s.get(t, "/v1/jobs:watch")
+	lines := strings.Split(resp.body, "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[1], `{"error":{`) || !strings.Contains(lines[1], `"SERVER_STOPPING"`) {
+		t.Errorf("lines %q, want one and an error", lines)
+	}
+}
+
+func TestAStreamWithoutFramesIsEmpty(t *testing.T) {
+	s := newSite(t, &script{jobs: fake{watch: sendAll()}}, Config{})
+	if resp := s.get(t, "/v1/jobs:watch", accept, eventStream); resp.StatusCode != http.StatusOK || resp.body != "" || resp.Header.Get("Content-Type") != eventStream {
+		t.Errorf("%s %v %q", resp.Status, resp.Header, resp.body)
+	}
+}
+
+func TestLastEventIDResumesAndOverrulesTheQuery(t *testing.T) {
+	var got *stintv1.WatchStatusRequest
+	var gotLogs *stintv1.StreamLogsRequest
+	s := newSite(t, &script{jobs: fake{
+		watch: func(r *stintv1.WatchStatusRequest, _ grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+			got = r
+			return nil
+		},
+		logs: func(r *stintv1.StreamLogsRequest, _ grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
+			gotLogs = r
+			return nil
+		},
+	}}, Config{})
+	for _, test := range []struct {
+		path, id string
+		want     *stintv1.WatchStatusRequest
+	}{
+		{"/v1/jobs:watch", "", &stintv1.WatchStatusRequest{}},
+		{"/v1/jobs:watch", "17", &stintv1.WatchStatusRequest{AfterRevision: 17}},
+		{"/v1/jobs:watch?afterRevision=3&owner=me", "17", &stintv1.WatchStatusRequest{AfterRevision: 17, Owner: "me"}},
+		{"/v1/jobs/5:watch?after_revision=3&until_final=true", "17", &stintv1.WatchStatusRequest{Id: "5", AfterRevision: 17, UntilFinal: true}},
+		{"/v1/jobs:watch?afterRevision=3&ids=1&ids=2", "", &stintv1.WatchStatusRequest{AfterRevision: 3, Ids: []string{"1", "2"}}},
+	} {
+		got = nil
+		s.get(t, test.path, "Last-Event-ID", test.id, accept, eventStream)
+		if diff := cmp.Diff(test.want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("%s after %q (-want +got):\n%s", test.path, test.id, diff)
+		}
+	}
+	s.get(t, "/v1/jobs/5/logs/stderr?tailLines=10&follow=true", "Last-Event-ID", "4096", accept, eventStream)
+	wantLogs := &stintv1.StreamLogsRequest{Id: "5", Stream: stintv1.LogStream_LOG_STREAM_STDERR, Offset: 4096, Follow: true}
+	if diff := cmp.Diff(wantLogs, gotLogs, protocmp.Transform()); diff != "" {
+		t.Errorf("logs (-want +got):\n%s", diff)
+	}
+	for _, id := range []string{"x", "-1", "99999999999999999999", "1\"; DROP"} {
+		refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Last-Event-ID"}}.
+			check(t, s.get(t, "/v1/jobs:watch", "Last-Event-ID", id))
+	}
+}
+
+func TestLogFramesCarryTheOffsetToGoOnFrom(t *testing.T) {
+	s := newSite(t, &script{jobs: fake{logs: func(_ *stintv1.StreamLogsRequest, stream grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
+		for _, frame := range []*stintv1.StreamLogsResponse{{Data: []byte("abc")}, {Offset: 3}, {Offset: 10, Data: []byte{0xff}}} {
+			if err := stream.Send(frame); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}}, Config{})
+	resp := s.get(t, "/v1/jobs/5/logs/STDOUT?follow=1", accept, eventStream)
+	events, _ := readEvents(strings.NewReader(resp.body))
+	var got []string
+	for _, e := range events {
+		got = append(got, e.name+" "+e.id)
+	}
+	if diff := cmp.Diff([]string{"log 3", "heartbeat 3", "log 11"}, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// pieces records what each write to a client was.
+type pieces struct {
+	httptest.ResponseRecorder
+
+	writes []string
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.writes = append(p.writes, string(b))
+	return len(b), nil
+}
+
+func TestEventsAreNeverTorn(t *testing.T) {
+	var frames []*stintv1.WatchStatusResponse
+	handler := newHandler(t, &script{jobs: fake{watch: func(r *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		return sendAll(frames...)(r, stream)
+	}}}, Config{})
+	rapid.Check(t, func(rt *rapid.T) {
+		frames = nil
+		var names []string
+		for i := range rapid.IntRange(1, 5).Draw(rt, "frames") {
+			text := strings.ToValidUTF8(rapid.String().Draw(rt, "text"), "?")
+			text = strings.Repeat(text, rapid.SampledFrom([]int{1, 2, 500}).Draw(rt, "times"))
+			frames = append(frames, changed(uint64(i+1), text)) //nolint:gosec // small
+			names = append(names, "changed")
+		}
+		w := &pieces{ResponseRecorder: *httptest.NewRecorder()}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/v1/jobs:watch", nil)
+		r.Header.Set(accept, eventStream)
+		handler.ServeHTTP(w, r)
+		all := strings.Join(w.writes, "")
+		// A frame goes out in one piece unless it is larger than a piece.
+		for _, piece := range w.writes {
+			if len(piece) < pieceBytes && !strings.HasSuffix(piece, "\n\n") {
+				rt.Errorf("a write ends inside an event: %.100q", piece)
+			}
+		}
+		// However the network cuts the bytes, the events are the same.
+		events, err := readEvents(iotest.OneByteReader(strings.NewReader(all)))
+		if err != io.EOF {
+			rt.Errorf("the stream ends with %v", err)
+		}
+		checkEvents(rt.Errorf, events, names, frames)
+	})
+}
+
+// cutConn is a connection that breaks after some bytes were written to it.
+type cutConn struct {
+	net.Conn
+
+	left int
+}
+
+func (c *cutConn) Write(p []byte) (int, error) {
+	if len(p) <= c.left {
+		c.left -= len(p)
+		return c.Conn.Write(p)
+	}
+	_, _ = c.Conn.Write(p[:c.left])
+	c.Conn.Close()
+	return 0, errBroken
+}
+
+// cutListener breaks each connection after as many bytes as cut says.
+type cutListener struct {
+	net.Listener
+
+	cut func() int
+}
+
+func (l cutListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &cutConn{Conn: conn, left: l.cut()}, nil
+}
+
+func TestResumingATornStreamLosesNothingAndRepeatsNothing(t *testing.T) {
+	const last = 40
+	handler := newHandler(t, &script{jobs: fake{watch: func(r *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		for revision := r.GetAfterRevision() + 1; revision <= last; revision++ {
+			if err := stream.Send(changed(revision, strings.Repeat("x", int(revision*7%90)))); err != nil { //nolint:gosec // small
+				return err
+			}
+		}
+		return nil
+	}}}, Config{})
+	server := httptest.NewUnstartedServer(handler)
+	// A fixed seed: the same cuts each time.
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // no secret
+	server.Listener = cutListener{server.Listener, func() int { return 300 + random.IntN(2000) }}
+	server.Start()
+	defer server.Close()
+	server.Client().Transport = &http.Transport{DisableKeepAlives: true}
+
+	var seen []string
+	lastID, connections := "", 0
+	for ; len(seen) < last && connections < 1000; connections++ {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1/jobs:watch?afterRevision=0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set(accept, eventStream)
+		if lastID != "" {
+			req.Header.Set("Last-Event-ID", lastID)
+		}
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			continue // cut within the header
+		}
+		events, _ := readEvents(resp.Body)
+		resp.Body.Close()
+		for _, e := range events {
+			if e.name == "changed" {
+				seen = append(seen, e.id)
+				lastID = e.id
+			}
+		}
+	}
+	var want []string
+	for revision := range last {
+		want = append(want, strconv.Itoa(revision+1))
+	}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("changes seen over %d connections (-want +got):\n%s", connections, diff)
+	}
+	if connections < 5 {
+		t.Errorf("the stream was torn only %d times", connections)
+	}
+}
+
+func TestTheFirstFrameDoesNotWaitForTheSecond(t *testing.T) {
+	goOn := make(chan struct{})
+	s := newSite(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		if err := stream.Send(changed(1, "first")); err != nil {
+			return err
+		}
+		<-goOn
+		return stream.Send(changed(2, "second"))
+	}}}, Config{})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/v1/jobs:watch", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewReader(resp.Body)
+	if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, "first") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	close(goOn)
+	if line, err := lines.ReadString('\n'); err != nil || !strings.Contains(line, "second") {
+		t.Fatalf("%q, %v", line, err)
+	}
+}
+
+func TestTheServerEndsStreamsWhenItStops(t *testing.T) {
+	ended := make(chan struct{})
+	s := newSite(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		defer close(ended)
+		if err := stream.Send(changed(9, "first")); err != nil {
+			return err
+		}
+		<-stream.Context().Done()
+		return stream.Context().Err()
+	}}}, Config{})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/v1/jobs:watch", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set(accept, eventStream)
+	resp, err := s.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(resp.Body, first); err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	events, err := readEvents(io.MultiReader(bytes.NewReader(first), resp.Body))
+	if err != io.EOF || len(events) != 2 || events[1].name != "error" || !strings.Contains(events[1].data, "SERVER_STOPPING") {
+		t.Errorf("%v, events %q; want one, an error and the end", err, events)
+	}
+	<-ended
+	if err := s.Config.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
+	ended := make(chan struct{})
+	s := newSite(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		defer close(ended)
+		if err := stream.Send(changed(9, "first")); err != nil {
+			return err
+		}
+		<-stream.Context().Done()
+		return stream.Context().Err()
+	}}}, Config{})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/v1/jobs:watch", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	resp.Body.Close()
+	<-ended
+}
+
+func TestEveryKindOfFrameHasAName(t *testing.T) {
+	event := (&stintv1.WatchStatusResponse{}).ProtoReflect().Descriptor().Oneofs().ByName("event")
+	if event == nil {
+		t.Fatal("WatchStatusResponse has no oneof `event` any more: eventKind needs its name")
+	}
+	for i := range event.Fields().Len() {
+		frame := &stintv1.WatchStatusResponse{}
+		frame.ProtoReflect().Mutable(event.Fields().Get(i))
+		if name, _ := describeFrame(frame); name != event.Fields().Get(i).JSONName() {
+			t.Errorf("a frame with %s is named %q", event.Fields().Get(i).Name(), name)
+		}
+	}
+	if name, id := describeFrame(&stintv1.WatchStatusResponse{}); name != "message" || id != "" {
+		t.Errorf("an empty frame is %q with id %q", name, id)
+	}
+}
