@@ -1,0 +1,217 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// bin is the folder with stintd and stint, built with the race detector.
+var bin string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "stint-e2e")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		bin = dir
+		build := exec.Command("go", "build", "-race", "-buildvcs=false", "-o", dir, "github.com/stint-jobs/stint/cmd/...")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the binaries: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// server is a stintd that a test may kill and start again on the same folder and address.
+type server struct {
+	testing.TB
+	data    string
+	flags   []string
+	address string
+	cmd     *exec.Cmd
+	log     *lockedBuffer
+	conn    *grpc.ClientConn
+}
+
+// lockedBuffer collects what a process writes.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// newServer starts a server that ends with the test. A data race in it fails the test.
+func newServer(t testing.TB, flags ...string) *server {
+	t.Helper()
+	s := &server{TB: t, data: t.TempDir(), flags: flags, address: "127.0.0.1:0", log: &lockedBuffer{}}
+	t.Cleanup(func() {
+		s.stop()
+		if s.conn != nil {
+			_ = s.conn.Close()
+		}
+		log := s.log.String()
+		if strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
+			t.Errorf("the server's log:\n%s", log)
+		} else if t.Failed() {
+			t.Logf("end of the server's log:\n%s", log[max(0, len(log)-8000):])
+		}
+	})
+	s.start()
+	return s
+}
+
+// start runs the binary and waits until it says that it serves.
+func (s *server) start() {
+	s.Helper()
+	services, err := filepath.Abs("testdata/services")
+	if err != nil {
+		s.Fatal(err)
+	}
+	args := append([]string{"--data", s.data, "--listen", s.address, "--services", services}, s.flags...)
+	s.cmd = exec.Command(filepath.Join(bin, "stintd"), args...)
+	s.cmd.Stderr = s.log
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		s.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		_ = s.cmd.Wait()
+		s.Fatalf("the server did not start: %v\n%s", err, s.log)
+	}
+	s.address = strings.TrimPrefix(strings.TrimSpace(line), "stintd is serving on http://")
+	if s.conn == nil {
+		s.conn, err = grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second}))
+		if err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// stop ends the server in good order.
+func (s *server) stop() {
+	s.Helper()
+	s.end(syscall.SIGTERM)
+}
+
+// kill ends it as a power cut would.
+func (s *server) kill() {
+	s.Helper()
+	s.end(syscall.SIGKILL)
+}
+
+func (s *server) end(sig syscall.Signal) {
+	s.Helper()
+	if s.cmd == nil {
+		return
+	}
+	if err := s.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.Error(err)
+	}
+	err := s.cmd.Wait()
+	s.cmd = nil
+	if sig == syscall.SIGTERM && err != nil {
+		s.Errorf("the server ended with %v", err)
+	}
+}
+
+func (s *server) jobs() stintv1.JobServiceClient { return stintv1.NewJobServiceClient(s.conn) }
+
+func (s *server) url(path string) string { return "http://" + s.address + path }
+
+// run runs a binary of ours to its end.
+func run(t testing.TB, name string, args ...string) (stdout string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name), args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s %v: %v", name, args, err)
+	}
+	if cmd.ProcessState.ExitCode() != 0 {
+		t.Logf("%s %v: %s%s", name, args, out.String(), errs.String())
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// check runs stintd check on the folder of a server that does not run.
+func (s *server) check() {
+	s.Helper()
+	if out, code := run(s, "stintd", "check", "--data", s.data); code != 0 || strings.TrimSpace(out) != "ok" {
+		s.Errorf("stintd check: exit code %d\n%s", code, out)
+	}
+}
+
+// runs counts the lines that jobs of the service Append wrote, by job id.
+func (s *server) runs() map[string]int {
+	s.Helper()
+	b, err := os.ReadFile(filepath.Join(s.data, "runs"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.Fatal(err)
+	}
+	n := make(map[string]int)
+	for id := range strings.FieldsSeq(string(b)) {
+		n[id]++
+	}
+	return n
+}
+
+// untilFinal waits until all jobs of everybody are final.
+func (s *server) untilFinal(within time.Duration) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), within)
+	defer cancel()
+	stream, err := s.jobs().WatchStatus(ctx, &stintv1.WatchStatusRequest{Owner: "*", View: stintv1.WatchView_WATCH_VIEW_COUNTS})
+	if err != nil {
+		s.Fatal(err)
+	}
+	var last *stintv1.Summary
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			s.Fatalf("jobs are stuck: %v; last counts %v", err, last)
+		}
+		if c := m.GetCounts(); c != nil {
+			if last = c; c.GetTotal().GetQueued()+c.GetTotal().GetRunning() == 0 {
+				return
+			}
+		}
+	}
+}
