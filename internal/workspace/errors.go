@@ -34,13 +34,11 @@ func reading(verb, path string, err error) error {
 	return fmt.Errorf("%s %s: %w", verb, path, err)
 }
 
-// storing gives the error of an operation that wrote the words for the user. A
-// full disk stays recognisable by errors.Is(err, syscall.ENOSPC).
+// storing is placing for a path that the user chose.
 func storing(verb string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		full := job.Userf(job.ErrStorage, "the disk that holds the workspaces is full; nothing was stored. The operators must make room")
-		return fmt.Errorf("%s: %w (%w)", verb, full, syscall.ENOSPC)
+		return placing(verb, err)
 	case errors.Is(err, syscall.ENOTDIR):
 		return job.Invalid("path", "goes through a file, which cannot hold other files")
 	case leadsOut(err), errors.Is(err, syscall.ELOOP):
@@ -50,4 +48,14 @@ func storing(verb string, err error) error {
 	default:
 		return fmt.Errorf("%s: %w", verb, err)
 	}
+}
+
+// placing gives the error of an operation that wrote to a place that the user
+// did not choose its words. A full disk stays recognisable by errors.Is(err, syscall.ENOSPC).
+func placing(verb string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		full := job.Userf(job.ErrStorage, "the disk of the server is full; nothing was stored. The operators must make room")
+		return fmt.Errorf("%s: %w (%w)", verb, full, syscall.ENOSPC)
+	}
+	return fmt.Errorf("%s: %w", verb, err)
 }

@@ -53,7 +53,7 @@ func (w *Workspace) Export(ctx context.Context, owner string, ex Export) (Skippe
 	}
 	defer t.Close()
 	if err := ex.Target.MkdirAll(path.Dir(ex.Name), dirMode); err != nil {
-		return Skipped{}, storing("make folder", err)
+		return Skipped{}, placing("make folder", err)
 	}
 	if ex.Kind == KindFolder {
 		return t.exportFolder(ctx, p, ex)
@@ -67,7 +67,10 @@ func (t tree) exportFile(ctx context.Context, p string, ex Export) error {
 		return t.openFailed(p, err)
 	}
 	defer src.Close()
-	return storingOrNil("stage "+p, linkOrCopy(ctx, src, ex.Target, ex.Name))
+	if err := linkOrCopy(ctx, src, ex.Target, ex.Name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return placing("stage "+p, err)
+	}
+	return nil
 }
 
 func (t tree) exportFolder(ctx context.Context, p string, ex Export) (Skipped, error) {
@@ -78,9 +81,9 @@ func (t tree) exportFolder(ctx context.Context, p string, ex Export) (Skipped, e
 	if !info.IsDir() {
 		return Skipped{}, job.Userf(job.ErrConflict, "%s is a file, not a folder", p)
 	}
-	part := path.Join(path.Dir(ex.Name), partPrefix+path.Base(ex.Name))
+	part := partOf(ex.Name)
 	if err := ex.Target.RemoveAll(part); err != nil { // of a call that did not get to its end
-		return Skipped{}, storing("stage "+p, err)
+		return Skipped{}, placing("stage "+p, err)
 	}
 	x := transfer{src: t.Root, dst: ex.Target, longest: math.MaxInt}
 	err = x.run(ctx, rel(p), part)
@@ -88,14 +91,7 @@ func (t tree) exportFolder(ctx context.Context, p string, ex Export) (Skipped, e
 		err = ex.Target.Rename(part, ex.Name)
 	}
 	if err != nil {
-		return Skipped{}, storing("stage "+p, errors.Join(err, ex.Target.RemoveAll(part)))
+		return Skipped{}, placing("stage "+p, errors.Join(err, ex.Target.RemoveAll(part)))
 	}
 	return x.skipped, nil
-}
-
-func storingOrNil(verb string, err error) error {
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	return storing(verb, err)
 }

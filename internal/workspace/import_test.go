@@ -223,19 +223,22 @@ func TestExportCopiesToAnotherDisk(t *testing.T) {
 	w, wdir := newWorkspace(t, Options{})
 	put(t, w, "/reads/a.fq", "ACGT")
 	dir := otherDisk(t, wdir)
-	must(t, os.WriteFile(filepath.Join(dir, partPrefix+"a.fq"), []byte("half of an earlier copy"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, partOf("a.fq")), []byte("half of an earlier copy"), 0o600))
 	target := openRoot(t, dir)
 	_, err := w.Export(t.Context(), alice, Export{Path: "/reads/a.fq", Kind: KindFile, Target: target, Name: "a.fq"})
 	must(t, err)
-	_, err = w.Export(t.Context(), alice, Export{Path: "/reads", Kind: KindFolder, Target: target, Name: "all"})
-	must(t, err)
-	for _, name := range []string{"a.fq", "all/a.fq"} {
+	long := strings.Repeat("l", 255)
+	for _, name := range []string{"all", long} {
+		_, err = w.Export(t.Context(), alice, Export{Path: "/reads", Kind: KindFolder, Target: target, Name: name})
+		must(t, err)
+	}
+	for _, name := range []string{"a.fq", "all/a.fq", long + "/a.fq"} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || string(b) != "ACGT" {
 			t.Fatalf("%s is %q, %v", name, b, err)
 		}
 	}
-	if got := onDisk(t, dir); !slices.Equal(got, []string{"a.fq", "all", "all/a.fq"}) {
+	if got := onDisk(t, dir); !slices.Equal(got, []string{"a.fq", "all", "all/a.fq", long, long + "/a.fq"}) {
 		t.Fatalf("there is %q", got)
 	}
 }
@@ -275,7 +278,7 @@ func TestExportOfAFolder(t *testing.T) {
 	importInto(t, w, source, "7")
 	hostile(t, wdir)
 	dir := t.TempDir()
-	must(t, os.MkdirAll(filepath.Join(dir, partPrefix+"all", "half"), 0o755)) // of a crash
+	must(t, os.MkdirAll(filepath.Join(dir, partOf("all"), "half"), 0o755)) // of a crash
 	skipped, err := w.Export(t.Context(), alice, Export{Path: "/", Kind: KindFolder, Target: openRoot(t, dir), Name: "all"})
 	must(t, err)
 	want := []string{

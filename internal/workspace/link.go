@@ -2,6 +2,8 @@ package workspace
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -56,7 +58,7 @@ func noLinks(err error) bool {
 }
 
 func copyFile(ctx context.Context, src *os.File, dst *os.Root, name string) error {
-	part := path.Join(path.Dir(name), partPrefix+path.Base(name))
+	part := partOf(name)
 	if err := dst.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -75,6 +77,12 @@ func copyFile(ctx context.Context, src *os.File, dst *os.Root, name string) erro
 		return errors.Join(err, dst.Remove(part))
 	}
 	return nil
+}
+
+// partOf names what is not yet complete, beside where it will be. The name itself may be as long as a name can.
+func partOf(name string) string {
+	sum := sha256.Sum256([]byte(path.Base(name)))
+	return path.Join(path.Dir(name), partPrefix+hex.EncodeToString(sum[:8]))
 }
 
 func copyContent(ctx context.Context, out, src *os.File) error {

@@ -1,0 +1,109 @@
+package staging
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/catalog"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+const appSpecName = "app_spec.json"
+
+// Prepare makes an attempt ready to start: its folder, the job's inputs,
+// params.json, command line and environment. j has its parameters as they were
+// stored at submit. A *executor.Failure says what the job fails with; any other error means that ctx ended.
+//
+// The inputs are those of the first attempt also when the workspace has changed since.
+func (a *Area) Prepare(ctx context.Context, j *stintv1.Job, attempt int) (executor.Task, error) {
+	t, err := a.prepare(ctx, j, attempt)
+	if err != nil {
+		return executor.Task{}, failure(ctx, fmt.Errorf("prepare job %s: %w", j.GetId(), err), executor.Failure{
+			Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.",
+		}, diskFullBefore)
+	}
+	return t, nil
+}
+
+func (a *Area) prepare(ctx context.Context, j *stintv1.Job, attempt int) (executor.Task, error) {
+	id, err := job.ParseID(j.GetId())
+	if err != nil {
+		return executor.Task{}, err
+	}
+	s, err := a.cfg.Catalog.Catalog().FindFor(j)
+	if err != nil {
+		return executor.Task{}, launchFailed("The service %s is no longer offered.", j.GetService())
+	}
+	folder := a.cfg.Folders.Job(id)
+	t := executor.Task{Job: j, Attempt: attempt, Dir: folder.Attempt(attempt)}
+	if err := errors.Join(folder.Create(), t.Dir.Create()); err != nil {
+		return executor.Task{}, err
+	}
+	local := proto.CloneOf(j.GetParameters())
+	if err := a.stage(ctx, j.GetOwner(), folder, s.Files(local)); err != nil {
+		return executor.Task{}, err
+	}
+	params, err := encode(local)
+	if err != nil {
+		return executor.Task{}, err
+	}
+	if err := folder.WriteParams(params); err != nil {
+		return executor.Task{}, err
+	}
+	call := catalog.Call{ParamsFile: folder.ParamsPath()}
+	if spec := s.AppSpec(); spec != nil {
+		call.AppSpecFile = filepath.Join(t.Dir.Path(), appSpecName)
+		if err := t.Dir.WriteFile(appSpecName, spec); err != nil {
+			return executor.Task{}, err
+		}
+	}
+	if t.Command.Argv, err = s.Command(call); err != nil {
+		return executor.Task{}, launchFailed("%s.", capital(words(err)))
+	}
+	t.Command.Resources = resources(j.GetResources())
+	t.Command.Env = a.environment(t, s, local)
+	return t, nil
+}
+
+func launchFailed(format string, args ...any) error {
+	return &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: fmt.Sprintf(format, args...)}
+}
+
+func capital(s string) string {
+	if s == "" {
+		return "The command cannot be run"
+	}
+	return string(bytes.ToUpper([]byte(s[:1]))) + s[1:]
+}
+
+// resources are those of the job, which Submit has filled in.
+func resources(asked *stintv1.Resources) *stintv1.Resources {
+	r := proto.CloneOf(asked)
+	if r == nil {
+		r = &stintv1.Resources{}
+	}
+	r.Cpus = max(1, r.GetCpus())
+	return r
+}
+
+// encode writes parameters as commands read them. Keys are sorted, and what is
+// written is the same each time.
+func encode(params *structpb.Struct) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // nothing of it goes into a page
+	e.SetIndent("", "  ")
+	if err := e.Encode(params.AsMap()); err != nil {
+		return nil, fmt.Errorf("encode parameters: %w", err)
+	}
+	return b.Bytes(), nil
+}

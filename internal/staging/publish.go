@@ -1,0 +1,115 @@
+package staging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/workdir"
+	"github.com/stint-jobs/stint/internal/workspace"
+)
+
+// sameName is how many results of one name a folder takes for one job before that is
+// an error. More than two means that somebody made folders by our pattern.
+const sameName = 9
+
+// Publish puts what an attempt left in its output folder into the owner's
+// workspace and answers the folder there: output_folder/output_name, with the
+// job's id appended where that is taken. Called again for the same job it
+// answers the same folder and changes nothing. A *executor.Failure says what the job
+// fails with; any other error means that ctx ended.
+//
+// Symbolic links to files become those files where the files are results too; other links,
+// pipes and names that the workspace cannot hold are left out.
+func (a *Area) Publish(ctx context.Context, j *stintv1.Job, attempt int) (string, error) {
+	folder, err := a.publish(ctx, j, attempt)
+	if err != nil {
+		return "", failure(ctx, fmt.Errorf("publish job %s: %w", j.GetId(), err), executor.Failure{
+			Reason: stintv1.Reason_REASON_OUTPUT_FAILED, Message: notStored(err),
+		}, diskFullAfter)
+	}
+	return folder, nil
+}
+
+func (a *Area) publish(ctx context.Context, j *stintv1.Job, attempt int) (string, error) {
+	id, err := job.ParseID(j.GetId())
+	if err != nil {
+		return "", err
+	}
+	source, err := openOutput(a.cfg.Folders.Job(id), attempt)
+	if err != nil {
+		return "", err
+	}
+	defer source.Close()
+	done, err := a.cfg.Workspace.Import(ctx, j.GetOwner(), workspace.Import{
+		Source: source, Mark: a.cfg.InstallID + "/" + id.String(), Targets: targets(j, id),
+	})
+	if err != nil {
+		return "", err
+	}
+	if n := done.Skipped; n.Count > 0 {
+		a.log.WarnContext(ctx, "result was left out", "job", id, "count", n.Count, "names", n.Names)
+	}
+	return done.Path, nil
+}
+
+// openOutput opens the output folder of an attempt. One that the command
+// replaced by a link is none.
+func openOutput(folder workdir.Dir, attempt int) (*os.Root, error) {
+	job, err := openJob(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer job.Close()
+	name, err := filepath.Rel(folder.Path(), folder.Attempt(attempt).OutputPath())
+	if err != nil {
+		return nil, err
+	}
+	info, err := job.Lstat(name)
+	if err != nil {
+		return nil, fmt.Errorf("open output: %w: %w", errNoOutput, err)
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("open output: %w but %v", errNoOutput, info.Mode().Type())
+	}
+	return job.OpenRoot(name)
+}
+
+// targets are the folders that the results may get, the best first.
+func targets(j *stintv1.Job, id job.ID) []string {
+	folder, name := j.GetOutputFolder(), j.GetOutputName()
+	if folder == "" {
+		folder = job.DefaultOutputFolder
+	}
+	if name == "" {
+		name = job.DefaultOutputName(j.GetService(), id)
+	}
+	folder += "/" + name
+	own := folder + "-" + id.String()
+	all := []string{folder, own}
+	for i := 2; i <= sameName; i++ {
+		all = append(all, own+"-"+strconv.Itoa(i))
+	}
+	return all
+}
+
+var errNoOutput = errors.New("there is no output folder")
+
+// notStored says in plain words why results could not be stored.
+func notStored(err error) string {
+	const but, kept = "The command succeeded, but its results could not be put into the workspace", "They are kept with the job."
+	switch said := words(err); {
+	case errors.Is(err, errNoOutput):
+		return "The command removed its output folder, so there are no results."
+	case said == "":
+		return but + ". " + kept
+	default:
+		return but + ": " + said + ". " + kept
+	}
+}
