@@ -95,7 +95,7 @@ func (b *requestBody) checkBound(msg proto.Message) *problem {
 			v.add(field.JSONName(), fmt.Sprintf("is %q in the path and %q in the body", clip(bound.value, 50), clip(given, 50)))
 		}
 	}
-	return v.problem(invalidArgument)
+	return v.problem()
 }
 
 // decodeJSON reads a JSON object into msg, or says everything that is wrong with it.
@@ -119,7 +119,7 @@ func decodeJSON(text []byte, msg proto.Message) *problem {
 	if len(v) == 0 { // the inspection does not know a rule that protobuf's JSON has
 		v.add("body", "does not fit "+string(msg.ProtoReflect().Descriptor().Name()))
 	}
-	return v.problem(invalidArgument)
+	return v.problem()
 }
 
 func malformed(description string) *problem {

@@ -26,10 +26,14 @@ func TestBodiesThatDoNotFitAreRefusedFieldByField(t *testing.T) {
 	}{
 		{"unknown field", `{"jobb": {}}`, []string{"jobb"}},
 		{"unknown fields, deep", `{"job": {"servise": "x", "resources": {"cpu": 1}}, "x": 1}`, []string{"job.servise", "job.resources.cpu", "x"}},
-		{"wrong types", `{"job": {"service": 3, "priority": "high", "labels": {"a": 1, "b": "ok"}, "parameters": [], "retry": {"backoff": "soon", "reasons": ["LOST"]}}, "validateOnly": "yes"}`,
-			[]string{"job.service", "job.priority", "job.labels.a", "job.parameters", "job.retry.backoff", "job.retry.reasons[0]", "validateOnly"}},
-		{"numbers out of range", `{"job": {"priority": 1e10, "resources": {"memoryBytes": "99999999999999999999", "cpus": 1.5}}}`,
-			[]string{"job.priority", "job.resources.memoryBytes", "job.resources.cpus"}},
+		{
+			"wrong types", `{"job": {"service": 3, "priority": "high", "labels": {"a": 1, "b": "ok"}, "parameters": [], "retry": {"backoff": "soon", "reasons": ["LOST"]}}, "validateOnly": "yes"}`,
+			[]string{"job.service", "job.priority", "job.labels.a", "job.parameters", "job.retry.backoff", "job.retry.reasons[0]", "validateOnly"},
+		},
+		{
+			"numbers out of range", `{"job": {"priority": 1e10, "resources": {"memoryBytes": "99999999999999999999", "cpus": 1.5}}}`,
+			[]string{"job.priority", "job.resources.memoryBytes", "job.resources.cpus"},
+		},
 		{"the same field twice", `{"job": {}, "job": {}}`, []string{"job"}},
 		{"the same field by two names", `{"job": {"outputName": "a", "output_name": "b"}}`, []string{"job.output_name"}},
 		{"the same parameter twice", `{"job": {"parameters": {"a": {"b": 1, "b": 2}, "c": [{"d": 1, "d": 2}]}}}`, []string{"job.parameters.a.b", "job.parameters.c[0].d"}},
@@ -79,7 +83,7 @@ func TestABodyOfNothingButMistakesGetsABoundedAnswer(t *testing.T) {
 	s := newSite(t, &script{}, Config{})
 	var b strings.Builder
 	b.WriteString(`{"a":0`)
-	for i := range 100_000 {
+	for i := range 10_000 {
 		fmt.Fprintf(&b, `,"f%d":0`, i)
 	}
 	b.WriteString("}")

@@ -58,7 +58,7 @@ func (op *operation) checkRequest(r *http.Request, params map[string]string) (ma
 		others = append(others, "download")
 	}
 	checkQuery(op, values, others, &v)
-	return values, v.problem(invalidArgument)
+	return values, v.problem()
 }
 
 // checkPath checks the parameters that the path gives, and turns friendly names into those of the contract.
@@ -91,7 +91,7 @@ func (op *operation) checkPath(r *http.Request, params map[string]string) *probl
 			params[string(name)] = path
 		}
 	}
-	return v.problem(invalidArgument)
+	return v.problem()
 }
 
 // enumName finds an enum value by its name, in full or without the enum's prefix and in any case.

@@ -60,7 +60,7 @@ func disposition(attachment bool, name string) string {
 		}
 		return c
 	}, name)
-	return fmt.Sprintf(`%s; filename="%s"; filename*=UTF-8''%s`, kind, plain, extValue(name)) //nolint:gocritic // %q would escape
+	return fmt.Sprintf(`%s; filename="%s"; filename*=UTF-8''%s`, kind, plain, extValue(name))
 }
 
 // extValue encodes text as RFC 8187 does.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -176,11 +177,14 @@ func newSite(t *testing.T, s *script, cfg Config) *site {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(st.log, nil))
 	}
+	// A busy machine is not a slow client; timing_test.go has those, in fake time.
+	cfg.ReadTimeout, cfg.WriteTimeout = time.Hour, time.Hour
 	handler := newHandler(t, s, cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	st.stop = cancel
 	st.Server = httptest.NewUnstartedServer(handler)
 	st.Server.Config = NewServer(ctx, handler, cfg.Logger)
+	st.Server.Config.ReadHeaderTimeout = time.Hour
 	st.Start()
 	t.Cleanup(func() { st.Client().CloseIdleConnections(); cancel(); st.Close() })
 	return st

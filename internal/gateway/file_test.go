@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -79,6 +80,7 @@ func serveBytes(f *stored) func(*stintv1.DownloadRequest, grpc.ServerStreamingSe
 
 // serveResults plays ReadResult for some files.
 func serveResults(t *testing.T, files ...*stored) func(*stintv1.ReadResultRequest, grpc.ServerStreamingServer[stintv1.ReadResultResponse]) error {
+	t.Helper()
 	return func(r *stintv1.ReadResultRequest, stream grpc.ServerStreamingServer[stintv1.ReadResultResponse]) error {
 		for _, f := range files {
 			if f.name != r.GetPath() {
@@ -217,7 +219,7 @@ func TestARangeIsWhatTheBytesAre(t *testing.T) {
 			parts := multipart.NewReader(strings.NewReader(resp.body), params["boundary"])
 			for {
 				part, err := parts.NextPart()
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				if err != nil {
@@ -253,7 +255,7 @@ func TestAFileThatIsNotThereIsRefused(t *testing.T) {
 		if method == http.MethodGet {
 			refusal{http: 404, code: codes.NotFound, reason: "NOT_FOUND"}.check(t, resp)
 		}
-		if resp.StatusCode != 404 || resp.Header.Get("ETag") != "" {
+		if resp.StatusCode != http.StatusNotFound || resp.Header.Get("ETag") != "" {
 			t.Errorf("%s: %s %v", method, resp.Status, resp.Header)
 		}
 	}
@@ -365,7 +367,7 @@ func TestUploading(t *testing.T) {
 		content.Reset()
 		for {
 			m, err := stream.Recv()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return stream.SendAndClose(&stintv1.UploadResponse{Entry: &stintv1.WorkspaceEntry{Path: target.GetPath(), SizeBytes: int64(content.Len())}})
 			}
 			if err != nil {
@@ -429,7 +431,7 @@ func TestABrokenUploadIsNoUpload(t *testing.T) {
 		resp.Body.Close()
 		t.Errorf("answered %s", resp.Status)
 	}
-	if err := <-got; err == io.EOF {
+	if err := <-got; errors.Is(err, io.EOF) {
 		t.Error("the service took a broken upload for a whole one")
 	}
 }

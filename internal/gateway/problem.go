@@ -33,7 +33,7 @@ func (p *problem) Error() string { return p.status.GetMessage() }
 
 // newProblem makes a problem with the HTTP code that belongs to code.
 func newProblem(code codes.Code, reason, message string, details ...proto.Message) *problem {
-	p := &problem{status: &spb.Status{Code: int32(code), Message: message}, http: runtime.HTTPStatusFromCode(code)} //nolint:gosec // codes are small
+	p := &problem{status: &spb.Status{Code: int32(code), Message: message}, http: runtime.HTTPStatusFromCode(code)}
 	for _, detail := range append([]proto.Message{&errdetails.ErrorInfo{Reason: reason, Domain: domain}}, details...) {
 		packed, err := anypb.New(detail)
 		if err != nil { // only for text that is not UTF-8; the message says enough without it
@@ -73,7 +73,7 @@ func (v violations) within(field string) bool {
 }
 
 // problem is nil when nothing was wrong.
-func (v violations) problem(reason string) *problem {
+func (v violations) problem() *problem {
 	if len(v) == 0 {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (v violations) problem(reason string) *problem {
 	if len(v) > 1 {
 		message += " And more: see the field violations."
 	}
-	return newProblem(codes.InvalidArgument, reason, message, &errdetails.BadRequest{FieldViolations: v})
+	return newProblem(codes.InvalidArgument, invalidArgument, message, &errdetails.BadRequest{FieldViolations: v})
 }
 
 // invalidArgument is the reason of field violations, here as in the services.
@@ -91,7 +91,7 @@ const invalidArgument = "INVALID_ARGUMENT"
 func invalid(field, description string) *problem {
 	var v violations
 	v.add(field, description)
-	return v.problem(invalidArgument)
+	return v.problem()
 }
 
 func noRoute() *problem {
@@ -114,8 +114,7 @@ func clip(text string, limit int) string {
 // problemOf gives an error from a call the form in which a client gets it. What
 // carries no reason of Stint's was not written for clients, so its words are replaced.
 func (g *gateway) problemOf(ctx context.Context, err error) *problem {
-	var p *problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
 	s := status.Convert(err)

@@ -114,7 +114,7 @@ func checkOwnQuery(values url.Values, flags ...string) *problem {
 		}
 		queryFlag(values, name, &v)
 	}
-	return v.problem(invalidArgument)
+	return v.problem()
 }
 
 // expectedInQuery says what a parameter must be, or nothing when it is that.
@@ -137,7 +137,7 @@ func expectedInQuery(field protoreflect.FieldDescriptor, value string) string {
 	case protoreflect.EnumKind:
 		number, numberErr := strconv.ParseInt(value, 10, 32)
 		if field.Enum().Values().ByName(protoreflect.Name(value)) != nil ||
-			(numberErr == nil && field.Enum().Values().ByNumber(protoreflect.EnumNumber(number)) != nil) { //nolint:gosec // parsed as 32 bits
+			(numberErr == nil && field.Enum().Values().ByNumber(protoreflect.EnumNumber(number)) != nil) {
 			return ""
 		}
 		return "must be " + expected(field)

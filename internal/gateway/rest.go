@@ -49,6 +49,8 @@ func (g *gateway) newMux() (*runtime.ServeMux, error) {
 }
 
 // handleError answers a call that failed before anything was sent.
+//
+//nolint:revive // the arguments are grpc-gateway's
 func (g *gateway) handleError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 	p := g.problemOf(ctx, err)
 	if body, ok := r.Body.(*requestBody); ok && body.problem != nil {
@@ -71,6 +73,8 @@ func (g *gateway) handleStreamError(ctx context.Context, err error) *status.Stat
 }
 
 // handleRoutingError answers a request that the mux has no operation for.
+//
+//nolint:revive // the arguments are grpc-gateway's
 func (g *gateway) handleRoutingError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, _ int) {
 	verbs := g.operations.verbs(r.URL.Path)
 	if len(verbs) == 0 {

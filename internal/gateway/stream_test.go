@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -108,7 +109,7 @@ func TestFramesBecomeEventsNamedByTheirKind(t *testing.T) {
 			}
 		}
 		events, err := readEvents(strings.NewReader(resp.body))
-		if err != io.EOF || resp.err != nil {
+		if !errors.Is(err, io.EOF) || resp.err != nil {
 			t.Fatalf("the stream ended with %v, %v", err, resp.err)
 		}
 		names := []string{"reset", "snapshotBegin", "changed", "snapshotEnd", "removed", "counts", "heartbeat"}
@@ -276,7 +277,7 @@ func TestEventsAreNeverTorn(t *testing.T) {
 		for i := range rapid.IntRange(1, 5).Draw(rt, "frames") {
 			text := strings.ToValidUTF8(rapid.String().Draw(rt, "text"), "?")
 			text = strings.Repeat(text, rapid.SampledFrom([]int{1, 2, 500}).Draw(rt, "times"))
-			frames = append(frames, changed(uint64(i+1), text)) //nolint:gosec // small
+			frames = append(frames, changed(uint64(i+1), text))
 			names = append(names, "changed")
 		}
 		w := &pieces{ResponseRecorder: *httptest.NewRecorder()}
@@ -292,7 +293,7 @@ func TestEventsAreNeverTorn(t *testing.T) {
 		}
 		// However the network cuts the bytes, the events are the same.
 		events, err := readEvents(iotest.OneByteReader(strings.NewReader(all)))
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			rt.Errorf("the stream ends with %v", err)
 		}
 		checkEvents(rt.Errorf, events, names, frames)
@@ -335,7 +336,7 @@ func TestResumingATornStreamLosesNothingAndRepeatsNothing(t *testing.T) {
 	const last = 40
 	handler := newHandler(t, &script{jobs: fake{watch: func(r *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
 		for revision := r.GetAfterRevision() + 1; revision <= last; revision++ {
-			if err := stream.Send(changed(revision, strings.Repeat("x", int(revision*7%90)))); err != nil { //nolint:gosec // small
+			if err := stream.Send(changed(revision, strings.Repeat("x", int(revision*7%90)))); err != nil {
 				return err
 			}
 		}
@@ -343,7 +344,7 @@ func TestResumingATornStreamLosesNothingAndRepeatsNothing(t *testing.T) {
 	}}}, Config{})
 	server := httptest.NewUnstartedServer(handler)
 	// A fixed seed: the same cuts each time.
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // no secret
+	random := rand.New(rand.NewPCG(1, 2))
 	server.Listener = cutListener{server.Listener, func() int { return 300 + random.IntN(2000) }}
 	server.Start()
 	defer server.Close()
@@ -439,7 +440,7 @@ func TestTheServerEndsStreamsWhenItStops(t *testing.T) {
 	}
 	s.stop()
 	events, err := readEvents(io.MultiReader(bytes.NewReader(first), resp.Body))
-	if err != io.EOF || len(events) != 2 || events[1].name != "error" || !strings.Contains(events[1].data, "SERVER_STOPPING") {
+	if !errors.Is(err, io.EOF) || len(events) != 2 || events[1].name != "error" || !strings.Contains(events[1].data, "SERVER_STOPPING") {
 		t.Errorf("%v, events %q; want one, an error and the end", err, events)
 	}
 	<-ended

@@ -34,7 +34,7 @@ func splitTLS(config *tls.Config) *tls.Config {
 			conn.web = len(hello.SupportedProtos) == 0 || slices.Contains(hello.SupportedProtos, alpnHTTP1)
 		}
 		if inner == nil {
-			return nil, nil //nolint:nilnil // tls.Config says so: nil is the config itself
+			return nil, nil // nil is the config itself
 		}
 		chosen, err := inner(hello)
 		if err != nil || chosen == nil {

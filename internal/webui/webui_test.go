@@ -1,7 +1,6 @@
 package webui
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -22,7 +21,13 @@ func built() fstest.MapFS {
 	}
 }
 
-func serve(t *testing.T, h http.Handler, method, path string, header ...string) (*http.Response, string) {
+// page is an answer.
+type page struct {
+	Status int
+	Header http.Header
+}
+
+func serve(t *testing.T, h http.Handler, method, path string, header ...string) (page, string) {
 	t.Helper()
 	r := httptest.NewRequest(method, "http://localhost"+path, nil)
 	for i := 0; i < len(header); i += 2 {
@@ -30,12 +35,7 @@ func serve(t *testing.T, h http.Handler, method, path string, header ...string) 
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	resp := w.Result()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(body)
+	return page{w.Code, w.Header()}, w.Body.String()
 }
 
 func TestPagesAreServedWithTheirTypesAndCaching(t *testing.T) {
@@ -57,8 +57,8 @@ func TestPagesAreServedWithTheirTypesAndCaching(t *testing.T) {
 		{"/indicator.js", "text/javascript; charset=utf-8", revalidate},
 	} {
 		resp, _ := serve(t, p, http.MethodGet, test.path)
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s", test.path, resp.Status)
+		if resp.Status != http.StatusOK {
+			t.Errorf("%s: %d", test.path, resp.Status)
 		}
 		if got := resp.Header.Get("Content-Type"); got != test.media {
 			t.Errorf("%s: Content-Type %q, want %q", test.path, got, test.media)
@@ -70,8 +70,8 @@ func TestPagesAreServedWithTheirTypesAndCaching(t *testing.T) {
 			t.Errorf("%s: Content-Security-Policy %q", test.path, got)
 		}
 		etag := resp.Header.Get("ETag")
-		if again, _ := serve(t, p, http.MethodGet, test.path, "If-None-Match", etag); again.StatusCode != http.StatusNotModified {
-			t.Errorf("%s: asked again with its ETag: %s", test.path, again.Status)
+		if again, _ := serve(t, p, http.MethodGet, test.path, "If-None-Match", etag); again.Status != http.StatusNotModified {
+			t.Errorf("%s: asked again with its ETag: %d", test.path, again.Status)
 		}
 	}
 }
@@ -82,15 +82,15 @@ func TestOnlyPathsOfThePagesShowThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/favicon.ico", "/.gitignore", "/assets/gone-12345678.js", "/assets/", "/jobsite", "/../index.html", "//jobs"} {
-		if resp, body := serve(t, p, http.MethodGet, path); resp.StatusCode != http.StatusNotFound {
-			t.Errorf("%s: %s with %q, want 404", path, resp.Status, body)
+		if resp, body := serve(t, p, http.MethodGet, path); resp.Status != http.StatusNotFound {
+			t.Errorf("%s: %d with %q, want 404", path, resp.Status, body)
 		}
 	}
-	if resp, _ := serve(t, p, http.MethodPost, "/jobs"); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
-		t.Errorf("POST: %s, Allow %q", resp.Status, resp.Header.Get("Allow"))
+	if resp, _ := serve(t, p, http.MethodPost, "/jobs"); resp.Status != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: %d, Allow %q", resp.Status, resp.Header.Get("Allow"))
 	}
-	if resp, body := serve(t, p, http.MethodHead, "/jobs"); resp.StatusCode != http.StatusOK || body != "" {
-		t.Errorf("HEAD: %s with %q", resp.Status, body)
+	if resp, body := serve(t, p, http.MethodHead, "/jobs"); resp.Status != http.StatusOK || body != "" {
+		t.Errorf("HEAD: %d with %q", resp.Status, body)
 	}
 }
 
@@ -121,7 +121,7 @@ func TestThePlaceholderHelpsAndObeysThePolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp, body := serve(t, p, http.MethodGet, "/")
-	if resp.StatusCode != http.StatusOK {
+	if resp.Status != http.StatusOK {
 		t.Fatal(resp.Status)
 	}
 	for _, want := range []string{"make web", `href="openapi.json"`, "stint submit"} {
@@ -146,7 +146,7 @@ func TestTheEmbeddedPagesCanBeServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, body := serve(t, h, http.MethodGet, "/"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "<title>") {
-		t.Errorf("%s: %s", resp.Status, body)
+	if resp, body := serve(t, h, http.MethodGet, "/"); resp.Status != http.StatusOK || !strings.Contains(body, "<title>") {
+		t.Errorf("%d: %s", resp.Status, body)
 	}
 }
