@@ -54,8 +54,10 @@ func (w *Workspace) Import(ctx context.Context, owner string, im Import) (Import
 		return Imported{}, err
 	}
 	defer t.Close()
-	if done, err := t.imported(targets, im.Mark); err != nil || done != "" {
-		return Imported{Path: done, Already: true}, err
+	if done, err := t.imported(targets, im.Mark); err != nil {
+		return Imported{}, err
+	} else if done != "" { // perhaps by a call that did not get to making it durable
+		return Imported{Path: done, Already: true}, t.syncAbove(done)
 	}
 	room, err := t.reserve(ctx, 0)
 	if err != nil {
@@ -159,8 +161,8 @@ func (t tree) writeMark(name, mark string) error {
 func (t tree) settle(built string, targets []string, mark string, room *reservation) (Imported, error) {
 	t.account.tree.Lock()
 	defer t.account.tree.Unlock()
-	if done, err := t.imported(targets, mark); err != nil || done != "" {
-		return Imported{Path: done, Already: true}, err // by a call that ran beside this one
+	if done, err := t.imported(targets, mark); err != nil || done != "" { // by a call that ran beside this one
+		return Imported{Path: done, Already: true}, err
 	}
 	for _, p := range targets {
 		_, err := t.Lstat(rel(p))
