@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the demo and the tests use and that are missing.
 #
-#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs
+#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs, slurm
 #
 # As root on Debian it installs them; otherwise it prints the command that
 # would. A group that cannot be had is an error with --require, or when
 # STINT_TEST_REQUIRE lists it, as in CI. Otherwise it is a warning, and the
 # tests that need it say what they skip.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # daemons are there, and not everybody looks there
 
 # One line a thing that must be there: group, what to look for (a program, or a
 # file by its path), the package that brings it.
@@ -21,6 +22,15 @@ programs blastn                               ncbi-blast+
 programs mafft                                mafft
 programs fasttree                             fasttree
 programs /usr/share/doc/bowtie2/examples/reads/reads_1.fq.gz bowtie2-examples
+slurm    sbatch                               slurm-client
+slurm    slurmctld                            slurmctld
+slurm    slurmd                               slurmd
+slurm    /usr/share/doc/slurm-wlm-basic-plugins slurm-wlm-basic-plugins
+slurm    munged                               munge
+slurm    slurmdbd                             slurmdbd
+slurm    /usr/share/doc/slurm-wlm-mysql-plugin slurm-wlm-mysql-plugin
+slurm    mariadbd                             mariadb-server
+slurm    ip                                   iproute2
 TABLE
 }
 
@@ -71,8 +81,8 @@ fi
 packages=()
 for group in "$@"; do
   case $group in
-    race | programs) ;;
-    *) echo "set-up: unknown group $group (have: race, programs)" >&2; exit 2 ;;
+    race | programs | slurm) ;;
+    *) echo "set-up: unknown group $group (have: race, programs, slurm)" >&2; exit 2 ;;
   esac
   mapfile -t -O "${#packages[@]}" packages < <(missing "$group")
 done

@@ -1,0 +1,222 @@
+package slurm
+
+import (
+	"fmt"
+	"os/user"
+	"syscall"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+)
+
+// evidence is all that is known of an attempt whose Slurm job is over.
+type evidence struct {
+	row        row
+	phase      phase
+	files      files
+	account    *account // nil while accounting does not have it
+	submission submission
+	dir        string
+	wished     bool   // somebody asked Stint to cancel it
+	never      string // why Stint itself cancelled it; empty when it did not
+	nodeFailed bool   // an earlier run of the same Slurm job ended with its node
+}
+
+// launchSignal is the "signal" that Slurm notes for a job which a node could not set up.
+const launchSignal = 53
+
+// conclude says how the attempt ended. Slurm knows what happened to the job;
+// the exit record knows how the command ended, where it ended by itself.
+func conclude(e evidence) executor.Exit {
+	x := executor.Exit{
+		EngineState: e.row.state, EngineID: e.row.id, Node: e.row.node, Code: -1,
+		Start: e.row.start, End: e.row.end, Usage: usage(e),
+	}
+	r := e.files.record
+	if r != nil {
+		x.Start, x.End = either(x.Start, r.Start), either(x.End, r.End)
+	}
+	if !e.files.locked {
+		x.Start, x.Usage = time.Time{}, nil // its command never ran
+	}
+	if e.byItself() {
+		x.Code, x.Signal = r.Code, r.Signal
+		if r.Reason != "" {
+			x.Reason = stintv1.Reason_REASON_LAUNCH_FAILED
+			x.Message = fmt.Sprintf("The program %s is not there, or may not be executed, on %s.", e.submission.Program, nodeWords(r.Node))
+		}
+		return x
+	}
+	x.Reason, x.Message = cut(e)
+	if x.Reason == stintv1.Reason_REASON_UNSPECIFIED {
+		x.Code, x.Signal = scriptExit(e.row)
+	}
+	return x
+}
+
+// byItself says that the command came to its end without anybody's doing, so
+// that its record counts. A command that is killed with its job may still leave one.
+func (e evidence) byItself() bool {
+	r := e.files.record
+	switch {
+	case r == nil || e.phase == outOfMemory || e.files.again && r.cut():
+		return false
+	case e.phase == completed || e.phase == failed:
+		return true
+	default:
+		return !r.Terminated && r.Signal != int(syscall.SIGTERM) && r.Signal != int(syscall.SIGKILL)
+	}
+}
+
+// cut says why the job ended, other than by its command. Unspecified leaves
+// it to the exit code of the script.
+func cut(e evidence) (stintv1.Reason, string) {
+	switch e.phase {
+	case completed:
+		return withoutRecord(e)
+	case failed:
+		return whyFailed(e)
+	case cancelled:
+		return whyCancelled(e)
+	case timedOut:
+		if e.row.state == "DEADLINE" {
+			return stintv1.Reason_REASON_TIME_LIMIT, "The cluster's deadline for the job passed."
+		}
+		return stintv1.Reason_REASON_TIME_LIMIT, ""
+	case outOfMemory:
+		return stintv1.Reason_REASON_OUT_OF_MEMORY, ""
+	case nodeFailed:
+		return stintv1.Reason_REASON_NODE_FAILED, fmt.Sprintf("The cluster lost %s while it ran the job.", nodeWords(e.row.node))
+	case preempted:
+		return stintv1.Reason_REASON_PREEMPTED, ""
+	case revoked:
+		return stintv1.Reason_REASON_LOST, "The federation of clusters took the job back."
+	case unknown, pending, running:
+	}
+	return stintv1.Reason_REASON_UNSPECIFIED, ""
+}
+
+// withoutRecord explains a job that Slurm calls completed although its command left no record.
+func withoutRecord(e evidence) (stintv1.Reason, string) {
+	switch {
+	case e.files.again:
+		return interrupted(e)
+	case e.files.locked:
+		return stintv1.Reason_REASON_OUTPUT_FAILED, fmt.Sprintf(
+			"The command ended on %s, but how did not reach the job's folder. Its file system may be full.", nodeWords(e.row.node))
+	default:
+		return stintv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf(
+			"Nothing of the run on %s reached the job's folder. The operator should check that the node shares %s.", nodeWords(e.row.node), e.dir)
+	}
+}
+
+// interrupted explains a run that was cut off so that Slurm could run the job
+// again, which the lock did not let happen.
+func interrupted(e evidence) (stintv1.Reason, string) {
+	const words = "The cluster took the job off its node and queued it again. What it had done by then is not continued."
+	if e.nodeFailed {
+		return stintv1.Reason_REASON_NODE_FAILED, words
+	}
+	return stintv1.Reason_REASON_PREEMPTED, words
+}
+
+func whyFailed(e evidence) (stintv1.Reason, string) {
+	switch {
+	case e.files.memory && e.row.signal == int(syscall.SIGKILL):
+		return stintv1.Reason_REASON_OUT_OF_MEMORY, "" // ended by Slurm's own watch, where no cgroup does it
+	case e.row.signal == launchSignal:
+		return stintv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf(
+			"The cluster could not set up the job on %s. The operator should check that the node shares %s.", nodeWords(e.row.node), e.dir)
+	case e.row.reason == "BadConstraints":
+		return stintv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.row.reason).words
+	case !e.files.locked && e.files.note != "":
+		return stintv1.Reason_REASON_LAUNCH_FAILED, "The job could not begin: " + plain(e.files.note) + "."
+	case !e.files.locked:
+		return stintv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf("The job failed on %s before its command began.", nodeWords(e.row.node))
+	default:
+		return stintv1.Reason_REASON_UNSPECIFIED, ""
+	}
+}
+
+func whyCancelled(e evidence) (stintv1.Reason, string) {
+	switch {
+	case e.never != "":
+		return stintv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.never).words
+	case e.wished:
+		return stintv1.Reason_REASON_CANCELLED_BY_OWNER, ""
+	case e.row.reason == "DependencyNeverSatisfied":
+		return stintv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.row.reason).words
+	case e.account != nil && e.account.uid != "":
+		return stintv1.Reason_REASON_CANCELLED_BY_ENGINE, fmt.Sprintf("Cancelled on the cluster by %s, not through Stint.", userWords(e.account.uid))
+	default:
+		return stintv1.Reason_REASON_CANCELLED_BY_ENGINE, ""
+	}
+}
+
+// scriptExit is the exit of the batch script, which passes on that of the
+// command in the way of shells: 128 and the signal.
+func scriptExit(r row) (code, signal int) {
+	switch {
+	case r.signal != 0:
+		return -1, r.signal
+	case r.code > 128 && r.code <= 192:
+		return -1, r.code - 128
+	default:
+		return r.code, 0
+	}
+}
+
+// usage is what the attempt used. Slurm's figures count every process of the
+// job but come from samples; the script's are there also when Slurm has none.
+func usage(e evidence) *stintv1.Usage {
+	r := e.files.record
+	if e.account == nil && (r == nil || r.Usage == nil) {
+		return nil
+	}
+	u := &stintv1.Usage{AllocatedCpus: e.submission.CPUs, AllocatedMemoryBytes: e.submission.MemoryBytes}
+	var cpu, elapsed float64
+	if a := e.account; a != nil {
+		cpu, elapsed, u.MaxRssBytes = a.usage.CPUSeconds, a.usage.ElapsedSeconds, a.usage.MaxRSSBytes
+		if a.usage.CPUs > 0 {
+			u.AllocatedCpus = a.usage.CPUs
+		}
+		if a.usage.MemoryBytes > 0 {
+			u.AllocatedMemoryBytes = a.usage.MemoryBytes
+		}
+	}
+	if r != nil && r.Usage != nil {
+		cpu, u.MaxRssBytes = max(cpu, r.Usage.CPUSeconds), max(u.MaxRssBytes, r.Usage.MaxRSSBytes)
+		if r.Usage.ElapsedSeconds > 0 {
+			elapsed = r.Usage.ElapsedSeconds // to the hundredth, and of the command alone
+		}
+	}
+	u.CpuTime, u.Elapsed = durationpb.New(seconds(cpu)), durationpb.New(seconds(elapsed))
+	return u
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func either(a, b time.Time) time.Time {
+	if a.IsZero() {
+		return b
+	}
+	return a
+}
+
+func nodeWords(node string) string {
+	if node == "" {
+		return "the node"
+	}
+	return "node " + node
+}
+
+// userWords names a user of the cluster, who need not be known here.
+func userWords(uid string) string {
+	if u, err := user.LookupId(uid); err == nil {
+		return fmt.Sprintf("user %s (uid %s)", u.Username, uid)
+	}
+	return "the user with uid " + uid
+}

@@ -1,0 +1,338 @@
+package slurm
+
+import (
+	"fmt"
+	"time"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+)
+
+// sight is everything that is known of an attempt at one moment.
+type sight struct {
+	now time.Time
+	// began is when the latest good poll began, zero before the first; streak is
+	// when the first of the unbroken series of good polls up to it began.
+	began, streak time.Time
+	rows          []row // with the attempt's token, in that poll
+	files         files
+	ledger        ledger
+	submission    submission
+	submitted     time.Time // when the last call of sbatch ended, in this process
+	inFlight      bool      // whether one goes on
+	wished        bool      // somebody asked for the attempt to be cancelled
+	never         string    // the reason for which Stint itself cancelled it
+	dir           string
+}
+
+// ledger is what accounting said of an attempt.
+type ledger struct {
+	off      bool      // the cluster has no accounting
+	asked    time.Time // when the latest answer was asked for; zero without one
+	accounts []account // with the attempt's token
+}
+
+// final is the account of the Slurm job, or of the latest one where id is empty, if it is over.
+func (l ledger) final(id string) *account {
+	for i := len(l.accounts) - 1; i >= 0; i-- {
+		a := &l.accounts[i]
+		if id != "" && a.id != id {
+			continue
+		}
+		// While accounting lags it shows failures without a code, which come later.
+		if !phaseOf(a.state).terminal() || a.end.IsZero() || phaseOf(a.state) == failed && a.code == 0 && a.signal == 0 {
+			return nil
+		}
+		return a
+	}
+	return nil
+}
+
+// nodeFailed says that an earlier run of the Slurm job ended with its node.
+func (l ledger) nodeFailed(id string) bool {
+	for _, a := range l.accounts {
+		if a.id == id && phaseOf(a.state) == nodeFailed {
+			return true
+		}
+	}
+	return false
+}
+
+// patience is how long what is missing may stay so.
+type patience struct {
+	confirm time.Duration // an attempt absent from all polls of so long a time is not in Slurm
+	settle  time.Duration // files of a run that is over take so long to be seen through a shared file system
+	usage   time.Duration // the figures of accounting are waited for so long
+	lost    time.Duration // an attempt that began and is not seen any more is given up after so long
+	never   time.Duration // so long may a job wait for a reason that never passes
+	tries   int           // how often an attempt is submitted
+}
+
+// move is what to do about an attempt.
+type move int
+
+const (
+	hold   move = iota // nothing
+	ask                // ask accounting
+	submit             // hand it to Slurm once more
+	giveUp             // cancel a job that can never start
+	fenced             // take the lock, so that nothing can ever run; then it is over
+	end                // it is over
+)
+
+// step is one decision.
+type step struct {
+	move move
+	// seen is to be observed; nil when there is nothing to tell.
+	seen *executor.Observation
+	// exit is how the attempt ended; with lost it is not known how.
+	exit executor.Exit
+	lost bool
+	// word is a state that this version does not know.
+	word string
+	// never is the reason that never passes.
+	never string
+}
+
+// memory is what has to be remembered of an attempt between two looks.
+type memory struct {
+	patience
+	absent   time.Time // began of the first poll that missed it; zero while it shows
+	ended    time.Time // first look that found it over
+	requeued time.Time // first look that found it pending after it had begun
+	stuck    time.Time // first look that found it waiting for ever
+	seen     bool      // some poll showed it
+	ran      bool      // some poll showed it running
+}
+
+// decide says what to do now. It touches nothing but the memory.
+func (m *memory) decide(s sight) step {
+	r, shown := s.current()
+	switch {
+	case s.files.fenced:
+		return m.givenUp(s)
+	case s.began.IsZero() || s.inFlight:
+		return step{}
+	case !shown:
+		return m.missing(s)
+	}
+	m.absent, m.seen = time.Time{}, true
+	switch p := phaseOf(r.state); {
+	case p == unknown:
+		return step{word: r.state}
+	case p.terminal():
+		return m.over(s, r, p)
+	default:
+		return m.alive(s, r, p)
+	}
+}
+
+// wantsFiles says whether the next decision needs to look into the folder.
+// The polls of a thousand waiting jobs should not read a thousand folders.
+func (m *memory) wantsFiles(s sight) bool {
+	r, shown := s.current()
+	if !shown || !m.seen || s.submission.Tries > 1 {
+		return true
+	}
+	p := phaseOf(r.state)
+	return p.terminal() || p == pending && (m.ran || r.restarts > 0 || !m.requeued.IsZero())
+}
+
+// current is the row that stands for the attempt. Where a run holds the lock it
+// is that run's: other rows are of a second submission, which runs nothing. Otherwise one that is not over
+// is, and of these the latest.
+func (s sight) current() (row, bool) {
+	var best row
+	found := false
+	for _, r := range s.rows {
+		if s.files.owner != "" && r.id != s.files.owner {
+			continue
+		}
+		over, bestOver := phaseOf(r.state).terminal(), phaseOf(best.state).terminal()
+		if !found || bestOver && !over || bestOver == over && r.submit.After(best.submit) {
+			best, found = r, true
+		}
+	}
+	return best, found
+}
+
+// givenUp ends an attempt whose lock the server took.
+func (m *memory) givenUp(s sight) step {
+	x := executor.Exit{Code: -1, EngineID: s.submission.ID}
+	if s.wished {
+		x.Reason = stintv1.Reason_REASON_CANCELLED_BY_OWNER
+		return step{move: end, exit: x}
+	}
+	return step{move: end, lost: true}
+}
+
+// missing decides about an attempt that the latest poll did not show. Nothing
+// is concluded from one poll, nor from any when one between them failed.
+func (m *memory) missing(s sight) step {
+	if s.began.Before(s.submitted) {
+		return step{}
+	}
+	if m.absent.Before(s.streak) || m.absent.Before(s.submitted) {
+		m.absent = s.began // also when it was zero
+	}
+	gone := s.began.Sub(m.absent)
+	if a := s.ledger.final(s.files.owner); a != nil {
+		return m.fromAccount(s, *a)
+	}
+	dark := s.ledger.off || gone >= m.lost // accounting is not there, or not coming back
+	answered := dark || s.ledger.asked.After(m.absent)
+	switch {
+	case s.files.record != nil && answered:
+		return m.fromRecord(s)
+	case gone < m.confirm:
+		if m.seen || s.submission.ID != "" {
+			return step{move: ask}
+		}
+		return step{seen: unconfirmed()}
+	case !dark && s.ledger.asked.Sub(m.absent) < m.confirm:
+		return step{move: ask, seen: m.unlessSeen(unconfirmed())}
+	}
+	// Neither squeue nor sacct has it, and both were asked after it could still have come.
+	switch {
+	case s.files.locked && gone < m.lost:
+		return step{move: ask}
+	case s.files.locked:
+		return step{move: end, lost: true}
+	case s.wished || s.submission.Tries >= m.tries || len(s.submission.Args) == 0:
+		return step{move: fenced}
+	default:
+		return step{move: submit, seen: unconfirmed()}
+	}
+}
+
+// over decides about a job that Slurm shows as over.
+func (m *memory) over(s sight, r row, p phase) step {
+	if m.ended.IsZero() {
+		m.ended = s.now
+	}
+	waited := s.now.Sub(m.ended)
+	left := p == completed || p == failed && r.signal == 0 // what runs to its end leaves a record
+	if left && s.files.record == nil && !s.files.again && s.files.note == "" && waited < m.settle {
+		return step{}
+	}
+	a := s.ledger.final(r.id)
+	if a == nil && !s.ledger.off && waited < m.usage {
+		return step{move: ask}
+	}
+	return step{move: end, exit: conclude(s.evidence(r, p, a))}
+}
+
+// fromAccount ends an attempt that only accounting still knows.
+func (m *memory) fromAccount(s sight, a account) step {
+	if m.ended.IsZero() {
+		m.ended = s.now
+	}
+	p := phaseOf(a.state)
+	if left := p == completed || p == failed && a.signal == 0; left && s.files.record == nil && !s.files.again && s.now.Sub(m.ended) < m.settle {
+		return step{}
+	}
+	return step{move: end, exit: conclude(s.evidence(a.row, p, &a))}
+}
+
+// fromRecord ends an attempt that nobody knows any more but its own record.
+func (m *memory) fromRecord(s sight) step {
+	rec := s.files.record
+	r := row{id: rec.EngineID, node: rec.Node}
+	switch {
+	case !rec.cut():
+		return step{move: end, exit: conclude(s.evidence(r, completed, nil))}
+	case s.wished:
+		return step{move: end, exit: conclude(s.evidence(r, cancelled, nil))}
+	default:
+		return step{move: end, lost: true} // a node ends what its controller has forgotten
+	}
+}
+
+func (s sight) evidence(r row, p phase, a *account) evidence {
+	return evidence{
+		row: r, phase: p, files: s.files, account: a, submission: s.submission,
+		dir: s.dir, wished: s.wished, never: s.never, nodeFailed: s.ledger.nodeFailed(r.id),
+	}
+}
+
+// alive decides about a job that goes on.
+func (m *memory) alive(s sight, r row, p phase) step {
+	m.ended = time.Time{}
+	if p == running {
+		m.ran, m.requeued, m.stuck = true, time.Time{}, time.Time{}
+		return step{seen: &executor.Observation{
+			State: stintv1.State_STATE_RUNNING, EngineState: r.state, EngineID: r.id, Node: r.node, StartTime: r.start,
+		}}
+	}
+	if s.files.locked && (s.files.owner == "" || s.files.owner == r.id) {
+		return m.again(s, r)
+	}
+	m.requeued = time.Time{}
+	w := whyPending(r.reason)
+	switch {
+	case !w.never:
+		m.stuck = time.Time{}
+	case m.stuck.IsZero():
+		m.stuck = s.now
+	case s.now.Sub(m.stuck) >= m.never:
+		return step{move: giveUp, never: r.reason}
+	}
+	return step{seen: waiting(r, w)}
+}
+
+// again decides about a job that Slurm queued once more after its command had
+// begun. The lock keeps it from running twice, so there is nothing to wait for; but a poll that
+// is older than the start, and a controller that was restarted, show the same for a moment.
+func (m *memory) again(s sight, r row) step {
+	if m.requeued.IsZero() {
+		m.requeued = s.now
+	}
+	waited := s.now.Sub(m.requeued)
+	switch {
+	case s.files.record != nil && !s.files.record.cut() && s.began.After(m.requeued):
+		return step{move: end, exit: conclude(s.evidence(row{id: r.id, state: r.state, node: s.files.record.Node}, completed, nil))}
+	case waited >= m.settle && s.began.After(m.requeued):
+		e := s.evidence(row{id: r.id, state: r.state}, completed, s.ledger.final(r.id))
+		e.files.again = true
+		return step{move: end, exit: conclude(e)}
+	}
+	return step{seen: &executor.Observation{
+		State: stintv1.State_STATE_QUEUED, Reason: resources, EngineState: r.state, EngineID: r.id,
+		Message: "The cluster took the job off its node and queued it again.",
+	}}
+}
+
+// waiting is the observation of a pending job.
+func waiting(r row, w why) *executor.Observation {
+	return &executor.Observation{
+		State: stintv1.State_STATE_QUEUED, Reason: w.reason, Message: w.words,
+		EngineState: r.state, EngineID: r.id, ExpectedStart: r.start,
+	}
+}
+
+// unconfirmed is the observation of an attempt of which it is not known yet whether Slurm has it.
+func unconfirmed() *executor.Observation {
+	return &executor.Observation{
+		State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_ENGINE,
+		Message: "Handed to the cluster, which has not confirmed it yet.",
+	}
+}
+
+// unlessSeen is o for an attempt that no poll has shown; one that was seen stays what it was.
+func (m *memory) unlessSeen(o *executor.Observation) *executor.Observation {
+	if m.seen {
+		return nil
+	}
+	return o
+}
+
+// unreachable is the observation while the cluster does not answer.
+func unreachable(last executor.Observation, since time.Time) *executor.Observation {
+	words := fmt.Sprintf("The cluster has not been reachable since %s.", since.UTC().Format("2006-01-02 15:04 MST"))
+	if last.State == stintv1.State_STATE_RUNNING {
+		last.Message = words + " The job goes on there, as far as is known."
+		return &last
+	}
+	last.State, last.Reason, last.Message = stintv1.State_STATE_QUEUED, stintv1.Reason_REASON_WAITING_FOR_ENGINE, words
+	return &last
+}

@@ -1,0 +1,71 @@
+package slurm
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// Orphan is a Slurm job of this installation that nobody here knows of, for
+// example after the database was restored from an old backup.
+type Orphan struct {
+	// Handle names the attempt; CancelOrphan takes it.
+	Handle executor.Handle
+	// EngineID is Slurm's id of the job.
+	EngineID string
+	// Job and Attempt are what it was submitted for.
+	Job     job.ID
+	Attempt int
+	// State is Slurm's word.
+	State string
+	// Node it runs on; empty while it waits.
+	Node string
+	// SubmitTime by the cluster's clock.
+	SubmitTime time.Time
+}
+
+// Orphans asks the cluster for the jobs of this installation that are not over
+// and answers those that known does not know, in the order of their ids. Nothing is done about them.
+func (c *Cluster) Orphans(ctx context.Context, known func(id job.ID, attempt int) bool) ([]Orphan, error) {
+	v, err := c.poller.next(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for orphans: %w", err)
+	}
+	var all []Orphan
+	for name, rows := range v.rows {
+		tok, err := parseToken(c.cfg.InstallID, name)
+		for _, r := range rows {
+			if phaseOf(r.state).terminal() || err == nil && known(tok.job, tok.attempt) {
+				continue
+			}
+			all = append(all, Orphan{
+				Handle: executor.Handle(name), EngineID: r.id, Job: tok.job, Attempt: tok.attempt,
+				State: r.state, Node: r.node, SubmitTime: r.submit,
+			})
+		}
+	}
+	slices.SortFunc(all, func(a, b Orphan) int {
+		x, _ := strconv.ParseUint(a.EngineID, 10, 64)
+		y, _ := strconv.ParseUint(b.EngineID, 10, 64)
+		return cmp.Compare(x, y)
+	})
+	return all, nil
+}
+
+// CancelOrphan asks Slurm to end an orphan.
+func (c *Cluster) CancelOrphan(ctx context.Context, o Orphan) error {
+	tok, err := parseToken(c.cfg.InstallID, string(o.Handle))
+	if err != nil {
+		return fmt.Errorf("cancel an orphan: %w", err)
+	}
+	if err := c.cancel(ctx, tok, o.EngineID); err != nil {
+		return fmt.Errorf("cancel orphan %s: %w", tok, err)
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package slurm
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// Separators that no name of ours has and no sane name of anybody.
+const (
+	fieldEnd = "\x1f"
+	rowEnd   = "\x1e"
+)
+
+// queueFormat is squeue's -O. These names are in every release from 20.11 to
+// 25.11; a name with a suffix but no width is not cut. The name comes last and ends the row, so that
+// a stranger's line break does not.
+var queueFormat = strings.Join([]string{
+	"JobID", "State", "Reason", "exit_code", "RestartCnt", "NodeList", "SubmitTime", "StartTime", "EndTime", "Name",
+}, ":"+fieldEnd+",") + ":" + rowEnd
+
+// row is what squeue shows of one job.
+type row struct {
+	id     string
+	state  string
+	reason string
+	// code and signal are of the batch script: one of them is 0.
+	code, signal int
+	restarts     int
+	node         string
+	// Times are those of the cluster's clock; start is the expected one while the job is pending. Zero where it has none.
+	submit, start, end time.Time
+	name               string
+}
+
+// parseQueue reads squeue's answer. A row that is not as it was asked for
+// belongs to a name with separators in it, which is not ours, and is left out. An answer that breaks off is an error.
+func parseQueue(out string) ([]row, error) {
+	var rows []row
+	for out = strings.TrimLeft(out, "\n"); out != ""; out = strings.TrimLeft(out, "\n") {
+		line, rest, ok := strings.Cut(out, rowEnd)
+		if !ok {
+			return nil, fmt.Errorf("squeue's answer breaks off in %.60q", out)
+		}
+		if r, ok := parseRow(line); ok {
+			rows = append(rows, r)
+		}
+		out = rest
+	}
+	return rows, nil
+}
+
+func parseRow(line string) (row, bool) {
+	f := strings.Split(line, fieldEnd)
+	if len(f) != 10 || !isNumber(f[0]) {
+		return row{}, false
+	}
+	r := row{id: f[0], state: f[1], reason: f[2], node: unset(f[5]), name: f[9]}
+	r.code, r.signal = parseExit(f[3])
+	r.restarts, _ = strconv.Atoi(f[4])
+	r.submit, r.start, r.end = parseTime(f[6]), parseTime(f[7]), parseTime(f[8])
+	return r, true
+}
+
+// acctFields is sacct's -o, all known from 20.11 to 25.11.
+var acctFields = []string{
+	"JobIDRaw", "State", "ExitCode", "ElapsedRaw", "TotalCPU", "MaxRSS", "AllocTRES", "NodeList", "Submit", "Start", "End", "Reason", "JobName",
+}
+
+// account is what sacct shows of one job, with the use of its steps.
+type account struct {
+	row
+	// uid of who cancelled it; empty when nobody did.
+	uid   string
+	usage workdir.ExitUsage
+}
+
+// parseAccounts reads sacct's answer. Rows of steps follow their job and are added to it.
+func parseAccounts(out string) []account {
+	var all []account
+	for line := range strings.Lines(out) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), fieldEnd)
+		if len(f) != len(acctFields) {
+			continue
+		}
+		id, _, isStep := strings.Cut(f[0], ".")
+		switch {
+		case !isNumber(id):
+		case !isStep:
+			all = append(all, parseAccount(f))
+		case len(all) > 0 && all[len(all)-1].id == id:
+			all[len(all)-1].add(f)
+		}
+	}
+	return all
+}
+
+func parseAccount(f []string) account {
+	a := account{row: row{id: f[0], node: unset(f[7]), reason: f[11], name: f[12]}}
+	a.state, a.uid, _ = strings.Cut(f[1], " by ")
+	a.code, a.signal = parseExit(f[2])
+	a.submit, a.start, a.end = parseTime(f[8]), parseTime(f[9]), parseTime(f[10])
+	elapsed, _ := strconv.ParseFloat(f[3], 64)
+	a.usage.ElapsedSeconds = elapsed
+	a.usage.CPUSeconds = parseCPU(f[4])
+	for tres := range strings.SplitSeq(f[6], ",") {
+		switch name, value, _ := strings.Cut(tres, "="); name {
+		case "cpu":
+			if n, err := strconv.ParseInt(value, 10, 32); err == nil {
+				a.usage.CPUs = int32(n)
+			}
+		case "mem":
+			a.usage.MemoryBytes = parseBytes(value, 1<<20)
+		}
+	}
+	return a
+}
+
+// add takes the largest memory of the steps; a job's own row never has it.
+func (a *account) add(step []string) {
+	a.usage.MaxRSSBytes = max(a.usage.MaxRSSBytes, parseBytes(step[5], 1))
+	a.usage.CPUSeconds = max(a.usage.CPUSeconds, parseCPU(step[4]))
+}
+
+// parseExit reads an exit code in either of its forms: `CODE:SIGNAL`, or a wait
+// status as squeue before 23.02 gives it.
+func parseExit(s string) (code, signal int) {
+	if c, sig, ok := strings.Cut(s, ":"); ok {
+		code, _ = strconv.Atoi(c)
+		signal, _ = strconv.Atoi(sig)
+		return code & 0xff, signal & 0x7f
+	}
+	status, err := strconv.ParseUint(s, 10, 32)
+	const noValue = 4294967294
+	if err != nil || status >= noValue {
+		return 0, 0
+	}
+	return int(status >> 8 & 0xff), int(status & 0x7f)
+}
+
+// parseTime reads seconds since 1970, as SLURM_TIME_FORMAT=%s makes them.
+func parseTime(s string) time.Time {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 || n >= 1<<32-2 {
+		return time.Time{}
+	}
+	return time.Unix(n, 0)
+}
+
+// parseCPU reads [DAYS-][HOURS:]MINUTES:SECONDS[.FRACTION] into seconds.
+func parseCPU(s string) float64 {
+	total := 0.0
+	if days, rest, ok := strings.Cut(s, "-"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0
+		}
+		total, s = float64(n)*24, rest
+		if strings.Count(s, ":") != 2 {
+			return 0
+		}
+	}
+	for i, part := range strings.Split(s, ":") {
+		n, err := strconv.ParseFloat(part, 64)
+		if err != nil || !(n >= 0 && n < 1e6) || i > 2 {
+			return 0
+		}
+		if i == 0 {
+			total += n
+			continue
+		}
+		total = total*60 + n
+	}
+	return total
+}
+
+// parseBytes reads an amount with an optional K, M, G or T; unit is that of a number without one.
+func parseBytes(s string, unit float64) int64 {
+	s = strings.TrimRight(s, "cn") // per core or per node, in old releases
+	if i := strings.IndexByte("KMGTP", last(s)); i >= 0 && s != "" {
+		unit, s = float64(int64(1)<<(10*(i+1))), s[:len(s)-1]
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(n >= 0 && n*unit < 1<<62) {
+		return 0
+	}
+	return int64(n * unit)
+}
+
+func last(s string) byte {
+	if s == "" {
+		return 0
+	}
+	return s[len(s)-1]
+}
+
+// unset makes the words that stand for nothing empty.
+func unset(s string) string {
+	switch s {
+	case "N/A", "(null)", "None", "None assigned", "Unknown":
+		return ""
+	default:
+		return s
+	}
+}
+
+var submittedPattern = regexp.MustCompile(`(?m)^(\d+)(?:;\S*)?$`)
+
+// parseSubmitted finds the id in what `sbatch --parsable` printed, among whatever a site's plug-ins print.
+func parseSubmitted(out string) (id string, ok bool) {
+	all := submittedPattern.FindAllStringSubmatch(out, -1)
+	if len(all) == 0 {
+		return "", false
+	}
+	return all[len(all)-1][1], true
+}
+
+// parseConfig reads `scontrol show config` into its settings.
+func parseConfig(out string) map[string]string {
+	settings := make(map[string]string)
+	for line := range strings.Lines(out) {
+		if key, value, ok := strings.Cut(line, "="); ok {
+			settings[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+	}
+	return settings
+}
+
+// parseSeconds reads `300 sec`.
+func parseSeconds(s string) time.Duration {
+	number, _, _ := strings.Cut(s, " ")
+	n, err := strconv.ParseUint(number, 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+func isNumber(s string) bool {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,210 @@
+package slurm
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+)
+
+// view is what the polls have shown so far. It is replaced, never changed.
+type view struct {
+	began  time.Time        // when the latest good poll began; zero before the first
+	streak time.Time        // when the first of the unbroken series of good polls up to it began
+	rows   map[string][]row // our jobs by their name, as that poll showed them
+	broken bool             // polls have failed since
+}
+
+// poller asks squeue about all jobs of the cluster at once, again and again,
+// and tells everybody who follows one that there is news.
+type poller struct {
+	Pace
+	ask  func(ctx context.Context) ([]row, error)
+	mine string // what our names begin with
+
+	mu        sync.Mutex
+	view      view
+	followers map[chan struct{}]struct{}
+	hotUntil  time.Time     // until then it polls at its fastest
+	changed   chan struct{} // wakes the loop when it should think about its pace again
+	failures  int           // in a row
+	firstFail time.Time     // of them
+	lastErr   error
+	ended     time.Time     // of the latest poll, good or not
+	took      time.Duration // by it, if it was good
+	longest   time.Duration // between two polls, so that no end is missed; zero means any
+}
+
+func newPoller(p Pace, install string, ask func(ctx context.Context) ([]row, error)) *poller {
+	return &poller{
+		Pace: p, ask: ask, mine: prefix(install),
+		followers: make(map[chan struct{}]struct{}), changed: make(chan struct{}, 1),
+	}
+}
+
+// follow answers a channel that gets a signal after every poll. The first poll comes soon.
+func (p *poller) follow() (news chan struct{}, done func()) {
+	news = make(chan struct{}, 1)
+	p.mu.Lock()
+	p.followers[news] = struct{}{}
+	fresh := time.Since(p.ended) < p.Fastest && !p.view.broken
+	p.mu.Unlock()
+	if !fresh {
+		p.hasten()
+	}
+	return news, func() {
+		p.mu.Lock()
+		delete(p.followers, news)
+		p.mu.Unlock()
+	}
+}
+
+// hasten makes the next polls come quickly for a while: something is about to change.
+func (p *poller) hasten() {
+	p.mu.Lock()
+	p.hotUntil = time.Now().Add(p.Hot)
+	p.mu.Unlock()
+	signal(p.changed)
+}
+
+// now is what is known, and since when the cluster cannot be reached; zero while it can.
+func (p *poller) now() (view, time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.view, p.unreachableLocked()
+}
+
+// failuresShown is how many polls in a row must fail before the cluster is called unreachable.
+const failuresShown = 3
+
+func (p *poller) unreachableLocked() time.Time {
+	if p.failures < failuresShown {
+		return time.Time{}
+	}
+	return p.firstFail
+}
+
+// run polls until ctx ends. before is called before each poll that follows a failure, and before the first.
+func (p *poller) run(ctx context.Context, before func(context.Context)) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for fresh := true; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.changed:
+			timer.Reset(max(0, time.Until(p.due())))
+			continue
+		case <-timer.C:
+		}
+		if fresh {
+			before(ctx)
+		}
+		fresh = !p.poll(ctx)
+		timer.Reset(max(0, time.Until(p.due())))
+	}
+}
+
+// poll asks once and reports whether that went well.
+func (p *poller) poll(ctx context.Context) bool {
+	began := time.Now()
+	rows, err := p.ask(ctx)
+	if ctx.Err() != nil {
+		return false // on the way out; says nothing about the cluster
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended, p.took = time.Now(), 0
+	if err != nil {
+		if p.failures++; p.failures == 1 {
+			p.firstFail = began
+		}
+		p.lastErr = err
+		p.view.broken = true
+	} else {
+		v := view{began: began, streak: p.view.streak, rows: make(map[string][]row)}
+		if p.view.broken || v.streak.IsZero() {
+			v.streak = began
+		}
+		for _, r := range rows {
+			if strings.HasPrefix(r.name, p.mine) {
+				v.rows[r.name] = append(v.rows[r.name], r)
+			}
+		}
+		p.view, p.failures, p.lastErr = v, 0, nil
+		p.took = p.ended.Sub(began)
+	}
+	for news := range p.followers {
+		signal(news)
+	}
+	return err == nil
+}
+
+// due is when the next poll is to begin. A slow cluster is asked less often:
+// the polls take at most a tenth of the time, but never is an end missed for that.
+func (p *poller) due() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wait := p.Idle
+	switch {
+	case time.Now().Before(p.hotUntil):
+		wait = p.Fastest
+	case len(p.followers) > 0 || p.failures > 0:
+		wait = p.Usual
+	}
+	wait = min(max(wait, 10*p.took), max(p.Idle, p.Usual))
+	if p.longest > 0 && len(p.followers) > 0 {
+		wait = min(wait, max(p.longest, p.Fastest))
+	}
+	return p.ended.Add(wait)
+}
+
+// next waits for a good poll that begins from now on.
+func (p *poller) next(ctx context.Context) (view, error) {
+	from := time.Now()
+	news, done := p.follow()
+	defer done()
+	for failures := 0; ; {
+		p.hasten()
+		select {
+		case <-ctx.Done():
+			return view{}, ctx.Err()
+		case <-news:
+		}
+		p.mu.Lock()
+		v, err := p.view, p.lastErr
+		p.mu.Unlock()
+		if err == nil && v.began.After(from) {
+			return v, nil
+		}
+		if failures++; err != nil && failures >= failuresShown {
+			return view{}, err
+		}
+	}
+}
+
+// signal says that there is news; one signal stands for many.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// poll is one squeue for all jobs of the user.
+func (c *Cluster) poll(ctx context.Context) ([]row, error) {
+	a := c.run(ctx, call{
+		program: "squeue",
+		args:    []string{"--noheader", "--user=" + c.cfg.User, "--states=all", "--Format=" + queueFormat},
+		timeout: c.cfg.Timeouts.Poll,
+	})
+	if !a.ok() {
+		return nil, a.failure("squeue")
+	}
+	rows, err := parseQueue(a.stdout)
+	if err == nil && len(rows) == 0 && strings.Contains(a.stderr, "error:") {
+		return nil, errors.New("squeue: " + lastWords(a.stderr)) // an empty answer with a complaint is none
+	}
+	return rows, err
+}

@@ -1,0 +1,209 @@
+// Package slurmtest brings up a real, private, throw-away Slurm cluster for a
+// test, and breaks it on demand: what happens to it is what happens to real ones.
+package slurmtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Cluster is a throw-away cluster. Its daemons end with the test.
+type Cluster struct {
+	// Dir has everything of it: configuration, state, logs.
+	Dir string
+	// Conf is its slurm.conf.
+	Conf string
+
+	t     testing.TB
+	flags []string // it is up with; nil while it is not
+}
+
+// New makes a cluster that is not up yet. Where Slurm is not installed the
+// test is skipped, or fails if STINT_TEST_REQUIRE lists slurm.
+func New(t testing.TB) *Cluster {
+	t.Helper()
+	if missing := missing(); missing != "" {
+		if slices.Contains(strings.Split(os.Getenv("STINT_TEST_REQUIRE"), ","), "slurm") {
+			t.Fatalf("Slurm is required, and %s is missing: tools/setup-debian.sh slurm brings it", missing)
+		}
+		t.Skipf("%s is missing: tools/setup-debian.sh slurm brings it", missing)
+	}
+	// The path of a socket may have 108 bytes, which rules out t.TempDir.
+	dir, err := os.MkdirTemp("/tmp", "stint-slurm-") //nolint:usetesting // too long a path
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Cluster{Dir: dir, Conf: filepath.Join(dir, "etc", "slurm.conf"), t: t}
+	t.Cleanup(func() { c.tool("down.sh", "-d", dir) })
+	return c
+}
+
+// missing is a program of a cluster that is not there, or "".
+func missing() string {
+	for _, name := range []string{"sbatch", "slurmctld", "slurmd", "munged", "slurmdbd", "mariadbd"} {
+		found := false
+		for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
+			info, err := os.Stat(filepath.Join(dir, name))
+			found = found || err == nil && info.Mode().IsRegular()
+		}
+		if !found {
+			return name
+		}
+	}
+	return ""
+}
+
+// Up brings the cluster up with the flags of tools/slurm/up.sh, or starts what is missing of it. With
+// other flags than before it is taken down first; its jobs are cancelled then, its accounts stay.
+func (c *Cluster) Up(flags ...string) {
+	c.t.Helper()
+	if c.flags != nil && !slices.Equal(flags, c.flags) {
+		c.Down()
+	}
+	c.tool("up.sh", append(slices.Clone(flags), "-I", c.Dir)...)
+	c.flags = append([]string{}, flags...)
+}
+
+// Down takes the cluster down.
+func (c *Cluster) Down() {
+	c.t.Helper()
+	c.tool("down.sh", c.Dir)
+	c.flags = nil
+}
+
+// tool runs a script of tools/slurm.
+func (c *Cluster) tool(name string, args ...string) {
+	c.t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	path := filepath.Join(filepath.Dir(here), "..", "..", "..", "..", "tools", "slurm", name)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, path, args...).CombinedOutput(); err != nil { //nolint:gosec // a script of this repository
+		c.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+// Try runs a command of Slurm on the cluster and answers what it wrote.
+func (c *Cluster) Try(name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "SLURM_CONF=" + c.Conf, "TZ=UTC", "LANG=C"}
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// Run is Try for commands that must succeed.
+func (c *Cluster) Run(name string, args ...string) string {
+	c.t.Helper()
+	out, err := c.Try(name, args...)
+	if err != nil {
+		c.t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// Signal sends a signal to a daemon: slurmctld, slurmdbd, mariadbd, or slurmd.NODE.
+func (c *Cluster) Signal(daemon string, s syscall.Signal) {
+	c.t.Helper()
+	if err := syscall.Kill(c.pid(daemon), s); err != nil {
+		c.t.Fatalf("signal %v to %s: %v", s, daemon, err)
+	}
+}
+
+// Kill ends a daemon at once, as a loss of power does, and waits until it is gone. Up starts it again.
+func (c *Cluster) Kill(daemon string) {
+	c.t.Helper()
+	c.end(daemon, syscall.SIGKILL)
+}
+
+// Stop ends a daemon in order, and waits until it is gone. Up starts it again.
+func (c *Cluster) Stop(daemon string) {
+	c.t.Helper()
+	c.end(daemon, syscall.SIGTERM)
+}
+
+func (c *Cluster) end(daemon string, s syscall.Signal) {
+	c.t.Helper()
+	pid := c.pid(daemon)
+	c.Signal(daemon, s)
+	c.Until("the end of "+daemon, func() bool { return gone(pid) })
+}
+
+// gone says that a process has ended. It need not be a child of ours, so there is no waiting for it.
+func gone(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
+}
+
+func (c *Cluster) pid(daemon string) int {
+	c.t.Helper()
+	data, err := os.ReadFile(filepath.Join(c.Dir, "run", daemon+".pid"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	number, _, _ := strings.Cut(string(data), " ")
+	pid, err := strconv.Atoi(number)
+	if err != nil || pid < 2 {
+		c.t.Fatalf("the pid of %s is %q", daemon, data)
+	}
+	return pid
+}
+
+// Until asks again and again until ask says yes. A foreign daemon gives no signal to wait for.
+func (c *Cluster) Until(what string, ask func() bool) {
+	c.t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.NewTimer(2 * time.Minute)
+	defer deadline.Stop()
+	for !ask() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			c.t.Fatalf("waiting for %s took too long", what)
+		}
+	}
+}
+
+// CutNode takes a node off the network, or puts it back. The cluster must be up with -N.
+func (c *Cluster) CutNode(number int, cut bool) {
+	c.t.Helper()
+	state := "up"
+	if cut {
+		state = "down"
+	}
+	c.Run("ip", "-n", fmt.Sprintf("%s.%d", c.name(), number), "link", "set", "eth0", state)
+}
+
+// name is the cluster's.
+func (c *Cluster) name() string {
+	c.t.Helper()
+	conf, err := os.ReadFile(c.Conf)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(conf)) {
+		if name, ok := strings.CutPrefix(line, "ClusterName="); ok {
+			return strings.TrimSpace(name)
+		}
+	}
+	c.t.Fatal("the cluster has no name")
+	return ""
+}

@@ -1,0 +1,244 @@
+package slurm
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// lookAgain is how often an attempt that seems over is looked at while its files or figures are still missing.
+const lookAgain = time.Second
+
+// Wait follows an attempt to its end. It looks whenever a poll has news, decides, and acts.
+func (c *Cluster) Wait(ctx context.Context, h executor.Handle, observe func(executor.Observation)) (executor.Exit, error) {
+	tok, dir, err := c.attempt(h)
+	if err != nil {
+		return executor.Exit{}, fmt.Errorf("wait for %s: %w: %w", h, executor.ErrLost, err)
+	}
+	if !dir.Exists() {
+		return executor.Exit{}, fmt.Errorf("wait for %s: its folder is gone: %w", h, executor.ErrLost)
+	}
+	news, done := c.poller.follow()
+	defer done()
+	f := &follower{c: c, tok: tok, dir: dir, news: news, observe: observe}
+	f.load()
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		if e, over := f.look(ctx); over {
+			return f.answer(e)
+		}
+		var again <-chan time.Time
+		if !f.ended.IsZero() {
+			again = tick.C
+		}
+		select {
+		case <-ctx.Done():
+			return executor.Exit{}, fmt.Errorf("wait for %s: %w", h, ctx.Err())
+		case <-news:
+		case <-again:
+		}
+	}
+}
+
+// follower is one Wait.
+type follower struct {
+	memory
+	c       *Cluster
+	tok     token
+	dir     workdir.Attempt
+	news    chan struct{}
+	observe func(executor.Observation)
+	last    executor.Observation // what was observed last
+
+	// What the folder had when it was last read. It is read when it may have
+	// changed: a thousand waiting jobs should not cost a thousand reads a poll.
+	files      files
+	submission submission
+	submitted  time.Time // by then submission had been read
+	never      string
+}
+
+// load reads what does not change but by this process.
+func (f *follower) load() {
+	f.submission, _ = readSubmission(f.dir)
+	if never, err := f.dir.ReadFile(neverName); err == nil {
+		f.never = string(never)
+	}
+	if f.dir.Has(wishName) {
+		f.c.wish(f.tok)
+	}
+}
+
+// look takes in what is known, decides, and acts. The last result says whether the attempt is over.
+func (f *follower) look(ctx context.Context) (conclusion, bool) {
+	if f.last.State == stintv1.State_STATE_UNSPECIFIED || !f.ended.IsZero() {
+		if e, ok := readEnd(f.dir); ok { // known from before, or by another Wait
+			return e, true
+		}
+	}
+	f.patience = f.c.patience()
+	s, since := f.sight()
+	if !since.IsZero() {
+		f.tell(unreachable(f.last, since))
+		return conclusion{}, false
+	}
+	next := f.decide(s)
+	if next.word != "" {
+		f.c.unknownWord(next.word)
+	}
+	f.tell(next.seen)
+	switch next.move {
+	case hold:
+	case ask:
+		f.c.books.want(f.tok.String(), want{id: f.id(s), since: s.submission.Time, news: f.news})
+	case submit:
+		f.resubmit(ctx)
+	case giveUp:
+		f.cancelForEver(ctx, next.never)
+	case fenced:
+		if won, err := fence(f.dir); err != nil {
+			f.c.log.Warn("give an attempt up", "token", f.tok.String(), "error", err)
+		} else if won {
+			signal(f.news) // the next look concludes
+		}
+	case end:
+		return f.conclude(ctx, s, next), true
+	}
+	return conclusion{}, false
+}
+
+// sight gathers what is known, and since when the cluster cannot be reached.
+func (f *follower) sight() (sight, time.Time) {
+	v, since := f.c.poller.now()
+	s := sight{
+		now: time.Now(), streak: v.streak, dir: f.dir.Path(), rows: v.rows[f.tok.String()],
+		ledger: f.c.books.ledger(f.tok.String()), wished: f.c.wished(f.tok), never: f.never, files: f.files,
+	}
+	if !v.broken {
+		s.began = v.began
+	}
+	s.inFlight, s.submitted = f.c.claimed(f.tok)
+	if s.submitted.After(f.submitted) {
+		f.submitted = s.submitted
+		f.submission, _ = readSubmission(f.dir)
+	}
+	s.submission = f.submission
+	if !s.began.IsZero() && f.wantsFiles(s) {
+		f.files = look(f.dir)
+		s.files = f.files
+	}
+	return s, since
+}
+
+// id is the Slurm job's, where it is known.
+func (f *follower) id(s sight) string {
+	if s.files.owner != "" {
+		return s.files.owner
+	}
+	if r, ok := s.current(); ok {
+		return r.id
+	}
+	return s.submission.ID
+}
+
+// tell passes on what is new.
+func (f *follower) tell(o *executor.Observation) {
+	if o == nil || *o == f.last {
+		return
+	}
+	f.last = *o
+	f.observe(*o)
+}
+
+// resubmit hands an attempt that got lost to Slurm again, under the same token.
+func (f *follower) resubmit(ctx context.Context) {
+	release, err := f.c.claim(ctx, f.tok)
+	if err != nil {
+		return
+	}
+	defer release()
+	f.c.log.Warn("submit an attempt again that slurm does not have", "token", f.tok.String())
+	f.absent, f.seen, f.ran = time.Time{}, false, false
+	result := f.c.submit(ctx, f.tok, f.dir)
+	switch result.outcome {
+	case uncertain, unavailable:
+		f.c.log.Warn("submission without success", "token", f.tok.String(), "error", result.err)
+	case refused:
+		f.ended = time.Now() // the end is written
+	case accepted:
+	}
+	signal(f.news)
+}
+
+// cancelForEver cancels a job that can never start, having noted why.
+func (f *follower) cancelForEver(ctx context.Context, reason string) {
+	if err := f.dir.WriteFile(neverName, []byte(reason)); err != nil {
+		f.c.log.Warn("note why a job can never start", "token", f.tok.String(), "error", err)
+		return
+	}
+	f.never = reason
+	if !f.c.mayAsk(f.tok) {
+		return
+	}
+	if err := f.c.cancel(ctx, f.tok, f.last.EngineID); err != nil {
+		f.c.log.Warn("cancel a job that can never start", "token", f.tok.String(), "error", err)
+	}
+}
+
+// conclude keeps how the attempt ended, for whoever waits again, and clears up after it.
+func (f *follower) conclude(ctx context.Context, s sight, over step) conclusion {
+	e := conclusion{ExitRecord: over.exit.Record(), EngineState: over.exit.EngineState, Lost: over.lost}
+	if err := writeEnd(f.dir, e); err != nil {
+		f.c.log.Warn("note how an attempt ended", "token", f.tok.String(), "error", err)
+	}
+	for _, r := range s.rows {
+		if !phaseOf(r.state).terminal() { // a second submission, which would run nothing
+			if err := f.c.cancel(ctx, f.tok, r.id); err != nil {
+				f.c.log.Warn("cancel a second submission", "token", f.tok.String(), "error", err)
+			}
+		}
+	}
+	if err := f.dir.EmptyTmp(); err != nil {
+		f.c.log.Warn("clear up after an attempt", "token", f.tok.String(), "error", err)
+	}
+	f.c.forget(f.tok)
+	return e
+}
+
+// answer is what Wait returns for an end.
+func (f *follower) answer(e conclusion) (executor.Exit, error) {
+	if e.Lost {
+		return executor.Exit{}, fmt.Errorf("wait for %s: %w", f.tok, executor.ErrLost)
+	}
+	exit, ok := e.exit()
+	if !ok {
+		return executor.Exit{}, fmt.Errorf("wait for %s: its end is told in words of another version: %w", f.tok, executor.ErrLost)
+	}
+	return exit, nil
+}
+
+// forget drops what is kept in memory of an attempt that is over.
+func (c *Cluster) forget(tok token) {
+	c.books.forget(tok.String())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.ended, tok)
+	delete(c.asked, tok)
+	delete(c.wishes, tok)
+}
+
+// unknownWord notes, once, a state that this version does not know.
+func (c *Cluster) unknownWord(word string) {
+	c.mu.Lock()
+	known := c.words[word]
+	c.words[word] = true
+	c.mu.Unlock()
+	if !known {
+		c.log.Warn("slurm shows a state that is not known; jobs in it keep their last one", "state", word)
+	}
+}

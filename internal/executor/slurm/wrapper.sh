@@ -1,0 +1,108 @@
+# The rest is the same for every attempt. Set above: dir, token, hint.
+# It runs on a node and needs a POSIX shell and utilities, nothing else.
+
+PATH=/usr/local/bin:/usr/bin:/bin
+LC_ALL=C
+IFS=' 	
+'
+export PATH LC_ALL
+terminated=false
+trap 'terminated=true' TERM
+
+# What is said here goes to slurm.log; the server shows the last line when nothing else explains the end.
+say() { printf 'stint: %s\n' "$*" >&2; }
+
+case ${SLURM_JOB_ID:-} in '' | *[!0-9]*) engine_id=0 ;; *) engine_id=$SLURM_JOB_ID ;; esac
+case ${SLURMD_NODENAME:-} in '' | *[!A-Za-z0-9._-]*) node= ;; *) node=$SLURMD_NODENAME ;; esac
+
+# poke asks the server to look now. It may well not hear: then it looks when it would have looked anyway.
+poke() {
+  [ -n "$hint" ] || return 0
+  if command -v curl; then
+    curl -fsS -m 2 -o /dev/null -d "token=$token" "$hint"
+  elif command -v wget; then
+    wget -q -T 2 -t 1 -O /dev/null --post-data="token=$token" "$hint"
+  fi
+} >/dev/null 2>&1 </dev/null
+
+# milliseconds VALUE: of a time as `times` writes it, for example 1m2.345s
+milliseconds() {
+  minutes=${1%%m*} rest=${1#*m}
+  rest=${rest%s}
+  seconds=${rest%%.*} fraction=${rest#"$seconds"}
+  fraction=${fraction#.}000
+  fraction=${fraction%"${fraction#???}"}
+  case $minutes$seconds$fraction in '' | *[!0-9]*) ms=0; return ;; esac
+  case $seconds in 0?) seconds=${seconds#0} ;; esac
+  ms=$((minutes * 60000 + seconds * 1000 + 1$fraction - 1000))
+}
+
+# clock sets now to some clock in hundredths of a second
+clock() {
+  now=
+  [ ! -r /proc/uptime ] || read -r now _ </proc/uptime
+  case $now in *.[0-9][0-9]) now=${now%.*}${now#*.} ;; *) now=$(date +%s)00 ;; esac
+  case $now in *[!0-9]*) now=0 ;; esac
+  while :; do case $now in 0?*) now=${now#0} ;; *) break ;; esac; done # not to be read as octal
+}
+
+# record CODE SIGNAL REASON: writes exit.json, whole or not at all, into room that was set apart
+record() {
+  end=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  clock
+  elapsed=$((now - began))
+  times >.slurm.times
+  { read -r _; read -r user system; } <.slurm.times
+  milliseconds "$user"; cpu=$ms
+  milliseconds "$system"; cpu=$((cpu + ms))
+  rss=0 # of this shell: a floor, for Slurm takes no sample of what is over in a moment
+  if [ -r "/proc/$$/status" ]; then
+    while read -r key value _; do
+      [ "$key" != VmHWM: ] || rss=$((value * 1024))
+    done <"/proc/$$/status"
+  fi
+  fraction=$((cpu % 1000 + 1000)) hundredths=$((elapsed % 100 + 100))
+  json="{\"code\":$1,\"signal\":$2,\"reason\":\"$3\",\"node\":\"$node\",\"engine_id\":\"$engine_id\",\"start\":\"$start\",\"end\":\"$end\",\"terminated\":$terminated,\"usage\":{\"max_rss_bytes\":$rss,\"cpu_seconds\":$((cpu / 1000)).${fraction#1},\"elapsed_seconds\":$((elapsed / 100)).${hundredths#1}}}"
+  for _ in 1 2 3; do # SIGTERM goes to everything that belongs to the job, these two included
+    printf '%s\n' "$json" | dd of="$room" conv=notrunc 2>/dev/null && mv -f "$room" exit.json && break
+  done
+  rm -f .slurm.times
+}
+
+cd "$dir" || { say "the node ${node:-?} cannot enter the folder $dir"; exit 1; }
+[ -r slurm.command ] || { say "the node ${node:-?} cannot read the command in $dir"; exit 1; }
+room=.exit.json.$engine_id
+{ printf '%1024s' '' >"$room"; } 2>/dev/null || { rm -f "$room"; say "the node ${node:-?} cannot write into the folder $dir"; exit 1; }
+
+# Whoever makes this folder runs the command; nobody else ever does.
+if ! mkdir slurm.lock 2>/dev/null; then
+  rm -f "$room"
+  [ -e slurm.lock ] || { say "the node ${node:-?} cannot make a folder in $dir"; exit 1; }
+  read -r first _ 2>/dev/null <slurm.owner || first=
+  [ "$first" != "$engine_id" ] || : >slurm.again
+  exit 0
+fi
+start=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+clock
+began=$now
+printf '%s %s\n' "$engine_id" "$node" >.slurm.owner && mv -f .slurm.owner slurm.owner
+[ -z "$hint" ] || poke &
+
+. ./slurm.command # sets program and the arguments
+if [ "$terminated" = true ]; then
+  status=143
+elif [ -f "$program" ] && [ -x "$program" ]; then
+  (cd output && exec "$@") >stdout 2>stderr </dev/null
+  status=$?
+else
+  record -1 0 LAUNCH_FAILED
+  poke
+  exit 127
+fi
+if [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then # a shell's way to tell of a signal
+  record -1 $((status - 128)) ''
+else
+  record "$status" 0 ''
+fi
+poke
+exit "$status"
