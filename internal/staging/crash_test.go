@@ -27,7 +27,7 @@ import (
 
 const (
 	crashDir  = "STINT_TEST_CRASH_DIR"
-	crashJobs = 25
+	crashJobs = 12
 	crashSize = 40 // files of each job
 )
 
