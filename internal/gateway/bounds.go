@@ -18,6 +18,8 @@ type boundedWriter struct {
 
 	control *http.ResponseController
 	timeout time.Duration
+	// begun is whether the answer has begun.
+	begun bool
 }
 
 // pieceBytes is how much a client must be able to accept within the timeout.
@@ -30,8 +32,15 @@ func newBoundedWriter(w http.ResponseWriter, timeout time.Duration) *boundedWrit
 	return b
 }
 
+// WriteHeader begins the answer.
+func (b *boundedWriter) WriteHeader(code int) {
+	b.begun = b.begun || code >= http.StatusOK
+	b.ResponseWriter.WriteHeader(code)
+}
+
 // Write writes p in pieces, each with a deadline of its own.
 func (b *boundedWriter) Write(p []byte) (int, error) {
+	b.begun = true
 	written := 0
 	for {
 		piece := p[written:min(len(p), written+pieceBytes)]
@@ -47,6 +56,7 @@ func (b *boundedWriter) Write(p []byte) (int, error) {
 
 // FlushError sends what was written so far.
 func (b *boundedWriter) FlushError() error {
+	b.begun = true
 	b.setDeadline()
 	defer b.clearDeadline()
 	return b.control.Flush()

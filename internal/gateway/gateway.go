@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -121,6 +122,7 @@ func New(cfg Config) (http.Handler, error) {
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := newBoundedWriter(rw, g.WriteTimeout)
 	defer w.finish()
+	defer g.recoverPanic(w, r)
 	body := newBoundedBody(rw, r, g.ReadTimeout)
 	defer body.finish()
 	setSecurityHeaders(w.Header())
@@ -140,6 +142,24 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	default:
 		g.refuse(w, r, noRoute())
 	}
+}
+
+// recoverPanic makes a mistake in the program an error of one request. An answer
+// that was begun is broken off.
+func (g *gateway) recoverPanic(w *boundedWriter, r *http.Request) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler)
+	}
+	g.Logger.ErrorContext(r.Context(), "panic in a request", "method", r.Method, "path", r.URL.Path,
+		"cause", cause, "stack", string(debug.Stack()))
+	if w.begun {
+		panic(http.ErrAbortHandler)
+	}
+	g.refuse(w, r, internalProblem())
 }
 
 // serveAPI answers what is below /v1.

@@ -28,7 +28,8 @@ func NewServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Serv
 		// the service that refuses it with the right words.
 		MaxHeaderBytes: 512 << 10,
 		BaseContext:    func(net.Listener) context.Context { return ctx },
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// Clients that break off or speak nonsense. The gateway logs panics itself.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 

@@ -145,6 +145,30 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 }
 
+func TestAPanicIsAnErrorOfOneRequest(t *testing.T) {
+	s := newSite(t, &script{}, Config{Next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/late" {
+			_, _ = io.WriteString(w, "begun")
+		}
+		panic("secret")
+	})})
+	resp := s.get(t, "/early")
+	refusal{http: 500, code: codes.Internal, reason: "INTERNAL"}.check(t, resp)
+	if strings.Contains(resp.body, "secret") {
+		t.Errorf("the cause reached the client: %s", resp.body)
+	}
+	if log := s.log.String(); !strings.Contains(log, "secret") || !strings.Contains(log, "guard_test.go") {
+		t.Errorf("the log does not say what happened: %s", log)
+	}
+	if resp, err := s.Client().Get(s.URL + "/late"); err == nil {
+		_, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err == nil {
+			t.Error("an answer that was broken off looks complete")
+		}
+	}
+}
+
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	if _, err := New(Config{}); err == nil {
 		t.Error("a gateway without a connection was made")

@@ -32,7 +32,7 @@ func (g *gateway) callContext(r *http.Request, method string) (context.Context, 
 // checkRequestHeaders refuses headers that would be lost on the way to the
 // services, and removes those that grpc-gateway would take orders from.
 func checkRequestHeaders(h http.Header) *problem {
-	for _, name := range []string{"Grpc-Timeout", "X-Forwarded-For", "X-Forwarded-Host"} {
+	for _, name := range []string{"Grpc-Timeout", "Te", "X-Forwarded-For", "X-Forwarded-Host"} {
 		h.Del(name)
 	}
 	// A credential that got lost would make its bearer somebody else.

@@ -94,6 +94,10 @@ func invalid(field, description string) *problem {
 	return v.problem()
 }
 
+func internalProblem() *problem {
+	return newProblem(codes.Internal, "INTERNAL", "Something went wrong inside the server; its log says what.")
+}
+
 func noRoute() *problem {
 	return newProblem(codes.NotFound, "NO_SUCH_ROUTE", "There is nothing at this path; /openapi.json lists what there is.")
 }
@@ -131,7 +135,7 @@ func (g *gateway) problemOf(ctx context.Context, err error) *problem {
 	if words, ok := plainWords[s.Code()]; ok {
 		return newProblem(s.Code(), words.reason, words.message)
 	}
-	return newProblem(codes.Internal, "INTERNAL", "Something went wrong inside the server; its log says what.")
+	return internalProblem()
 }
 
 // plainWords says what the codes mean that gRPC itself gives.
@@ -149,6 +153,7 @@ var plainWords = map[codes.Code]struct{ reason, message string }{
 
 // refuse answers a request with a problem. Nothing may have been sent yet.
 func (g *gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	g.Logger.DebugContext(r.Context(), "request refused", "method", r.Method, "path", r.URL.Path, "status", p.http, "message", p.status.GetMessage())
 	body, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(p.status)
 	if err != nil { // a detail of a type that this program does not know
 		p.status.Details = nil

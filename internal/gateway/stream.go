@@ -16,7 +16,6 @@ type streamKey struct{}
 // serveStream answers with a stream of frames, as server-sent events or lines of JSON.
 func (g *gateway) serveStream(w http.ResponseWriter, r *http.Request, params map[string]string, next runtime.HandlerFunc) {
 	media := ndjson
-	r.Header.Del("Accept-Encoding")
 	if wantsEvents(r.Header) {
 		media = eventStream
 		r.Header.Set("Accept", eventStream)

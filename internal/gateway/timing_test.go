@@ -45,12 +45,16 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// servePipes serves scripted services in memory. It gives a function that connects to them.
+// servePipes serves scripted services in memory, over HTTP/1.1 and unencrypted
+// HTTP/2. It gives a function that connects to them.
 func servePipes(t *testing.T, s *script) func() net.Conn {
 	t.Helper()
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	server := NewServer(ctx, newHandler(t, s, Config{}), slog.New(slog.DiscardHandler))
+	server.Protocols = new(http.Protocols)
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
 	t.Cleanup(func() { cancel(); server.Close(); <-done })
@@ -234,6 +238,76 @@ func TestAnUploadMayBeSlowButNotStandStill(t *testing.T) {
 		}
 		if err := <-ended; errors.Is(err, io.EOF) {
 			t.Error("the service took a broken upload for a whole one")
+		}
+	})
+}
+
+// dialHTTP2 is a client that speaks HTTP/2 to what servePipes serves, as browsers do under TLS.
+func dialHTTP2(t *testing.T, connect func() net.Conn) *http.Client {
+	t.Helper()
+	transport := &http.Transport{
+		Protocols:   new(http.Protocols),
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return connect(), nil },
+	}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func TestTheSameDeadlinesHoldForHTTP2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan struct{})
+		client := dialHTTP2(t, servePipes(t, &script{jobs: fake{
+			submit: func(ctx context.Context, _ *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+				select {
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				case <-time.After(10 * time.Minute):
+					return &stintv1.SubmitResponse{}, nil
+				}
+			},
+			watch: func(r *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+				if r.GetOwner() == "flood" {
+					defer close(ended)
+					for revision := uint64(1); ; revision++ {
+						if err := stream.Send(changed(revision, strings.Repeat("x", 10_000))); err != nil {
+							return err
+						}
+					}
+				}
+				if err := stream.Send(changed(1, "first")); err != nil {
+					return err
+				}
+				time.Sleep(time.Hour) //nolint:forbidigo // fake time
+				return stream.Send(changed(2, "second"))
+			},
+		}}))
+		request := func(method, path, body string) *http.Response {
+			req, err := http.NewRequestWithContext(t.Context(), method, "http://localhost"+path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusOK {
+				t.Fatalf("%s %s: %s %s", method, path, resp.Proto, resp.Status)
+			}
+			return resp
+		}
+		request(http.MethodPost, "/v1/jobs", "{}").Body.Close()
+		silent := request(http.MethodGet, "/v1/jobs:watch", "")
+		defer silent.Body.Close()
+		if text, err := io.ReadAll(silent.Body); err != nil || !strings.Contains(string(text), "second") {
+			t.Errorf("a silent stream: %v, %q", err, text)
+		}
+		unread := request(http.MethodGet, "/v1/jobs:watch?owner=flood", "")
+		defer unread.Body.Close()
+		start := time.Now()
+		<-ended
+		if waited := time.Since(start); waited != 30*time.Second {
+			t.Errorf("a stream that nobody reads ended after %v, want 30s", waited)
 		}
 	})
 }
