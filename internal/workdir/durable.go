@@ -24,9 +24,9 @@ func (a Attempt) WriteFile(name string, data []byte) error {
 }
 
 // ReadFile is the content of a file that WriteFile wrote. A missing one is
-// fs.ErrNotExist; one over a MiB is refused.
+// fs.ErrNotExist; one over 16 MiB is refused.
 func (a Attempt) ReadFile(name string) ([]byte, error) {
-	const most = 1 << 20
+	const most = 16 << 20
 	if err := checkPrivate(name); err != nil {
 		return nil, err
 	}

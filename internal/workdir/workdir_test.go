@@ -174,11 +174,11 @@ func TestPrivateFiles(t *testing.T) {
 			t.Errorf("%q was taken for a file of the attempt", bad)
 		}
 	}
-	if err := os.Truncate(filepath.Join(a.Path(), "state"), 2<<20); err != nil {
+	if err := os.Truncate(filepath.Join(a.Path(), "state"), 17<<20); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := a.ReadFile("state"); err == nil {
-		t.Error("ReadFile() took a file of 2 MiB into memory")
+		t.Error("ReadFile() took a file of 17 MiB into memory")
 	}
 }
 

@@ -324,17 +324,24 @@ func (r *run) leash() *os.File {
 // held reports whether a process holds the leash.
 func (r *run) held(leash *os.File) bool {
 	r.t.Helper()
-	if err := leash.SetReadDeadline(time.Now()); err != nil {
+	conn, err := leash.SyscallConn()
+	if err != nil {
 		r.t.Fatal(err)
 	}
-	_, err := leash.Read(make([]byte, 1))
+	var n int
+	var readErr error
+	err = conn.Read(func(fd uintptr) bool {
+		n, readErr = syscall.Read(int(fd), make([]byte, 1))
+		return true // whatever it was, do not wait
+	})
 	switch {
-	case errors.Is(err, io.EOF):
-		return false
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case err != nil:
+		r.t.Fatal(err)
+	case errors.Is(readErr, syscall.EAGAIN):
 		return true
+	case readErr != nil || n > 0:
+		r.t.Fatalf("reading the leash: %d bytes, %v", n, readErr)
 	}
-	r.t.Fatalf("reading the leash: %v", err)
 	return false
 }
 

@@ -1,0 +1,173 @@
+//go:build linux
+
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// startCommand starts the attempt's command in a process group, and where
+// possible a cgroup, of its own.
+func (s *shim) startCommand() (*command, *executor.Failure) {
+	dir := s.attempt.OutputPath()
+	pipes, err := newOutputs(s.stdout, s.stderr)
+	if err != nil {
+		return nil, explain(s.launch.Argv[0], dir, err)
+	}
+	defer pipes.handOver()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, explain(s.launch.Argv[0], dir, err)
+	}
+	defer null.Close()
+	c := &command{launch: s.launch, log: s.log, outputs: pipes, asked: s.asked}
+	attr := &os.ProcAttr{
+		Dir:   dir,
+		Env:   append(s.launch.Env[:len(s.launch.Env):len(s.launch.Env)], markerVariable+"="+s.token),
+		Files: []*os.File{null, pipes.stdoutTo, pipes.stderrTo},
+		Sys:   &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL},
+	}
+	if s.launch.Cgroup != "" {
+		if c.cgroup, err = makeCgroup(s.launch); err != nil {
+			s.log.Error("command runs without a cgroup of its own", "error", err)
+		}
+	}
+	if c.cgroup != nil {
+		s.state.Cgroup = c.cgroup.path
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(c.cgroup.dir.Fd())
+		// Should this process die right now, its successor must know of the cgroup.
+		if err := writeJSON(s.attempt, shimName, s.state); err != nil {
+			s.log.Error("cgroup is not in shim.json", "error", err)
+		}
+	}
+	p, err := os.StartProcess(s.launch.Argv[0], s.launch.Argv, attr)
+	if err != nil && c.cgroup != nil {
+		// Some kernels and containers show cgroups but let no process in. If
+		// that is not what was wrong the second try fails just like the first.
+		attr.Sys.UseCgroupFD = false
+		if p, err = os.StartProcess(s.launch.Argv[0], s.launch.Argv, attr); err == nil {
+			s.log.Error("command runs outside of its cgroup")
+			c.cgroup = nil
+		}
+	}
+	if err != nil {
+		return nil, explain(s.launch.Argv[0], dir, err)
+	}
+	c.pid, c.start = p.Pid, time.Now()
+	if err := p.Release(); err != nil { // supervise waits for all children alike
+		s.log.Error("release the command", "error", err)
+	}
+	return c, nil
+}
+
+// asked is why somebody sent SIGTERM to the shim.
+func (s *shim) asked() stintv1.Reason {
+	if cancelled, err := s.attempt.Marked(cancelName); cancelled || err != nil {
+		return stintv1.Reason_REASON_CANCELLED_BY_OWNER
+	}
+	return stintv1.Reason_REASON_NODE_FAILED
+}
+
+// explain says in plain words why a program could not be started.
+func explain(program, dir string, err error) *executor.Failure {
+	f := &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Err: err}
+	_, dirErr := os.Stat(dir)
+	_, programErr := os.Stat(program)
+	switch {
+	case workdir.IsDiskFull(err):
+		f.Reason, f.Message = stintv1.Reason_REASON_DISK_FULL, diskFullMessage
+	case dirErr != nil:
+		f.Message = "The working directory of the job is missing or cannot be entered."
+	case errors.Is(programErr, fs.ErrNotExist):
+		f.Message = fmt.Sprintf("The program %s was not found.", program)
+	case errors.Is(err, fs.ErrNotExist):
+		f.Message = fmt.Sprintf("The interpreter that the first line of %s names was not found.", program)
+	case errors.Is(err, fs.ErrPermission):
+		f.Message = fmt.Sprintf("The program %s may not be executed.", program)
+	case errors.Is(err, unix.ENOEXEC):
+		f.Message = fmt.Sprintf("The file %s is not a program that this machine can run.", program)
+	case errors.Is(err, unix.E2BIG):
+		f.Message = fmt.Sprintf("The arguments and the environment of %s are too long.", program)
+	default:
+		f.Message = fmt.Sprintf("The program %s could not be started: %v.", program, rootCause(err))
+	}
+	return f
+}
+
+// rootCause is the words of the kernel alone.
+func rootCause(err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+// outputs are the pipes from a command to its logs.
+type outputs struct {
+	stdoutTo, stderrTo     *os.File // for the command
+	stdoutFrom, stderrFrom *os.File
+	stdout, stderr         *workdir.LogWriter
+	copying                sync.WaitGroup
+}
+
+// newOutputs makes the pipes and begins to copy.
+func newOutputs(stdout, stderr *workdir.LogWriter) (*outputs, error) {
+	o := &outputs{stdout: stdout, stderr: stderr}
+	var err error
+	if o.stdoutFrom, o.stdoutTo, err = os.Pipe(); err != nil {
+		return nil, err
+	}
+	if o.stderrFrom, o.stderrTo, err = os.Pipe(); err != nil {
+		return nil, err
+	}
+	o.copying.Go(func() { copyOutput(stdout, o.stdoutFrom) })
+	o.copying.Go(func() { copyOutput(stderr, o.stderrFrom) })
+	return o, nil
+}
+
+// handOver closes the ends that now only the command has.
+func (o *outputs) handOver() {
+	o.stdoutTo.Close()
+	o.stderrTo.Close()
+}
+
+// finish waits until everything is copied that was written. Whoever still has
+// the other end then, though all processes of the command have ended, is not waited for.
+func (o *outputs) finish(log *slog.Logger) {
+	const patience = 5 * time.Second
+	for _, f := range []*os.File{o.stdoutFrom, o.stderrFrom} {
+		if err := f.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			log.Error("bound the reading of output", "error", err)
+		}
+	}
+	o.copying.Wait()
+	for _, w := range []*workdir.LogWriter{o.stdout, o.stderr} {
+		if err := w.Close(); err != nil {
+			log.Error("close a log", "error", err)
+		}
+	}
+}
+
+// copyOutput copies until the pipe's end. The log takes everything.
+func copyOutput(to *workdir.LogWriter, from *os.File) {
+	for buf := make([]byte, 64<<10); ; {
+		n, err := from.Read(buf)
+		_, _ = to.Write(buf[:n])
+		if err != nil {
+			return
+		}
+	}
+}

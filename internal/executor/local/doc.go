@@ -1,0 +1,57 @@
+// Package local runs jobs on this machine: each attempt is a process group
+// under a shim of its own, and an attempt that was started is ended with all its processes and with
+// the truth about its end on disk, whatever happens to the server meanwhile.
+//
+// The shim is this program again (ShimMain), in a session of its own. It
+// outlives the server, so a job survives a crash or an upgrade of it. It starts the command, keeps its
+// output within a cap, ends it on its time limit or a cancellation, ends
+// whatever the command left behind, and writes exit.json. It needs Linux: flock, pidfds, /proc, a
+// child subreaper, FIFOs with Linux's semantics, and cgroups v2 where there are any.
+//
+// # Files
+//
+// Beside those of package workdir an attempt's folder has:
+//
+//	gate         locked for moments by whoever decides something about the attempt
+//	launch.json  what to run, with a random token: the ticket to start it
+//	started      exists once the command may have been started; made once, for ever
+//	lock         locked by the shim for its whole life: the lock, not a pid, says alive
+//	alive        a FIFO that only the shim holds for writing: its reader learns of the shim's end
+//	shim.json    the shim and its command, as processes
+//	cancel       exists once somebody asked for the cancellation
+//	shim.log     what the shim had to say; usually removed because it is empty
+//
+// # Why an attempt never runs twice
+//
+// Start, in the gate: if `started` exists, the attempt is there and its handle
+// is the answer. Otherwise a new launch.json with a new token replaces any older one. Then a
+// shim is spawned that is told the token, and reports through a pipe.
+//
+// The shim, in the gate: if launch.json has not its token, or `started`
+// exists, it ends without doing anything. Otherwise it takes `lock`, writes shim.json and makes `started`, which is
+// forced to disk. Only then, outside of the gate, it starts the command.
+//
+// Find, in the gate: if `started` exists, the handle is the answer. Otherwise it removes launch.json and answers ErrNotFound. That is definite: a shim that an earlier server
+// spawned and that is slow to come finds no ticket of its own any more. A Start
+// that follows writes another ticket.
+//
+// After a loss of power nothing runs, and `started` says what may have run.
+//
+// # How an end is learned
+//
+// Wait reads `alive`, which costs a descriptor but no thread, and looks at
+// `lock` when the read ends. While the lock is held the attempt runs. When it is free, exit.json tells the
+// end. If there is none the shim was killed: whatever is left of the attempt is
+// found, by its cgroup, its process group and the variable STINT_ATTEMPT that its processes inherited,
+// and killed, and the end is ErrLost. As a second belt the kernel kills the
+// command with its shim.
+//
+// Cancel makes `cancel`, and then signals the shim through a pidfd that is
+// checked against shim.json, so that no other process can be hit. A shim that is not yet that far looks
+// for `cancel` before it starts the command, after it wrote shim.json.
+//
+// # Service managers
+//
+// What ends the server must not end its jobs: under systemd the unit needs
+// KillMode=process, and Delegate=yes for cgroups.
+package local

@@ -1,0 +1,209 @@
+//go:build linux
+
+package local
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// CgroupNone as Config.Cgroup uses no cgroups.
+const CgroupNone = "none"
+
+// Config is what an Executor needs. Only Folders is required.
+type Config struct {
+	// Folders hold the attempts. Handles are relative to it, so it may move while no job runs.
+	Folders *workdir.Root
+	// Name of the executor. Empty means `local`.
+	Name string
+	// ShimArgv is the program, with its first arguments, that calls ShimMain
+	// with the rest. Nil means this program with the argument `shim`.
+	ShimArgv []string
+	// Grace is how long a command has to end after SIGTERM. Zero means 10 s.
+	Grace time.Duration
+	// HeadBytes is how much of the begin of each output stream is kept. Zero means 16 MiB.
+	HeadBytes int64
+	// TailBytes is the size of the segments that the rest of an output stream
+	// is written in; the last two are kept. Zero means 8 MiB.
+	TailBytes int64
+	// CPUs and MemoryBytes are what the executor says it has. Zero means all of the machine.
+	CPUs int32
+	// MemoryBytes is in bytes.
+	MemoryBytes int64
+	// Cgroup is the folder of the cgroup (v2) below which each attempt gets
+	// one. Empty means this process's own, if it may make some there; CgroupNone means none.
+	Cgroup string
+	// Logger gets what an operator should know. Nil discards it.
+	Logger *slog.Logger
+}
+
+// Executor runs attempts on this machine. It starts no goroutines, so there is
+// nothing to close: jobs go on without it.
+type Executor struct {
+	cfg      Config
+	log      *slog.Logger
+	node     string
+	boot     string
+	cgroup   cgroupParent
+	starting keyed
+
+	mu     sync.Mutex
+	shims  map[string]int // our own children among the shims, by attempt
+	ended  map[int]bool   // those that should be zombies by now
+	active map[string]*stintv1.Resources
+}
+
+var (
+	_ executor.Executor = (*Executor)(nil)
+	_ executor.Reporter = (*Executor)(nil)
+)
+
+// New checks the configuration and looks at what the machine has.
+func New(cfg Config) (*Executor, error) {
+	if cfg.Folders == nil {
+		return nil, errors.New("local executor: Folders is required")
+	}
+	if cfg.Name == "" {
+		cfg.Name = "local"
+	}
+	if cfg.ShimArgv == nil {
+		cfg.ShimArgv = []string{selfExe, "shim"}
+	}
+	if cfg.Grace <= 0 {
+		cfg.Grace = 10 * time.Second
+	}
+	if cfg.HeadBytes <= 0 {
+		cfg.HeadBytes = 16 << 20
+	}
+	if cfg.TailBytes <= 0 {
+		cfg.TailBytes = 8 << 20
+	}
+	if cfg.CPUs <= 0 {
+		cfg.CPUs = int32(runtime.NumCPU())
+	}
+	if cfg.MemoryBytes <= 0 {
+		var err error
+		if cfg.MemoryBytes, err = physicalMemory(); err != nil {
+			return nil, fmt.Errorf("local executor: %w", err)
+		}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	boot, err := bootID()
+	if err != nil {
+		return nil, fmt.Errorf("local executor: %w", err)
+	}
+	node, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("local executor: %w", err)
+	}
+	return &Executor{
+		cfg: cfg, log: cfg.Logger.With("executor", cfg.Name), node: node, boot: boot, cgroup: findCgroup(cfg.Cgroup),
+		shims: make(map[string]int), ended: make(map[int]bool), active: make(map[string]*stintv1.Resources),
+	}, nil
+}
+
+// Status tells what the machine has, what is in use, and whether memory is enforced.
+func (e *Executor) Status() *stintv1.ExecutorStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := &stintv1.ExecutorStatus{
+		Name: e.cfg.Name, Healthy: true, Message: e.cgroup.describe(),
+		ActiveJobs: int32(len(e.active)), TotalCpus: e.cfg.CPUs, TotalMemoryBytes: e.cfg.MemoryBytes,
+	}
+	for _, r := range e.active {
+		s.UsedCpus += r.GetCpus()
+		s.UsedMemoryBytes += r.GetMemoryBytes()
+	}
+	return s
+}
+
+// use counts an attempt's resources until unuse.
+func (e *Executor) use(a workdir.Attempt, r *stintv1.Resources) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.active[a.Name()] = r
+}
+
+// unuse ends use, and reaps the attempt's shim if it is our child and has ended.
+func (e *Executor) unuse(a workdir.Attempt) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.active, a.Name())
+	if pid, ok := e.shims[a.Name()]; ok {
+		delete(e.shims, a.Name())
+		e.ended[pid] = true
+	}
+	e.reap()
+}
+
+// attempt is the attempt that a handle names.
+func (e *Executor) attempt(h executor.Handle) (workdir.Attempt, error) {
+	return e.cfg.Folders.AttemptByName(string(h))
+}
+
+func handleOf(a workdir.Attempt) executor.Handle { return executor.Handle(a.Name()) }
+
+// physicalMemory is the machine's, in bytes.
+func physicalMemory() (int64, error) {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if kib, ok := strings.CutPrefix(lines.Text(), "MemTotal:"); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(kib, "kB")), 10, 64)
+			return n << 10, err
+		}
+	}
+	return 0, errors.New("no MemTotal in /proc/meminfo")
+}
+
+// keyed lets one goroutine at a time do something about a key. The zero value is ready.
+type keyed struct {
+	mu   sync.Mutex
+	busy map[string]chan struct{}
+}
+
+// enter waits until nobody else is in for the key.
+func (k *keyed) enter(ctx context.Context, key string) (leave func(), err error) {
+	for {
+		k.mu.Lock()
+		left, busy := k.busy[key]
+		if !busy {
+			if k.busy == nil {
+				k.busy = make(map[string]chan struct{})
+			}
+			left = make(chan struct{})
+			k.busy[key] = left
+			k.mu.Unlock()
+			return func() {
+				k.mu.Lock()
+				defer k.mu.Unlock()
+				delete(k.busy, key)
+				close(left)
+			}, nil
+		}
+		k.mu.Unlock()
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}

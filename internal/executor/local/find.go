@@ -1,0 +1,71 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stint-jobs/stint/internal/executor"
+)
+
+// Find answers from the attempt's folder. When it answers ErrNotFound it has
+// made sure that no shim of an earlier Start can still start the command.
+func (e *Executor) Find(ctx context.Context, t executor.Task) (executor.Handle, error) {
+	a := t.Dir
+	leave, err := enterGate(ctx, a)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // no folder; and in a new one a shim that is late finds no ticket
+		return "", executor.ErrNotFound
+	case err != nil:
+		return "", fmt.Errorf("find attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+	}
+	defer leave()
+	switch there, err := known(a); {
+	case err != nil:
+		return "", fmt.Errorf("find attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+	case there:
+		return handleOf(a), nil
+	}
+	if err := a.RemoveFile(launchName); err != nil {
+		return "", fmt.Errorf("find attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+	}
+	return "", executor.ErrNotFound
+}
+
+// Cancel notes the wish in the attempt's folder and then wakes the shim.
+func (e *Executor) Cancel(_ context.Context, h executor.Handle) error {
+	a, err := e.attempt(h)
+	if err != nil {
+		return fmt.Errorf("cancel: %w", err)
+	}
+	if held, err := lockHeld(a); err != nil || !held {
+		return err // it has ended; Wait tells how
+	}
+	markErr := a.Mark(cancelName)
+	if errors.Is(markErr, fs.ErrExist) {
+		markErr = nil
+	}
+	var s shimState
+	if err := readJSON(a, shimName, &s); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return markErr // the shim will look for the mark after it has written that
+		}
+		return errors.Join(markErr, err)
+	}
+	if s.BootID != e.boot {
+		return markErr
+	}
+	return errors.Join(markErr, process{pid: s.PID, birth: s.Birth}.signal(unix.SIGTERM))
+}
+
+// pollLeast and pollMost are how soon and how late a state that gives no signal is looked at again.
+const (
+	pollLeast = time.Millisecond
+	pollMost  = time.Second
+)

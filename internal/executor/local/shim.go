@@ -1,0 +1,303 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+const (
+	// reportFD is the descriptor that a shim is given to report through.
+	reportFD = 3
+	// gatePatience is how long a shim waits for the gate.
+	gatePatience = 30 * time.Second
+
+	diskFullMessage = "The disk that takes the job's files is full."
+)
+
+// shim is the process that supervises one attempt.
+type shim struct {
+	root    *workdir.Root
+	attempt workdir.Attempt
+	token   string
+	log     *slog.Logger
+	report  *os.File
+	launch  launch
+	state   shimState
+
+	lock, alive    *os.File
+	exit           *workdir.ExitFile
+	stdout, stderr *workdir.LogWriter
+	term, child    chan os.Signal
+}
+
+// ShimMain is the whole life of a shim. The program calls it when it was
+// started as Config.ShimArgv says, with the arguments that follow, does nothing before, and exits with the code
+// that it answers: 0 when the attempt's end is on disk.
+func ShimMain(args []string) int {
+	runtime.LockOSThread() // the kernel ends the command with the thread that started it
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	s := &shim{log: log, term: make(chan os.Signal, 1), child: make(chan os.Signal, 1)}
+	// Handled, not ignored: a command would inherit that, and handlers are reset for it.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE)
+	signal.Notify(s.term, unix.SIGTERM)
+	signal.Notify(s.child, unix.SIGCHLD)
+	if err := s.detach(args); err != nil {
+		log.Error("shim cannot begin", "error", err)
+		return 2
+	}
+	if err := s.birth(); err != nil {
+		s.refuse(err)
+		return 1
+	}
+	if err := s.live(); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// detach takes the arguments and gets rid of what else was inherited.
+func (s *shim) detach(args []string) error {
+	if len(args) != 3 {
+		return fmt.Errorf("want 3 arguments, not %q", args)
+	}
+	unix.CloseOnExec(reportFD)
+	s.report = os.NewFile(reportFD, "report")
+	// The server may itself have inherited descriptors from whoever started
+	// it. Those would be kept open by the job: an end of file somebody waits for would not come.
+	// All that a Go program opens is closed on exec, so what is not came from outside.
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range fds {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= 2 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+	unix.Umask(0o022)
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become a subreaper: %w", err)
+	}
+	if s.root, err = workdir.Open(args[0]); err != nil {
+		return err
+	}
+	s.token = args[2]
+	s.attempt, err = s.root.AttemptByName(args[1])
+	return err
+}
+
+// birth decides, in the gate, whether this shim is the one to run the attempt,
+// and gets ready for that. After an error the command was not started and never will be by this shim's ticket.
+func (s *shim) birth() error {
+	ctx, cancel := context.WithTimeout(context.Background(), gatePatience)
+	defer cancel()
+	leave, err := enterGate(ctx, s.attempt)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := readJSON(s.attempt, launchName, &s.launch); errors.Is(err, fs.ErrNotExist) {
+		return errNotOurs
+	} else if err != nil {
+		return err
+	}
+	if s.launch.Token != s.token {
+		return errNotOurs
+	}
+	there, err := known(s.attempt)
+	if err == nil && there {
+		return errNotOurs
+	}
+	if err == nil {
+		err = s.prepare(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	if s.exit != nil {
+		s.exit.Discard()
+	}
+	if removeErr := s.attempt.RemoveFile(launchName); removeErr != nil {
+		s.log.Error("ticket remains", "error", removeErr)
+	}
+	return err
+}
+
+// prepare makes all files that the attempt needs to run and to end, `started` last.
+func (s *shim) prepare(ctx context.Context) (err error) {
+	if s.exit, err = s.attempt.ReserveExit(); err != nil {
+		return err
+	}
+	limits := workdir.LogLimits{HeadBytes: s.launch.HeadBytes, TailBytes: s.launch.TailBytes}
+	if s.stdout, err = s.attempt.CreateLog(workdir.Stdout, limits); err != nil {
+		return err
+	}
+	if s.stderr, err = s.attempt.CreateLog(workdir.Stderr, limits); err != nil {
+		return err
+	}
+	if s.lock, err = openPrivate(s.attempt, lockName, os.O_RDWR|os.O_CREATE); err != nil {
+		return err
+	}
+	if err := flock(ctx, s.lock); err != nil { // against those who only look
+		return fmt.Errorf("lock: %w", err)
+	}
+	fifo := filepath.Join(s.attempt.Path(), aliveName)
+	if err := unix.Mkfifo(fifo, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
+		return &fs.PathError{Op: "mkfifo", Path: fifo, Err: err}
+	}
+	// For both ends, because opening for writing alone waits for a reader.
+	if s.alive, err = openPrivate(s.attempt, aliveName, os.O_RDWR); err != nil {
+		return err
+	}
+	if s.state.BootID, err = bootID(); err != nil {
+		return err
+	}
+	self, err := readProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	s.state.Token, s.state.PID, s.state.Birth = s.token, self.pid, self.birth
+	if err := writeJSON(s.attempt, shimName, s.state); err != nil {
+		return err
+	}
+	return s.attempt.Mark(startedName)
+}
+
+// live runs the command, and puts its end on disk.
+func (s *shim) live() error {
+	end := s.run()
+	err := s.commit(end)
+	if err != nil {
+		s.log.Error("exit record is not on disk", "error", err)
+	}
+	if tmpErr := s.attempt.EmptyTmp(); tmpErr != nil {
+		s.log.Error("temporary files remain", "error", tmpErr)
+	}
+	if s.state.Cgroup != "" {
+		(&cgroup{path: s.state.Cgroup}).remove()
+	}
+	if info, err := os.Stderr.Stat(); err == nil && info.Size() == 0 {
+		_ = s.attempt.RemoveFile(shimLogName)
+	}
+	s.leave()
+	if err == nil && end.Start.IsZero() && isLaunchFailure(end.Reason) {
+		s.tell(report{Failure: &refusal{Reason: end.Reason, Message: end.Message}})
+	}
+	return err
+}
+
+// leave lets go of the attempt's folder, so that whoever waited may move it or
+// unmount its disk, and says that all is over: in this order a reader of the FIFO finds the lock free.
+func (s *shim) leave() {
+	for _, w := range []*workdir.LogWriter{s.stdout, s.stderr} {
+		if w != nil {
+			_ = w.Close() // closed long ago if there was anything in it
+		}
+	}
+	os.Stderr.Close()
+	s.root.Close()
+	s.lock.Close()
+	s.alive.Close()
+}
+
+// run runs the command to its end, unless it was cancelled before.
+func (s *shim) run() executor.Exit {
+	cancelled, err := s.attempt.Marked(cancelName)
+	if err != nil {
+		s.log.Error("wish to cancel cannot be seen", "error", err)
+	}
+	if cancelled {
+		s.tell(report{Started: true})
+		return s.never(stintv1.Reason_REASON_CANCELLED_BY_OWNER, "")
+	}
+	c, failure := s.startCommand()
+	if failure != nil {
+		return s.never(failure.Reason, failure.Message)
+	}
+	s.state.Command, s.state.Start = c.pid, c.start
+	if err := writeJSON(s.attempt, shimName, s.state); err != nil {
+		s.log.Error("command is not in shim.json", "error", err)
+	}
+	s.tell(report{Started: true})
+	c.supervise(s.term, s.child)
+	return s.describe(c)
+}
+
+// never is the end of an attempt whose command did not run.
+func (s *shim) never(reason stintv1.Reason, message string) executor.Exit {
+	return executor.Exit{Reason: reason, Message: message, Code: -1, EngineID: strconv.Itoa(s.state.PID), Node: hostname()}
+}
+
+// commit puts the end on disk. A disk that is full, or away for a moment, gets some time.
+func (s *shim) commit(end executor.Exit) error {
+	const tries = 60
+	var err error
+	for i := range tries {
+		if err = s.exit.Commit(end.Record()); err == nil {
+			return nil
+		}
+		s.log.Error("write the exit record", "try", i, "error", err)
+		if errors.Is(err, fs.ErrNotExist) { // the command removed its own folder
+			return err
+		}
+		if workdir.IsDiskFull(err) {
+			_ = s.attempt.EmptyTmp() // that may make room
+		}
+		<-time.After(time.Second)
+	}
+	return err
+}
+
+// refuse reports why the command will not be started.
+func (s *shim) refuse(err error) {
+	s.leave()
+	if errors.Is(err, errNotOurs) {
+		s.tell(report{Superseded: true})
+		return
+	}
+	f := &refusal{
+		Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
+		Message: "The job's files could not be prepared.",
+		Cause:   err.Error(),
+	}
+	if workdir.IsDiskFull(err) {
+		f.Reason, f.Message = stintv1.Reason_REASON_DISK_FULL, diskFullMessage
+	}
+	s.tell(report{Failure: f})
+}
+
+// tell sends the report. A server that is gone reads the attempt's folder when it is back.
+func (s *shim) tell(r report) {
+	_ = json.NewEncoder(s.report).Encode(r)
+	s.report.Close()
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}

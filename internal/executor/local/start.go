@@ -1,0 +1,289 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// selfExe is this program, also after its file was replaced.
+const selfExe = "/proc/self/exe"
+
+// errNotOurs: the shim came too late, and another start of the attempt goes on.
+var errNotOurs = errors.New("another start of the attempt is under way")
+
+// report is what a shim tells the one that spawned it, once.
+type report struct {
+	// Started says that the command runs, or that exit.json tells why it never will.
+	Started bool `json:"started,omitempty"`
+	// Superseded says that the shim found that the attempt is not its to start.
+	Superseded bool `json:"superseded,omitempty"`
+	// Failure says why nothing was or will be started.
+	Failure *refusal `json:"failure,omitempty"`
+}
+
+// refusal is an executor.Failure that can be sent.
+type refusal struct {
+	Reason  stintv1.Reason `json:"reason"`
+	Message string         `json:"message"`
+	Cause   string         `json:"cause,omitempty"`
+}
+
+func (r *refusal) failure() *executor.Failure {
+	f := &executor.Failure{Reason: r.Reason, Message: r.Message}
+	if r.Cause != "" {
+		f.Err = errors.New(r.Cause)
+	}
+	return f
+}
+
+// Start spawns a shim for the attempt and returns when the command runs, or it
+// is known that it cannot. If the attempt was started before, by whomever, its handle is the answer.
+func (e *Executor) Start(ctx context.Context, t executor.Task) (executor.Handle, error) {
+	a := t.Dir
+	if len(t.Command.Argv) == 0 || !filepath.IsAbs(t.Command.Argv[0]) {
+		return "", &executor.Failure{
+			Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
+			Message: fmt.Sprintf("The command %q does not begin with the absolute path of a program.", t.Command.Argv),
+		}
+	}
+	leave, err := e.starting.enter(ctx, a.Name())
+	if err != nil {
+		return "", fmt.Errorf("start attempt %s: %w", a.Name(), err)
+	}
+	defer leave()
+	l, there, err := e.issue(ctx, t)
+	switch {
+	case err != nil:
+		return "", err
+	case there:
+		return e.present(a)
+	}
+	r, err := e.spawn(ctx, a, l.Token)
+	if errors.Is(err, io.EOF) {
+		return e.settle(ctx, a)
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case r.Failure != nil:
+		e.unuse(a)
+		return "", r.Failure.failure()
+	case r.Superseded:
+		e.unuse(a)
+		if there, err := known(a); there && err == nil {
+			return e.present(a)
+		}
+		return "", fmt.Errorf("start attempt %s: %w", a.Name(), errNotOurs)
+	}
+	e.use(a, t.Command.Resources)
+	return handleOf(a), nil
+}
+
+// issue writes the ticket for the attempt, or answers that it is there already.
+func (e *Executor) issue(ctx context.Context, t executor.Task) (launch, bool, error) {
+	a := t.Dir
+	leave, err := enterGate(ctx, a)
+	if err != nil {
+		return launch{}, false, prepareError(a, err)
+	}
+	defer leave()
+	if there, err := known(a); there || err != nil {
+		return launch{}, there, err
+	}
+	l := launch{
+		Token: newToken(), Argv: t.Command.Argv, Env: t.Command.Env,
+		TimeLimit: t.Command.Resources.GetTimeLimit().AsDuration(), Grace: e.cfg.Grace,
+		HeadBytes: e.cfg.HeadBytes, TailBytes: e.cfg.TailBytes,
+		CPUs: t.Command.Resources.GetCpus(), MemoryBytes: t.Command.Resources.GetMemoryBytes(),
+		Cgroup: e.cgroup.path, CgroupMemory: e.cgroup.memory,
+	}
+	if err := writeJSON(a, launchName, l); err != nil {
+		// An older ticket must not be used after Start said that the attempt will not run.
+		if removeErr := a.RemoveFile(launchName); removeErr != nil {
+			return launch{}, false, errors.Join(err, removeErr)
+		}
+		return launch{}, false, prepareError(a, err)
+	}
+	return l, false, nil
+}
+
+// prepareError is the answer of Start when the attempt's files could not be
+// written. What is not definite by itself, such as the end of a context, stays as it is.
+func prepareError(a workdir.Attempt, err error) error {
+	var path *fs.PathError
+	switch {
+	case passing(err):
+		return fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+	case workdir.IsDiskFull(err):
+		return &executor.Failure{Reason: stintv1.Reason_REASON_DISK_FULL, Message: diskFullMessage, Err: err}
+	case errors.Is(err, fs.ErrNotExist):
+		return &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The folder of the job is missing.", Err: err}
+	case errors.As(err, &path):
+		return &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The folder of the job cannot be written to.", Err: err}
+	}
+	return fmt.Errorf("start attempt %s: %w", a.Name(), err)
+}
+
+// passing reports whether an error means that this process or the machine has too much at the moment.
+func passing(err error) bool {
+	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
+}
+
+// present answers for an attempt that was started before: a command that could
+// not be started is the same failure again.
+func (e *Executor) present(a workdir.Attempt) (executor.Handle, error) {
+	r, ok, err := a.ReadExit()
+	if err != nil || !ok {
+		return handleOf(a), nil //nolint:nilerr // Wait deals with a broken record
+	}
+	exit, ok := executor.ExitOf(r)
+	if ok && exit.Start.IsZero() && isLaunchFailure(exit.Reason) {
+		return "", &executor.Failure{Reason: exit.Reason, Message: exit.Message}
+	}
+	return handleOf(a), nil
+}
+
+func isLaunchFailure(r stintv1.Reason) bool {
+	return r == stintv1.Reason_REASON_LAUNCH_FAILED || r == stintv1.Reason_REASON_DISK_FULL
+}
+
+// settle finds out what a shim that ended without a report did, and makes sure that it stays so.
+func (e *Executor) settle(ctx context.Context, a workdir.Attempt) (executor.Handle, error) {
+	leave, err := enterGate(ctx, a)
+	if err != nil {
+		return "", fmt.Errorf("start attempt %s: %w", a.Name(), err)
+	}
+	defer leave()
+	there, err := known(a)
+	if err != nil {
+		return "", err
+	}
+	if there {
+		return e.present(a)
+	}
+	if err := a.RemoveFile(launchName); err != nil {
+		return "", err
+	}
+	e.unuse(a)
+	said, _ := a.ReadFile(shimLogName)
+	return "", &executor.Failure{
+		Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
+		Message: "The process that was to supervise the job ended before it had started the command.",
+		Err:     errors.New(strings.TrimSpace(string(said[:min(len(said), 2000)]))),
+	}
+}
+
+// spawn starts a shim and waits for its report. io.EOF means that it ended without one.
+func (e *Executor) spawn(ctx context.Context, a workdir.Attempt, token string) (report, error) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return report{}, fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+	}
+	defer reader.Close()
+	pid, err := e.spawnShim(a, token, writer)
+	writer.Close()
+	if err != nil {
+		return report{}, err
+	}
+	e.keepShim(a, pid)
+	defer context.AfterFunc(ctx, func() { _ = reader.SetReadDeadline(time.Unix(1, 0)) })()
+	var r report
+	err = json.NewDecoder(reader).Decode(&r)
+	switch {
+	case err == nil:
+		return r, nil
+	case ctx.Err() != nil:
+		return report{}, fmt.Errorf("start attempt %s: %w", a.Name(), ctx.Err())
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return report{}, io.EOF
+	}
+	return report{}, fmt.Errorf("start attempt %s: read the report: %w", a.Name(), err)
+}
+
+// spawnShim starts the process: in a session of its own, with nothing of this
+// process but the report's pipe, so that nothing that ends or talks to the server reaches it.
+func (e *Executor) spawnShim(a workdir.Attempt, token string, reportTo *os.File) (int, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+	}
+	defer null.Close()
+	log, err := openPrivate(a, shimLogName, os.O_WRONLY|os.O_CREATE|os.O_APPEND)
+	if err != nil {
+		return 0, prepareError(a, err)
+	}
+	defer log.Close()
+	argv := append([]string(nil), e.cfg.ShimArgv...)
+	program := argv[0]
+	if program == selfExe { // in lists of processes the program's name says more
+		argv[0] = filepath.Base(os.Args[0])
+	}
+	p, err := os.StartProcess(program, append(argv, e.cfg.Folders.Path(), a.Name(), token), &os.ProcAttr{
+		Dir: "/",
+		// One thread at a time is plenty for a process that waits.
+		Env:   []string{"GOMAXPROCS=1"},
+		Files: []*os.File{null, null, log, reportTo},
+		Sys:   &unix.SysProcAttr{Setsid: true},
+	})
+	if passing(err) {
+		return 0, fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+	}
+	if err != nil {
+		return 0, &executor.Failure{
+			Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
+			Message: "The process that is to supervise the job could not be started.",
+			Err:     err,
+		}
+	}
+	pid := p.Pid
+	// Waiting for it the usual way would cost a thread for as long as it lives; see reap.
+	if err := p.Release(); err != nil {
+		e.log.Warn("release a shim", "attempt", a.Name(), "error", err)
+	}
+	return pid, nil
+}
+
+// keepShim notes a child, to reap it when it has ended.
+func (e *Executor) keepShim(a workdir.Attempt, pid int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if old, ok := e.shims[a.Name()]; ok { // one whose report was not waited for
+		e.ended[old] = true
+	}
+	e.shims[a.Name()] = pid
+}
+
+// reap takes the exit status of shims that have ended, so that they are gone.
+// One that is about to end is taken the next time. The caller holds mu.
+func (e *Executor) reap() {
+	for pid := range e.ended {
+		if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); got == pid || errors.Is(err, unix.ECHILD) {
+			delete(e.ended, pid)
+		}
+	}
+}
+
+// newToken names one start of one attempt among all there ever are.
+func newToken() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails, by its contract
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,253 @@
+//go:build linux
+
+package local
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+const (
+	// lingerMost is how long processes that the command left behind have to
+	// end by themselves, for example one that copies its output to a file.
+	lingerMost = 2 * time.Second
+	// forceEvery is how often what is left is killed again.
+	forceEvery = 20 * time.Millisecond
+	// forceMost is how long that is tried: a process that hangs in the kernel, as on
+	// a file server that is gone, must not make the job hang for ever.
+	forceMost = time.Minute
+)
+
+// command is the attempt's command with all its descendants, as the shim sees
+// them: whatever they do to their parents, groups and sessions, they stay the shim's descendants,
+// because it is a subreaper. When it has no children any more, nothing of the command is left.
+type command struct {
+	launch  launch
+	log     *slog.Logger
+	outputs *outputs
+	cgroup  *cgroup               // nil without one
+	asked   func() stintv1.Reason // why SIGTERM came
+
+	pid    int // and process group
+	start  time.Time
+	end    time.Time // zero while it runs
+	status unix.WaitStatus
+	cause  stintv1.Reason // why we ended it; unspecified when it ended by itself
+	phase  phase
+	timer  *time.Timer // when the phase has lasted long enough
+	forced time.Time   // when force was first used
+	stuck  int         // processes that could not be ended
+}
+
+// phase says how far a command is from its end.
+type phase int
+
+const (
+	running   phase = iota
+	lingering       // the command itself has ended, what it left has not
+	askedTo         // everything got SIGTERM
+	forcedTo        // everything gets SIGKILL
+)
+
+// supervise returns when nothing of the command is left, or cannot be ended.
+func (c *command) supervise(term, child <-chan os.Signal) {
+	c.timer = time.NewTimer(time.Hour)
+	c.timer.Stop()
+	var limit <-chan time.Time
+	if c.launch.TimeLimit > 0 {
+		t := time.NewTimer(c.launch.TimeLimit)
+		defer t.Stop()
+		limit = t.C
+	}
+	for !c.reap() && c.stuck == 0 {
+		select {
+		case <-child:
+		case <-term:
+			c.stop(c.asked())
+		case <-limit:
+			c.stop(stintv1.Reason_REASON_TIME_LIMIT)
+		case <-c.timer.C:
+			c.escalate()
+		}
+	}
+	c.outputs.finish(c.log)
+}
+
+// reap takes the status of all children that have ended and reports whether none is left.
+func (c *command) reap() bool {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ECHILD):
+			return true
+		case err != nil:
+			c.log.Error("wait for children", "error", err)
+			return false
+		case pid == 0:
+			return false
+		case pid == c.pid:
+			c.status, c.end = status, time.Now()
+			if c.phase == running {
+				c.phase = lingering
+				c.timer.Reset(min(lingerMost, c.launch.Grace))
+			}
+		}
+	}
+}
+
+// stop begins to end the command, unless it has ended by itself.
+func (c *command) stop(cause stintv1.Reason) {
+	if c.reap() || c.phase > lingering {
+		return
+	}
+	if c.end.IsZero() {
+		c.cause = cause
+	}
+	c.ask()
+}
+
+// escalate goes on to the next phase.
+func (c *command) escalate() {
+	if c.phase < askedTo {
+		c.ask()
+		return
+	}
+	c.force()
+}
+
+// ask asks everything to end.
+func (c *command) ask() {
+	c.phase = askedTo
+	c.signal(unix.SIGTERM)
+	c.signal(unix.SIGCONT) // one that is stopped could not do anything about it
+	c.timer.Reset(c.launch.Grace)
+}
+
+// force ends everything, again and again, because processes may be forking meanwhile.
+func (c *command) force() {
+	if c.phase != forcedTo {
+		c.phase, c.forced = forcedTo, time.Now()
+	}
+	if c.cgroup != nil {
+		c.cgroup.kill()
+	}
+	left := c.signal(unix.SIGKILL)
+	if time.Since(c.forced) > forceMost {
+		c.stuck = max(left, 1)
+		c.log.Error("processes could not be ended", "count", left)
+		return
+	}
+	c.timer.Reset(forceEvery)
+}
+
+// signal sends to the process group at once, and then to each descendant that
+// has left it. It answers how many descendants there are.
+func (c *command) signal(s unix.Signal) int {
+	group := c.end.IsZero() // once the command is reaped its number may be another's
+	if group {
+		if err := unix.Kill(-c.pid, s); err != nil && !errors.Is(err, unix.ESRCH) {
+			c.log.Error("signal the process group", "signal", s, "error", err)
+		}
+	}
+	all, err := processes()
+	if err != nil {
+		c.log.Error("signal the descendants", "signal", s, "error", err)
+		return 0
+	}
+	self := os.Getpid()
+	count := 0
+	for _, p := range withDescendants(all, func(p process) bool { return p.ppid == self }) {
+		count++
+		if group && p.group == c.pid {
+			continue
+		}
+		if err := p.signal(s); err != nil {
+			c.log.Error("signal a descendant", "signal", s, "error", err)
+		}
+	}
+	return count
+}
+
+// describe says how a command ended.
+func (s *shim) describe(c *command) executor.Exit {
+	x := executor.Exit{
+		Code: -1, Reason: c.cause, EngineID: strconv.Itoa(s.state.PID), Node: hostname(),
+		Start: c.start, End: c.end,
+	}
+	switch {
+	case c.end.IsZero(): // stuck
+		x.End = time.Now()
+	case c.status.Signaled():
+		x.Signal = int(c.status.Signal())
+	default:
+		x.Code = c.status.ExitStatus()
+	}
+	x.Usage = c.usage(x.End)
+	_, outErr := s.stdout.Lost()
+	_, errErr := s.stderr.Lost()
+	noRoom := workdir.IsDiskFull(outErr) || workdir.IsDiskFull(errErr)
+	var words []string
+	switch failed := x.Code != 0; {
+	case c.cause == stintv1.Reason_REASON_TIME_LIMIT:
+		words = append(words, fmt.Sprintf("The command ran longer than its time limit of %v.", c.launch.TimeLimit))
+	case c.cause == stintv1.Reason_REASON_NODE_FAILED:
+		words = append(words, "The process that supervised the job was asked to end, as when the machine shuts down.")
+	case c.cause != stintv1.Reason_REASON_UNSPECIFIED:
+	case failed && c.cgroup != nil && c.cgroup.outOfMemory():
+		x.Reason = stintv1.Reason_REASON_OUT_OF_MEMORY
+		words = append(words, fmt.Sprintf("The command needed more memory than the %d MiB it had asked for.", c.launch.MemoryBytes>>20))
+	case failed && (noRoom || s.attempt.DiskFull()):
+		x.Reason = stintv1.Reason_REASON_DISK_FULL
+		words = append(words, diskFullMessage)
+	}
+	words = append(words, lost("standard output", s.stdout), lost("error output", s.stderr))
+	if c.stuck > 0 {
+		words = append(words, fmt.Sprintf("%d of its processes hang in the kernel and could not be ended.", c.stuck))
+	}
+	x.Message = strings.Join(strings.Fields(strings.Join(words, " ")), " ")
+	return x
+}
+
+// lost says what of an output could not be kept.
+func lost(what string, w *workdir.LogWriter) string {
+	n, err := w.Lost()
+	switch {
+	case err == nil:
+		return ""
+	case workdir.IsDiskFull(err):
+		return fmt.Sprintf("%d bytes of its %s were lost because the disk was full.", n, what)
+	}
+	return fmt.Sprintf("%d bytes of its %s could not be written: %v.", n, what, rootCause(err))
+}
+
+// usage is what the command and all its descendants used. The kernel counts
+// into the resident memory of a program what the process had that started it, so less than the
+// shim's own some 15 MB is not seen.
+func (c *command) usage(end time.Time) *stintv1.Usage {
+	var ru unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &ru); err != nil {
+		c.log.Error("measure the usage", "error", err)
+		return nil
+	}
+	return &stintv1.Usage{
+		MaxRssBytes:          ru.Maxrss << 10,
+		CpuTime:              durationpb.New(time.Duration(ru.Utime.Nano() + ru.Stime.Nano())),
+		Elapsed:              durationpb.New(end.Sub(c.start)),
+		AllocatedCpus:        c.launch.CPUs,
+		AllocatedMemoryBytes: c.launch.MemoryBytes,
+	}
+}

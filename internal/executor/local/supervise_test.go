@@ -1,0 +1,344 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+)
+
+const byItself = stintv1.Reason_REASON_UNSPECIFIED
+
+// What ended by itself keeps its real end, though a cancellation came before
+// all that it had left behind was gone.
+func TestCancelAfterTheCommandKeepsItsEnd(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Grace = time.Hour // what is left would linger for two seconds
+	j := newJob(t, cfg, `(trap 'echo asked >asked; exit 0' TERM; echo $$ >left; while :; do read _ <hold; done) & exit 3`)
+	left, asked := j.fifo("left"), j.fifo("asked")
+	j.fifo("hold")
+	h := j.start()
+	command := j.pid0(left)
+	j.untilGone(command)
+	if err := j.e.Cancel(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if said := j.line(asked); said != "asked" {
+		t.Errorf("what was left said %q", said)
+	}
+	if x := j.wait(h); x.Code != 3 || x.Reason != byItself || x.Signal != 0 {
+		t.Errorf("ended with %+v", x)
+	}
+}
+
+// pid0 is a process that may have ended already.
+func (j *job) pid0(f *os.File) process {
+	j.t.Helper()
+	var s shimState
+	j.line(f)
+	for s.Command == 0 {
+		if err := readJSON(j.task.Dir, shimName, &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			j.t.Fatal(err)
+		}
+	}
+	p, err := readProcess(s.Command)
+	if err != nil {
+		return process{pid: s.Command}
+	}
+	return p
+}
+
+// untilGone looks until a process of somebody else has ended, of which no signal tells us.
+func (j *job) untilGone(p process) {
+	j.t.Helper()
+	ctx, cancel := context.WithTimeout(j.t.Context(), time.Minute)
+	defer cancel()
+	for !gone(p) {
+		if err := pause(ctx, time.Millisecond); err != nil {
+			j.t.Fatalf("process %d has not ended", p.pid)
+		}
+	}
+}
+
+func TestTimeLimitEndsWhatIgnoresIt(t *testing.T) {
+	cfg := testConfig(t)
+	j := newJob(t, cfg, `trap '' TERM; echo ready; while :; do read _ <hold; done`)
+	j.fifo("hold")
+	j.task.Command.Resources.TimeLimit = durationpb.New(50 * time.Millisecond)
+	x := j.wait(j.start())
+	if x.Reason != stintv1.Reason_REASON_TIME_LIMIT || x.Signal != int(unix.SIGKILL) || x.Code != -1 {
+		t.Errorf("ended with %+v", x)
+	}
+	if x.Message != "The command ran longer than its time limit of 50ms." {
+		t.Errorf("message %q", x.Message)
+	}
+	if took := x.End.Sub(x.Start); took < 50*time.Millisecond+testGrace {
+		t.Errorf("killed after %v, before its grace was over", took)
+	}
+}
+
+func TestTimeLimitLetsACommandEndInOrder(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Grace = time.Hour
+	j := newJob(t, cfg, `trap 'echo saved; exit 9' TERM; while :; do read _ <hold; done`)
+	j.fifo("hold")
+	j.task.Command.Resources.TimeLimit = durationpb.New(300 * time.Millisecond)
+	x := j.wait(j.start())
+	if x.Reason != stintv1.Reason_REASON_TIME_LIMIT || x.Code != 9 {
+		t.Errorf("ended with %+v", x)
+	}
+	if got := j.stdout(); got != "saved\n" {
+		t.Errorf("it wrote %q", got)
+	}
+}
+
+// A stopped process is woken to hear that it is to end.
+func TestCancelOfAStoppedCommand(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Grace = time.Hour
+	j := newJob(t, cfg, `echo $$ >born; kill -STOP $$; exit 1`)
+	born := j.fifo("born")
+	h := j.start()
+	j.line(born)
+	if err := j.e.Cancel(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER {
+		t.Errorf("ended with %+v", x)
+	}
+}
+
+func TestShimThatIsAskedToEndByOthers(t *testing.T) {
+	cfg := testConfig(t)
+	j := newJob(t, cfg, `echo $$ >born; read _ <hold`)
+	born := j.fifo("born")
+	j.fifo("hold")
+	h := j.start()
+	command := j.pid(born)
+	var s shimState
+	if err := readJSON(j.task.Dir, shimName, &s); err != nil {
+		t.Fatal(err)
+	}
+	shim := process{pid: s.PID, birth: s.Birth}
+	for _, harmless := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE} {
+		if err := shim.signal(harmless); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if gone(shim) || gone(command) {
+		t.Fatal("a signal meant for a terminal ended the job")
+	}
+	if err := shim.signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_NODE_FAILED || x.Signal != int(unix.SIGTERM) {
+		t.Errorf("ended with %+v", x)
+	}
+}
+
+// A cancellation that came while the server was starting the attempt, as after
+// a crash between the two, is not forgotten.
+func TestWishBeforeTheCommand(t *testing.T) {
+	j := newJob(t, testConfig(t), "echo ran")
+	if err := j.task.Dir.Mark(cancelName); err != nil {
+		t.Fatal(err)
+	}
+	x := j.wait(j.start())
+	if x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER || !x.Start.IsZero() || x.Code != -1 || j.stdout() != "" {
+		t.Errorf("ended with %+v, and wrote %q", x, j.stdout())
+	}
+}
+
+// A killed shim's orphans are found though they left the group and the
+// session, cleared their environment, or ignore what they can.
+func TestOrphansOfAKilledShim(t *testing.T) {
+	for _, group := range []string{"", CgroupNone} {
+		cfg := testConfig(t)
+		cfg.Cgroup = group
+		j := newJob(t, cfg, `trap '' TERM HUP
+			env -i /bin/sh -c 'echo $$ >born; read _ <hold' &
+			setsid /bin/sh -c 'env -i /bin/sh -c "echo \$\$ >born; read _ <hold"; exit' &
+			echo $$ >born
+			read _ <hold`)
+		born := j.fifo("born")
+		j.fifo("hold")
+		h := j.start()
+		all := []process{j.pid(born), j.pid(born), j.pid(born)}
+		killShim(t, j.task.Dir)
+		if x, err := newExecutor(t, cfg).Wait(t.Context(), h, func(executor.Observation) {}); !errors.Is(err, executor.ErrLost) {
+			t.Errorf("Wait() = %+v, %v", x, err)
+		}
+		for i, p := range all {
+			if !gone(p) {
+				t.Errorf("cgroup %q: process %d (%+v) still runs", group, i, p)
+			}
+		}
+		os.RemoveAll(filepath.Join(j.task.Dir.Path(), shimLogName))
+	}
+}
+
+// A cgroup ends at once what was forked faster than it could be found.
+func TestCancelInACgroup(t *testing.T) {
+	cfg := testConfig(t)
+	if findCgroup("").path == "" {
+		t.Skip("no cgroup can be made here")
+	}
+	j := newJob(t, cfg, `trap '' TERM; (setsid /bin/sh -c 'env -i /bin/sh -c "echo \$\$ >born; read _ <hold"; exit' &); cat /proc/self/cgroup; read _ <hold`)
+	born := j.fifo("born")
+	j.fifo("hold")
+	h := j.start()
+	escaped := j.pid(born)
+	if err := j.e.Cancel(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER || x.Signal != int(unix.SIGKILL) {
+		t.Errorf("ended with %+v", x)
+	}
+	if !gone(escaped) {
+		t.Error("a process outlived its cancelled job")
+	}
+	if in := j.stdout(); !strings.Contains(in, "/stint-") {
+		t.Errorf("the command was in the cgroups %q", in)
+	}
+}
+
+// A command that removes its own folder cannot make its job hang, or its processes stay.
+func TestCommandThatRemovesItsFolder(t *testing.T) {
+	cfg := testConfig(t)
+	j := newJob(t, cfg, `exec 8>born 9<hold; cd /; rm -rf "$DIR"; echo $$ >&8; read _ <&9`)
+	j.task.Command.Env = append(j.task.Command.Env, "DIR="+cfg.Folders.Job(1).Path())
+	born := j.fifo("born")
+	j.fifo("hold")
+	h := j.start()
+	command := j.pid(born)
+	if x, err := j.e.Wait(t.Context(), h, func(executor.Observation) {}); !errors.Is(err, executor.ErrLost) {
+		t.Errorf("Wait() = %+v, %v", x, err)
+	}
+	if !gone(command) {
+		t.Error("the command still runs")
+	}
+	if err := j.e.Cancel(t.Context(), h); err != nil {
+		t.Errorf("Cancel() = %v", err)
+	}
+}
+
+func TestTemporaryFilesAreGone(t *testing.T) {
+	j := newJob(t, testConfig(t), `mkdir -p ../tmp/a/b; echo x >../tmp/a/b/c; chmod 0 ../tmp/a/b`)
+	if x := j.wait(j.start()); x.Code != 0 {
+		t.Errorf("ended with %+v", x)
+	}
+	if left, err := os.ReadDir(j.task.Dir.TmpPath()); err != nil || len(left) > 0 {
+		t.Errorf("tmp/ holds %v, %v", left, err)
+	}
+}
+
+func TestCommandInheritsNothing(t *testing.T) {
+	// A descriptor as a server gets it from whoever started it: open across exec.
+	var fds [2]int
+	if err := unix.Pipe(fds[:]); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	j := newJob(t, testConfig(t), `ls /proc/$$/fd; grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status; umask; readlink /proc/$$/fd/0; tty -s || echo no tty`)
+	if x := j.wait(j.start()); x.Code != 0 {
+		t.Errorf("ended with %+v", x)
+	}
+	got := strings.Fields(j.stdout())
+	zero := "0000000000000000"
+	want := []string{"0", "1", "2", "SigBlk:", zero, "SigIgn:", zero, "SigCgt:", got[slices.Index(got, "SigCgt:")+1], "0022", "/dev/null", "no", "tty"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the command has %q, want %q", got, want)
+	}
+}
+
+func TestExitRecordIsComplete(t *testing.T) {
+	j := newJob(t, testConfig(t), "exit 4")
+	x := j.wait(j.start())
+	r, ok, err := j.task.Dir.ReadExit()
+	if !ok || err != nil || r.Code != 4 || r.Node == "" || r.EngineID == "" || r.Usage == nil || r.Usage.CPUs != 2 || r.Usage.MemoryBytes != 64<<20 {
+		t.Errorf("record %+v, %v, %v", r, ok, err)
+	}
+	if x.Node != r.Node || x.EngineID != r.EngineID || x.Usage.GetMaxRssBytes() != r.Usage.MaxRSSBytes {
+		t.Errorf("exit %+v is not the record %+v", x, r)
+	}
+	// What another version wrote, or something else destroyed, is no end.
+	for _, broken := range []string{`{"code":0,"reason":"OF_ANOTHER_VERSION"}`, `{"code":`} {
+		if err := os.WriteFile(filepath.Join(j.task.Dir.Path(), "exit.json"), []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if x, err := j.e.Wait(t.Context(), handleOf(j.task.Dir), func(executor.Observation) {}); !errors.Is(err, executor.ErrLost) {
+			t.Errorf("Wait() with the record %s = %+v, %v", broken, x, err)
+		}
+	}
+}
+
+func TestHandlesOfOthers(t *testing.T) {
+	j := newJob(t, testConfig(t), "true")
+	for _, h := range []executor.Handle{"", "1", "../1", "x/1"} {
+		if _, err := j.e.Wait(t.Context(), h, nil); err == nil || errors.Is(err, executor.ErrLost) {
+			t.Errorf("Wait(%q) = %v", h, err)
+		}
+		if err := j.e.Cancel(t.Context(), h); err == nil {
+			t.Errorf("Cancel(%q) took it", h)
+		}
+	}
+	if _, err := j.e.Wait(t.Context(), "99/1", nil); !errors.Is(err, executor.ErrLost) {
+		t.Errorf("Wait() for a job without a folder = %v", err)
+	}
+	if err := j.e.Cancel(t.Context(), "99/1"); err != nil {
+		t.Errorf("Cancel() of a job without a folder = %v", err)
+	}
+}
+
+// Waiting costs no thread: hundreds of jobs may run for days.
+func TestWaitingCostsNoThread(t *testing.T) {
+	const jobs = 200
+	cfg := testConfig(t)
+	ctx, detach := context.WithCancel(t.Context())
+	done := make(chan error, jobs)
+	threads := func() int {
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(tasks)
+	}
+	before := threads()
+	for n := range jobs {
+		a := cfg.Folders.Job(1).Attempt(n + 1)
+		if err := a.Create(); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mkfifo(filepath.Join(a.Path(), aliveName), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		alive, err := openPrivate(a, aliveName, os.O_RDWR)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer alive.Close()
+		go func() { done <- awaitEnd(ctx, a, 0) }()
+	}
+	if more := threads() - before; more > jobs/4 {
+		t.Errorf("%d waiting jobs took %d threads", jobs, more)
+	}
+	detach()
+	for range jobs {
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("awaitEnd() = %v", err)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+//go:build linux
+
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// Wait waits for the end of the attempt's shim, and then answers what
+// exit.json says. A shim that left none was killed: Wait ends what is left of the attempt and answers ErrLost.
+func (e *Executor) Wait(ctx context.Context, h executor.Handle, observe func(executor.Observation)) (executor.Exit, error) {
+	a, err := e.attempt(h)
+	if err != nil {
+		return executor.Exit{}, fmt.Errorf("wait: %w", err)
+	}
+	e.useAgain(a)
+	observed := false
+	for idle := pollLeast; ; {
+		held, err := lockHeld(a)
+		if err != nil {
+			return executor.Exit{}, fmt.Errorf("wait: %w", err)
+		}
+		if !held {
+			return e.conclude(ctx, a)
+		}
+		if !observed {
+			observed = e.observe(a, observe)
+		}
+		patience := time.Duration(0) // until the end
+		if !observed {
+			patience = idle // an attempt found while it was being started: the command runs in a moment
+		}
+		began := time.Now()
+		if err := awaitEnd(ctx, a, patience); err != nil {
+			return executor.Exit{}, err
+		}
+		if time.Since(began) > pollMost {
+			idle = pollLeast
+			continue
+		}
+		// The end of the FIFO and of the lock are moments apart. And if the
+		// command destroyed the FIFO, the lock is looked at now and then.
+		if err := pause(ctx, idle); err != nil {
+			return executor.Exit{}, err
+		}
+		idle = min(2*idle, pollMost)
+	}
+}
+
+// observe tells that the command runs, once that is known.
+func (e *Executor) observe(a workdir.Attempt, observe func(executor.Observation)) bool {
+	var s shimState
+	if err := readJSON(a, shimName, &s); err != nil || s.Command == 0 {
+		return false
+	}
+	observe(executor.Observation{
+		State: stintv1.State_STATE_RUNNING, EngineID: strconv.Itoa(s.PID), Node: e.node, StartTime: s.Start,
+	})
+	return true
+}
+
+// awaitEnd returns when nobody holds the FIFO for writing any more, when
+// there is no FIFO, or when patience, unless zero, has passed. An error is ctx's.
+func awaitEnd(ctx context.Context, a workdir.Attempt, patience time.Duration) error {
+	f, err := openPrivate(a, aliveName, os.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return ctx.Err()
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
+		return ctx.Err()
+	}
+	if patience > 0 {
+		_ = f.SetReadDeadline(time.Now().Add(patience))
+	}
+	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })()
+	for buf := make([]byte, 512); ; { // nobody writes, but a command could
+		if _, err := f.Read(buf); err != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// conclude answers how an attempt ended whose shim is gone.
+func (e *Executor) conclude(ctx context.Context, a workdir.Attempt) (executor.Exit, error) {
+	r, ok, err := a.ReadExit()
+	if ok {
+		exit, known := executor.ExitOf(r)
+		if known {
+			e.unuse(a)
+			return exit, nil
+		}
+		err = errors.New("unknown reason " + strconv.Quote(r.Reason))
+	}
+	if err != nil { // not written by a shim of this version
+		e.log.Warn("exit record cannot be used", "attempt", a.Name(), "error", err)
+	}
+	if err := e.endOrphans(ctx, a); err != nil {
+		return executor.Exit{}, err
+	}
+	if err := a.EmptyTmp(); err != nil {
+		e.log.Warn("temporary files remain", "attempt", a.Name(), "error", err)
+	}
+	e.unuse(a)
+	return executor.Exit{}, executor.ErrLost
+}
+
+// useAgain counts the resources of an attempt that an earlier process may have started.
+func (e *Executor) useAgain(a workdir.Attempt) {
+	e.mu.Lock()
+	_, counted := e.active[a.Name()]
+	e.mu.Unlock()
+	if counted {
+		return
+	}
+	var l launch
+	if err := readJSON(a, launchName, &l); err != nil {
+		e.log.Debug("resources of an attempt are not known", "attempt", a.Name(), "error", err)
+	}
+	e.use(a, &stintv1.Resources{Cpus: l.CPUs, MemoryBytes: l.MemoryBytes})
+}
