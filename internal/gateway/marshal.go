@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -46,7 +47,11 @@ func (m *jsonMarshaler) NewDecoder(r io.Reader) runtime.Decoder {
 }
 
 func (m *jsonMarshaler) appendJSON(prefix []byte, msg proto.Message, end ...byte) ([]byte, error) {
-	line, err := m.MarshalAppend(prefix, msg)
+	options := m.MarshalOptions
+	if _, ok := msg.(*spb.Status); ok {
+		options.EmitDefaultValues = false // as in a refusal
+	}
+	line, err := options.MarshalAppend(prefix, msg)
 	return append(line, end...), err
 }
 

@@ -154,7 +154,7 @@ var plainWords = map[codes.Code]struct{ reason, message string }{
 // refuse answers a request with a problem. Nothing may have been sent yet.
 func (g *gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
 	g.Logger.DebugContext(r.Context(), "request refused", "method", r.Method, "path", r.URL.Path, "status", p.http, "message", p.status.GetMessage())
-	body, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(p.status)
+	body, err := protojson.Marshal(p.status)
 	if err != nil { // a detail of a type that this program does not know
 		p.status.Details = nil
 		body, _ = protojson.Marshal(p.status)
