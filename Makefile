@@ -24,10 +24,17 @@ demo: build
 	@tools/setup-debian.sh --require programs
 	tools/demo.sh
 
-## build: build bin/stintd and bin/stint
+## build: build bin/stintd and bin/stint, with the pages where Node is there
 .PHONY: build
-build:
+build: web
 	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+## web: build the pages into internal/webui/dist, where `make build` takes them from
+.PHONY: web
+web: internal/webui/dist/index.html
+
+internal/webui/dist/index.html: $(shell find web -path web/node_modules -prune -o -path web/test -prune -o -type f -print)
+	@tools/web.sh build
 
 ## test: set up what is missing and run all tests under the race detector
 .PHONY: test
@@ -36,6 +43,13 @@ test:
 	@tools/setup-debian.sh programs
 	go -C tools test ./...
 	go test -race -p $(TEST_JOBS) -timeout 10m ./...
+	@$(MAKE) --no-print-directory test-web
+
+## test-web: drive the pages in Chromium against a real server
+.PHONY: test-web
+test-web: build
+	@tools/setup-debian.sh chromium
+	@tools/web.sh test
 
 ## fuzz: run every fuzz target for FUZZ_TIME (10s)
 .PHONY: fuzz
@@ -52,6 +66,7 @@ generate: .deps/proto
 fmt: .deps/proto
 	$(LINT) fmt
 	$(BUF) format -w proto
+	@tools/web.sh fmt
 
 ## lint: run the linters alone, import rules included
 .PHONY: lint
@@ -61,7 +76,7 @@ lint:
 
 ## check: all that can be said without running the code; changes nothing
 .PHONY: check
-check: check-format check-proto check-generated check-modules check-scripts vet lint
+check: check-format check-proto check-generated check-modules check-scripts check-web vet lint
 
 .PHONY: check-format
 check-format: .deps/proto
@@ -86,6 +101,10 @@ check-modules:
 check-scripts:
 	tools/check-scripts.sh
 
+.PHONY: check-web
+check-web:
+	@tools/web.sh check
+
 .PHONY: vet
 vet:
 	go vet ./...
@@ -94,7 +113,8 @@ vet:
 ## clean: remove what was built
 .PHONY: clean
 clean:
-	rm -rf bin .deps
+	rm -rf bin .deps web/node_modules
+	find internal/webui/dist -mindepth 1 ! -name .gitignore -delete
 
 # Third-party .proto files, made anew whenever what they are printed from changes.
 .deps/proto: tools/go.mod tools/go.sum tools/protodeps/main.go

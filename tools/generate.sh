@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes gen/ from proto/: Go code, and the OpenAPI document with a package that embeds it.
+# Where Node is there, also web/src/gen: types for the pages.
 #
-#   tools/generate.sh           replaces gen/
-#   tools/generate.sh --check   changes nothing; fails where gen/ is not what proto/ gives
+#   tools/generate.sh           replaces them
+#   tools/generate.sh --check   changes nothing; fails where they are not what proto/ gives
 #
 # Needs .deps/proto (make does that first). Works from the top of the repository.
 set -euo pipefail
@@ -23,13 +24,24 @@ go -C tools run ./openapi \
   -out "$work/gen/openapi" \
   "${documents[@]}"
 
+tools/web.sh install
+made=(gen)
+if [ -e web/node_modules/@bufbuild/protoc-gen-es ]; then
+  go tool -modfile=tools/go.mod buf generate --template web/buf.gen.yaml --output "$work"
+  made+=(web/src/gen)
+fi
+
 if [ "${1:-}" = --check ]; then
-  if ! diff -r --brief gen "$work/gen"; then
-    echo 'gen/ is not what proto/ gives: run "make generate" and commit gen/.' >&2
-    exit 1
-  fi
+  for folder in "${made[@]}"; do
+    if ! diff -r --brief "$folder" "$work/$folder"; then
+      echo "$folder is not what proto/ gives: run \"make generate\" and commit it." >&2
+      exit 1
+    fi
+  done
   exit 0
 fi
 
-if [ -d gen ]; then mv gen "$work/old"; fi
-mv "$work/gen" gen
+for folder in "${made[@]}"; do
+  if [ -d "$folder" ]; then mv "$folder" "$work/old-${folder//\//-}"; fi
+  mv "$work/$folder" "$folder"
+done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the demo and the tests use and that are missing.
 #
-#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs, slurm
+#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs, slurm, chromium
 #
 # As root on Debian it installs them; otherwise it prints the command that
 # would. A group that cannot be had is an error with --require, or when
@@ -31,6 +31,7 @@ slurm    slurmdbd                             slurmdbd
 slurm    /usr/share/doc/slurm-wlm-mysql-plugin slurm-wlm-mysql-plugin
 slurm    mariadbd                             mariadb-server
 slurm    ip                                   iproute2
+chromium chromium                             chromium
 TABLE
 }
 
@@ -81,8 +82,8 @@ fi
 packages=()
 for group in "$@"; do
   case $group in
-    race | programs | slurm) ;;
-    *) echo "set-up: unknown group $group (have: race, programs, slurm)" >&2; exit 2 ;;
+    race | programs | slurm | chromium) ;;
+    *) echo "set-up: unknown group $group (have: race, programs, slurm, chromium)" >&2; exit 2 ;;
   esac
   mapfile -t -O "${#packages[@]}" packages < <(missing "$group")
 done

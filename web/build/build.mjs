@@ -1,0 +1,89 @@
+// Builds what the server serves into internal/webui/dist: the pages, and the
+// two files with fixed names that other sites load, indicator.js and watch-worker.js.
+// Fails when one of them has grown over its budget.
+import { existsSync } from 'node:fs';
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'vite';
+
+const web = fileURLToPath(new URL('..', import.meta.url));
+const dist = path.resolve(web, '../internal/webui/dist');
+// Built apart and put in place at the end: a compiler may be reading the folder.
+const out = await mkdtemp(path.join(tmpdir(), 'stint-web-'));
+
+// In bytes after gzip. The page is all that is loaded before the jobs table shows its first row.
+const budgets = { 'indicator.js': 12_000, 'watch-worker.js': 6_000, page: 120_000 };
+
+const entries = { indicator: 'src/indicator/main.ts', 'watch-worker': 'src/base/watch-worker.ts' };
+
+// single builds one script without imports.
+async function single(name, entry) {
+  await build({
+    root: web,
+    configFile: false,
+    logLevel: 'warn',
+    build: {
+      outDir: out,
+      emptyOutDir: false,
+      target: 'es2022',
+      rollupOptions: {
+        input: path.join(web, entry),
+        output: { format: 'es', entryFileNames: `${name}.js`, inlineDynamicImports: true },
+      },
+    },
+  });
+}
+
+// pageSize is what a browser loads for /jobs: the scripts and styles of the page itself and what they import at once.
+async function pageSize(manifest) {
+  const seen = new Set();
+  const visit = (key) => {
+    const chunk = manifest[key];
+    if (!chunk || seen.has(chunk.file)) return;
+    seen.add(chunk.file);
+    for (const css of chunk.css ?? []) seen.add(css);
+    for (const next of chunk.imports ?? []) visit(next);
+  };
+  visit('index.html');
+  visit('src/jobs/page.ts');
+  const sizes = await Promise.all([...seen].map(gzipped));
+  return sizes.reduce((a, b) => a + b, 0);
+}
+
+async function gzipped(file) {
+  return gzipSync(await readFile(path.join(out, file)), { level: 9 }).length;
+}
+
+await build({
+  root: web,
+  configFile: path.join(web, 'vite.config.ts'),
+  logLevel: 'warn',
+  build: { outDir: out, emptyOutDir: true, manifest: 'manifest.json' },
+});
+const manifest = JSON.parse(await readFile(path.join(out, 'manifest.json'), 'utf8'));
+await rm(path.join(out, 'manifest.json'));
+for (const [name, entry] of Object.entries(entries)) if (existsSync(path.join(web, entry))) await single(name, entry);
+
+let over = false;
+for (const [what, budget] of Object.entries(budgets)) {
+  if (what !== 'page' && !existsSync(path.join(out, what))) continue;
+  const size = what === 'page' ? await pageSize(manifest) : await gzipped(what);
+  over ||= size > budget;
+  console.log(
+    `${what.padEnd(16)} ${String(size).padStart(7)} of ${budget} bytes gzip${size > budget ? '  OVER BUDGET' : ''}`,
+  );
+}
+if (over) {
+  process.exitCode = 1;
+} else {
+  const made = await readdir(out, { recursive: true });
+  await cp(out, dist, { recursive: true });
+  for (const name of await readdir(dist, { recursive: true })) {
+    if (!made.includes(name) && name !== '.gitignore')
+      await rm(path.join(dist, name), { recursive: true, force: true });
+  }
+}
+await rm(out, { recursive: true });

@@ -1,0 +1,163 @@
+// What is around every page: the navigation, the notices of the server, and the
+// place where the page of the address is shown.
+import { css, html, LitElement, nothing, type PropertyValues } from 'lit';
+import { customElement, state } from 'lit/decorators.js';
+import type { GetServerStatusResponseJson } from '../gen/stint/v1/admin_service_pb';
+import { ApiError } from './api';
+import { serverStatus } from './calls';
+import { icon } from './icons';
+import { followLinks, matchRoute, onNavigate, type PageElement, type Route } from './router';
+import { loadPage, routes } from './routes';
+import { sharedStyles } from './styles';
+import { currentTheme, setTheme, themes } from './theme';
+
+@customElement('stint-app')
+export class App extends LitElement {
+  static override styles = [
+    sharedStyles,
+    css`
+      :host { display: flex; flex-direction: column; height: 100dvh; }
+      header { display: flex; align-items: center; gap: 4px; padding: 0 16px; min-height: 48px; background: var(--stint-surface); border-bottom: 1px solid var(--stint-border); }
+      .brand { font-weight: 750; font-size: 1.1rem; letter-spacing: -0.02em; margin-right: 12px; color: var(--stint-text); text-decoration: none; }
+      .brand b { color: var(--stint-accent); }
+      nav { display: flex; flex: 1; gap: 2px; overflow-x: auto; }
+      nav a { color: var(--stint-text-2); text-decoration: none; padding: 6px 12px; border-radius: var(--stint-radius); font-weight: 550; white-space: nowrap; }
+      nav a:hover { color: var(--stint-text); background: var(--stint-surface-2); }
+      nav a[aria-current] { color: var(--stint-text); background: var(--stint-accent-2); }
+      .user { display: inline-flex; align-items: center; gap: 6px; color: var(--stint-text-2); max-width: 180px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+      .notice { padding: 8px 16px; background: var(--stint-running-bg); color: var(--stint-running); font-weight: 550; overflow-wrap: anywhere; }
+      main { flex: 1; min-height: 0; overflow: auto; display: block; }
+      main:focus { outline: none; }
+      .problem { padding: 48px 20px; max-width: 560px; margin: 0 auto; display: grid; gap: 12px; justify-items: start; }
+      .skip { position: absolute; left: 8px; top: -60px; z-index: 100; }
+      .skip:focus { top: 6px; }
+      @media (max-width: 560px) {
+        header { padding: 0 8px; }
+        .user span { display: none; }
+        nav a { padding: 6px 9px; }
+        .brand { margin-right: 4px; }
+      }
+    `,
+  ];
+
+  @state() private route: Route | undefined;
+  @state() private status: GetServerStatusResponseJson | undefined;
+  @state() private problem: string | undefined;
+  private page: PageElement | undefined;
+  private life = new AbortController();
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.life = new AbortController();
+    followLinks(this.life.signal);
+    onNavigate(() => this.follow(), this.life.signal);
+    document.addEventListener('visibilitychange', () => document.hidden || this.readStatus(), {
+      signal: this.life.signal,
+    });
+    void this.readStatus();
+    this.follow();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.life.abort();
+  }
+
+  private async readStatus(): Promise<void> {
+    try {
+      this.status = await serverStatus(this.life.signal);
+    } catch (error) {
+      if (error instanceof ApiError && error.signedOut) this.status = undefined;
+    }
+  }
+
+  // follow shows the page of the address. The element stays while the next address has the same one.
+  private async follow(): Promise<void> {
+    const route = matchRoute(new URL(location.href));
+    const same = route?.spec.folder === this.route?.spec.folder && this.page !== undefined;
+    this.route = route;
+    this.problem = undefined;
+    if (!route) {
+      this.page = undefined;
+      this.problem = 'There is no such page.';
+      return;
+    }
+    document.title = `${route.spec.title} · Stint`;
+    if (!same) await this.show(route);
+    if (this.page && this.route === route) this.page.route = route;
+  }
+
+  private async show(route: Route): Promise<void> {
+    const first = this.page === undefined;
+    try {
+      const { tag } = await loadPage(route.spec);
+      if (this.route !== route) return;
+      this.page = document.createElement(tag) as PageElement;
+      this.page.route = route;
+      this.requestUpdate();
+      await this.updateComplete;
+      // The reader hears the new page; the first one is announced by the browser.
+      if (!first) this.renderRoot.querySelector('main')?.focus({ preventScroll: true });
+    } catch {
+      if (this.route === route) {
+        this.page = undefined;
+        this.problem = 'This page could not be loaded. The server may have been replaced by a newer one.';
+      }
+    }
+  }
+
+  protected override updated(changed: PropertyValues): void {
+    super.updated(changed);
+    this.toggleAttribute('operator', this.operator);
+  }
+
+  private get operator(): boolean {
+    return this.status?.roles?.includes('operator') ?? false;
+  }
+
+  private renderTheme() {
+    const theme = currentTheme();
+    const next = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'auto';
+    const label = { auto: 'as the system', light: 'light', dark: 'dark' };
+    return html`<button class="button quiet" title="Colours: ${label[theme]}. Change to: ${label[next]}."
+      aria-label="Colours: ${label[theme]}. Change to: ${label[next]}."
+      @click=${() => {
+        setTheme(next);
+        this.requestUpdate();
+      }}>${icon(theme)}</button>`;
+  }
+
+  private renderNotice() {
+    if (this.status?.submissionsOpen !== false) return nothing;
+    return html`<div class="notice" role="status">New jobs are not accepted at the moment. ${this.status.message ?? ''}</div>`;
+  }
+
+  override render() {
+    const items = routes.filter((r) => r.nav && (!r.operators || this.operator));
+    return html`
+      <button class="button skip" @click=${() => this.renderRoot.querySelector('main')?.focus()}>Skip to content</button>
+      <header>
+        <a class="brand" href="jobs">Stint<b>.</b></a>
+        <nav aria-label="Pages">
+          ${items.map((r) => html`<a href=${r.pattern} aria-current=${r.folder === this.route?.spec.folder ? 'page' : nothing}>${r.nav}</a>`)}
+        </nav>
+        ${this.status?.user ? html`<span class="user" title="Signed in as ${this.status.user}">${icon('user')}<span>${this.status.user}</span></span>` : nothing}
+        ${this.renderTheme()}
+      </header>
+      ${this.renderNotice()}
+      <main tabindex="-1">
+        ${
+          this.problem
+            ? html`<div class="problem"><h1>${this.problem}</h1><a class="button" href="jobs">Go to the jobs</a>
+              <button class="button" @click=${() => location.reload()}>Load again</button></div>`
+            : this.page
+        }
+      </main>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'stint-app': App;
+  }
+}
