@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -253,8 +254,8 @@ func (t *tailScan) segment(f *os.File, seg segment) error {
 
 // block scans one block that begins at the offset.
 func (t *tailScan) block(b []byte, offset int64) {
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i] == '\n' && t.any {
+	for i, c := range slices.Backward(b) {
+		if c == '\n' && t.any {
 			if t.lines--; t.lines == 0 {
 				t.start, t.found = offset+int64(i)+1, true
 				return

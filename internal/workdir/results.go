@@ -123,8 +123,7 @@ func resultError(name string, err error) error {
 			return fmt.Errorf("open result %q: %w", name, err)
 		}
 	}
-	// The cause goes into the text only: what a link led to is not the client's business.
-	return fmt.Errorf("open result %q: %v: %w", name, err, job.ErrNotFound)
+	return fmt.Errorf("open result %q: %w: %w", name, job.ErrNotFound, err)
 }
 
 // walk collects the files below a folder.

@@ -20,6 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func fakeHarness(t *testing.T) *Harness {
+	t.Helper()
 	root, err := workdir.Open(filepath.Join(t.TempDir(), "jobs"))
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +37,7 @@ func TestFakeConforms(t *testing.T) { RunInBubble(t, fakeHarness) }
 
 func TestFakeConformsInRealTime(t *testing.T) {
 	Run(t, func(t *testing.T) *Harness {
+		t.Helper()
 		h := fakeHarness(t)
 		h.TimeLimit = 10 * time.Millisecond
 		fake, _ := h.New(t).(*Fake)
@@ -52,17 +54,25 @@ func task(id string, attempt int, steps ...Step) executor.Task {
 	}
 }
 
-func bubble(t *testing.T, test func(t *testing.T, e *Engine, ex *Fake)) {
+// fixture is an engine in a synctest bubble.
+type fixture struct {
+	*testing.T
+	engine *Engine
+	ex     *Fake
+}
+
+func bubble(t *testing.T, test func(f fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := NewEngine()
 		t.Cleanup(e.Close)
-		test(t, e, e.Executor())
+		test(fixture{t, e, e.Executor()})
 	})
 }
 
 func TestPlannedStarts(t *testing.T) {
-	bubble(t, func(t *testing.T, e *Engine, ex *Fake) {
+	bubble(t, func(f fixture) {
+		t, e, ex := f.T, f.engine, f.ex
 		uncertain := errors.New("the answer was lost")
 		refused := &executor.Failure{Reason: stintv1.Reason_REASON_SUBMIT_REJECTED, Message: "no"}
 		e.Plan(1, 0, Plan{Start: []StartStep{
@@ -98,7 +108,8 @@ func TestPlannedStarts(t *testing.T) {
 }
 
 func TestPlannedEnds(t *testing.T) {
-	bubble(t, func(t *testing.T, e *Engine, ex *Fake) {
+	bubble(t, func(f fixture) {
+		t, e, ex := f.T, f.engine, f.ex
 		held := executor.Observation{State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_ENGINE_HELD, EngineState: "PENDING"}
 		broken := errors.New("asked too early")
 		e.Plan(1, 1, Plan{
@@ -141,7 +152,8 @@ func TestPlannedEnds(t *testing.T) {
 }
 
 func TestEngineNotesWhatMustNotBe(t *testing.T) {
-	bubble(t, func(t *testing.T, e *Engine, ex *Fake) {
+	bubble(t, func(f fixture) {
+		t, e, ex := f.T, f.engine, f.ex
 		for n := range 2 {
 			if _, err := ex.Start(t.Context(), task("1", n+1, Hold())); err != nil {
 				t.Fatal(err)
@@ -164,7 +176,8 @@ func TestEngineNotesWhatMustNotBe(t *testing.T) {
 }
 
 func TestEngineAway(t *testing.T) {
-	bubble(t, func(t *testing.T, e *Engine, ex *Fake) {
+	bubble(t, func(f fixture) {
+		t, e, ex := f.T, f.engine, f.ex
 		h, err := ex.Start(t.Context(), task("1", 1, Sleep(time.Minute), Exit(4)))
 		if err != nil {
 			t.Fatal(err)
@@ -192,7 +205,8 @@ func TestEngineAway(t *testing.T) {
 }
 
 func TestPendingAttemptsCanBeCancelled(t *testing.T) {
-	bubble(t, func(t *testing.T, e *Engine, ex *Fake) {
+	bubble(t, func(f fixture) {
+		t, e, ex := f.T, f.engine, f.ex
 		e.Plan(1, 1, Plan{Pending: time.Hour})
 		h, err := ex.Start(t.Context(), task("1", 1))
 		if err != nil {
@@ -209,7 +223,8 @@ func TestPendingAttemptsCanBeCancelled(t *testing.T) {
 }
 
 func TestTimeLimitOfAnIgnoringCommand(t *testing.T) {
-	bubble(t, func(t *testing.T, e *Engine, ex *Fake) {
+	bubble(t, func(f fixture) {
+		t, e, ex := f.T, f.engine, f.ex
 		k := task("1", 1, IgnoreTerm(), Hold())
 		k.Command.Resources.TimeLimit = durationpb.New(time.Hour)
 		h, err := ex.Start(t.Context(), k)

@@ -27,7 +27,7 @@ import (
 type Harness struct {
 	// New makes another executor on the same engine, as a restarted server
 	// does. What it needs for its work, such as a polling loop, is ended by t.Cleanup.
-	New func(t testing.TB) executor.Executor
+	New func(tb testing.TB) executor.Executor
 	// Folders hold the jobs' files; the engine sees them at the same paths.
 	Folders *workdir.Root
 	// Timeout bounds one test of the suite. Zero means a minute.
@@ -43,7 +43,7 @@ type Harness struct {
 	// EndsEscaped says that the engine also ends processes that left the command's process group and session.
 	EndsEscaped bool
 	// Lose makes the engine lose an attempt that runs. Nil means that it cannot be made to.
-	Lose func(t testing.TB, h executor.Handle, a workdir.Attempt)
+	Lose func(tb testing.TB, h executor.Handle, a workdir.Attempt)
 	// Simulated says that commands are those of Simulated, and no processes.
 	// Release then lets a command that holds go on.
 	Simulated bool
@@ -51,10 +51,16 @@ type Harness struct {
 	Release func(a workdir.Attempt)
 }
 
+// suite is one test of the suite.
+type suite struct {
+	*Harness
+	t *testing.T
+}
+
 // cases are the tests of the suite.
 var cases = []struct {
 	name string
-	test func(t *testing.T, h *Harness)
+	test func(s *suite)
 }{
 	{"SuccessWithOutput", testSuccess},
 	{"ExitCode", testExitCode},
@@ -87,7 +93,7 @@ var cases = []struct {
 func Run(t *testing.T, factory func(t *testing.T) *Harness) {
 	t.Helper()
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { c.test(t, factory(t)) })
+		t.Run(c.name, func(t *testing.T) { c.test(&suite{factory(t), t}) })
 	}
 }
 
@@ -96,7 +102,7 @@ func RunInBubble(t *testing.T, factory func(t *testing.T) *Harness) {
 	t.Helper()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { c.test(t, factory(t)) })
+			synctest.Test(t, func(t *testing.T) { c.test(&suite{factory(t), t}) })
 		})
 	}
 }
@@ -106,38 +112,37 @@ var lastID atomic.Uint64
 
 // run is one attempt in a test.
 type run struct {
-	*Harness
-	t    *testing.T
+	*suite
 	ctx  context.Context //nolint:containedctx // bounds one test
 	ex   executor.Executor
 	task executor.Task
 }
 
 // attempt prepares a job's first attempt as the staging of the server does.
-func (h *Harness) attempt(t *testing.T, steps ...Step) *run {
-	t.Helper()
-	timeout := h.Timeout
+func (s *suite) attempt(steps ...Step) *run {
+	s.t.Helper()
+	timeout := s.Timeout
 	if timeout == 0 {
 		timeout = time.Minute
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), timeout)
-	t.Cleanup(cancel)
-	res := h.Resources
+	ctx, cancel := context.WithTimeout(s.t.Context(), timeout)
+	s.t.Cleanup(cancel)
+	res := s.Resources
 	if res == nil {
 		res = &stintv1.Resources{Cpus: 1, MemoryBytes: 256 << 20}
 	}
 	res, _ = proto.Clone(res).(*stintv1.Resources)
 	id := job.ID(lastID.Add(1))
-	dir := h.Folders.Job(id)
+	dir := s.Folders.Job(id)
 	a := dir.Attempt(1)
 	argv := Shell(steps...)
-	if h.Simulated {
+	if s.Simulated {
 		argv = Simulated(steps...)
 	}
 	if err := errors.Join(dir.Create(), a.Create()); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	r := &run{Harness: h, t: t, ctx: ctx, ex: h.New(t), task: executor.Task{
+	r := &run{suite: s, ctx: ctx, ex: s.New(s.t), task: executor.Task{
 		Job:     &stintv1.Job{Id: id.String(), Owner: "suite", Service: "Suite", Resources: res},
 		Attempt: 1,
 		Dir:     a,
@@ -150,10 +155,10 @@ func (h *Harness) attempt(t *testing.T, steps ...Step) *run {
 			Resources: res,
 		},
 	}}
-	if !h.Simulated {
+	if !s.Simulated {
 		for _, name := range []string{holdFIFO, leashFIFO, bornFIFO} {
 			if err := syscall.Mkfifo(filepath.Join(a.OutputPath(), name), 0o600); err != nil {
-				t.Fatal(err)
+				s.t.Fatal(err)
 			}
 		}
 	}
@@ -249,7 +254,7 @@ func (r *run) finish() executor.Exit {
 func (r *run) release() {
 	r.t.Helper()
 	if r.Simulated {
-		r.Harness.Release(r.task.Dir)
+		r.Release(r.task.Dir)
 		return
 	}
 	// Opened for both ends it does not wait for a reader, and kept open the line is not lost before there is one.
@@ -277,21 +282,21 @@ func (r *run) log(s workdir.Stream) string {
 	return b.String()
 }
 
-// until waits for the command to print a line.
-func (r *run) until(line string) {
+// untilReady waits for the command to print "ready".
+func (r *run) untilReady() {
 	r.t.Helper()
 	seen := errors.New("seen")
 	var b strings.Builder
 	o := workdir.LogOptions{Done: make(chan struct{})}
 	err := r.task.Dir.ReadLog(r.ctx, workdir.Stdout, o, func(c workdir.LogChunk) error {
 		b.Write(c.Data)
-		if strings.Contains("\n"+b.String(), "\n"+line+"\n") {
+		if strings.Contains("\n"+b.String(), "\nready\n") {
 			return seen
 		}
 		return nil
 	})
 	if !errors.Is(err, seen) {
-		r.t.Fatalf("waiting for the command to print %q: %v; so far: %q", line, err, b.String())
+		r.t.Fatalf("waiting for the command to be ready: %v; it printed %q", err, b.String())
 	}
 }
 
@@ -348,11 +353,11 @@ func (r *run) held(leash *os.File) bool {
 // limit sets the task's time limit.
 func (r *run) limit(d time.Duration) { r.task.Command.Resources.TimeLimit = durationpb.New(d) }
 
-// want checks how an attempt ended.
-func (r *run) want(e executor.Exit, reason stintv1.Reason, code, signal int) {
+// want checks the end of a command that ended by itself.
+func (r *run) want(e executor.Exit, code, signal int) {
 	r.t.Helper()
-	if e.Reason != reason || e.Code != code || e.Signal != signal {
-		r.t.Errorf("ended with %s, want %s", describe(e), describe(executor.Exit{Reason: reason, Code: code, Signal: signal}))
+	if e.Reason != byItself || e.Code != code || e.Signal != signal {
+		r.t.Errorf("ended with %s, want %s", describe(e), describe(executor.Exit{Code: code, Signal: signal}))
 	}
 	r.wantTimes(e)
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +36,7 @@ func (s *shim) startCommand() (*command, *executor.Failure) {
 	c := &command{launch: s.launch, log: s.log, outputs: pipes, asked: s.asked}
 	attr := &os.ProcAttr{
 		Dir:   dir,
-		Env:   append(s.launch.Env[:len(s.launch.Env):len(s.launch.Env)], markerVariable+"="+s.token),
+		Env:   append(slices.Clip(s.launch.Env), markerVariable+"="+s.token),
 		Files: []*os.File{null, pipes.stdoutTo, pipes.stderrTo},
 		Sys:   &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL},
 	}
@@ -108,8 +109,7 @@ func explain(program, dir string, err error) *executor.Failure {
 
 // rootCause is the words of the kernel alone.
 func rootCause(err error) error {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		return errno
 	}
 	return err

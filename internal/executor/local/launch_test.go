@@ -28,7 +28,7 @@ func TestLaunchFailuresInPlainWords(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		argv    []string
-		break_  func(a workdir.Attempt)
+		spoil   func(a workdir.Attempt)
 		message string
 	}{
 		{name: "missing", argv: []string{dir + "/no"}, message: "The program " + dir + "/no was not found."},
@@ -41,18 +41,18 @@ func TestLaunchFailuresInPlainWords(t *testing.T) {
 		{name: "too long", argv: []string{"/bin/echo", long}, message: "are too long."},
 		{
 			name: "no working directory", argv: []string{"/bin/true"}, message: "The working directory of the job is missing",
-			break_: func(a workdir.Attempt) { os.Remove(a.OutputPath()) },
+			spoil: func(a workdir.Attempt) { os.Remove(a.OutputPath()) },
 		},
 		{
 			name: "no folder", argv: []string{"/bin/true"}, message: "The folder of the job is missing.",
-			break_: func(a workdir.Attempt) { os.RemoveAll(a.Path()) },
+			spoil: func(a workdir.Attempt) { os.RemoveAll(a.Path()) },
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j := newJob(t, testConfig(t), "")
 			j.task.Command.Argv = tt.argv
-			if tt.break_ != nil {
-				tt.break_(j.task.Dir)
+			if tt.spoil != nil {
+				tt.spoil(j.task.Dir)
 			}
 			for range 2 {
 				_, err := j.e.Start(t.Context(), j.task)

@@ -53,6 +53,7 @@ func testConfig(t *testing.T) Config {
 }
 
 func testLogger(t *testing.T) *slog.Logger {
+	t.Helper()
 	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }
 
@@ -88,39 +89,46 @@ func wantNoCgroups(t *testing.T, root *workdir.Root) {
 	}
 }
 
-func newExecutor(t testing.TB, cfg Config) *Executor {
-	t.Helper()
+func newExecutor(tb testing.TB, cfg Config) *Executor {
+	tb.Helper()
 	e, err := New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }
 
 // killShim kills the shim of an attempt.
-func killShim(t testing.TB, a workdir.Attempt) {
-	t.Helper()
+func killShim(tb testing.TB, a workdir.Attempt) {
+	tb.Helper()
 	var s shimState
 	if err := readJSON(a, shimName, &s); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := (process{pid: s.PID, birth: s.Birth}).signal(unix.SIGKILL); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 func conform(t *testing.T, change func(*Config)) {
 	t.Helper()
 	executortest.Run(t, func(t *testing.T) *executortest.Harness {
+		t.Helper()
 		cfg := testConfig(t)
 		change(&cfg)
 		return &executortest.Harness{
-			New:         func(t testing.TB) executor.Executor { return newExecutor(t, cfg) },
+			New: func(tb testing.TB) executor.Executor {
+				tb.Helper()
+				return newExecutor(tb, cfg)
+			},
 			Folders:     cfg.Folders,
 			TimeLimit:   100 * time.Millisecond,
 			OutputCap:   1 << 20,
 			EndsEscaped: true,
-			Lose:        func(t testing.TB, _ executor.Handle, a workdir.Attempt) { killShim(t, a) },
+			Lose: func(tb testing.TB, _ executor.Handle, a workdir.Attempt) {
+				tb.Helper()
+				killShim(tb, a)
+			},
 		}
 	})
 }

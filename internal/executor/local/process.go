@@ -118,7 +118,7 @@ func (p process) signal(s unix.Signal) error {
 	defer unix.Close(fd)
 	// The pidfd holds on to a process; only now can it be known to be the right one.
 	if now, err := readProcess(p.pid); err != nil || now.birth != p.birth {
-		return nil //nolint:nilerr // gone
+		return nil // gone
 	}
 	if err := unix.PidfdSendSignal(fd, s, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("signal process %d: %w", p.pid, err)
@@ -140,7 +140,7 @@ func (p process) args() []string {
 		return nil
 	}
 	var args []string
-	for _, b := range bytes.Split(bytes.TrimSuffix(data, []byte{0}), []byte{0}) {
+	for b := range bytes.SplitSeq(bytes.TrimSuffix(data, []byte{0}), []byte{0}) {
 		args = append(args, string(b))
 	}
 	return args

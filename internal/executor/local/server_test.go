@@ -240,6 +240,8 @@ func TestShimThatDiesAtOnce(t *testing.T) {
 		if x := j.wait(j.start()); x.Code != 0 {
 			t.Errorf("the attempt started anew ended with %+v", x)
 		}
-		os.Truncate(filepath.Join(j.task.Dir.Path(), shimLogName), 0)
+		if err := j.task.Dir.RemoveFile(shimLogName); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
