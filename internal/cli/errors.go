@@ -135,7 +135,7 @@ func explainInvalid(s *status.Status) string {
 			continue
 		}
 		for _, v := range bad.GetFieldViolations() {
-			lines = append(lines, flagOfField(v.GetField())+": "+v.GetDescription())
+			lines = append(lines, flagOfField(v.GetField())+" "+v.GetDescription())
 		}
 	}
 	if len(lines) == 0 {

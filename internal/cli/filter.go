@@ -2,11 +2,15 @@ package cli
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
+
+// plainLabel are the label keys that the filter language reads as one word.
+var plainLabel = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // jobQuery is which jobs the flags of a verb ask for.
 type jobQuery struct {
@@ -33,6 +37,9 @@ func (q *jobQuery) filter(now time.Time) (string, error) {
 		key, value, ok := strings.Cut(l, "=")
 		if !ok || key == "" || strings.ContainsAny(key, " \t\"'()=<>:,") {
 			return "", usagef("--label %q: must be KEY=VALUE", l)
+		}
+		if !plainLabel.MatchString(key) {
+			key = quoted(key)
 		}
 		terms = append(terms, "labels."+key+" = "+quoted(value))
 	}

@@ -153,10 +153,9 @@ func (f *follower) take(frame *stintv1.WatchStatusResponse, handle func(change) 
 	case *stintv1.WatchStatusResponse_Changed:
 		id, before := event.Changed.GetId(), f.known[event.Changed.GetId()]
 		if f.seen != nil {
-			f.seen[id] = true
-			fresh = !proto.Equal(before, event.Changed)
+			f.seen[id], fresh = true, true
 		}
-		if fresh {
+		if fresh && !f.knew(before, event.Changed) {
 			f.known[id] = event.Changed
 			if err := handle(change{frame: frame, before: before}); err != nil {
 				return err
@@ -175,6 +174,13 @@ func (f *follower) take(frame *stintv1.WatchStatusResponse, handle func(change) 
 		f.request.AfterRevision = frame.GetRevision()
 	}
 	return nil
+}
+
+// knew reports whether a status says nothing new. After a connection was lost
+// right behind a snapshot, changes can come that the snapshot showed already: it
+// is newer than the revision at its end where jobs changed while it was read.
+func (f *follower) knew(before, now *stintv1.JobStatus) bool {
+	return before != nil && (finalState(before.GetState()) || proto.Equal(before, now))
 }
 
 // endSnapshot finds what the snapshot lacks: jobs asked for by id, and jobs

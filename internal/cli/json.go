@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
+	"unicode/utf16"
 
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -18,7 +20,9 @@ var marshaler = protojson.MarshalOptions{EmitDefaultValues: true}
 
 // compactJSON is a message on one line. protojson varies its spaces on
 // purpose; here the same message is the same text.
-func compactJSON(m proto.Message) ([]byte, error) {
+func compactJSON(m proto.Message) ([]byte, error) { return compact(m, utf16Escape) }
+
+func compact(m proto.Message, escape func(rune) string) ([]byte, error) {
 	text, err := marshaler.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("write as JSON: %w", err)
@@ -27,14 +31,15 @@ func compactJSON(m proto.Message) ([]byte, error) {
 	if err := json.Compact(&b, text); err != nil {
 		return nil, fmt.Errorf("write as JSON: %w", err)
 	}
-	return escapeUnsafe(b.Bytes()), nil
+	return escapeUnsafe(b.Bytes(), escape), nil
 }
 
-// jsonOf is one message, or a list of them, on one line.
-func jsonOf(messages []proto.Message, list bool) ([]byte, error) {
+// jsonOf is one message, or a list of them, on one line. escape is for
+// characters beyond 16 bits.
+func jsonOf(messages []proto.Message, list bool, escape func(rune) string) ([]byte, error) {
 	var b bytes.Buffer
 	for i, m := range messages {
-		text, err := compactJSON(m)
+		text, err := compact(m, escape)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +55,7 @@ func jsonOf(messages []proto.Message, list bool) ([]byte, error) {
 }
 
 func writeJSON(w io.Writer, messages []proto.Message, list bool) error {
-	line, err := jsonOf(messages, list)
+	line, err := jsonOf(messages, list, utf16Escape)
 	if err != nil {
 		return err
 	}
@@ -78,7 +83,7 @@ func writeJSONLines(w io.Writer, messages ...proto.Message) error {
 
 // writeYAML writes what writeJSON does, in the same order, as YAML.
 func writeYAML(w io.Writer, messages []proto.Message, list bool) error {
-	line, err := jsonOf(messages, list)
+	line, err := jsonOf(messages, list, yamlEscape)
 	if err != nil {
 		return err
 	}
@@ -93,16 +98,28 @@ func writeYAML(w io.Writer, messages []proto.Message, list bool) error {
 	if err := enc.Encode(&doc); err != nil {
 		return fmt.Errorf("write as YAML: %w", err)
 	}
-	_, err = w.Write(escapeUnsafe(b.Bytes()))
+	_, err = w.Write(escapeUnsafe(b.Bytes(), yamlEscape))
 	return err
 }
 
-// blockStyle takes away the flow style that came from JSON. Texts that need
-// escapes keep their quotes, within which escapes mean something.
+// plainYAML are texts that every YAML reader takes for texts without quotes,
+// unless they are one of yamlWords.
+var (
+	plainYAML = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./-]*$`)
+	yamlWords = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null)$`)
+)
+
+// blockStyle takes away the flow style that came from JSON, and the quotes
+// where they mean nothing.
 func blockStyle(n *yaml.Node) {
-	n.Style = 0
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && strings.ContainsFunc(n.Value, unsafeInText) {
-		n.Style = yaml.DoubleQuotedStyle
+	n.Style &^= yaml.FlowStyle
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		switch {
+		case plainYAML.MatchString(n.Value) && !yamlWords.MatchString(n.Value):
+			n.Style = 0
+		case strings.Contains(n.Value, "\n") && !strings.ContainsFunc(n.Value, unsafeInText):
+			n.Style = yaml.LiteralStyle
+		}
 	}
 	for _, c := range n.Content {
 		blockStyle(c)
@@ -111,7 +128,7 @@ func blockStyle(n *yaml.Node) {
 
 // escapeUnsafe turns characters that could drive a terminal into escapes. JSON
 // leaves some of them as they are; they can only be within its strings.
-func escapeUnsafe(text []byte) []byte {
+func escapeUnsafe(text []byte, escape func(rune) string) []byte {
 	if !bytes.ContainsFunc(text, unsafeInJSON) {
 		return text
 	}
@@ -122,13 +139,21 @@ func escapeUnsafe(text []byte) []byte {
 			b.WriteRune(r)
 		case r < 0x10000:
 			fmt.Fprintf(&b, `\u%04x`, r)
-		default: // as UTF-16, the way JSON writes it
-			high, low := 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			b.WriteString(escape(r))
 		}
 	}
 	return b.Bytes()
 }
+
+// utf16Escape is how JSON escapes a character beyond 16 bits.
+func utf16Escape(r rune) string {
+	high, low := utf16.EncodeRune(r)
+	return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+}
+
+// yamlEscape is how YAML does.
+func yamlEscape(r rune) string { return fmt.Sprintf(`\U%08x`, r) }
 
 func unsafeInText(r rune) bool { return r != '\n' && unsafe(r) }
 

@@ -30,8 +30,8 @@ func newLogsCommand(a *app) *cobra.Command {
 error. In a pipe the bytes come as they are. On a terminal colours stay and
 everything else that could drive the terminal is left out.
 
-With -f it goes on while the job runs, also over lost connections, and ends when
-the job does; its exit code says nothing of the job (stint watch does).`,
+With -f it goes on while the job runs, over lost connections and further attempts, and
+ends when the job does; its exit code says nothing of the job (stint watch does).`,
 		Example: `  stint logs 12 --stderr --tail 20
   stint logs 12 -f
   stint logs 12 --attempt 1 > first-attempt.txt`,
@@ -67,44 +67,55 @@ func (a *app) logs(ctx context.Context, id string, o *logOptions) error {
 	if o.follow {
 		a.afterSignal = "; the " + jobsGoOn([]string{id})
 	}
-	r := &logReader{app: a, client: client, request: req, out: a.out}
+	r := &logReader{app: a, client: client, request: req, out: a.out, patience: o.patience}
 	if !a.screen.tty {
-		return r.run(ctx, o.patience)
+		return r.run(ctx)
 	}
 	filter := &logFilter{out: a.out}
 	r.out = filter
-	return errors.Join(r.run(ctx, o.patience), filter.Close())
+	return errors.Join(r.run(ctx), filter.Close())
 }
 
 // logReader keeps a log stream alive over lost connections: it goes on at the
 // byte behind the last one printed, of the same attempt.
 type logReader struct {
-	app     *app
-	client  stintv1.JobServiceClient
-	request *stintv1.StreamLogsRequest
-	out     io.Writer
+	app      *app
+	client   stintv1.JobServiceClient
+	request  *stintv1.StreamLogsRequest
+	out      io.Writer
+	patience time.Duration
 
 	begun bool // bytes came; from then on the offset counts and not the tail
 	lost  bool
+	over  bool // the job had ended when the stream was asked for
 }
 
-func (r *logReader) run(ctx context.Context, patience time.Duration) error {
-	if r.request.GetAttempt() == 0 {
-		if err := r.pinAttempt(ctx); err != nil {
-			return err
-		}
+func (r *logReader) run(ctx context.Context) error {
+	whole := r.request.GetAttempt() == 0 // not one attempt, but those that follow as well
+	if err := r.pinAttempt(ctx); err != nil {
+		return err
 	}
-	back := &backoff{patience: time.Second}
+	back := &backoff{patience: r.patience}
 	for {
-		err := r.stream(ctx, back, patience)
-		if err == nil || ctx.Err() != nil || !streamLost(err) {
+		err := r.stream(ctx, back)
+		if err == nil {
+			if !r.request.GetFollow() || !whole || r.over {
+				return nil
+			}
+			if err := r.nextAttempt(ctx); err != nil {
+				return err
+			}
+			if r.over {
+				continue // what was written between the stream's end and the job's
+			}
+		} else if ctx.Err() != nil || !streamLost(err) {
 			return err
 		}
 		delay, again := back.delay()
 		if !again {
 			return err
 		}
-		if !r.lost {
+		if err != nil && !r.lost {
 			r.lost = true
 			fmt.Fprintf(r.app.err, "stint: connection to %s lost; reconnecting\n", r.app.link.address())
 		}
@@ -114,17 +125,42 @@ func (r *logReader) run(ctx context.Context, patience time.Duration) error {
 	}
 }
 
+// nextAttempt is asked when a stream has come to its end. It waits until the
+// job runs on or is over: then there is more to read of another attempt, or of
+// the same one when the server ended the stream early.
+func (r *logReader) nextAttempt(ctx context.Context) error {
+	f, err := r.app.follow(&stintv1.WatchStatusRequest{Ids: []string{r.request.GetId()}, View: stintv1.WatchView_WATCH_VIEW_CHANGES}, r.patience)
+	if err != nil {
+		return err
+	}
+	err = f.run(ctx, func(c change) error {
+		now := c.frame.GetChanged()
+		r.over = now == nil || finalState(now.GetState())
+		if !r.over && now.GetState() != stintv1.State_STATE_RUNNING {
+			return nil
+		}
+		if n := now.GetAttempt(); n > r.request.GetAttempt() {
+			if r.begun {
+				fmt.Fprintf(r.app.err, "stint: attempt %d:\n", n)
+			}
+			r.request.Attempt, r.request.Offset, r.request.TailLines = n, 0, 0
+		}
+		return errEnough
+	})
+	return err
+}
+
 // pinAttempt makes `the latest attempt` a number, so that an offset keeps its
 // meaning when another attempt begins while the connection is lost.
 func (r *logReader) pinAttempt(ctx context.Context) error {
 	j, err := r.app.getJob(ctx, r.request.GetId())
-	if n := len(j.GetAttempts()); n > 0 {
+	if n := len(j.GetAttempts()); n > 0 && r.request.GetAttempt() == 0 {
 		r.request.Attempt = j.GetAttempts()[n-1].GetNumber()
 	}
 	return err
 }
 
-func (r *logReader) stream(ctx context.Context, back *backoff, patience time.Duration) error {
+func (r *logReader) stream(ctx context.Context, back *backoff) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := r.client.StreamLogs(ctx, r.request)
@@ -139,7 +175,6 @@ func (r *logReader) stream(ctx context.Context, back *backoff, patience time.Dur
 		if err != nil {
 			return err
 		}
-		back.patience = patience
 		back.reset()
 		r.lost = false
 		if err := r.take(frame); err != nil {

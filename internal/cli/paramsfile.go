@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -65,9 +67,13 @@ func decodeParams(text []byte) (any, error) {
 		err := dec.Decode(&v)
 		return v, err
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, more yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	if err := dec.Decode(&doc); err != nil {
 		return nil, fmt.Errorf("is neither JSON nor YAML: %v", err)
+	}
+	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, errors.New("is neither JSON nor YAML: there is more behind its end")
 	}
 	plainTimes(&doc, 0)
 	var v any
@@ -145,7 +151,8 @@ func numberValue(n json.Number) (*structpb.Value, error) {
 }
 
 // exact reports whether whole numbers of this size are kept exactly by the API.
-func exact(f float64) bool { return math.Abs(f) <= 1<<53 }
+// 2^53 itself is not among them: 2^53+1 becomes it.
+func exact(f float64) bool { return math.Abs(f) < 1<<53 }
 
 // stdin is standard input that ends with the context, so that Ctrl-C works
 // while nothing comes.

@@ -297,7 +297,7 @@ func withoutViolations(err error, names []string) error {
 		for _, v := range bad.GetFieldViolations() {
 			found = true
 			if !aboutOneOf(v.GetField(), names) {
-				left = append(left, flagOfField(v.GetField())+": "+v.GetDescription())
+				left = append(left, flagOfField(v.GetField())+" "+v.GetDescription())
 			}
 		}
 	}

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"net"
+	"path"
+	"sync"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// fake is a server of the published API in memory, scripted to fail. Jobs do
+// not run by themselves: a test says what becomes of them, except those of
+// services that end at once.
+type fake struct {
+	stintv1.UnimplementedJobServiceServer
+	stintv1.UnimplementedCatalogServiceServer
+	stintv1.UnimplementedAdminServiceServer
+	files *fakeFiles
+
+	addr   string
+	server *grpc.Server
+
+	mu       sync.Mutex
+	jobs     []*fakeJob
+	requests map[string]string // request id -> job id
+	changes  []fakeChange
+	revision uint64
+	changed  chan struct{} // closed and made anew at every change
+	oldest   uint64        // revisions up to this one are forgotten
+	closed   string        // message while submissions are closed
+	issues   []*stintv1.Issue
+	faults   map[string][]fault
+	calls    map[string]int
+	tokens   []string // authorization headers as they came
+	catalog  []*stintv1.Service
+	called   *sync.Cond // tells of every call
+}
+
+// fault is what goes wrong with one call of a method.
+type fault struct {
+	err error
+	// late says that the server acts and only its answer is lost.
+	late bool
+	// frames is how many frames of a stream pass before err ends it.
+	frames int
+	// eof ends a stream early as if all was said.
+	eof bool
+}
+
+// startFake starts a server on a loopback port.
+func startFake(t testing.TB) *fake {
+	t.Helper()
+	f, err := newFake()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.stop)
+	return f
+}
+
+func newFake() (*fake, error) {
+	f := &fake{
+		requests: make(map[string]string), faults: make(map[string][]fault), calls: make(map[string]int),
+		changed: make(chan struct{}), catalog: fakeCatalog(), files: newFakeFiles(),
+	}
+	f.called = sync.NewCond(&f.mu)
+	return f, f.listen("127.0.0.1:0")
+}
+
+// listen serves on an address; after stop the same one gives a restart.
+func (f *fake) listen(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	f.addr = l.Addr().String()
+	f.server = grpc.NewServer(grpc.UnaryInterceptor(f.unary), grpc.StreamInterceptor(f.stream))
+	stintv1.RegisterJobServiceServer(f.server, f)
+	stintv1.RegisterCatalogServiceServer(f.server, f)
+	stintv1.RegisterAdminServiceServer(f.server, f)
+	stintv1.RegisterWorkspaceServiceServer(f.server, f.files)
+	go f.server.Serve(l) //nolint:errcheck // ends with stop
+	return nil
+}
+
+func (f *fake) stop() { f.server.Stop() }
+
+// fail makes the next calls of a method go wrong, one for each fault.
+func (f *fake) fail(method string, faults ...fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults[method] = append(f.faults[method], faults...)
+}
+
+// count is how often a method was called.
+func (f *fake) count(method string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[method]
+}
+
+// awaitCalls returns once a method was called n times.
+func (f *fake) awaitCalls(method string, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.calls[method] < n {
+		f.called.Wait()
+	}
+}
+
+// begin notes a call and takes the fault that waits for it.
+func (f *fake) begin(ctx context.Context, full string) *fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	method := path.Base(full)
+	f.calls[method]++
+	f.called.Broadcast()
+	if md, ok := metadata.FromIncomingContext(ctx); ok {
+		f.tokens = append(f.tokens, md.Get("authorization")...)
+	}
+	if len(f.faults[method]) == 0 {
+		return nil
+	}
+	next := f.faults[method][0]
+	f.faults[method] = f.faults[method][1:]
+	return &next
+}
+
+func (f *fake) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	fault := f.begin(ctx, info.FullMethod)
+	switch {
+	case fault == nil:
+		return handler(ctx, req)
+	case fault.late:
+		if _, err := handler(ctx, req); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fault.err
+}
+
+func (f *fake) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	fault := f.begin(s.Context(), info.FullMethod)
+	if fault == nil {
+		return handler(srv, s)
+	}
+	cut := &cutStream{ServerStream: s, left: fault.frames}
+	err := handler(srv, cut)
+	if cut.left >= 0 && err != nil {
+		return err
+	}
+	if fault.eof {
+		return nil
+	}
+	return fault.err
+}
+
+// cutStream ends a stream after some frames.
+type cutStream struct {
+	grpc.ServerStream
+	left int
+}
+
+func (c *cutStream) SendMsg(m any) error {
+	if c.left <= 0 {
+		c.left = -1
+		return status.Error(codes.Aborted, "cut")
+	}
+	c.left--
+	return c.ServerStream.SendMsg(m)
+}
+
+// lostErr is how gRPC reports a connection that is lost.
+var lostErr = status.Error(codes.Unavailable, "error reading from server: EOF")
+
+// refuse is an error of the server itself.
+func refuse(code codes.Code, reason, message string, details ...protoadapt.MessageV1) error {
+	s, err := status.New(code, message).WithDetails(append([]protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: reason, Domain: "stint"}}, details...)...)
+	if err != nil {
+		return err
+	}
+	return s.Err()
+}
+
+func invalid(violations ...*errdetails.BadRequest_FieldViolation) error {
+	return refuse(codes.InvalidArgument, "INVALID_ARGUMENT", "The request is invalid.", &errdetails.BadRequest{FieldViolations: violations})
+}
+
+func violation(field, description string) *errdetails.BadRequest_FieldViolation {
+	return &errdetails.BadRequest_FieldViolation{Field: field, Description: description}
+}

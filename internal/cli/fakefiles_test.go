@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// fakeFiles is a workspace in memory.
+type fakeFiles struct {
+	stintv1.UnimplementedWorkspaceServiceServer
+
+	mu    sync.Mutex
+	files map[string]string
+}
+
+func newFakeFiles() *fakeFiles { return &fakeFiles{files: make(map[string]string)} }
+
+func (w *fakeFiles) has(p string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.files[p]
+	return ok
+}
+
+func (w *fakeFiles) content(p string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.files[p]
+}
+
+func (w *fakeFiles) put(p, content string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.files[p] = content
+}
+
+func (w *fakeFiles) paths() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return sortedKeys(w.files)
+}
+
+func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+	first, err := s.Recv()
+	if err != nil {
+		return err
+	}
+	target := first.GetTarget()
+	if w.has(target.GetPath()) && !target.GetOverwrite() {
+		return refuse(codes.AlreadyExists, "ALREADY_EXISTS", "There is a file "+target.GetPath()+" already.")
+	}
+	var content strings.Builder
+	for {
+		frame, err := s.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		content.Write(frame.GetData())
+	}
+	if target.SizeBytes != nil && target.GetSizeBytes() != int64(content.Len()) {
+		return refuse(codes.InvalidArgument, "INVALID_ARGUMENT", "The upload is shorter or longer than announced.")
+	}
+	w.put(target.GetPath(), content.String())
+	return s.SendAndClose(&stintv1.UploadResponse{Entry: &stintv1.WorkspaceEntry{Path: target.GetPath()}})
+}
+
+func (w *fakeFiles) List(_ context.Context, req *stintv1.WorkspaceServiceListRequest) (*stintv1.WorkspaceServiceListResponse, error) {
+	prefix := strings.TrimSuffix(req.GetPath(), "/") + "/"
+	res := &stintv1.WorkspaceServiceListResponse{}
+	folders := make(map[string]bool)
+	var files []*stintv1.WorkspaceEntry
+	for _, p := range w.paths() {
+		below, ok := strings.CutPrefix(p, prefix)
+		if !ok {
+			continue
+		}
+		if dir, _, deeper := strings.Cut(below, "/"); deeper {
+			folders[dir] = true
+			continue
+		}
+		files = append(files, &stintv1.WorkspaceEntry{Path: p, SizeBytes: int64(len(w.content(p))), ModifyTime: timestamppb.Now(), ContentType: "text/plain"})
+	}
+	if len(files)+len(folders) == 0 && prefix != "/" {
+		return nil, refuse(codes.NotFound, "NOT_FOUND", "There is no such folder.")
+	}
+	for _, dir := range sortedKeys(folders) {
+		res.Entries = append(res.Entries, &stintv1.WorkspaceEntry{Path: path.Join(prefix, dir), Folder: true})
+	}
+	res.Entries = append(res.Entries, files...)
+	return res, nil
+}
+
+func (w *fakeFiles) Download(req *stintv1.DownloadRequest, s grpc.ServerStreamingServer[stintv1.DownloadResponse]) error {
+	if !w.has(req.GetPath()) {
+		return refuse(codes.NotFound, "NOT_FOUND", "There is no file "+req.GetPath()+".")
+	}
+	content := w.content(req.GetPath())
+	if err := s.Send(&stintv1.DownloadResponse{Entry: &stintv1.WorkspaceEntry{Path: req.GetPath(), SizeBytes: int64(len(content))}}); err != nil {
+		return err
+	}
+	return s.Send(&stintv1.DownloadResponse{Data: []byte(content)})
+}
+
+func (w *fakeFiles) Delete(_ context.Context, req *stintv1.DeleteRequest) (*stintv1.DeleteResponse, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gone := slices.DeleteFunc(sortedKeys(w.files), func(p string) bool {
+		return p != req.GetPath() && !(req.GetRecursive() && strings.HasPrefix(p, req.GetPath()+"/"))
+	})
+	if len(gone) == 0 {
+		return nil, refuse(codes.NotFound, "NOT_FOUND", "There is no file "+req.GetPath()+".")
+	}
+	for _, p := range gone {
+		delete(w.files, p)
+	}
+	return &stintv1.DeleteResponse{RemovedFiles: int64(len(gone))}, nil
+}

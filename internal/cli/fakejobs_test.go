@@ -1,0 +1,382 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+type fakeJob struct {
+	*stintv1.Job
+	stdout, stderr []string // an element for each attempt
+	results        []fakeResult
+}
+
+type fakeResult struct {
+	path    string
+	content string
+}
+
+// fakeChange is one entry of the store's history.
+type fakeChange struct {
+	revision uint64
+	id       string
+	status   *stintv1.JobStatus // nil when the job was removed
+}
+
+// commit gives a job's present state a revision and tells watchers. The lock is held.
+func (f *fake) commit(j *fakeJob) {
+	f.revision++
+	j.Revision = f.revision
+	s := statusOf(j.Job)
+	s.ChangeTime = timestamppb.Now()
+	f.changes = append(f.changes, fakeChange{revision: f.revision, id: j.GetId(), status: s})
+	j.History = append(j.History, &stintv1.StatusChange{Revision: f.revision, Time: s.GetChangeTime(), State: j.GetState(), Reason: j.GetReason(), Message: j.GetMessage()})
+	f.wake()
+}
+
+func (f *fake) wake() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *fake) find(id string) *fakeJob {
+	n, err := strconv.Atoi(id)
+	if err != nil || n < 1 || n > len(f.jobs) || f.jobs[n-1] == nil {
+		return nil
+	}
+	return f.jobs[n-1]
+}
+
+var errNoJob = refuse(codes.NotFound, "NOT_FOUND", "There is no such job, or it is not yours.")
+
+// update changes a job as a test says.
+func (f *fake) update(id string, change func(*fakeJob)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	j := f.find(id)
+	change(j)
+	f.commit(j)
+}
+
+// start lets a job run, as another attempt.
+func (f *fake) start(id string) {
+	f.update(id, func(j *fakeJob) {
+		j.State, j.Reason, j.StartTime = stintv1.State_STATE_RUNNING, 0, timestamppb.Now()
+		j.Attempts = append(j.Attempts, &stintv1.Attempt{Number: int32(len(j.Attempts) + 1), Executor: "fake", StartTime: j.StartTime})
+		j.stdout, j.stderr = append(j.stdout, ""), append(j.stderr, "")
+	})
+}
+
+// end lets a job end.
+func (f *fake) end(id string, state stintv1.State, reason stintv1.Reason, message string) {
+	f.update(id, func(j *fakeJob) {
+		j.State, j.Reason, j.Message, j.CompleteTime = state, reason, message, timestamppb.Now()
+		if state == stintv1.State_STATE_COMPLETED {
+			j.ResultFolder = j.GetOutputFolder() + "/" + j.GetOutputName()
+		}
+	})
+}
+
+// print lets the latest attempt of a job write to its standard output.
+func (f *fake) print(id, text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	j := f.find(id)
+	j.stdout[len(j.stdout)-1] += text
+	f.wake()
+}
+
+// remove takes a job away, as retention does.
+func (f *fake) remove(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, _ := strconv.Atoi(id)
+	f.jobs[n-1] = nil
+	f.revision++
+	f.changes = append(f.changes, fakeChange{revision: f.revision, id: id})
+	f.wake()
+}
+
+func (f *fake) Submit(_ context.Context, req *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed != "" {
+		return nil, refuse(codes.Unavailable, "SUBMISSIONS_CLOSED", f.closed)
+	}
+	if err := f.checkParameters(req.GetJob()); err != nil {
+		return nil, err
+	}
+	if id, ok := f.requests[req.GetRequestId()]; ok && req.GetRequestId() != "" {
+		return &stintv1.SubmitResponse{Job: proto.CloneOf(f.find(id).Job), Deduplicated: true}, nil
+	}
+	j := &fakeJob{Job: proto.CloneOf(req.GetJob())}
+	j.State, j.Owner, j.SubmitTime = stintv1.State_STATE_QUEUED, "tester", timestamppb.Now()
+	if req.GetValidateOnly() {
+		return &stintv1.SubmitResponse{Job: j.Job}, nil
+	}
+	f.jobs = append(f.jobs, j)
+	j.Id = strconv.Itoa(len(f.jobs))
+	if j.OutputName == "" {
+		j.OutputName = j.GetService() + "-" + j.GetId()
+	}
+	if j.OutputFolder == "" {
+		j.OutputFolder = "/jobs"
+	}
+	f.requests[req.GetRequestId()] = j.GetId()
+	f.commit(j)
+	answer := proto.CloneOf(j.Job)
+	f.runAtOnce(j)
+	return &stintv1.SubmitResponse{Job: answer}, nil
+}
+
+// runAtOnce plays the services that end at once. The lock is held.
+func (f *fake) runAtOnce(j *fakeJob) {
+	if s := j.GetService(); s != "Date" && s != "SequenceStats" {
+		return
+	}
+	j.State, j.StartTime = stintv1.State_STATE_RUNNING, timestamppb.Now()
+	j.Attempts = []*stintv1.Attempt{{Number: 1, Executor: "fake", StartTime: j.StartTime}}
+	f.commit(j)
+	j.stdout, j.stderr = []string{"hello\n"}, []string{""}
+	j.State, j.CompleteTime, j.ExitCode = stintv1.State_STATE_COMPLETED, timestamppb.Now(), proto.Int32(0)
+	j.ResultFolder = j.GetOutputFolder() + "/" + j.GetOutputName()
+	switch path := j.GetParameters().GetFields()["sequences"].GetStringValue(); {
+	case j.GetService() == "Date":
+		j.results = []fakeResult{{"now", "2026-01-31T12:00:00Z\n"}}
+	case !strings.HasPrefix(f.files.content(path), ">"):
+		j.State, j.Reason, j.Message = stintv1.State_STATE_FAILED, stintv1.Reason_REASON_EXIT_NONZERO, "The command exited with code 12."
+		j.ExitCode, j.ResultFolder = proto.Int32(12), ""
+		j.stderr[0] = "sequences: neither FASTA nor FASTQ\n"
+	default:
+		n := strings.Count(f.files.content(path), ">")
+		j.results = []fakeResult{{"stats.tsv", fmt.Sprintf("statistic\tvalue\nsequences\t%d\n", n)}, {"summary.txt", "sequences\n"}}
+	}
+	f.commit(j)
+}
+
+func (f *fake) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.RerunResponse, error) {
+	f.mu.Lock()
+	old := f.find(req.GetId())
+	if old == nil {
+		f.mu.Unlock()
+		return nil, errNoJob
+	}
+	next := &stintv1.Job{Service: old.GetService(), Parameters: proto.CloneOf(old.GetParameters()), OutputName: req.GetOutputName(), RerunOf: req.GetId()}
+	f.mu.Unlock()
+	for name, v := range req.GetParameters().GetFields() {
+		if next.Parameters == nil {
+			next.Parameters = &structpb.Struct{Fields: map[string]*structpb.Value{}}
+		}
+		next.Parameters.Fields[name] = v
+		if isNull(v) {
+			delete(next.Parameters.Fields, name)
+		}
+	}
+	res, err := f.Submit(ctx, &stintv1.SubmitRequest{Job: next, RequestId: req.GetRequestId(), ValidateOnly: req.GetValidateOnly()})
+	return &stintv1.RerunResponse{Job: res.GetJob(), Deduplicated: res.GetDeduplicated()}, err
+}
+
+func (f *fake) Get(_ context.Context, req *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if j := f.find(req.GetId()); j != nil {
+		return &stintv1.GetResponse{Job: proto.CloneOf(j.Job)}, nil
+	}
+	return nil, errNoJob
+}
+
+func (f *fake) BatchGet(_ context.Context, req *stintv1.BatchGetRequest) (*stintv1.BatchGetResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	res := &stintv1.BatchGetResponse{}
+	for _, id := range req.GetIds() {
+		if j := f.find(id); j != nil {
+			res.Jobs = append(res.Jobs, proto.CloneOf(j.Job))
+		} else {
+			res.MissingIds = append(res.MissingIds, id)
+		}
+	}
+	return res, nil
+}
+
+// List knows conditions joined by AND and OR, which is all that the flags make.
+func (f *fake) List(_ context.Context, req *stintv1.ListRequest) (*stintv1.ListResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []*stintv1.Job
+	for _, j := range f.jobs {
+		if j == nil {
+			continue
+		}
+		ok, err := matchesFilter(j.Job, req.GetFilter())
+		if err != nil {
+			return nil, invalid(violation("filter", err.Error()))
+		}
+		if ok {
+			found = append(found, proto.CloneOf(j.Job))
+		}
+	}
+	if req.GetOrderBy() != "id" {
+		slices.Reverse(found)
+	}
+	from, _ := strconv.Atoi(req.GetPageToken())
+	to := min(from+int(req.GetPageSize()), len(found))
+	res := &stintv1.ListResponse{Jobs: found[from:to], TotalSize: int64(len(found)), TotalSizeExact: true, Revision: f.revision}
+	if to < len(found) {
+		res.NextPageToken = strconv.Itoa(to)
+	}
+	return res, nil
+}
+
+func matchesFilter(j *stintv1.Job, filter string) (bool, error) {
+	if filter == "" {
+		return true, nil
+	}
+	for _, term := range strings.Split(filter, " AND ") {
+		any := false
+		for _, one := range strings.Split(strings.Trim(term, "()"), " OR ") {
+			field, value, ok := strings.Cut(one, " = ")
+			value = strings.Trim(value, `"`)
+			switch {
+			case !ok && strings.HasPrefix(one, `"`):
+				any = any || strings.Contains(j.GetOutputName()+" "+j.GetService(), strings.Trim(one, `"`))
+			case strings.HasPrefix(one, "submit_time"):
+				any = true
+			case field == "state":
+				any = any || stateWord(j.GetState()) == value
+			case field == "service":
+				any = any || j.GetService() == value
+			case field == "id":
+				any = any || j.GetId() == value
+			case strings.HasPrefix(field, "labels."):
+				any = any || j.GetLabels()[strings.Trim(strings.TrimPrefix(field, "labels."), `"`)] == value
+			default:
+				return false, fmt.Errorf("asks for %q, which is no field", field)
+			}
+		}
+		if !any {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (f *fake) Summarize(context.Context, *stintv1.SummarizeRequest) (*stintv1.SummarizeResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sum := &stintv1.Summary{Total: &stintv1.StateCounts{}, Services: map[string]*stintv1.StateCounts{}, Revision: f.revision}
+	for _, j := range f.jobs {
+		if sum.Services[j.GetService()] == nil {
+			sum.Services[j.GetService()] = &stintv1.StateCounts{}
+		}
+		for _, c := range []*stintv1.StateCounts{sum.GetTotal(), sum.GetServices()[j.GetService()]} {
+			switch j.GetState() {
+			case stintv1.State_STATE_QUEUED:
+				c.Queued++
+			case stintv1.State_STATE_RUNNING:
+				c.Running++
+			case stintv1.State_STATE_COMPLETED:
+				c.Completed++
+			case stintv1.State_STATE_FAILED:
+				c.Failed++
+			case stintv1.State_STATE_CANCELLED:
+				c.Cancelled++
+			}
+		}
+	}
+	return &stintv1.SummarizeResponse{Summary: sum}, nil
+}
+
+func (f *fake) BatchCancel(_ context.Context, req *stintv1.BatchCancelRequest) (*stintv1.BatchCancelResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	res := &stintv1.BatchCancelResponse{}
+	for _, id := range req.GetIds() {
+		j := f.find(id)
+		if j == nil {
+			s, _ := callStatus(errNoJob)
+			res.Results = append(res.Results, &stintv1.CancelResult{Id: id, Error: s.Proto()})
+			continue
+		}
+		if !finalState(j.GetState()) {
+			j.CancelTime, j.CancelledBy, j.CancelReason = timestamppb.Now(), "tester", req.GetReason()
+			j.State, j.Reason, j.CompleteTime = stintv1.State_STATE_CANCELLED, stintv1.Reason_REASON_CANCELLED_BY_OWNER, timestamppb.Now()
+			f.commit(j)
+		}
+		res.Results = append(res.Results, &stintv1.CancelResult{Id: id, Job: proto.CloneOf(j.Job)})
+	}
+	return res, nil
+}
+
+func (f *fake) ReportIssue(_ context.Context, req *stintv1.ReportIssueRequest) (*stintv1.ReportIssueResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	j := f.find(req.GetId())
+	switch {
+	case j == nil:
+		return nil, errNoJob
+	case req.GetDescription() == "" && j.GetState() != stintv1.State_STATE_FAILED:
+		return nil, invalid(violation("description", "is required unless the job failed"))
+	}
+	id := fmt.Sprintf("issue-%d", len(f.issues)+1)
+	f.issues = append(f.issues, &stintv1.Issue{Id: id, Reporter: "tester", Description: req.GetDescription(), CreateTime: timestamppb.Now(), Job: proto.CloneOf(j.Job)})
+	return &stintv1.ReportIssueResponse{IssueId: id}, nil
+}
+
+func (f *fake) GetServerStatus(context.Context, *stintv1.GetServerStatusRequest) (*stintv1.GetServerStatusResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &stintv1.GetServerStatusResponse{
+		SubmissionsOpen: f.closed == "", Message: f.closed, Version: "fake", User: "tester", Roles: []string{"user", "operator"}, Revision: f.revision,
+		Executors: []*stintv1.ExecutorStatus{{Name: "local", Healthy: true, UsedCpus: 1, TotalCpus: 2, ActiveJobs: 1}},
+	}, nil
+}
+
+func (f *fake) SetSubmissions(_ context.Context, req *stintv1.SetSubmissionsRequest) (*stintv1.SetSubmissionsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed = ""; !req.GetOpen() {
+		f.closed = req.GetMessage()
+	}
+	return &stintv1.SetSubmissionsResponse{}, nil
+}
+
+func (f *fake) ListIssues(context.Context, *stintv1.ListIssuesRequest) (*stintv1.ListIssuesResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &stintv1.ListIssuesResponse{Issues: slices.Clone(f.issues)}, nil
+}
+
+func (f *fake) Backup(_ *stintv1.BackupRequest, s grpc.ServerStreamingServer[stintv1.BackupResponse]) error {
+	for _, data := range []string{"data", "base"} {
+		if err := s.Send(&stintv1.BackupResponse{Data: []byte(data), SizeBytes: 8}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fakeTimeout bounds what a test waits for.
+const fakeTimeout = 20 * time.Second
+
+func namesToViolations(wrong []string) []*errdetails.BadRequest_FieldViolation {
+	var all []*errdetails.BadRequest_FieldViolation
+	for _, w := range wrong {
+		name, why, _ := strings.Cut(w, "|")
+		all = append(all, violation("job.parameters."+name, why))
+	}
+	return all
+}
