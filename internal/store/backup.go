@@ -102,7 +102,7 @@ func compactTo(from *bolt.DB, dst string) (size int64, err error) {
 	if err := from.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil }); err != nil {
 		return 0, errors.Join(err, to.Close())
 	}
-	if err := bolt.Compact(to, from, 16<<20); err != nil {
+	if err := guard(func() error { return bolt.Compact(to, from, 16<<20) }); err != nil {
 		return 0, errors.Join(err, to.Close())
 	}
 	if err := errors.Join(to.Sync(), to.Close()); err != nil {

@@ -48,7 +48,8 @@ const (
 // Changes answers every change of status strictly after a revision, in the
 // order of revisions: each change of state, reason or attempt once, and at the
 // end each job's present status. What only changed progress or words is there
-// as long as nothing newer replaced it. limit bounds the answer; zero means 1,000.
+// as long as nothing newer replaced it. limit bounds the answer, zero means
+// 1,000; only of jobs of which no more is known than that they are gone can there be more.
 //
 // It answers Reset when the revision is from another life of the store, when
 // jobs were deleted too long ago to tell which, when more than 10,000 jobs
@@ -81,11 +82,19 @@ func (s *Store) changesNow(w Watch, after uint64, limit int) (Changes, error) {
 		return Changes{UpTo: s.Revision(), Reset: true}, nil
 	}
 	out := Changes{List: list, UpTo: t.upTo, More: t.more}
-	if len(list) > limit {
-		out.List, out.More = list[:limit:limit], true
-		out.UpTo = list[limit-1].Revision
+	if cut := cutAt(list, limit); cut < len(list) {
+		out.List, out.More, out.UpTo = list[:cut:cut], true, list[cut-1].Revision
 	}
 	return out, nil
+}
+
+// cutAt is where to cut a list: behind limit changes, and not between changes of one revision.
+func cutAt(list []*Change, limit int) int {
+	n := min(limit, len(list))
+	for n < len(list) && list[n].Revision == list[n-1].Revision {
+		n++
+	}
+	return n
 }
 
 // ChangedSince answers the ids of jobs that changed, came or went strictly

@@ -49,14 +49,16 @@ func CheckFile(path string) ([]Problem, error) {
 		return nil, fmt.Errorf("check store %s: %w", path, err)
 	}
 	c := &checker{}
-	err = db.View(func(tx *bolt.Tx) error {
-		switch v, err := schemaOf(tx); {
-		case err != nil:
-			return err
-		case v != uint64(len(migrations)+1):
-			return fmt.Errorf("the file has schema %d, and this program checks %d: %w", v, len(migrations)+1, job.ErrConflict)
-		}
-		return c.file(context.Background(), tx)
+	err = guard(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			switch v, err := schemaOf(tx); {
+			case err != nil:
+				return err
+			case v != uint64(len(migrations)+1):
+				return fmt.Errorf("the file has schema %d, and this program checks %d: %w", v, len(migrations)+1, job.ErrConflict)
+			}
+			return c.file(context.Background(), tx)
+		})
 	})
 	if err = errors.Join(err, db.Close()); err != nil {
 		return nil, fmt.Errorf("check store %s: %w", path, err)

@@ -53,6 +53,8 @@ func openFile(cfg *Config) (*bolt.DB, error) {
 		FreelistType:    bolt.FreelistMapType,
 		InitialMmapSize: mapSize(),
 		NoStatistics:    true,
+		NoSync:          cfg.noSync,
+		NoGrowSync:      cfg.noSync,
 		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(path, flag, mode) //nolint:gosec // the path is the operator's
 			if err == nil {
@@ -72,18 +74,26 @@ func openReadOnly(path string) (*bolt.DB, error) {
 	return boltOpen(path, &bolt.Options{ReadOnly: true, Timeout: time.Second, FreelistType: bolt.FreelistMapType})
 }
 
-// boltOpen turns bbolt's panics on a damaged file into an error.
+// boltOpen is bolt.Open with errors in this program's terms.
 func boltOpen(path string, o *bolt.Options) (db *bolt.DB, err error) {
+	err = guard(func() error {
+		db, err = bolt.Open(path, 0o600, o)
+		return err
+	})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		err = fmt.Errorf("another process has the database open: %w", job.ErrUnavailable)
+	}
+	return db, err
+}
+
+// guard makes an error of bbolt's panics, which is how it meets a damaged page.
+func guard(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: the file is damaged: %v", job.ErrStorage, p)
 		}
 	}()
-	db, err = bolt.Open(path, 0o600, o)
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		err = fmt.Errorf("another process has the database open: %w", job.ErrUnavailable)
-	}
-	return db, err
+	return fn()
 }
 
 // readAhead reads up to most bytes of the file in order, into the system's

@@ -15,5 +15,46 @@ func (c Config) WithRing(size int) Config {
 	return c
 }
 
-// DB is the file.
-func (s *Store) DB() *bolt.DB { return s.db }
+// WithViews keeps the answers of every Match, however cheap it is.
+func (c Config) WithViews() Config {
+	c.smallScan = -1
+	return c
+}
+
+// WithoutSync makes nothing durable, for tests that are not about that.
+func (c Config) WithoutSync() Config {
+	c.noSync = true
+	return c
+}
+
+// OpenWith is Open with other migrations.
+func OpenWith(cfg Config, migrations ...func(*bolt.Tx) error) (*Store, error) {
+	var list []migration
+	for _, m := range migrations {
+		list = append(list, m)
+	}
+	return openWith(cfg, list)
+}
+
+// FlipCounter makes the index count one more job of an owner than there is.
+func (s *Store) FlipCounter(owner string) {
+	s.ix.mu.Lock()
+	defer s.ix.mu.Unlock()
+	_, w := s.ix.owners.find(owner)
+	w.total[1]++
+}
+
+// Views is the number of conditions whose answers are kept.
+func (s *Store) Views() int {
+	s.ix.mu.RLock()
+	defer s.ix.mu.RUnlock()
+	return len(s.ix.views)
+}
+
+// BetweenIndexAndRecords has fn called once, in the middle of the next page.
+func (s *Store) BetweenIndexAndRecords(fn func()) {
+	s.betweenReads = func() {
+		s.betweenReads = nil
+		fn()
+	}
+}

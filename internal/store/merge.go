@@ -35,7 +35,9 @@ func (s *Store) merge(t *touched) (list []*Change, gap bool, _ error) {
 		}
 		ids = ids[n:]
 	}
-	slices.SortFunc(list, func(a, b *Change) int { return cmp.Compare(a.Revision, b.Revision) })
+	slices.SortFunc(list, func(a, b *Change) int {
+		return cmp.Or(cmp.Compare(a.Revision, b.Revision), cmp.Compare(a.ID, b.ID))
+	})
 	return list, false, nil
 }
 

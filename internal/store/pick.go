@@ -24,8 +24,8 @@ type picked struct {
 func (p *picked) take(e *Entry) { p.jobs = append(p.jobs, pick{e.ID(), e.Revision()}) }
 
 const (
-	// smallScan is up to which cost a condition is evaluated for each page anew; above, its answers are kept in a view.
-	smallScan = 1 << 13
+	// defaultSmallScan is up to which cost a condition is evaluated for each page anew; above, its answers are kept in a view.
+	defaultSmallScan = 1 << 13
 	// scanPause is after how many candidates a long scan lets the writer in.
 	scanPause = 1 << 14
 )
@@ -46,7 +46,7 @@ func (s *Store) pick(ctx context.Context, q *Query, o order) (*picked, error) {
 	if byID && p.match != nil && n > int64(s.cfg.ScanBudget) {
 		return s.pickSome(ctx, q, p, desc)
 	}
-	if p.match != nil && cost > smallScan {
+	if p.match != nil && cost > s.cfg.smallScan {
 		v, err := s.view(ctx, q.MatchKey, p)
 		if err != nil {
 			return nil, err

@@ -64,6 +64,9 @@ func (s *Store) Page(ctx context.Context, q Query) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("page of jobs: %w", err)
 	}
+	if s.betweenReads != nil {
+		s.betweenReads()
+	}
 	page := &Page{Next: p.next, Total: p.total, Exact: !p.partial, Revision: p.revision}
 	page.Jobs, err = s.rows(&q, p.jobs)
 	return page, err

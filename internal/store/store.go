@@ -58,7 +58,10 @@ type Config struct {
 	// Retention says which finished jobs ApplyRetention deletes. Empty means none.
 	Retention Retention
 
-	ringSize int // 0 means defaultRing; a power of two
+	// Of tests.
+	ringSize  int   // 0 means defaultRing; a power of two
+	smallScan int64 // 0 means defaultSmallScan; negative, nothing is small
+	noSync    bool  // nothing is durable
 }
 
 func (c *Config) setDefaults() {
@@ -74,6 +77,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.LockTimeout, time.Second)
 	setDefault(&c.ScanBudget, 5_000_000)
 	setDefault(&c.ringSize, defaultRing)
+	setDefault(&c.smallScan, defaultSmallScan)
 }
 
 func setDefault[T int | int64 | time.Duration](field *T, value T) {
@@ -105,9 +109,12 @@ type Store struct {
 	between sync.Mutex // held while a batch is staged, committed and published
 
 	// The writer's own.
-	meta       meta
-	lastTime   time.Time
-	commitHook func() error // of tests: fails a commit
+	meta     meta
+	lastTime time.Time
+
+	// Of tests.
+	commitHook   func() error // called before each commit, and fails it
+	betweenReads func()       // called between a page's look into the index and its reading of records
 }
 
 // Open opens or makes the database, brings it to this program's schema,
@@ -121,7 +128,7 @@ func openWith(cfg Config, migrations []migration) (*Store, error) {
 		cfg: cfg, now: cfg.Now, log: cfg.Logger,
 		queue: make(chan *op, cfg.QueueLength), ended: make(chan struct{}),
 	}
-	if err := s.start(migrations); err != nil {
+	if err := guard(func() error { return s.start(migrations) }); err != nil {
 		if s.db != nil {
 			_ = s.db.Close()
 		}

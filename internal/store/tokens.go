@@ -14,7 +14,7 @@ import (
 )
 
 // TokenHash is the SHA-256 of a token's secret.
-type TokenHash [32]byte
+type TokenHash = [32]byte
 
 // PutToken stores a token. One with the same id or secret is job.ErrAlreadyExists.
 func (s *Store) PutToken(ctx context.Context, hash TokenHash, t *storev1.Token) error {

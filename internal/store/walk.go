@@ -83,7 +83,7 @@ func (w *walk) slab(fn func(*Entry) bool) {
 		if !more {
 			break
 		}
-		look -= n + chunkWords
+		look -= n
 		if w.desc {
 			w.from = chunks[k].first
 			k--
@@ -113,6 +113,7 @@ func (w *walk) chunk(k int, fn func(*Entry) bool) (looked int, more bool) {
 	if lo >= hi {
 		return 0, true
 	}
+	looked = chunkWords // the bitmaps cost something too
 	e := Entry{ix: w.ix, c: c}
 	first, last := lo>>6, (hi-1)>>6
 	for n := range last - first + 1 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/stint-jobs/stint/internal/job"
@@ -19,8 +18,6 @@ type op struct {
 	done   chan struct{} // yields once when err is set
 }
 
-var ops = sync.Pool{New: func() any { return &op{done: make(chan struct{}, 1)} }}
-
 // do has stage run in the writer and answers once what it wrote is on disk, or
 // why it is not. ctx counts until the writer takes it up: from then on the
 // outcome is waited for, so that the caller knows it. A stage that answers an error must have written nothing.
@@ -28,16 +25,12 @@ func (s *Store) do(ctx context.Context, weight int, stage func(*batch) error) er
 	if err := s.Healthy(); err != nil {
 		return err
 	}
-	o := ops.Get().(*op) //nolint:forcetypeassert // the pool holds nothing else
-	o.ctx, o.weight, o.stage, o.err = ctx, weight, stage, nil
+	o := &op{ctx: ctx, weight: weight, stage: stage, done: make(chan struct{}, 1)}
 	if err := s.enqueue(o); err != nil {
 		return err
 	}
 	<-o.done
-	err := o.err
-	o.ctx, o.stage, o.err = nil, nil, nil
-	ops.Put(o)
-	return err
+	return o.err
 }
 
 func (s *Store) enqueue(o *op) error {

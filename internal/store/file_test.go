@@ -1,0 +1,270 @@
+package store_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/storetest"
+)
+
+func TestAFileThatIsOpenElsewhereIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	storetest.OpenConfig(t, store.Config{Path: path})
+	_, err := store.Open(store.Config{Path: path, LockTimeout: 60 * time.Millisecond})
+	if !errors.Is(err, job.ErrUnavailable) || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("open it twice: %v", err)
+	}
+}
+
+func TestFilesThatAreNoStoreAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text")
+	if err := os.WriteFile(text, []byte(strings.Repeat("this is no database\n", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, "other.db")
+	raw(t, other, func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucket([]byte("of something else"))
+		return err
+	})
+	for _, path := range []string{text, other, dir, filepath.Join(dir, "no", "folder")} {
+		if s, err := store.Open(store.Config{Path: path}); err == nil {
+			t.Errorf("%s was opened", path)
+			_ = s.Close()
+		}
+		if _, err := store.CheckFile(path); err == nil {
+			t.Errorf("%s was checked", path)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "absent")); err == nil {
+		t.Error("a check made a file")
+	}
+}
+
+// raw changes a file behind the store's back.
+func raw(t *testing.T, path string, fn func(*bolt.Tx) error) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(fn), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMigrations(t *testing.T) {
+	mark := func(name string) func(*bolt.Tx) error {
+		return func(tx *bolt.Tx) error {
+			_, err := tx.CreateBucket([]byte(name))
+			return err
+		}
+	}
+	has := func(path, bucket string) (found bool) {
+		raw(t, path, func(tx *bolt.Tx) error { found = tx.Bucket([]byte(bucket)) != nil; return nil })
+		return found
+	}
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	s, err := store.Open(store.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	submit(t, s, "ada", newJob("A", "a"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	boom := errors.New("boom")
+	_, err = store.OpenWith(store.Config{Path: path}, mark("two"), func(tx *bolt.Tx) error {
+		return errors.Join(mark("three")(tx), boom)
+	})
+	if !errors.Is(err, boom) || has(path, "two") || has(path, "three") {
+		t.Errorf("a migration that fails in the middle: %v, two %v", err, has(path, "two"))
+	}
+	if problems, err := store.CheckFile(path); err != nil || len(problems) > 0 {
+		t.Errorf("after it: %v %v", problems, err)
+	}
+	for range 2 { // the second time there is nothing to do
+		s, err := store.OpenWith(store.Config{Path: path}, mark("two"), mark("three"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Get(store.Everyone, 1); err != nil || s.Close() != nil {
+			t.Errorf("the job after the migrations: %v", err)
+		}
+	}
+	if !has(path, "two") || !has(path, "three") {
+		t.Error("the migrations did not happen")
+	}
+	if _, err := store.Open(store.Config{Path: path}); !errors.Is(err, store.ErrNewerSchema) {
+		t.Errorf("an older program: %v", err)
+	}
+	if _, err := store.CheckFile(path); !errors.Is(err, job.ErrConflict) {
+		t.Errorf("an older program's check: %v", err)
+	}
+	empty := filepath.Join(t.TempDir(), "empty.db")
+	if s, err = store.OpenWith(store.Config{Path: empty}, mark("two")); err != nil || s.Close() != nil || !has(empty, "two") {
+		t.Errorf("an empty file: %v", err)
+	}
+}
+
+// damage is what may happen to a file, and what a check has to say of it.
+var damage = map[string]struct {
+	do   func(tx *bolt.Tx) error
+	says string
+}{
+	"a spec is lost":       {func(tx *bolt.Tx) error { return tx.Bucket([]byte("specs")).Delete(job.ID(2).Key()) }, "job 2: its parameters are missing"},
+	"a job is lost":        {func(tx *bolt.Tx) error { return tx.Bucket([]byte("jobs")).Delete(job.ID(2).Key()) }, "no job has it"},
+	"a spec is garbage":    {put("specs", job.ID(1).Key(), []byte{0xff}), "job 1: its parameters cannot be read"},
+	"a record is garbage":  {put("jobs", job.ID(1).Key(), []byte{0xff}), "job 1: its record cannot be read"},
+	"a key is short":       {put("jobs", []byte("x"), nil), "its key has 1 bytes"},
+	"counters are lost":    {put("meta", []byte("counters"), nil), "counters in the file are damaged"},
+	"counters go back":     {put("meta", []byte("counters"), make([]byte, 24)), "job 1: its id was not given out"},
+	"a bucket is lost":     {func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("issues")) }, "the bucket issues is missing"},
+	"a revision is twice":  {edit(2, func(r *storev1.Record) { r.Job.Revision, r.Job.History[0].Revision = 1, 1 }), "job 2: it has the revision of job 1"},
+	"a history is lost":    {edit(1, func(r *storev1.Record) { r.Job.History = nil }), "job 1: it has 0 history entries"},
+	"a history is mixed":   {edit(3, func(r *storev1.Record) { r.Job.History[1].Revision = 2 }), "job 3: history entry 1"},
+	"a state is changed":   {edit(1, func(r *storev1.Record) { r.Job.State = running }), "job 1: its history ends with STATE_QUEUED"},
+	"a state is none":      {edit(1, func(r *storev1.Record) { r.Job.State = 77 }), "job 1: it is in no state"},
+	"an owner is lost":     {edit(1, func(r *storev1.Record) { r.Job.Owner = "" }), "job 1: it has no owner"},
+	"a request is twice":   {edit(2, func(r *storev1.Record) { r.RequestId = "r" }), "job 2: it has the request id of job 1"},
+	"a time is out of row": {edit(2, func(r *storev1.Record) { r.Job.SubmitTime.Seconds-- }), "job 2: it was submitted before"},
+}
+
+func put(bucket string, k, v []byte) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucket)).Put(k, v) }
+}
+
+func edit(id job.ID, fn func(*storev1.Record)) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error {
+		r := &storev1.Record{}
+		if err := proto.Unmarshal(tx.Bucket([]byte("jobs")).Get(id.Key()), r); err != nil {
+			return err
+		}
+		fn(r)
+		b, err := proto.Marshal(r)
+		if err != nil {
+			return err
+		}
+		return tx.Bucket([]byte("jobs")).Put(id.Key(), b)
+	}
+}
+
+func TestACheckFindsDamage(t *testing.T) {
+	for name, d := range damage {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "jobs.db")
+			s, err := store.Open(store.Config{Path: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = s.Submit(t.Context(), []*stintv1.Job{newJob("A", "a"), newJob("A", "b"), newJob("A", "c")},
+				store.SubmitOptions{Owner: "ada", RequestID: "r"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			become(t, s, 3, running)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			raw(t, path, d.do)
+			problems, err := store.CheckFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range problems {
+				if strings.Contains(p.String(), d.says) {
+					return
+				}
+			}
+			t.Errorf("%q is not among %v", d.says, problems)
+		})
+	}
+}
+
+func TestADamagedPageIsFound(t *testing.T) {
+	for _, jobs := range []int{1, 300} { // on the root page, and on pages of their own
+		path := filepath.Join(t.TempDir(), "jobs.db")
+		s := storetest.OpenConfig(t, store.Config{Path: path})
+		var all []*stintv1.Job
+		for range jobs {
+			all = append(all, newJob("A", "a"))
+		}
+		submit(t, s, "ada", all...)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := bytes.LastIndex(b, []byte("phage")) // a label of a job, so this is a page of records
+		page := os.Getpagesize()
+		clear(b[at/page*page:][:16]) // its header
+		damaged := filepath.Join(t.TempDir(), "damaged.db")
+		if err := os.WriteFile(damaged, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if problems, err := store.CheckFile(damaged); err == nil && len(problems) == 0 || err != nil && !errors.Is(err, job.ErrStorage) {
+			t.Errorf("check: %v %v", problems, err)
+		}
+		if _, err := store.Open(store.Config{Path: damaged}); !errors.Is(err, job.ErrStorage) {
+			t.Errorf("open: %v", err)
+		}
+		if _, _, err := store.Compact(damaged, damaged+".compact"); !errors.Is(err, job.ErrStorage) {
+			t.Errorf("compact: %v", err)
+		}
+	}
+}
+
+func TestACheckOfTheRunningStoreFindsAWrongCounter(t *testing.T) {
+	s, err := store.Open(store.Config{Path: filepath.Join(t.TempDir(), "jobs.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	submit(t, s, "ada", newJob("A", "a"))
+	if problems, err := s.Check(t.Context()); err != nil || len(problems) > 0 {
+		t.Errorf("before: %v %v", problems, err)
+	}
+	s.FlipCounter("ada")
+	problems, err := s.Check(t.Context())
+	if err != nil || len(problems) != 1 || !strings.Contains(problems[0].String(), "counts of ada") {
+		t.Errorf("%v %v", problems, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestACleanCloseKeepsTheListOfFreePages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	s := storetest.OpenConfig(t, store.Config{Path: path})
+	submit(t, s, "ada", newJob("A", "a"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// bbolt's meta pages are the first two; their list of free pages is at 16 + 32, and 2^64-1 is none.
+	none := true
+	for _, page := range []int{0, os.Getpagesize()} {
+		none = none && binary.LittleEndian.Uint64(b[page+48:]) == ^uint64(0)
+	}
+	if none {
+		t.Error("there is no list of free pages")
+	}
+}

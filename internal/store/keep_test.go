@@ -1,0 +1,256 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/storetest"
+)
+
+func TestRetention(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	s := storetest.OpenConfig(t, store.Config{
+		Now: func() time.Time { return start },
+		Retention: store.Retention{
+			completed: {For: time.Hour},
+			failed:    {AtMost: 2},
+			queued:    {For: time.Nanosecond}, // not a final state: means nothing
+		},
+	})
+	end := func(id job.ID, state stintv1.State, after time.Duration) {
+		t.Helper()
+		change(t, s, id, func(r *storev1.Record) {
+			if _, err := job.Transition(r.Job, job.Status{State: state, Time: start.Add(after)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	var jobs []*stintv1.Job
+	for i := range 9 {
+		jobs = append(jobs, newJob("A", fmt.Sprint(i)))
+	}
+	submit(t, s, "ada", jobs...)
+	end(1, completed, time.Minute)
+	end(2, completed, 2*time.Hour)
+	end(3, failed, 9*time.Minute) // submitted first of the failed, but ended last
+	end(4, failed, 3*time.Minute)
+	end(5, failed, 2*time.Minute)
+	end(6, failed, 4*time.Minute)
+	end(7, cancelled, time.Second)
+	end(8, running, 0)
+	got, err := s.ApplyRetention(t.Context(), start.Add(time.Hour+2*time.Minute))
+	if diff := cmp.Diff([]job.ID{1, 5, 4}, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if got, err = s.ApplyRetention(t.Context(), start.Add(time.Hour+2*time.Minute)); err != nil || len(got) != 0 {
+		t.Errorf("again: %v %v", got, err)
+	}
+	if _, missing, err := s.GetMany(store.Everyone, []job.ID{1, 2, 3, 4, 5, 6, 7, 8, 9}, 0); err != nil || len(missing) != 3 {
+		t.Errorf("missing %v, %v", missing, err)
+	}
+}
+
+func TestWithoutRetentionNothingIsDeleted(t *testing.T) {
+	s := storetest.Open(t)
+	submit(t, s, "ada", newJob("A", "a"))
+	become(t, s, 1, completed)
+	if got, err := s.ApplyRetention(t.Context(), time.Now().Add(1000*time.Hour)); err != nil || got != nil {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	s := storetest.OpenConfig(t, store.Config{Path: path})
+	token := func(id string, at int64) *storev1.Token {
+		return &storev1.Token{Id: id, User: "ada", Roles: []string{"operator"}, CreateTime: &timestamppb.Timestamp{Seconds: at}}
+	}
+	put := func(hash byte, tk *storev1.Token) error { return s.PutToken(t.Context(), store.TokenHash{hash}, tk) }
+	if err := errors.Join(put(1, token("late", 2)), put(2, token("early", 1))); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{"the same id": put(3, token("late", 3)), "the same secret": put(1, token("other", 3))} {
+		if !errors.Is(err, job.ErrAlreadyExists) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = storetest.OpenConfig(t, store.Config{Path: path})
+	got, err := s.Token(store.TokenHash{1})
+	if diff := cmp.Diff(token("late", 2), got, protocmp.Transform()); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	all, err := s.Tokens()
+	if err != nil || len(all) != 2 || all[0].GetId() != "early" {
+		t.Errorf("%v %v", all, err)
+	}
+	if err := s.DeleteToken(t.Context(), "late"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteToken(t.Context(), "late"); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("delete it again: %v", err)
+	}
+	if _, err := s.Token(store.TokenHash{1}); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("a deleted token: %v", err)
+	}
+}
+
+func TestIssues(t *testing.T) {
+	s := storetest.Open(t)
+	submit(t, s, "ada", newJob("A", "a"), newJob("A", "b"))
+	for n, id := range []job.ID{2, 1, 2, 1, 1} {
+		got, err := s.AddIssue(t.Context(), id, &storev1.Issue{Reporter: "ada", Description: fmt.Sprint(n)})
+		if err != nil || got.String() != fmt.Sprintf("%s-%d", id, n+1) {
+			t.Fatalf("%v %v", got, err)
+		}
+		if again, err := store.ParseIssueID(got.String()); err != nil || again != got {
+			t.Errorf("%v became %v: %v", got, again, err)
+		}
+	}
+	var seen []string
+	var before uint64
+	for more := true; more; {
+		var page []store.Issue
+		var err error
+		if page, more, err = s.Issues(before, 2); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range page {
+			seen = append(seen, i.ID.String()+" "+i.Report.GetDescription())
+			before = i.ID.Seq
+			if i.Report.GetCreateTime() == nil {
+				t.Error("no time")
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"1-5 4", "1-4 3", "2-3 2", "1-2 1", "2-1 0"}, seen); diff != "" {
+		t.Error(diff)
+	}
+	for _, bad := range []string{"", "1", "1-", "-1", "1-0", "x-1", "1-2-3"} {
+		if _, err := store.ParseIssueID(bad); !errors.Is(err, job.ErrNotFound) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	s := storetest.OpenConfig(t, store.Config{Path: path})
+	if got := s.Settings(); got == nil || got.GetSubmissionsClosed() {
+		t.Errorf("of a new store: %v", got)
+	}
+	want := &storev1.Settings{SubmissionsClosed: true, Message: "maintenance"}
+	if err := s.SetSettings(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if diff := cmp.Diff(want, s.Settings(), protocmp.Transform()); diff != "" {
+			t.Error(diff)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = storetest.OpenConfig(t, store.Config{Path: path})
+	}
+}
+
+func TestABackupIsTheStoreAsItWas(t *testing.T) {
+	dir := t.TempDir()
+	s := storetest.OpenConfig(t, store.Config{Path: filepath.Join(dir, "jobs.db")})
+	submit(t, s, "ada", newJob("A", "a"), newJob("A", "b"))
+	snap, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	submit(t, s, "ada", newJob("A", "after"))
+	become(t, s, 1, running)
+	var b bytes.Buffer
+	n, err := snap.WriteTo(&b)
+	if err = errors.Join(err, snap.Close(), snap.Close()); err != nil || n != snap0(b) || n == 0 {
+		t.Fatal(n, err)
+	}
+	path := filepath.Join(dir, "backup.db")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := storetest.OpenConfig(t, store.Config{Path: path})
+	if j, err := old.Get(store.Everyone, 1); err != nil || j.GetState() != queued || old.Stats().Jobs != 2 {
+		t.Errorf("%v %v, %d jobs", j, err, old.Stats().Jobs)
+	}
+	b.Reset()
+	if n, err := s.Backup(&b); err != nil || n != int64(b.Len()) {
+		t.Errorf("%d of %d bytes, %v", n, b.Len(), err)
+	}
+}
+
+func snap0(b bytes.Buffer) int64 { return int64(b.Len()) }
+
+func TestBackupAndCompactOfAStoppedServer(t *testing.T) {
+	dir := t.TempDir()
+	path, dst := filepath.Join(dir, "jobs.db"), filepath.Join(dir, "compact.db")
+	s := storetest.OpenConfig(t, store.Config{Path: path})
+	var jobs []*stintv1.Job
+	for i := range 500 {
+		jobs = append(jobs, newJob("A", fmt.Sprint(i)))
+	}
+	submit(t, s, "ada", jobs...)
+	if _, err := s.AddIssue(t.Context(), 1, &storev1.Issue{Description: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	for id := job.ID(1); id < 500; id++ {
+		jobs[id].Id = "" // given up; only the ids count
+	}
+	var ids []job.ID
+	for id := job.ID(1); id < 500; id++ {
+		ids = append(ids, id)
+	}
+	if _, err := s.UpdateMany(t.Context(), store.Everyone, ids, into(cancelled)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Delete(t.Context(), ids...); err != nil {
+		t.Fatal(err)
+	}
+	revision := s.Revision()
+	var b bytes.Buffer
+	if _, err := store.BackupFile(path, &b); !errors.Is(err, job.ErrUnavailable) {
+		t.Errorf("backup of a running server's file: %v", err)
+	}
+	if _, _, err := store.Compact(path, dst); !errors.Is(err, job.ErrUnavailable) {
+		t.Errorf("compact a running server's file: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := store.BackupFile(path, &b); err != nil || n != int64(b.Len()) {
+		t.Errorf("backup of %d bytes: %v", n, err)
+	}
+	before, after, err := store.Compact(path, dst)
+	if err != nil || after >= before {
+		t.Errorf("%d became %d: %v", before, after, err)
+	}
+	if _, _, err := store.Compact(path, dst); !errors.Is(err, os.ErrExist) {
+		t.Errorf("onto a file that is there: %v", err)
+	}
+	s = storetest.OpenConfig(t, store.Config{Path: dst})
+	if s.Revision() != revision || s.Stats().Jobs != 1 {
+		t.Errorf("revision %d, %d jobs", s.Revision(), s.Stats().Jobs)
+	}
+	if id, err := s.AddIssue(t.Context(), 500, &storev1.Issue{}); err != nil || id.Seq != 2 {
+		t.Errorf("the next issue is %v: %v", id, err)
+	}
+}
