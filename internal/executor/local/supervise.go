@@ -203,7 +203,7 @@ func (s *shim) describe(c *command) executor.Exit {
 	var words []string
 	switch failed := x.Code != 0; {
 	case c.cause == stintv1.Reason_REASON_TIME_LIMIT:
-		words = append(words, fmt.Sprintf("The command ran longer than its time limit of %v.", c.launch.TimeLimit))
+		words = append(words, fmt.Sprintf("The command ran longer than its time limit of %s.", inWords(c.launch.TimeLimit)))
 	case c.cause == stintv1.Reason_REASON_NODE_FAILED:
 		words = append(words, "The process that supervised the job was asked to end, as when the machine shuts down.")
 	case c.cause != stintv1.Reason_REASON_UNSPECIFIED:
@@ -220,6 +220,18 @@ func (s *shim) describe(c *command) executor.Exit {
 	}
 	x.Message = strings.Join(strings.Fields(strings.Join(words, " ")), " ")
 	return x
+}
+
+// inWords is a duration without the zeros that time.Duration writes: `1h30m`.
+func inWords(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // lost says what of an output could not be kept.
