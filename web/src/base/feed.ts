@@ -1,0 +1,191 @@
+// One stream of changes, kept up for as long as somebody wants it. It resumes
+// by revision, so what it tells has no gap and nothing twice; when that cannot be
+// had it says reset.
+import type { SummarizeResponseJson, SummaryJson, WatchStatusResponseJson } from '../gen/stint/v1/job_service_pb';
+import { ApiError, apiURL, call, errorFromStatus, fetchOrThrow } from './api';
+import type { JobChange, Link, News, Topic } from './news';
+import { readEvents } from './sse';
+
+const flushMillis = 50;
+const firstWait = 400;
+const longestWait = 30_000;
+// Three times the server's default heartbeat. A server whose heart beats slower is asked again now and then.
+const silenceMillis = 45_000;
+const tickMillis = 5_000;
+// A stream that ends sooner is counted as a failure.
+const steadyMillis = 2_000;
+
+interface StreamEnd {
+  error?: Parameters<typeof errorFromStatus>[0];
+}
+
+export class Feed {
+  revision = 0;
+  counts: SummaryJson | undefined;
+  link: Link = { live: false, heard: 0 };
+
+  private changes = new Map<string, JobChange>();
+  private removed = new Set<string>();
+  private flushing = false;
+  private reset = false;
+  private stopped = new AbortController();
+  private attempt: AbortController | undefined;
+  private wake: () => void = () => {};
+  private lastTick = Date.now();
+
+  constructor(
+    private readonly topic: Topic,
+    private readonly tell: (news: News) => void,
+  ) {}
+
+  /** Keeps the stream up until stop is called. A feed that follows another goes on after its revision. */
+  async run(after = 0): Promise<void> {
+    this.revision = after;
+    const ticks = setInterval(() => this.tick(), tickMillis);
+    let failures = 0;
+    while (!this.stopped.signal.aborted) {
+      let up = Number.POSITIVE_INFINITY;
+      try {
+        this.attempt = new AbortController();
+        await this.stream(this.attempt.signal, () => {
+          up = Math.min(up, Date.now());
+        });
+      } catch (error) {
+        if (!this.stopped.signal.aborted && failures > 0) this.down(error);
+      }
+      this.attempt?.abort(); // an end by an error of ours leaves the connection open
+      // A stream that was up for a while is taken up again at once: servers are restarted.
+      failures = Date.now() - up > steadyMillis ? 0 : failures + 1;
+      if (failures > 1) await this.pause(Math.min(longestWait, firstWait * 2 ** Math.min(failures - 2, 10)));
+    }
+    clearInterval(ticks);
+  }
+
+  stop(): void {
+    this.stopped.abort();
+    this.attempt?.abort();
+    this.wake();
+  }
+
+  /** Tries again now when the stream is down. */
+  hurry(): void {
+    if (!this.link.live) this.wake();
+  }
+
+  /** What a new listener has to be told. */
+  state(reset: boolean): News {
+    const news: News = { link: this.link, revision: this.revision, changes: [], removed: [], reset };
+    if (this.counts) news.counts = this.counts;
+    return news;
+  }
+
+  private async stream(signal: AbortSignal, onUp: () => void): Promise<void> {
+    if (this.revision === 0) await this.begin(signal);
+    const url = apiURL(
+      'v1/jobs:watch',
+      { view: 'WATCH_VIEW_CHANGES_AND_COUNTS', owner: this.topic.owner, afterRevision: this.revision },
+      this.topic.server,
+    );
+    const response = await fetchOrThrow(url, {
+      headers: { Accept: 'text/event-stream' },
+      credentials: 'include',
+      signal,
+    });
+    if (!response.body) throw new ApiError('The connection broke off.', 0, 'UNREACHABLE');
+    await readEvents(
+      response.body,
+      ({ event, data }) => {
+        if (event === 'error') throw this.endOf(JSON.parse(data) as StreamEnd);
+        onUp();
+        this.take(JSON.parse(data) as WatchStatusResponseJson);
+      },
+      () => {
+        this.link = { live: true, heard: Date.now() };
+      },
+    );
+  }
+
+  // Not by the stream's own snapshot: that has every job that is not final, and who shows jobs reads pages of them.
+  private async begin(signal: AbortSignal): Promise<void> {
+    const answer = await call<SummarizeResponseJson>('GET', 'v1/jobs:summary', {
+      query: { owner: this.topic.owner },
+      server: this.topic.server,
+      signal,
+    });
+    this.counts = answer.summary ?? {};
+    this.revision = Number(this.counts.revision ?? 0);
+  }
+
+  private take(frame: WatchStatusResponseJson): void {
+    const revision = Number(frame.revision ?? 0);
+    if (frame.reset) {
+      this.changes.clear();
+      this.removed.clear();
+      this.revision = 0;
+      this.reset = true;
+      throw new ApiError('The revision is too old to go on from.', 0, 'RESET');
+    }
+    if (frame.changed?.id) this.changes.set(frame.changed.id, { revision, status: frame.changed });
+    if (frame.removed?.id) {
+      this.changes.delete(frame.removed.id);
+      this.removed.add(frame.removed.id);
+    }
+    if (frame.counts) this.counts = frame.counts;
+    this.revision = Math.max(this.revision, revision);
+    this.flushSoon();
+  }
+
+  private endOf(end: StreamEnd & Parameters<typeof errorFromStatus>[0]): ApiError {
+    return errorFromStatus(end.error ?? end, 0);
+  }
+
+  // A burst is told as one piece of news. Its first change is told at once when there was quiet before.
+  private flushSoon(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    setTimeout(() => {
+      this.flushing = false;
+      this.flush();
+    }, flushMillis);
+  }
+
+  private flush(): void {
+    const news = this.state(this.reset);
+    news.changes = [...this.changes.values()].sort((a, b) => a.revision - b.revision);
+    news.removed = [...this.removed];
+    this.changes.clear();
+    this.removed.clear();
+    this.reset = false;
+    this.tell(news);
+  }
+
+  private down(error: unknown): void {
+    const was = this.link;
+    this.link = { live: false, heard: was.heard, problem: 'The server cannot be reached.' };
+    if (error instanceof ApiError && error.status !== 0) {
+      this.link.problem = error.message;
+      this.link.signedOut = error.signedOut;
+    }
+    if (was.live || was.problem !== this.link.problem) this.flush();
+  }
+
+  // tick notices a connection that is silently gone, and a machine that slept.
+  private tick(): void {
+    const now = Date.now();
+    const slept = now - this.lastTick > 4 * tickMillis;
+    this.lastTick = now;
+    if (this.link.live && (slept || now - this.link.heard > silenceMillis)) this.attempt?.abort();
+    if (slept) this.wake();
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      // Many browsers lose a server at the same moment; they should not come back at the same moment.
+      const timer = setTimeout(resolve, ms * (0.75 + Math.random() / 2));
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
