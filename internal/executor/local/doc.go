@@ -44,7 +44,9 @@
 // end. If there is none the shim was killed: whatever is left of the attempt is
 // found, by its cgroup, its process group and the variable STINT_ATTEMPT that its processes inherited,
 // and killed, and the end is ErrLost. As a second belt the kernel kills the
-// command with its shim.
+// command with its shim. Without cgroups one thing escapes, and only when somebody killed the shim: a
+// process that left the session, cleared its environment and has no parent left
+// of which that is not true. While the shim lives nothing escapes, because it is a subreaper.
 //
 // Cancel makes `cancel`, and then signals the shim through a pidfd that is
 // checked against shim.json, so that no other process can be hit. A shim that is not yet that far looks
