@@ -3,10 +3,10 @@ package cli
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
@@ -81,7 +81,7 @@ func (p *changePrinter) line(state string, s *stintv1.JobStatus) error {
 		}
 		p.printed = true
 		_, err := fmt.Fprintf(p.w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			p.screen.time(s.GetChangeTime()), clean(s.GetId()), state, reasonWord(s.GetReason()),
+			p.screen.time(changeTime(s)), clean(s.GetId()), state, reasonWord(s.GetReason()),
 			clean(s.GetService()), clean(s.GetOutputName()), clean(progressWords(s.GetProgress())), clean(s.GetMessage()))
 		return err
 	}
@@ -113,14 +113,25 @@ func changeWords(s *stintv1.JobStatus) string {
 	return words
 }
 
+// changeTime is when a status was committed, or its progress read where that is later.
+func changeTime(s *stintv1.JobStatus) *timestamppb.Timestamp {
+	read := s.GetProgress().GetUpdateTime()
+	if finalState(s.GetState()) || !read.AsTime().After(s.GetChangeTime().AsTime()) {
+		return s.GetChangeTime()
+	}
+	return read
+}
+
 func (p *changePrinter) clock(s *stintv1.JobStatus) string {
-	if s.GetChangeTime() == nil {
+	at := changeTime(s)
+	switch {
+	case at == nil:
 		return "-"
+	case p.screen.tty:
+		return at.AsTime().Local().Format("15:04:05 MST")
+	default:
+		return p.screen.time(at)
 	}
-	if p.screen.tty {
-		return s.GetChangeTime().AsTime().Local().Format("15:04:05 MST")
-	}
-	return s.GetChangeTime().AsTime().Local().Format(time.RFC3339)
 }
 
 // progress writes over the last line.

@@ -144,7 +144,8 @@ func (f *fake) Submit(_ context.Context, req *stintv1.SubmitRequest) (*stintv1.S
 
 // runAtOnce plays the services that end at once. The lock is held.
 func (f *fake) runAtOnce(j *fakeJob) {
-	if s := j.GetService(); s != "Date" && s != "SequenceStats" {
+	nap, sleeps := j.GetParameters().GetFields()["sleep_time"]
+	if s := j.GetService(); s != "Date" && s != "SequenceStats" && !(sleeps && nap.GetNumberValue() == 0) {
 		return
 	}
 	j.State, j.StartTime = stintv1.State_STATE_RUNNING, timestamppb.Now()
@@ -154,6 +155,7 @@ func (f *fake) runAtOnce(j *fakeJob) {
 	j.State, j.CompleteTime, j.ExitCode = stintv1.State_STATE_COMPLETED, timestamppb.Now(), proto.Int32(0)
 	j.ResultFolder = j.GetOutputFolder() + "/" + j.GetOutputName()
 	switch path := j.GetParameters().GetFields()["sequences"].GetStringValue(); {
+	case j.GetService() == "Sleep":
 	case j.GetService() == "Date":
 		j.results = []fakeResult{{"now", "2026-01-31T12:00:00Z\n"}}
 	case !strings.HasPrefix(f.files.content(path), ">"):
@@ -216,16 +218,15 @@ func (f *fake) BatchGet(_ context.Context, req *stintv1.BatchGetRequest) (*stint
 func (f *fake) List(_ context.Context, req *stintv1.ListRequest) (*stintv1.ListResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if _, err := matchesFilter(&stintv1.Job{}, req.GetFilter()); err != nil {
+		return nil, invalid(violation("filter", err.Error()))
+	}
 	var found []*stintv1.Job
 	for _, j := range f.jobs {
 		if j == nil {
 			continue
 		}
-		ok, err := matchesFilter(j.Job, req.GetFilter())
-		if err != nil {
-			return nil, invalid(violation("filter", err.Error()))
-		}
-		if ok {
+		if ok, _ := matchesFilter(j.Job, req.GetFilter()); ok {
 			found = append(found, proto.CloneOf(j.Job))
 		}
 	}

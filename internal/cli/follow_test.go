@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -225,6 +227,28 @@ func TestSubmitWaitTellsEveryChangeAndTheResults(t *testing.T) {
 	f.files.put("/notes.txt", "no sequences")
 	r = stint(f, "submit", "SequenceStats", "-p", "sequences=/notes.txt", "--wait").want(t, exitFailed)
 	wantIn(t, r.err, "job 3 failed (EXIT_NONZERO): The command exited with code 12.")
+}
+
+func TestCtrlCEndsAWatchWith130(t *testing.T) {
+	f := startFake(t)
+	id := submitted(t, f, "Sleep")
+	for _, s := range []struct {
+		signal syscall.Signal
+		code   int
+	}{{syscall.SIGINT, 130}, {syscall.SIGTERM, 143}} {
+		calls := f.count("WatchStatus")
+		var played sync.WaitGroup
+		played.Go(func() {
+			f.awaitCalls("WatchStatus", calls+1)
+			if err := syscall.Kill(os.Getpid(), s.signal); err != nil {
+				t.Error(err)
+			}
+		})
+		r := stint(f, "watch", id)
+		played.Wait()
+		r.want(t, s.code)
+		wantIn(t, r.err, "stint: interrupted; the job goes on")
+	}
 }
 
 func TestSubmitWaitOfAJobThatHadEndedSaysHow(t *testing.T) {

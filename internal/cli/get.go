@@ -96,7 +96,7 @@ func (a *app) getJobs(ctx context.Context, ids []string) (jobs []*stintv1.Job, m
 func (a *app) printJob(j *stintv1.Job) {
 	a.printFacts(a.jobFacts(j))
 	if fields := j.GetParameters().GetFields(); len(fields) > 0 {
-		g := &grid{columns: []column{{title: "PARAMETER"}, {title: "VALUE", least: 20}}}
+		g := &grid{columns: []column{{title: "PARAMETER"}, {title: "VALUE", least: 20, wrap: true}}}
 		for _, name := range sortedKeys(fields) {
 			text, err := compactJSON(fields[name])
 			if err != nil {
@@ -112,7 +112,7 @@ func (a *app) printJob(j *stintv1.Job) {
 	if len(j.GetHistory()) > 0 {
 		g := &grid{columns: []column{
 			{title: "TIME"}, {title: "STATE", color: stateColor}, {title: "REASON", drop: 1},
-			{title: "ATTEMPT", drop: 2, right: a.screen.tty}, {title: "MESSAGE", least: 12},
+			{title: "ATTEMPT", drop: 2, right: a.screen.tty}, {title: "MESSAGE", least: 12, wrap: true},
 		}}
 		for _, c := range j.GetHistory() {
 			g.add(a.screen.timeExact(c.GetTime()), stateWord(c.GetState()), reasonWord(c.GetReason()), number(c.GetAttempt()), c.GetMessage())

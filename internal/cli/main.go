@@ -91,7 +91,10 @@ func (e *signalError) Error() string { return "stopped by signal: " + e.signal.S
 func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals, quit, done := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(os.Interrupt) { // as in `stint watch &` of a script: Ctrl-C is not meant for it
+		signal.Notify(signals, os.Interrupt)
+	}
+	signal.Notify(signals, syscall.SIGTERM)
 	go func() {
 		defer close(done)
 		select {

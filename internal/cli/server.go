@@ -84,7 +84,7 @@ func (a *app) printServer(s *stintv1.GetServerStatusResponse) {
 	})
 	g := &grid{columns: []column{
 		{title: "EXECUTOR"}, {title: "HEALTHY"}, {title: "JOBS", right: a.screen.tty}, {title: "CORES", right: a.screen.tty},
-		{title: "MEMORY", right: a.screen.tty}, {title: "UNREACHABLE SINCE", drop: 1}, {title: "MESSAGE", least: 12},
+		{title: "MEMORY", right: a.screen.tty}, {title: "UNREACHABLE SINCE", drop: 1}, {title: "MESSAGE", least: 12, wrap: true},
 	}}
 	for _, e := range s.GetExecutors() {
 		cores, memory := "", ""

@@ -14,6 +14,8 @@ type column struct {
 	title string
 	// least, where not 0, lets a narrow terminal shorten the cells down to that many columns.
 	least int
+	// wrap continues long cells on further lines instead of shortening them.
+	wrap bool
 	// drop, where not 0, lets a narrow terminal leave the column out; the highest number goes first.
 	drop int
 	// right aligns numbers.
@@ -90,15 +92,23 @@ func (g *grid) printTable(w io.Writer, s screen, width int) {
 			if widths[i] < 0 {
 				continue
 			}
-			shown := text.Snip(cell, widths[i], "…")
-			if color := g.columns[i].color; color != nil {
-				shown = s.paint(color(cell), shown)
-			}
-			cells = append(cells, shown)
+			cells = append(cells, g.columns[i].cell(cell, widths[i], s))
 		}
 		t.AppendRow(cells)
 	}
 	t.Render()
+}
+
+// cell is a cleaned cell within a width, in its colour.
+func (c *column) cell(cell string, width int, s screen) string {
+	if c.wrap {
+		return text.WrapSoft(cell, width)
+	}
+	shown := text.Snip(cell, width, "…")
+	if c.color != nil {
+		shown = s.paint(c.color(cell), shown)
+	}
+	return shown
 }
 
 func plainStyle() table.Style {
