@@ -89,6 +89,8 @@ type Pace struct {
 	Idle time.Duration
 	// Accounting is between two calls of sacct; 2 s by default.
 	Accounting time.Duration
+	// Rest is how many times as long as a poll took the pause after it is at least; 10 by default.
+	Rest int
 }
 
 // Patience says how long what is missing may stay so. A zero field means the default.
@@ -126,6 +128,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Pace.Usual, 5*time.Second)
 	orDefault(&c.Pace.Idle, time.Minute)
 	orDefault(&c.Pace.Accounting, 2*time.Second)
+	orDefault(&c.Pace.Rest, 10)
 	orDefault(&c.Patience.Confirm, time.Minute)
 	orDefault(&c.Patience.Settle, time.Minute)
 	orDefault(&c.Patience.Usage, 5*time.Second)

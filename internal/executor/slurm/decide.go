@@ -66,6 +66,7 @@ type patience struct {
 	lost    time.Duration // an attempt that began and is not seen any more is given up after so long
 	never   time.Duration // so long may a job wait for a reason that never passes
 	tries   int           // how often an attempt is submitted
+	sample  time.Duration // so often Slurm samples what jobs use
 }
 
 // move is what to do about an attempt.
@@ -216,10 +217,24 @@ func (m *memory) over(s sight, r row, p phase) step {
 		return step{}
 	}
 	a := s.ledger.final(r.id)
-	if a == nil && !s.ledger.off && waited < m.usage {
+	if a == nil && !s.ledger.off && waited < m.usage && m.wantsAccount(s, p) {
 		return step{move: ask}
 	}
 	return step{move: end, exit: conclude(s.evidence(r, p, a))}
+}
+
+// wantsAccount says whether accounting has something to add that is worth
+// waiting for: it can lag by seconds, which short jobs would feel.
+func (m *memory) wantsAccount(s sight, p phase) bool {
+	rec := s.files.record
+	switch {
+	case p == cancelled && !s.wished && s.never == "", s.files.again:
+		return true // it knows who did that
+	case !s.files.locked:
+		return false // nothing was used
+	default: // what is over before Slurm samples it has no better figures than its record
+		return rec == nil || rec.Usage == nil || m.sample > 0 && rec.Usage.ElapsedSeconds >= m.sample.Seconds()
+	}
 }
 
 // fromAccount ends an attempt that only accounting still knows.

@@ -139,7 +139,10 @@ func parseExit(s string) (code, signal int) {
 	if err != nil || status >= noValue {
 		return 0, 0
 	}
-	return int(status >> 8 & 0xff), int(status & 0x7f)
+	if signal := int(status & 0x7f); signal != 0 {
+		return 0, signal
+	}
+	return int(status >> 8 & 0xff), 0
 }
 
 // parseTime reads seconds since 1970, as SLURM_TIME_FORMAT=%s makes them.
@@ -238,6 +241,16 @@ func parseSeconds(s string) time.Duration {
 		return 0
 	}
 	return time.Duration(n) * time.Second
+}
+
+// parseSample reads JobAcctGatherFrequency: `30`, or `task=30,network=60`. Zero means no samples.
+func parseSample(s string) time.Duration {
+	for part := range strings.SplitSeq(s, ",") {
+		if d := parseSeconds(strings.TrimPrefix(part, "task=")); d > 0 {
+			return d
+		}
+	}
+	return 0
 }
 
 func isNumber(s string) bool {

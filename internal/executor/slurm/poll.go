@@ -141,8 +141,8 @@ func (p *poller) poll(ctx context.Context) bool {
 	return err == nil
 }
 
-// due is when the next poll is to begin. A slow cluster is asked less often:
-// the polls take at most a tenth of the time, but never is an end missed for that.
+// due is when the next poll is to begin. A slow cluster is asked less often,
+// but never so seldom that an end could be missed.
 func (p *poller) due() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,7 +153,7 @@ func (p *poller) due() time.Time {
 	case len(p.followers) > 0 || p.failures > 0:
 		wait = p.Usual
 	}
-	wait = min(max(wait, 10*p.took), max(p.Idle, p.Usual))
+	wait = min(max(wait, time.Duration(p.Rest)*p.took), max(p.Idle, p.Usual))
 	if p.longest > 0 && len(p.followers) > 0 {
 		wait = min(wait, max(p.longest, p.Fastest))
 	}

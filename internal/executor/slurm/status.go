@@ -18,6 +18,7 @@ type features struct {
 	minJobAge      time.Duration
 	messageTimeout time.Duration
 	accounting     bool
+	sample         time.Duration // between two samples of what jobs use
 }
 
 // probe finds out what cluster it is. It is tried again with the first poll after each failure.
@@ -31,6 +32,7 @@ func (c *Cluster) probe(ctx context.Context) {
 		known: true, version: config["SLURM_VERSION"], cluster: config["ClusterName"],
 		minJobAge: parseSeconds(config["MinJobAge"]), messageTimeout: parseSeconds(config["MessageTimeout"]),
 		accounting: config["AccountingStorageType"] != "" && !strings.HasSuffix(config["AccountingStorageType"], "/none"),
+		sample:     parseSample(config["JobAcctGatherFrequency"]),
 	}
 	c.mu.Lock()
 	news := f != c.found
@@ -62,7 +64,7 @@ func (c *Cluster) patience() patience {
 	p := c.cfg.Patience
 	return patience{
 		confirm: max(p.Confirm, 2*c.features().messageTimeout),
-		settle:  p.Settle, usage: p.Usage, lost: p.Lost, never: p.Never, tries: p.Tries,
+		settle:  p.Settle, usage: p.Usage, lost: p.Lost, never: p.Never, tries: p.Tries, sample: c.features().sample,
 	}
 }
 

@@ -1,0 +1,501 @@
+package slurm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// fakeSlurm is a controller in memory that does what real ones were seen to do
+// when told: lie, hang, forget, use ids again. It takes the place of the commands, and of the nodes
+// too: it runs the attempts' scripts in effigy, with their lock and their record in the real folders.
+type fakeSlurm struct {
+	t testing.TB
+
+	mu     sync.Mutex
+	lastID int
+	jobs   []*fakeJob
+	books  map[int]*fakeJob // accounting, by a sequence number that ids are not
+	seq    int
+	runs   map[string]int // how often the command of a token was begun
+
+	sbatch     []fakeSubmit // what the next calls of sbatch do; accept when there is none
+	broken     answer       // what squeue answers, if it has a code or an error
+	noBooks    bool         // sacct says that there is no accounting
+	booksDown  bool         // sacct fails
+	booksHang  bool         // sacct does not answer
+	calls      map[string]int
+	inSqueue   int
+	mostSqueue int
+}
+
+// fakeJob is one Slurm job.
+type fakeJob struct {
+	id, restarts, code, signal int
+	name, state, reason, dir   string
+	submit, start, end         time.Time
+	uid                        string
+	owner                      bool // its run holds the lock
+	seq                        int
+}
+
+// fakeSubmit is what a call of sbatch does.
+type fakeSubmit struct {
+	take   bool   // whether the controller takes the job
+	late   bool   // whether it takes it only when sbatch is already over, by a minute less
+	hang   bool   // whether sbatch hangs
+	answer answer // otherwise
+}
+
+var (
+	saysTimeout = answer{code: 1, stderr: "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n"}
+	saysDown    = answer{code: 1, stderr: "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)\n"}
+	saysNo      = answer{code: 1, stderr: "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n"}
+)
+
+func newFake(t testing.TB) *fakeSlurm {
+	return &fakeSlurm{t: t, runs: make(map[string]int), books: make(map[int]*fakeJob), calls: make(map[string]int)}
+}
+
+// run is shell.run.
+func (f *fakeSlurm) run(ctx context.Context, c call) answer {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
+	defer cancel()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls[c.program]++
+	switch c.program {
+	case "sbatch":
+		return f.runSbatch(ctx, c)
+	case "squeue":
+		return f.runSqueue(ctx)
+	case "sacct":
+		return f.runSacct(ctx, c)
+	case "scancel":
+		return f.runScancel(c)
+	case "scontrol":
+		if f.broken != (answer{}) {
+			return f.broken
+		}
+		storage := "accounting_storage/slurmdbd"
+		if f.noBooks {
+			storage = "accounting_storage/none"
+		}
+		return answer{stdout: "SLURM_VERSION = 22.05.8\nMinJobAge = 300 sec\nMessageTimeout = 10 sec\nAccountingStorageType = " + storage + "\nJobAcctGatherFrequency = 30\n"}
+	}
+	return answer{code: 127}
+}
+
+// hang waits for the end of ctx, as a command that got no answer.
+func (f *fakeSlurm) hang(ctx context.Context) answer {
+	f.mu.Unlock()
+	<-ctx.Done()
+	f.mu.Lock()
+	return answer{code: -1, err: context.Cause(ctx)}
+}
+
+func (f *fakeSlurm) runSbatch(ctx context.Context, c call) answer {
+	do := fakeSubmit{take: true}
+	if len(f.sbatch) > 0 {
+		do, f.sbatch = f.sbatch[0], f.sbatch[1:]
+	}
+	var name, dir string
+	for _, a := range c.args {
+		if v, ok := strings.CutPrefix(a, "--job-name="); ok {
+			name = v
+		}
+		if v, ok := strings.CutPrefix(a, "--chdir="); ok {
+			dir = v
+		}
+	}
+	if !strings.Contains(string(c.stdin), "token="+quote(name)) {
+		f.t.Errorf("the script of %s is %q", name, c.stdin)
+	}
+	take := func() *fakeJob {
+		f.lastID++
+		f.seq++
+		j := &fakeJob{id: f.lastID, name: name, dir: dir, state: "PENDING", reason: "None", submit: time.Now(), seq: f.seq}
+		f.jobs = append(f.jobs, j)
+		f.books[j.seq] = j
+		return j
+	}
+	switch {
+	case do.late:
+		go func() {
+			t := time.NewTimer(50 * time.Second)
+			defer t.Stop()
+			<-t.C
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			take()
+		}()
+	case do.take:
+		j := take()
+		if do.answer == (answer{}) && !do.hang {
+			return answer{stdout: strconv.Itoa(j.id) + "\n"}
+		}
+	}
+	if do.hang {
+		return f.hang(ctx)
+	}
+	return do.answer
+}
+
+func (f *fakeSlurm) runSqueue(ctx context.Context) answer {
+	f.inSqueue++
+	f.mostSqueue = max(f.mostSqueue, f.inSqueue)
+	defer func() { f.inSqueue-- }()
+	if errors.Is(f.broken.err, errTimeout) {
+		return f.hang(ctx)
+	}
+	if f.broken != (answer{}) {
+		return f.broken
+	}
+	var b strings.Builder
+	for _, j := range f.jobs {
+		b.WriteString(strings.Join([]string{
+			strconv.Itoa(j.id), j.state, j.reason, fmt.Sprintf("%d:%d", j.code, j.signal), strconv.Itoa(j.restarts), "n1",
+			epoch(j.submit), epoch(j.start), epoch(j.end), j.name,
+		}, fieldEnd) + rowEnd + "\n")
+	}
+	b.WriteString(strings.Join([]string{"1", "RUNNING", "None", "0:0", "0", "n1", "1", "1", "N/A", "somebody's\njob"}, fieldEnd) + rowEnd + "\n")
+	return answer{stdout: b.String()}
+}
+
+func (f *fakeSlurm) runSacct(ctx context.Context, c call) answer {
+	switch {
+	case f.noBooks:
+		return answer{code: 1, stderr: "Slurm accounting storage is disabled\n"}
+	case f.booksHang:
+		return f.hang(ctx)
+	case f.booksDown:
+		return answer{code: 1, stderr: "sacct: error: Problem talking to the database: Connection refused\n"}
+	}
+	wanted := make(map[string]bool)
+	for _, a := range c.args {
+		for _, option := range []string{"--jobs=", "--name="} {
+			if list, ok := strings.CutPrefix(a, option); ok {
+				for one := range strings.SplitSeq(list, ",") {
+					wanted[one] = true
+				}
+			}
+		}
+	}
+	var b strings.Builder
+	for seq := 1; seq <= f.seq; seq++ {
+		j := f.books[seq]
+		if j == nil || !wanted[j.name] && !wanted[strconv.Itoa(j.id)] {
+			continue
+		}
+		state := j.state
+		if j.uid != "" {
+			state += " by " + j.uid
+		}
+		for _, part := range [][2]string{{"", j.name}, {".batch", "batch"}} {
+			b.WriteString(strings.Join([]string{
+				strconv.Itoa(j.id) + part[0], state, fmt.Sprintf("%d:%d", j.code, j.signal), "3", "00:01.000", "1000000",
+				"cpu=1,mem=100M", "n1", epoch(j.submit), epoch(j.start), epoch(j.end), "None", part[1],
+			}, fieldEnd) + "\n")
+		}
+	}
+	return answer{stdout: b.String()}
+}
+
+func (f *fakeSlurm) runScancel(c call) answer {
+	if f.broken != (answer{}) {
+		return answer{code: 8, stderr: "scancel: error: Unable to contact slurm controller\n"}
+	}
+	var name, id string
+	for _, a := range c.args {
+		if v, ok := strings.CutPrefix(a, "--name="); ok {
+			name = v
+		} else if isNumber(a) {
+			id = a
+		}
+	}
+	for _, j := range f.jobs {
+		if j.name == name && (id == "" || id == strconv.Itoa(j.id)) {
+			f.cancelLocked(j, "0")
+		}
+	}
+	return answer{}
+}
+
+func epoch(t time.Time) string {
+	if t.IsZero() {
+		return "N/A"
+	}
+	return strconv.FormatInt(t.Unix(), 10)
+}
+
+// live are the jobs that are not over, by their states.
+func (f *fakeSlurm) live(states ...string) []*fakeJob {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []*fakeJob
+	for _, j := range f.jobs {
+		for _, s := range states {
+			if j.state == s {
+				found = append(found, j)
+			}
+		}
+	}
+	return found
+}
+
+// start runs a pending job's script up to where the command runs, if the lock lets it.
+func (f *fakeSlurm) start(j *fakeJob) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	j.start, j.state, j.reason = time.Now(), "RUNNING", "None"
+	if err := os.Mkdir(filepath.Join(j.dir, lockName), 0o755); err != nil {
+		owner, _ := os.ReadFile(filepath.Join(j.dir, ownerName))
+		if first, _, _ := strings.Cut(string(owner), " "); first == strconv.Itoa(j.id) {
+			f.write(j, againName, "")
+		}
+		j.state, j.end = "COMPLETED", time.Now()
+		return
+	}
+	f.write(j, ownerName, strconv.Itoa(j.id)+" n1\n")
+	f.runs[j.name]++
+	j.owner = true
+}
+
+// finish ends the command by itself.
+func (f *fakeSlurm) finish(j *fakeJob, code int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.record(j, record{ExitRecord: workdir.ExitRecord{Code: code}})
+	j.state, j.reason, j.code, j.end = "COMPLETED", "None", code, time.Now()
+	if code != 0 {
+		j.state, j.reason = "FAILED", "NonZeroExitCode"
+	}
+}
+
+func (f *fakeSlurm) record(j *fakeJob, r record) {
+	r.EngineID, r.Node, r.Start, r.End = strconv.Itoa(j.id), "n1", j.start, time.Now()
+	r.Usage = &workdir.ExitUsage{MaxRSSBytes: 4096, CPUSeconds: 1, ElapsedSeconds: 1}
+	data, err := json.Marshal(r)
+	if err != nil {
+		f.t.Error(err)
+	}
+	f.write(j, recordName, string(data))
+}
+
+func (f *fakeSlurm) write(j *fakeJob, name, text string) {
+	path := filepath.Join(j.dir, name)
+	if err := errors.Join(os.WriteFile(path+".new", []byte(text), 0o600), os.Rename(path+".new", path)); err != nil {
+		f.t.Error(err)
+	}
+}
+
+// cancel is an scancel by somebody else.
+func (f *fakeSlurm) cancel(j *fakeJob, uid string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cancelLocked(j, uid)
+}
+
+func (f *fakeSlurm) cancelLocked(j *fakeJob, uid string) {
+	switch {
+	case j.state == "RUNNING" && j.owner:
+		f.record(j, record{ExitRecord: workdir.ExitRecord{Code: -1, Signal: 15}, Terminated: true})
+	case j.state == "RUNNING", j.state == "PENDING":
+	default:
+		return
+	}
+	j.state, j.end, j.uid = "CANCELLED", time.Now(), uid
+}
+
+// purge makes squeue forget what is over. With reuse the next job gets the id of the first one.
+func (f *fakeSlurm) purge() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var left []*fakeJob
+	for _, j := range f.jobs {
+		if j.state == "PENDING" || j.state == "RUNNING" {
+			left = append(left, j)
+		}
+	}
+	f.jobs = left
+}
+
+// crash is kill -9 of the controller soon after: what it knew of these jobs is
+// lost, as are their accounts, and the next job gets the id of one of them.
+func (f *fakeSlurm) crash(lost ...*fakeJob) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, j := range lost {
+		for i, k := range f.jobs {
+			if k == j {
+				f.jobs = append(f.jobs[:i], f.jobs[i+1:]...)
+				break
+			}
+		}
+		delete(f.books, j.seq)
+		f.lastID = min(f.lastID, j.id-1)
+		if j.state == "RUNNING" && j.owner { // its node ends what its controller does not know
+			f.record(j, record{ExitRecord: workdir.ExitRecord{Code: -1, Signal: 15}, Terminated: true})
+			j.state = "forgotten"
+		}
+	}
+}
+
+// forgetStart is kill -9 of the controller soon after a job started: to its
+// successor the job is pending, and the node ends the run.
+func (f *fakeSlurm) forgetStart(j *fakeJob) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if j.owner {
+		f.record(j, record{ExitRecord: workdir.ExitRecord{Code: -1, Signal: 15}, Terminated: true})
+		j.owner = false
+	}
+	j.state, j.reason, j.start = "PENDING", "None", time.Time{}
+}
+
+func (f *fakeSlurm) set(fn func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn()
+}
+
+func (f *fakeSlurm) count(program string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[program]
+}
+
+func (f *fakeSlurm) runsOf(token string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.runs[token]
+}
+
+// world is an executor on a fake cluster, in a bubble of fake time.
+type world struct {
+	*fakeSlurm
+	t    *testing.T
+	root *workdir.Root
+	c    *Cluster
+	stop func()
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	root, err := workdir.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{fakeSlurm: newFake(t), t: t, root: root, stop: func() {}}
+	w.restart()
+	t.Cleanup(func() {
+		w.stop()
+		root.Close()
+	})
+	return w
+}
+
+// restart is that of the server.
+func (w *world) restart() {
+	w.t.Helper()
+	w.stop()
+	cfg := Config{Name: "slurm", Folders: w.root, InstallID: "test", User: "me"}
+	cfg.setDefaults()
+	if err := cfg.check(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.c = newCluster(cfg, w.fakeSlurm.run)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.c.Run(ctx) }()
+	w.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("Run() = %v", err)
+		}
+	}
+}
+
+// task is an attempt with a folder.
+func (w *world) task(id job.ID, attempt int) executor.Task {
+	w.t.Helper()
+	a := w.root.Job(id).Attempt(attempt)
+	if err := errors.Join(w.root.Job(id).Create(), a.Create()); err != nil {
+		w.t.Fatal(err)
+	}
+	r := &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
+	return executor.Task{
+		Job: &stintv1.Job{Id: id.String(), Resources: r}, Attempt: attempt, Dir: a,
+		Command: executor.Command{Argv: []string{"/bin/true"}, Resources: r},
+	}
+}
+
+func (w *world) begin(t executor.Task) executor.Handle {
+	w.t.Helper()
+	h, err := w.c.Start(w.t.Context(), t)
+	if err != nil {
+		w.t.Fatalf("Start() = %v", err)
+	}
+	return h
+}
+
+// waiter is a Wait that goes on.
+type waiter struct {
+	mu   sync.Mutex
+	seen []executor.Observation
+	done chan struct{}
+	exit executor.Exit
+	err  error
+	stop func()
+}
+
+func (w *world) wait(h executor.Handle) *waiter {
+	ctx, cancel := context.WithCancel(context.Background())
+	wt := &waiter{done: make(chan struct{}), stop: cancel}
+	c := w.c
+	go func() {
+		defer close(wt.done)
+		wt.exit, wt.err = c.Wait(ctx, h, func(o executor.Observation) {
+			wt.mu.Lock()
+			defer wt.mu.Unlock()
+			wt.seen = append(wt.seen, o)
+		})
+	}()
+	w.t.Cleanup(func() {
+		cancel()
+		<-wt.done
+	})
+	return wt
+}
+
+// last is the latest observation.
+func (w *waiter) last() executor.Observation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.seen) == 0 {
+		return executor.Observation{}
+	}
+	return w.seen[len(w.seen)-1]
+}
+
+func (w *waiter) over() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
