@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -152,7 +153,10 @@ func (s *jobs) place(j *stintv1.Job, ofService, prefix string) job.Violations {
 func (s *jobs) fileOf(ctx context.Context, owner string) catalog.FileChecker {
 	return func(p string, want catalog.Kind) error {
 		e, err := s.Workspace.Stat(ctx, owner, p)
+		var invalid *job.InvalidError
 		switch {
+		case errors.As(err, &invalid):
+			return errors.New(invalid.Violations[0].Description)
 		case err != nil:
 			return err
 		case e.GetFolder() != (want == catalog.Folder):

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
@@ -113,10 +114,14 @@ func (s *server) start() {
 		_ = s.cmd.Wait()
 		s.Fatalf("the server did not start: %v\n%s", err, s.log)
 	}
-	s.address = strings.TrimPrefix(strings.TrimSpace(line), "stintd is serving on http://")
-	if s.conn == nil {
+	if s.conn == nil { // later it is the same, and others may be reading it
+		s.address = strings.TrimPrefix(strings.TrimSpace(line), "stintd is serving on http://")
 		s.conn, err = grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithConnectParams(grpc.ConnectParams{MinConnectTimeout: time.Second}))
+			grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
+			grpc.WithConnectParams(grpc.ConnectParams{
+				Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
+				MinConnectTimeout: time.Second,
+			}))
 		if err != nil {
 			s.Fatal(err)
 		}

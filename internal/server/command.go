@@ -21,13 +21,16 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
+// shimCommand is how the local executor calls this program again, to watch over one attempt.
+const shimCommand = "shim"
+
 // errUsage marks a command line that is wrong in itself.
 var errUsage = errors.New("usage")
 
 // Main is the whole of stintd: it runs the command of args and answers its exit
 // code: 0 when it succeeded, 1 when it failed, 2 when it was called wrongly.
 func Main(args []string, std Streams, version string) int {
-	if len(args) > 1 && args[1] == local.ShimCommand {
+	if len(args) > 1 && args[1] == shimCommand {
 		return local.ShimMain(args[2:])
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/stint-jobs/stint/internal/auth"
@@ -65,7 +66,7 @@ func (a accessLog) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServer
 }
 
 func (a accessLog) line(ctx context.Context, method string, begin time.Time, err error) {
-	if a.which == "none" || a.which == "errors" && (err == nil || errors.Is(err, context.Canceled)) {
+	if a.which == "none" || a.which == "errors" && (err == nil || wentAway(err)) {
 		return
 	}
 	p, _ := auth.FromContext(ctx)
@@ -77,6 +78,11 @@ func (a accessLog) line(ctx context.Context, method string, begin time.Time, err
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
 	a.log.LogAttrs(ctx, slog.LevelInfo, "call", attrs...)
+}
+
+// wentAway reports whether a call ended because its client did.
+func wentAway(err error) bool {
+	return errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled
 }
 
 // newRegistry has the figures of the process, the store and the executors.
@@ -113,7 +119,6 @@ var (
 	commitsDesc  = prometheus.NewDesc("stint_store_commits_total", "Transactions committed since the start.", nil, nil)
 	waitingDesc  = prometheus.NewDesc("stint_store_waiting_writes", "Writes that wait for the next commit.", nil, nil)
 	fileDesc     = prometheus.NewDesc("stint_store_file_bytes", "Size of the database file.", nil, nil)
-	freeDesc     = prometheus.NewDesc("stint_store_free_bytes", "Part of the database file that is free for reuse.", nil, nil)
 	healthyDesc  = prometheus.NewDesc("stint_store_healthy", "1 while the store can save.", nil, nil)
 	engineDesc   = prometheus.NewDesc("stint_executor_healthy", "1 while the executor answers.", []string{"executor"}, nil)
 	activeDesc   = prometheus.NewDesc("stint_executor_active_jobs", "Jobs handed to the executor that have not ended.", []string{"executor"}, nil)
@@ -129,7 +134,7 @@ type stintCollector struct {
 // Describe sends the descriptions of all figures.
 func (c *stintCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, freeDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc,
+		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc,
 	} {
 		ch <- d
 	}
@@ -150,7 +155,6 @@ func (c *stintCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(commitsDesc, prometheus.CounterValue, float64(s.Commits))
 	gauge(waitingDesc, float64(s.Waiting))
 	gauge(fileDesc, float64(s.FileBytes))
-	gauge(freeDesc, float64(s.FreeBytes))
 	gauge(healthyDesc, oneIf(c.store.Healthy() == nil))
 	for _, e := range c.scheduler.Status() {
 		gauge(engineDesc, oneIf(e.GetHealthy()), e.GetName())

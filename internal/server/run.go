@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -153,7 +152,11 @@ func (s *server) openCatalog() error {
 
 func (s *server) logProblems(problems []catalog.Problem) {
 	for _, p := range problems {
-		s.log.Error("a service is described wrongly", "problem", p)
+		level := slog.LevelError
+		if p.Minor {
+			level = slog.LevelWarn
+		}
+		s.log.Log(context.Background(), level, "a service is described wrongly", "problem", p.String())
 	}
 }
 
@@ -169,19 +172,19 @@ func (s *server) openAuth() error {
 
 func (s *server) openScheduler() error {
 	ex, err := local.New(local.Config{
-		Root: s.folders, Grace: s.cfg.Grace, Logger: s.log,
-		Limits: workdir.LogLimits{HeadBytes: s.cfg.OutputHead, TailBytes: s.cfg.OutputTail},
+		Folders: s.folders, Grace: s.cfg.Grace, HeadBytes: s.cfg.OutputHead, TailBytes: s.cfg.OutputTail,
+		CPUs: int32(s.cfg.CPUs), MemoryBytes: s.cfg.MemoryBytes, Logger: s.log, //nolint:gosec // checked to be small
 	})
 	if err != nil {
 		return err
 	}
 	stage, err := staging.New(staging.Config{
-		Catalog: s.catalog, Workspace: s.workspace, Folders: s.folders, InstallID: s.store.Settings().GetInstallId(),
+		Catalog: s.catalog, Workspace: s.workspace, Folders: s.folders, InstallID: s.store.Settings().GetInstallId(), Logger: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	engines := map[string]scheduler.Engine{"local": {Executor: ex, Capacity: s.localCapacity()}}
+	engines := map[string]scheduler.Engine{"local": {Executor: ex, Capacity: capacityOf(ex)}}
 	if _, ok := engines[s.cfg.Executor]; !ok {
 		return fmt.Errorf("--executor: there is no executor %q: %w", s.cfg.Executor, errUsage)
 	}
@@ -192,16 +195,10 @@ func (s *server) openScheduler() error {
 	return err
 }
 
-// localCapacity is what local jobs may use together.
-func (s *server) localCapacity() scheduler.Capacity {
-	c := scheduler.Capacity{CPUs: int32(s.cfg.CPUs), MemoryBytes: s.cfg.MemoryBytes} //nolint:gosec // checked to be small
-	if c.CPUs == 0 {
-		c.CPUs = int32(runtime.NumCPU()) //nolint:gosec // no machine has 2^31 cores
-	}
-	if c.MemoryBytes == 0 {
-		c.MemoryBytes = local.TotalMemory()
-	}
-	return c
+// capacityOf is what local jobs may use together.
+func capacityOf(ex executor.Reporter) scheduler.Capacity {
+	st := ex.Status()
+	return scheduler.Capacity{CPUs: st.GetTotalCpus(), MemoryBytes: st.GetTotalMemoryBytes()}
 }
 
 func (s *server) openAPI() (err error) {

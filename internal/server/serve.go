@@ -39,6 +39,7 @@ type front struct {
 	*server
 	health  *health.Server
 	grpc    *grpc.Server // for everybody
+	memory  *grpc.Server // for the gateway
 	local   *grpc.Server // for the operator's socket
 	http    *http.Server
 	metrics *grpcprom.ServerMetrics
@@ -118,10 +119,12 @@ func (f *front) listen() (port, socket net.Listener, err error) {
 // build makes the servers. REST reaches the gRPC server over a connection in
 // memory, so that the same interceptors see it.
 func (f *front) build(ctx context.Context) error {
-	f.grpc, f.local = f.newGRPC(insecure.NewCredentials()), f.newGRPC(auth.SocketCreds())
+	f.grpc = f.newGRPC(insecure.NewCredentials(), grpc.MaxConcurrentStreams(maxStreams))
+	f.local = f.newGRPC(auth.SocketCreds(), grpc.MaxConcurrentStreams(maxStreams))
+	f.memory = f.newGRPC(insecure.NewCredentials()) // all of REST is one connection of its
 	f.metrics.InitializeMetrics(f.grpc)
 	memory := bufconn.Listen(1 << 20)
-	f.run("serve REST's calls", func() error { return f.grpc.Serve(memory) })
+	f.run("serve REST's calls", func() error { return f.memory.Serve(memory) })
 	conn, err := grpc.NewClient("passthrough:///memory",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponse)),
@@ -132,9 +135,13 @@ func (f *front) build(ctx context.Context) error {
 	f.closeLater(conn.Close)
 	reg := newRegistry(f.store, f.scheduler)
 	reg.MustRegister(f.metrics)
+	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix})
+	if err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(reg, f.auth))
-	mux.Handle("/", webui.Handler())
+	mux.Handle("/", pages)
 	handler, err := gateway.New(gateway.Config{
 		Conn: conn, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, MaxBodyBytes: maxMessage,
@@ -149,19 +156,18 @@ func (f *front) build(ctx context.Context) error {
 }
 
 // newGRPC makes a gRPC server with all services.
-func (f *front) newGRPC(creds credentials.TransportCredentials) *grpc.Server {
+func (f *front) newGRPC(creds credentials.TransportCredentials, more ...grpc.ServerOption) *grpc.Server {
 	access := accessLog{log: f.log, which: f.cfg.AccessLog}
-	g := grpc.NewServer(
+	g := grpc.NewServer(append(more,
 		grpc.Creds(creds),
 		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.auth.Unary(), access.Unary),
 		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.auth.Stream(), access.Stream),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxResponse),
-		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.ConnectionTimeout(20*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
-	)
+	)...)
 	stintv1.RegisterJobServiceServer(g, f.api.Jobs)
 	stintv1.RegisterCatalogServiceServer(g, f.api.Catalog)
 	stintv1.RegisterWorkspaceServiceServer(g, f.api.Workspace)
@@ -202,6 +208,7 @@ func (f *front) drain() {
 		defer close(done)
 		var wg sync.WaitGroup
 		wg.Go(f.grpc.GracefulStop)
+		wg.Go(f.memory.GracefulStop)
 		wg.Go(f.local.GracefulStop)
 		wg.Go(func() { _ = f.http.Shutdown(ctx) })
 		wg.Wait()
@@ -212,6 +219,7 @@ func (f *front) drain() {
 		f.log.Warn("calls did not end in time; cutting them off")
 		f.streams()
 		f.grpc.Stop()
+		f.memory.Stop()
 		f.local.Stop()
 		_ = f.http.Close()
 		<-done

@@ -38,7 +38,7 @@ func config(t testing.TB, c *slurmtest.Cluster, root *workdir.Root) slurm.Config
 	return slurm.Config{
 		Name: "slurm", Folders: root, InstallID: "test", SlurmConf: c.Conf,
 		Pace: slurm.Pace{
-			Fastest: 300 * time.Millisecond, Hot: 10 * time.Second, Usual: time.Second, Idle: 2 * time.Second, Accounting: 500 * time.Millisecond,
+			Fastest: 300 * time.Millisecond, Hot: 10 * time.Second, Usual: time.Second, Idle: 2 * time.Second, Accounting: 500 * time.Millisecond, Rest: 1,
 		},
 		Patience: slurm.Patience{Confirm: 5 * time.Second, Settle: 10 * time.Second, Usage: 10 * time.Second, Lost: 30 * time.Second, Never: 3 * time.Second},
 		Logger:   slog.New(slog.NewTextHandler(testWriter{t}, nil)),
