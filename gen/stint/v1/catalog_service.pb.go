@@ -407,7 +407,7 @@ func (x *Service) GetExecutor() string {
 // Parameter is one input of a service.
 type Parameter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name in `parameters` of a job. Matches `[A-Za-z_][A-Za-z0-9_]*`.
+	// Name in `parameters` of a job. Matches `[A-Za-z_][A-Za-z0-9_]*`; that of a BV-BRC app spec may have hyphens too.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Name for people.
 	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
