@@ -72,7 +72,8 @@ func (a *app) cancelAll(ctx context.Context, ids []string, reason string) ([]*st
 
 func cancelAnswer(a *app, results []*stintv1.CancelResult) answer {
 	g := &grid{columns: []column{
-		{title: "ID"}, {title: "STATE", color: stateColor},
+		{title: "ID"},
+		{title: "STATE", color: stateColor},
 		{title: "ANSWER", least: 20, color: func(cell string) string {
 			if strings.HasPrefix(cell, "refused") {
 				return red

@@ -41,6 +41,7 @@ func (p *changePrinter) print(c change) error {
 	case asName:
 		_, err := fmt.Fprintln(p.w, clean(changedID(c.frame)))
 		return err
+	case asTable:
 	}
 	if removed := c.frame.GetRemoved(); removed != nil {
 		return p.line("REMOVED", &stintv1.JobStatus{

@@ -16,12 +16,13 @@ func clean(s string) string {
 		return s
 	}
 	var b strings.Builder
-	for i, size := 0, 0; i < len(s); i += size {
-		var r rune
-		r, size = utf8.DecodeRuneInString(s[i:])
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		first := s[0]
+		s = s[size:]
 		switch {
 		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
+			fmt.Fprintf(&b, `\x%02x`, first)
 		case !unsafe(r):
 			b.WriteRune(r)
 		case r == '\n':

@@ -143,12 +143,12 @@ func TestErrorsOfTheServerAreToldWithTheirFlags(t *testing.T) {
 
 func TestOnlyALostConnectionIsWorthRepeating(t *testing.T) {
 	f := startFake(t)
-	f.fail("Submit", fault{err: lostErr}, fault{err: lostErr, late: true}, fault{err: lostErr})
+	f.fail("Submit", fault{err: errLost}, fault{err: errLost, late: true}, fault{err: errLost})
 	r := stint(f, "submit", "Sleep", "-o", "name").want(t, 0)
 	if r.out != "1\n" || len(f.jobs) != 1 || f.count("Submit") != 4 {
 		t.Errorf("answer %q, %d jobs, %d calls", r.out, len(f.jobs), f.count("Submit"))
 	}
-	f.fail("Submit", fault{err: lostErr}, fault{err: lostErr}, fault{err: lostErr}, fault{err: lostErr})
+	f.fail("Submit", fault{err: errLost}, fault{err: errLost}, fault{err: errLost}, fault{err: errLost})
 	stint(f, "submit", "Sleep").want(t, exitUnreachable)
 	if n := f.count("Submit"); n != 8 {
 		t.Errorf("%d calls", n)
@@ -159,7 +159,7 @@ func TestOnlyALostConnectionIsWorthRepeating(t *testing.T) {
 	if n := f.count("Submit"); n != 9 {
 		t.Errorf("%d calls", n)
 	}
-	f.fail("ReportIssue", fault{err: lostErr, late: true})
+	f.fail("ReportIssue", fault{err: errLost, late: true})
 	stint(f, "report", "1", "-m", "x").want(t, exitUnreachable)
 	if len(f.issues) != 1 {
 		t.Errorf("%d reports", len(f.issues))

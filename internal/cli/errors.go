@@ -48,8 +48,7 @@ func usagef(format string, args ...any) error {
 // asUsage makes err a usage error unless it is one. What cobra finds wrong
 // before a verb runs is always about usage.
 func asUsage(err error) error {
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if _, ok := errors.AsType[*usageError](err); ok {
 		return err
 	}
 	return &usageError{text: err.Error()}

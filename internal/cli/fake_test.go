@@ -57,13 +57,13 @@ type fault struct {
 }
 
 // startFake starts a server on a loopback port.
-func startFake(t testing.TB) *fake {
-	t.Helper()
+func startFake(tb testing.TB) *fake {
+	tb.Helper()
 	f, err := newFake()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(f.stop)
+	tb.Cleanup(f.stop)
 	return f
 }
 
@@ -106,6 +106,14 @@ func (f *fake) count(method string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls[method]
+}
+
+// note counts something as if it was a call.
+func (f *fake) note(what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls[what]++
+	f.called.Broadcast()
 }
 
 // awaitCalls returns once a method was called n times.
@@ -179,8 +187,8 @@ func (c *cutStream) SendMsg(m any) error {
 	return c.ServerStream.SendMsg(m)
 }
 
-// lostErr is how gRPC reports a connection that is lost.
-var lostErr = status.Error(codes.Unavailable, "error reading from server: EOF")
+// errLost is how gRPC reports a connection that is lost.
+var errLost = status.Error(codes.Unavailable, "error reading from server: EOF")
 
 // refuse is an error of the server itself.
 func refuse(code codes.Code, reason, message string, details ...protoadapt.MessageV1) error {

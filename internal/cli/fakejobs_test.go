@@ -246,29 +246,29 @@ func matchesFilter(j *stintv1.Job, filter string) (bool, error) {
 	if filter == "" {
 		return true, nil
 	}
-	for _, term := range strings.Split(filter, " AND ") {
-		any := false
-		for _, one := range strings.Split(strings.Trim(term, "()"), " OR ") {
+	for term := range strings.SplitSeq(filter, " AND ") {
+		fits := false
+		for one := range strings.SplitSeq(strings.Trim(term, "()"), " OR ") {
 			field, value, ok := strings.Cut(one, " = ")
 			value = strings.Trim(value, `"`)
 			switch {
 			case !ok && strings.HasPrefix(one, `"`):
-				any = any || strings.Contains(j.GetOutputName()+" "+j.GetService(), strings.Trim(one, `"`))
+				fits = fits || strings.Contains(j.GetOutputName()+" "+j.GetService(), strings.Trim(one, `"`))
 			case strings.HasPrefix(one, "submit_time"):
-				any = true
+				fits = true
 			case field == "state":
-				any = any || stateWord(j.GetState()) == value
+				fits = fits || stateWord(j.GetState()) == value
 			case field == "service":
-				any = any || j.GetService() == value
+				fits = fits || j.GetService() == value
 			case field == "id":
-				any = any || j.GetId() == value
+				fits = fits || j.GetId() == value
 			case strings.HasPrefix(field, "labels."):
-				any = any || j.GetLabels()[strings.Trim(strings.TrimPrefix(field, "labels."), `"`)] == value
+				fits = fits || j.GetLabels()[strings.Trim(strings.TrimPrefix(field, "labels."), `"`)] == value
 			default:
 				return false, fmt.Errorf("asks for %q, which is no field", field)
 			}
 		}
-		if !any {
+		if !fits {
 			return false, nil
 		}
 	}
@@ -295,6 +295,7 @@ func (f *fake) Summarize(context.Context, *stintv1.SummarizeRequest) (*stintv1.S
 				c.Failed++
 			case stintv1.State_STATE_CANCELLED:
 				c.Cancelled++
+			case stintv1.State_STATE_UNSPECIFIED:
 			}
 		}
 	}

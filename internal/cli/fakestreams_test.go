@@ -105,6 +105,7 @@ func (f *fake) sendSnapshot(req *stintv1.WatchStatusRequest, s grpc.ServerStream
 			return 0, err
 		}
 	}
+	f.note("whole snapshot")
 	return at, nil
 }
 

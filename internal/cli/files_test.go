@@ -73,7 +73,7 @@ func TestADownloadAppearsWholeOrNotAtAll(t *testing.T) {
 	f.update(id, func(j *fakeJob) {
 		j.results = []fakeResult{{"big.txt", strings.Repeat("0123456789", 5)}, {"empty", ""}}
 	})
-	f.fail("ReadResult", fault{err: lostErr, frames: 3})
+	f.fail("ReadResult", fault{err: errLost, frames: 3})
 	stint(f, "results", "get", id, "big.txt").want(t, exitUnreachable)
 	f.fail("ReadResult", fault{eof: true, frames: 3})
 	r := stint(f, "results", "get", id, "big.txt").want(t, exitFailed)

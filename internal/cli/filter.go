@@ -95,7 +95,7 @@ func quoted(s string) string {
 // parseStates reads names of states in any case, several separated by commas.
 func parseStates(words []string) ([]stintv1.State, error) {
 	var states []stintv1.State
-	for _, word := range strings.Split(strings.Join(words, ","), ",") {
+	for word := range strings.SplitSeq(strings.Join(words, ","), ",") {
 		name := strings.ToUpper(strings.TrimSpace(word))
 		if name == "" {
 			continue

@@ -111,8 +111,11 @@ func (a *app) printJob(j *stintv1.Job) {
 	}
 	if len(j.GetHistory()) > 0 {
 		g := &grid{columns: []column{
-			{title: "TIME"}, {title: "STATE", color: stateColor}, {title: "REASON", drop: 1},
-			{title: "ATTEMPT", drop: 2, right: a.screen.tty}, {title: "MESSAGE", least: 12, wrap: true},
+			{title: "TIME"},
+			{title: "STATE", color: stateColor},
+			{title: "REASON", drop: 1},
+			{title: "ATTEMPT", drop: 2, right: a.screen.tty},
+			{title: "MESSAGE", least: 12, wrap: true},
 		}}
 		for _, c := range j.GetHistory() {
 			g.add(a.screen.timeExact(c.GetTime()), stateWord(c.GetState()), reasonWord(c.GetReason()), number(c.GetAttempt()), c.GetMessage())
@@ -170,9 +173,17 @@ func (a *app) jobFacts(j *stintv1.Job) []fact {
 
 func (a *app) attemptGrid(attempts []*stintv1.Attempt) *grid {
 	g := &grid{columns: []column{
-		{title: "ATTEMPT", right: a.screen.tty}, {title: "EXECUTOR"}, {title: "ENGINE ID", least: 8, drop: 5}, {title: "NODE", least: 8, drop: 2},
-		{title: "STARTED", drop: 6}, {title: "ENDED", drop: 7}, {title: "EXIT", right: a.screen.tty}, {title: "SIGNAL", drop: 8, right: a.screen.tty},
-		{title: "REASON", least: 10}, {title: "MEMORY USED", drop: 3, right: a.screen.tty}, {title: "CPU TIME", drop: 4, right: a.screen.tty},
+		{title: "ATTEMPT", right: a.screen.tty},
+		{title: "EXECUTOR"},
+		{title: "ENGINE ID", least: 8, drop: 5},
+		{title: "NODE", least: 8, drop: 2},
+		{title: "STARTED", drop: 6},
+		{title: "ENDED", drop: 7},
+		{title: "EXIT", right: a.screen.tty},
+		{title: "SIGNAL", drop: 8, right: a.screen.tty},
+		{title: "REASON", least: 10},
+		{title: "MEMORY USED", drop: 3, right: a.screen.tty},
+		{title: "CPU TIME", drop: 4, right: a.screen.tty},
 		{title: "ELAPSED", drop: 1, right: a.screen.tty},
 	}}
 	for _, t := range attempts {

@@ -22,8 +22,14 @@ func newIssuesCommand(a *app) *cobra.Command {
 			return err
 		}
 		g := &grid{columns: []column{
-			{title: "ISSUE"}, {title: "REPORTED", drop: 2}, {title: "REPORTER", least: 6, drop: 1}, {title: "JOB"},
-			{title: "SERVICE", least: 8, drop: 4}, {title: "STATE", color: stateColor}, {title: "REASON", drop: 3}, {title: "DESCRIPTION", least: 12, wrap: true},
+			{title: "ISSUE"},
+			{title: "REPORTED", drop: 2},
+			{title: "REPORTER", least: 6, drop: 1},
+			{title: "JOB"},
+			{title: "SERVICE", least: 8, drop: 4},
+			{title: "STATE", color: stateColor},
+			{title: "REASON", drop: 3},
+			{title: "DESCRIPTION", least: 12, wrap: true},
 		}}
 		for _, i := range issues {
 			g.add(i.GetId(), a.screen.time(i.GetCreateTime()), i.GetReporter(), i.GetJob().GetId(), i.GetJob().GetService(),

@@ -145,7 +145,7 @@ func (o *listOptions) request(now time.Time) (*stintv1.ListRequest, error) {
 // orderBy turns -field into `field desc`.
 func orderBy(s string) string {
 	var fields []string
-	for _, f := range strings.Split(s, ",") {
+	for f := range strings.SplitSeq(s, ",") {
 		f = strings.TrimSpace(f)
 		if reverse, ok := strings.CutPrefix(f, "-"); ok {
 			f = reverse + " desc"

@@ -16,7 +16,7 @@ func TestFollowedLogsAreWholeHoweverOftenTheyAreCut(t *testing.T) {
 		id := submitted(t, f, "Sleep")
 		f.start(id)
 		for i, n := range rapid.SliceOfN(rapid.IntRange(0, 5), 0, 6).Draw(rt, "cuts") {
-			f.fail("StreamLogs", fault{err: lostErr, frames: n, eof: i == 0 && n > 2}) // a server that drains may end it as if all was said
+			f.fail("StreamLogs", fault{err: errLost, frames: n, eof: i == 0 && n > 2}) // a server that drains may end it as if all was said
 		}
 		parts := rapid.SliceOfN(rapid.StringMatching(`[a-z]{0,20}\n?`), 0, 6).Draw(rt, "parts")
 		var played sync.WaitGroup

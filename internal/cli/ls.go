@@ -80,7 +80,9 @@ func (a *app) printEntries(res *stintv1.WorkspaceServiceListResponse) {
 			}
 			return ""
 		}},
-		{title: "SIZE", right: a.screen.tty}, {title: "MODIFIED", drop: 1}, {title: "TYPE", least: 8, drop: 2},
+		{title: "SIZE", right: a.screen.tty},
+		{title: "MODIFIED", drop: 1},
+		{title: "TYPE", least: 8, drop: 2},
 	}}
 	for _, e := range res.GetEntries() {
 		name, size := path.Base(e.GetPath()), a.screen.bytes(e.GetSizeBytes())

@@ -114,8 +114,7 @@ func withSignals(parent context.Context) (context.Context, func()) {
 
 // signalled answers the signal that ended ctx, or nil.
 func signalled(ctx context.Context) os.Signal {
-	var s *signalError
-	if errors.As(context.Cause(ctx), &s) {
+	if s, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
 		return s.signal
 	}
 	return nil

@@ -93,11 +93,11 @@ func wantIn(t *testing.T, text string, parts ...string) {
 }
 
 // submitted puts a job into the fake and answers its id.
-func submitted(t testing.TB, f *fake, args ...string) string {
-	t.Helper()
+func submitted(tb testing.TB, f *fake, args ...string) string {
+	tb.Helper()
 	r := stint(f, append([]string{"submit"}, append(args, "-o", "name")...)...)
 	if r.code != 0 {
-		t.Fatalf("submit: %s", r.err)
+		tb.Fatalf("submit: %s", r.err)
 	}
 	return strings.TrimSpace(r.out)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"strconv"
@@ -73,9 +74,7 @@ type paramBuilder struct {
 // those of a --params-file; base may be nil.
 func buildParameters(spec *stintv1.Service, base *structpb.Struct, args []string) (parameters, error) {
 	b := &paramBuilder{spec: spec, values: make(map[string]*structpb.Value)}
-	for name, v := range base.GetFields() {
-		b.values[name] = v
-	}
+	maps.Copy(b.values, base.GetFields())
 	given := make(map[string][]argument)
 	var order []string
 	for _, text := range args {
@@ -208,7 +207,7 @@ func jsonValue(s string) (*structpb.Value, error) {
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		return nil, fmt.Errorf("%q is no JSON: %v", s, err)
+		return nil, fmt.Errorf("%q is no JSON: %w", s, err)
 	}
 	if rest, _ := bufferedRest(dec); rest != "" {
 		return nil, fmt.Errorf("%q is no JSON: there is more behind its end", s)
@@ -253,5 +252,6 @@ func (b *paramBuilder) findFiles(name string, spec *stintv1.Parameter, v *struct
 		case !strings.HasPrefix(path, "/") && isLocalFile(path):
 			b.problem("-p %s: %s is a file here, but not in your workspace; to upload it write %s=@%s", name, path, name, path)
 		}
+	default: // holds no file
 	}
 }

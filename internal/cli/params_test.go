@@ -12,14 +12,14 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-func everything(t testing.TB) *paramBuilder {
-	t.Helper()
+func everything(tb testing.TB) *paramBuilder {
+	tb.Helper()
 	for _, s := range fakeCatalog() {
 		if s.GetId() == "Everything" {
 			return &paramBuilder{spec: s}
 		}
 	}
-	t.Fatal("no such service")
+	tb.Fatal("no such service")
 	return nil
 }
 
@@ -217,7 +217,7 @@ func TestAnUploadOfAnInputWhoseAnswerWasLostIsRepeated(t *testing.T) {
 	if err := os.WriteFile(reads, []byte(">a\nACGT\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.fail("Upload", fault{err: lostErr})
+	f.fail("Upload", fault{err: errLost})
 	stint(f, "submit", "SequenceStats", "-p", "sequences=@"+reads).want(t, 0)
 	if n := f.count("Upload"); n != 2 {
 		t.Errorf("%d uploads", n)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -70,7 +71,7 @@ func decodeParams(text []byte) (any, error) {
 	var doc, more yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(&doc); err != nil {
-		return nil, fmt.Errorf("is neither JSON nor YAML: %v", err)
+		return nil, fmt.Errorf("is neither JSON nor YAML: %w", err)
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, errors.New("is neither JSON nor YAML: there is more behind its end")
@@ -78,7 +79,7 @@ func decodeParams(text []byte) (any, error) {
 	plainTimes(&doc, 0)
 	var v any
 	if err := doc.Decode(&v); err != nil {
-		return nil, fmt.Errorf("is neither JSON nor YAML: %v", err)
+		return nil, fmt.Errorf("is neither JSON nor YAML: %w", err)
 	}
 	return v, nil
 }
@@ -108,9 +109,9 @@ func toValue(v any) (*structpb.Value, error) {
 	case json.Number:
 		return numberValue(v)
 	case int:
-		return numberValue(json.Number(fmt.Sprint(v)))
+		return numberValue(json.Number(strconv.Itoa(v)))
 	case uint64:
-		return numberValue(json.Number(fmt.Sprint(v)))
+		return numberValue(json.Number(strconv.FormatUint(v, 10)))
 	case float64:
 		return numberValue(json.Number(fmt.Sprint(v)))
 	case []any:

@@ -68,8 +68,11 @@ func (a *app) results(ctx context.Context, id string) (*stintv1.ListResultsRespo
 
 func resultGrid(files []*stintv1.ResultFile, s screen) *grid {
 	g := &grid{columns: []column{
-		{title: "PATH", least: 20}, {title: "SIZE", right: s.tty}, {title: "MODIFIED", drop: 3},
-		{title: "TYPE", least: 8, drop: 2}, {title: "TITLE", least: 8, drop: 1},
+		{title: "PATH", least: 20},
+		{title: "SIZE", right: s.tty},
+		{title: "MODIFIED", drop: 3},
+		{title: "TYPE", least: 8, drop: 2},
+		{title: "TITLE", least: 8, drop: 1},
 	}}
 	for _, f := range files {
 		g.add(f.GetPath(), s.bytes(f.GetSizeBytes()), s.time(f.GetModifyTime()), f.GetContentType(), f.GetTitle())

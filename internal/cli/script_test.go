@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -69,7 +68,7 @@ func fakeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[0] {
 	case "fail":
 		kinds := map[string]fault{
-			"lost": {err: lostErr}, "late": {err: lostErr, late: true},
+			"lost": {err: errLost}, "late": {err: errLost, late: true},
 			"refused": {err: refuse(codes.FailedPrecondition, "CONFLICT", "Not in this state.")},
 		}
 		next := kinds[args[2]]
@@ -91,7 +90,10 @@ func fakeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	case "again":
 		ts.Check(f.listen(f.addr))
 	case "jobs":
-		if got := fmt.Sprint(len(f.jobs)); got != args[1] {
+		f.mu.Lock()
+		got := strconv.Itoa(len(f.jobs))
+		f.mu.Unlock()
+		if got != args[1] {
 			ts.Fatalf("there are %s jobs", got)
 		}
 	default:

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -80,11 +81,16 @@ func (a *app) printServer(s *stintv1.GetServerStatusResponse) {
 		{"Submissions", submissions},
 		{"Message", s.GetMessage()},
 		{"You are", s.GetUser() + " (" + strings.Join(s.GetRoles(), ", ") + ")"},
-		{"Revision", fmt.Sprint(s.GetRevision())},
+		{"Revision", strconv.FormatUint(s.GetRevision(), 10)},
 	})
 	g := &grid{columns: []column{
-		{title: "EXECUTOR"}, {title: "HEALTHY"}, {title: "JOBS", right: a.screen.tty}, {title: "CORES", right: a.screen.tty},
-		{title: "MEMORY", right: a.screen.tty}, {title: "UNREACHABLE SINCE", drop: 1}, {title: "MESSAGE", least: 12, wrap: true},
+		{title: "EXECUTOR"},
+		{title: "HEALTHY"},
+		{title: "JOBS", right: a.screen.tty},
+		{title: "CORES", right: a.screen.tty},
+		{title: "MEMORY", right: a.screen.tty},
+		{title: "UNREACHABLE SINCE", drop: 1},
+		{title: "MESSAGE", least: 12, wrap: true},
 	}}
 	for _, e := range s.GetExecutors() {
 		cores, memory := "", ""
@@ -94,7 +100,7 @@ func (a *app) printServer(s *stintv1.GetServerStatusResponse) {
 		if e.GetTotalMemoryBytes() > 0 {
 			memory = a.screen.bytes(e.GetUsedMemoryBytes()) + "/" + a.screen.bytes(e.GetTotalMemoryBytes())
 		}
-		g.add(e.GetName(), yesNo(e.GetHealthy()), fmt.Sprint(e.GetActiveJobs()), cores, memory,
+		g.add(e.GetName(), yesNo(e.GetHealthy()), strconv.Itoa(int(e.GetActiveJobs())), cores, memory,
 			a.screen.time(e.GetUnreachableSince()), e.GetMessage())
 	}
 	if len(g.rows) > 0 {

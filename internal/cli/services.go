@@ -151,8 +151,12 @@ func (a *app) printService(s *stintv1.Service) {
 	}
 	fmt.Fprintln(a.out)
 	g := grid{columns: []column{
-		{title: "PARAMETER"}, {title: "TYPE"}, {title: "REQUIRED"}, {title: "DEFAULT", least: 6, drop: 2},
-		{title: "VALUES", least: 10, drop: 1}, {title: "DESCRIPTION", least: 14, wrap: true},
+		{title: "PARAMETER"},
+		{title: "TYPE"},
+		{title: "REQUIRED"},
+		{title: "DEFAULT", least: 6, drop: 2},
+		{title: "VALUES", least: 10, drop: 1},
+		{title: "DESCRIPTION", least: 14, wrap: true},
 	}}
 	addParameters(&g, "", s.GetParameters())
 	g.print(a.out, a.screen)

@@ -43,7 +43,7 @@ var errUnsafeName = errors.New("unsafe file name")
 // "..", and with nothing in it that a terminal or a file system takes amiss.
 func localName(remote string) (string, error) {
 	bad := remote == "" || strings.ContainsFunc(remote, unsafe) || strings.HasSuffix(remote, "/")
-	for _, part := range strings.Split(remote, "/") {
+	for part := range strings.SplitSeq(remote, "/") {
 		bad = bad || part == "" || part == "." || part == ".." || len(part) > 255
 	}
 	name := filepath.FromSlash(remote)

@@ -3,9 +3,9 @@ package cli
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -68,7 +68,7 @@ func summaryGrid(sum *stintv1.Summary, tty bool) *grid {
 	line := func(name string, c *stintv1.StateCounts) {
 		cells := []string{name}
 		for _, n := range []int64{c.GetQueued(), c.GetRunning(), c.GetCompleted(), c.GetFailed(), c.GetCancelled()} {
-			cells = append(cells, fmt.Sprint(n))
+			cells = append(cells, strconv.FormatInt(n, 10))
 		}
 		g.add(cells...)
 	}

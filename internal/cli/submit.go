@@ -200,7 +200,7 @@ func (o *submitOptions) check() error {
 	}
 	if o.requestID == "" && !o.dryRun {
 		id := make([]byte, 16)
-		rand.Read(id) //nolint:errcheck // never fails, see crypto/rand
+		rand.Read(id) // never fails
 		o.requestID = "stint-" + hex.EncodeToString(id)
 	}
 	return nil

@@ -47,17 +47,17 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-func filtered(t testing.TB, parts ...string) string {
-	t.Helper()
+func filtered(tb testing.TB, parts ...string) string {
+	tb.Helper()
 	var out bytes.Buffer
 	f := &logFilter{out: &out}
 	for _, p := range parts {
 		if _, err := io.WriteString(f, p); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := f.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out.String()
 }

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
@@ -115,8 +117,7 @@ func (a *app) drawList(ctx context.Context, l *liveList, f *follower) error {
 	for {
 		if err := l.draw(ctx); err != nil && !streamLost(err) {
 			cancel()
-			<-ended
-			return err
+			return errors.Join(err, notCancelled(<-ended))
 		}
 		select {
 		case err := <-ended:
@@ -130,11 +131,19 @@ func (a *app) drawList(ctx context.Context, l *liveList, f *follower) error {
 	}
 }
 
+// notCancelled answers err unless it only says that the watch was given up here.
+func notCancelled(err error) error {
+	if s, ok := callStatus(err); ok && s.Code() == codes.Canceled || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
 // draw asks for the list and prints it over the last one.
 func (l *liveList) draw(ctx context.Context) error {
 	_, rows := l.app.screen.size()
 	limit := max(1, min(l.options.limit, rows-4))
-	page, err := l.app.listPages(ctx, proto.Clone(l.request).(*stintv1.ListRequest), limit)
+	page, err := l.app.listPages(ctx, proto.CloneOf(l.request), limit)
 	if err != nil {
 		return err
 	}
