@@ -31,7 +31,8 @@ async function single(name, entry) {
       target: 'es2022',
       rollupOptions: {
         input: path.join(web, entry),
-        output: { format: 'es', entryFileNames: `${name}.js`, inlineDynamicImports: true },
+        output: { format: 'es', entryFileNames: `${name}.js` },
+        codeSplitting: false,
       },
     },
   });

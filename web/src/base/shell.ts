@@ -1,13 +1,11 @@
 // What is around every page: the navigation, the notices of the server, and the
 // place where the page of the address is shown.
-import { css, html, LitElement, nothing, type PropertyValues } from 'lit';
+import { css, html, LitElement, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
-import type { GetServerStatusResponseJson } from '../gen/stint/v1/admin_service_pb';
-import { ApiError } from './api';
-import { serverStatus } from './calls';
 import { icon } from './icons';
 import { followLinks, matchRoute, onNavigate, type PageElement, type Route } from './router';
 import { loadPage, routes } from './routes';
+import { session } from './session';
 import { sharedStyles } from './styles';
 import { currentTheme, setTheme, themes } from './theme';
 
@@ -41,7 +39,6 @@ export class App extends LitElement {
   ];
 
   @state() private route: Route | undefined;
-  @state() private status: GetServerStatusResponseJson | undefined;
   @state() private problem: string | undefined;
   private page: PageElement | undefined;
   private life = new AbortController();
@@ -51,24 +48,17 @@ export class App extends LitElement {
     this.life = new AbortController();
     followLinks(this.life.signal);
     onNavigate(() => this.follow(), this.life.signal);
-    document.addEventListener('visibilitychange', () => document.hidden || this.readStatus(), {
+    session.onChange(() => this.requestUpdate(), this.life.signal);
+    document.addEventListener('visibilitychange', () => document.hidden || session.refresh(), {
       signal: this.life.signal,
     });
-    void this.readStatus();
+    void session.refresh();
     this.follow();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.life.abort();
-  }
-
-  private async readStatus(): Promise<void> {
-    try {
-      this.status = await serverStatus(this.life.signal);
-    } catch (error) {
-      if (error instanceof ApiError && error.signedOut) this.status = undefined;
-    }
   }
 
   // follow shows the page of the address. The element stays while the next address has the same one.
@@ -106,15 +96,6 @@ export class App extends LitElement {
     }
   }
 
-  protected override updated(changed: PropertyValues): void {
-    super.updated(changed);
-    this.toggleAttribute('operator', this.operator);
-  }
-
-  private get operator(): boolean {
-    return this.status?.roles?.includes('operator') ?? false;
-  }
-
   private renderTheme() {
     const theme = currentTheme();
     const next = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'auto';
@@ -128,12 +109,13 @@ export class App extends LitElement {
   }
 
   private renderNotice() {
-    if (this.status?.submissionsOpen !== false) return nothing;
-    return html`<div class="notice" role="status">New jobs are not accepted at the moment. ${this.status.message ?? ''}</div>`;
+    if (session.status?.submissionsOpen !== false) return nothing;
+    return html`<div class="notice" role="status">New jobs are not accepted at the moment. ${session.status.message ?? ''}</div>`;
   }
 
   override render() {
-    const items = routes.filter((r) => r.nav && (!r.operators || this.operator));
+    const user = session.status?.user;
+    const items = routes.filter((r) => r.nav && (!r.operators || session.operator));
     return html`
       <button class="button skip" @click=${() => this.renderRoot.querySelector('main')?.focus()}>Skip to content</button>
       <header>
@@ -141,7 +123,7 @@ export class App extends LitElement {
         <nav aria-label="Pages">
           ${items.map((r) => html`<a href=${r.pattern} aria-current=${r.folder === this.route?.spec.folder ? 'page' : nothing}>${r.nav}</a>`)}
         </nav>
-        ${this.status?.user ? html`<span class="user" title="Signed in as ${this.status.user}">${icon('user')}<span>${this.status.user}</span></span>` : nothing}
+        ${user ? html`<span class="user" title="Signed in as ${user}">${icon('user')}<span>${user}</span></span>` : nothing}
         ${this.renderTheme()}
       </header>
       ${this.renderNotice()}

@@ -305,7 +305,7 @@ export declare const ServiceSchema: GenMessage<Service, {jsonType: ServiceJson}>
  */
 export declare type Parameter = Message<"stint.v1.Parameter"> & {
   /**
-   * Name in `parameters` of a job. Matches `[A-Za-z_][A-Za-z0-9_]*`.
+   * Name in `parameters` of a job. Matches `[A-Za-z_][A-Za-z0-9_]*`; that of a BV-BRC app spec may have hyphens too.
    *
    * @generated from field: string id = 1;
    */
@@ -396,7 +396,7 @@ export declare type Parameter = Message<"stint.v1.Parameter"> & {
  */
 export declare type ParameterJson = {
   /**
-   * Name in `parameters` of a job. Matches `[A-Za-z_][A-Za-z0-9_]*`.
+   * Name in `parameters` of a job. Matches `[A-Za-z_][A-Za-z0-9_]*`; that of a BV-BRC app spec may have hyphens too.
    *
    * @generated from field: string id = 1;
    */

@@ -1,0 +1,218 @@
+// What can be done with the selected jobs, when, and how.
+import { html, type TemplateResult } from 'lit';
+import type { Action } from '../base/action-bar';
+import { ApiError, apiURL, call } from '../base/api';
+import { cancelJobs, reportIssue } from '../base/calls';
+import { ask } from '../base/dialog';
+import { serverURL } from '../base/place';
+import { navigate, pathOf } from '../base/router';
+import { routes } from '../base/routes';
+import { toast } from '../base/toast';
+import { isFinal, stateLabel, stateName } from '../base/words';
+import type { RerunResponseJson } from '../gen/stint/v1/job_service_pb';
+import type { Row } from './job-list';
+
+const tellAtMost = 8;
+
+/** The actions for the selected jobs. */
+export function jobActions(rows: readonly Row[]): Action[] {
+  const one = rows.length === 1 ? rows[0] : undefined;
+  const none = rows.length === 0 ? 'Select a job first.' : undefined;
+  const single = none ?? (one ? undefined : 'Select one job only.');
+  const alive = rows.filter((r) => !isFinal(r.state) && !r.cancelTime);
+  const withResults = rows.filter((r) => r.startTime);
+  return [
+    {
+      id: 'view',
+      label: 'View',
+      icon: 'view',
+      hint: 'See the job, its logs and results',
+      unavailable: single,
+      run: () => one && viewJob(one.id),
+    },
+    {
+      id: 'cancel',
+      label: 'Cancel',
+      icon: 'stop',
+      danger: true,
+      hint: 'End jobs that wait or run',
+      unavailable: none ?? (alive.length > 0 ? undefined : cancelHint(rows)),
+      run: () => cancel(alive, rows.length),
+    },
+    {
+      id: 'rerun',
+      label: 'Rerun',
+      icon: 'rerun',
+      hint: 'Submit new jobs like these',
+      unavailable: none,
+      run: () =>
+        one && canOpenForm() ? navigate(`${pathOf('submit', one.service ?? '')}?rerun=${one.id}`) : rerun(rows),
+    },
+    {
+      id: 'report',
+      label: 'Report issue',
+      icon: 'issue',
+      hint: 'Tell the operators of a problem with a job',
+      unavailable: single,
+      run: () => one && report(one),
+    },
+    {
+      id: 'download',
+      label: 'Results',
+      icon: 'download',
+      hint: 'Download all result files as zip archives',
+      unavailable: none ?? (withResults.length > 0 ? undefined : 'A job that has not started has no results.'),
+      run: () => download(withResults),
+    },
+    {
+      id: 'copy',
+      label: 'Copy link',
+      icon: 'link',
+      hint: 'Copy the addresses of the jobs',
+      unavailable: none,
+      run: () => copyLinks(rows),
+    },
+  ];
+}
+
+export function viewJob(id: string): void {
+  navigate(pathOf('jobs', id));
+}
+
+function cancelHint(rows: readonly Row[]): string {
+  if (rows.some((r) => !isFinal(r.state))) return 'It is being cancelled already.';
+  return rows.length === 1 ? 'It has ended.' : 'They have all ended.';
+}
+
+// The form is a page of its own; where it is not built in, the job is submitted again as it was.
+function canOpenForm(): boolean {
+  return routes.some((r) => r.folder === 'submit');
+}
+
+const count = (n: number) => (n === 1 ? '1 job' : `${n} jobs`);
+
+function names(rows: readonly Row[]): TemplateResult {
+  const more = rows.length - tellAtMost;
+  return html`<ul>${rows.slice(0, tellAtMost).map((r) => html`<li>${r.id} – ${r.outputName || r.service}</li>`)}
+    ${more > 0 ? html`<li>and ${more} more</li>` : ''}</ul>`;
+}
+
+async function cancel(rows: readonly Row[], selected: number): Promise<void> {
+  const rest = selected - rows.length;
+  const reason = await ask({
+    title: `Cancel ${count(rows.length)}?`,
+    body: html`${names(rows)}${rest > 0 ? html`<p>${count(rest)} of the selection cannot be cancelled any more.</p>` : ''}`,
+    confirm: `Cancel ${count(rows.length)}`,
+    danger: true,
+    text: { label: 'Why (optional)', maxLength: 250 },
+  });
+  if (reason === undefined) return;
+  await telling('Cancel', async () => {
+    const answer = await cancelJobs(
+      rows.map((r) => r.id),
+      reason,
+    );
+    const lines = (answer.results ?? []).map(({ id, job, error }) => {
+      if (error) return { bad: true, text: `${id}: ${error.message ?? 'not cancelled'}` };
+      const state = stateName(job?.state);
+      if (state === 'cancelled') return { bad: false, text: `${id}: cancelled` };
+      return isFinal(job?.state)
+        ? { bad: false, text: `${id}: had ended already, ${state ? stateLabel[state].toLowerCase() : ''}` }
+        : { bad: false, text: `${id}: is being cancelled` };
+    });
+    tellEach(lines);
+  });
+}
+
+async function rerun(rows: readonly Row[]): Promise<void> {
+  const yes = await ask({
+    title: `Submit ${count(rows.length)} again?`,
+    body: html`${names(rows)}<p>The new jobs have the same parameters.</p>`,
+    confirm: `Submit ${count(rows.length)}`,
+  });
+  if (yes === undefined) return;
+  const lines: Line[] = [];
+  for (const row of rows) {
+    try {
+      const answer = await call<RerunResponseJson>('POST', `v1/jobs/${row.id}:rerun`, {
+        body: { id: row.id, requestId: requestId() },
+      });
+      lines.push({ bad: false, text: `${row.id}: submitted again as ${answer.job?.id ?? ''}` });
+    } catch (error) {
+      lines.push({ bad: true, text: `${row.id}: ${messageOf(error)}` });
+    }
+  }
+  tellEach(lines);
+}
+
+async function report(row: Row): Promise<void> {
+  const failed = row.state === 'STATE_FAILED';
+  const words = await ask({
+    title: `Report an issue with job ${row.id}`,
+    body: html`<p>The operators get the job's parameters, state and times with your report.</p>
+      ${row.message ? html`<p>${row.message}</p>` : ''}`,
+    confirm: 'Send report',
+    text: { label: failed ? 'What happened (optional)' : 'What is wrong', required: !failed, maxLength: 5000, rows: 6 },
+  });
+  if (words === undefined) return;
+  await telling('Report', async () => {
+    const { issueId } = await reportIssue(row.id, words);
+    toast(`Thank you. Your report is number ${issueId}.`, { kind: 'success' });
+  });
+}
+
+// One after the other: browsers ask before they save many files at once, and the server makes the archives as they are sent.
+async function download(rows: readonly Row[]): Promise<void> {
+  for (const row of rows) {
+    const link = document.createElement('a');
+    link.href = apiURL(`${pathOf('v1', 'jobs', row.id)}/results.zip`);
+    link.download = `job-${row.id}-results.zip`;
+    document.body.append(link);
+    link.click();
+    link.remove();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+}
+
+async function copyLinks(rows: readonly Row[]): Promise<void> {
+  const text = rows.map((r) => new URL(pathOf('jobs', r.id), serverURL()).href).join('\n');
+  try {
+    // Only there where the connection is secure.
+    await navigator.clipboard.writeText(text);
+    toast(rows.length === 1 ? 'Link copied.' : `${rows.length} links copied.`, { kind: 'success' });
+  } catch {
+    await ask({ title: 'Copy this', body: html`<pre>${text}</pre>`, confirm: 'Done' });
+  }
+}
+
+interface Line {
+  bad: boolean;
+  text: string;
+}
+
+function tellEach(lines: readonly Line[]): void {
+  // What went wrong first.
+  const sorted = [...lines].sort((a, b) => Number(b.bad) - Number(a.bad));
+  const more = sorted.length - tellAtMost;
+  const text = sorted.slice(0, tellAtMost).map((l) => l.text);
+  if (more > 0) text.push(`and ${more} more`);
+  toast(text.join('\n'), { kind: lines.some((l) => l.bad) ? 'error' : 'success' });
+}
+
+async function telling(what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    toast(`${what}: ${messageOf(error)}`, { kind: 'error' });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof ApiError ? error.message : 'Something went wrong in this page.';
+}
+
+function requestId(): string {
+  // randomUUID is only there where the connection is secure.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((b) => b.toString(16).padStart(2, '0')).join('');
+}

@@ -1,0 +1,375 @@
+// The table of jobs: only the rows in sight are in the document, however many there
+// are. The focus stays on the table, which says which row is the active one, so that nothing
+// is lost when rows come and go. Longer than other files: drawing, pointer and keyboard of one grid.
+import {
+  elementScroll,
+  observeElementOffset,
+  observeElementRect,
+  Virtualizer,
+  type VirtualizerOptions,
+} from '@tanstack/virtual-core';
+import { html, LitElement, nothing, type PropertyValues } from 'lit';
+import { customElement, property, query, state } from 'lit/decorators.js';
+import { repeat } from 'lit/directives/repeat.js';
+import { styles } from '../base/css-vars';
+import { formatTime, formatTimeFull } from '../base/format';
+import { icon } from '../base/icons';
+import { pathOf } from '../base/router';
+import { sharedStyles, stateStyles } from '../base/styles';
+import { isFinal, reasonWords, statePill } from '../base/words';
+import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import { type CellContext, type Column, type ColumnId, columnSpecs, fitWidth } from './columns';
+import type { JobList, Row } from './job-list';
+import { tableStyles } from './table-styles';
+import { type SortField, startsDescending } from './view-state';
+
+/** What the user did to the table. */
+export interface TableEvents {
+  sort: { sort: SortField; desc: boolean };
+  columns: Column[];
+  select: string[];
+  view: string;
+  scrolled: number;
+}
+
+const [rowHeight, cardHeight] = [36, 64];
+const narrow = matchMedia('(max-width: 720px)');
+
+@customElement('stint-job-table')
+export class JobTable extends LitElement {
+  static override styles = [sharedStyles, stateStyles, tableStyles];
+
+  @property({ attribute: false }) list: JobList | undefined;
+  /** Changes whenever the list did. */
+  @property({ attribute: false }) version = 0;
+  @property({ attribute: false }) columns: Column[] = [];
+  @property({ attribute: false }) services: ReadonlyMap<string, ServiceJson> = new Map();
+  @property({ attribute: false }) selected: ReadonlySet<string> = new Set();
+  @property({ attribute: false }) sort: SortField = 'submit_time';
+  @property({ type: Boolean }) desc = true;
+  @property({ type: Boolean }) relative = false;
+
+  @state() private active = '';
+  @state() private resizing: ColumnId | undefined;
+  @state() private dropBefore: ColumnId | undefined;
+  @query('.scroll') private scroller!: HTMLElement;
+
+  private virtual: Virtualizer<HTMLElement, HTMLElement> | undefined;
+  private unmount: (() => void) | undefined;
+  private anchor: { id: string; offset: number } | undefined;
+  private rangeFrom = '';
+  private clock: ReturnType<typeof setInterval> | undefined;
+  private scrollTimer: ReturnType<typeof setTimeout> | undefined;
+
+  private fire<K extends keyof TableEvents>(type: K, detail: TableEvents[K]): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    narrow.addEventListener('change', this.onNarrow);
+    // Elapsed and relative times go on. One line of text a row and a second is little.
+    this.clock = setInterval(() => document.hidden || this.requestUpdate(), 1000);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    narrow.removeEventListener('change', this.onNarrow);
+    clearInterval(this.clock);
+    clearTimeout(this.scrollTimer);
+    this.unmount?.();
+    this.unmount = undefined;
+    this.virtual = undefined;
+  }
+
+  private onNarrow = () => {
+    this.virtual?.measure();
+    this.requestUpdate();
+  };
+
+  private get height(): number {
+    return narrow.matches ? cardHeight : rowHeight;
+  }
+
+  // ----- what is in sight
+
+  private options(): VirtualizerOptions<HTMLElement, HTMLElement> {
+    return {
+      count: this.list?.rows.length ?? 0,
+      getScrollElement: () => this.scroller,
+      estimateSize: () => this.height,
+      getItemKey: (i) => this.list?.rows[i]?.id ?? i,
+      overscan: 15,
+      observeElementRect,
+      observeElementOffset,
+      scrollToFn: elementScroll,
+      onChange: () => this.requestUpdate(),
+      // The height of the header, which stays in sight.
+      scrollPaddingStart: this.height,
+    };
+  }
+
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    if (!this.virtual) return;
+    this.virtual.setOptions(this.options());
+    if (changed.has('list')) this.anchor = undefined;
+    else if (changed.has('version')) this.keepPlace();
+    this.virtual._willUpdate();
+    const items = this.virtual.getVirtualItems();
+    this.list?.want(items[items.length - 1]?.index ?? 0);
+  }
+
+  protected override firstUpdated(): void {
+    this.virtual = new Virtualizer(this.options());
+    this.unmount = this.virtual._didMount();
+    this.virtual._willUpdate();
+    this.requestUpdate();
+  }
+
+  protected override updated(): void {
+    const first = this.virtual && this.firstVisible();
+    const row = first === undefined ? undefined : this.list?.rows[first];
+    this.anchor =
+      row && first !== undefined ? { id: row.id, offset: this.scroller.scrollTop - first * this.height } : undefined;
+  }
+
+  /** Index of the first row in sight. */
+  firstVisible(): number {
+    return Math.floor((this.scroller?.scrollTop ?? 0) / this.height);
+  }
+
+  /** Shows a row at the upper edge. */
+  scrollToRow(index: number): void {
+    this.scroller.scrollTop = index * this.height;
+  }
+
+  // keepPlace moves the rows below new ones so that they stay where the user sees them. At the
+  // very top new ones are shown, unless somebody is at work there.
+  private keepPlace(): void {
+    if (!this.anchor || !this.list) return;
+    const top = this.scroller.scrollTop;
+    if (top === 0 && this.selected.size === 0 && !this.matches(':focus-within')) return;
+    const index = this.list.indexOf(this.anchor.id);
+    if (index < 0) return;
+    const wanted = index * this.height + this.anchor.offset;
+    if (wanted === top) return;
+    // The space has to be there before the place can be taken.
+    const space = this.renderRoot.querySelector<HTMLElement>('.space');
+    space?.style.setProperty('height', `${this.list.rows.length * this.height}px`);
+    this.scroller.scrollTop = wanted;
+  }
+
+  private onScroll(): void {
+    clearTimeout(this.scrollTimer);
+    this.scrollTimer = setTimeout(() => this.fire('scrolled', this.firstVisible()), 250);
+  }
+
+  // ----- choosing rows
+
+  private choose(row: Row, event: MouseEvent | KeyboardEvent, toggle: boolean): void {
+    this.active = row.id;
+    const from = this.list?.indexOf(this.rangeFrom) ?? -1;
+    const to = this.list?.indexOf(row.id) ?? -1;
+    if (event.shiftKey && from >= 0 && to >= 0) {
+      const range = this.list?.rows.slice(Math.min(from, to), Math.max(from, to) + 1) ?? [];
+      this.fire(
+        'select',
+        range.slice(0, 1000).map((r) => r.id),
+      );
+      return;
+    }
+    this.rangeFrom = row.id;
+    if (!toggle) this.fire('select', [row.id]);
+    else {
+      const next = new Set(this.selected);
+      if (!next.delete(row.id)) next.add(row.id);
+      this.fire('select', [...next]);
+    }
+  }
+
+  private onRowClick(row: Row, event: MouseEvent): void {
+    if (event.composedPath().some((n) => n instanceof HTMLAnchorElement)) return;
+    const box = event.composedPath().some((n) => n instanceof HTMLElement && n.classList.contains('pick'));
+    this.choose(row, event, box || event.ctrlKey || event.metaKey);
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    const rows = this.list?.rows ?? [];
+    if (event.target !== this.scroller || rows.length === 0) return;
+    const page = Math.max(1, Math.floor(this.scroller.clientHeight / this.height) - 2);
+    const at = this.list?.indexOf(this.active) ?? -1;
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page }[event.key];
+    const edge = { Home: 0, End: rows.length - 1 }[event.key];
+    const row = rows[at];
+    if (step !== undefined || edge !== undefined) {
+      const start = at < 0 ? this.firstVisible() - Math.sign(step ?? 0) : at;
+      this.moveTo(Math.min(rows.length - 1, Math.max(0, edge ?? start + (step ?? 0))), event);
+    } else if (event.key === ' ' && row) this.choose(row, event, true);
+    else if (event.key === 'Enter' && row) this.fire('view', row.id);
+    else if (event.key === 'Escape' && this.selected.size > 0) this.fire('select', []);
+    else if (event.key === 'a' && (event.ctrlKey || event.metaKey))
+      this.fire(
+        'select',
+        rows.slice(0, 1000).map((r) => r.id),
+      );
+    else return;
+    event.preventDefault();
+  }
+
+  private moveTo(index: number, event: KeyboardEvent): void {
+    const row = this.list?.rows[index];
+    if (!row) return;
+    if (event.shiftKey && this.rangeFrom === '') this.rangeFrom = this.active || row.id;
+    this.active = row.id;
+    if (event.shiftKey) this.choose(row, event, false);
+    this.virtual?.scrollToIndex(index, { align: 'auto' });
+  }
+
+  // ----- columns
+
+  private sortBy(id: ColumnId): void {
+    const sort = columnSpecs[id].sort;
+    if (sort) this.fire('sort', { sort, desc: sort === this.sort ? !this.desc : startsDescending(sort) });
+  }
+
+  private resize(id: ColumnId, width: number): void {
+    this.fire(
+      'columns',
+      this.columns.map((c) => (c.id === id ? { id, width: fitWidth(width) } : c)),
+    );
+  }
+
+  private startResize(column: Column, event: PointerEvent): void {
+    event.preventDefault();
+    const handle = event.currentTarget as HTMLElement;
+    handle.setPointerCapture(event.pointerId);
+    this.resizing = column.id;
+    const done = new AbortController();
+    let width = column.width;
+    const move = (e: PointerEvent) => {
+      width = fitWidth(column.width + e.clientX - event.clientX);
+      this.scroller.style.setProperty('--columns', this.template(column.id, width));
+    };
+    const end = () => {
+      done.abort();
+      this.resizing = undefined;
+      this.resize(column.id, width);
+    };
+    handle.addEventListener('pointermove', move, { signal: done.signal });
+    handle.addEventListener('pointerup', end, { signal: done.signal });
+    handle.addEventListener('pointercancel', end, { signal: done.signal });
+  }
+
+  private drop(before: ColumnId, event: DragEvent): void {
+    event.preventDefault();
+    this.dropBefore = undefined;
+    const moved = this.columns.find((c) => c.id === event.dataTransfer?.getData('text/x-stint-column'));
+    if (!moved || moved.id === before) return;
+    const rest = this.columns.filter((c) => c !== moved);
+    rest.splice(
+      rest.findIndex((c) => c.id === before),
+      0,
+      moved,
+    );
+    this.fire('columns', rest);
+  }
+
+  private template(changing?: ColumnId, width?: number): string {
+    const widths = this.columns.map((c) => (c.id === changing ? `${width}px` : `${c.width}px`));
+    return `36px ${widths.join(' ')} minmax(0, 1fr)`;
+  }
+
+  // ----- drawing
+
+  private renderHeader() {
+    return html`<div class="header" role="row" aria-rowindex="1">
+      <div class="cell pick" role="columnheader"><span class="visually-hidden">Selected</span></div>
+      ${repeat(
+        this.columns,
+        (c) => c.id,
+        (c) => this.renderColumnHeader(c),
+      )}
+    </div>`;
+  }
+
+  private renderColumnHeader(column: Column) {
+    const spec = columnSpecs[column.id];
+    const sorted = spec.sort === this.sort;
+    const direction = sorted ? (this.desc ? 'descending' : 'ascending') : 'none';
+    return html`<div class="cell ${this.dropBefore === column.id ? 'drop' : ''}" role="columnheader" data-column=${column.id}
+        aria-sort=${spec.sort ? direction : nothing} draggable=${this.resizing ? 'false' : 'true'}
+        @dragstart=${(e: DragEvent) => e.dataTransfer?.setData('text/x-stint-column', column.id)}
+        @dragover=${(e: DragEvent) => {
+          if (!e.dataTransfer?.types.includes('text/x-stint-column')) return;
+          e.preventDefault();
+          this.dropBefore = column.id;
+        }}
+        @dragleave=${() => {
+          this.dropBefore = undefined;
+        }}
+        @drop=${(e: DragEvent) => this.drop(column.id, e)}>
+      ${
+        spec.sort
+          ? html`<button class="sort" title="Sort by ${spec.label}" @click=${() => this.sortBy(column.id)}>
+              <span>${spec.label}</span>${sorted ? icon(this.desc ? 'down' : 'up') : nothing}</button>`
+          : html`<span class="sort">${spec.label}</span>`
+      }
+      <span class="resize" aria-hidden="true" title="Drag to resize; double click for the usual width"
+        @pointerdown=${(e: PointerEvent) => this.startResize(column, e)}
+        @dblclick=${() => this.resize(column.id, spec.width)}></span>
+    </div>`;
+  }
+
+  private renderRow(row: Row, index: number, context: CellContext) {
+    const selected = this.selected.has(row.id);
+    const classes = `row${selected ? ' selected' : ''}${row.id === this.active ? ' active' : ''}${row.left ? ' left' : ''}`;
+    return html`<div class=${classes} role="row" id="row-${row.id}" data-id=${row.id} aria-rowindex=${index + 2}
+        aria-selected=${selected ? 'true' : 'false'} title=${row.left ? 'It does not fit the filter any more' : nothing}
+        ${styles({ transform: `translateY(${index * this.height}px)` })}
+        @click=${(e: MouseEvent) => this.onRowClick(row, e)} @dblclick=${() => this.fire('view', row.id)}>
+      <div class="cell pick" role="gridcell"><span class="box" aria-hidden="true">${selected ? icon('completed') : nothing}</span></div>
+      ${narrow.matches ? this.renderCard(row, context) : this.columns.map((c) => html`<div class="cell ${c.id}" role="gridcell">${columnSpecs[c.id].cell(row, context)}</div>`)}
+    </div>`;
+  }
+
+  // renderCard is the row on a narrow screen: what matters most, in two lines.
+  private renderCard(row: Row, context: CellContext) {
+    const time = isFinal(row.state) ? row.completeTime : (row.startTime ?? row.submitTime);
+    return html`<div class="cell card" role="gridcell">
+      <span class="line"><a tabindex="-1" href=${pathOf('jobs', row.id)}>${row.outputName || row.id}</a>${statePill(row.state)}</span>
+      <span class="line quiet-text"><span>${context.services.get(row.service ?? '')?.label || row.service} · ${row.id}
+        ${reasonWords(row.reason) ? `· ${reasonWords(row.reason)}` : ''}</span>
+        <time title=${formatTimeFull(time)}>${formatTime(time, context.now)}</time></span>
+    </div>`;
+  }
+
+  override render() {
+    const rows = this.list?.rows ?? [];
+    const context = { services: this.services, relative: this.relative, now: Date.now() };
+    const items = this.virtual?.getVirtualItems() ?? [];
+    const activeShown = items.some((item) => rows[item.index]?.id === this.active);
+    const total = this.list?.complete ? rows.length : this.list?.totalExact ? this.list.total : -1;
+    return html`<div class="scroll" role="grid" tabindex="0" aria-label="Jobs" aria-multiselectable="true"
+        aria-rowcount=${total < 0 ? -1 : total + 1} aria-colcount=${this.columns.length + 1}
+        aria-activedescendant=${activeShown ? `row-${this.active}` : nothing}
+        ${styles({ '--columns': this.template() })} @keydown=${this.onKey} @scroll=${this.onScroll}>
+      ${narrow.matches ? nothing : this.renderHeader()}
+      <div class="space" role="rowgroup" ${styles({ height: `${rows.length * this.height}px` })}>
+        ${repeat(
+          items,
+          (item) => rows[item.index]?.id ?? item.key,
+          (item) => {
+            const row = rows[item.index];
+            return row ? this.renderRow(row, item.index, context) : nothing;
+          },
+        )}
+      </div>
+    </div>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'stint-job-table': JobTable;
+  }
+}
