@@ -21,6 +21,9 @@ import (
 // named by their content, so that the same content is there once.
 const uploadsFolder = "/uploads"
 
+// slowToRead is the size from which on reading a file for its hash gets a progress bar.
+const slowToRead = 64 << 20
+
 func isLocalFile(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && info.Mode().IsRegular()
@@ -83,8 +86,12 @@ func (a *app) findInput(ctx context.Context, name string) (remote string, there 
 		return "", false, fmt.Errorf("read input: %w", err)
 	}
 	defer f.Close()
-	h := sha256.New()
-	size, err := io.Copy(h, contextReader{ctx, f})
+	h, b := sha256.New(), &bar{}
+	if info, err := f.Stat(); err == nil && info.Size() >= slowToRead {
+		b = a.bar("Reading "+info.Name(), info.Size())
+	}
+	size, err := io.Copy(io.MultiWriter(h, b), contextReader{ctx, f})
+	b.end(err)
 	if err != nil {
 		return "", false, fmt.Errorf("read input %s: %w", name, err)
 	}

@@ -92,13 +92,18 @@ func (a *app) list(ctx context.Context, o *listOptions) error {
 	if o.watch {
 		return a.watchList(ctx, o, req)
 	}
+	if *o.format == asJSONL || *o.format == asName {
+		// Line by line, so that millions of jobs need no memory here.
+		return a.eachPage(ctx, req, o.limit, func(page *stintv1.ListResponse) error {
+			return a.show(*o.format, answer{messages: messagesOf(page.GetJobs()), names: namesOf(page.GetJobs(), (*stintv1.Job).GetId)})
+		})
+	}
 	page, err := a.listPages(ctx, req, o.limit)
 	if err != nil {
 		return err
 	}
 	return a.show(*o.format, answer{
 		messages: messagesOf(page.GetJobs()), list: true,
-		names: namesOf(page.GetJobs(), (*stintv1.Job).GetId),
 		table: func() error {
 			a.jobGrid(page.GetJobs(), req.GetOwner() != "").print(a.out, a.screen)
 			if a.screen.tty {
@@ -155,48 +160,6 @@ func orderBy(s string) string {
 		}
 	}
 	return strings.Join(fields, ",")
-}
-
-// Jobs in one page: in full they can be large.
-const (
-	mostBasicJobs = 1000
-	mostFullJobs  = 100
-)
-
-// listPages collects pages up to limit jobs; 0 means all. The answer's
-// next_page_token, counts and revision are those of the last and the first page.
-func (a *app) listPages(ctx context.Context, req *stintv1.ListRequest, limit int) (*stintv1.ListResponse, error) {
-	client, err := a.jobs()
-	if err != nil {
-		return nil, err
-	}
-	most := mostBasicJobs
-	if req.GetView() == stintv1.JobView_JOB_VIEW_FULL {
-		most = mostFullJobs
-	}
-	all := &stintv1.ListResponse{}
-	for first := true; ; first = false {
-		size := most
-		if limit > 0 {
-			size = min(most, limit-len(all.GetJobs()))
-		}
-		req.PageSize, req.PageToken = int32(size), all.GetNextPageToken()
-		var page *stintv1.ListResponse
-		err := a.call(ctx, func(ctx context.Context) error {
-			page, err = client.List(ctx, req)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if first {
-			all.TotalSize, all.TotalSizeExact, all.Revision = page.GetTotalSize(), page.GetTotalSizeExact(), page.GetRevision()
-		}
-		all.Jobs, all.NextPageToken = append(all.Jobs, page.GetJobs()...), page.GetNextPageToken()
-		if all.NextPageToken == "" || limit > 0 && len(all.Jobs) >= limit {
-			return all, nil
-		}
-	}
 }
 
 // listFooter says how much of the whole is seen.

@@ -71,7 +71,7 @@ func stintWith(f *fake, change func(*app), args ...string) result {
 // onTerminal makes standard output a terminal with so many columns.
 func onTerminal(columns int) func(*app) {
 	return func(a *app) {
-		a.screen = screen{tty: true, color: true, size: func() (int, int) { return columns, 24 }}
+		a.screen = screen{tty: true, cursor: true, color: true, size: func() (int, int) { return columns, 24 }}
 	}
 }
 

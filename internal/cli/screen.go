@@ -12,6 +12,8 @@ import (
 type screen struct {
 	// tty says that standard output is a terminal; errTTY the same of standard error.
 	tty, errTTY bool
+	// cursor says that what standard output shows can be written over.
+	cursor bool
 	// color says that standard output takes colours.
 	color bool
 	// size answers columns and rows of the terminal now.
@@ -23,6 +25,7 @@ type screen struct {
 func newScreen(out, errOut io.Writer) screen {
 	s := screen{tty: isTerminal(out), errTTY: isTerminal(errOut)}
 	dumb := os.Getenv("TERM") == "dumb"
+	s.cursor = s.tty && !dumb
 	s.color = s.tty && os.Getenv("NO_COLOR") == "" && !dumb
 	s.errTTY = s.errTTY && !dumb // progress bars need cursor movements
 	s.size = func() (int, int) {

@@ -16,7 +16,7 @@ func (a *app) waitFor(ctx context.Context, o *submitOptions, job *stintv1.Job, d
 	ids := []string{job.GetId()}
 	a.afterSignal = "; the " + jobsGoOn(ids)
 	people := *o.format == asTable
-	printer := &changePrinter{w: a.out, screen: a.screen, format: asTable, live: a.screen.tty && a.screen.errTTY}
+	printer := &changePrinter{w: a.out, screen: a.screen, format: asTable, live: a.screen.cursor}
 	if !people {
 		printer.w, printer.live, printer.screen.color = a.err, a.screen.errTTY, false
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ func (a *app) watch(ctx context.Context, o *watchOptions, ids []string) error {
 	if err != nil {
 		return err
 	}
+	ids = unique(ids)
 	if len(ids) > 0 && owner != "" {
 		return usagef("--owner and --all are for watching without ids")
 	}
@@ -61,7 +63,7 @@ func (a *app) watch(ctx context.Context, o *watchOptions, ids []string) error {
 	if err != nil {
 		return err
 	}
-	printer := &changePrinter{w: a.out, screen: a.screen, format: *o.format, live: a.screen.tty && a.screen.errTTY, tabs: !a.screen.tty}
+	printer := &changePrinter{w: a.out, screen: a.screen, format: *o.format, live: a.screen.cursor, tabs: !a.screen.tty}
 	defer printer.clear()
 	if len(ids) == 0 {
 		return f.run(ctx, printer.print)
@@ -79,6 +81,17 @@ func (a *app) watch(ctx context.Context, o *watchOptions, ids []string) error {
 		return err
 	}
 	return v.err()
+}
+
+// unique leaves out what is there twice.
+func unique(list []string) []string {
+	var once []string
+	for _, s := range list {
+		if !slices.Contains(once, s) {
+			once = append(once, s)
+		}
+	}
+	return once
 }
 
 // jobsGoOn says what becomes of watched jobs after Ctrl-C.

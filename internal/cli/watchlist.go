@@ -32,10 +32,10 @@ func (a *app) watchList(ctx context.Context, o *listOptions, req *stintv1.ListRe
 	if err != nil {
 		return err
 	}
-	if a.screen.tty && *o.format == asTable {
+	if a.screen.cursor && *o.format == asTable {
 		return a.drawList(ctx, &liveList{app: a, options: o, request: req}, f)
 	}
-	printer := &changePrinter{w: a.out, screen: a.screen, format: *o.format, tabs: true}
+	printer := &changePrinter{w: a.out, screen: a.screen, format: *o.format, tabs: !a.screen.tty}
 	shown := make(map[string]bool)
 	for _, j := range page.GetJobs() {
 		shown[j.GetId()] = true
