@@ -76,35 +76,36 @@ func (s *jobs) open(ctx context.Context) error {
 }
 
 // admit checks every job whole and answers them as they are to be stored, or everything that is wrong.
-func (s *jobs) admit(ctx context.Context, owner string, in submission) (ready []*stintv1.Job, warnings []string, err error) {
+func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*stintv1.Job, error) {
+	var ready []*stintv1.Job
 	var wrong job.Violations
 	for i, asked := range in.jobs {
-		j, w, v := s.admitOne(ctx, owner, asked, in.prefixes[i])
-		ready, warnings, wrong = append(ready, j), append(warnings, w...), append(wrong, v...)
+		j, v := s.admitOne(ctx, owner, asked, in.prefixes[i])
+		ready, wrong = append(ready, j), append(wrong, v...)
 		if j != nil {
 			j.RerunOf = in.rerunOf
 		}
 	}
 	if err := wrong.Err(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, j := range ready {
 		svc, ok := s.Catalog.Catalog().Get(j.GetService())
 		if !ok {
-			return nil, nil, job.Userf(job.ErrConflict, "The service %s was removed just now.", j.GetService())
+			return nil, job.Userf(job.ErrConflict, "The service %s was removed just now.", j.GetService())
 		}
 		if ok, reason := svc.Available(); !ok {
-			return nil, nil, job.Userf(job.ErrConflict, "The service %s is not available: %s.", j.GetService(), reason)
+			return nil, job.Userf(job.ErrConflict, "The service %s is not available: %s.", j.GetService(), reason)
 		}
 	}
-	return ready, slices.Compact(warnings), nil
+	return ready, nil
 }
 
-func (s *jobs) admitOne(ctx context.Context, owner string, asked *stintv1.Job, prefix string) (*stintv1.Job, []string, job.Violations) {
+func (s *jobs) admitOne(ctx context.Context, owner string, asked *stintv1.Job, prefix string) (*stintv1.Job, job.Violations) {
 	var wrong job.Violations
 	if asked == nil {
 		wrong.Add(prefix[:len(prefix)-1], "is missing")
-		return nil, nil, wrong
+		return nil, wrong
 	}
 	wrong = job.CheckSubmit(asked, prefix)
 	j := &stintv1.Job{
@@ -118,7 +119,7 @@ func (s *jobs) admitOne(ctx context.Context, owner string, asked *stintv1.Job, p
 		if job.ValidServiceID(asked.GetService()) {
 			wrong.Add(prefix+"service", "%s", err)
 		}
-		return j, nil, wrong
+		return j, wrong
 	}
 	params, bad := svc.Check(asked.GetParameters(), s.fileOf(ctx, owner))
 	for _, v := range bad {
@@ -127,7 +128,7 @@ func (s *jobs) admitOne(ctx context.Context, owner string, asked *stintv1.Job, p
 	j.Parameters = params
 	j.Resources = resources(asked.GetResources(), svc.Proto().GetDefaultResources())
 	wrong = append(wrong, s.place(j, svc.Proto().GetExecutor(), prefix)...)
-	return j, nil, wrong
+	return j, wrong
 }
 
 // place chooses the executor and finds what it can never give.

@@ -2,6 +2,8 @@ package api
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -180,12 +182,7 @@ func (c condition) whole() func(*store.Entry) bool {
 }
 
 func hasState(states []stintv1.State, s stintv1.State) bool {
-	for _, x := range states {
-		if x == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(states, s)
 }
 
 func intersect(a, b []stintv1.State) []stintv1.State {
@@ -211,11 +208,11 @@ func literal(e *expr.Expr) (string, error) {
 	case *expr.Constant_StringValue:
 		return k.StringValue, nil
 	case *expr.Constant_Int64Value:
-		return fmt.Sprint(k.Int64Value), nil
+		return strconv.FormatInt(k.Int64Value, 10), nil
 	case *expr.Constant_DoubleValue:
 		return fmt.Sprint(k.DoubleValue), nil
 	case *expr.Constant_BoolValue:
-		return fmt.Sprint(k.BoolValue), nil
+		return strconv.FormatBool(k.BoolValue), nil
 	default:
 		return "", job.Invalid("filter", "compares with something that is no word, text or number")
 	}

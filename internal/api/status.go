@@ -44,8 +44,7 @@ func toStatus(err error) *status.Status {
 	if s, ok := status.FromError(err); ok {
 		return s // already in its final form, or nil
 	}
-	var invalid *job.InvalidError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*job.InvalidError](err); ok {
 		return invalidStatus(invalid)
 	}
 	for _, k := range kinds {

@@ -79,16 +79,16 @@ func (s *jobs) submit(ctx context.Context, in submission) (submitted, error) {
 	if err := s.open(ctx); err != nil {
 		return submitted{}, err
 	}
-	ready, warnings, err := s.admit(ctx, owner, in)
+	ready, err := s.admit(ctx, owner, in)
 	if err != nil {
 		return submitted{}, err
 	}
 	if in.validateOnly {
-		return submitted{jobs: ready, warnings: append(warnings, s.forecast(ready)...)}, nil
+		return submitted{jobs: ready, warnings: s.forecast(ready)}, nil
 	}
 	stored, dup, err := s.Store.Submit(ctx, ready, opts)
 	if err != nil {
 		return submitted{}, err
 	}
-	return submitted{jobs: stored, deduplicated: dup, warnings: warnings}, nil
+	return submitted{jobs: stored, deduplicated: dup}, nil
 }

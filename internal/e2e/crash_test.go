@@ -31,6 +31,7 @@ type ledger struct {
 }
 
 func (l *ledger) note(t *testing.T, request, id string) {
+	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if before := l.id[request]; before != "" && before != id {
@@ -85,6 +86,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 
 // submitUntil submits job after job until the server goes away or ctx ends.
 func submitUntil(ctx context.Context, t *testing.T, s *server, acked *ledger, name string) {
+	t.Helper()
 	for i := 0; ctx.Err() == nil && i < 60; i++ {
 		request := name + "-" + strconv.Itoa(i)
 		resp, err := s.jobs().Submit(ctx, &stintv1.SubmitRequest{Job: appendJob(float64(i%3) / 20), RequestId: request})

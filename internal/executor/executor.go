@@ -60,7 +60,7 @@ var (
 )
 
 // Failure is a definite failure to prepare or start an attempt.
-type Failure struct {
+type Failure struct { //nolint:errname // a failure is a thing of the domain: it has a reason and words for the user
 	// Reason is what the job fails with, for example INPUT_MISSING, LAUNCH_FAILED or SUBMIT_REJECTED.
 	Reason stintv1.Reason
 	// Message says it in plain words for the user.

@@ -2,6 +2,7 @@ package job
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -47,12 +48,7 @@ func Terminal(s stintv1.State) bool {
 
 // Legal reports whether a job in state from may get into state to.
 func Legal(from, to stintv1.State) bool {
-	for _, s := range legal[from] {
-		if s == to {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(legal[from], to)
 }
 
 // Status is what a job is found or put into.

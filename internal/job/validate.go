@@ -219,7 +219,7 @@ func CleanPath(p string) (string, error) {
 		return "", errControl
 	}
 	clean := path.Clean("/" + p)
-	for _, seg := range strings.Split(p, "/") {
+	for seg := range strings.SplitSeq(p, "/") {
 		switch {
 		case seg == "..":
 			return "", errDotDot

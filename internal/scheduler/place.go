@@ -36,7 +36,7 @@ func (s *Scheduler) placeOn(ctx context.Context, l *lane) {
 			return
 		}
 		w := next.jobs[0]
-		rec, ok := s.candidate(l, w.id)
+		rec, ok := s.candidate(w.id)
 		if !ok {
 			continue
 		}
@@ -57,7 +57,7 @@ func (s *Scheduler) placeOn(ctx context.Context, l *lane) {
 }
 
 // candidate reads the job at the head of a line. One that may not start any more leaves the queue.
-func (s *Scheduler) candidate(l *lane, id job.ID) (*storev1.Record, bool) {
+func (s *Scheduler) candidate(id job.ID) (*storev1.Record, bool) {
 	rec, err := s.cfg.Store.Record(id)
 	if err == nil && rec.GetJob().GetState() == stintv1.State_STATE_QUEUED && rec.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED {
 		return rec, true

@@ -100,12 +100,6 @@ func (l *line) before(other *line) bool {
 	return l.jobs[0].id < other.jobs[0].id
 }
 
-// front is the first few jobs of the line in no particular order but that the first is the next.
-func (l *line) front(most int) []waiting { return l.jobs[:min(most, len(l.jobs))] }
-
-// len is the number of waiting jobs.
-func (q *queue) len() int { return len(q.where) }
-
 // lineHeap orders one owner's jobs for container/heap.
 type lineHeap []waiting
 
@@ -119,7 +113,7 @@ func (h lineHeap) Less(i, j int) bool {
 func (h lineHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
 // Push appends; it is called by container/heap.
-func (h *lineHeap) Push(x any) { *h = append(*h, x.(waiting)) }
+func (h *lineHeap) Push(x any) { *h = append(*h, x.(waiting)) } //nolint:errcheck,forcetypeassert // only add pushes
 
 // Pop takes the last; it is called by container/heap.
 func (h *lineHeap) Pop() any {

@@ -1,0 +1,260 @@
+package api_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/api"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/catalog"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/storetest"
+	"github.com/stint-jobs/stint/internal/workdir"
+	"github.com/stint-jobs/stint/internal/workspace"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// engines are executors as the API sees them: one, with four cores, that never has room.
+type engines struct{}
+
+func (engines) Has(name string) bool { return name == "local" }
+
+func (engines) Never(_ string, r *stintv1.Resources) string {
+	if r.GetCpus() > 4 {
+		return "asks for more cores than there are"
+	}
+	return ""
+}
+
+func (engines) Forecast(string, *stintv1.Resources) string { return "Waiting for cores." }
+
+func (engines) Status() []*stintv1.ExecutorStatus {
+	return []*stintv1.ExecutorStatus{{Name: "local", Healthy: true}}
+}
+
+// world is the API on real parts, without anything that runs jobs.
+type world struct {
+	*testing.T
+	store    *store.Store
+	folders  *workdir.Root
+	files    *workspace.Workspace
+	services string
+	live     *catalog.Live
+	auth     *auth.Authenticator
+	reports  []string
+	draining chan struct{}
+	conn     *grpc.ClientConn
+}
+
+const copyService = `
+id: Copy
+label: Copy
+description: Copies a file.
+command: [run]
+parameters:
+  - {id: source, label: Source, type: file, required: true}
+  - {id: times, label: Times, type: integer, default: 1, min: 1, max: 9}
+  - {id: mode, label: Mode, type: enum, enum: [fast, safe], default: safe}
+resources: {cpus: 2, memory: 64M, time_limit: 10m}
+results:
+  - {pattern: "*.tsv", display: table, title: Table}
+`
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	w := &world{T: t, services: filepath.Join(dir, "services"), draining: make(chan struct{})}
+	w.service("Copy", copyService)
+	w.service("Broken", strings.ReplaceAll(copyService, "[run]", "[no-such-program]")+"programs: [{name: no-such-program, package: nothing}]\n")
+	w.store = storetest.OpenConfig(t, store.Config{Path: filepath.Join(dir, "jobs.db")})
+	set := proto.CloneOf(w.store.Settings())
+	set.PageTokenKey = make([]byte, 32)
+	must(t, w.store.SetSettings(t.Context(), set))
+	var err error
+	w.folders, err = workdir.Open(filepath.Join(dir, "jobs"))
+	must(t, err)
+	w.files, err = workspace.Open(filepath.Join(dir, "workspace"), workspace.Options{QuotaBytes: 1 << 20})
+	must(t, err)
+	w.live, _, err = catalog.Open(w.services, catalog.Options{})
+	must(t, err)
+	w.auth, err = auth.New(auth.Config{Mode: auth.ModeToken, Tokens: w.store})
+	must(t, err)
+	srv, err := api.New(api.Config{
+		Store: w.store, Catalog: w.live, Scheduler: engines{}, Folders: w.folders, Workspace: w.files,
+		Tokens: auth.NewTokens(w.store, w.auth), DefaultExecutor: "local", MaxActivePerOwner: 20,
+		Heartbeat: 50 * time.Millisecond, WatchEvery: time.Millisecond, Draining: w.draining, Version: "test",
+		Report: func(id string, _ *storev1.Issue) { w.reports = append(w.reports, id) },
+	})
+	must(t, err)
+	w.serve(srv)
+	return w
+}
+
+func (w *world) service(name, spec string) {
+	w.Helper()
+	dir := filepath.Join(w.services, name)
+	must(w, os.MkdirAll(dir, 0o755))
+	must(w, os.WriteFile(filepath.Join(dir, "service.yaml"), []byte(strings.Replace(spec, "id: Copy", "id: "+name, 1)), 0o600))
+	must(w, os.WriteFile(filepath.Join(dir, "run"), []byte("#!/bin/sh\n"), 0o700)) //nolint:gosec // a program
+}
+
+func (w *world) serve(srv *api.Server) {
+	w.Helper()
+	l := bufconn.Listen(1 << 20)
+	g := grpc.NewServer(
+		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), w.auth.Unary()),
+		grpc.ChainStreamInterceptor(api.StreamErrors(discard()), w.auth.Stream()),
+	)
+	stintv1.RegisterJobServiceServer(g, srv.Jobs)
+	stintv1.RegisterCatalogServiceServer(g, srv.Catalog)
+	stintv1.RegisterWorkspaceServiceServer(g, srv.Workspace)
+	stintv1.RegisterAdminServiceServer(g, srv.Admin)
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(l) }()
+	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
+	must(w, err)
+	w.conn = conn
+	w.Cleanup(func() {
+		must(w, conn.Close())
+		g.Stop()
+		must(w, <-done)
+		must(w, w.files.Close())
+		must(w, w.folders.Close())
+	})
+}
+
+// as is a context in which a user calls, with a token of their own.
+func (w *world) as(user string, roles ...string) context.Context {
+	w.Helper()
+	_, text, err := auth.NewTokens(w.store, w.auth).Create(w.Context(), auth.Grant{User: user, Roles: roles})
+	must(w, err)
+	return metadata.AppendToOutgoingContext(w.Context(), "authorization", "Bearer "+text)
+}
+
+func (w *world) jobs() stintv1.JobServiceClient { return stintv1.NewJobServiceClient(w.conn) }
+func (w *world) space() stintv1.WorkspaceServiceClient {
+	return stintv1.NewWorkspaceServiceClient(w.conn)
+}
+func (w *world) admin() stintv1.AdminServiceClient { return stintv1.NewAdminServiceClient(w.conn) }
+
+// upload puts a file into the caller's workspace.
+func (w *world) upload(ctx context.Context, path, content string) error {
+	w.Helper()
+	stream, err := w.space().Upload(ctx)
+	must(w, err)
+	must(w, stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: &stintv1.UploadTarget{Path: path}}}))
+	if err := stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Data{Data: []byte(content)}}); err != nil {
+		w.Log(err) // the answer says why
+	}
+	_, err = stream.CloseAndRecv()
+	return err
+}
+
+// copyJob is a good job on /in.txt.
+func copyJob() *stintv1.Job {
+	return &stintv1.Job{Service: "Copy", Parameters: params("source", structpb.NewStringValue("/in.txt"))}
+}
+
+func params(pairs ...any) *structpb.Struct {
+	s := &structpb.Struct{Fields: make(map[string]*structpb.Value)}
+	for i := 0; i < len(pairs); i += 2 {
+		s.Fields[pairs[i].(string)] = pairs[i+1].(*structpb.Value) //nolint:forcetypeassert // in a test
+	}
+	return s
+}
+
+// submit stores a good job of the caller.
+func (w *world) submit(ctx context.Context) *stintv1.Job {
+	w.Helper()
+	if err := w.upload(ctx, "/in.txt", "x"); err != nil && status.Code(err) != codes.AlreadyExists {
+		w.Fatal(err)
+	}
+	resp, err := w.jobs().Submit(ctx, &stintv1.SubmitRequest{Job: copyJob()})
+	must(w, err)
+	return resp.GetJob()
+}
+
+// finish makes a job look as if its attempt had run and written the files.
+func (w *world) finish(j *stintv1.Job, state stintv1.State, files map[string]string) {
+	w.Helper()
+	id, err := job.ParseID(j.GetId())
+	must(w, err)
+	a := w.folders.Job(id).Attempt(1)
+	must(w, w.folders.Job(id).Create())
+	must(w, a.Create())
+	for name, content := range files {
+		path := filepath.Join(a.Path(), name)
+		must(w, os.MkdirAll(filepath.Dir(path), 0o755))
+		must(w, os.WriteFile(path, []byte(content), 0o600))
+	}
+	_, err = w.store.Update(w.Context(), store.Everyone, id, func(r *storev1.Record) error {
+		r.Job.Attempts = []*stintv1.Attempt{{Number: 1, Executor: "local"}}
+		_, err := job.Transition(r.GetJob(), job.Status{State: state, Time: time.Now()})
+		return err
+	})
+	must(w, err)
+}
+
+func must(t testing.TB, err error) { //nolint:thelper // it is the helper
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refusal checks an error's code and reason, that it says nothing of the
+// inside, and answers the fields that it names.
+func refusal(t *testing.T, err error, code codes.Code, reason string) []string {
+	t.Helper()
+	st, ok := status.FromError(err)
+	if !ok || st.Code() != code {
+		t.Errorf("got %v, want %v", err, code)
+		return nil
+	}
+	var fields []string
+	got := ""
+	for _, d := range st.Details() {
+		switch d := d.(type) {
+		case *errdetails.ErrorInfo:
+			got = d.GetReason()
+			if d.GetDomain() != "stint" {
+				t.Errorf("domain %q", d.GetDomain())
+			}
+		case *errdetails.BadRequest:
+			for _, v := range d.GetFieldViolations() {
+				fields = append(fields, v.GetField())
+				if v.GetDescription() == "" {
+					t.Errorf("%s: no description", v.GetField())
+				}
+			}
+		}
+	}
+	if got != reason {
+		t.Errorf("reason %q, want %q (%v)", got, reason, err)
+	}
+	if len(st.Message()) > 600 || strings.Contains(st.Message(), os.TempDir()) {
+		t.Errorf("message %q", st.Message())
+	}
+	return fields
+}
