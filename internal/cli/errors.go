@@ -190,6 +190,8 @@ func (a *app) explainUnreachable(s *status.Status) string {
 		hint = "It does not speak TLS. With --insecure the connection is not encrypted."
 	case strings.Contains(cause, "certificate"):
 		hint = "Its certificate is not trusted here. --ca-file FILE names the authority that signed it."
+	case strings.Contains(cause, "frame too large"):
+		hint = "Something else than a Stint server answers there."
 	case strings.Contains(cause, "server preface"):
 		hint = "It may want TLS: try --tls."
 	}

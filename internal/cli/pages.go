@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 
+	"google.golang.org/protobuf/proto"
+
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -18,6 +20,7 @@ func (a *app) eachPage(ctx context.Context, req *stintv1.ListRequest, limit int,
 	if err != nil {
 		return err
 	}
+	req = proto.CloneOf(req) // the caller's stays at the first page
 	most := mostBasicJobs
 	if req.GetView() == stintv1.JobView_JOB_VIEW_FULL {
 		most = mostFullJobs

@@ -201,23 +201,27 @@ func (l *lockedBuffer) await(text string) {
 
 func TestListWatchOnATerminalDrawsOverItself(t *testing.T) {
 	f := startFake(t)
-	submitted(t, f, "Sleep")
+	submitted(t, f, "Sleep", "--output-name", "older")
+	submitted(t, f, "Sleep", "--output-name", "newer")
 	ctx, stop := context.WithCancel(t.Context())
 	out := newLockedBuffer()
 	var played sync.WaitGroup
 	played.Go(func() {
 		defer stop()
 		out.await("QUEUED")
-		f.end("1", completed, 0, "")
+		f.end("2", completed, 0, "")
 		out.await("\x1b[32mCOMPLETED\x1b[0m")
 	})
 	a := newApp(strings.NewReader(""), out, out)
 	onTerminal(80)(a)
 	a.link = link{server: f.addr, timeout: fakeTimeout}
-	o := &listOptions{watch: true, limit: 10, format: new(format), patience: time.Minute}
+	o := &listOptions{watch: true, limit: 1, format: new(format), patience: time.Minute}
 	*o.format = asTable
 	_ = a.list(ctx, o) // ends with ctx
 	played.Wait()
 	_ = a.conn.Close()
-	wantIn(t, out.String(), "QUEUED", "COMPLETED", "\x1b[4A\r\x1b[J", "1 job")
+	wantIn(t, out.String(), "QUEUED", "COMPLETED", "\x1b[4A\r\x1b[J", "1 of 2 jobs")
+	if strings.Contains(out.String(), "older") {
+		t.Errorf("not the first page is drawn:\n%s", out.String())
+	}
 }

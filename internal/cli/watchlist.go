@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/proto"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
@@ -143,7 +142,7 @@ func notCancelled(err error) error {
 func (l *liveList) draw(ctx context.Context) error {
 	_, rows := l.app.screen.size()
 	limit := max(1, min(l.options.limit, rows-4))
-	page, err := l.app.listPages(ctx, proto.CloneOf(l.request), limit)
+	page, err := l.app.listPages(ctx, l.request, limit)
 	if err != nil {
 		return err
 	}
