@@ -31,8 +31,7 @@ async function single(name, entry) {
       target: 'es2022',
       rollupOptions: {
         input: path.join(web, entry),
-        output: { format: 'es', entryFileNames: `${name}.js` },
-        codeSplitting: false,
+        output: { format: 'es', entryFileNames: `${name}.js`, codeSplitting: false },
       },
     },
   });

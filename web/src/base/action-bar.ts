@@ -48,8 +48,8 @@ export class ActionBar extends LitElement {
       button[aria-disabled="true"], button[aria-disabled="true"] span { color: var(--stint-text-2); cursor: default; }
       button[aria-disabled="true"] .icon { opacity: 0.55; }
       @media (max-width: 720px) {
-        .bar { flex-direction: row; overflow-x: auto; padding: 4px; }
-        button { flex: 1 0 auto; width: auto; min-width: 58px; }
+        .bar { flex-direction: row; padding: 4px; gap: 0; }
+        button { flex: 1 1 0; width: auto; min-width: 0; }
       }
     `,
   ];

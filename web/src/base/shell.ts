@@ -2,6 +2,7 @@
 // place where the page of the address is shown.
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
+import '../indicator/indicator';
 import { icon } from './icons';
 import { followLinks, matchRoute, onNavigate, type PageElement, type Route } from './router';
 import { loadPage, routes } from './routes';
@@ -134,7 +135,8 @@ export class App extends LitElement {
               <button class="button" @click=${() => location.reload()}>Load again</button></div>`
             : this.page
         }
-      </main>`;
+      </main>
+      <stint-indicator server="./"></stint-indicator>`;
   }
 }
 

@@ -36,34 +36,34 @@ const time = (value: string | undefined, { relative, now }: CellContext) =>
 const specs = {
   status: {
     label: 'Status',
-    width: 126,
+    width: 120,
     sort: 'state',
     cell: (row) => html`<span class="status" title=${row.message ?? ''}>${statePill(row.state)}</span>`,
   },
   id: {
     label: 'ID',
-    width: 84,
+    width: 76,
     sort: 'id',
     cell: (row) => html`<a class="mono" tabindex="-1" href=${pathOf('jobs', row.id)}>${row.id}</a>`,
   },
   service: {
     label: 'Service',
-    width: 150,
+    width: 140,
     sort: 'service',
     cell: (row, { services }) =>
       html`<span title=${row.service ?? ''}>${services.get(row.service ?? '')?.label || row.service}</span>`,
   },
   output_name: {
     label: 'Output name',
-    width: 240,
+    width: 230,
     sort: 'output_name',
     cell: (row) => html`<span title=${row.outputName ?? ''}>${row.outputName}</span>`,
   },
-  submit: { label: 'Submitted', width: 132, sort: 'submit_time', cell: (row, c) => time(row.submitTime, c) },
-  start: { label: 'Started', width: 132, sort: 'start_time', cell: (row, c) => time(row.startTime, c) },
-  complete: { label: 'Completed', width: 132, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
-  elapsed: { label: 'Elapsed', width: 96, cell: elapsed },
-  progress: { label: 'Progress', width: 170, cell: progress },
+  submit: { label: 'Submitted', width: 120, sort: 'submit_time', cell: (row, c) => time(row.submitTime, c) },
+  start: { label: 'Started', width: 120, sort: 'start_time', cell: (row, c) => time(row.startTime, c) },
+  complete: { label: 'Completed', width: 120, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
+  elapsed: { label: 'Elapsed', width: 94, cell: elapsed },
+  progress: { label: 'Progress', width: 150, cell: progress },
   owner: {
     label: 'Owner',
     width: 120,

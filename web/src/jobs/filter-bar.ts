@@ -31,7 +31,7 @@ export class FilterBar extends LitElement {
   static override styles = [
     sharedStyles,
     css`
-      :host { display: grid; gap: 8px; }
+      :host { display: grid; grid-template-columns: minmax(0, 1fr); gap: 8px; }
       .line { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
       .chips { display: flex; flex-wrap: wrap; gap: 6px; }
       .chip {
@@ -129,7 +129,7 @@ export class FilterBar extends LitElement {
   private renderChips(view: ViewState) {
     return html`<div class="chips" role="group" aria-label="States">
       <button class="chip" aria-pressed=${view.states.length === 0 ? 'true' : 'false'} @click=${() => this.change({ states: [] })}>
-        All</button>
+        <span>All</span> <b>${this.facets ? formatCount(Object.values(this.facets.states).reduce((a, b) => a + b, 0)) + (this.facets.exact ? '' : '+') : ''}</b></button>
       ${states.map((s) => {
         const count = this.facets?.states[s];
         const more = this.facets?.exact === false ? '+' : '';

@@ -2,7 +2,7 @@ import { css } from 'lit';
 
 export const pageStyles = css`
   :host { display: flex; flex-direction: column; gap: 12px; height: 100%; padding: 14px 16px 12px; max-width: 1800px; margin: 0 auto; }
-  header { display: grid; gap: 10px; }
+  header { display: grid; grid-template-columns: minmax(0, 1fr); gap: 10px; }
   .title { display: flex; align-items: center; gap: 12px; }
   .grow { flex: 1; }
   .link { display: inline-flex; align-items: center; gap: 6px; font-size: 0.93em; color: var(--stint-text-2); }

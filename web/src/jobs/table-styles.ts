@@ -30,7 +30,8 @@ export const tableStyles = css`
   .row.left .cell:not(.pick, .status) { text-decoration: line-through; text-decoration-color: var(--stint-border-strong); }
   .cell { position: relative; padding: 0 10px; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   .row .cell { line-height: 35px; }
-  .cell.status { display: flex; align-items: center; height: 100%; }
+  .row .cell.status { display: flex; align-items: center; height: 100%; line-height: 1; }
+  .cell.status .status { display: inline-flex; }
   .cell.id a { color: var(--stint-text); text-decoration-color: var(--stint-border-strong); }
   .cell.submit, .cell.start, .cell.complete, .cell.elapsed { font-variant-numeric: tabular-nums; color: var(--stint-text-2); }
   .cell.output_name { font-weight: 550; }

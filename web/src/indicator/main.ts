@@ -1,0 +1,2 @@
+// The script that a site loads to have `<stint-indicator>`.
+import './indicator';
