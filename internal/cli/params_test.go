@@ -242,6 +242,7 @@ func TestADryRunUploadsAndStartsNothing(t *testing.T) {
 	r := stint(f, "submit", "SequenceStats", "-p", "sequences=@"+reads, "--dry-run").want(t, 0)
 	wantIn(t, r.out, "nothing was started", "/uploads/")
 	wantIn(t, r.err, "not checked, because a dry run uploads nothing: sequences")
+	wantIn(t, stint(f, "submit", "SequenceStats", "-p", "sequences=@"+reads, "--owner", "alice").want(t, exitUsage).err, "your own workspace")
 	if len(f.files.paths()) != 0 || len(f.jobs) != 0 {
 		t.Error("something was stored")
 	}

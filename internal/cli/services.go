@@ -158,7 +158,7 @@ func (a *app) printService(s *stintv1.Service) {
 		{title: "VALUES", least: 10, drop: 1},
 		{title: "DESCRIPTION", least: 14, wrap: true},
 	}}
-	addParameters(&g, "", s.GetParameters())
+	addParameterRows(&g, "", s.GetParameters())
 	g.print(a.out, a.screen)
 	if a.screen.tty {
 		fmt.Fprintln(a.out)
@@ -166,7 +166,7 @@ func (a *app) printService(s *stintv1.Service) {
 	}
 }
 
-func addParameters(g *grid, prefix string, parameters []*stintv1.Parameter) {
+func addParameterRows(g *grid, prefix string, parameters []*stintv1.Parameter) {
 	for _, p := range parameters {
 		kind := parameterWord(p.GetType())
 		if p.GetMultiple() {
@@ -179,7 +179,7 @@ func addParameters(g *grid, prefix string, parameters []*stintv1.Parameter) {
 			}
 		}
 		g.add(prefix+p.GetId(), kind, yesNo(p.GetRequired()), value, allowed(p), cmp.Or(p.GetDescription(), p.GetLabel()))
-		addParameters(g, prefix+p.GetId()+".", p.GetGroup())
+		addParameterRows(g, prefix+p.GetId()+".", p.GetGroup())
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -152,28 +151,10 @@ func (a *app) submit(ctx context.Context, o *submitOptions, service string) erro
 	if err := o.check(); err != nil {
 		return err
 	}
-	var base *structpb.Struct
-	if o.paramsFile != "" {
-		if base, err = a.readParamsFile(ctx, o.paramsFile); err != nil {
-			return err
-		}
-	}
-	spec, err := a.service(ctx, service)
+	missing, err := a.addParameters(ctx, o, job)
 	if err != nil {
 		return err
 	}
-	if !spec.GetAvailable() {
-		return fmt.Errorf("%s is not available: %s", spec.GetId(), spec.GetUnavailableReason())
-	}
-	params, err := buildParameters(spec, base, o.params)
-	if err != nil {
-		return err
-	}
-	missing, err := a.putInputs(ctx, params.files, o.dryRun)
-	if err != nil {
-		return err
-	}
-	job.Parameters = params.values
 	client, err := a.jobs()
 	if err != nil {
 		return err
@@ -191,6 +172,33 @@ func (a *app) submit(ctx context.Context, o *submitOptions, service string) erro
 		return err
 	}
 	return a.submitted(ctx, o, res)
+}
+
+// addParameters gives a job its parameters, and uploads the files that they
+// name. What is missing is as putInputs says it.
+func (a *app) addParameters(ctx context.Context, o *submitOptions, job *stintv1.Job) (missing []string, err error) {
+	var base *structpb.Struct
+	if o.paramsFile != "" {
+		if base, err = a.readParamsFile(ctx, o.paramsFile); err != nil {
+			return nil, err
+		}
+	}
+	spec, err := a.service(ctx, job.GetService())
+	if err != nil {
+		return nil, err
+	}
+	if !spec.GetAvailable() {
+		return nil, fmt.Errorf("%s is not available: %s", spec.GetId(), spec.GetUnavailableReason())
+	}
+	params, err := buildParameters(spec, base, o.params)
+	if err != nil {
+		return nil, err
+	}
+	if o.owner != "" && len(params.files) > 0 {
+		return nil, usagef("files from here go into your own workspace, where a job of %s cannot read them; name files that are in theirs", o.owner)
+	}
+	job.Parameters = params.values
+	return a.putInputs(ctx, params.files, o.dryRun)
 }
 
 // check refuses flags that exclude each other, and makes a request id where none was given.
@@ -243,79 +251,4 @@ func acceptedWords(job *stintv1.Job, deduplicated bool) string {
 		words += " It was submitted before with this request id."
 	}
 	return words
-}
-
-// dryRun is what a check without a submit came to.
-type dryRun struct {
-	asked, checked *stintv1.Job
-	warnings       []string
-	missing        []string // parameters whose files are not uploaded yet
-	err            error
-}
-
-// showDryRun shows the job that would be stored. That files which a dry run
-// does not upload are not there is no finding.
-func (a *app) showDryRun(o *submitOptions, d dryRun) error {
-	err := withoutViolations(d.err, d.missing)
-	if err != nil {
-		return err
-	}
-	job := d.checked
-	if job == nil {
-		job = d.asked
-	}
-	for _, w := range d.warnings {
-		say(a.err, "stint: warning: %s", w)
-	}
-	if len(d.missing) > 0 {
-		say(a.err, "stint: not checked, because a dry run uploads nothing: %s", strings.Join(d.missing, ", "))
-	}
-	return a.show(*o.format, answer{
-		messages: []proto.Message{job},
-		table: func() error {
-			say(a.out, "This would be accepted; nothing was started.")
-			a.printJob(job)
-			return nil
-		},
-	})
-}
-
-// withoutViolations answers err without violations of the given parameters;
-// nil when it has no others.
-func withoutViolations(err error, names []string) error {
-	s, ok := callStatus(err)
-	if !ok || len(names) == 0 {
-		return err
-	}
-	var left []string
-	found := false
-	for _, d := range s.Details() {
-		bad, ok := d.(*errdetails.BadRequest)
-		if !ok {
-			continue
-		}
-		for _, v := range bad.GetFieldViolations() {
-			found = true
-			if !aboutOneOf(v.GetField(), names) {
-				left = append(left, flagOfField(v.GetField())+" "+v.GetDescription())
-			}
-		}
-	}
-	switch {
-	case !found:
-		return err
-	case len(left) == 0:
-		return nil
-	default:
-		return &usageError{text: "invalid request:", details: left}
-	}
-}
-
-func aboutOneOf(field string, names []string) bool {
-	for _, n := range names {
-		if field == "job.parameters."+n || field == "parameters."+n {
-			return true
-		}
-	}
-	return false
 }
