@@ -199,6 +199,43 @@ func TestUnclearSubmissions(t *testing.T) {
 			t.Errorf("the command ran %d times", n)
 		}
 	})
+	story(t, "the run that holds the lock counts, not the second job", func(t *testing.T, w *world) {
+		w.sbatch = []fakeSubmit{{hang: true}}
+		wt := w.wait(w.begin(w.task(1, 1)))
+		pass(3 * time.Minute)
+		second := w.live("PENDING")[0]
+		first := &fakeJob{id: 77, name: second.name, dir: second.dir, state: "PENDING", submit: second.submit.Add(-time.Minute)}
+		w.set(func() { w.jobs = append(w.jobs, first) })
+		w.start(first)
+		w.start(second) // finds the lock taken, and is COMPLETED at once
+		w.set(func() { first.state, first.end = "OUT_OF_MEMORY", time.Now() })
+		pass(2 * time.Minute)
+		wantExit(t, wt, stintv1.Reason_REASON_OUT_OF_MEMORY, -1)
+		if wt.exit.EngineID != "77" {
+			t.Errorf("exit %+v", wt.exit)
+		}
+	})
+	story(t, "taken from a controller that was frozen for long", func(t *testing.T, w *world) {
+		// sbatch gets no answer, polls do not either, and what sbatch had sent is taken after the first good poll.
+		w.sbatch = []fakeSubmit{{answer: saysTimeout}}
+		h := w.begin(w.task(1, 1))
+		wt := w.wait(h)
+		pass(5 * time.Second)
+		w.set(func() { w.broken = answer{code: -1, err: errTimeout} })
+		pass(10 * time.Minute)
+		w.set(func() { w.broken = answer{} })
+		pass(30 * time.Second)
+		if n := w.count("sbatch"); n != 1 {
+			t.Errorf("sbatch was called %d times", n)
+		}
+		j := &fakeJob{id: 5, name: string(h), dir: w.root.Job(1).Attempt(1).Path(), state: "PENDING", submit: time.Now()}
+		w.set(func() { w.jobs = append(w.jobs, j) })
+		pass(10 * time.Minute)
+		wantWaiting(t, wt, queued, resources)
+		if n := w.count("sbatch"); n != 1 {
+			t.Errorf("sbatch was called %d times", n)
+		}
+	})
 	story(t, "never accepted", func(t *testing.T, w *world) {
 		for range 20 {
 			w.sbatch = append(w.sbatch, fakeSubmit{answer: saysTimeout})
@@ -538,6 +575,13 @@ func TestCancel(t *testing.T) {
 		if n := w.count("sbatch"); n != 1 {
 			t.Errorf("sbatch was called %d times", n)
 		}
+		// Should Slurm come up with it after all, nothing runs.
+		late := &fakeJob{id: 5, name: string(h), dir: w.root.Job(1).Attempt(1).Path(), state: "PENDING", submit: time.Now()}
+		w.set(func() { w.jobs = append(w.jobs, late) })
+		w.start(late)
+		if n := w.runsOf(string(h)); n != 0 || late.state != "COMPLETED" {
+			t.Errorf("the command ran %d times, and the job is %s", n, late.state)
+		}
 	})
 	story(t, "by somebody else", func(t *testing.T, w *world) {
 		wt := w.wait(w.begin(w.task(1, 1)))
@@ -598,7 +642,8 @@ func TestUnknownStatesKeepTheLastOne(t *testing.T) {
 	})
 }
 
-func TestAThousandJobsCostAsManyPollsAsOne(t *testing.T) {
+func TestManyJobsCostAsManyPollsAsOne(t *testing.T) {
+	const many = 300
 	synctest.Test(t, func(t *testing.T) {
 		polls := func(n int) (squeue, sacct int) {
 			w := newWorld(t)
@@ -628,9 +673,9 @@ func TestAThousandJobsCostAsManyPollsAsOne(t *testing.T) {
 			return w.count("squeue") - before, w.count("sacct") - accountsBefore
 		}
 		oneQueue, oneAcct := polls(1)
-		queue, acct := polls(1000)
+		queue, acct := polls(many)
 		if queue > oneQueue+2 || acct > oneAcct+3 {
-			t.Errorf("1000 jobs took %d squeue and %d sacct, one took %d and %d", queue, acct, oneQueue, oneAcct)
+			t.Errorf("%d jobs took %d squeue and %d sacct, one took %d and %d", many, queue, acct, oneQueue, oneAcct)
 		}
 	})
 }
