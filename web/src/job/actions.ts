@@ -1,0 +1,111 @@
+// What can be done with one job, each with the reason why not where it cannot.
+import type { JobJson } from '../gen/stint/v1/job_pb';
+import { ApiError, apiURL } from '../base/api';
+import type { Action } from '../base/action-bar';
+import { cancelJobs, reportIssue } from '../base/calls';
+import { ask } from '../base/dialog';
+import { navigate, pathOf } from '../base/router';
+import { serverURL } from '../base/place';
+import { toast } from '../base/toast';
+import { isFinal } from '../base/words';
+
+/** The actions for a job. `changed` is called when one may have changed it. */
+export function jobActions(job: JobJson, changed: () => void): Action[] {
+  const id = job.id ?? '';
+  return [
+    {
+      id: 'cancel',
+      label: 'Cancel',
+      icon: 'stop',
+      hint: 'Cancel this job',
+      danger: true,
+      unavailable: isFinal(job.state) ? 'the job has ended' : job.cancelTime ? 'it is being cancelled' : undefined,
+      run: () => cancel(job, changed),
+    },
+    {
+      id: 'rerun',
+      label: 'Rerun',
+      icon: 'rerun',
+      hint: 'Open the form with the same parameters',
+      run: () => navigate(`${pathOf('submit', job.service ?? '')}?rerun=${encodeURIComponent(id)}`),
+    },
+    { id: 'issue', label: 'Report issue', icon: 'issue', hint: 'Tell the operators of a problem', run: () => report(job) },
+    {
+      id: 'download',
+      label: 'Results',
+      icon: 'download',
+      hint: 'Download all results as one zip file',
+      unavailable: job.startTime ? undefined : 'the job has not started',
+      run: () => download(apiURL(`v1/jobs/${encodeURIComponent(id)}/results.zip`)),
+    },
+    { id: 'link', label: 'Copy link', icon: 'link', hint: 'Copy the address of this page', run: () => copyLink(id) },
+  ];
+}
+
+async function cancel(job: JobJson, changed: () => void): Promise<void> {
+  const reason = await ask({
+    title: `Cancel job ${job.id}?`,
+    body: 'It ends and its results so far are kept. This cannot be taken back.',
+    confirm: 'Cancel the job',
+    danger: true,
+    text: { label: 'Why (optional)', maxLength: 500 },
+  });
+  if (reason === undefined) return;
+  await tellErrors(async () => {
+    const answer = await cancelJobs([job.id ?? ''], reason);
+    const [result] = answer.results ?? [];
+    if (result?.error) toast(result.error.message ?? 'The job could not be cancelled.', { kind: 'error' });
+    else if (result?.job?.state === 'STATE_CANCELLED') toast('The job is cancelled.', { kind: 'success' });
+    else if (isFinal(result?.job?.state)) toast('The job had ended before.');
+    else toast('The job is being cancelled.');
+    changed();
+  });
+}
+
+async function report(job: JobJson): Promise<void> {
+  const words = await ask({
+    title: `Report an issue with job ${job.id}`,
+    body: 'The operators get what you write together with the facts of the job: its state, times, parameters and the addresses of its logs.',
+    confirm: 'Send the report',
+    text: {
+      label: job.state === 'STATE_FAILED' ? 'What is wrong (optional)' : 'What is wrong',
+      required: job.state !== 'STATE_FAILED',
+      maxLength: 5000,
+      rows: 6,
+    },
+  });
+  if (words === undefined) return;
+  await tellErrors(async () => {
+    const { issueId } = await reportIssue(job.id ?? '', words);
+    toast(`Thank you. The report is number ${issueId}.`, { kind: 'success' });
+  });
+}
+
+async function copyLink(id: string): Promise<void> {
+  const address = new URL(pathOf('jobs', id), serverURL()).href;
+  try {
+    await navigator.clipboard.writeText(address);
+    toast('The link is copied.', { kind: 'success' });
+  } catch {
+    toast(`The browser does not allow to copy. The link is ${address}`);
+  }
+}
+
+/** Has the browser save what is at an address. */
+export function download(address: string): void {
+  const link = document.createElement('a');
+  link.href = address;
+  link.download = '';
+  link.click();
+}
+
+/** Does something, and shows the user why it did not work out. */
+export async function tellErrors(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const violations = error instanceof ApiError ? error.violations.map((v) => v.description) : [];
+    const message = error instanceof Error ? error.message : String(error);
+    toast([message, ...violations].join('\n'), { kind: 'error' });
+  }
+}

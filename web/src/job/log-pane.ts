@@ -1,0 +1,145 @@
+// Standard output and error output of a job with what one does in them: follow, pause, search, save.
+import { css, html, LitElement, nothing } from 'lit';
+import { customElement, property, query, state } from 'lit/decorators.js';
+import { announce } from '../base/announce';
+import { icon } from '../base/icons';
+import { sharedStyles } from '../base/styles';
+import { toast } from '../base/toast';
+import { isFinal } from '../base/words';
+import type { JobJson } from '../gen/stint/v1/job_pb';
+import { errorPattern, textPattern } from './log-search';
+import { type LogName, LogSource } from './log-source';
+import type { LogView } from './log-view';
+import './log-view';
+
+const names: [LogName, string][] = [
+  ['stdout', 'Standard output'],
+  ['stderr', 'Error output'],
+];
+
+@customElement('stint-log-pane')
+export class LogPane extends LitElement {
+  static override styles = [
+    sharedStyles,
+    css`
+      :host { display: flex; flex-direction: column; gap: 8px; min-height: 0; }
+      .tools { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
+      .tabs { display: flex; gap: 2px; margin-right: auto; }
+      .tabs .button[aria-selected='true'] { background: var(--stint-accent-2); }
+      .search { display: flex; gap: 4px; }
+      .search .input { width: 190px; }
+      stint-log-view { height: min(56vh, 560px); min-height: 220px; }
+      @media (max-width: 560px) { .search { flex: 1 1 100%; } .search .input { flex: 1; } }
+    `,
+  ];
+
+  @property({ attribute: false }) job: JobJson = {};
+  @state() private name: LogName = 'stdout';
+  @state() private attempt = 0;
+  @state() private searched = '';
+  @state() private searching = false;
+  @query('stint-log-view') private view!: LogView;
+  private source: LogSource | undefined;
+  private chosen = false;
+
+  override willUpdate(): void {
+    // A failed job is asked why; until the user has looked at something, that comes first.
+    if (!this.chosen) this.name = this.job.state === 'STATE_FAILED' ? 'stderr' : 'stdout';
+    const { job, name, attempt, source } = this;
+    const key = attempt || (job.attempts?.at(-1)?.number ?? 0);
+    if (!job.id || (source?.job === job.id && source.name === name && source.attempt === key)) return;
+    this.source = new LogSource(job.id, name, key);
+  }
+
+  private choose(name: LogName): void {
+    this.chosen = true;
+    this.name = name;
+  }
+
+  private onTabKey(event: KeyboardEvent): void {
+    if (event.key !== 'ArrowLeft' && event.key !== 'ArrowRight') return;
+    event.preventDefault();
+    this.choose(this.name === 'stdout' ? 'stderr' : 'stdout');
+    void this.updateComplete.then(() =>
+      this.renderRoot.querySelector<HTMLElement>('[role=tab][aria-selected=true]')?.focus(),
+    );
+  }
+
+  private async search(event: Event): Promise<void> {
+    event.preventDefault();
+    if (!this.searched) return;
+    this.chosen = true;
+    this.searching = true;
+    const found = await this.view.find(textPattern(this.searched));
+    this.searching = false;
+    if (!found) toast(`No line has “${this.searched}”.`);
+    else announce('Found.');
+  }
+
+  private async firstError(): Promise<void> {
+    this.chosen = true;
+    this.searching = true;
+    const found = await this.view.find(errorPattern, 0);
+    this.searching = false;
+    if (!found) toast('No line looks like an error.');
+  }
+
+  private renderTabs() {
+    return html`<div class="tabs" role="tablist" aria-label="Logs" @keydown=${this.onTabKey}>
+      ${names.map(
+        ([
+          name,
+          label,
+        ]) => html`<button class="button quiet" role="tab" id="tab-${name}" aria-controls="log" data-log=${name}
+          aria-selected=${this.name === name} tabindex=${this.name === name ? 0 : -1} @click=${() => this.choose(name)}>${label}</button>`,
+      )}
+    </div>`;
+  }
+
+  private renderAttempts() {
+    const attempts = this.job.attempts ?? [];
+    if (attempts.length < 2) return nothing;
+    return html`<select class="select" aria-label="Attempt" @change=${(e: Event) => {
+      this.attempt = Number((e.target as HTMLSelectElement).value);
+    }}>${attempts.map(
+      (a) =>
+        html`<option value=${a.number ?? 0} ?selected=${a.number === (this.attempt || attempts.at(-1)?.number)}>Attempt ${a.number}</option>`,
+    )}</select>`;
+  }
+
+  private renderFollow() {
+    const following = this.view?.following;
+    if (isFinal(this.job.state) && !following) return nothing;
+    return html`<button class="button" data-action="follow" @click=${() => (following ? this.view.pause() : this.view.follow())}>
+      ${following ? html`${icon('pause')} Pause` : html`${icon('running')} Follow`}</button>`;
+  }
+
+  override render() {
+    const open = !isFinal(this.job.state) && !this.attempt;
+    return html`
+      <div class="tools">
+        ${this.renderTabs()} ${this.renderAttempts()}
+        <form class="search" role="search" @submit=${this.search}>
+          <input class="input" type="search" placeholder="Search in this log" aria-label="Search in this log" .value=${this.searched}
+            @input=${(e: Event) => {
+              this.searched = (e.target as HTMLInputElement).value;
+            }}>
+          <button class="button" aria-label="Next line that has it" ?disabled=${this.searching}>${icon('search')}</button>
+        </form>
+        <button class="button" data-action="error" ?disabled=${this.searching} @click=${this.firstError}>First error</button>
+        ${this.renderFollow()}
+        <button class="button quiet" title="To the begin" aria-label="To the begin of the log" @click=${() => this.view.goTo(0)}>${icon('up')}</button>
+        <button class="button quiet" title="To the end" aria-label="To the end of the log" @click=${() => this.view.follow()}>${icon('down')}</button>
+        <a class="button quiet" title="Download the whole log" aria-label="Download the whole log" href=${this.source?.downloadURL ?? ''} download>${icon('download')}</a>
+      </div>
+      <stint-log-view id="log" role="tabpanel" aria-labelledby="tab-${this.name}" .source=${this.source} ?open=${open}
+        label=${this.name === 'stdout' ? 'Standard output' : 'Error output'}
+        .pattern=${this.searched ? textPattern(this.searched) : undefined} @follow-change=${() => this.requestUpdate()}></stint-log-view>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'stint-log-pane': LogPane;
+  }
+}

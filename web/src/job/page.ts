@@ -1,0 +1,217 @@
+// The page of one job, /jobs/ID: how it is, why, what it did and what came of it.
+import { html, LitElement, nothing } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import type { JobJson } from '../gen/stint/v1/job_pb';
+import { announce } from '../base/announce';
+import { ApiError } from '../base/api';
+import { getJob, listServices } from '../base/calls';
+import { styles } from '../base/css-vars';
+import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
+import { icon } from '../base/icons';
+import { pathOf, type Route } from '../base/router';
+import { session } from '../base/session';
+import { sharedStyles, stateStyles } from '../base/styles';
+import { type News, watch } from '../base/watch';
+import { isFinal, stateLabel, stateName, statePill } from '../base/words';
+import { workspaceHref } from '../workspace/paths';
+import { jobActions } from './actions';
+import { explain } from './explain';
+import { jobPageStyles } from './page-styles';
+import '../base/action-bar';
+import '../results/results';
+import './log-pane';
+import './parameters';
+import './timeline';
+import './usage';
+
+export const tag = 'stint-job-page';
+
+const tickMillis = 1000;
+
+@customElement(tag)
+export class JobPage extends LitElement {
+  static override styles = [sharedStyles, stateStyles, jobPageStyles];
+
+  @property({ attribute: false }) route: Route | undefined;
+  @state() private job: JobJson | undefined;
+  @state() private service: ServiceJson | undefined;
+  @state() private problem = '';
+  @state() private lost = '';
+  @state() private now = Date.now();
+  private jobId = '';
+  private life = new AbortController();
+  private reading = false;
+  private again = false;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (this.jobId) this.open(this.jobId);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.life.abort();
+  }
+
+  override willUpdate(changed: Map<string, unknown>): void {
+    const id = this.route?.params.id ?? '';
+    if (changed.has('route') && id !== this.jobId) this.open(id);
+  }
+
+  private open(id: string): void {
+    this.life.abort();
+    this.life = new AbortController();
+    const { signal } = this.life;
+    this.jobId = id;
+    this.job = undefined;
+    this.problem = '';
+    const timer = setInterval(() => {
+      if (this.job && !isFinal(this.job.state) && !document.hidden) this.now = Date.now();
+    }, tickMillis);
+    signal.addEventListener('abort', () => clearInterval(timer));
+    void this.read(signal).then(() => {
+      if (!this.job || signal.aborted) return;
+      const own = session.status?.user === undefined || session.status.user === this.job.owner;
+      watch({ owner: own ? '' : '*', signal }, (news) => this.take(news));
+    });
+  }
+
+  private async read(signal = this.life.signal): Promise<void> {
+    if (this.reading) {
+      this.again = true;
+      return;
+    }
+    this.reading = true;
+    try {
+      const [job, services] = await Promise.all([getJob(this.jobId, signal), listServices().catch(() => [])]);
+      if (signal.aborted) return;
+      this.show(job, services);
+    } catch (error) {
+      if (signal.aborted) return;
+      const gone = error instanceof ApiError && error.status === 404;
+      if (gone || !this.job) this.problem = gone ? `There is no job ${this.jobId}.` : (error as Error).message;
+    } finally {
+      this.reading = false;
+      if (this.again) {
+        this.again = false;
+        void this.read();
+      }
+    }
+  }
+
+  private show(job: JobJson, services: readonly ServiceJson[]): void {
+    const before = this.job;
+    this.job = job;
+    this.now = Date.now();
+    this.service = services.find((s) => s.id === job.service);
+    this.problem = '';
+    document.title = `${stateLabel[stateName(job.state) ?? 'queued']}: ${job.outputName} · Stint`;
+    if (before && before.state !== job.state) announce(`The job is now ${stateName(job.state)}.`);
+  }
+
+  private take(news: News): void {
+    this.lost = news.link.live || news.link.heard === 0 ? '' : (news.link.problem ?? 'The connection is lost.');
+    if (news.removed.includes(this.jobId)) {
+      this.job = undefined;
+      this.problem = `Job ${this.jobId} is no longer there.`;
+      return;
+    }
+    const change = news.changes.find((c) => c.status.id === this.jobId);
+    if (news.reset || (!change && news.revision > 0 && news.changes.length === 0 && !isFinal(this.job?.state))) void this.read();
+    if (!change || !this.job || change.revision <= Number(this.job.revision ?? 0)) return;
+    const { state: was } = this.job;
+    const { progress } = change.status;
+    // Progress alone needs no reading of the whole job.
+    if (was === change.status.state && progress && change.status.reason === this.job.reason) {
+      this.job = { ...this.job, progress, revision: String(change.revision) };
+      return;
+    }
+    void this.read();
+  }
+
+  private renderBanner(job: JobJson) {
+    const { what, todo } = explain(job);
+    if (!what && !todo) return nothing;
+    const name = stateName(job.state) ?? 'queued';
+    const engine = job.engineState && job.engineState !== what ? html`<span class="quiet-text">The engine says: ${job.engineState}</span>` : nothing;
+    return html`<div class="banner ${name}"><b>${what}</b>${todo ? html`<span>${todo}</span>` : nothing}${engine}
+      ${job.cancelReason ? html`<span>Given reason: ${job.cancelReason}</span>` : nothing}
+      ${job.expectedStartTime && name === 'queued' ? html`<span>Expected to start ${formatRelative(job.expectedStartTime, this.now)}.</span>` : nothing}</div>`;
+  }
+
+  private renderProgress(job: JobJson) {
+    const { progress } = job;
+    if (job.state !== 'STATE_RUNNING' || !progress) return nothing;
+    const percent = progress.percent;
+    return html`<div class="progress">
+      <div class="words"><span>${progress.message || 'Working'}</span>${percent === undefined ? nothing : html`<b>${percent} %</b>`}</div>
+      <div class="track" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${percent ?? nothing}
+        aria-valuetext=${progress.message || nothing}><div class="fill" ${styles({ width: `${percent ?? 0}%` })}></div></div>
+    </div>`;
+  }
+
+  private renderFacts(job: JobJson) {
+    const attempt = job.attempts?.at(-1);
+    const time = (label: string, t: string | undefined) =>
+      t ? html`<dt>${label}</dt><dd><time title=${formatTimeFull(t)} datetime=${t}>${formatTime(t, this.now)}</time></dd>` : nothing;
+    const fact = (label: string, value: unknown) => (value === undefined || value === '' ? nothing : html`<dt>${label}</dt><dd>${value}</dd>`);
+    const labels = Object.entries(job.labels ?? {});
+    return html`<dl class="facts">
+      ${fact('Job', job.id)} ${fact('Service', this.service?.label ?? job.service)}
+      ${session.operator ? fact('Owner', job.owner) : nothing}
+      ${time('Submitted', job.submitTime)} ${time('Started', job.startTime)} ${time('Completed', job.completeTime)}
+      ${fact('Elapsed', formatElapsed(job.startTime, job.completeTime, this.now))}
+      ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
+      ${fact('Node', attempt?.node)} ${fact('Executor', job.executor || attempt?.executor)} ${fact('Engine id', attempt?.engineId)}
+      ${job.priority ? fact('Priority', job.priority) : nothing}
+      ${job.rerunOf && job.rerunOf !== '0' ? fact('Rerun of', html`<a href=${pathOf('jobs', job.rerunOf)}>job ${job.rerunOf}</a>`) : nothing}
+      ${job.parentId && job.parentId !== '0' ? fact('Part of', html`<a href=${pathOf('jobs', job.parentId)}>job ${job.parentId}</a>`) : nothing}
+      ${job.resultFolder ? fact('Results', html`<a href=${workspaceHref(job.resultFolder)}>${job.resultFolder}</a>`) : nothing}
+      ${labels.length > 0 ? fact('Labels', labels.map(([k, v]) => html`<span class="label">${k}: ${v}</span> `)) : nothing}
+    </dl>`;
+  }
+
+  private renderMain(job: JobJson) {
+    const logs = html`<section class="panel" aria-labelledby="logs"><h2 id="logs">Logs</h2><stint-log-pane .job=${job}></stint-log-pane></section>`;
+    const results = html`<section class="panel" aria-labelledby="results"><h2 id="results">Results</h2><stint-results .job=${job} .service=${this.service}></stint-results></section>`;
+    // The logs keep their element when the order changes, and what the user does in them.
+    const first = job.state === 'STATE_COMPLETED';
+    return html`<div class="work ${first ? 'results-first' : ''}">${logs}${job.startTime ? results : nothing}</div>`;
+  }
+
+  override render() {
+    if (this.problem) {
+      return html`<div class="problem"><h1>${this.problem}</h1><a class="button" href="jobs">Go to the jobs</a></div>`;
+    }
+    const { job } = this;
+    if (!job) return html`<div class="problem quiet-text" role="status">Loading…</div>`;
+    return html`<div class="page">
+      <header>
+        <a class="back" href="jobs">${icon('left')} Jobs</a>
+        <div class="title"><h1>${job.outputName}</h1>${statePill(job.state)}</div>
+        <p class="quiet-text">${this.service?.label ?? job.service} · job ${job.id}${this.lost ? html` · <span role="status">${icon('offline')} ${this.lost}</span>` : nothing}</p>
+      </header>
+      <div class="columns">
+        <div class="main">
+          ${this.renderBanner(job)} ${this.renderProgress(job)}
+          <section class="panel" aria-label="Timeline"><stint-timeline .job=${job} .now=${this.now}></stint-timeline></section>
+          ${this.renderMain(job)}
+        </div>
+        <div class="side">
+          <section class="panel" aria-labelledby="facts"><h2 id="facts">Facts</h2>${this.renderFacts(job)}</section>
+          <section class="panel" aria-labelledby="params"><h2 id="params">Parameters</h2>
+            <stint-parameters .values=${(job.parameters ?? {}) as Record<string, unknown>} .service=${this.service}></stint-parameters></section>
+          <section class="panel" aria-labelledby="used"><h2 id="used">Used of what was asked for</h2><stint-usage .job=${job} .now=${this.now}></stint-usage></section>
+        </div>
+        <div class="actions panel"><stint-action-bar arialabel="Actions for this job" .actions=${jobActions(job, () => void this.read())}></stint-action-bar></div>
+      </div>
+    </div>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    [tag]: JobPage;
+  }
+}

@@ -1,0 +1,96 @@
+// Shows a table of tabs or commas: sorted by any column, filtered by a word.
+import { html, LitElement, nothing } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import { formatCount } from '../base/format';
+import { icon } from '../base/icons';
+import { sharedStyles } from '../base/styles';
+import { compareCells, isNumeric, type Rows } from './parse-table';
+import { viewerStyles } from './viewer-styles';
+
+const pageRows = 200;
+
+@customElement('stint-table-view')
+export class TableView extends LitElement {
+  static override styles = [sharedStyles, viewerStyles];
+
+  /** The names of the columns, then the rows. */
+  @property({ attribute: false }) rows: Rows = [];
+  @property() label = 'Table';
+  @state() private sorted = -1;
+  @state() private down = false;
+  @state() private filter = '';
+  @state() private most = pageRows;
+  private numeric: boolean[] = [];
+  private body: Rows = [];
+
+  override willUpdate(changed: Map<string, unknown>): void {
+    if (changed.has('rows')) {
+      this.sorted = -1;
+      this.filter = '';
+      this.most = pageRows;
+      this.numeric = (this.rows[0] ?? []).map((_, column) => isNumeric(this.rows.slice(1), column));
+    }
+    if (!['rows', 'sorted', 'down', 'filter'].some((name) => changed.has(name))) return;
+    const word = this.filter.toLowerCase();
+    this.body = this.rows.slice(1).filter((row) => word === '' || row.some((cell) => cell.toLowerCase().includes(word)));
+    if (this.sorted >= 0) {
+      const column = this.sorted;
+      const sign = this.down ? -1 : 1;
+      this.body.sort((a, b) => {
+        const [x = '', y = ''] = [a[column], b[column]];
+        // What is empty stays at the end in both directions.
+        return x === '' || y === '' ? compareCells(x, y) : sign * compareCells(x, y);
+      });
+    }
+  }
+
+  // The first click sorts numbers from the largest, texts from A; the third one takes the file's own order.
+  private sortBy(column: number): void {
+    const first = this.numeric[column] ?? false;
+    if (this.sorted !== column) {
+      this.sorted = column;
+      this.down = first;
+    } else if (this.down === first) this.down = !first;
+    else this.sorted = -1;
+  }
+
+  private renderHead(name: string, column: number) {
+    const on = this.sorted === column;
+    return html`<th scope="col" class=${this.numeric[column] ? 'number' : ''} aria-sort=${on ? (this.down ? 'descending' : 'ascending') : 'none'}>
+      <button @click=${() => this.sortBy(column)}>${name || `Column ${column + 1}`}${on ? icon(this.down ? 'down' : 'up') : nothing}</button></th>`;
+  }
+
+  override render() {
+    const [head = []] = this.rows;
+    const { body } = this;
+    return html`
+      <div class="tools">
+        <input class="input" type="search" placeholder="Filter rows" aria-label="Filter rows" .value=${this.filter}
+          @input=${(e: Event) => {
+            this.filter = (e.target as HTMLInputElement).value;
+          }}>
+        <span class="grow quiet-text" role="status">${formatCount(body.length)} ${body.length === 1 ? 'row' : 'rows'}</span>
+      </div>
+      <div class="scroll" tabindex="0" role="region" aria-label=${this.label}>
+        <table>
+          <thead><tr>${head.map((name, column) => this.renderHead(name, column))}</tr></thead>
+          <tbody>${body.slice(0, this.most).map(
+            (row) => html`<tr>${head.map((_, c) => html`<td class=${this.numeric[c] ? 'number' : ''} title=${(row[c] ?? '').length > 40 ? (row[c] ?? '') : nothing}>${row[c] ?? ''}</td>`)}</tr>`,
+          )}</tbody>
+        </table>
+      </div>
+      ${
+        body.length > this.most
+          ? html`<p class="cut"><button class="button" @click=${() => {
+              this.most += 5 * pageRows;
+            }}>Show more</button> ${formatCount(this.most)} of ${formatCount(body.length)} are shown.</p>`
+          : nothing
+      }`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'stint-table-view': TableView;
+  }
+}

@@ -1,0 +1,137 @@
+// Shows one result file in the way that the service's spec names. What a viewer cannot read is text, or a download.
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import type { ResultFileJson } from '../gen/stint/v1/job_service_pb';
+import { formatBytes } from '../base/format';
+import { sharedStyles } from '../base/styles';
+import { parseTable, type Rows } from './parse-table';
+import { type FileText, readText, resultURL } from './read-file';
+import { viewerStyles } from './viewer-styles';
+
+export type Display = 'table' | 'text' | 'sequence' | 'features' | 'tree' | 'image' | 'html' | 'download';
+
+const limits: Partial<Record<Display, number>> = {
+  table: 4 << 20,
+  text: 1 << 20,
+  sequence: 2 << 20,
+  features: 4 << 20,
+  tree: 4 << 20,
+};
+
+const texts = /^text\/|^application\/(json|yaml|x-yaml|xml)|\.(log|txt|md|json|ya?ml|toml|out|err|fq|fastq|sam|vcf|bed)$/;
+
+/** How a file is shown. What the spec leaves open is decided by the kind of file. */
+export function displayOf(file: ResultFileJson): Display {
+  const wanted = file.display as Display | '' | undefined;
+  if (wanted && wanted !== 'download') return wanted;
+  const type = file.contentType ?? '';
+  if (/^image\//.test(type)) return 'image';
+  if (/tab-separated|^text\/csv/.test(type)) return 'table';
+  if (/^text\/html/.test(type)) return 'html';
+  return texts.test(type) || texts.test(file.path ?? '') ? 'text' : 'download';
+}
+
+@customElement('stint-result-view')
+export class ResultView extends LitElement {
+  static override styles = [
+    sharedStyles,
+    viewerStyles,
+    css`
+      img { display: block; max-width: 100%; max-height: 70vh; margin: 0 auto; }
+      .picture { padding: 12px; border: 1px solid var(--stint-border); border-radius: var(--stint-radius); background: light-dark(#ffffff, #e9edf2); }
+      iframe { display: block; width: 100%; height: 65vh; border: 1px solid var(--stint-border); border-radius: var(--stint-radius); background: #ffffff; }
+      .nothing { padding: 24px; text-align: center; color: var(--stint-text-2); }
+    `,
+  ];
+
+  @property() job = '';
+  @property({ attribute: false }) file: ResultFileJson = {};
+  @state() private content: FileText | undefined;
+  @state() private problem = '';
+  private rows: Rows = [];
+  private life = new AbortController();
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.life.abort();
+  }
+
+  override willUpdate(changed: Map<string, unknown>): void {
+    const before = changed.get('file') as ResultFileJson | undefined;
+    const same = before?.path === this.file.path && before?.modifyTime === this.file.modifyTime;
+    if ((changed.has('file') && !same) || changed.has('job')) void this.load();
+  }
+
+  private async load(): Promise<void> {
+    this.life.abort();
+    this.life = new AbortController();
+    const { signal } = this.life;
+    this.content = undefined;
+    this.problem = '';
+    const display = displayOf(this.file);
+    const limit = limits[display];
+    if (!limit) return;
+    try {
+      const [content] = await Promise.all([readText(this.job, this.file.path ?? '', limit, signal), loadViewer(display)]);
+      if (signal.aborted) return;
+      if (display === 'table') this.rows = parseTable(content.text, isCommas(this.file) ? ',' : '\t');
+      this.content = content;
+    } catch (error) {
+      if (!signal.aborted) this.problem = (error as Error).message;
+    }
+  }
+
+  private renderText(display: Display, { text, cut }: FileText): TemplateResult {
+    switch (display) {
+      case 'table':
+        return html`<stint-table-view .rows=${this.rows} label=${this.file.title || this.file.path || ''}></stint-table-view>`;
+      case 'sequence':
+        return html`<stint-sequence-view .text=${text} .cut=${cut}></stint-sequence-view>`;
+      case 'features':
+        return html`<stint-features-view .text=${text} .cut=${cut}></stint-features-view>`;
+      case 'tree':
+        return html`<stint-tree-view .text=${text}></stint-tree-view>`;
+      default:
+        return html`<pre class="scroll" tabindex="0" role="region" aria-label=${this.file.path ?? ''}>${text || html`<span class="quiet-text">The file is empty.</span>`}</pre>`;
+    }
+  }
+
+  override render() {
+    const display = displayOf(this.file);
+    const path = this.file.path ?? '';
+    if (this.problem) return html`<p class="nothing" role="alert">${this.problem}</p>`;
+    if (display === 'image') return html`<div class="picture"><img src=${resultURL(this.job, path)} alt=${this.file.title || path}></div>`;
+    if (display === 'html') {
+      // No rights at all: no scripts, no origin, no forms, no way up.
+      return html`<iframe sandbox="" src=${resultURL(this.job, path)} title=${this.file.title || path} referrerpolicy="no-referrer"></iframe>`;
+    }
+    if (display === 'download') return html`<p class="nothing">This kind of file cannot be shown here. It can be downloaded.</p>`;
+    if (!this.content) return html`<p class="nothing" role="status">Loading…</p>`;
+    return html`${this.renderText(display, this.content)}
+      ${this.content.cut ? html`<p class="cut">This is the begin of the file, which has ${formatBytes(this.content.size)}. The whole of it can be downloaded.</p>` : nothing}`;
+  }
+}
+
+const isCommas = (file: ResultFileJson) => /\.csv$/i.test(file.path ?? '') || /^text\/csv/.test(file.contentType ?? '');
+
+// Each viewer is loaded when it is first needed.
+function loadViewer(display: Display): Promise<unknown> | undefined {
+  switch (display) {
+    case 'table':
+      return import('./table');
+    case 'sequence':
+      return import('./sequence');
+    case 'features':
+      return import('./features');
+    case 'tree':
+      return import('./tree');
+    default:
+      return undefined;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'stint-result-view': ResultView;
+  }
+}
