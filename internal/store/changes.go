@@ -64,9 +64,27 @@ func (s *Store) Changes(ctx context.Context, w Watch, after uint64, limit int) (
 	if w.IDs != nil {
 		return s.changesNow(w, after, limit)
 	}
-	return s.passes.share(ctx, passKey{w.Scope, after, limit}, s.Revision, func() (Changes, error) {
+	now, quiet := s.ix.quiet(w.Scope, after)
+	if quiet {
+		return Changes{UpTo: now}, nil
+	}
+	return s.passes.share(ctx, passKey{w.Scope, after, limit}, now, func() (Changes, error) {
 		return s.changesNow(w, after, limit)
 	})
+}
+
+// quiet reports whether nothing in the scope changed after a revision, and the present one.
+func (ix *index) quiet(scope Scope, after uint64) (now uint64, quiet bool) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	last := ix.revision
+	if !scope.All {
+		last = 0
+		if _, o := ix.owners.find(scope.Owner); o != nil {
+			last = o.changed
+		}
+	}
+	return ix.revision, ix.ring.reaches(after) && last <= after
 }
 
 func (s *Store) changesNow(w Watch, after uint64, limit int) (Changes, error) {

@@ -25,7 +25,7 @@ func (p Problem) String() string { return p.Where + ": " + p.What }
 const maxProblems = 100
 
 // Check re-derives everything from the records and compares, between two
-// commits: the file's own structure, every record, and the index in memory. Writes wait meanwhile.
+// commits: the file's own structure, every record, and the index in memory. Writes wait meanwhile, and reads may.
 func (s *Store) Check(ctx context.Context) ([]Problem, error) {
 	s.between.Lock()
 	defer s.between.Unlock()

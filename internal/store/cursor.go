@@ -44,7 +44,7 @@ func (c *Cursor) UnmarshalBinary(b []byte) error {
 		if n <= 0 || size > uint64(len(b)-n) {
 			return errCursor
 		}
-		end := n + int(size) //nolint:gosec // checked above
+		end := n + int(size)
 		at.keys = append(at.keys, sortKey{number: number, text: string(b[n:end])})
 		b = b[end:]
 	}

@@ -56,6 +56,7 @@ func decodeHeader(id job.ID, b []byte, h *header) error {
 			}
 		case recordRequestID:
 			h.request = text(f.bytes)
+		default: // of no interest to the index
 		}
 	}
 	h.sortLabels()
@@ -77,15 +78,16 @@ func decodeJobHeader(b []byte, h *header) bool {
 		}
 		switch f.num {
 		case jobPriority:
-			h.priority = int32(f.value) //nolint:gosec // protobuf's own truncation of an int32
+			h.priority = int32(f.value)
 		case jobState:
-			h.state = stintv1.State(f.value) //nolint:gosec // as above
+			h.state = stintv1.State(f.value)
 		case jobReason:
-			h.reason = stintv1.Reason(f.value) //nolint:gosec // as above
+			h.reason = stintv1.Reason(f.value)
 		case jobExitCode:
-			h.exit = int32(f.value) //nolint:gosec // as above
+			h.exit = int32(f.value)
 		case jobRevision:
 			h.revision = f.value
+		default:
 		}
 	}
 	return true
@@ -119,6 +121,7 @@ func (h *header) setBytes(num protowire.Number, b []byte) bool {
 		h.start, ok = decodeTime(b)
 	case jobCompleteTime:
 		h.complete, ok = decodeTime(b)
+	default:
 	}
 	return ok
 }
@@ -136,6 +139,7 @@ func decodeLabel(b []byte) (l label, ok bool) {
 			l.key = text(f.bytes)
 		case 2:
 			l.value = text(f.bytes)
+		default:
 		}
 	}
 	return l, true
@@ -151,9 +155,10 @@ func decodeTime(b []byte) (t int64, ok bool) {
 		b = rest
 		switch f.num {
 		case 1:
-			t += int64(f.value) * 1e9 //nolint:gosec // protobuf's own reading of an int64
+			t += int64(f.value) * 1e9
 		case 2:
-			t += int64(f.value) //nolint:gosec // as above
+			t += int64(f.value)
+		default:
 		}
 	}
 	return t, true
@@ -167,7 +172,43 @@ type field struct {
 	bytes   []byte
 }
 
+// nextField takes the first field off b. It does what protowire's functions
+// do, for the usual case in one go: a start reads some thirty fields of each job.
 func nextField(b []byte) (f field, rest []byte, ok bool) {
+	tag, i := shortVarint(b, 0)
+	if i < 0 || tag>>3 == 0 {
+		return slowField(b)
+	}
+	f.num = protowire.Number(tag >> 3)
+	switch protowire.Type(tag & 7) {
+	case protowire.BytesType:
+		n, at := shortVarint(b, i)
+		if end := at + int(n); at > 0 && end <= len(b) {
+			f.isBytes, f.bytes = true, b[at:end:end]
+			return f, b[end:], true
+		}
+	case protowire.VarintType:
+		if v, at := shortVarint(b, i); at > 0 {
+			f.value = v
+			return f, b[at:], true
+		}
+	default:
+	}
+	return slowField(b)
+}
+
+// shortVarint reads a varint of one or two bytes at i; next is negative for any other.
+func shortVarint(b []byte, i int) (v uint64, next int) {
+	if i < len(b) && b[i] < 0x80 {
+		return uint64(b[i]), i + 1
+	}
+	if i+1 < len(b) && b[i+1] < 0x80 {
+		return uint64(b[i]&0x7f) | uint64(b[i+1])<<7, i + 2
+	}
+	return 0, -1
+}
+
+func slowField(b []byte) (f field, rest []byte, ok bool) {
 	num, typ, n := protowire.ConsumeTag(b)
 	if n < 0 {
 		return f, nil, false
@@ -192,5 +233,5 @@ func nextField(b []byte) (f field, rest []byte, ok bool) {
 // text is b as a string without a copy. It is for the index alone, which
 // clones what it keeps before the transaction that b belongs to ends.
 func text(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // see above; a copy of each text of a million records takes a third of the start
+	return unsafe.String(unsafe.SliceData(b), len(b))
 }

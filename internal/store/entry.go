@@ -134,7 +134,7 @@ func (e *Entry) CompleteTime() int64 {
 
 // ExitCode of the job, and whether it has one.
 func (e *Entry) ExitCode() (int32, bool) {
-	code := int32(noExit)
+	var code int32
 	if e.h != nil {
 		code = e.h.exit
 	} else {

@@ -18,12 +18,14 @@ func (f *first) show(e *Entry) {
 		if f.order.compare(e, &f.heap.places[0]) >= 0 {
 			return
 		}
-		f.heap.places[0] = f.order.placeOf(e)
+		f.order.setPlace(&f.heap.places[0], e)
 		heap.Fix(&f.heap, 0)
 		return
 	}
 	f.heap.order = f.order
-	heap.Push(&f.heap, f.order.placeOf(e))
+	var p place
+	f.order.setPlace(&p, e)
+	heap.Push(&f.heap, p)
 }
 
 // sorted are the kept jobs in order.
@@ -45,7 +47,11 @@ func (h *placeHeap) Less(i, j int) bool {
 func (h *placeHeap) Swap(i, j int) { h.places[i], h.places[j] = h.places[j], h.places[i] }
 
 // Push appends; it is called by container/heap.
-func (h *placeHeap) Push(x any) { h.places = append(h.places, x.(place)) } //nolint:forcetypeassert // only show pushes
+func (h *placeHeap) Push(x any) {
+	if p, ok := x.(place); ok {
+		h.places = append(h.places, p)
+	}
+}
 
 // Pop takes the last; it is called by container/heap.
 func (h *placeHeap) Pop() any {

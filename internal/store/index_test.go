@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,7 +42,7 @@ func (m *indexModel) add() {
 		seen: seen{state: stintv1.State_STATE_QUEUED, exit: noExit, revision: m.revision},
 	}
 	if m.rng.IntN(2) == 0 {
-		h.labels = []label{{"a", "1"}, {"b", fmt.Sprint(m.rng.IntN(4))}}
+		h.labels = []label{{"a", "1"}, {"b", strconv.Itoa(m.rng.IntN(4))}}
 		h.request = fmt.Sprint("r", m.next)
 	}
 	m.next += 1 + job.ID(m.rng.IntN(2)*m.rng.IntN(3)) // some ids are never given

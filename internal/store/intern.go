@@ -18,7 +18,7 @@ func (n *names) number(name string) uint32 {
 		n.byName = make(map[string]uint32)
 	}
 	name = strings.Clone(name)
-	i := uint32(len(n.list)) //nolint:gosec // four billion users do not fit in memory
+	i := uint32(len(n.list))
 	n.byName[name] = i
 	n.list = append(n.list, name)
 	return i

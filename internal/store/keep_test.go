@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func TestRetention(t *testing.T) {
 	}
 	var jobs []*stintv1.Job
 	for i := range 9 {
-		jobs = append(jobs, newJob("A", fmt.Sprint(i)))
+		jobs = append(jobs, newJob("A", strconv.Itoa(i)))
 	}
 	submit(t, s, "ada", jobs...)
 	end(1, completed, time.Minute)
@@ -114,7 +115,7 @@ func TestIssues(t *testing.T) {
 	s := storetest.Open(t)
 	submit(t, s, "ada", newJob("A", "a"), newJob("A", "b"))
 	for n, id := range []job.ID{2, 1, 2, 1, 1} {
-		got, err := s.AddIssue(t.Context(), id, &storev1.Issue{Reporter: "ada", Description: fmt.Sprint(n)})
+		got, err := s.AddIssue(t.Context(), id, &storev1.Issue{Reporter: "ada", Description: strconv.Itoa(n)})
 		if err != nil || got.String() != fmt.Sprintf("%s-%d", id, n+1) {
 			t.Fatalf("%v %v", got, err)
 		}
@@ -206,7 +207,7 @@ func TestBackupAndCompactOfAStoppedServer(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{Path: path})
 	var jobs []*stintv1.Job
 	for i := range 500 {
-		jobs = append(jobs, newJob("A", fmt.Sprint(i)))
+		jobs = append(jobs, newJob("A", strconv.Itoa(i)))
 	}
 	submit(t, s, "ada", jobs...)
 	if _, err := s.AddIssue(t.Context(), 1, &storev1.Issue{Description: "x"}); err != nil {

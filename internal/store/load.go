@@ -35,20 +35,51 @@ func (s *Store) load() error {
 	})
 }
 
-// buildIndex makes the index from the hot records.
+const (
+	headerBlock  = 256 // headers handed over at a time
+	headerBlocks = 4
+)
+
+// buildIndex makes the index from the hot records. Another goroutine reads and
+// decodes them, this one adds them: each takes about half of the time.
 func buildIndex(tx *bolt.Tx) (*index, error) {
+	full, empty := make(chan []header, headerBlocks), make(chan []header, headerBlocks)
+	for range headerBlocks {
+		empty <- make([]header, headerBlock)
+	}
+	var failed error
+	go func() {
+		defer close(full)
+		failed = guard(func() error { return decodeHeaders(tx, full, empty) })
+	}()
 	ix := &index{requests: newRequests()}
-	var h header
+	for block := range full {
+		for i := range block {
+			ix.add(&block[i])
+		}
+		empty <- block[:headerBlock]
+	}
+	return ix, failed
+}
+
+// decodeHeaders sends the headers of all records in the order of ids, in
+// blocks that it takes from empty. Their texts are valid as long as the transaction.
+func decodeHeaders(tx *bolt.Tx, full chan<- []header, empty <-chan []header) error {
+	block, n := <-empty, 0
 	c := tx.Bucket(bucketJobs).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		if len(k) != 8 {
-			return nil, fmt.Errorf("a job's key has %d bytes: %w", len(k), job.ErrStorage)
+			return fmt.Errorf("a job's key has %d bytes: %w", len(k), job.ErrStorage)
 		}
 		id := job.IDFromKey(k)
-		if err := decodeHeader(id, v, &h); err != nil {
-			return nil, damaged(id, err)
+		if err := decodeHeader(id, v, &block[n]); err != nil {
+			return damaged(id, err)
 		}
-		ix.add(&h)
+		if n++; n == len(block) {
+			full <- block
+			block, n = <-empty, 0
+		}
 	}
-	return ix, nil
+	full <- block[:n]
+	return nil
 }

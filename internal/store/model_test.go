@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -93,13 +92,11 @@ var (
 )
 
 func TestTheStoreIsAsItsModel(t *testing.T) {
+	dir, run := t.TempDir(), 0
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "model")
-		if err != nil {
-			t.Fatal(err)
-		}
+		run++
 		m := &model{
-			t: t, path: filepath.Join(dir, "jobs.db"), now: time.Unix(1_700_000_000, 0),
+			t: t, path: filepath.Join(dir, strconv.Itoa(run)), now: time.Unix(1_700_000_000, 0),
 			views: rapid.Bool().Draw(rt, "views"),
 			jobs:  make(map[job.ID]*stintv1.Job), requests: make(map[string][]job.ID),
 		}

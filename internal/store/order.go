@@ -91,12 +91,12 @@ type place struct {
 	keys []sortKey
 }
 
-func (o order) placeOf(e *Entry) place {
-	p := place{id: e.ID(), keys: make([]sortKey, len(o)-1)}
-	for i := range p.keys {
-		p.keys[i] = keyOf(e, o[i].Field)
+// setPlace makes p the place of a job, reusing its memory.
+func (o order) setPlace(p *place, e *Entry) {
+	p.id, p.keys = e.ID(), p.keys[:0]
+	for _, f := range o[:len(o)-1] {
+		p.keys = append(p.keys, keyOf(e, f.Field))
 	}
-	return p
 }
 
 // compare is negative when the job stands before the place, without making a place of the job.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,7 +104,7 @@ func TestBeyondTheBudgetATotalIsALowerBound(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{ScanBudget: 10}.WithoutSync())
 	var jobs []*stintv1.Job
 	for i := range 100 {
-		jobs = append(jobs, newJob("A", fmt.Sprint(i%2)))
+		jobs = append(jobs, newJob("A", strconv.Itoa(i%2)))
 	}
 	submit(t, s, "ada", jobs...)
 	q := store.Query{Scope: store.Everyone, Limit: 7, Match: func(e *store.Entry) bool { return e.OutputName() == "1" }}

@@ -29,9 +29,9 @@ type pass struct {
 const maxPasses = 4096
 
 // share answers what run answers, from another caller's run if that began no
-// earlier than at the revision of now.
-func (p *passes) share(ctx context.Context, key passKey, revision func() uint64, run func() (Changes, error)) (Changes, error) {
-	found, mine := p.join(key, revision())
+// earlier than at the revision now.
+func (p *passes) share(ctx context.Context, key passKey, now uint64, run func() (Changes, error)) (Changes, error) {
+	found, mine := p.join(key, now)
 	if found == nil {
 		return run()
 	}

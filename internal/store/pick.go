@@ -76,16 +76,18 @@ func (s *Store) pickByID(q *Query, p plan, desc bool) *picked {
 	if q.After != nil {
 		w.from = q.After.at.id
 	}
-	full := func(e *Entry) bool {
+	out.total = s.ix.total(&p)
+	if out.total == 0 {
+		return out
+	}
+	w.run(func(e *Entry) bool {
 		if len(out.jobs) == q.Limit {
 			out.next = &Cursor{at: place{id: out.jobs[q.Limit-1].id}}
 			return false
 		}
 		out.take(e)
-		return true
-	}
-	w.run(full)
-	out.total = s.ix.total(&p)
+		return int64(len(out.jobs)) < out.total // there are no more
+	})
 	return out
 }
 
@@ -115,7 +117,8 @@ func (ix *index) checkView(p *plan) {
 func (s *Store) pickSorted(ctx context.Context, q *Query, p plan, o order) (*picked, error) {
 	f := first{order: o, most: q.Limit + 1}
 	out := &picked{}
-	w := walk{ix: s.ix, plan: &p, look: scanPause}
+	// Times grow with the ids, so this direction mostly meets the first ones first.
+	w := walk{ix: s.ix, plan: &p, desc: o[0].Desc, look: scanPause}
 	for !w.done {
 		if err := ctx.Err(); err != nil {
 			return nil, err

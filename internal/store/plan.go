@@ -61,12 +61,29 @@ func (ix *index) byOwner(p *plan) (bool, int64) {
 	return list < slab, min(list, slab)
 }
 
+// anyIn reports whether chunk k can have a candidate.
+func (p *plan) anyIn(c *chunk, k int) bool {
+	if p.view != nil {
+		return p.view.counts[k] > 0
+	}
+	if p.states == allStates {
+		return true
+	}
+	n := uint16(0)
+	for s, count := range c.counts {
+		if p.states&(1<<s) != 0 {
+			n += count
+		}
+	}
+	return n > 0
+}
+
 // word is the candidates among 64 slots, as far as bitmaps tell.
 func (p *plan) word(c *chunk, k, w int) uint64 {
 	if p.view != nil {
 		return p.view.bits[k][w]
 	}
-	if p.service != anyService && c.services[w]&serviceBit(uint32(p.service)) == 0 { //nolint:gosec // a number of names
+	if p.service != anyService && c.services[w]&serviceBit(uint32(p.service)) == 0 {
 		return 0
 	}
 	if p.states == allStates {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -104,10 +105,5 @@ func (q *Query) fits(id job.ID, raw []byte) bool {
 	if q.Match != nil && !q.Match(&Entry{h: &h}) {
 		return false
 	}
-	for _, s := range q.States {
-		if s == h.state {
-			return true
-		}
-	}
-	return len(q.States) == 0
+	return len(q.States) == 0 || slices.Contains(q.States, h.state)
 }

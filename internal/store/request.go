@@ -22,9 +22,9 @@ func newRequests() requests {
 func (r *requests) hash(owner, request string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
-	h.WriteString(owner)   //nolint:errcheck,gosec // it never fails
-	h.WriteByte(0)         //nolint:errcheck,gosec // as above; a name has no zero byte
-	h.WriteString(request) //nolint:errcheck,gosec // as above
+	h.WriteString(owner)
+	h.WriteByte(0)
+	h.WriteString(request)
 	return h.Sum64()
 }
 

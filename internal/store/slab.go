@@ -44,6 +44,7 @@ type chunk struct {
 
 	live     bitmap
 	states   [stateCount]bitmap
+	counts   [stateCount]uint16 // bits in states
 	services [chunkWords]uint64 // for each 64 slots, the services in them: bit service%64
 
 	offset   [chunkSize]uint32 // id - first, ascending
@@ -77,15 +78,16 @@ func (c *chunk) append(h *header, owner, service, executor uint32) int {
 		c.first = h.id
 	}
 	c.used++
-	c.offset[i] = uint32(h.id - c.first)     //nolint:gosec // takes has seen to it
-	c.textAt[i] = uint32(c.growth.Len())     //nolint:gosec // as above
-	c.priority[i] = int16(clamp(h.priority)) //nolint:gosec // clamped
+	c.offset[i] = uint32(h.id - c.first)
+	c.textAt[i] = uint32(c.growth.Len())
+	c.priority[i] = int16(clamp(h.priority))
 	c.owner[i], c.service[i], c.executor[i], c.submit[i] = owner, service, executor, h.submit
 	var scratch [256]byte
 	c.growth.Write(appendTexts(scratch[:0], &h.origin))
 	c.text = c.growth.String()
 	c.services[i>>6] |= serviceBit(service)
 	c.live.set(i)
+	c.enterState(i, 0)
 	c.see(i, &h.seen)
 	return i
 }
@@ -94,16 +96,27 @@ func clamp(p int32) int32 { return max(math.MinInt16, min(math.MaxInt16, p)) }
 
 // see takes the changing part of a job.
 func (c *chunk) see(i int, s *seen) {
-	c.states[stateIndex(stintv1.State(c.state[i]))].clear(i)
-	c.states[stateIndex(s.state)].set(i)
-	c.state[i], c.reason[i], c.exit[i] = uint8(stateIndex(s.state)), uint16(s.reason), s.exit //nolint:gosec // enums are small
+	c.leaveState(i)
+	c.enterState(i, uint8(stateIndex(s.state)))
+	c.reason[i], c.exit[i] = uint16(s.reason), s.exit
 	c.start[i], c.complete[i], c.revision[i] = s.start, s.complete, s.revision
+}
+
+func (c *chunk) enterState(i int, state uint8) {
+	c.state[i] = state
+	c.states[state].set(i)
+	c.counts[state]++
+}
+
+func (c *chunk) leaveState(i int) {
+	c.states[c.state[i]].clear(i)
+	c.counts[c.state[i]]--
 }
 
 // drop empties a slot.
 func (c *chunk) drop(i int) {
 	c.live.clear(i)
-	c.states[c.state[i]].clear(i)
+	c.leaveState(i)
 }
 
 // seal gives back what growth reserved. Texts handed out before stay valid.
@@ -117,7 +130,7 @@ func (c *chunk) find(id job.ID) (int, bool) {
 	if id < c.first || id-c.first > math.MaxUint32 {
 		return 0, false
 	}
-	want := uint32(id - c.first) //nolint:gosec // checked above
+	want := uint32(id - c.first)
 	i := int(want)
 	if i >= c.used || c.offset[i] != want { // some ids in between are not here
 		var ok bool
@@ -163,14 +176,17 @@ func (s *slab) find(id job.ID) (chunkNo, slot int, ok bool) {
 
 // tail is the chunk that takes a job with this id, made if need be.
 func (s *slab) tail(id job.ID) *chunk {
+	grow := 0
 	if n := len(s.chunks); n > 0 {
 		last := s.chunks[n-1]
 		if last.takes(id) {
 			return last
 		}
 		last.seal()
+		grow = len(last.text) + len(last.text)/16 // texts are much alike
 	}
 	c := &chunk{first: id}
+	c.growth.Grow(grow)
 	s.chunks = append(s.chunks, c)
 	return c
 }

@@ -139,6 +139,7 @@ func openWith(cfg Config, migrations []migration) (*Store, error) {
 }
 
 func (s *Store) start(migrations []migration) (err error) {
+	defer readAhead(s.cfg.Path, s.cfg.ReadAhead)()
 	if s.db, err = openFile(&s.cfg); err != nil {
 		return err
 	}

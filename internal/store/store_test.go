@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,8 +28,19 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "60"); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	folder, err := os.MkdirTemp("", "store")
+	if err != nil {
+		panic(err)
+	}
+	bigFolder = folder
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(folder)
+		os.Exit(code)
+	}))
 }
+
+// bigFolder is for what benchmarks share.
+var bigFolder string
 
 const (
 	queued    = stintv1.State_STATE_QUEUED
@@ -47,11 +60,11 @@ func newJob(service, name string) *stintv1.Job {
 	}
 }
 
-func submit(t testing.TB, s *store.Store, owner string, jobs ...*stintv1.Job) []*stintv1.Job {
-	t.Helper()
-	stored, _, err := s.Submit(t.Context(), jobs, store.SubmitOptions{Owner: owner})
+func submit(tb testing.TB, s *store.Store, owner string, jobs ...*stintv1.Job) []*stintv1.Job {
+	tb.Helper()
+	stored, _, err := s.Submit(tb.Context(), jobs, store.SubmitOptions{Owner: owner})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return stored
 }
@@ -66,11 +79,11 @@ func idOf(t fataler, j *stintv1.Job) job.ID {
 }
 
 // become moves a job into a state.
-func become(t testing.TB, s *store.Store, id job.ID, state stintv1.State) *stintv1.Job {
-	t.Helper()
-	j, err := s.Update(t.Context(), store.Everyone, id, into(state))
+func become(tb testing.TB, s *store.Store, id job.ID, state stintv1.State) *stintv1.Job {
+	tb.Helper()
+	j, err := s.Update(tb.Context(), store.Everyone, id, into(state))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return j
 }
@@ -157,11 +170,25 @@ func TestRequestIDs(t *testing.T) {
 		if diff := cmp.Diff(first, got, protocmp.Transform()); diff != "" {
 			t.Error(diff)
 		}
+		got, found, err := s.Submitted(store.SubmitOptions{Owner: "ada", RequestID: "r1", RequestHash: []byte("h")})
+		if diff := cmp.Diff(first, got, protocmp.Transform()); err != nil || !found || diff != "" {
+			t.Error(found, err, diff)
+		}
+	})
+	t.Run("a new one was not submitted", func(t *testing.T) {
+		for _, o := range []store.SubmitOptions{{Owner: "ada"}, {Owner: "ada", RequestID: "r2"}, {Owner: "bob", RequestID: "r1"}} {
+			if got, found, err := s.Submitted(o); got != nil || found || err != nil {
+				t.Error(o, got, found, err)
+			}
+		}
 	})
 	t.Run("another request is refused", func(t *testing.T) {
 		_, _, err := s.Submit(t.Context(), []*stintv1.Job{newJob("B", "a")},
 			store.SubmitOptions{Owner: "ada", RequestID: "r1", RequestHash: []byte("other")})
 		if !errors.Is(err, job.ErrRequestIDReused) {
+			t.Error(err)
+		}
+		if _, _, err = s.Submitted(store.SubmitOptions{Owner: "ada", RequestID: "r1"}); !errors.Is(err, job.ErrRequestIDReused) {
 			t.Error(err)
 		}
 	})
@@ -431,6 +458,29 @@ func TestAfterCloseNothingWorksAndSaysSo(t *testing.T) {
 		if !errors.Is(err, job.ErrUnavailable) {
 			t.Errorf("%d: %v", i, err)
 		}
+	}
+}
+
+func TestAStoreLivesInABubbleOfFakeTime(t *testing.T) {
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := store.Open(store.Config{Path: filepath.Join(t.TempDir(), "jobs.db")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sub := s.Hub().Subscribe(store.KeyAll())
+			submit(t, s, "ada", newJob("A", "a"))
+			<-sub.C()
+			time.Sleep(time.Hour) //nolint:forbidigo // the bubble's time, which takes none
+			first, second := become(t, s, 1, running), submit(t, s, "ada", newJob("A", "b"))[0]
+			if d := second.GetSubmitTime().AsTime().Sub(first.GetSubmitTime().AsTime()); d != time.Hour {
+				t.Errorf("an hour took %v", d)
+			}
+			sub.Close()
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

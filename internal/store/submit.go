@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +98,7 @@ func (s *submission) stage(b *batch) error {
 		raws[i] = raw
 	}
 	for i, raw := range raws {
-		id := before.nextID + job.ID(i) //nolint:gosec // an index
+		id := before.nextID + job.ID(i)
 		if err := b.put(id, raw); err != nil {
 			return err
 		}
@@ -126,7 +125,7 @@ func (s *submission) record(b *batch, i int) *storev1.Record {
 	rec := &storev1.Record{Job: j}
 	if i == 0 { // the first of a request stands for it
 		rec.RequestId, rec.RequestHash = s.RequestID, s.RequestHash
-		rec.BatchSize = int32(len(s.jobs)) //nolint:gosec // at most job.MaxBatch
+		rec.BatchSize = int32(len(s.jobs))
 	}
 	return rec
 }
@@ -139,7 +138,7 @@ func (s *submission) note(b *batch, first job.ID) {
 			rec.RequestId = s.RequestID
 		}
 		b.changes = append(b.changes, change{
-			id: first + job.ID(i), created: true, origin: originOf(&rec), seen: seenOf(j), //nolint:gosec // an index
+			id: first + job.ID(i), created: true, origin: originOf(&rec), seen: seenOf(j),
 		})
 	}
 	if s.RequestID != "" {
@@ -149,21 +148,9 @@ func (s *submission) note(b *batch, first job.ID) {
 }
 
 // repeat answers what an earlier submission of the request stored.
-func (s *submission) repeat(b *batch, first job.ID, rec *storev1.Record) error {
-	if !bytes.Equal(rec.GetRequestHash(), s.RequestHash) {
-		return job.ErrRequestIDReused
-	}
-	s.earlier = []*stintv1.Job{}
-	for i := range max(1, rec.GetBatchSize()) {
-		j, _, err := b.job(first+job.ID(i), stintv1.JobView_JOB_VIEW_FULL) //nolint:gosec // an index
-		if err != nil {
-			return err
-		}
-		if j != nil {
-			s.earlier = append(s.earlier, j)
-		}
-	}
-	return nil
+func (s *submission) repeat(b *batch, first job.ID, rec *storev1.Record) (err error) {
+	s.earlier, err = b.jobsOfRequest(first, rec, s.RequestHash)
+	return err
 }
 
 // checkBounds refuses what would pass a bound on active jobs.
@@ -185,18 +172,9 @@ func (s *submission) checkBounds(b *batch) error {
 
 // findRequest answers the first job of a request of the owner; nil when there is none.
 func (b *batch) findRequest(owner, request string) (job.ID, *storev1.Record, error) {
-	ids := b.s.ix.requests.find(owner, request)
+	firsts := b.s.ix.requests.find(owner, request)
 	if id, ok := b.requests[owner+"\x00"+request]; ok {
-		ids = append(ids, id)
+		firsts = append(firsts, id)
 	}
-	for _, id := range ids {
-		rec, err := b.record(id)
-		if err != nil {
-			return 0, nil, err
-		}
-		if rec != nil && rec.GetRequestId() == request && rec.GetJob().GetOwner() == owner {
-			return id, rec, nil
-		}
-	}
-	return 0, nil, nil
+	return b.firstOfRequest(firsts, owner, request)
 }

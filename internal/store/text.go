@@ -42,7 +42,7 @@ func (t texts) number() (int, texts) {
 	for i := 0; ; i++ {
 		n |= uint64(t[i]&0x7f) << shift
 		if t[i] < 0x80 {
-			return int(n), t[i+1:] //nolint:gosec // a length that was written from an int
+			return int(n), t[i+1:]
 		}
 		shift += 7
 	}

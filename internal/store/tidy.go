@@ -49,8 +49,8 @@ func (c *chunk) copySlot(from *chunk, i int) {
 		c.first = from.id(i)
 	}
 	c.used++
-	c.offset[n] = uint32(from.id(i) - c.first) //nolint:gosec // the caller asked takes
-	c.textAt[n] = uint32(c.growth.Len())       //nolint:gosec // as above
+	c.offset[n] = uint32(from.id(i) - c.first)
+	c.textAt[n] = uint32(c.growth.Len())
 	c.growth.WriteString(string(t[:t.size()]))
 	c.text = c.growth.String()
 	c.owner[n], c.service[n], c.executor[n] = from.owner[i], from.service[i], from.executor[i]
@@ -59,6 +59,5 @@ func (c *chunk) copySlot(from *chunk, i int) {
 	c.revision[n] = from.revision[i]
 	c.services[n>>6] |= serviceBit(from.service[i])
 	c.live.set(n)
-	c.state[n] = from.state[i]
-	c.states[c.state[n]].set(n)
+	c.enterState(n, from.state[i])
 }

@@ -41,7 +41,7 @@ func (ix *index) ringTouched(scope Scope, after uint64, limit int) *touched {
 	t := &touched{after: after, upTo: ix.ring.head}
 	var revisions []uint64
 	if scope.All {
-		n := min(ix.ring.head-after, uint64(limit)+1) //nolint:gosec // a limit is positive
+		n := min(ix.ring.head-after, uint64(limit)+1)
 		for i := range n {
 			revisions = append(revisions, after+1+i)
 		}

@@ -16,14 +16,16 @@ type view struct {
 	plan  plan
 	ready chan struct{} // closed when it is built or given up
 
-	// Guarded by index.mu; while it is built the builder writes them, holding mu for reading.
-	bits  []bitmap // by chunk
-	count int64
-	built bool
-	gone  bool // nobody keeps it right any more
-	shape uint64
+	// Guarded by index.mu. Until it is built its builder alone uses the first
+	// three, and writes them holding mu for reading.
+	bits   []bitmap // by chunk
+	counts []uint16 // bits in bits
+	count  int64
+	gone   bool // nobody keeps it right any more
+	shape  uint64
 
-	used atomic.Int64 // when it was last asked for, in nanoseconds since 1970
+	built atomic.Bool
+	used  atomic.Int64 // when it was last asked for, in nanoseconds since 1970
 }
 
 // viewKey names a view: what a query says, with MatchKey for its match.
@@ -66,7 +68,7 @@ func (s *Store) view(ctx context.Context, matchKey string, p plan) (*view, error
 }
 
 // usable reports whether a view still tells the truth. The caller holds mu.
-func (ix *index) usable(v *view) bool { return v.built && !v.gone && v.shape == ix.slab.shape }
+func (ix *index) usable(v *view) bool { return v.built.Load() && !v.gone && v.shape == ix.slab.shape }
 
 // viewFor finds the view of a key, or makes one that the caller must build.
 func (ix *index) viewFor(key viewKey, p plan, now time.Time) (_ *view, mine bool) {
@@ -136,21 +138,22 @@ func (ix *index) buildSome(v *view) (finished, ok bool) {
 	for range viewChunk {
 		k := len(v.bits)
 		if k == len(ix.slab.chunks) {
-			v.built = true
+			v.built.Store(true)
 			return true, true
 		}
 		e.c = ix.slab.chunks[k]
 		var found bitmap
+		n := uint16(0)
 		for w := range chunkWords {
 			for m := v.plan.word(e.c, k, w); m != 0; m &= m - 1 {
 				e.i = w<<6 | bits.TrailingZeros64(m)
 				if v.plan.admits(&e) {
 					found.set(e.i)
-					v.count++
+					n++
 				}
 			}
 		}
-		v.bits = append(v.bits, found)
+		v.bits, v.counts, v.count = append(v.bits, found), append(v.counts, n), v.count+int64(n)
 	}
 	return false, true
 }
@@ -172,19 +175,21 @@ func (ix *index) refresh(k, i int) {
 	}()
 	e := Entry{ix: ix, c: ix.slab.chunks[k], i: i}
 	for _, v := range ix.views {
-		if v.shape != ix.slab.shape || k > len(v.bits) || k == len(v.bits) && !v.built {
+		if v.shape != ix.slab.shape || k > len(v.bits) || k == len(v.bits) && !v.built.Load() {
 			continue
 		}
 		if k == len(v.bits) {
-			v.bits = append(v.bits, bitmap{})
+			v.bits, v.counts = append(v.bits, bitmap{}), append(v.counts, 0)
 		}
 		fits := v.plan.word(e.c, k, i>>6)&(1<<(i&63)) != 0 && v.plan.admits(&e)
 		switch had := v.bits[k].has(i); {
 		case fits && !had:
 			v.bits[k].set(i)
+			v.counts[k]++
 			v.count++
 		case !fits && had:
 			v.bits[k].clear(i)
+			v.counts[k]--
 			v.count--
 		}
 	}

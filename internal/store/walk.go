@@ -98,6 +98,9 @@ func (w *walk) slab(fn func(*Entry) bool) {
 // chunk goes over one chunk and answers how many candidates it looked at, and whether to go on.
 func (w *walk) chunk(k int, fn func(*Entry) bool) (looked int, more bool) {
 	c := w.ix.slab.chunks[k]
+	if !w.plan.anyIn(c, k) {
+		return 1, true
+	}
 	lo, hi := 0, c.used // slots to look at
 	if w.from != 0 {
 		at := sort.Search(c.used, func(i int) bool { return c.id(i) >= w.from })

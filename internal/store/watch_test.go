@@ -121,6 +121,7 @@ type follower struct {
 }
 
 func (f *follower) follow(ctx context.Context, t *testing.T, s *store.Store) {
+	t.Helper()
 	f.seen = make(map[job.ID][]step)
 	sub := s.Hub().Subscribe(f.key)
 	defer sub.Close()

@@ -11,7 +11,7 @@ import (
 
 // op is one write that waits for the writer.
 type op struct {
-	ctx    context.Context
+	gone   func() error       // why the caller does not want it any more; nil while it does
 	weight int                // jobs that it writes, about
 	stage  func(*batch) error // decides and writes into the batch; it runs in the writer
 	err    error
@@ -25,7 +25,7 @@ func (s *Store) do(ctx context.Context, weight int, stage func(*batch) error) er
 	if err := s.Healthy(); err != nil {
 		return err
 	}
-	o := &op{ctx: ctx, weight: weight, stage: stage, done: make(chan struct{}, 1)}
+	o := &op{gone: ctx.Err, weight: weight, stage: stage, done: make(chan struct{}, 1)}
 	if err := s.enqueue(o); err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (s *Store) commit(b *batch) {
 	}
 	b.begin(tx)
 	for _, o := range b.ops {
-		if o.err = o.ctx.Err(); o.err == nil {
+		if o.err = o.gone(); o.err == nil {
 			o.err = o.stage(b)
 		}
 		if errors.Is(o.err, errStaging) {

@@ -3,9 +3,11 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -35,7 +37,7 @@ func TestWhatGathersDuringACommitIsTheNextCommit(t *testing.T) {
 	begun, release := hold(s)
 	var callers sync.WaitGroup
 	submitOne := func(n int) {
-		submit(t, s, "ada", newJob("A", fmt.Sprint(n)))
+		submit(t, s, "ada", newJob("A", strconv.Itoa(n)))
 	}
 	callers.Go(func() { submitOne(0) })
 	<-begun
@@ -191,17 +193,14 @@ func TestWhatWasAcknowledgedSurvivesACrash(t *testing.T) {
 	commits := 0
 	s.FailCommits(func() error {
 		if commits++; commits%9 == 0 {
-			c := crash{filepath.Join(dir, fmt.Sprint(commits)), make(map[string]stintv1.State)}
-			for id, state := range acknowledged {
-				c.jobs[id] = state
-			}
+			c := crash{filepath.Join(dir, strconv.Itoa(commits)), maps.Clone(acknowledged)}
 			crashes = append(crashes, c)
 			return copyFile(path, c.path)
 		}
 		return nil
 	})
 	for n := range 30 {
-		j := submit(t, s, "ada", newJob("A", fmt.Sprint(n)))[0]
+		j := submit(t, s, "ada", newJob("A", strconv.Itoa(n)))[0]
 		acknowledged[j.GetId()] = queued
 		if n%3 == 2 {
 			id := idOf(t, j) - 1
@@ -271,6 +270,7 @@ func TestManyCallersAtOnce(t *testing.T) {
 }
 
 func readUntil(t *testing.T, s *store.Store, done <-chan struct{}) {
+	t.Helper()
 	for n := 0; ; n++ {
 		select {
 		case <-done:

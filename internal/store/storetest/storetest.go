@@ -11,44 +11,44 @@ import (
 )
 
 // Open opens a store in the test's temporary folder. When the test ends it is checked, closed, and checked again.
-func Open(t testing.TB) *store.Store {
-	t.Helper()
-	return OpenConfig(t, store.Config{})
+func Open(tb testing.TB) *store.Store {
+	tb.Helper()
+	return OpenConfig(tb, store.Config{})
 }
 
 // OpenConfig is Open with a configuration; an empty Path is filled in.
-func OpenConfig(t testing.TB, cfg store.Config) *store.Store {
-	t.Helper()
+func OpenConfig(tb testing.TB, cfg store.Config) *store.Store {
+	tb.Helper()
 	if cfg.Path == "" {
-		cfg.Path = filepath.Join(t.TempDir(), "jobs.db")
+		cfg.Path = filepath.Join(tb.TempDir(), "jobs.db")
 	}
 	s, err := store.Open(cfg)
 	if err != nil {
-		t.Fatalf("open the store: %v", err)
+		tb.Fatalf("open the store: %v", err)
 	}
-	t.Cleanup(func() { Close(t, s, cfg.Path) })
+	tb.Cleanup(func() { Close(tb, s, cfg.Path) })
 	return s
 }
 
 // Close checks the store, closes it and checks its file. A store that the test closed already has only its file checked.
-func Close(t testing.TB, s *store.Store, path string) {
-	t.Helper()
+func Close(tb testing.TB, s *store.Store, path string) {
+	tb.Helper()
 	if problems, err := s.Check(context.Background()); err == nil {
-		report(t, problems)
+		report(tb, problems)
 	}
 	if err := s.Close(); err != nil {
-		t.Errorf("close the store: %v", err)
+		tb.Errorf("close the store: %v", err)
 	}
 	problems, err := store.CheckFile(path)
 	if err != nil {
-		t.Errorf("check the store: %v", err)
+		tb.Errorf("check the store: %v", err)
 	}
-	report(t, problems)
+	report(tb, problems)
 }
 
-func report(t testing.TB, problems []store.Problem) {
-	t.Helper()
+func report(tb testing.TB, problems []store.Problem) {
+	tb.Helper()
 	for _, p := range problems {
-		t.Errorf("store: %s", p)
+		tb.Errorf("store: %s", p)
 	}
 }
