@@ -100,7 +100,7 @@ func TestListsAreOfTheCallerUnlessAnOperatorAsks(t *testing.T) {
 	w.submit(ann)
 	w.submit(bob)
 	for _, c := range []struct {
-		ctx   context.Context
+		ctx   context.Context //nolint:containedctx // a row of a table
 		owner string
 		want  int64
 		code  codes.Code
@@ -148,7 +148,7 @@ func TestPageTokenOfAnotherIsRefused(t *testing.T) {
 		t.Errorf("second page %v, %v", next, err)
 	}
 	for name, c := range map[string]struct {
-		ctx context.Context
+		ctx context.Context //nolint:containedctx // a row of a table
 		req *stintv1.ListRequest
 	}{
 		"another caller": {bob, &stintv1.ListRequest{Filter: "state = QUEUED", PageToken: token}},

@@ -179,7 +179,7 @@ func copyJob() *stintv1.Job {
 func params(pairs ...any) *structpb.Struct {
 	s := &structpb.Struct{Fields: make(map[string]*structpb.Value)}
 	for i := 0; i < len(pairs); i += 2 {
-		s.Fields[pairs[i].(string)] = pairs[i+1].(*structpb.Value) //nolint:forcetypeassert // in a test
+		s.Fields[pairs[i].(string)] = pairs[i+1].(*structpb.Value) //nolint:errcheck,forcetypeassert // in a test
 	}
 	return s
 }

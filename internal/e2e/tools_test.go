@@ -134,7 +134,7 @@ func TestHealthMetricsAndReflectionOnOnePort(t *testing.T) {
 		"/v1/services":  `"Append"`,
 		"/v1/status":    `"submissionsOpen":true`,
 	} {
-		resp, err := http.Get(s.url(path)) //nolint:noctx // in a test
+		resp, err := http.Get(s.url(path))
 		if err != nil {
 			t.Fatal(err)
 		}
