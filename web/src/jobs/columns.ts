@@ -36,34 +36,34 @@ const time = (value: string | undefined, { relative, now }: CellContext) =>
 const specs = {
   status: {
     label: 'Status',
-    width: 120,
+    width: 128,
     sort: 'state',
     cell: (row) => html`<span class="status" title=${row.message ?? ''}>${statePill(row.state)}</span>`,
   },
   id: {
     label: 'ID',
-    width: 76,
+    width: 72,
     sort: 'id',
     cell: (row) => html`<a class="mono" tabindex="-1" href=${pathOf('jobs', row.id)}>${row.id}</a>`,
   },
   service: {
     label: 'Service',
-    width: 140,
+    width: 132,
     sort: 'service',
     cell: (row, { services }) =>
       html`<span title=${row.service ?? ''}>${services.get(row.service ?? '')?.label || row.service}</span>`,
   },
   output_name: {
     label: 'Output name',
-    width: 230,
+    width: 212,
     sort: 'output_name',
     cell: (row) => html`<span title=${row.outputName ?? ''}>${row.outputName}</span>`,
   },
-  submit: { label: 'Submitted', width: 120, sort: 'submit_time', cell: (row, c) => time(row.submitTime, c) },
-  start: { label: 'Started', width: 120, sort: 'start_time', cell: (row, c) => time(row.startTime, c) },
-  complete: { label: 'Completed', width: 120, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
+  submit: { label: 'Submitted', width: 126, sort: 'submit_time', cell: (row, c) => time(row.submitTime, c) },
+  start: { label: 'Started', width: 126, sort: 'start_time', cell: (row, c) => time(row.startTime, c) },
+  complete: { label: 'Completed', width: 126, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
   elapsed: { label: 'Elapsed', width: 94, cell: elapsed },
-  progress: { label: 'Progress', width: 150, cell: progress },
+  progress: { label: 'Progress', width: 146, cell: progress },
   owner: {
     label: 'Owner',
     width: 120,
@@ -86,7 +86,7 @@ export const defaultColumns: Column[] = columnIds
 function elapsed(row: Row, { now }: CellContext) {
   if (row.startTime) return formatElapsed(row.startTime, row.completeTime, now);
   if (isFinal(row.state)) return nothing;
-  return html`<span class="quiet-text" title="It has not started yet">waits ${formatElapsed(row.submitTime, undefined, now)}</span>`;
+  return html`<span class="quiet-text" title="It has not started yet">waits ${formatElapsed(row.submitTime, undefined, now).replace(/ \d+ \S+$/, '')}</span>`;
 }
 
 function progress(row: Row) {

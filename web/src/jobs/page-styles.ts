@@ -21,9 +21,11 @@ export const pageStyles = css`
   .blank p { margin: 0 0 8px; color: var(--stint-text-2); max-width: 60ch; }
   .stale { position: absolute; z-index: 3; top: 44px; left: 50%; transform: translateX(-50%); border-radius: 999px; box-shadow: var(--stint-shadow-2); }
   @media (max-width: 720px) {
+    stint-action-bar.idle { display: none; }
+    :host { padding-bottom: 8px; }
     :host { padding: 10px 8px 0; gap: 8px; }
     .content { flex-direction: column; gap: 0; }
-    stint-action-bar { align-self: stretch; border-radius: 0; border-width: 1px 0 0; margin: 0 -8px; }
+    stint-action-bar { align-self: stretch; border-radius: 0; border-width: 1px 0 0; margin: 0 -8px -8px; }
     stint-column-menu { display: none; }
   }
 `;

@@ -31,6 +31,7 @@ export const tag = 'stint-jobs-page';
 
 const columnsSetting = 'stint-columns';
 const countDelay = 1500;
+const narrow = matchMedia('(max-width: 720px)');
 
 /** The list that was left, so that coming back from a job shows it at once. */
 let kept: JobList | undefined;
@@ -73,6 +74,7 @@ export class JobsPage extends LitElement implements PageElement {
     this.counting?.abort();
     clearTimeout(this.countTimer);
     this.list?.stop();
+    document.documentElement.style.removeProperty('--stint-indicator-bottom');
   }
 
   private async loadServices(): Promise<void> {
@@ -245,6 +247,11 @@ export class JobsPage extends LitElement implements PageElement {
     const words = this.list?.empty === false && total ? `${formatCount(total.count)} jobs` : '';
     if (words && isFiltered(this.view) && words !== this.told) announce(words);
     this.told = words;
+    // On a narrow screen the actions stand at the lower edge.
+    document.documentElement.style.setProperty(
+      '--stint-indicator-bottom',
+      narrow.matches && this.view.selected.length > 0 ? '82px' : '',
+    );
   }
   private told = '';
 
@@ -319,7 +326,7 @@ export class JobsPage extends LitElement implements PageElement {
           ${this.renderState(list)}
           ${this.renderFoot(list)}
         </div>
-        <stint-action-bar class="panel" ariaLabel="Actions on the selected jobs" .actions=${jobActions(this.selectedRows)}></stint-action-bar>
+        <stint-action-bar class="panel ${view.selected.length === 0 ? 'idle' : ''}" ariaLabel="Actions on the selected jobs" .actions=${jobActions(this.selectedRows)}></stint-action-bar>
       </div>`;
   }
 }

@@ -58,6 +58,7 @@ export class JobTable extends LitElement {
   private unmount: (() => void) | undefined;
   private anchor: { id: string; offset: number } | undefined;
   private rangeFrom = '';
+  private drawn = false;
   private clock: ReturnType<typeof setInterval> | undefined;
   private scrollTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -127,6 +128,10 @@ export class JobTable extends LitElement {
   }
 
   protected override updated(): void {
+    if (!this.drawn && (this.list?.rows.length ?? 0) > 0 && (this.virtual?.getVirtualItems().length ?? 0) > 0) {
+      this.drawn = true;
+      performance.mark('stint-first-rows');
+    }
     const first = this.virtual && this.firstVisible();
     const row = first === undefined ? undefined : this.list?.rows[first];
     this.anchor =
