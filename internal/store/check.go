@@ -6,7 +6,9 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
 
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -96,5 +98,32 @@ func (c *checker) file(ctx context.Context, tx *bolt.Tx) error {
 		c.add("meta", "%v", err)
 		return nil
 	}
+	c.others(tx)
 	return c.records(ctx, tx, m)
+}
+
+// others checks what is not about jobs.
+func (c *checker) others(tx *bolt.Tx) {
+	ids := make(map[string]bool)
+	_ = tx.Bucket(bucketTokens).ForEach(func(k, raw []byte) error {
+		t, err := decodeToken(raw)
+		switch {
+		case err != nil || len(k) != len(TokenHash{}):
+			c.add(fmt.Sprintf("token %x", k), "it cannot be read")
+		case ids[t.GetId()]:
+			c.add("token "+t.GetId(), "there are two of this id")
+		default:
+			ids[t.GetId()] = true
+		}
+		return nil
+	})
+	_ = tx.Bucket(bucketIssues).ForEach(func(k, raw []byte) error {
+		if len(k) != 16 || proto.Unmarshal(raw, &storev1.Issue{}) != nil {
+			c.add(fmt.Sprintf("issue %x", k), "it cannot be read")
+		}
+		return nil
+	})
+	if proto.Unmarshal(tx.Bucket(bucketMeta).Get(keySettings), &storev1.Settings{}) != nil {
+		c.add("settings", "they cannot be read")
+	}
 }

@@ -140,6 +140,9 @@ var damage = map[string]struct {
 	"a state is none":      {edit(1, func(r *storev1.Record) { r.Job.State = 77 }), "job 1: it is in no state"},
 	"an owner is lost":     {edit(1, func(r *storev1.Record) { r.Job.Owner = "" }), "job 1: it has no owner"},
 	"a request is twice":   {edit(2, func(r *storev1.Record) { r.RequestId = "r" }), "job 2: it has the request id of job 1"},
+	"a token is garbage":   {put("tokens", make([]byte, 32), []byte{0xff}), "it cannot be read"},
+	"an issue is garbage":  {put("issues", make([]byte, 16), []byte{0xff}), "it cannot be read"},
+	"settings are garbage": {put("meta", []byte("settings"), []byte{0xff}), "settings: they cannot be read"},
 	"a time is out of row": {edit(2, func(r *storev1.Record) { r.Job.SubmitTime.Seconds-- }), "job 2: it was submitted before"},
 }
 

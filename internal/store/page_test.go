@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
@@ -170,6 +171,28 @@ func TestAnswersOfAConditionAreKeptAndShared(t *testing.T) {
 	if s.Views() > 16 {
 		t.Errorf("%d views are kept", s.Views())
 	}
+}
+
+func TestMoreConditionsAtOnceThanAreKept(t *testing.T) {
+	s := storetest.OpenConfig(t, store.Config{}.WithViews().WithoutSync())
+	var jobs []*stintv1.Job
+	for i := range 3000 {
+		jobs = append(jobs, &stintv1.Job{Service: "A", OutputName: strconv.Itoa(i)})
+	}
+	submit(t, s, "ada", jobs...)
+	var callers sync.WaitGroup
+	for i := range 60 {
+		callers.Go(func() {
+			page, err := s.Page(t.Context(), store.Query{
+				Scope: store.Everyone, Limit: 1, MatchKey: strconv.Itoa(i),
+				Match: func(e *store.Entry) bool { return len(e.OutputName()) > i%4 },
+			})
+			if want := []int64{3000, 2990, 2900, 2000}[i%4]; err != nil || page.Total != want {
+				t.Errorf("%d: %v %v, want %d", i, page, err, want)
+			}
+		})
+	}
+	callers.Wait()
 }
 
 func TestAConditionThatPanicsHarmsOnlyItsCaller(t *testing.T) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -24,6 +25,9 @@ type pass struct {
 	result Changes
 	err    error
 }
+
+// errPass is what those who wait get of a pass that panicked.
+var errPass = errors.New("the reading of the changes broke off")
 
 // maxPasses bounds what is kept for others to share.
 const maxPasses = 4096
@@ -61,7 +65,7 @@ func (p *passes) join(key passKey, now uint64) (_ *pass, mine bool) {
 	if len(p.byKey) >= maxPasses {
 		return nil, false
 	}
-	found := &pass{done: make(chan struct{})}
+	found := &pass{done: make(chan struct{}), err: errPass}
 	p.byKey[key] = found
 	return found, true
 }

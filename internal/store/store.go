@@ -103,6 +103,7 @@ type Store struct {
 	failure  atomic.Pointer[error] // why nothing is written any more
 	settings atomic.Pointer[storev1.Settings]
 	passes   passes
+	builds   chan struct{} // holds one for each view under construction
 	commits  atomic.Uint64
 	changes  atomic.Uint64
 
@@ -127,6 +128,7 @@ func openWith(cfg Config, migrations []migration) (*Store, error) {
 	s := &Store{
 		cfg: cfg, now: cfg.Now, log: cfg.Logger,
 		queue: make(chan *op, cfg.QueueLength), ended: make(chan struct{}),
+		builds: make(chan struct{}, maxBuilds),
 	}
 	if err := guard(func() error { return s.start(migrations) }); err != nil {
 		if s.db != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"math/bits"
 	"slices"
@@ -37,6 +38,7 @@ type viewKey struct {
 
 const (
 	maxViews  = 16
+	maxBuilds = 2           // views built at a time, so that none is pushed out before it was of use
 	viewIdle  = time.Minute // a view that nobody asks for is given up after this
 	viewChunk = 4           // chunks evaluated before the lock is released for others
 )
@@ -46,17 +48,17 @@ const (
 func (s *Store) view(ctx context.Context, matchKey string, p plan) (*view, error) {
 	key := viewKey{match: matchKey, owner: p.owner, service: p.service, states: p.states}
 	for {
-		v, mine := s.ix.viewFor(key, p, s.now())
-		if mine {
-			s.ix.build(ctx, v)
+		v := s.ix.findView(key, s.now())
+		if v == nil {
+			var err error
+			if v, err = s.buildView(ctx, key, p); err != nil {
+				return nil, err
+			}
 		}
 		select {
 		case <-v.ready:
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
 		}
 		s.ix.mu.RLock()
 		ok := s.ix.usable(v)
@@ -64,32 +66,55 @@ func (s *Store) view(ctx context.Context, matchKey string, p plan) (*view, error
 		if ok {
 			return v, nil
 		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 	}
+}
+
+// buildView builds a view when its turn comes, unless another caller did meanwhile.
+func (s *Store) buildView(ctx context.Context, key viewKey, p plan) (*view, error) {
+	select {
+	case s.builds <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-s.builds }()
+	if v := s.ix.findView(key, s.now()); v != nil {
+		return v, nil
+	}
+	v := s.ix.addView(key, p, s.now())
+	s.ix.build(ctx, v)
+	return v, nil
 }
 
 // usable reports whether a view still tells the truth. The caller holds mu.
 func (ix *index) usable(v *view) bool { return v.built.Load() && !v.gone && v.shape == ix.slab.shape }
 
-// viewFor finds the view of a key, or makes one that the caller must build.
-func (ix *index) viewFor(key viewKey, p plan, now time.Time) (_ *view, mine bool) {
-	ix.mu.Lock()
-	defer ix.mu.Unlock()
-	if key.match != "" {
-		for _, v := range ix.views {
-			if v.key == key && v.shape == ix.slab.shape {
-				v.used.Store(now.UnixNano())
-				return v, false
-			}
+// findView is the view of a key; nil when there is none. Without a key there never is.
+func (ix *index) findView(key viewKey, now time.Time) *view {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	for _, v := range ix.views {
+		if key.match != "" && v.key == key && v.shape == ix.slab.shape {
+			v.used.Store(now.UnixNano())
+			return v
 		}
 	}
+	return nil
+}
+
+// addView adds a view that is not built yet, in the place of the one that was not used for longest.
+func (ix *index) addView(key viewKey, p plan, now time.Time) *view {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
 	if len(ix.views) >= maxViews {
-		oldest := slices.MinFunc(ix.views, func(a, b *view) int { return int(a.used.Load() - b.used.Load()) })
-		ix.dropView(oldest)
+		ix.dropView(slices.MinFunc(ix.views, func(a, b *view) int { return cmp.Compare(a.used.Load(), b.used.Load()) }))
 	}
 	v := &view{key: key, plan: p, ready: make(chan struct{}), shape: ix.slab.shape}
 	v.used.Store(now.UnixNano())
 	ix.views = append(ix.views, v)
-	return v, true
+	return v
 }
 
 // dropView gives a view up. The caller holds mu for writing.
