@@ -24,6 +24,12 @@ demo: build
 	@tools/setup-debian.sh --require programs
 	tools/demo.sh
 
+## demo-slurm: the same on a throw-away Slurm cluster (root on Debian)
+.PHONY: demo-slurm
+demo-slurm: build
+	@tools/setup-debian.sh --require programs slurm
+	tools/demo-slurm.sh
+
 ## build: build bin/stintd and bin/stint, with the pages where Node is there
 .PHONY: build
 build: web

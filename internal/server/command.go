@@ -70,7 +70,7 @@ A flag wins over the environment, and that over the file.`,
 		SilenceErrors: true,
 		Version:       version,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fill(cmd.Flags(), os.LookupEnv, file); err != nil {
+			if err := fill(cmd.Flags(), os.LookupEnv, file, cfg.sections()); err != nil {
 				return fmt.Errorf("%w: %w", err, errUsage)
 			}
 			if err := cfg.check(); err != nil {

@@ -21,6 +21,11 @@ type Config struct {
 	Listen string
 	// Executor is the name of the executor for jobs that name none.
 	Executor string
+	// SlurmConf is the path of slurm.conf for the cluster `slurm`. Empty means Slurm's own default.
+	SlurmConf string
+	// Clusters are the Slurm clusters by the name of their executor. They are set
+	// in the configuration file alone. Where Executor is `slurm` there is one of that name in any case.
+	Clusters map[string]ClusterConfig
 	// Auth is who may call without a token: auto, dev or token.
 	Auth string
 

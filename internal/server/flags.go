@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -27,6 +29,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.StringVar(&c.Services, "services", "services", "folder of the services, one folder a service")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:8421", "HOST:PORT for gRPC and REST")
 	f.StringVar(&c.Executor, "executor", "local", "where jobs run that do not say: local or slurm")
+	f.StringVar(&c.SlurmConf, "slurm-conf", os.Getenv("SLURM_CONF"), "slurm.conf of the cluster of --executor slurm; empty means Slurm's own default (env SLURM_CONF too)")
 	f.StringVar(&c.Auth, "auth", "auto", "who may call without a token: dev (whoever reaches the server is the local user; loopback only), token (nobody), auto (dev on loopback, token otherwise)")
 	f.IntVar(&c.CPUs, "cpus", 0, "cores for local jobs; 0 means all")
 	f.Var(bytesValue{&c.MemoryBytes}, "memory", "memory for local jobs, for example 16G; 0 means all")
@@ -51,9 +54,10 @@ func define(f *pflag.FlagSet, c *Config) {
 }
 
 // fill sets what the command line does not: from the environment, and what that
-// does not from the file. All mistakes are reported at once.
-func fill(f *pflag.FlagSet, env func(string) (string, bool), file string) error {
-	values, err := readFile(file)
+// does not from the file. All mistakes are reported at once. sections are the keys of
+// the file that hold more than a flag can, with what they are decoded into.
+func fill(f *pflag.FlagSet, env func(string) (string, bool), file string, sections map[string]any) error {
+	values, err := readFile(file, sections)
 	if err != nil {
 		return err
 	}
@@ -85,7 +89,7 @@ func set(f *pflag.FlagSet, name, value, from string) error {
 }
 
 // readFile reads a YAML file with one key a setting. Lists and maps become what their flag would take.
-func readFile(path string) (map[string]string, error) {
+func readFile(path string, sections map[string]any) (map[string]string, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // no file, no values
 	}
@@ -102,6 +106,12 @@ func readFile(path string) (map[string]string, error) {
 	}
 	values := make(map[string]string, len(nodes))
 	for name, n := range nodes {
+		if into, ok := sections[name]; ok {
+			if err := strict(&n, into); err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", path, name, err)
+			}
+			continue
+		}
 		v, err := flat(&n)
 		if err != nil {
 			return nil, fmt.Errorf("%s: line %d: %s: %w", path, n.Line, name, err)
@@ -109,6 +119,20 @@ func readFile(path string) (map[string]string, error) {
 		values[name] = v
 	}
 	return values, nil
+}
+
+// strict decodes a section and refuses keys that it does not have.
+func strict(n *yaml.Node, into any) error {
+	text, err := yaml.Marshal(n)
+	if err != nil {
+		return err
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 func flat(n *yaml.Node) (string, error) {

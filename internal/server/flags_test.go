@@ -30,7 +30,7 @@ func parse(t *testing.T, args []string, env map[string]string, file string) (Con
 			t.Fatal(err)
 		}
 	}
-	err := fill(f, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, path)
+	err := fill(f, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, path, c.sections())
 	return c, err
 }
 

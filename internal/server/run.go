@@ -27,6 +27,7 @@ import (
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local"
+	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/staging"
@@ -64,6 +65,7 @@ type server struct {
 	scheduler *scheduler.Scheduler
 	api       *api.Server
 	draining  chan struct{}
+	clusters  map[string]*slurm.Cluster
 	reports   *reporter
 }
 
@@ -142,7 +144,7 @@ func (s *server) openFiles() error {
 }
 
 func (s *server) openCatalog() error {
-	live, problems, err := catalog.Open(s.cfg.Services, catalog.Options{})
+	live, problems, err := catalog.Open(s.cfg.Services, catalog.Options{Remote: s.cfg.remote})
 	if err != nil {
 		return err
 	}
@@ -185,7 +187,11 @@ func (s *server) openScheduler() error {
 	if err != nil {
 		return err
 	}
-	engines := map[string]scheduler.Engine{"local": {Executor: ex, Capacity: capacityOf(ex)}}
+	engines, err := s.openClusters()
+	if err != nil {
+		return err
+	}
+	engines["local"] = scheduler.Engine{Executor: ex, Capacity: capacityOf(ex)}
 	if _, ok := engines[s.cfg.Executor]; !ok {
 		return fmt.Errorf("--executor: there is no executor %q: %w", s.cfg.Executor, errUsage)
 	}

@@ -65,6 +65,9 @@ func (s *server) serve(ctx context.Context) error {
 	f.run("serve gRPC", func() error { return f.grpc.Serve(split.GRPC()) })
 	f.run("serve the operator's socket", func() error { return f.local.Serve(socket) })
 	f.run("serve HTTP", func() error { return notClosed(f.http.Serve(split.HTTP())) })
+	for name, c := range s.clusters {
+		f.run("follow the cluster "+name, func() error { return c.Run(background) })
+	}
 	f.run("schedule", func() error { return s.scheduler.Run(background) })
 	f.run("watch the store", func() error { f.watchHealth(background); return nil })
 	f.run("keep the services current", func() error { s.reloadOnHangup(background); return nil })
