@@ -1,13 +1,14 @@
 // What can be done with one job, each with the reason why not where it cannot.
-import type { JobJson } from '../gen/stint/v1/job_pb';
-import { ApiError, apiURL } from '../base/api';
+
 import type { Action } from '../base/action-bar';
+import { ApiError, apiURL } from '../base/api';
 import { cancelJobs, reportIssue } from '../base/calls';
 import { ask } from '../base/dialog';
-import { navigate, pathOf } from '../base/router';
 import { serverURL } from '../base/place';
+import { navigate, pathOf } from '../base/router';
 import { toast } from '../base/toast';
 import { isFinal } from '../base/words';
+import type { JobJson } from '../gen/stint/v1/job_pb';
 
 /** The actions for a job. `changed` is called when one may have changed it. */
 export function jobActions(job: JobJson, changed: () => void): Action[] {
@@ -29,7 +30,13 @@ export function jobActions(job: JobJson, changed: () => void): Action[] {
       hint: 'Open the form with the same parameters',
       run: () => navigate(`${pathOf('submit', job.service ?? '')}?rerun=${encodeURIComponent(id)}`),
     },
-    { id: 'issue', label: 'Report issue', icon: 'issue', hint: 'Tell the operators of a problem', run: () => report(job) },
+    {
+      id: 'issue',
+      label: 'Report issue',
+      icon: 'issue',
+      hint: 'Tell the operators of a problem',
+      run: () => report(job),
+    },
     {
       id: 'download',
       label: 'Results',

@@ -1,8 +1,6 @@
 // The page of one job, /jobs/ID: how it is, why, what it did and what came of it.
 import { html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
-import type { JobJson } from '../gen/stint/v1/job_pb';
 import { announce } from '../base/announce';
 import { ApiError } from '../base/api';
 import { getJob, listServices } from '../base/calls';
@@ -14,6 +12,8 @@ import { session } from '../base/session';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { type News, watch } from '../base/watch';
 import { isFinal, stateLabel, stateName, statePill } from '../base/words';
+import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import type { JobJson } from '../gen/stint/v1/job_pb';
 import { workspaceHref } from '../workspace/paths';
 import { jobActions } from './actions';
 import { explain } from './explain';
@@ -118,7 +118,8 @@ export class JobPage extends LitElement {
       return;
     }
     const change = news.changes.find((c) => c.status.id === this.jobId);
-    if (news.reset || (!change && news.revision > 0 && news.changes.length === 0 && !isFinal(this.job?.state))) void this.read();
+    if (news.reset || (!change && news.revision > 0 && news.changes.length === 0 && !isFinal(this.job?.state)))
+      void this.read();
     if (!change || !this.job || change.revision <= Number(this.job.revision ?? 0)) return;
     const { state: was } = this.job;
     const { progress } = change.status;
@@ -134,7 +135,10 @@ export class JobPage extends LitElement {
     const { what, todo } = explain(job);
     if (!what && !todo) return nothing;
     const name = stateName(job.state) ?? 'queued';
-    const engine = job.engineState && job.engineState !== what ? html`<span class="quiet-text">The engine says: ${job.engineState}</span>` : nothing;
+    const engine =
+      job.engineState && job.engineState !== what
+        ? html`<span class="quiet-text">The engine says: ${job.engineState}</span>`
+        : nothing;
     return html`<div class="banner ${name}"><b>${what}</b>${todo ? html`<span>${todo}</span>` : nothing}${engine}
       ${job.cancelReason ? html`<span>Given reason: ${job.cancelReason}</span>` : nothing}
       ${job.expectedStartTime && name === 'queued' ? html`<span>Expected to start ${formatRelative(job.expectedStartTime, this.now)}.</span>` : nothing}</div>`;
@@ -154,8 +158,11 @@ export class JobPage extends LitElement {
   private renderFacts(job: JobJson) {
     const attempt = job.attempts?.at(-1);
     const time = (label: string, t: string | undefined) =>
-      t ? html`<dt>${label}</dt><dd><time title=${formatTimeFull(t)} datetime=${t}>${formatTime(t, this.now)}</time></dd>` : nothing;
-    const fact = (label: string, value: unknown) => (value === undefined || value === '' ? nothing : html`<dt>${label}</dt><dd>${value}</dd>`);
+      t
+        ? html`<dt>${label}</dt><dd><time title=${formatTimeFull(t)} datetime=${t}>${formatTime(t, this.now)}</time></dd>`
+        : nothing;
+    const fact = (label: string, value: unknown) =>
+      value === undefined || value === '' ? nothing : html`<dt>${label}</dt><dd>${value}</dd>`;
     const labels = Object.entries(job.labels ?? {});
     return html`<dl class="facts">
       ${fact('Job', job.id)} ${fact('Service', this.service?.label ?? job.service)}
@@ -168,7 +175,14 @@ export class JobPage extends LitElement {
       ${job.rerunOf && job.rerunOf !== '0' ? fact('Rerun of', html`<a href=${pathOf('jobs', job.rerunOf)}>job ${job.rerunOf}</a>`) : nothing}
       ${job.parentId && job.parentId !== '0' ? fact('Part of', html`<a href=${pathOf('jobs', job.parentId)}>job ${job.parentId}</a>`) : nothing}
       ${job.resultFolder ? fact('Results', html`<a href=${workspaceHref(job.resultFolder)}>${job.resultFolder}</a>`) : nothing}
-      ${labels.length > 0 ? fact('Labels', labels.map(([k, v]) => html`<span class="label">${k}: ${v}</span> `)) : nothing}
+      ${
+        labels.length > 0
+          ? fact(
+              'Labels',
+              labels.map(([k, v]) => html`<span class="label">${k}: ${v}</span> `),
+            )
+          : nothing
+      }
     </dl>`;
   }
 

@@ -1,8 +1,8 @@
 // The parameters of a job, named as the service names them; files lead to the workspace.
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { ParameterJson, ServiceJson } from '../gen/stint/v1/catalog_service_pb';
 import { sharedStyles } from '../base/styles';
+import type { ParameterJson, ServiceJson } from '../gen/stint/v1/catalog_service_pb';
 import { workspaceHref } from '../workspace/paths';
 
 type Value = unknown;
@@ -35,7 +35,8 @@ export class Parameters extends LitElement {
 
   private renderValue(value: Value, spec: ParameterJson | undefined): unknown {
     if (Array.isArray(value)) return html`<ul>${value.map((v) => html`<li>${this.renderValue(v, spec)}</li>`)}</ul>`;
-    if (value !== null && typeof value === 'object') return this.renderValues(value as Record<string, Value>, spec?.group ?? []);
+    if (value !== null && typeof value === 'object')
+      return this.renderValues(value as Record<string, Value>, spec?.group ?? []);
     if (value === null || value === '') return html`<span class="quiet-text">nothing</span>`;
     if (typeof value === 'boolean') return value ? 'yes' : 'no';
     const isPath = spec?.type === 'PARAMETER_TYPE_FILE' || spec?.type === 'PARAMETER_TYPE_FOLDER';
@@ -45,7 +46,9 @@ export class Parameters extends LitElement {
 
   override render() {
     const empty = Object.keys(this.values).length === 0;
-    return empty ? html`<span class="quiet-text">This job has none.</span>` : this.renderValues(this.values, this.service?.parameters ?? []) || nothing;
+    return empty
+      ? html`<span class="quiet-text">This job has none.</span>`
+      : this.renderValues(this.values, this.service?.parameters ?? []) || nothing;
   }
 }
 

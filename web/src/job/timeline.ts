@@ -1,11 +1,12 @@
 // The life of a job as a band of waiting and running, and the same as a list of what happened.
 import { css, html, LitElement, nothing, svg } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { JobJson, StatusChangeJson } from '../gen/stint/v1/job_pb';
 import { styles } from '../base/css-vars';
-import { formatMillis, formatTime, formatTimeFull, millis } from '../base/format';
+import { formatTime, formatTimeFull, millis } from '../base/format';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { reasonWords, type StateName, stateName, statePill } from '../base/words';
+import type { JobJson, StatusChangeJson } from '../gen/stint/v1/job_pb';
+import { shortMillis } from './duration';
 
 /** A stretch of time in one state. */
 export interface Stretch {
@@ -27,7 +28,7 @@ export function stretchesOf(job: JobJson, now: number): Stretch[] {
       last.to = at;
     }
     if (state !== 'queued' && state !== 'running') break;
-    if (!last || last.to !== 0) stretches.push({ state, from: at, to: 0, attempt: change.attempt ?? 0 });
+    if (last?.to !== 0) stretches.push({ state, from: at, to: 0, attempt: change.attempt ?? 0 });
   }
   const end = job.completeTime ? millis(job.completeTime) : now;
   for (const stretch of stretches) if (stretch.to === 0) stretch.to = Math.max(end, stretch.from);
@@ -43,7 +44,7 @@ export class Timeline extends LitElement {
       :host { display: block; }
       svg { display: block; width: 100%; height: 22px; border-radius: var(--stint-radius); background: var(--stint-surface-2); }
       .queued { fill: color-mix(in oklab, var(--stint-queued) 38%, var(--stint-surface)); }
-      .running { fill: var(--stint-running); }
+      .running { fill: light-dark(#e8a33d, #d99a3f); }
       .completed { fill: var(--stint-completed); }
       .failed { fill: var(--stint-failed); }
       .cancelled { fill: var(--stint-cancelled); }
@@ -70,11 +71,11 @@ export class Timeline extends LitElement {
     const width = (s: Stretch) => Math.max(0.6, ((s.to - s.from) / whole) * 100);
     const sum = stretches.reduce((total, s) => total + width(s), 0);
     let x = 0;
-    const words = stretches.map((s) => `${s.state === 'queued' ? 'waited' : 'ran'} ${formatMillis(s.to - s.from)}`);
+    const words = stretches.map((s) => `${s.state === 'queued' ? 'waited' : 'ran'} ${shortMillis(s.to - s.from)}`);
     return html`<svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label=${words.join(', then ')}>
       ${stretches.map((s) => {
         const w = (width(s) / sum) * 100;
-        const rect = svg`<rect class=${s.state} x=${x} y="0" width=${w} height="10"><title>${s.state === 'queued' ? 'Waited' : `Ran, attempt ${s.attempt}`}: ${formatMillis(s.to - s.from)}</title></rect>`;
+        const rect = svg`<rect class=${s.state} x=${x} y="0" width=${w} height="10"><title>${s.state === 'queued' ? 'Waited' : `Ran, attempt ${s.attempt}`}: ${shortMillis(s.to - s.from)}</title></rect>`;
         x += w;
         return rect;
       })}
@@ -95,8 +96,8 @@ export class Timeline extends LitElement {
     const attempts = this.job.attempts?.length ?? 0;
     return html`${this.renderBand(stretches)}
       <p class="legend">
-        <span><i ${styles({ '--colour': 'color-mix(in oklab, var(--stint-queued) 38%, var(--stint-surface))' })}></i>Waiting ${formatMillis(total('queued'))}</span>
-        <span><i ${styles({ '--colour': 'var(--stint-running)' })}></i>Running ${formatMillis(total('running'))}</span>
+        <span><i ${styles({ '--colour': 'color-mix(in oklab, var(--stint-queued) 38%, var(--stint-surface))' })}></i>Waiting ${shortMillis(total('queued'))}</span>
+        <span><i ${styles({ '--colour': 'light-dark(#e8a33d, #d99a3f)' })}></i>Running ${shortMillis(total('running'))}</span>
         ${attempts > 1 ? html`<span>${attempts} attempts</span>` : nothing}
       </p>
       <details><summary>All that happened</summary><ol>${(this.job.history ?? []).map((c) => this.renderChange(c))}</ol></details>`;

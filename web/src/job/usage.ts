@@ -1,10 +1,11 @@
 // What a job asked for against what it used, as bars.
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import type { AttemptJson, JobJson } from '../gen/stint/v1/job_pb';
 import { styles } from '../base/css-vars';
-import { durationMillis, formatBytes, formatMillis, millis } from '../base/format';
+import { durationMillis, formatBytes, millis } from '../base/format';
 import { sharedStyles } from '../base/styles';
+import type { AttemptJson, JobJson } from '../gen/stint/v1/job_pb';
+import { shortMillis } from './duration';
 
 interface Bar {
   label: string;
@@ -39,9 +40,19 @@ export class UsageChart extends LitElement {
     const cpu = durationMillis(usage?.cpuTime);
     const cores = (n: number) => (n === 1 ? '1 core' : `${Number(n.toFixed(n < 10 ? 2 : 0))} cores`);
     return [
-      { label: 'Memory', used: Number(usage?.maxRssBytes ?? Number.NaN), asked: Number(asked.memoryBytes ?? 0), words: formatBytes },
-      { label: 'Time', used: elapsed, asked: durationMillis(asked.timeLimit) || 0, words: formatMillis },
-      { label: 'Cores, on average', used: elapsed > 0 ? cpu / elapsed : Number.NaN, asked: asked.cpus ?? 0, words: cores },
+      {
+        label: 'Memory',
+        used: Number(usage?.maxRssBytes ?? Number.NaN),
+        asked: Number(asked.memoryBytes ?? 0),
+        words: formatBytes,
+      },
+      { label: 'Time', used: elapsed, asked: durationMillis(asked.timeLimit) || 0, words: shortMillis },
+      {
+        label: 'Cores used',
+        used: elapsed > 0 ? cpu / elapsed : Number.NaN,
+        asked: asked.cpus ?? 0,
+        words: cores,
+      },
     ];
   }
 

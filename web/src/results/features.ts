@@ -25,7 +25,7 @@ export function parseGff(text: string): Feature[] {
     const [sequence = '', , type = '', start, end, , strand = '.', , attributes = ''] = line.split('\t');
     if (!(Number(start) > 0) || !(Number(end) > 0)) continue;
     features.push({
-      sequence: unescape(sequence),
+      sequence: decoded(sequence),
       type,
       start: Number(start),
       end: Number(end),
@@ -40,12 +40,12 @@ function parseAttributes(text: string): Map<string, string> {
   const attributes = new Map<string, string>();
   for (const part of text.split(';')) {
     const at = part.indexOf('=');
-    if (at > 0) attributes.set(unescape(part.slice(0, at).trim()), unescape(part.slice(at + 1)));
+    if (at > 0) attributes.set(decoded(part.slice(0, at).trim()), decoded(part.slice(at + 1)));
   }
   return attributes;
 }
 
-function unescape(text: string): string {
+function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
@@ -95,7 +95,15 @@ export class FeaturesView extends LitElement {
     this.chosen = this.names[0] ?? '';
     this.rows = [
       ['Sequence', 'Type', 'Start', 'End', 'Strand', 'Length', 'Name'],
-      ...this.features.map((f) => [f.sequence, f.type, `${f.start}`, `${f.end}`, f.strand, `${f.end - f.start + 1}`, nameOf(f)]),
+      ...this.features.map((f) => [
+        f.sequence,
+        f.type,
+        `${f.start}`,
+        `${f.end}`,
+        f.strand,
+        `${f.end - f.start + 1}`,
+        nameOf(f),
+      ]),
     ];
   }
 

@@ -109,7 +109,10 @@ export function placeTree(root: TreeNode): { nodes: PlacedNode[]; leaves: number
     if (span) placed.y = (span[0] + span[1]) / 2;
     if (!placed.parent) continue;
     const above = spans.get(placed.parent);
-    spans.set(placed.parent, above ? [Math.min(above[0], placed.y), Math.max(above[1], placed.y)] : [placed.y, placed.y]);
+    spans.set(
+      placed.parent,
+      above ? [Math.min(above[0], placed.y), Math.max(above[1], placed.y)] : [placed.y, placed.y],
+    );
   }
   return { nodes, leaves, depth, lengths };
 }

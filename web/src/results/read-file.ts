@@ -18,13 +18,14 @@ export function resultURL(job: string, path: string, query: Record<string, boole
 
 /** Reads at most `limit` bytes of a file as text. Of a cut text the last, broken line is left out. */
 export async function readText(job: string, path: string, limit: number, signal: AbortSignal): Promise<FileText> {
-  const response = await fetchOrThrow(resultURL(job, path), { headers: { Range: `bytes=0-${limit - 1}` }, signal }).catch(
-    (error: unknown) => {
-      // An empty file has no first byte.
-      if ((error as { status?: number }).status === 416) return undefined;
-      throw error;
-    },
-  );
+  const response = await fetchOrThrow(resultURL(job, path), {
+    headers: { Range: `bytes=0-${limit - 1}` },
+    signal,
+  }).catch((error: unknown) => {
+    // An empty file has no first byte.
+    if ((error as { status?: number }).status === 416) return undefined;
+    throw error;
+  });
   if (!response) return { text: '', size: 0, cut: false };
   const bytes = new Uint8Array(await response.arrayBuffer());
   const size = Number(/\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1] ?? bytes.length);

@@ -1,14 +1,14 @@
 // The files that a job made: what the service gives a title first, then the others; one of them shown.
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
-import type { JobJson } from '../gen/stint/v1/job_pb';
-import type { ListResultsResponseJson, ResultFileJson } from '../gen/stint/v1/job_service_pb';
 import { apiURL, call } from '../base/api';
 import { formatBytes, formatCount } from '../base/format';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
 import { isFinal } from '../base/words';
+import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import type { JobJson } from '../gen/stint/v1/job_pb';
+import type { ListResultsResponseJson, ResultFileJson } from '../gen/stint/v1/job_service_pb';
 import { workspaceHref } from '../workspace/paths';
 import { resultURL } from './read-file';
 import { displayOf } from './viewer';
@@ -62,7 +62,11 @@ export class Results extends LitElement {
     this.life = new AbortController();
     const { signal } = this.life;
     try {
-      const list = await call<ListResultsResponseJson>('GET', `v1/jobs/${encodeURIComponent(this.job.id ?? '')}/results`, { signal });
+      const list = await call<ListResultsResponseJson>(
+        'GET',
+        `v1/jobs/${encodeURIComponent(this.job.id ?? '')}/results`,
+        { signal },
+      );
       list.files = sortFiles(list.files ?? [], this.service);
       this.list = list;
       this.problem = '';
@@ -100,7 +104,8 @@ export class Results extends LitElement {
     const refresh = isFinal(this.job.state)
       ? nothing
       : html`<button class="button" @click=${() => this.load()}>${icon('rerun')} Look again</button>`;
-    if (files.length === 0) return html`<div class="all"><span class="quiet-text grow">There are no files${isFinal(this.job.state) ? '' : ' yet'}.</span>${refresh}</div>`;
+    if (files.length === 0)
+      return html`<div class="all"><span class="quiet-text grow">There are no files${isFinal(this.job.state) ? '' : ' yet'}.</span>${refresh}</div>`;
     const shown = files.find((f) => f.path === this.chosen);
     const folder = this.list.resultFolder;
     return html`
@@ -121,7 +126,7 @@ export class Results extends LitElement {
 // The files that the spec gives a title come first, in its order.
 function sortFiles(files: ResultFileJson[], service: ServiceJson | undefined): ResultFileJson[] {
   const titles = (service?.results ?? []).map((r) => r.title);
-  const rank = (f: ResultFileJson) => (f.title ? (titles.indexOf(f.title) + 1 || 1) : titles.length + 2);
+  const rank = (f: ResultFileJson) => (f.title ? titles.indexOf(f.title) + 1 || 1 : titles.length + 2);
   return files.toSorted((a, b) => rank(a) - rank(b));
 }
 

@@ -66,7 +66,9 @@ export class SequenceView extends LitElement {
     const lines = [];
     for (let at = 0; at < Math.min(letters.length, mostLetters); at += perLine) {
       const line = letters.slice(at, at + perLine);
-      lines.push(html`<span class="at">${String(at + 1).padStart(8)}  </span>${(line.match(/.{1,10}/g) ?? []).join(' ')}\n`);
+      lines.push(
+        html`<span class="at">${String(at + 1).padStart(8)}  </span>${(line.match(/.{1,10}/g) ?? []).join(' ')}\n`,
+      );
     }
     const rest = letters.length - mostLetters;
     return html`<pre tabindex="0" aria-label="Letters">${lines}${rest > 0 ? html`<span class="at">  … ${formatCount(rest)} more</span>` : nothing}</pre>`;

@@ -32,7 +32,9 @@ export class TableView extends LitElement {
     }
     if (!['rows', 'sorted', 'down', 'filter'].some((name) => changed.has(name))) return;
     const word = this.filter.toLowerCase();
-    this.body = this.rows.slice(1).filter((row) => word === '' || row.some((cell) => cell.toLowerCase().includes(word)));
+    this.body = this.rows
+      .slice(1)
+      .filter((row) => word === '' || row.some((cell) => cell.toLowerCase().includes(word)));
     if (this.sorted >= 0) {
       const column = this.sorted;
       const sign = this.down ? -1 : 1;
@@ -74,9 +76,12 @@ export class TableView extends LitElement {
       <div class="scroll" tabindex="0" role="region" aria-label=${this.label}>
         <table>
           <thead><tr>${head.map((name, column) => this.renderHead(name, column))}</tr></thead>
-          <tbody>${body.slice(0, this.most).map(
-            (row) => html`<tr>${head.map((_, c) => html`<td class=${this.numeric[c] ? 'number' : ''} title=${(row[c] ?? '').length > 40 ? (row[c] ?? '') : nothing}>${row[c] ?? ''}</td>`)}</tr>`,
-          )}</tbody>
+          <tbody>${body
+            .slice(0, this.most)
+            .map(
+              (row) =>
+                html`<tr>${head.map((_, c) => html`<td class=${this.numeric[c] ? 'number' : ''} title=${(row[c] ?? '').length > 40 ? (row[c] ?? '') : nothing}>${row[c] ?? ''}</td>`)}</tr>`,
+            )}</tbody>
         </table>
       </div>
       ${

@@ -36,7 +36,10 @@ export class TreeView extends LitElement {
     const { nodes, leaves, depth, lengths } = placeTree(parseNewick(this.text));
     if (leaves > mostLeaves) throw new Error(`The tree has ${formatCount(leaves)} leaves, too many to draw here.`);
     const unit = room / (depth || 1);
-    const longest = Math.min(60, Math.max(...nodes.map((n) => (n.node.children.length === 0 ? n.node.name.length : 0))));
+    const longest = Math.min(
+      60,
+      Math.max(...nodes.map((n) => (n.node.children.length === 0 ? n.node.name.length : 0))),
+    );
     const width = room + longest * letterWidth + 40;
     const height = leaves * rowHeight + 40;
     const at = (n: PlacedNode) => [12 + n.x * unit, 12 + (n.y + 0.5) * rowHeight] as const;

@@ -1,9 +1,9 @@
 // Shows one result file in the way that the service's spec names. What a viewer cannot read is text, or a download.
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import type { ResultFileJson } from '../gen/stint/v1/job_service_pb';
 import { formatBytes } from '../base/format';
 import { sharedStyles } from '../base/styles';
+import type { ResultFileJson } from '../gen/stint/v1/job_service_pb';
 import { parseTable, type Rows } from './parse-table';
 import { type FileText, readText, resultURL } from './read-file';
 import { viewerStyles } from './viewer-styles';
@@ -18,7 +18,8 @@ const limits: Partial<Record<Display, number>> = {
   tree: 4 << 20,
 };
 
-const texts = /^text\/|^application\/(json|yaml|x-yaml|xml)|\.(log|txt|md|json|ya?ml|toml|out|err|fq|fastq|sam|vcf|bed)$/;
+const texts =
+  /^text\/|^application\/(json|yaml|x-yaml|xml)|\.(log|txt|md|json|ya?ml|toml|out|err|fq|fastq|sam|vcf|bed)$/;
 
 /** How a file is shown. What the spec leaves open is decided by the kind of file. */
 export function displayOf(file: ResultFileJson): Display {
@@ -72,7 +73,10 @@ export class ResultView extends LitElement {
     const limit = limits[display];
     if (!limit) return;
     try {
-      const [content] = await Promise.all([readText(this.job, this.file.path ?? '', limit, signal), loadViewer(display)]);
+      const [content] = await Promise.all([
+        readText(this.job, this.file.path ?? '', limit, signal),
+        loadViewer(display),
+      ]);
       if (signal.aborted) return;
       if (display === 'table') this.rows = parseTable(content.text, isCommas(this.file) ? ',' : '\t');
       this.content = content;
@@ -100,12 +104,14 @@ export class ResultView extends LitElement {
     const display = displayOf(this.file);
     const path = this.file.path ?? '';
     if (this.problem) return html`<p class="nothing" role="alert">${this.problem}</p>`;
-    if (display === 'image') return html`<div class="picture"><img src=${resultURL(this.job, path)} alt=${this.file.title || path}></div>`;
+    if (display === 'image')
+      return html`<div class="picture"><img src=${resultURL(this.job, path)} alt=${this.file.title || path}></div>`;
     if (display === 'html') {
       // No rights at all: no scripts, no origin, no forms, no way up.
       return html`<iframe sandbox="" src=${resultURL(this.job, path)} title=${this.file.title || path} referrerpolicy="no-referrer"></iframe>`;
     }
-    if (display === 'download') return html`<p class="nothing">This kind of file cannot be shown here. It can be downloaded.</p>`;
+    if (display === 'download')
+      return html`<p class="nothing">This kind of file cannot be shown here. It can be downloaded.</p>`;
     if (!this.content) return html`<p class="nothing" role="status">Loading…</p>`;
     return html`${this.renderText(display, this.content)}
       ${this.content.cut ? html`<p class="cut">This is the begin of the file, which has ${formatBytes(this.content.size)}. The whole of it can be downloaded.</p>` : nothing}`;

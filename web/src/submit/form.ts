@@ -1,0 +1,248 @@
+// The form for a new job of a service, drawn from its spec.
+import { css, html, LitElement, nothing } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import { ApiError } from '../base/api';
+import { durationMillis, formatBytes, formatMillis } from '../base/format';
+import { icon } from '../base/icons';
+import { navigate, pathOf } from '../base/router';
+import { session } from '../base/session';
+import { sharedStyles } from '../base/styles';
+import { toast } from '../base/toast';
+import { reasonWords } from '../base/words';
+import type { ParameterJson, ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import type { JobJson } from '../gen/stint/v1/job_pb';
+import { type Draft, draftOf, valuesOf } from './draft';
+import { type DraftEvent, type Field, sentence } from './field';
+import { moreFields, optionDrafts, optionPaths, outputFields, readOptions } from './options';
+import { type Answer, newRequestId, send } from './send';
+import './field';
+
+@customElement('stint-submit-form')
+export class SubmitForm extends LitElement {
+  static override styles = [
+    sharedStyles,
+    css`
+      :host { display: block; }
+      form { display: grid; gap: 12px; }
+      section { padding: 14px 18px 18px; display: grid; gap: 16px; }
+      .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 16px; }
+      details > .two { margin-top: 14px; }
+      summary { cursor: pointer; font-weight: 600; width: fit-content; }
+      .problems { border-left: 4px solid var(--stint-danger); padding: 12px 16px; display: grid; gap: 6px; }
+      .problems:focus { outline: none; }
+      .problems h2 { color: var(--stint-danger); }
+      .problems ul { margin: 0; padding-left: 18px; display: grid; gap: 2px; }
+      .problems li button { font: inherit; color: var(--stint-text); background: none; border: 0; padding: 0; text-align: left; text-decoration: underline; cursor: pointer; overflow-wrap: anywhere; }
+      .would { border-left: 4px solid var(--stint-accent); padding: 12px 16px; display: grid; gap: 4px; }
+      .buttons { position: sticky; bottom: 0; display: flex; flex-wrap: wrap; gap: 8px; align-items: center; padding: 12px 0; background: linear-gradient(transparent, var(--stint-bg) 30%); }
+      .buttons .button { min-height: 38px; padding: 0 18px; }
+      .star { color: var(--stint-danger); }
+    `,
+  ];
+
+  @property({ attribute: false }) service: ServiceJson = {};
+  /** The job to repeat. */
+  @property({ attribute: false }) rerunOf: JobJson | undefined;
+  @state() private drafts: Record<string, Draft> = {};
+  @state() private options: Record<string, Draft> = {};
+  @state() private errors: Map<string, string> = new Map();
+  @state() private problem = '';
+  @state() private would: Answer | undefined;
+  @state() private busy = false;
+  private optionsBefore = '';
+  private requestId = newRequestId();
+
+  override willUpdate(changed: Map<string, unknown>): void {
+    if (!changed.has('service') && !changed.has('rerunOf')) return;
+    const values = this.rerunOf?.parameters as Record<string, unknown> | undefined;
+    this.drafts = draftOf(this.service.parameters ?? [], values);
+    this.options = optionDrafts(this.rerunOf);
+    this.optionsBefore = this.beyondRerun();
+    this.errors = new Map();
+    this.would = undefined;
+    this.problem = '';
+  }
+
+  // What a rerun takes over as it is. Its output name it may change.
+  private beyondRerun(): string {
+    return JSON.stringify({ ...this.options, outputName: '' });
+  }
+
+  private changed(): void {
+    this.would = undefined;
+    // Another request now: only the very same one may be answered by an earlier one.
+    this.requestId = newRequestId();
+  }
+
+  private async send(validateOnly: boolean): Promise<void> {
+    if (this.busy) return;
+    const { job, errors } = readOptions(this.options);
+    if (errors.size > 0) return this.show(errors, '');
+    this.busy = true;
+    job.service = this.service.id ?? '';
+    job.parameters = valuesOf(this.service.parameters ?? [], this.drafts) as NonNullable<JobJson['parameters']>;
+    const beyondRerun = this.beyondRerun() !== this.optionsBefore;
+    try {
+      const answer = await send({
+        job,
+        rerunOf: this.rerunOf,
+        beyondRerun,
+        requestId: validateOnly ? '' : this.requestId,
+        validateOnly,
+      });
+      this.errors = new Map();
+      this.problem = '';
+      if (validateOnly) this.would = answer;
+      else this.submitted(answer);
+    } catch (error) {
+      await this.refused(error);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private submitted({ job, warnings }: Answer): void {
+    for (const warning of warnings) toast(warning);
+    toast(`Job ${job.id} is submitted.`, { kind: 'success' });
+    navigate(pathOf('jobs', job.id ?? ''));
+  }
+
+  private async refused(error: unknown): Promise<void> {
+    const errors = new Map<string, string>();
+    if (!(error instanceof ApiError)) throw error;
+    for (const { field, description } of error.violations) errors.set(field.replace(/^job\./, ''), description);
+    await this.show(errors, error.violations.length > 0 ? '' : error.message);
+  }
+
+  private async show(errors: Map<string, string>, problem: string): Promise<void> {
+    this.errors = errors;
+    this.problem = problem;
+    this.would = undefined;
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLElement>('.problems')?.focus();
+    this.renderRoot.querySelector<HTMLElement>('.problems')?.scrollIntoView({ block: 'nearest' });
+  }
+
+  private fields(): Field[] {
+    return [...this.renderRoot.querySelectorAll('stint-field')];
+  }
+
+  private goTo(path: string): void {
+    if (/^(resources|priority|labels)/.test(path)) this.renderRoot.querySelector('details')?.setAttribute('open', '');
+    this.fields().some((field) => field.focusPath(path));
+  }
+
+  // labelOf names a place as the form does: `Library 2, Name`.
+  private labelOf(path: string): string {
+    const option = [...outputFields, ...moreFields].find((f) => optionPaths[f.id ?? ''] === path);
+    if (option) return option.label ?? '';
+    let specs: ParameterJson[] = this.service.parameters ?? [];
+    const words = [];
+    for (const part of path.replace(/^parameters\.?/, '').split('.')) {
+      const [, name = '', index] = /^([^[]*)(?:\[(\d+)\])?$/.exec(part) ?? [];
+      const spec = specs.find((s) => s.id === name);
+      if (!spec) return path;
+      words.push(`${spec.label || name}${index === undefined ? '' : ` ${Number(index) + 1}`}`);
+      specs = spec.group ?? [];
+    }
+    return words.join(', ');
+  }
+
+  private renderProblems() {
+    if (this.errors.size === 0 && !this.problem) return nothing;
+    const { size } = this.errors;
+    return html`<div class="problems panel" role="alert" tabindex="-1">
+      <h2>${this.problem || (size === 1 ? 'One thing has to be corrected' : `${size} things have to be corrected`)}</h2>
+      ${size > 0 ? html`<ul>${[...this.errors].map(([path, text]) => html`<li><button type="button" @click=${() => this.goTo(path)}>${this.labelOf(path)}: ${sentence(text)}</button></li>`)}</ul>` : nothing}
+    </div>`;
+  }
+
+  private renderWould() {
+    const { would } = this;
+    if (!would) return nothing;
+    const { job, warnings } = would;
+    const { cpus = 0, memoryBytes, timeLimit } = job.resources ?? {};
+    const limit = durationMillis(timeLimit);
+    return html`<div class="would panel" role="status">
+      <b>All is well: the job could be submitted.</b>
+      <span>It would take ${cpus} ${cpus === 1 ? 'core' : 'cores'} and ${formatBytes(memoryBytes)} of memory${limit > 0 ? `, for at most ${formatMillis(limit)}` : ''}.</span>
+      <span>${job.message || (reasonWords(job.reason) ? `It ${reasonWords(job.reason)}.` : '')}</span>
+      ${warnings.map((w) => html`<span>${icon('failed')} ${w}</span>`)}
+    </div>`;
+  }
+
+  private renderField(
+    spec: ParameterJson,
+    path: string,
+    drafts: Record<string, Draft>,
+    set: (drafts: Record<string, Draft>) => void,
+  ) {
+    const name = spec.id ?? '';
+    return html`<stint-field .spec=${spec} .draft=${drafts[name] ?? ''} path=${path} .errors=${this.errors} @draft=${(
+      e: DraftEvent,
+    ) => {
+      set({ ...drafts, [name]: e.draft });
+      this.changed();
+    }}></stint-field>`;
+  }
+
+  private renderOptionFields(specs: ParameterJson[]) {
+    return specs.map((spec) =>
+      this.renderField(spec, optionPaths[spec.id ?? ''] ?? '', this.options, (drafts) => {
+        this.options = drafts;
+      }),
+    );
+  }
+
+  // The defaults stand in the fields as hints, not as values: what is left out follows the service when it changes.
+  private get more(): ParameterJson[] {
+    const { cpus, memoryBytes, timeLimit } = this.service.defaultResources ?? {};
+    const defaults: Record<string, string> = {
+      cpus: String(cpus ?? ''),
+      memory: writeOr(formatBytes(memoryBytes)),
+      timeLimit: formatMillis(durationMillis(timeLimit)),
+    };
+    return moreFields.map((f) => {
+      const value = defaults[f.id ?? ''];
+      return value ? { ...f, description: `${f.description ?? ''} The service’s own is ${value}.`.trim() } : f;
+    });
+  }
+
+  override render() {
+    const { service } = this;
+    const parameters = service.parameters ?? [];
+    const closed = session.status?.submissionsOpen === false;
+    const moreErrors = [...this.errors.keys()].some((path) => /^(resources|priority|labels)/.test(path));
+    return html`<form novalidate @submit=${(e: Event) => {
+      e.preventDefault();
+      void this.send(false);
+    }}>
+      ${this.renderProblems()}
+      ${
+        parameters.length > 0
+          ? html`<section class="panel" aria-label="Parameters">${parameters.map((spec) =>
+              this.renderField(spec, `parameters.${spec.id}`, this.drafts, (drafts) => {
+                this.drafts = drafts;
+              }),
+            )}</section>`
+          : nothing
+      }
+      <section class="panel" aria-label="Output"><div class="two">${this.renderOptionFields(outputFields)}</div>
+        <details ?open=${moreErrors}><summary>Resources, priority and labels</summary><div class="two">${this.renderOptionFields(this.more)}</div></details></section>
+      ${this.renderWould()}
+      <div class="buttons">
+        <button class="button primary" ?disabled=${this.busy || service.available === false || closed}>${this.rerunOf ? 'Rerun' : 'Submit'}</button>
+        <button type="button" class="button" data-action="check" ?disabled=${this.busy} @click=${() => this.send(true)}>Check only</button>
+        <span class="quiet-text">${service.available === false ? service.unavailableReason : closed ? 'New jobs are not accepted at the moment.' : html`<span class="star">*</span> must be given`}</span>
+      </div>
+    </form>`;
+  }
+}
+
+const writeOr = (text: string) => (text === '0 B' ? '' : text);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'stint-submit-form': SubmitForm;
+  }
+}
