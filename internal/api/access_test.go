@@ -180,8 +180,13 @@ func TestOperatorCallsAreForOperators(t *testing.T) {
 		},
 		"ListTokens":  func() error { _, err := w.admin().ListTokens(ann, &stintv1.ListTokensRequest{}); return err },
 		"RevokeToken": func() error { _, err := w.admin().RevokeToken(ann, &stintv1.RevokeTokenRequest{Id: "x"}); return err },
-		"ListIssues":  func() error { _, err := w.admin().ListIssues(ann, &stintv1.ListIssuesRequest{}); return err },
-		"Backup":      func() error { s, err := w.admin().Backup(ann, &stintv1.BackupRequest{}); return drain(s, err) },
+		"ListOrphans": func() error { _, err := w.admin().ListOrphans(ann, &stintv1.ListOrphansRequest{}); return err },
+		"CancelOrphan": func() error {
+			_, err := w.admin().CancelOrphan(ann, &stintv1.CancelOrphanRequest{})
+			return err
+		},
+		"ListIssues": func() error { _, err := w.admin().ListIssues(ann, &stintv1.ListIssuesRequest{}); return err },
+		"Backup":     func() error { s, err := w.admin().Backup(ann, &stintv1.BackupRequest{}); return drain(s, err) },
 	} {
 		t.Run(name, func(t *testing.T) { refusal(t, call(), codes.PermissionDenied, "ROLE_REQUIRED") })
 	}
@@ -255,4 +260,18 @@ func TestWorkspacePathsStayInTheTree(t *testing.T) {
 	if len(list.GetEntries()) != 1 || list.GetUsageBytes() != 1<<19 || list.GetQuotaBytes() != 1<<20 {
 		t.Errorf("list %v", list)
 	}
+}
+
+func TestOrphansAreListedAndEnded(t *testing.T) {
+	w := newWorld(t)
+	op := w.as("root", "operator")
+	list, err := w.admin().ListOrphans(op, &stintv1.ListOrphansRequest{})
+	must(t, err)
+	if len(list.GetOrphans()) != 1 || len(list.GetUnreachable()) != 1 {
+		t.Errorf("orphans %v", list)
+	}
+	_, err = w.admin().CancelOrphan(op, &stintv1.CancelOrphanRequest{Executor: "local", EngineId: "7"})
+	must(t, err)
+	_, err = w.admin().CancelOrphan(op, &stintv1.CancelOrphanRequest{Executor: "local", EngineId: "8"})
+	refusal(t, err, codes.NotFound, "NOT_FOUND")
 }

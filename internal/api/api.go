@@ -35,6 +35,10 @@ type Scheduler interface {
 	Forecast(executor string, r *stintv1.Resources) string
 	// Status answers the health of all executors.
 	Status() []*stintv1.ExecutorStatus
+	// Orphans answers what runs on the engines and is not known here, and which executors could not be asked.
+	Orphans(ctx context.Context) (orphans []*stintv1.Orphan, unreachable []string)
+	// CancelOrphan asks an engine to end an orphan; one that is none is job.ErrNotFound.
+	CancelOrphan(ctx context.Context, executor, engineID string) error
 }
 
 // Config is what the services need. Fields without a word about zero are required.

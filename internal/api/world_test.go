@@ -48,6 +48,17 @@ func (engines) Never(_ string, r *stintv1.Resources) string {
 
 func (engines) Forecast(string, *stintv1.Resources) string { return "Waiting for cores." }
 
+func (engines) Orphans(context.Context) ([]*stintv1.Orphan, []string) {
+	return []*stintv1.Orphan{{Executor: "local", EngineId: "7"}}, []string{"away"}
+}
+
+func (engines) CancelOrphan(_ context.Context, _, id string) error {
+	if id != "7" {
+		return job.ErrNotFound
+	}
+	return nil
+}
+
 func (engines) Status() []*stintv1.ExecutorStatus {
 	return []*stintv1.ExecutorStatus{{Name: "local", Healthy: true}}
 }

@@ -97,6 +97,8 @@ var rules = map[string]rule{
 	stintv1.AdminService_ListTokens_FullMethodName:      toOperators,
 	stintv1.AdminService_RevokeToken_FullMethodName:     toOperators,
 	stintv1.AdminService_ListIssues_FullMethodName:      toOperators,
+	stintv1.AdminService_ListOrphans_FullMethodName:     toOperators,
+	stintv1.AdminService_CancelOrphan_FullMethodName:    toOperators,
 
 	healthv1.Health_Check_FullMethodName:                                   toAll,
 	healthv1.Health_Watch_FullMethodName:                                   toAll,

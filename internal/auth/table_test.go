@@ -79,6 +79,8 @@ AdminService/Backup                  DHD   AAA       DHD
 AdminService/CreateToken             DHD   AAA       DHD
 AdminService/GetServerStatus         AHD   AHD       DHD
 AdminService/ListIssues              DHD   AAA       DHD
+AdminService/ListOrphans             DHD   AAA       DHD
+AdminService/CancelOrphan            DHD   AAA       DHD
 AdminService/ListTokens              DHD   AAA       DHD
 AdminService/RevokeToken             DHD   AAA       DHD
 AdminService/SetSubmissions          DHD   AAA       DHD

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -144,6 +145,33 @@ type Exit struct {
 	Start, End time.Time
 	// Usage of the attempt; nil when it could not be measured.
 	Usage *stintv1.Usage
+}
+
+// Orphan is a run on an engine that this installation started and does not know any more.
+type Orphan struct {
+	// Handle names the attempt.
+	Handle Handle
+	// EngineID is the engine's own id of the run.
+	EngineID string
+	// Job and Attempt are what it was started for.
+	Job     job.ID
+	Attempt int
+	// State is the engine's word.
+	State string
+	// Node it runs on; empty while it waits.
+	Node string
+	// SubmitTime by the engine's clock.
+	SubmitTime time.Time
+}
+
+// OrphanFinder is an executor whose engine may hold runs that nobody here knows,
+// for example after the database was restored from an old copy.
+type OrphanFinder interface {
+	// Orphans answers the runs of this installation that are not over and that
+	// known does not know. Nothing is done about them.
+	Orphans(ctx context.Context, known func(id job.ID, attempt int) bool) ([]Orphan, error)
+	// CancelOrphan asks the engine to end one.
+	CancelOrphan(ctx context.Context, o Orphan) error
 }
 
 // Reporter is an executor that can tell of its health.

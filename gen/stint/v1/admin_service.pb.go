@@ -849,6 +849,290 @@ func (*RevokeTokenResponse) Descriptor() ([]byte, []int) {
 	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{13}
 }
 
+// Request of ListOrphans.
+type ListOrphansRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrphansRequest) Reset() {
+	*x = ListOrphansRequest{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrphansRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrphansRequest) ProtoMessage() {}
+
+func (x *ListOrphansRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrphansRequest.ProtoReflect.Descriptor instead.
+func (*ListOrphansRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{14}
+}
+
+// Response of ListOrphans.
+type ListOrphansResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The orphans, by executor and engine id.
+	Orphans []*Orphan `protobuf:"bytes,1,rep,name=orphans,proto3" json:"orphans,omitempty"`
+	// Names of executors that could not be asked.
+	Unreachable   []string `protobuf:"bytes,2,rep,name=unreachable,proto3" json:"unreachable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOrphansResponse) Reset() {
+	*x = ListOrphansResponse{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOrphansResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOrphansResponse) ProtoMessage() {}
+
+func (x *ListOrphansResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOrphansResponse.ProtoReflect.Descriptor instead.
+func (*ListOrphansResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListOrphansResponse) GetOrphans() []*Orphan {
+	if x != nil {
+		return x.Orphans
+	}
+	return nil
+}
+
+func (x *ListOrphansResponse) GetUnreachable() []string {
+	if x != nil {
+		return x.Unreachable
+	}
+	return nil
+}
+
+// Orphan is a job on an engine that this installation started and does not know any more.
+type Orphan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the executor.
+	Executor string `protobuf:"bytes,1,opt,name=executor,proto3" json:"executor,omitempty"`
+	// The engine's own id of the run, for example a Slurm job id.
+	EngineId string `protobuf:"bytes,2,opt,name=engine_id,json=engineId,proto3" json:"engine_id,omitempty"`
+	// Id of the job that it was started for.
+	JobId string `protobuf:"bytes,3,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Number of the attempt that it was started for.
+	Attempt int32 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// The engine's own word for its state.
+	EngineState string `protobuf:"bytes,5,opt,name=engine_state,json=engineState,proto3" json:"engine_state,omitempty"`
+	// Machine that it runs on. Empty while it waits.
+	Node string `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
+	// When the engine took it, by the engine's clock.
+	SubmitTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Orphan) Reset() {
+	*x = Orphan{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Orphan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Orphan) ProtoMessage() {}
+
+func (x *Orphan) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Orphan.ProtoReflect.Descriptor instead.
+func (*Orphan) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Orphan) GetExecutor() string {
+	if x != nil {
+		return x.Executor
+	}
+	return ""
+}
+
+func (x *Orphan) GetEngineId() string {
+	if x != nil {
+		return x.EngineId
+	}
+	return ""
+}
+
+func (x *Orphan) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *Orphan) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Orphan) GetEngineState() string {
+	if x != nil {
+		return x.EngineState
+	}
+	return ""
+}
+
+func (x *Orphan) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Orphan) GetSubmitTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SubmitTime
+	}
+	return nil
+}
+
+// Request of CancelOrphan.
+type CancelOrphanRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the executor.
+	Executor string `protobuf:"bytes,1,opt,name=executor,proto3" json:"executor,omitempty"`
+	// The engine's own id, as ListOrphans gives it.
+	EngineId      string `protobuf:"bytes,2,opt,name=engine_id,json=engineId,proto3" json:"engine_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOrphanRequest) Reset() {
+	*x = CancelOrphanRequest{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrphanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrphanRequest) ProtoMessage() {}
+
+func (x *CancelOrphanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrphanRequest.ProtoReflect.Descriptor instead.
+func (*CancelOrphanRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CancelOrphanRequest) GetExecutor() string {
+	if x != nil {
+		return x.Executor
+	}
+	return ""
+}
+
+func (x *CancelOrphanRequest) GetEngineId() string {
+	if x != nil {
+		return x.EngineId
+	}
+	return ""
+}
+
+// Response of CancelOrphan.
+type CancelOrphanResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelOrphanResponse) Reset() {
+	*x = CancelOrphanResponse{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelOrphanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelOrphanResponse) ProtoMessage() {}
+
+func (x *CancelOrphanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelOrphanResponse.ProtoReflect.Descriptor instead.
+func (*CancelOrphanResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{18}
+}
+
 // Issue is a user's report of a problem with a job.
 type Issue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -868,7 +1152,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_stint_v1_admin_service_proto_msgTypes[14]
+	mi := &file_stint_v1_admin_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1164,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_admin_service_proto_msgTypes[14]
+	mi := &file_stint_v1_admin_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1177,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{14}
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Issue) GetId() string {
@@ -944,7 +1228,7 @@ type ListIssuesRequest struct {
 
 func (x *ListIssuesRequest) Reset() {
 	*x = ListIssuesRequest{}
-	mi := &file_stint_v1_admin_service_proto_msgTypes[15]
+	mi := &file_stint_v1_admin_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1240,7 @@ func (x *ListIssuesRequest) String() string {
 func (*ListIssuesRequest) ProtoMessage() {}
 
 func (x *ListIssuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_admin_service_proto_msgTypes[15]
+	mi := &file_stint_v1_admin_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1253,7 @@ func (x *ListIssuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIssuesRequest.ProtoReflect.Descriptor instead.
 func (*ListIssuesRequest) Descriptor() ([]byte, []int) {
-	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{15}
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListIssuesRequest) GetPageSize() int32 {
@@ -999,7 +1283,7 @@ type ListIssuesResponse struct {
 
 func (x *ListIssuesResponse) Reset() {
 	*x = ListIssuesResponse{}
-	mi := &file_stint_v1_admin_service_proto_msgTypes[16]
+	mi := &file_stint_v1_admin_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1295,7 @@ func (x *ListIssuesResponse) String() string {
 func (*ListIssuesResponse) ProtoMessage() {}
 
 func (x *ListIssuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_v1_admin_service_proto_msgTypes[16]
+	mi := &file_stint_v1_admin_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1308,7 @@ func (x *ListIssuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIssuesResponse.ProtoReflect.Descriptor instead.
 func (*ListIssuesResponse) Descriptor() ([]byte, []int) {
-	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{16}
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListIssuesResponse) GetIssues() []*Issue {
@@ -1099,7 +1383,24 @@ const file_stint_v1_admin_service_proto_rawDesc = "" +
 	"\x06tokens\x18\x01 \x03(\v2\x0f.stint.v1.TokenR\x06tokens\")\n" +
 	"\x12RevokeTokenRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x15\n" +
-	"\x13RevokeTokenResponse\"\xb3\x01\n" +
+	"\x13RevokeTokenResponse\"\x14\n" +
+	"\x12ListOrphansRequest\"c\n" +
+	"\x13ListOrphansResponse\x12*\n" +
+	"\aorphans\x18\x01 \x03(\v2\x10.stint.v1.OrphanR\aorphans\x12 \n" +
+	"\vunreachable\x18\x02 \x03(\tR\vunreachable\"\xe6\x01\n" +
+	"\x06Orphan\x12\x1a\n" +
+	"\bexecutor\x18\x01 \x01(\tR\bexecutor\x12\x1b\n" +
+	"\tengine_id\x18\x02 \x01(\tR\bengineId\x12\x15\n" +
+	"\x06job_id\x18\x03 \x01(\tR\x05jobId\x12\x18\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\x12!\n" +
+	"\fengine_state\x18\x05 \x01(\tR\vengineState\x12\x12\n" +
+	"\x04node\x18\x06 \x01(\tR\x04node\x12;\n" +
+	"\vsubmit_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"submitTime\"X\n" +
+	"\x13CancelOrphanRequest\x12\x1f\n" +
+	"\bexecutor\x18\x01 \x01(\tB\x03\xe0A\x02R\bexecutor\x12 \n" +
+	"\tengine_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bengineId\"\x16\n" +
+	"\x14CancelOrphanResponse\"\xb3\x01\n" +
 	"\x05Issue\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\breporter\x18\x02 \x01(\tR\breporter\x12 \n" +
@@ -1113,7 +1414,7 @@ const file_stint_v1_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"e\n" +
 	"\x12ListIssuesResponse\x12'\n" +
 	"\x06issues\x18\x01 \x03(\v2\x0f.stint.v1.IssueR\x06issues\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xcc\x05\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa7\a\n" +
 	"\fAdminService\x12j\n" +
 	"\x0fGetServerStatus\x12 .stint.v1.GetServerStatusRequest\x1a!.stint.v1.GetServerStatusResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/status\x12u\n" +
@@ -1122,7 +1423,9 @@ const file_stint_v1_admin_service_proto_rawDesc = "" +
 	"\vCreateToken\x12\x1c.stint.v1.CreateTokenRequest\x1a\x1d.stint.v1.CreateTokenResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/admin/tokens\x12a\n" +
 	"\n" +
 	"ListTokens\x12\x1b.stint.v1.ListTokensRequest\x1a\x1c.stint.v1.ListTokensResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/tokens\x12i\n" +
-	"\vRevokeToken\x12\x1c.stint.v1.RevokeTokenRequest\x1a\x1d.stint.v1.RevokeTokenResponse\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/admin/tokens/{id}\x12a\n" +
+	"\vRevokeToken\x12\x1c.stint.v1.RevokeTokenRequest\x1a\x1d.stint.v1.RevokeTokenResponse\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/admin/tokens/{id}\x12e\n" +
+	"\vListOrphans\x12\x1c.stint.v1.ListOrphansRequest\x1a\x1d.stint.v1.ListOrphansResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/admin/orphans\x12r\n" +
+	"\fCancelOrphan\x12\x1d.stint.v1.CancelOrphanRequest\x1a\x1e.stint.v1.CancelOrphanResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/admin/orphans:cancel\x12a\n" +
 	"\n" +
 	"ListIssues\x12\x1b.stint.v1.ListIssuesRequest\x1a\x1c.stint.v1.ListIssuesResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/issuesB\x94\x01\n" +
 	"\fcom.stint.v1B\x11AdminServiceProtoP\x01Z0github.com/stint-jobs/stint/gen/stint/v1;stintv1\xa2\x02\x03SXX\xaa\x02\bStint.V1\xca\x02\bStint\\V1\xe2\x02\x14Stint\\V1\\GPBMetadata\xea\x02\tStint::V1b\x06proto3"
@@ -1139,7 +1442,7 @@ func file_stint_v1_admin_service_proto_rawDescGZIP() []byte {
 	return file_stint_v1_admin_service_proto_rawDescData
 }
 
-var file_stint_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_stint_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_stint_v1_admin_service_proto_goTypes = []any{
 	(*GetServerStatusRequest)(nil),  // 0: stint.v1.GetServerStatusRequest
 	(*GetServerStatusResponse)(nil), // 1: stint.v1.GetServerStatusResponse
@@ -1155,42 +1458,53 @@ var file_stint_v1_admin_service_proto_goTypes = []any{
 	(*ListTokensResponse)(nil),      // 11: stint.v1.ListTokensResponse
 	(*RevokeTokenRequest)(nil),      // 12: stint.v1.RevokeTokenRequest
 	(*RevokeTokenResponse)(nil),     // 13: stint.v1.RevokeTokenResponse
-	(*Issue)(nil),                   // 14: stint.v1.Issue
-	(*ListIssuesRequest)(nil),       // 15: stint.v1.ListIssuesRequest
-	(*ListIssuesResponse)(nil),      // 16: stint.v1.ListIssuesResponse
-	(*timestamppb.Timestamp)(nil),   // 17: google.protobuf.Timestamp
-	(*Job)(nil),                     // 18: stint.v1.Job
+	(*ListOrphansRequest)(nil),      // 14: stint.v1.ListOrphansRequest
+	(*ListOrphansResponse)(nil),     // 15: stint.v1.ListOrphansResponse
+	(*Orphan)(nil),                  // 16: stint.v1.Orphan
+	(*CancelOrphanRequest)(nil),     // 17: stint.v1.CancelOrphanRequest
+	(*CancelOrphanResponse)(nil),    // 18: stint.v1.CancelOrphanResponse
+	(*Issue)(nil),                   // 19: stint.v1.Issue
+	(*ListIssuesRequest)(nil),       // 20: stint.v1.ListIssuesRequest
+	(*ListIssuesResponse)(nil),      // 21: stint.v1.ListIssuesResponse
+	(*timestamppb.Timestamp)(nil),   // 22: google.protobuf.Timestamp
+	(*Job)(nil),                     // 23: stint.v1.Job
 }
 var file_stint_v1_admin_service_proto_depIdxs = []int32{
 	2,  // 0: stint.v1.GetServerStatusResponse.executors:type_name -> stint.v1.ExecutorStatus
-	17, // 1: stint.v1.ExecutorStatus.unreachable_since:type_name -> google.protobuf.Timestamp
-	17, // 2: stint.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	17, // 3: stint.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	17, // 4: stint.v1.CreateTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 1: stint.v1.ExecutorStatus.unreachable_since:type_name -> google.protobuf.Timestamp
+	22, // 2: stint.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	22, // 3: stint.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 4: stint.v1.CreateTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
 	7,  // 5: stint.v1.CreateTokenResponse.token:type_name -> stint.v1.Token
 	7,  // 6: stint.v1.ListTokensResponse.tokens:type_name -> stint.v1.Token
-	17, // 7: stint.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	18, // 8: stint.v1.Issue.job:type_name -> stint.v1.Job
-	14, // 9: stint.v1.ListIssuesResponse.issues:type_name -> stint.v1.Issue
-	0,  // 10: stint.v1.AdminService.GetServerStatus:input_type -> stint.v1.GetServerStatusRequest
-	3,  // 11: stint.v1.AdminService.SetSubmissions:input_type -> stint.v1.SetSubmissionsRequest
-	5,  // 12: stint.v1.AdminService.Backup:input_type -> stint.v1.BackupRequest
-	8,  // 13: stint.v1.AdminService.CreateToken:input_type -> stint.v1.CreateTokenRequest
-	10, // 14: stint.v1.AdminService.ListTokens:input_type -> stint.v1.ListTokensRequest
-	12, // 15: stint.v1.AdminService.RevokeToken:input_type -> stint.v1.RevokeTokenRequest
-	15, // 16: stint.v1.AdminService.ListIssues:input_type -> stint.v1.ListIssuesRequest
-	1,  // 17: stint.v1.AdminService.GetServerStatus:output_type -> stint.v1.GetServerStatusResponse
-	4,  // 18: stint.v1.AdminService.SetSubmissions:output_type -> stint.v1.SetSubmissionsResponse
-	6,  // 19: stint.v1.AdminService.Backup:output_type -> stint.v1.BackupResponse
-	9,  // 20: stint.v1.AdminService.CreateToken:output_type -> stint.v1.CreateTokenResponse
-	11, // 21: stint.v1.AdminService.ListTokens:output_type -> stint.v1.ListTokensResponse
-	13, // 22: stint.v1.AdminService.RevokeToken:output_type -> stint.v1.RevokeTokenResponse
-	16, // 23: stint.v1.AdminService.ListIssues:output_type -> stint.v1.ListIssuesResponse
-	17, // [17:24] is the sub-list for method output_type
-	10, // [10:17] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	16, // 7: stint.v1.ListOrphansResponse.orphans:type_name -> stint.v1.Orphan
+	22, // 8: stint.v1.Orphan.submit_time:type_name -> google.protobuf.Timestamp
+	22, // 9: stint.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	23, // 10: stint.v1.Issue.job:type_name -> stint.v1.Job
+	19, // 11: stint.v1.ListIssuesResponse.issues:type_name -> stint.v1.Issue
+	0,  // 12: stint.v1.AdminService.GetServerStatus:input_type -> stint.v1.GetServerStatusRequest
+	3,  // 13: stint.v1.AdminService.SetSubmissions:input_type -> stint.v1.SetSubmissionsRequest
+	5,  // 14: stint.v1.AdminService.Backup:input_type -> stint.v1.BackupRequest
+	8,  // 15: stint.v1.AdminService.CreateToken:input_type -> stint.v1.CreateTokenRequest
+	10, // 16: stint.v1.AdminService.ListTokens:input_type -> stint.v1.ListTokensRequest
+	12, // 17: stint.v1.AdminService.RevokeToken:input_type -> stint.v1.RevokeTokenRequest
+	14, // 18: stint.v1.AdminService.ListOrphans:input_type -> stint.v1.ListOrphansRequest
+	17, // 19: stint.v1.AdminService.CancelOrphan:input_type -> stint.v1.CancelOrphanRequest
+	20, // 20: stint.v1.AdminService.ListIssues:input_type -> stint.v1.ListIssuesRequest
+	1,  // 21: stint.v1.AdminService.GetServerStatus:output_type -> stint.v1.GetServerStatusResponse
+	4,  // 22: stint.v1.AdminService.SetSubmissions:output_type -> stint.v1.SetSubmissionsResponse
+	6,  // 23: stint.v1.AdminService.Backup:output_type -> stint.v1.BackupResponse
+	9,  // 24: stint.v1.AdminService.CreateToken:output_type -> stint.v1.CreateTokenResponse
+	11, // 25: stint.v1.AdminService.ListTokens:output_type -> stint.v1.ListTokensResponse
+	13, // 26: stint.v1.AdminService.RevokeToken:output_type -> stint.v1.RevokeTokenResponse
+	15, // 27: stint.v1.AdminService.ListOrphans:output_type -> stint.v1.ListOrphansResponse
+	18, // 28: stint.v1.AdminService.CancelOrphan:output_type -> stint.v1.CancelOrphanResponse
+	21, // 29: stint.v1.AdminService.ListIssues:output_type -> stint.v1.ListIssuesResponse
+	21, // [21:30] is the sub-list for method output_type
+	12, // [12:21] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_stint_v1_admin_service_proto_init() }
@@ -1205,7 +1519,7 @@ func file_stint_v1_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_v1_admin_service_proto_rawDesc), len(file_stint_v1_admin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

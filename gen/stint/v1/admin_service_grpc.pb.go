@@ -27,6 +27,8 @@ const (
 	AdminService_CreateToken_FullMethodName     = "/stint.v1.AdminService/CreateToken"
 	AdminService_ListTokens_FullMethodName      = "/stint.v1.AdminService/ListTokens"
 	AdminService_RevokeToken_FullMethodName     = "/stint.v1.AdminService/RevokeToken"
+	AdminService_ListOrphans_FullMethodName     = "/stint.v1.AdminService/ListOrphans"
+	AdminService_CancelOrphan_FullMethodName    = "/stint.v1.AdminService/CancelOrphan"
 	AdminService_ListIssues_FullMethodName      = "/stint.v1.AdminService/ListIssues"
 )
 
@@ -48,6 +50,11 @@ type AdminServiceClient interface {
 	ListTokens(ctx context.Context, in *ListTokensRequest, opts ...grpc.CallOption) (*ListTokensResponse, error)
 	// RevokeToken makes an API token stop working.
 	RevokeToken(ctx context.Context, in *RevokeTokenRequest, opts ...grpc.CallOption) (*RevokeTokenResponse, error)
+	// ListOrphans answers the jobs on the engines that carry this installation's name and that it does not know, for
+	// example after the database was restored from an old copy. Nothing is done about them.
+	ListOrphans(ctx context.Context, in *ListOrphansRequest, opts ...grpc.CallOption) (*ListOrphansResponse, error)
+	// CancelOrphan asks an engine to end an orphan.
+	CancelOrphan(ctx context.Context, in *CancelOrphanRequest, opts ...grpc.CallOption) (*CancelOrphanResponse, error)
 	// ListIssues answers the problem reports of users, newest first.
 	ListIssues(ctx context.Context, in *ListIssuesRequest, opts ...grpc.CallOption) (*ListIssuesResponse, error)
 }
@@ -129,6 +136,26 @@ func (c *adminServiceClient) RevokeToken(ctx context.Context, in *RevokeTokenReq
 	return out, nil
 }
 
+func (c *adminServiceClient) ListOrphans(ctx context.Context, in *ListOrphansRequest, opts ...grpc.CallOption) (*ListOrphansResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListOrphansResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListOrphans_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) CancelOrphan(ctx context.Context, in *CancelOrphanRequest, opts ...grpc.CallOption) (*CancelOrphanResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelOrphanResponse)
+	err := c.cc.Invoke(ctx, AdminService_CancelOrphan_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) ListIssues(ctx context.Context, in *ListIssuesRequest, opts ...grpc.CallOption) (*ListIssuesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListIssuesResponse)
@@ -157,6 +184,11 @@ type AdminServiceServer interface {
 	ListTokens(context.Context, *ListTokensRequest) (*ListTokensResponse, error)
 	// RevokeToken makes an API token stop working.
 	RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error)
+	// ListOrphans answers the jobs on the engines that carry this installation's name and that it does not know, for
+	// example after the database was restored from an old copy. Nothing is done about them.
+	ListOrphans(context.Context, *ListOrphansRequest) (*ListOrphansResponse, error)
+	// CancelOrphan asks an engine to end an orphan.
+	CancelOrphan(context.Context, *CancelOrphanRequest) (*CancelOrphanResponse, error)
 	// ListIssues answers the problem reports of users, newest first.
 	ListIssues(context.Context, *ListIssuesRequest) (*ListIssuesResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
@@ -186,6 +218,12 @@ func (UnimplementedAdminServiceServer) ListTokens(context.Context, *ListTokensRe
 }
 func (UnimplementedAdminServiceServer) RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeToken not implemented")
+}
+func (UnimplementedAdminServiceServer) ListOrphans(context.Context, *ListOrphansRequest) (*ListOrphansResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOrphans not implemented")
+}
+func (UnimplementedAdminServiceServer) CancelOrphan(context.Context, *CancelOrphanRequest) (*CancelOrphanResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelOrphan not implemented")
 }
 func (UnimplementedAdminServiceServer) ListIssues(context.Context, *ListIssuesRequest) (*ListIssuesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListIssues not implemented")
@@ -312,6 +350,42 @@ func _AdminService_RevokeToken_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListOrphans_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOrphansRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListOrphans(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListOrphans_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListOrphans(ctx, req.(*ListOrphansRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_CancelOrphan_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelOrphanRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).CancelOrphan(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_CancelOrphan_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).CancelOrphan(ctx, req.(*CancelOrphanRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_ListIssues_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListIssuesRequest)
 	if err := dec(in); err != nil {
@@ -356,6 +430,14 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RevokeToken",
 			Handler:    _AdminService_RevokeToken_Handler,
+		},
+		{
+			MethodName: "ListOrphans",
+			Handler:    _AdminService_ListOrphans_Handler,
+		},
+		{
+			MethodName: "CancelOrphan",
+			Handler:    _AdminService_CancelOrphan_Handler,
 		},
 		{
 			MethodName: "ListIssues",

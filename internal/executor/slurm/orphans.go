@@ -6,29 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Orphan is a Slurm job of this installation that nobody here knows of, for
-// example after the database was restored from an old backup.
-type Orphan struct {
-	// Handle names the attempt; CancelOrphan takes it.
-	Handle executor.Handle
-	// EngineID is Slurm's id of the job.
-	EngineID string
-	// Job and Attempt are what it was submitted for.
-	Job     job.ID
-	Attempt int
-	// State is Slurm's word.
-	State string
-	// Node it runs on; empty while it waits.
-	Node string
-	// SubmitTime by the cluster's clock.
-	SubmitTime time.Time
-}
+// Orphan is a Slurm job of this installation that nobody here knows of.
+type Orphan = executor.Orphan
+
+var _ executor.OrphanFinder = (*Cluster)(nil)
 
 // Orphans asks the cluster for the jobs of this installation that are not over
 // and answers those that known does not know, in the order of their ids. Nothing is done about them.

@@ -781,6 +781,264 @@ export declare type RevokeTokenResponseJson = {
 export declare const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse, {jsonType: RevokeTokenResponseJson}>;
 
 /**
+ * Request of ListOrphans.
+ *
+ * @generated from message stint.v1.ListOrphansRequest
+ */
+export declare type ListOrphansRequest = Message<"stint.v1.ListOrphansRequest"> & {
+};
+
+/**
+ * Request of ListOrphans.
+ *
+ * @generated from message stint.v1.ListOrphansRequest
+ */
+export declare type ListOrphansRequestJson = {
+};
+
+/**
+ * Describes the message stint.v1.ListOrphansRequest.
+ * Use `create(ListOrphansRequestSchema)` to create a new message.
+ */
+export declare const ListOrphansRequestSchema: GenMessage<ListOrphansRequest, {jsonType: ListOrphansRequestJson}>;
+
+/**
+ * Response of ListOrphans.
+ *
+ * @generated from message stint.v1.ListOrphansResponse
+ */
+export declare type ListOrphansResponse = Message<"stint.v1.ListOrphansResponse"> & {
+  /**
+   * The orphans, by executor and engine id.
+   *
+   * @generated from field: repeated stint.v1.Orphan orphans = 1;
+   */
+  orphans: Orphan[];
+
+  /**
+   * Names of executors that could not be asked.
+   *
+   * @generated from field: repeated string unreachable = 2;
+   */
+  unreachable: string[];
+};
+
+/**
+ * Response of ListOrphans.
+ *
+ * @generated from message stint.v1.ListOrphansResponse
+ */
+export declare type ListOrphansResponseJson = {
+  /**
+   * The orphans, by executor and engine id.
+   *
+   * @generated from field: repeated stint.v1.Orphan orphans = 1;
+   */
+  orphans?: OrphanJson[];
+
+  /**
+   * Names of executors that could not be asked.
+   *
+   * @generated from field: repeated string unreachable = 2;
+   */
+  unreachable?: string[];
+};
+
+/**
+ * Describes the message stint.v1.ListOrphansResponse.
+ * Use `create(ListOrphansResponseSchema)` to create a new message.
+ */
+export declare const ListOrphansResponseSchema: GenMessage<ListOrphansResponse, {jsonType: ListOrphansResponseJson}>;
+
+/**
+ * Orphan is a job on an engine that this installation started and does not know any more.
+ *
+ * @generated from message stint.v1.Orphan
+ */
+export declare type Orphan = Message<"stint.v1.Orphan"> & {
+  /**
+   * Name of the executor.
+   *
+   * @generated from field: string executor = 1;
+   */
+  executor: string;
+
+  /**
+   * The engine's own id of the run, for example a Slurm job id.
+   *
+   * @generated from field: string engine_id = 2;
+   */
+  engineId: string;
+
+  /**
+   * Id of the job that it was started for.
+   *
+   * @generated from field: string job_id = 3;
+   */
+  jobId: string;
+
+  /**
+   * Number of the attempt that it was started for.
+   *
+   * @generated from field: int32 attempt = 4;
+   */
+  attempt: number;
+
+  /**
+   * The engine's own word for its state.
+   *
+   * @generated from field: string engine_state = 5;
+   */
+  engineState: string;
+
+  /**
+   * Machine that it runs on. Empty while it waits.
+   *
+   * @generated from field: string node = 6;
+   */
+  node: string;
+
+  /**
+   * When the engine took it, by the engine's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp submit_time = 7;
+   */
+  submitTime?: Timestamp | undefined;
+};
+
+/**
+ * Orphan is a job on an engine that this installation started and does not know any more.
+ *
+ * @generated from message stint.v1.Orphan
+ */
+export declare type OrphanJson = {
+  /**
+   * Name of the executor.
+   *
+   * @generated from field: string executor = 1;
+   */
+  executor?: string;
+
+  /**
+   * The engine's own id of the run, for example a Slurm job id.
+   *
+   * @generated from field: string engine_id = 2;
+   */
+  engineId?: string;
+
+  /**
+   * Id of the job that it was started for.
+   *
+   * @generated from field: string job_id = 3;
+   */
+  jobId?: string;
+
+  /**
+   * Number of the attempt that it was started for.
+   *
+   * @generated from field: int32 attempt = 4;
+   */
+  attempt?: number;
+
+  /**
+   * The engine's own word for its state.
+   *
+   * @generated from field: string engine_state = 5;
+   */
+  engineState?: string;
+
+  /**
+   * Machine that it runs on. Empty while it waits.
+   *
+   * @generated from field: string node = 6;
+   */
+  node?: string;
+
+  /**
+   * When the engine took it, by the engine's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp submit_time = 7;
+   */
+  submitTime?: TimestampJson;
+};
+
+/**
+ * Describes the message stint.v1.Orphan.
+ * Use `create(OrphanSchema)` to create a new message.
+ */
+export declare const OrphanSchema: GenMessage<Orphan, {jsonType: OrphanJson}>;
+
+/**
+ * Request of CancelOrphan.
+ *
+ * @generated from message stint.v1.CancelOrphanRequest
+ */
+export declare type CancelOrphanRequest = Message<"stint.v1.CancelOrphanRequest"> & {
+  /**
+   * Name of the executor.
+   *
+   * @generated from field: string executor = 1;
+   */
+  executor: string;
+
+  /**
+   * The engine's own id, as ListOrphans gives it.
+   *
+   * @generated from field: string engine_id = 2;
+   */
+  engineId: string;
+};
+
+/**
+ * Request of CancelOrphan.
+ *
+ * @generated from message stint.v1.CancelOrphanRequest
+ */
+export declare type CancelOrphanRequestJson = {
+  /**
+   * Name of the executor.
+   *
+   * @generated from field: string executor = 1;
+   */
+  executor?: string;
+
+  /**
+   * The engine's own id, as ListOrphans gives it.
+   *
+   * @generated from field: string engine_id = 2;
+   */
+  engineId?: string;
+};
+
+/**
+ * Describes the message stint.v1.CancelOrphanRequest.
+ * Use `create(CancelOrphanRequestSchema)` to create a new message.
+ */
+export declare const CancelOrphanRequestSchema: GenMessage<CancelOrphanRequest, {jsonType: CancelOrphanRequestJson}>;
+
+/**
+ * Response of CancelOrphan.
+ *
+ * @generated from message stint.v1.CancelOrphanResponse
+ */
+export declare type CancelOrphanResponse = Message<"stint.v1.CancelOrphanResponse"> & {
+};
+
+/**
+ * Response of CancelOrphan.
+ *
+ * @generated from message stint.v1.CancelOrphanResponse
+ */
+export declare type CancelOrphanResponseJson = {
+};
+
+/**
+ * Describes the message stint.v1.CancelOrphanResponse.
+ * Use `create(CancelOrphanResponseSchema)` to create a new message.
+ */
+export declare const CancelOrphanResponseSchema: GenMessage<CancelOrphanResponse, {jsonType: CancelOrphanResponseJson}>;
+
+/**
  * Issue is a user's report of a problem with a job.
  *
  * @generated from message stint.v1.Issue
@@ -1031,6 +1289,27 @@ export declare const AdminService: GenService<{
     methodKind: "unary";
     input: typeof RevokeTokenRequestSchema;
     output: typeof RevokeTokenResponseSchema;
+  },
+  /**
+   * ListOrphans answers the jobs on the engines that carry this installation's name and that it does not know, for
+   * example after the database was restored from an old copy. Nothing is done about them.
+   *
+   * @generated from rpc stint.v1.AdminService.ListOrphans
+   */
+  listOrphans: {
+    methodKind: "unary";
+    input: typeof ListOrphansRequestSchema;
+    output: typeof ListOrphansResponseSchema;
+  },
+  /**
+   * CancelOrphan asks an engine to end an orphan.
+   *
+   * @generated from rpc stint.v1.AdminService.CancelOrphan
+   */
+  cancelOrphan: {
+    methodKind: "unary";
+    input: typeof CancelOrphanRequestSchema;
+    output: typeof CancelOrphanResponseSchema;
   },
   /**
    * ListIssues answers the problem reports of users, newest first.
