@@ -114,7 +114,7 @@ export class Field extends LitElement {
     const drafts = Array.isArray(this.draft) ? this.draft : [];
     return html`<fieldset><legend>${spec.label || spec.id}${spec.required ? html` <span class="required" aria-hidden="true">*</span>` : nothing}</legend>
       ${this.renderHelp()} ${this.renderError()}
-      <div class="entries">${drafts.map(
+      <div class="entries" ?hidden=${drafts.length === 0}>${drafts.map(
         (draft, i) => html`<div class="entry">
           <stint-field entry .spec=${spec} .draft=${draft} path="${this.path}[${i}]" .errors=${this.errors}
             @draft=${(e: DraftEvent) => this.change(drafts.with(i, e.draft))}></stint-field>

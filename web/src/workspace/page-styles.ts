@@ -25,7 +25,7 @@ export const workspaceStyles = css`
   tr.selected { background: var(--stint-selected); }
   .tick { width: 36px; }
   .tick input { width: 16px; height: 16px; accent-color: var(--stint-accent); vertical-align: middle; }
-  .name a { display: inline-flex; gap: 9px; align-items: center; color: var(--stint-text); text-decoration: none; font-weight: 550; overflow-wrap: anywhere; }
+  .name a { display: inline-flex; vertical-align: middle; gap: 9px; align-items: center; color: var(--stint-text); text-decoration: none; font-weight: 550; overflow-wrap: anywhere; }
   .name a:hover span { text-decoration: underline; }
   .name .icon { color: var(--stint-accent); }
   .size, .time { white-space: nowrap; color: var(--stint-text-2); font-variant-numeric: tabular-nums; }

@@ -21,6 +21,11 @@ export class Uploads extends LitElement {
 
   @property({ attribute: false }) uploads: readonly Upload[] = [];
 
+  // Nothing to show takes no room.
+  override willUpdate(): void {
+    this.hidden = !this.uploads.some((u) => !u.done || u.problem);
+  }
+
   override render() {
     const shown = this.uploads.filter((u) => !u.done || u.problem);
     if (shown.length === 0) return nothing;
