@@ -84,6 +84,7 @@ func (s *Scheduler) accept(ctx context.Context, rec *storev1.Record, d *delays) 
 func (s *Scheduler) forget(id job.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.words.forget(id)
 	for _, l := range s.lanes {
 		l.queue.remove(id)
 		delete(l.passed, id)

@@ -103,6 +103,7 @@ func (s *Scheduler) overtaken(l *lane, owner string) {
 func (s *Scheduler) start(ctx context.Context, l *lane, id job.ID, rec *storev1.Record) {
 	s.mu.Lock()
 	l.queue.take(id)
+	s.words.forget(id)
 	delete(l.passed, id)
 	s.mu.Unlock()
 	s.launch(ctx, l, id, rec)

@@ -13,15 +13,22 @@ import (
 // written beside the scheduling, which must not wait for the disk to explain itself; of
 // several for one job the last counts.
 type words struct {
+	said map[job.ID]why // of Run's goroutine: what was said last, of jobs that still wait
 	mu   sync.Mutex
 	next map[job.ID]why
 	wake chan struct{}
 }
 
-func newWords() words { return words{next: make(map[job.ID]why), wake: make(chan struct{}, 1)} }
+func newWords() words {
+	return words{said: make(map[job.ID]why), next: make(map[job.ID]why), wake: make(chan struct{}, 1)}
+}
 
-// say notes why a job waits.
+// say notes why a job waits. What was said already costs nothing.
 func (w *words) say(id job.ID, reason why) {
+	if w.said[id] == reason {
+		return
+	}
+	w.said[id] = reason
 	w.mu.Lock()
 	w.next[id] = reason
 	w.mu.Unlock()
@@ -30,6 +37,9 @@ func (w *words) say(id job.ID, reason why) {
 	default:
 	}
 }
+
+// forget is for a job that waits no more.
+func (w *words) forget(id job.ID) { delete(w.said, id) }
 
 func (w *words) take() map[job.ID]why {
 	w.mu.Lock()
