@@ -52,8 +52,8 @@ func TestSettingsAreDocumented(t *testing.T) {
 func TestKeysOfClustersAreDocumented(t *testing.T) {
 	text := readOperations(t)
 	for _, of := range []reflect.Type{reflect.TypeFor[ClusterConfig](), reflect.TypeFor[ClusterOptions]()} {
-		for i := range of.NumField() {
-			key, _, _ := strings.Cut(of.Field(i).Tag.Get("yaml"), ",")
+		for field := range of.Fields() {
+			key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 			if key != "" && !regexp.MustCompile("(?m)^\\| [^|]*`"+key+"`[^|]* \\|").MatchString(text) {
 				t.Errorf("%s does not describe the key %s of a cluster", operations, key)
 			}
