@@ -1,0 +1,133 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/storetest"
+)
+
+func TestIDsAndRevisionsGoOnAfterAReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	s := storetest.OpenConfig(t, store.Config{Path: path})
+	submit(t, s, "ada", newJob("A", "a"), newJob("A", "b"))
+	become(t, s, 2, completed)
+	if _, err := s.Delete(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	was := s.Revision()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = storetest.OpenConfig(t, store.Config{Path: path})
+	if s.Revision() != was {
+		t.Errorf("revision %d became %d", was, s.Revision())
+	}
+	if j := submit(t, s, "ada", newJob("A", "c"))[0]; j.GetId() != "3" || j.GetRevision() != was+1 {
+		t.Errorf("id %s, revision %d after %d", j.GetId(), j.GetRevision(), was)
+	}
+}
+
+func TestSubmitTimesFollowIDsWhateverTheClockDoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	now := time.Unix(2000, 0)
+	cfg := store.Config{Path: path, Now: func() time.Time { return now }}
+	s := storetest.OpenConfig(t, cfg)
+	submit(t, s, "ada", newJob("A", "a"))
+	now = time.Unix(1000, 0)
+	submit(t, s, "ada", newJob("A", "b"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = storetest.OpenConfig(t, cfg)
+	if j := submit(t, s, "ada", newJob("A", "c"))[0]; j.GetSubmitTime().GetSeconds() != 2000 {
+		t.Errorf("submitted at %v", j.GetSubmitTime().AsTime())
+	}
+}
+
+func TestActiveYieldsWhatIsNotFinal(t *testing.T) {
+	s := storetest.Open(t)
+	var jobs []*stintv1.Job
+	var over []job.ID
+	for i := range 700 {
+		jobs = append(jobs, newJob("A", strconv.Itoa(i)))
+		if id := job.ID(i + 1); id%7 != 0 {
+			over = append(over, id)
+		}
+	}
+	submit(t, s, "ada", jobs...)
+	if _, err := s.UpdateMany(t.Context(), store.Everyone, over, into(cancelled)); err != nil {
+		t.Fatal(err)
+	}
+	become(t, s, 14, running)
+	want := job.ID(7)
+	err := s.Active(func(r *storev1.Record) bool {
+		if idOf(t, r.GetJob()) != want {
+			t.Fatalf("got %s, want %s", r.GetJob().GetId(), want)
+		}
+		want += 7
+		return want < 500
+	})
+	if err != nil || want != 504 {
+		t.Errorf("stopped at %s: %v", want, err)
+	}
+}
+
+func TestAfterCloseNothingWorksAndSaysSo(t *testing.T) {
+	s := storetest.Open(t)
+	submit(t, s, "ada", newJob("A", "a"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err1 := s.Submit(t.Context(), []*stintv1.Job{newJob("A", "b")}, store.SubmitOptions{Owner: "ada"})
+	_, err2 := s.Get(store.Everyone, 1)
+	_, err3 := s.Page(t.Context(), store.Query{Scope: store.Everyone, Limit: 1})
+	_, err4 := s.Snapshot()
+	for i, err := range []error{err1, err2, err3, err4} {
+		if !errors.Is(err, job.ErrUnavailable) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+func TestAStoreLivesInABubbleOfFakeTime(t *testing.T) {
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := store.Open(store.Config{Path: filepath.Join(t.TempDir(), "jobs.db")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sub := s.Hub().Subscribe(store.KeyAll())
+			submit(t, s, "ada", newJob("A", "a"))
+			<-sub.C()
+			time.Sleep(time.Hour) //nolint:forbidigo // the bubble's time, which takes none
+			first, second := become(t, s, 1, running), submit(t, s, "ada", newJob("A", "b"))[0]
+			if d := second.GetSubmitTime().AsTime().Sub(first.GetSubmitTime().AsTime()); d != time.Hour {
+				t.Errorf("an hour took %v", d)
+			}
+			sub.Close()
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestACancelledCallerIsNotServed(t *testing.T) {
+	s := storetest.Open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err := s.Submit(ctx, []*stintv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: "ada"})
+	if !errors.Is(err, context.Canceled) || s.Stats().Jobs != 0 {
+		t.Errorf("%v, %d jobs", err, s.Stats().Jobs)
+	}
+}
