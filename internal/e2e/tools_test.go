@@ -79,6 +79,32 @@ func TestToolsWithAndWithoutAServer(t *testing.T) {
 	}
 }
 
+// A database that was restored beside newer folders does not give a new job the
+// folder, and so the results, of a job that it does not know.
+func TestRestoredDatabaseReusesNoFolder(t *testing.T) {
+	s := newServer(t)
+	copied := filepath.Join(t.TempDir(), "jobs.db")
+	stintd(t, "backup", "--data", s.data, "--to", copied)
+	old, err := s.jobs().Submit(t.Context(), &stintv1.SubmitRequest{Job: appendJob(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.untilFinal(time.Minute)
+	s.stop()
+	if err := os.Rename(copied, filepath.Join(s.data, "jobs.db")); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	fresh, err := s.jobs().Submit(t.Context(), &stintv1.SubmitRequest{Job: appendJob(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.untilFinal(time.Minute)
+	if id := fresh.GetJob().GetId(); id == old.GetJob().GetId() || s.runs()[id] != 1 {
+		t.Errorf("the new job has id %s and ran %d times; the old one had id %s", id, s.runs()[id], old.GetJob().GetId())
+	}
+}
+
 func waitUntilFinal(ctx context.Context, s *server) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -129,6 +155,7 @@ func TestHealthMetricsAndReflectionOnOnePort(t *testing.T) {
 		t.Errorf("health %v, %v", h, err)
 	}
 	for path, want := range map[string]string{
+		"/healthz":      "ok",
 		"/metrics":      "stint_store_commits_total",
 		"/openapi.json": `"openapi"`,
 		"/v1/services":  `"Append"`,

@@ -36,7 +36,8 @@ func (r *run) beginAttempt(rec *storev1.Record) error {
 	})
 	rec.Phase, rec.Handle, rec.NotBefore = storev1.Phase_PHASE_STARTING, "", nil
 	r.attempt = int(last.GetNumber()) + 1
-	return nil
+	_, err := job.Transition(j, job.Status{State: stintv1.State_STATE_QUEUED, Message: "Being started.", Time: time.Now()})
+	return err
 }
 
 // voidAttempt closes an attempt that the executor never had. It has no reason,

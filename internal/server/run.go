@@ -82,7 +82,7 @@ func (s *server) close() error {
 // open opens what is on disk and makes everything that needs no network.
 func (s *server) open() error {
 	s.draining = make(chan struct{})
-	for _, step := range []func() error{s.openStore, s.openFiles, s.openCatalog, s.openAuth, s.openScheduler, s.openAPI} {
+	for _, step := range []func() error{s.openFolders, s.openStore, s.openWorkspace, s.openCatalog, s.openAuth, s.openScheduler, s.openAPI} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -90,11 +90,23 @@ func (s *server) open() error {
 	return nil
 }
 
-func (s *server) openStore() error {
+func (s *server) openFolders() (err error) {
 	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	st, err := store.Open(store.Config{Path: databasePath(s.cfg.Data), Logger: s.log, Retention: s.cfg.retention()})
+	if s.folders, err = workdir.Open(filepath.Join(s.cfg.Data, "jobs")); err != nil {
+		return err
+	}
+	s.closeLater(s.folders.Close)
+	return nil
+}
+
+func (s *server) openStore() error {
+	last, err := s.folders.Last()
+	if err != nil {
+		return err
+	}
+	st, err := store.Open(store.Config{Path: databasePath(s.cfg.Data), Logger: s.log, Retention: s.cfg.retention(), FirstID: last + 1})
 	if errors.Is(err, job.ErrUnavailable) {
 		return fmt.Errorf("another stintd runs on %s: %w", s.cfg.Data, err)
 	}
@@ -129,12 +141,7 @@ func installID() string {
 	return string(b)
 }
 
-func (s *server) openFiles() error {
-	var err error
-	if s.folders, err = workdir.Open(filepath.Join(s.cfg.Data, "jobs")); err != nil {
-		return err
-	}
-	s.closeLater(s.folders.Close)
+func (s *server) openWorkspace() (err error) {
 	s.workspace, err = workspace.Open(filepath.Join(s.cfg.Data, "workspace"), workspace.Options{QuotaBytes: s.cfg.Quota})
 	if err != nil {
 		return err

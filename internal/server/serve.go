@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -143,6 +144,7 @@ func (f *front) build(ctx context.Context) error {
 		return err
 	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", f.healthz)
 	mux.Handle("GET /metrics", metricsHandler(reg, f.auth))
 	mux.Handle("/", pages)
 	handler, err := gateway.New(gateway.Config{
@@ -178,6 +180,21 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, more ...grpc.Ser
 	healthpb.RegisterHealthServer(g, f.health)
 	reflection.Register(g)
 	return g
+}
+
+// healthz tells load balancers whether to send requests here. It says nothing else, so it needs no token.
+func (f *front) healthz(w http.ResponseWriter, _ *http.Request) {
+	select {
+	case <-f.draining:
+		http.Error(w, "stopping", http.StatusServiceUnavailable)
+		return
+	default:
+	}
+	if f.store.Healthy() != nil {
+		http.Error(w, "the store cannot save", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
 }
 
 // watchHealth says NOT_SERVING when the store can no longer save.

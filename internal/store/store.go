@@ -55,6 +55,9 @@ type Config struct {
 	// ScanBudget is how many jobs a page looks at for a Match before it
 	// answers a lower bound as its total. Zero means five million.
 	ScanBudget int
+	// FirstID is the least id that new jobs get. A database that was restored
+	// from an old copy must not give out again what its jobs' folders have. Zero is no bound.
+	FirstID job.ID
 	// Retention says which finished jobs ApplyRetention deletes. Empty means none.
 	Retention Retention
 
@@ -155,6 +158,10 @@ func (s *Store) start(migrations []migration) (err error) {
 	begin := time.Now()
 	if err := s.load(); err != nil {
 		return err
+	}
+	if first := s.cfg.FirstID; first > s.meta.nextID {
+		s.log.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", s.meta.nextID, "to", first)
+		s.meta.nextID = first
 	}
 	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.ix.slab.jobs, "revision", s.ix.revision, "index_seconds", time.Since(begin).Seconds())
 	return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,6 +43,45 @@ func (r *Root) Path() string { return r.path }
 
 // Job is the folder of one job. It need not exist.
 func (r *Root) Job(id job.ID) Dir { return Dir{root: r, id: id} }
+
+// Last is the largest id of a job that has a folder; 0 when none has.
+func (r *Root) Last() (job.ID, error) {
+	groups, err := r.numbers(".")
+	if err != nil {
+		return 0, err
+	}
+	for _, group := range slices.Backward(groups) {
+		ids, err := r.numbers(strconv.FormatUint(group, 10))
+		if err != nil {
+			return 0, err
+		}
+		if len(ids) > 0 { // the folders of old jobs may have been removed
+			return job.ID(ids[len(ids)-1]), nil
+		}
+	}
+	return 0, nil
+}
+
+// numbers are the names in a folder that are decimal numbers, in their order.
+func (r *Root) numbers(dir string) ([]uint64, error) {
+	f, err := r.fs.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for the last job: %w", err)
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("look for the last job: %w", err)
+	}
+	var found []uint64
+	for _, name := range names {
+		if n, err := strconv.ParseUint(name, 10, 64); err == nil && strconv.FormatUint(n, 10) == name {
+			found = append(found, n)
+		}
+	}
+	slices.Sort(found)
+	return found, nil
+}
 
 // AttemptByName is the attempt that Attempt.Name named.
 func (r *Root) AttemptByName(name string) (Attempt, error) {

@@ -218,3 +218,34 @@ func TestExitRecordRoundTrip(t *testing.T) {
 		t.Error("ReadExit() took what is no record")
 	}
 }
+
+func TestLastIsTheLargestIDWithAFolder(t *testing.T) {
+	root, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	want := func(id job.ID) {
+		t.Helper()
+		if got, err := root.Last(); err != nil || got != id {
+			t.Errorf("Last() = %v, %v; want %v", got, err, id)
+		}
+	}
+	want(0)
+	for _, id := range []job.ID{7, 999, 1000, 20_001, 3, 9_999} {
+		if err := root.Job(id).Create(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(20_001)
+	for _, name := range []string{"notes", "20/0020999", "20/x", "07"} { // no folders of jobs
+		if err := os.MkdirAll(filepath.Join(root.Path(), name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(20_001)
+	if err := root.Job(20_001).Remove(); err != nil {
+		t.Fatal(err)
+	}
+	want(9_999)
+}
