@@ -259,6 +259,11 @@ func TestCommandInheritsNothing(t *testing.T) {
 	}
 	got := strings.Fields(j.stdout())
 	zero := "0000000000000000"
+	// glibc's posix_spawn, which make uses, leaves its own signal 32 ignored in what
+	// it starts. No program may ask for that signal, so no command can notice.
+	if i := slices.Index(got, "SigIgn:") + 1; got[i] == "0000000080000000" {
+		got[i] = zero
+	}
 	want := []string{"0", "1", "2", "SigBlk:", zero, "SigIgn:", zero, "SigCgt:", got[slices.Index(got, "SigCgt:")+1], "0022", "/dev/null", "no", "tty"}
 	if !slices.Equal(got, want) {
 		t.Errorf("the command has %q, want %q", got, want)
