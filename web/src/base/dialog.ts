@@ -22,10 +22,10 @@ export class Dialog extends LitElement {
         box-shadow: var(--stint-shadow-2);
       }
       dialog::backdrop { background: rgb(0 0 0 / 45%); }
-      header { display: flex; align-items: center; gap: 12px; padding: 16px 12px 8px 20px; }
-      header h2 { flex: 1; overflow-wrap: anywhere; }
+      .head { display: flex; align-items: center; gap: 12px; padding: 16px 12px 8px 20px; }
+      .head h2 { flex: 1; overflow-wrap: anywhere; }
       .body { padding: 0 20px 16px; overflow-wrap: anywhere; }
-      footer { display: flex; flex-wrap: wrap; justify-content: flex-end; gap: 8px; padding: 12px 20px; border-top: 1px solid var(--stint-border); }
+      .foot { display: flex; flex-wrap: wrap; justify-content: flex-end; gap: 8px; padding: 12px 20px; border-top: 1px solid var(--stint-border); }
     `,
   ];
 
@@ -44,10 +44,10 @@ export class Dialog extends LitElement {
 
   override render() {
     return html`<dialog aria-labelledby="title" @close=${() => this.dispatchEvent(new Event('close'))}>
-      <header><h2 id="title">${this.title}</h2>
-        <button class="button quiet" aria-label="Close" @click=${() => this.close()}>${icon('close')}</button></header>
+      <header role="presentation"><h2 id="title">${this.title}</h2>
+        <button class="button quiet" aria-label="Close" @click=${() => this.close()}>${icon('close')}</button></div>
       <div class="body"><slot></slot></div>
-      <footer><slot name="actions"></slot></footer>
+      <div class="foot"><slot name="actions"></slot></div>
     </dialog>`;
   }
 }

@@ -155,7 +155,7 @@ export class Indicator extends HTMLElement {
     if (this.link?.live && this.counts) {
       return shown.map((s) => {
         const n = Number(this.counts?.total?.[s] ?? 0);
-        return html`<span class="count ${s}" title="${n} ${s}">${signs[s]}<span>${short(n)}</span></span>`;
+        return html`<span class="count ${s}" title="${n} ${s}">${signs[s]}<span>${short(n)}</span><span class="sr"> ${s},</span></span>`;
       });
     }
     return html`<span class="words ${this.link?.problem ? 'offline' : ''}" title=${this.link?.problem ?? ''}>${this.words || '…'}</span>`;
@@ -167,8 +167,8 @@ export class Indicator extends HTMLElement {
     this.speak(words);
     const bell = !this.off('notify') && this.notifier.offered;
     render(
-      html`<div class="pill" part="pill">
-        <a href=${new URL('jobs', this.home).href} aria-label="Jobs: ${words || 'connecting'}. Open the Job Status page." part="link">
+      html`<div class="pill" part="pill" role="region" aria-label="Your jobs">
+        <a href=${new URL('jobs', this.home).href} title="Open the Job Status page" part="link">
           <span class="name" part="name">Jobs</span>${this.renderCounts()}</a>
         ${
           bell

@@ -52,6 +52,11 @@ class Server {
     await this.ended;
   }
 
+  /** Empties the folder of a server that does not run. */
+  async forget() {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
   async stop() {
     this.process.kill('SIGTERM');
     await this.ended;

@@ -1,0 +1,205 @@
+// What reads the files and the output of jobs, with what strangers put into them.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { importSource } from './lib/bundle.mjs';
+
+test('tables: quotes, separators and line ends within cells', async () => {
+  const { parseTable, compareCells } = await importSource('results/parse-table.ts');
+  const cases = [
+    [
+      'a,b\n1,2\n',
+      [
+        ['a', 'b'],
+        ['1', '2'],
+      ],
+    ],
+    [
+      'a,b\r\n1,2',
+      [
+        ['a', 'b'],
+        ['1', '2'],
+      ],
+    ],
+    ['"x ""y""","two\nlines",\n', [['x "y"', 'two\nlines', '']]],
+    [
+      'a,\n,b\n',
+      [
+        ['a', ''],
+        ['', 'b'],
+      ],
+    ],
+    ['"never closed', [['never closed']]],
+    ['"a"b,c', [['ab', 'c']]],
+    ['', []],
+  ];
+  for (const [text, rows] of cases) assert.deepEqual(parseTable(text, ','), rows, JSON.stringify(text));
+  assert.deepEqual(parseTable('a\t"b\n1\t\n', '\t'), [
+    ['a', '"b'],
+    ['1', ''],
+  ]);
+  assert.deepEqual(['b', '10', '', '9', 'a'].sort(compareCells), ['9', '10', 'a', 'b', '']);
+});
+
+test('trees: names, lengths, comments, and what is no tree', async () => {
+  const { parseNewick, placeTree } = await importSource('results/newick.ts');
+  const tree = parseNewick("((a_b:0.1,'it''s (c)':2e-1)0.9[&x]:0.3,d);");
+  assert.deepEqual(
+    tree.children.map((c) => [c.name, c.length, c.children.map((g) => [g.name, g.length])]),
+    [
+      [
+        '0.9',
+        0.3,
+        [
+          ['a b', 0.1],
+          ["it's (c)", 0.2],
+        ],
+      ],
+      ['d', undefined, []],
+    ],
+  );
+  const { nodes, leaves, lengths } = placeTree(tree);
+  assert.equal(leaves, 3);
+  assert.equal(lengths, true);
+  assert.deepEqual(
+    nodes.filter((n) => n.node.children.length === 0).map((n) => n.y),
+    [0, 1, 2],
+  );
+  assert.equal(nodes[0].y, 1.25, 'a parent stands in the middle of its children');
+  for (const text of ['', 'a;', '((a,b);', '(a,b));', '(a:,b);', '('.repeat(100_000)])
+    assert.throws(() => parseNewick(text), /tree/, text.slice(0, 10));
+  assert.equal(
+    placeTree(parseNewick(`${'('.repeat(15_000)}a${')'.repeat(15_000)};`)).leaves,
+    1,
+    'a deep tree does not exhaust the stack',
+  );
+});
+
+test('features and sequences: what is none is left out', async () => {
+  const { parseGff } = await importSource('results/gff.ts');
+  const text =
+    '##gff-version 3\nc%201\tb\tCDS\t1\t9\t.\t+\t0\tID=x;product=a%3Bb %\nnonsense\nc\tb\tCDS\tx\t9\t.\t+\t0\t\n##FASTA\nc\tb\tCDS\t1\t9\n';
+  const [feature, ...others] = parseGff(text);
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    { ...feature, attributes: [...feature.attributes] },
+    {
+      sequence: 'c 1',
+      type: 'CDS',
+      start: 1,
+      end: 9,
+      strand: '+',
+      attributes: [
+        ['ID', 'x'],
+        ['product', 'a%3Bb %'],
+      ],
+    },
+  );
+  const { parseFasta, gcShare } = await importSource('results/fasta.ts');
+  assert.deepEqual(parseFasta('junk\n>a first one\r\nAC\r\nGT\n\n>b\n>\nMK'), [
+    { name: 'a', description: 'first one', letters: 'ACGT' },
+    { name: 'b', description: '', letters: '' },
+    { name: '', description: '', letters: 'MK' },
+  ]);
+  assert.equal(gcShare('ACGTNN'), 0.5);
+  assert.equal(gcShare('MKVLAAGE'), undefined);
+});
+
+test('terminal output: colours stay, orders to a terminal go', async () => {
+  const { parseAnsi, stripAnsi } = await importSource('job/ansi.ts');
+  assert.deepEqual(parseAnsi('\x1b[1;31merror\x1b[0m: <b>'), [
+    { text: 'error', style: 'bold fg1' },
+    { text: ': <b>', style: '' },
+  ]);
+  assert.deepEqual(parseAnsi('\x1b[38;2;255;0;300mx'), [{ text: 'x', style: '', colour: 'rgb(255 0 255)' }]);
+  assert.deepEqual(parseAnsi('\x1b[38;5;208mx')[0].colour, 'rgb(255 135 0)');
+  assert.equal(stripAnsi('\x1b]0;title\x07a\x1b[2Jb\x1b[?25lc\x00d'), 'abcd');
+  assert.equal(stripAnsi('10 %\r50 %\r100 %'), '100 %');
+});
+
+test('the window on a log holds whole lines, wherever the pieces are cut', async () => {
+  const { LogWindow } = await importSource('job/log-window.ts');
+  const lines = Array.from({ length: 500 }, (_, i) => `line ${i} ${'é'.repeat(i % 7)}`);
+  const bytes = new TextEncoder().encode(`${lines.join('\n')}\n`);
+  for (const step of [1, 3, 64, 1000]) {
+    const window = new LogWindow(1 << 20);
+    for (let at = 0; at < bytes.length; at += step) window.append(at, bytes.subarray(at, at + step));
+    assert.deepEqual(
+      window.lines.map((l) => l.text),
+      lines,
+    );
+    assert.equal(window.end, bytes.length);
+  }
+  const half = 2000;
+  const window = new LogWindow(1 << 20);
+  const cut = bytes.indexOf(10, half) + 1;
+  window.clear(cut);
+  window.append(cut, bytes.subarray(cut));
+  window.prepend(100, bytes.subarray(100, cut));
+  assert.equal(window.lines.at(-1).text, lines.at(-1));
+  const first = window.lines[0];
+  assert.ok(first.offset > 100 && bytes[first.offset - 1] === 10, 'it begins at the begin of a line');
+  assert.deepEqual(
+    window.lines.map((l) => l.text),
+    lines.slice(-window.lines.length),
+  );
+
+  const small = new LogWindow(1000);
+  for (let at = 0; at < bytes.length; at += 200) small.append(at, bytes.subarray(at, at + 200));
+  assert.ok(small.end - small.start <= 1000);
+  assert.equal(small.lines.at(-1).text, lines.at(-1));
+
+  const gap = new LogWindow(1000);
+  gap.append(0, new TextEncoder().encode('a\n'));
+  gap.append(500, new TextEncoder().encode('b\n'));
+  assert.deepEqual(gap.lines, [
+    { offset: 0, text: 'a' },
+    { offset: 500, text: 'b', dropped: 498 },
+  ]);
+});
+
+test('forms: what is typed becomes the values of the contract', async () => {
+  const { draftOf, valuesOf } = await importSource('submit/draft.ts');
+  const specs = [
+    { id: 'n', type: 'PARAMETER_TYPE_INTEGER', defaultValue: 5 },
+    { id: 'odd', type: 'PARAMETER_TYPE_NUMBER' },
+    { id: 'flag', type: 'PARAMETER_TYPE_BOOLEAN', defaultValue: true },
+    { id: 'words', type: 'PARAMETER_TYPE_STRING', multiple: true },
+    {
+      id: 'lib',
+      type: 'PARAMETER_TYPE_GROUP',
+      multiple: true,
+      group: [
+        { id: 'name', type: 'PARAMETER_TYPE_STRING' },
+        { id: 'size', type: 'PARAMETER_TYPE_INTEGER', defaultValue: 3 },
+      ],
+    },
+    {
+      id: 'one',
+      type: 'PARAMETER_TYPE_GROUP',
+      group: [{ id: 'size', type: 'PARAMETER_TYPE_INTEGER', defaultValue: 3 }],
+    },
+  ];
+  const drafts = draftOf(specs, undefined);
+  assert.deepEqual(valuesOf(specs, drafts), { n: 5, flag: true });
+  drafts.n = '';
+  drafts.odd = 'abc';
+  drafts.words = ['a', '', 'b'];
+  drafts.lib = [{ name: 'x', size: '7' }];
+  assert.deepEqual(valuesOf(specs, drafts), {
+    odd: 'abc',
+    flag: true,
+    words: ['a', 'b'],
+    lib: [{ name: 'x', size: 7 }],
+  });
+  const given = { n: 1, odd: 0.5, flag: false, words: ['q'], lib: [{ name: 'y', size: 2 }], one: { size: 9 } };
+  assert.deepEqual(valuesOf(specs, draftOf(specs, given)), given, 'a rerun gives back what it was filled in with');
+
+  const { parseSize, writeSize, parseDuration, writeDuration } = await importSource('submit/options.ts');
+  for (const text of ['512M', '4G', '1.5G', '100'])
+    assert.equal(parseSize(writeSize(parseSize(text))), parseSize(text), text);
+  assert.equal(parseSize('4 GiB'), 4 * 1024 ** 3);
+  for (const text of ['', 'x', '-1', '1.2.3G']) assert.equal(parseSize(text), undefined, text);
+  assert.equal(parseDuration('1d12h'), 129_600);
+  assert.equal(writeDuration('129600s'), '1d12h');
+  assert.equal(parseDuration('5'), undefined);
+});
