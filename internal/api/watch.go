@@ -225,7 +225,9 @@ func (w *watcher) sendCounts() error {
 		return nil
 	}
 	sum := w.Store.Summarize(w.what.Scope)
-	w.after = max(w.after, sum.GetRevision())
+	if !w.changes { // otherwise the changes say how far this is: one may have been committed since they were read
+		w.after = max(w.after, sum.GetRevision())
+	}
 	if w.last != nil && proto.Equal(w.last.GetTotal(), sum.GetTotal()) && sameServices(w.last, sum) {
 		return nil
 	}

@@ -251,6 +251,24 @@ func TestUnclearSubmissions(t *testing.T) {
 			t.Errorf("sbatch was called %d times", n)
 		}
 	})
+	story(t, "a queue that is full for hours", func(t *testing.T, w *world) {
+		full := answer{code: -1, err: errTimeout, stderr: "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"}
+		for range 100 {
+			w.sbatch = append(w.sbatch, fakeSubmit{answer: full})
+		}
+		wt := w.wait(w.begin(w.task(1, 1)))
+		pass(time.Hour)
+		wantWaiting(t, wt, queued, away)
+		if o := wt.last(); !strings.Contains(o.Message, "takes no more jobs for now") {
+			t.Errorf("observed %q", o.Message)
+		}
+		if n := w.count("sbatch"); n < 30 || n > 60 {
+			t.Errorf("sbatch was called %d times in an hour", n)
+		}
+		w.set(func() { w.sbatch = nil })
+		pass(5 * time.Minute)
+		wantWaiting(t, wt, queued, resources)
+	})
 	story(t, "refused when submitted again", func(t *testing.T, w *world) {
 		w.sbatch = []fakeSubmit{{answer: saysTimeout}, {answer: saysNo}}
 		wt := w.wait(w.begin(w.task(1, 1)))
@@ -357,7 +375,7 @@ func TestVanishedJobs(t *testing.T) {
 		}
 	})
 	story(t, "purged, without accounting", func(t *testing.T, w *world) {
-		w.noBooks = true
+		w.set(func() { w.noBooks = true })
 		wt, j := begin(t, w)
 		w.finish(j, 6)
 		w.purge()
