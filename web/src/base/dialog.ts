@@ -44,7 +44,7 @@ export class Dialog extends LitElement {
 
   override render() {
     return html`<dialog aria-labelledby="title" @close=${() => this.dispatchEvent(new Event('close'))}>
-      <header role="presentation"><h2 id="title">${this.title}</h2>
+      <div class="head"><h2 id="title">${this.title}</h2>
         <button class="button quiet" aria-label="Close" @click=${() => this.close()}>${icon('close')}</button></div>
       <div class="body"><slot></slot></div>
       <div class="foot"><slot name="actions"></slot></div>
