@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { checkAccessible } from './lib/accessible.mjs';
 import { launch, noBrowser, openContext, picture } from './lib/browser.mjs';
 import { startServer } from './lib/server.mjs';
-import { eventually, until } from './lib/until.mjs';
+import { until } from './lib/until.mjs';
 
 const skip = noBrowser();
 const services = fileURLToPath(new URL('services', import.meta.url));
@@ -196,12 +196,13 @@ test('operators see the queue and close the server for new jobs, with words for 
   await page.getByRole('button', { name: 'Close submissions' }).click();
   await until(() => accept.getAttribute('aria-checked'), 'false');
   await page.locator('stint-app .notice').filter({ hasText: 'Back at <b>noon</b>.' }).waitFor();
-  await assert.rejects(server.submit({ service: 'Showcase', parameters: { title: 'Late' } }), /noon/);
+  const { submissionsOpen, message } = await server.call('GET', 'v1/status');
+  assert.deepEqual({ submissionsOpen, message }, { submissionsOpen: false, message: 'Back at <b>noon</b>.' });
   await page.emulateMedia({ colorScheme: 'dark' });
   await picture(page, 'operations-dark');
   await checkAccessible(page, "the operators' page in the dark");
   const form = await open.page('submit/Showcase');
-  await eventually(() => form.getByRole('button', { name: 'Submit' }).isDisabled(), 'nothing can be submitted');
+  await form.getByText('Only operators may submit at the moment.').waitFor();
   await accept.click();
   await page.getByRole('button', { name: 'Accept new jobs' }).click();
   await until(() => accept.getAttribute('aria-checked'), 'true');

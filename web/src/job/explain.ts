@@ -10,7 +10,7 @@ export interface Explanation {
 const explanations: Partial<Record<ReasonJson, Explanation>> = {
   REASON_EXIT_NONZERO: {
     what: 'The command ended with an error.',
-    todo: 'Its error output below usually says why. Correct the input or a parameter and rerun the job.',
+    todo: 'Correct the input or a parameter, then rerun the job.',
   },
   REASON_SIGNALLED: {
     what: 'The command was ended by a signal that nobody here sent: it crashed.',

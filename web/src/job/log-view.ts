@@ -71,6 +71,10 @@ export class LogView extends LitElement {
   }
 
   override updated(changed: Map<string, unknown>): void {
+    // A short log that is complete takes no more room than it needs.
+    const lines = this.window.lines.length + 1;
+    const short = !this.open && this.window.start === 0 && lines < 24 && this.window.end >= this.size;
+    this.style.setProperty('height', short ? `${Math.max(5, lines) * lineHeight + 46}px` : '');
     if (changed.has('source')) void this.begin();
     else if (changed.has('open') && changed.get('open') === false && this.open) this.follow();
   }

@@ -28,6 +28,7 @@ import './usage';
 export const tag = 'stint-job-page';
 
 const tickMillis = 1000;
+const staleMillis = 3000;
 
 @customElement(tag)
 export class JobPage extends LitElement {
@@ -43,6 +44,7 @@ export class JobPage extends LitElement {
   private life = new AbortController();
   private reading = false;
   private again = false;
+  private lastRead = 0;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -83,6 +85,7 @@ export class JobPage extends LitElement {
       return;
     }
     this.reading = true;
+    this.lastRead = Date.now();
     try {
       const [job, services] = await Promise.all([getJob(this.jobId, signal), listServices().catch(() => [])]);
       if (signal.aborted) return;
@@ -118,8 +121,9 @@ export class JobPage extends LitElement {
       return;
     }
     const change = news.changes.find((c) => c.status.id === this.jobId);
-    if (news.reset || (!change && news.revision > 0 && news.changes.length === 0 && !isFinal(this.job?.state)))
-      void this.read();
+    // Whatever the stream says, what is shown of a job that lives is never much older than this.
+    const stale = !change && !isFinal(this.job?.state) && Date.now() - this.lastRead > staleMillis;
+    if (news.reset || stale) void this.read();
     if (!change || !this.job || change.revision <= Number(this.job.revision ?? 0)) return;
     const { state: was } = this.job;
     const { progress } = change.status;

@@ -7,10 +7,10 @@ import type { ListResponseJson } from '../gen/stint/v1/job_service_pb';
 
 /** The stretches of time that one can look at. */
 export const periods = [
-  { id: 'hour', label: 'Last hour', ms: 3600e3, bucket: 60e3 },
-  { id: 'day', label: 'Last 24 hours', ms: 86400e3, bucket: 30 * 60e3 },
-  { id: 'week', label: 'Last 7 days', ms: 7 * 86400e3, bucket: 4 * 3600e3 },
-  { id: 'month', label: 'Last 30 days', ms: 30 * 86400e3, bucket: 12 * 3600e3 },
+  { id: 'hour', label: 'Last hour', ms: 3600e3, bucket: 60e3, every: 'minute' },
+  { id: 'day', label: 'Last 24 hours', ms: 86400e3, bucket: 30 * 60e3, every: 'half an hour' },
+  { id: 'week', label: 'Last 7 days', ms: 7 * 86400e3, bucket: 4 * 3600e3, every: '4 hours' },
+  { id: 'month', label: 'Last 30 days', ms: 30 * 86400e3, bucket: 12 * 3600e3, every: '12 hours' },
 ] as const;
 export type Period = (typeof periods)[number];
 

@@ -24,6 +24,7 @@ export const operatorsStyles = css`
   .plots-head { display: flex; gap: 12px; align-items: center; justify-content: space-between; }
   .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 18px; }
   .plots > div { min-width: 0; }
+  section > p { margin: 8px 0 0; }
   ul { list-style: none; margin: 0; padding: 0; display: grid; gap: 10px; }
   li .words { white-space: pre-wrap; overflow-wrap: anywhere; }
   .problem { color: var(--stint-danger); margin: 0; }

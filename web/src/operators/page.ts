@@ -18,6 +18,7 @@ import type { SummaryJson } from '../gen/stint/v1/job_service_pb';
 import { shortMillis } from '../job/duration';
 import { type Figures, type Period, periods, readFigures } from './figures';
 import { operatorsStyles } from './page-styles';
+import type { Line } from './plot';
 import './executors';
 import './plot';
 import './queue';
@@ -160,7 +161,6 @@ export class OperatorsPage extends LitElement {
 
   private renderPlots() {
     const { figures, period } = this;
-    const every = shortMillis(period.bucket);
     return html`<section class="panel" aria-labelledby="plots">
       <div class="plots-head"><h2 id="plots">Lately</h2>
         <select class="select" aria-label="Period" @change=${(e: Event) => {
@@ -170,11 +170,7 @@ export class OperatorsPage extends LitElement {
       ${
         figures
           ? html`<div class="plots">
-            <div><h3>Jobs that ended, every ${every}</h3><stint-plot label="Jobs that ended: ${figures.jobs} in all" .times=${figures.times} .words=${count} .lines=${[
-              { label: 'Completed', colour: '--stint-completed', values: figures.completed, bars: true },
-              { label: 'Failed', colour: '--stint-failed', values: figures.failed, bars: false },
-              { label: 'Cancelled', colour: '--stint-cancelled', values: figures.cancelled, bars: false },
-            ]}></stint-plot></div>
+            <div><h3>Jobs that ended, by ${period.every}</h3><stint-plot label="Jobs that ended: ${figures.jobs} in all" .times=${figures.times} .words=${count} .lines=${stacked(figures)}></stint-plot></div>
             <div><h3>Time from submission to start</h3><stint-plot label="Waiting times" .times=${figures.times} .words=${seconds} .lines=${[
               { label: 'Half of the jobs', colour: '--stint-accent', values: figures.waitMedian },
               { label: '95 of 100', colour: '--stint-running', values: figures.waitHigh },
@@ -212,6 +208,22 @@ export class OperatorsPage extends LitElement {
       ${this.renderIssues()}
     </div>`;
   }
+}
+
+// Bars that stand on each other: the sums are drawn one before the other, the highest first.
+function stacked({ completed, failed, cancelled }: Figures): Line[] {
+  const failedTop = completed.map((n, i) => n + (failed[i] ?? 0));
+  return [
+    {
+      label: 'Cancelled',
+      colour: '--stint-cancelled',
+      values: failedTop.map((n, i) => n + (cancelled[i] ?? 0)),
+      said: cancelled,
+      bars: true,
+    },
+    { label: 'Failed', colour: '--stint-failed', values: failedTop, said: failed, bars: true },
+    { label: 'Completed', colour: '--stint-completed', values: completed, bars: true },
+  ];
 }
 
 const count = (n: number) => (Number.isInteger(n) ? formatCount(n) : '');

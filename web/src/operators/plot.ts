@@ -10,6 +10,8 @@ export interface Line {
   /** Name of a colour of the page, for example `--stint-completed`. */
   colour: string;
   values: readonly (number | null)[];
+  /** What the legend says in place of the values, where they are sums. */
+  said?: readonly (number | null)[];
   /** Bars that stand on zero, instead of a line. */
   bars?: boolean;
 }
@@ -97,6 +99,13 @@ export class Plot extends LitElement {
     return color;
   }
 
+  private clock(seconds: number): string {
+    const span = (this.times.at(-1) ?? 0) - (this.times[0] ?? 0);
+    const format: Intl.DateTimeFormatOptions =
+      span > 2 * 86400 ? { month: 'short', day: 'numeric' } : { hour: '2-digit', minute: '2-digit' };
+    return new Date(seconds * 1000).toLocaleString(undefined, format);
+  }
+
   private options(width: number): uPlot.Options {
     const axis: uPlot.Axis = {
       stroke: this.colour('--stint-text-2'),
@@ -109,9 +118,18 @@ export class Plot extends LitElement {
       width,
       height: 200,
       scales: { y: { range: (_, __, max) => [0, Math.max(1, max * 1.1)] } },
-      axes: [axis, { ...axis, size: 62, values: (_, splits) => splits.map((v) => this.words(v)) }],
+      axes: [
+        { ...axis, values: (_, splits) => splits.map((s) => this.clock(s)) },
+        { ...axis, size: 62, values: (_, splits) => splits.map((v) => this.words(v)) },
+      ],
       series: [
-        {},
+        {
+          label: 'Time',
+          value: (_, v) =>
+            v === null || v === undefined
+              ? '–'
+              : new Date(v * 1000).toLocaleString(undefined, { dateStyle: 'short', timeStyle: 'short' }),
+        },
         ...this.lines.map((line): uPlot.Series => {
           const colour = this.colour(line.colour);
           const series: uPlot.Series = {
@@ -120,7 +138,10 @@ export class Plot extends LitElement {
             width: line.bars ? 0 : 2,
             points: { show: !line.bars, size: 5, fill: colour },
             spanGaps: true,
-            value: (_, v) => (v === null || v === undefined ? '–' : this.words(v)),
+            value: (_, v, __, i) => {
+              const said = line.said && i !== null ? line.said[i] : v;
+              return said === null || said === undefined ? '–' : this.words(said);
+            },
           };
           if (line.bars && bars) Object.assign(series, { fill: colour, paths: bars });
           return series;

@@ -41,7 +41,7 @@ export class Queue extends LitElement {
 
   override render() {
     if (this.jobs.length === 0) return html`<p>No job waits or runs.</p>`;
-    return html`<div class="scroll" tabindex="0" role="region" aria-label="Queue"><table>
+    return html`<div class="scroll" tabindex="0" role="region" aria-label="Jobs in the queue"><table>
       <thead><tr><th scope="col">Job</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">Owner</th><th scope="col">Service</th><th scope="col">Output name</th><th scope="col">Why, or what it does</th></tr></thead>
       <tbody>${this.jobs.map((job) => this.renderJob(job))}</tbody></table></div>
       ${this.total > this.jobs.length ? html`<p>The first ${formatCount(this.jobs.length)} of ${formatCount(this.total)}.</p>` : nothing}`;

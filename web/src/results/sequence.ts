@@ -3,33 +3,8 @@ import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { formatCount } from '../base/format';
 import { sharedStyles } from '../base/styles';
+import { gcShare, parseFasta, type Sequence } from './fasta';
 import { viewerStyles } from './viewer-styles';
-
-export interface Sequence {
-  name: string;
-  description: string;
-  letters: string;
-}
-
-/** Reads FASTA. Lines before the first name are left out. */
-export function parseFasta(text: string): Sequence[] {
-  const sequences: Sequence[] = [];
-  let parts: string[] = [];
-  const close = () => {
-    const last = sequences.at(-1);
-    if (last) last.letters = parts.join('');
-    parts = [];
-  };
-  for (const line of text.split(/\r?\n/)) {
-    if (line.startsWith('>')) {
-      close();
-      const [, name = '', description = ''] = /^>\s*(\S*)\s*(.*)$/.exec(line) ?? [];
-      sequences.push({ name, description, letters: '' });
-    } else if (!line.startsWith(';')) parts.push(line.trim());
-  }
-  close();
-  return sequences;
-}
 
 const mostSequences = 200;
 const mostLetters = 3000;
@@ -91,14 +66,6 @@ export class SequenceView extends LitElement {
         sequences.length > mostSequences ? `; the first ${mostSequences} are shown` : ''
       }.</p>`;
   }
-}
-
-/** The share of G and C of what is clearly nucleotides, undefined for proteins. */
-export function gcShare(letters: string): number | undefined {
-  if (letters === '' || /[^ACGTUNRYKMSWBDHV.*\-\s]/i.test(letters)) return undefined;
-  const gc = letters.match(/[GCS]/gi)?.length ?? 0;
-  const all = letters.match(/[ACGTUSW]/gi)?.length ?? 0;
-  return all < letters.length / 2 ? undefined : gc / all;
 }
 
 declare global {

@@ -211,7 +211,9 @@ export class SubmitForm extends LitElement {
   override render() {
     const { service } = this;
     const parameters = service.parameters ?? [];
-    const closed = session.status?.submissionsOpen === false;
+    // Operators may submit also then, to try whether all is well again.
+    const shut = session.status?.submissionsOpen === false;
+    const closed = shut && !session.operator;
     const moreErrors = [...this.errors.keys()].some((path) => /^(resources|priority|labels)/.test(path));
     return html`<form novalidate @submit=${(e: Event) => {
       e.preventDefault();
@@ -233,7 +235,7 @@ export class SubmitForm extends LitElement {
       <div class="buttons">
         <button class="button primary" ?disabled=${this.busy || service.available === false || closed}>${this.rerunOf ? 'Rerun' : 'Submit'}</button>
         <button type="button" class="button" data-action="check" ?disabled=${this.busy} @click=${() => this.send(true)}>Check only</button>
-        <span class="quiet-text">${service.available === false ? service.unavailableReason : closed ? 'New jobs are not accepted at the moment.' : html`<span class="star">*</span> must be given`}</span>
+        <span class="quiet-text">${service.available === false ? service.unavailableReason : shut ? (closed ? 'New jobs are not accepted at the moment.' : 'Only operators may submit at the moment.') : html`<span class="star">*</span> must be given`}</span>
       </div>
     </form>`;
   }
