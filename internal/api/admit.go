@@ -79,12 +79,9 @@ func (s *jobs) open(ctx context.Context) error {
 func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*stintv1.Job, error) {
 	var ready []*stintv1.Job
 	var wrong job.Violations
-	for i, asked := range in.jobs {
-		j, v := s.admitOne(ctx, owner, asked, in.prefixes[i])
+	for i := range in.jobs {
+		j, v := s.admitOne(ctx, owner, in, i)
 		ready, wrong = append(ready, j), append(wrong, v...)
-		if j != nil {
-			j.RerunOf = in.rerunOf
-		}
 	}
 	if err := wrong.Err(); err != nil {
 		return nil, err
@@ -101,7 +98,8 @@ func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*stint
 	return ready, nil
 }
 
-func (s *jobs) admitOne(ctx context.Context, owner string, asked *stintv1.Job, prefix string) (*stintv1.Job, job.Violations) {
+func (s *jobs) admitOne(ctx context.Context, owner string, in submission, i int) (*stintv1.Job, job.Violations) {
+	asked, prefix := in.jobs[i], in.prefixes[i]
 	var wrong job.Violations
 	if asked == nil {
 		wrong.Add(prefix[:len(prefix)-1], "is missing")
@@ -110,14 +108,17 @@ func (s *jobs) admitOne(ctx context.Context, owner string, asked *stintv1.Job, p
 	wrong = job.CheckSubmit(asked, prefix)
 	j := &stintv1.Job{
 		Service: asked.GetService(), OutputName: asked.GetOutputName(), OutputFolder: folder(asked.GetOutputFolder()),
-		Labels: asked.GetLabels(), Priority: asked.GetPriority(), Retry: asked.GetRetry(), ParentId: asked.GetParentId(),
+		Labels: asked.GetLabels(), Priority: asked.GetPriority(), Retry: asked.GetRetry(), ParentId: asked.GetParentId(), RerunOf: in.rerunOf,
 		Executor: asked.GetExecutor(), State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_TURN,
 		Message: job.Explain(stintv1.Reason_REASON_WAITING_FOR_TURN, 0, 0),
+	}
+	if in.rerunOf == "" {
+		wrong = append(wrong, s.checkParent(owner, asked.GetParentId(), prefix)...)
 	}
 	svc, err := s.Catalog.Catalog().Find(asked.GetService())
 	if err != nil {
 		if job.ValidServiceID(asked.GetService()) {
-			wrong.Add(prefix+"service", "%s", err)
+			wrong.Add(prefix+"service", "cannot be run: %s", err)
 		}
 		return j, wrong
 	}
@@ -131,6 +132,20 @@ func (s *jobs) admitOne(ctx context.Context, owner string, asked *stintv1.Job, p
 	return j, wrong
 }
 
+// checkParent finds that a job belongs to none of its owner's. What the parent
+// of a repeated job was is not asked again: it may have been deleted since.
+func (s *jobs) checkParent(owner, parent, prefix string) job.Violations {
+	var wrong job.Violations
+	id, err := job.ParseID(parent)
+	if parent == "" || err != nil { // CheckSubmit speaks of what is no id
+		return nil
+	}
+	if _, err := s.Store.Get(store.OwnedBy(owner), id); err != nil {
+		wrong.Add(prefix+"parentId", "is %q, and %s has no such job", parent, owner)
+	}
+	return wrong
+}
+
 // place chooses the executor and finds what it can never give.
 func (s *jobs) place(j *stintv1.Job, ofService, prefix string) job.Violations {
 	var wrong job.Violations
@@ -141,7 +156,7 @@ func (s *jobs) place(j *stintv1.Job, ofService, prefix string) job.Violations {
 		j.Executor = s.DefaultExecutor
 	}
 	if !s.Scheduler.Has(j.GetExecutor()) {
-		wrong.Add(prefix+"executor", "there is no executor %q on this server", short(j.GetExecutor()))
+		wrong.Add(prefix+"executor", "is %q, and this server has no such executor", short(j.GetExecutor()))
 		return wrong
 	}
 	if why := s.Scheduler.Never(j.GetExecutor(), j.GetResources()); why != "" {

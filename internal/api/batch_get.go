@@ -17,6 +17,9 @@ func (s *jobs) BatchGet(ctx context.Context, req *stintv1.BatchGetRequest) (*sti
 	if err != nil {
 		return nil, err
 	}
+	if err := checkView(req.GetView()); err != nil {
+		return nil, err
+	}
 	found, _, err := s.Store.GetMany(scope, ids, req.GetView())
 	if err != nil {
 		return nil, err

@@ -74,13 +74,11 @@ func (s *jobs) BatchCancel(ctx context.Context, req *stintv1.BatchCancelRequest)
 func wishToCancel(p auth.Principal, reason string) func(*storev1.Record) error {
 	return func(rec *storev1.Record) error {
 		j := rec.GetJob()
-		if job.Terminal(j.GetState()) {
+		if job.Terminal(j.GetState()) || j.GetCancelTime() != nil { // the first wish counts
 			return store.ErrUnchanged
 		}
-		if j.GetCancelTime() == nil {
-			j.CancelTime, j.CancelledBy, j.CancelReason = timestamppb.Now(), p.User, reason
-			rec.CancelledByOperator = p.User != j.GetOwner()
-		}
+		j.CancelTime, j.CancelledBy, j.CancelReason = timestamppb.Now(), p.User, reason
+		rec.CancelledByOperator = p.User != j.GetOwner()
 		if rec.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED {
 			_, err := job.Transition(j, job.Cancelled(j, rec.GetCancelledByOperator()))
 			return err

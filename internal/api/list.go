@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -12,6 +13,9 @@ import (
 func (s *jobs) List(ctx context.Context, req *stintv1.ListRequest) (*stintv1.ListResponse, error) {
 	scope, err := wanted(ctx, req.GetOwner())
 	if err != nil {
+		return nil, err
+	}
+	if err := checkView(req.GetView()); err != nil {
 		return nil, err
 	}
 	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
@@ -58,4 +62,12 @@ func (s *jobs) List(ctx context.Context, req *stintv1.ListRequest) (*stintv1.Lis
 func (s *jobs) bound(ctx context.Context, scope store.Scope, req *stintv1.ListRequest) ([]string, error) {
 	p, err := caller(ctx)
 	return []string{"jobs", p.User, scope.Owner, strconv.FormatBool(scope.All), req.GetFilter(), req.GetOrderBy()}, err
+}
+
+// checkView refuses the views of a newer contract, rather than to show something else.
+func checkView(v stintv1.JobView) error {
+	if _, known := stintv1.JobView_name[int32(v)]; !known {
+		return job.Invalid("view", "is not a view of a job")
+	}
+	return nil
 }

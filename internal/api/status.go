@@ -33,6 +33,7 @@ var kinds = []struct {
 	{job.ErrDenied, codes.PermissionDenied, "PERMISSION_DENIED", "This needs a role that you do not have."},
 	{job.ErrConflict, codes.FailedPrecondition, "CONFLICT", "This is not possible in the present state."},
 	{job.ErrStorage, codes.Unavailable, "STORAGE_FAILED", "The server cannot save at the moment; its operators have been told by its health."},
+	{errUnreadable, codes.InvalidArgument, "MALFORMED_MESSAGE", "The message cannot be read: it is none of this contract, or a text in it is not valid UTF-8."},
 	{job.ErrUnavailable, codes.Unavailable, "UNAVAILABLE", "This is not available at the moment."},
 	{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "The call took longer than its deadline."},
 	{context.Canceled, codes.Canceled, "CANCELLED", "The caller went away."},

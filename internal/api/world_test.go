@@ -133,13 +133,14 @@ func (w *world) serve(srv *api.Server) {
 	w.Helper()
 	l := bufconn.Listen(1 << 20)
 	g := grpc.NewServer(
+		grpc.ForceServerCodecV2(api.Codec()),
 		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), w.auth.Unary()),
 		grpc.ChainStreamInterceptor(api.StreamErrors(discard()), w.auth.Stream()),
 	)
-	stintv1.RegisterJobServiceServer(g, srv.Jobs)
-	stintv1.RegisterCatalogServiceServer(g, srv.Catalog)
-	stintv1.RegisterWorkspaceServiceServer(g, srv.Workspace)
-	stintv1.RegisterAdminServiceServer(g, srv.Admin)
+	stintv1.RegisterJobServiceServer(api.Registrar(g), srv.Jobs)
+	stintv1.RegisterCatalogServiceServer(api.Registrar(g), srv.Catalog)
+	stintv1.RegisterWorkspaceServiceServer(api.Registrar(g), srv.Workspace)
+	stintv1.RegisterAdminServiceServer(api.Registrar(g), srv.Admin)
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(l) }()
 	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithTransportCredentials(insecure.NewCredentials()),

@@ -149,6 +149,6 @@ func Authorize(ctx context.Context, method string, o Ownership) error {
 	case Denied:
 		fallthrough
 	default:
-		return job.Userf(job.ErrDenied, "only operators may do this for other users")
+		return job.Userf(job.ErrDenied, "Only operators may do this for other users.")
 	}
 }

@@ -165,6 +165,7 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, more ...grpc.Ser
 	access := accessLog{log: f.log, which: f.cfg.AccessLog}
 	g := grpc.NewServer(append(more,
 		grpc.Creds(creds),
+		grpc.ForceServerCodecV2(api.Codec()),
 		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.auth.Unary(), access.Unary),
 		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.auth.Stream(), access.Stream),
 		grpc.MaxRecvMsgSize(maxMessage),
@@ -173,11 +174,12 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, more ...grpc.Ser
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 	)...)
-	stintv1.RegisterJobServiceServer(g, f.api.Jobs)
-	stintv1.RegisterCatalogServiceServer(g, f.api.Catalog)
-	stintv1.RegisterWorkspaceServiceServer(g, f.api.Workspace)
-	stintv1.RegisterAdminServiceServer(g, f.api.Admin)
-	healthpb.RegisterHealthServer(g, f.health)
+	services := api.Registrar(g)
+	stintv1.RegisterJobServiceServer(services, f.api.Jobs)
+	stintv1.RegisterCatalogServiceServer(services, f.api.Catalog)
+	stintv1.RegisterWorkspaceServiceServer(services, f.api.Workspace)
+	stintv1.RegisterAdminServiceServer(services, f.api.Admin)
+	healthpb.RegisterHealthServer(services, f.health)
 	reflection.Register(g)
 	return g
 }

@@ -1,0 +1,90 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // the codec that Codec goes through
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
+)
+
+// A message that cannot be read is a wrong request like any other, but gRPC
+// answers it by itself, as an internal error, before any code of a server sees it. So
+// Codec lets it pass as an empty message with a mark, and Registrar refuses what has the mark.
+
+// unreadable is the mark: an unknown field, which no client of this contract sends.
+var unreadable = []byte("\xfa\xff\xff\xff\x0f\x0aunreadable")
+
+// Codec reads and writes messages for a server whose services are registered by Registrar.
+func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2("proto")} }
+
+type codec struct{ encoding.CodecV2 }
+
+// Unmarshal reads a message, or marks it as one that cannot be read.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	err := c.CodecV2.Unmarshal(data, v)
+	m, ok := message(v)
+	if err == nil || !ok {
+		return err
+	}
+	proto.Reset(m)
+	m.ProtoReflect().SetUnknown(unreadable)
+	return nil
+}
+
+func message(v any) (proto.Message, bool) {
+	switch m := v.(type) {
+	case proto.Message:
+		return m, true
+	case protoadapt.MessageV1:
+		return protoadapt.MessageV2Of(m), true
+	default:
+		return nil, false
+	}
+}
+
+// Registrar registers services so that they refuse what Codec could not read.
+func Registrar(r grpc.ServiceRegistrar) grpc.ServiceRegistrar { return registrar{r} }
+
+type registrar struct{ grpc.ServiceRegistrar }
+
+// RegisterService registers the service with handlers that look for the mark.
+func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	d := *desc
+	d.Methods = slices.Clone(desc.Methods)
+	for i, m := range d.Methods {
+		d.Methods[i].Handler = func(srv any, ctx context.Context, read func(any) error, in grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the order of arguments is gRPC's
+			return m.Handler(srv, ctx, func(v any) error { return received(v, read(v)) }, in)
+		}
+	}
+	d.Streams = slices.Clone(desc.Streams)
+	for i, m := range d.Streams {
+		d.Streams[i].Handler = func(srv any, ss grpc.ServerStream) error { return m.Handler(srv, receiver{ss}) }
+	}
+	r.ServiceRegistrar.RegisterService(&d, impl)
+}
+
+// receiver is a stream whose messages are looked at.
+type receiver struct{ grpc.ServerStream }
+
+// RecvMsg reads the next message.
+func (r receiver) RecvMsg(v any) error { return received(v, r.ServerStream.RecvMsg(v)) }
+
+func received(v any, err error) error {
+	if m, ok := message(v); err == nil && ok && bytes.Equal(m.ProtoReflect().GetUnknown(), unreadable) {
+		return toStatus(errUnreadable).Err()
+	}
+	return err
+}
+
+type messageError string
+
+func (e messageError) Error() string { return string(e) }
+
+// errUnreadable is a message that reaches no handler.
+const errUnreadable = messageError("a message cannot be read")
