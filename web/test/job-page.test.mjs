@@ -55,7 +55,7 @@ test('a completed job shows its results, and nothing in them is code', { skip },
 
   await result(page, 'table.csv');
   await until(
-    () => page.locator('stint-table-view tbody td').allInnerTexts(),
+    () => page.locator('stint-table-view tbody td').allTextContents(),
     ['a', 'x "y"', '10', 'b', 'two\nlines', '9'],
   );
   await result(page, 'genes.gff');
@@ -73,7 +73,7 @@ test('a completed job shows its results, and nothing in them is code', { skip },
   await picture(page, 'result-tree');
   await result(page, 'picture.svg');
   await eventually(
-    () => page.locator('stint-result-view img').evaluate((img) => img.complete && img.naturalWidth === 240),
+    () => page.locator('stint-result-view img').evaluate((img) => img.complete && img.naturalWidth > 0),
     'the image is there',
   );
   await result(page, 'report.html');

@@ -113,7 +113,10 @@ test('rerun opens the form filled in; what is changed is changed, and the rest s
   assert.deepEqual(job.parameters, { ...first.parameters, title: 'Second', words: ['b'], colour: 'purple' });
   assert.equal(job.rerunOf, first.id);
   assert.deepEqual(job.labels, { keep: 'me' });
-  await page.getByRole('link', { name: `job ${first.id}` }).waitFor();
+  await page
+    .locator('.facts')
+    .getByRole('link', { name: `job ${first.id}`, exact: true })
+    .waitFor();
   await open.close();
 });
 
@@ -207,7 +210,7 @@ test('operators see the queue and close the server for new jobs, with words for 
   await page.getByRole('button', { name: 'Accept new jobs' }).click();
   await until(() => accept.getAttribute('aria-checked'), 'true');
   await server.call('POST', `v1/jobs/${id}:cancel`, {});
-  await until(() => page.locator('stint-queue').innerText(), 'No job waits or runs.');
+  await until(() => page.locator('stint-queue p').innerText(), 'No job waits or runs.');
   await open.close();
 });
 

@@ -28,7 +28,7 @@ export class LogPane extends LitElement {
       .tabs .button[aria-selected='true'] { background: var(--stint-accent-2); }
       .search { display: flex; gap: 4px; }
       .search .input { width: 160px; }
-      stint-log-view { height: min(56vh, 560px); min-height: 220px; }
+      stint-log-view { height: min(56vh, 560px); min-height: 136px; }
       @media (max-width: 560px) { .search { flex: 1 1 100%; } .search .input { flex: 1; } }
     `,
   ];

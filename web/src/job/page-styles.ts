@@ -3,7 +3,7 @@ import { css } from 'lit';
 
 export const jobPageStyles = css`
   :host { display: block; }
-  .page { max-width: 1500px; margin: 0 auto; padding: 14px 16px 40px; }
+  .page { max-width: 1500px; margin: 0 auto; padding: 14px 16px 64px; }
   header { display: grid; gap: 2px; margin-bottom: 12px; }
   header p { margin: 0; }
   .back { display: inline-flex; align-items: center; gap: 4px; width: fit-content; text-decoration: none; color: var(--stint-text-2); }
@@ -41,7 +41,7 @@ export const jobPageStyles = css`
     .actions { grid-column: 2; grid-row: 1 / span 2; }
   }
   @media (max-width: 720px) {
-    .page { padding: 10px 10px 24px; }
+    .page { padding: 10px 10px 64px; }
     .columns { grid-template-columns: minmax(0, 1fr); }
     .side { grid-row: auto; }
     .actions { grid-row: 1; grid-column: 1; position: static; }

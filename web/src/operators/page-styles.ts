@@ -28,5 +28,5 @@ export const operatorsStyles = css`
   ul { list-style: none; margin: 0; padding: 0; display: grid; gap: 10px; }
   li .words { white-space: pre-wrap; overflow-wrap: anywhere; }
   .problem { color: var(--stint-danger); margin: 0; }
-  @media (max-width: 900px) { .columns { grid-template-columns: minmax(0, 1fr); } .page { padding: 10px 10px 24px; } }
+  @media (max-width: 900px) { .columns { grid-template-columns: minmax(0, 1fr); } .page { padding: 10px 10px 64px; } }
 `;

@@ -36,6 +36,7 @@ export class SubmitForm extends LitElement {
       .would { border-left: 4px solid var(--stint-accent); padding: 12px 16px; display: grid; gap: 4px; }
       .buttons { position: sticky; bottom: 0; display: flex; flex-wrap: wrap; gap: 8px; align-items: center; padding: 12px 0; background: linear-gradient(transparent, var(--stint-bg) 30%); }
       .buttons .button { min-height: 38px; padding: 0 18px; }
+      .error { color: var(--stint-danger); margin: 10px 0 0; font-weight: 550; }
       .star { color: var(--stint-danger); }
     `,
   ];
@@ -129,13 +130,14 @@ export class SubmitForm extends LitElement {
 
   private goTo(path: string): void {
     if (/^(resources|priority|labels)/.test(path)) this.renderRoot.querySelector('details')?.setAttribute('open', '');
-    this.fields().some((field) => field.focusPath(path));
+    this.fields().some((field) => field.focusPath(path === 'resources' ? 'resources.cpus' : path));
   }
 
   // labelOf names a place as the form does: `Library 2, Name`.
   private labelOf(path: string): string {
     const option = [...outputFields, ...moreFields].find((f) => optionPaths[f.id ?? ''] === path);
     if (option) return option.label ?? '';
+    if (path === 'resources') return 'Resources';
     let specs: ParameterJson[] = this.service.parameters ?? [];
     const words = [];
     for (const part of path.replace(/^parameters\.?/, '').split('.')) {
@@ -153,7 +155,7 @@ export class SubmitForm extends LitElement {
     const { size } = this.errors;
     return html`<div class="problems panel" role="alert" tabindex="-1">
       <h2>${this.problem || (size === 1 ? 'One thing has to be corrected' : `${size} things have to be corrected`)}</h2>
-      ${size > 0 ? html`<ul>${[...this.errors].map(([path, text]) => html`<li><button type="button" @click=${() => this.goTo(path)}>${this.labelOf(path)}: ${sentence(text)}</button></li>`)}</ul>` : nothing}
+      ${size > 0 ? html`<ul>${[...this.errors].map(([path, text]) => html`<li><button type="button" @click=${() => this.goTo(path)}>${this.labelOf(path)}: ${uncapitalized(sentence(text))}</button></li>`)}</ul>` : nothing}
     </div>`;
   }
 
@@ -230,7 +232,7 @@ export class SubmitForm extends LitElement {
           : nothing
       }
       <section class="panel" aria-label="Output"><div class="two">${this.renderOptionFields(outputFields)}</div>
-        <details ?open=${moreErrors}><summary>Resources, priority and labels</summary><div class="two">${this.renderOptionFields(this.more)}</div></details></section>
+        <details ?open=${moreErrors}><summary>Resources, priority and labels</summary>${this.errors.has('resources') ? html`<p class="error">${sentence(this.errors.get('resources') ?? '')}</p>` : nothing}<div class="two">${this.renderOptionFields(this.more)}</div></details></section>
       ${this.renderWould()}
       <div class="buttons">
         <button class="button primary" ?disabled=${this.busy || service.available === false || closed}>${this.rerunOf ? 'Rerun' : 'Submit'}</button>
@@ -241,6 +243,7 @@ export class SubmitForm extends LitElement {
   }
 }
 
+const uncapitalized = (text: string) => text.charAt(0).toLowerCase() + text.slice(1);
 const writeOr = (text: string) => (text === '0 B' ? '' : text);
 
 declare global {

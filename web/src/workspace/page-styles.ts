@@ -34,7 +34,7 @@ export const workspaceStyles = css`
   .empty { padding: 40px 20px; text-align: center; color: var(--stint-text-2); }
   .problem { color: var(--stint-danger); }
   @media (max-width: 560px) {
-    .page { padding: 10px 10px 24px; }
+    .page { padding: 10px 10px 64px; }
     .time { display: none; }
     th, td { padding: 4px 6px; }
   }

@@ -137,7 +137,12 @@ class FilePicker extends LitElement {
               }}> All kinds of files</label>`
             : nothing
         }
-        ${this.options.folder ? nothing : html`<label>Upload here: <input type="file" multiple @change=${this.upload}></label>`}
+        ${
+          this.options.folder
+            ? nothing
+            : html`<button class="button" @click=${(e: Event) => ((e.currentTarget as HTMLElement).nextElementSibling as HTMLInputElement).click()}>${icon('upload')} Upload here</button>
+              <input type="file" multiple hidden aria-label="Files to upload here" @change=${this.upload}>`
+        }
       </div>
       <button slot="actions" class="button" @click=${() => this.dialog.close()}>Not now</button>
       ${this.options.folder ? html`<button slot="actions" class="button primary" @click=${() => this.take(this.folder || '/')}>Take this folder</button>` : nothing}
