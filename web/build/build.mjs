@@ -31,7 +31,8 @@ async function single(name, entry) {
       target: 'es2022',
       rollupOptions: {
         input: path.join(web, entry),
-        output: { format: 'es', entryFileNames: `${name}.js`, codeSplitting: false },
+        // A worker that is no module is understood by more browsers.
+        output: { format: name === 'watch-worker' ? 'iife' : 'es', entryFileNames: `${name}.js`, codeSplitting: false },
       },
     },
   });

@@ -11,17 +11,21 @@ import { eventually, until } from './lib/until.mjs';
 const skip = noBrowser();
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let server;
+let gallery;
 let browser;
 
 before(async () => {
   if (skip) return;
   server = await startServer({ flags: ['--cpus', '1', '--grace', '1s'] });
+  gallery = await startServer({ flags: ['--cpus', '3', '--grace', '1s'] });
+  await fillGallery();
   browser = await launch();
 });
 
 after(async () => {
   await browser?.close();
   await server?.stop();
+  await gallery?.stop();
 });
 
 /** What axe finds, in short. */
@@ -55,7 +59,10 @@ test('whatever a user can name stays text', { skip }, async () => {
   await page.getByText(/No job matches|cannot be shown/).waitFor();
   await page.goto(`${server.url}jobs`);
   for (const [i, attack] of attacks.entries()) {
-    await eventually(async () => (await rowOf(page, ids[i]))?.name === attack, `${attack} is shown as it is`);
+    await eventually(
+      async () => (await rowOf(page, ids[i]))?.name === attack.replace('\u202e', '\ufffd'),
+      `${attack} is shown as it is`,
+    );
   }
   await selectRows(page, ids.slice(1));
   await page.locator('[data-action=cancel]').click();
@@ -145,46 +152,52 @@ test('a walk with the keyboard alone: filter, choose jobs, cancel them, view one
 
 for (const colorScheme of ['light', 'dark']) {
   test(`axe finds nothing, and the page looks well: ${colorScheme}`, { skip }, async () => {
-    const { page: open, close } = await openContext(browser, server, { colorScheme, reducedMotion: 'reduce' });
+    const { page: open, close } = await openContext(browser, gallery, { colorScheme, reducedMotion: 'reduce' });
     const page = await open('jobs');
-    await page.locator('.row').nth(3).waitFor();
+    await page.locator('.row').nth(12).waitFor();
+    await page.getByRole('progressbar').first().waitFor();
+    await picture(page, `jobs-${colorScheme}`);
     assert.deepEqual(await violations(page), [], 'the table');
 
-    await page.locator('.row').nth(1).click();
+    await page.locator('.row').nth(3).click();
+    await page.locator('[data-action=details]').click();
+    await page.locator('stint-job-details h2').waitFor();
+    await picture(page, `jobs-details-${colorScheme}`);
+    assert.deepEqual(await violations(page), [], 'with the details of a job');
+    await page.locator('[data-action=details]').click();
+
     await page
       .locator('.row')
-      .nth(2)
+      .nth(5)
       .click({ modifiers: ['Control'] });
     await page.getByRole('button', { name: 'Filter as text' }).click();
     await page.getByLabel('Time of submission').selectOption('Between …');
-    await picture(page, `jobs-${colorScheme}`);
+    await picture(page, `jobs-filter-${colorScheme}`);
     assert.deepEqual(await violations(page), [], 'with rows selected and the filter open');
 
     await page.getByRole('button', { name: 'Columns' }).click();
-    await picture(page, `columns-${colorScheme}`);
+    await picture(page, `jobs-columns-${colorScheme}`);
     assert.deepEqual(await violations(page), [], 'the columns');
     await page.keyboard.press('Escape');
 
-    await page.locator('[data-action=rerun]').click();
-    await page.locator('stint-question').getByText('Submit 2 jobs again?').waitFor();
-    await picture(page, `dialog-${colorScheme}`);
+    await page.locator('[data-action=cancel]').click();
+    await page.locator('stint-question textarea').waitFor();
+    await picture(page, `jobs-cancel-${colorScheme}`);
     assert.deepEqual(await violations(page), [], 'a question');
     await page.getByRole('button', { name: 'Not now' }).click();
 
-    await page.goto(`${server.url}jobs?q=nothing-is-called-like-this`);
+    await page.goto(`${gallery.url}jobs?q=nothing-is-called-like-this`);
     await page.getByText('No job matches').waitFor();
     await picture(page, `jobs-none-${colorScheme}`);
     assert.deepEqual(await violations(page), [], 'an empty list');
+
     await close();
   });
 }
 
 test('fits a phone', { skip }, async () => {
-  const { page: open, close } = await openContext(browser, server, {
-    viewport: { width: 390, height: 780 },
-    deviceScaleFactor: 2,
-    hasTouch: true,
-  });
+  const phone = { viewport: { width: 390, height: 780 }, deviceScaleFactor: 2, hasTouch: true };
+  const { page: open, close } = await openContext(browser, gallery, phone);
   const page = await open('jobs');
   await page.locator('.row').nth(3).waitFor();
   const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
@@ -197,3 +210,49 @@ test('fits a phone', { skip }, async () => {
   assert.deepEqual(await violations(page), []);
   await close();
 });
+
+// fillGallery gives a server a day's work to show: jobs of every state.
+async function fillGallery() {
+  const put = await fetch(new URL('v1/workspace/reads/lambda.fasta', gallery.url), {
+    method: 'PUT',
+    body: '>lambda\nGGGCGGCGACCTCGCGGGTTTTCGCTATTTATGAAAATTTTCCGG\n',
+  });
+  assert.equal(put.ok, true);
+  const stats = (outputName) =>
+    gallery.submit({
+      service: 'SequenceStats',
+      outputName,
+      parameters: { sequences: '/reads/lambda.fasta' },
+      labels: { project: 'phage' },
+    });
+  const sleep = (outputName, seconds, more = {}) =>
+    gallery.submit({ service: 'Sleep', outputName, parameters: { sleep_time: seconds }, ...more });
+  for (const name of [
+    'lambda-raw',
+    'lambda-trimmed',
+    'lambda-contigs',
+    'lambda-polished',
+    'phix-control',
+    'phix-control-2',
+    'ecoli-k12-subset',
+    'coverage-check',
+  ])
+    await stats(name);
+  const late = await sleep('overnight-alignment', 300, { resources: { timeLimit: '1s' } });
+  const wrong = await sleep('wrong-reference', 300);
+  await gallery.call('POST', `v1/jobs/${wrong.id}:cancel`, { id: wrong.id, reason: 'wrong reference' });
+  const last = await stats('salmonella-plasmid');
+  for (const job of [late, wrong, last]) await gallery.finished(job.id);
+  for (const [i, name] of [
+    'tree-of-12-strains',
+    'annotation-of-run-7',
+    'assembly-of-run-7',
+    'assembly-of-run-8',
+    'assembly-of-run-9',
+  ].entries())
+    await sleep(name, 120 + 60 * i);
+  await eventually(
+    async () => Number((await gallery.call('GET', 'v1/jobs:summary')).summary.total.running) === 3,
+    'three jobs run',
+  );
+}

@@ -47,6 +47,7 @@ export class ActionBar extends LitElement {
       button.danger:hover:not([aria-disabled="true"]) { background: var(--stint-failed-bg); border-color: var(--stint-danger); }
       button[aria-disabled="true"], button[aria-disabled="true"] span { color: var(--stint-text-2); cursor: default; }
       button[aria-disabled="true"] .icon { opacity: 0.55; }
+      button[data-action="details"] { margin-top: 10px; }
       @media (max-width: 720px) {
         .bar { flex-direction: row; padding: 4px; gap: 0; }
         button { flex: 1 1 0; width: auto; min-width: 0; }

@@ -30,6 +30,10 @@ export class App extends LitElement {
       .problem { padding: 48px 20px; max-width: 560px; margin: 0 auto; display: grid; gap: 12px; justify-items: start; }
       .skip { position: absolute; left: 8px; top: -60px; z-index: 100; }
       .skip:focus { top: 6px; }
+      /* On a narrow screen it has a line of its own and covers nothing. */
+      @media (max-width: 720px) {
+        stint-indicator { position: static; align-self: flex-end; margin: 4px 8px 6px; }
+      }
       @media (max-width: 560px) {
         header { padding: 0 8px; }
         .user span { display: none; }

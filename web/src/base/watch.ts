@@ -77,7 +77,7 @@ function connectWorker(server: string): Connection | undefined {
   if (!('SharedWorker' in globalThis) || new URL(server).origin !== location.origin) return undefined;
   let worker: SharedWorker;
   try {
-    worker = new SharedWorker(new URL('watch-worker.js', server), { type: 'module', name: `stint-watch-${protocol}` });
+    worker = new SharedWorker(new URL('watch-worker.js', server), { name: `stint-watch-${protocol}` });
   } catch {
     return undefined;
   }

@@ -54,6 +54,14 @@ export function reasonWords(reason: ReasonJson | undefined): string {
   return (reason && reasons[reason]) ?? '';
 }
 
+// Control characters, and those that turn the direction of what follows: they make a name look like another.
+const invisible = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Text that a user gave, with a sign for every character that would hide or turn others. */
+export function visible(text: string | undefined): string {
+  return (text ?? '').replace(invisible, '\ufffd');
+}
+
 /** A job's state as a pill with sign and word. Needs stateStyles. */
 export function statePill(state: StateJson | undefined): TemplateResult {
   const name = stateName(state);

@@ -155,7 +155,7 @@ export class Indicator extends HTMLElement {
     if (this.link?.live && this.counts) {
       return shown.map((s) => {
         const n = Number(this.counts?.total?.[s] ?? 0);
-        return html`<span class="count ${s}" title="${n} ${s}">${signs[s]}<span>${short(n)}</span><span class="sr"> ${s},</span></span>`;
+        return html`<span class="count ${s}" title="${n} ${s}">${signs[s]}<span>${number.format(n)}</span><span class="sr"> ${s},</span></span>`;
       });
     }
     return html`<span class="words ${this.link?.problem ? 'offline' : ''}" title=${this.link?.problem ?? ''}>${this.words || '…'}</span>`;
@@ -183,12 +183,7 @@ export class Indicator extends HTMLElement {
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
-
-// The title and the words say the exact number.
-function short(n: number): string {
-  return n < 10_000 ? String(n) : compact.format(n);
-}
+const number = new Intl.NumberFormat();
 
 // A page may load the script twice, and the pages have it built in.
 if (!customElements.get('stint-indicator')) customElements.define('stint-indicator', Indicator);

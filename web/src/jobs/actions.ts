@@ -8,7 +8,7 @@ import { serverURL } from '../base/place';
 import { navigate, pathOf } from '../base/router';
 import { routes } from '../base/routes';
 import { toast } from '../base/toast';
-import { isFinal, stateLabel, stateName } from '../base/words';
+import { isFinal, stateLabel, stateName, visible } from '../base/words';
 import type { RerunResponseJson } from '../gen/stint/v1/job_service_pb';
 import type { Row } from './job-list';
 
@@ -75,6 +75,17 @@ export function jobActions(rows: readonly Row[]): Action[] {
   ];
 }
 
+/** Shows or hides what is known of the selected job beside the table. */
+export function detailsAction(on: boolean, run: () => void): Action {
+  return {
+    id: 'details',
+    label: on ? 'Hide details' : 'Details',
+    icon: on ? 'right' : 'left',
+    hint: on ? 'Hide the details of the selected job' : 'Show the details of the selected job beside the table',
+    run,
+  };
+}
+
 export function viewJob(id: string): void {
   navigate(pathOf('jobs', id));
 }
@@ -93,7 +104,7 @@ const count = (n: number) => (n === 1 ? '1 job' : `${n} jobs`);
 
 function names(rows: readonly Row[]): TemplateResult {
   const more = rows.length - tellAtMost;
-  return html`<ul>${rows.slice(0, tellAtMost).map((r) => html`<li>${r.id} – ${r.outputName || r.service}</li>`)}
+  return html`<ul>${rows.slice(0, tellAtMost).map((r) => html`<li>${r.id} – ${visible(r.outputName) || r.service}</li>`)}
     ${more > 0 ? html`<li>and ${more} more</li>` : ''}</ul>`;
 }
 

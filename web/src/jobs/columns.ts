@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { styles } from '../base/css-vars';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { pathOf } from '../base/router';
-import { isFinal, reasonWords, statePill } from '../base/words';
+import { isFinal, reasonWords, statePill, visible } from '../base/words';
 import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
 import type { Row } from './job-list';
 import type { SortField } from './view-state';
@@ -57,7 +57,7 @@ const specs = {
     label: 'Output name',
     width: 212,
     sort: 'output_name',
-    cell: (row) => html`<span title=${row.outputName ?? ''}>${row.outputName}</span>`,
+    cell: (row) => html`<span title=${visible(row.outputName)}>${visible(row.outputName)}</span>`,
   },
   submit: { label: 'Submitted', width: 126, sort: 'submit_time', cell: (row, c) => time(row.submitTime, c) },
   start: { label: 'Started', width: 126, sort: 'start_time', cell: (row, c) => time(row.startTime, c) },

@@ -20,6 +20,10 @@ export const pageStyles = css`
   .blank > * { pointer-events: auto; }
   .blank p { margin: 0 0 8px; color: var(--stint-text-2); max-width: 60ch; }
   .stale { position: absolute; z-index: 3; top: 44px; left: 50%; transform: translateX(-50%); border-radius: 999px; box-shadow: var(--stint-shadow-2); }
+  stint-job-details { flex: none; }
+  @media (max-width: 1000px) {
+    stint-job-details { display: none; }
+  }
   @media (max-width: 720px) {
     stint-action-bar.idle { display: none; }
     :host { padding-bottom: 8px; }

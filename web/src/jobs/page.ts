@@ -16,10 +16,11 @@ import { sharedStyles } from '../base/styles';
 import { readSetting, writeSetting } from '../base/theme';
 import { type Link, type News, wake, watch } from '../base/watch';
 import { stateName } from '../base/words';
-import { jobActions, viewJob } from './actions';
+import { detailsAction, jobActions, viewJob } from './actions';
 import './column-menu';
 import { type Column, columnSpecs, formatColumns, parseColumns } from './columns';
 import { countFacets, type Facets, facetsOf, liveCountsSuffice, totalOf } from './facets';
+import './details';
 import './filter-bar';
 import { type Fit, JobList, type Row, rowOf } from './job-list';
 import { pageStyles } from './page-styles';
@@ -30,8 +31,10 @@ import { formatView, isFiltered, parseView, queryOf, type ViewState, withoutFilt
 export const tag = 'stint-jobs-page';
 
 const columnsSetting = 'stint-columns';
+const detailsSetting = 'stint-details';
 const countDelay = 1500;
-const narrow = matchMedia('(max-width: 720px)');
+/** Whether there is room for the details beside the table. */
+const wide = matchMedia('(min-width: 1001px)');
 
 /** The list that was left, so that coming back from a job shows it at once. */
 let kept: JobList | undefined;
@@ -46,6 +49,7 @@ export class JobsPage extends LitElement implements PageElement {
   @state() private facets: Facets | undefined;
   @state() private link: Link | undefined;
   @state() private version = 0;
+  @state() private details = readSetting(detailsSetting) === 'on';
   @query('stint-job-table') private table!: JobTable | null;
 
   private list: JobList | undefined;
@@ -74,7 +78,6 @@ export class JobsPage extends LitElement implements PageElement {
     this.counting?.abort();
     clearTimeout(this.countTimer);
     this.list?.stop();
-    document.documentElement.style.removeProperty('--stint-indicator-bottom');
   }
 
   private async loadServices(): Promise<void> {
@@ -242,16 +245,16 @@ export class JobsPage extends LitElement implements PageElement {
 
   // ----- drawing
 
+  private toggleDetails(): void {
+    this.details = !this.details;
+    writeSetting(detailsSetting, this.details ? 'on' : undefined);
+  }
+
   protected override updated(): void {
     const total = this.total;
     const words = this.list?.empty === false && total ? `${formatCount(total.count)} jobs` : '';
     if (words && isFiltered(this.view) && words !== this.told) announce(words);
     this.told = words;
-    // On a narrow screen the actions stand at the lower edge.
-    document.documentElement.style.setProperty(
-      '--stint-indicator-bottom',
-      narrow.matches && this.view.selected.length > 0 ? '82px' : '',
-    );
   }
   private told = '';
 
@@ -293,6 +296,7 @@ export class JobsPage extends LitElement implements PageElement {
   override render() {
     const { view, list } = this;
     if (!list) return nothing;
+    const selected = this.selectedRows;
     const filterProblem =
       list.error instanceof ApiError && list.error.violations.some((v) => v.field === 'filter')
         ? list.error.message
@@ -326,7 +330,9 @@ export class JobsPage extends LitElement implements PageElement {
           ${this.renderState(list)}
           ${this.renderFoot(list)}
         </div>
-        <stint-action-bar class="panel ${view.selected.length === 0 ? 'idle' : ''}" ariaLabel="Actions on the selected jobs" .actions=${jobActions(this.selectedRows)}></stint-action-bar>
+        <stint-action-bar class="panel ${view.selected.length === 0 ? 'idle' : ''}" ariaLabel="Actions on the selected jobs"
+          .actions=${wide.matches ? [...jobActions(selected), detailsAction(this.details, () => this.toggleDetails())] : jobActions(selected)}></stint-action-bar>
+        ${this.details ? html`<stint-job-details class="panel" .rows=${selected} .services=${this.services}></stint-job-details>` : nothing}
       </div>`;
   }
 }

@@ -16,7 +16,7 @@ import { formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { pathOf } from '../base/router';
 import { sharedStyles, stateStyles } from '../base/styles';
-import { isFinal, reasonWords, statePill } from '../base/words';
+import { isFinal, reasonWords, statePill, visible } from '../base/words';
 import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
 import { type CellContext, type Column, type ColumnId, columnSpecs, fitWidth } from './columns';
 import type { JobList, Row } from './job-list';
@@ -341,7 +341,7 @@ export class JobTable extends LitElement {
   private renderCard(row: Row, context: CellContext) {
     const time = isFinal(row.state) ? row.completeTime : (row.startTime ?? row.submitTime);
     return html`<div class="cell card" role="gridcell">
-      <span class="line"><a tabindex="-1" href=${pathOf('jobs', row.id)}>${row.outputName || row.id}</a>${statePill(row.state)}</span>
+      <span class="line"><a tabindex="-1" href=${pathOf('jobs', row.id)}>${visible(row.outputName) || row.id}</a>${statePill(row.state)}</span>
       <span class="line quiet-text"><span>${context.services.get(row.service ?? '')?.label || row.service} · ${row.id}
         ${reasonWords(row.reason) ? `· ${reasonWords(row.reason)}` : ''}</span>
         <time title=${formatTimeFull(time)}>${formatTime(time, context.now)}</time></span>

@@ -1,7 +1,7 @@
 // A real stintd on a folder and port of its own.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -60,7 +60,9 @@ class Server {
   async stop() {
     this.process.kill('SIGTERM');
     await this.ended;
-    await rm(this.folder, { recursive: true, force: true });
+    await endJobs(this.folder);
+    // Whoever watches over a job still writes down that it ended.
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 
   /** A call of the REST interface. */
@@ -92,6 +94,19 @@ class Server {
     await response.text();
     const { job } = await this.call('GET', `v1/jobs/${id}`);
     return job;
+  }
+}
+
+// endJobs ends the commands that a server left running: jobs outlive their server.
+async function endJobs(folder) {
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const at = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    if (!at.startsWith(`${folder}/`)) continue;
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
   }
 }
 
