@@ -203,7 +203,7 @@ test('fits a phone', { skip }, async () => {
   const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
   assert.equal(await wide(), 390, 'nothing is wider than the screen');
   await picture(page, 'jobs-phone');
-  await page.locator('.row').nth(1).tap();
+  await page.locator('.row .box').nth(1).tap();
   await page.locator('stint-action-bar').waitFor();
   assert.equal(await wide(), 390);
   await picture(page, 'jobs-phone-selected');

@@ -48,7 +48,7 @@ const specs = {
   },
   service: {
     label: 'Service',
-    width: 132,
+    width: 148,
     sort: 'service',
     cell: (row, { services }) =>
       html`<span title=${row.service ?? ''}>${services.get(row.service ?? '')?.label || row.service}</span>`,
@@ -59,9 +59,9 @@ const specs = {
     sort: 'output_name',
     cell: (row) => html`<span title=${visible(row.outputName)}>${visible(row.outputName)}</span>`,
   },
-  submit: { label: 'Submitted', width: 126, sort: 'submit_time', cell: (row, c) => time(row.submitTime, c) },
-  start: { label: 'Started', width: 126, sort: 'start_time', cell: (row, c) => time(row.startTime, c) },
-  complete: { label: 'Completed', width: 126, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
+  submit: { label: 'Submitted', width: 122, sort: 'submit_time', cell: (row, c) => time(row.submitTime, c) },
+  start: { label: 'Started', width: 122, sort: 'start_time', cell: (row, c) => time(row.startTime, c) },
+  complete: { label: 'Completed', width: 122, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
   elapsed: { label: 'Elapsed', width: 94, cell: elapsed },
   progress: { label: 'Progress', width: 146, cell: progress },
   owner: {
