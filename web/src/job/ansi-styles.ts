@@ -35,6 +35,8 @@ export const ansiStyles = [
     .dim { color: var(--log-dim); }
     .italic { font-style: italic; }
     .underline { text-decoration: underline; }
+    /* A colour of the program's own choice, as light or dark as it takes to be read here. */
+    .own { color: light-dark(oklch(from var(--own) min(l, 0.48) c h), oklch(from var(--own) max(l, 0.78) c h)); }
   `,
   unsafeCSS(rules),
 ];

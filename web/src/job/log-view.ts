@@ -298,7 +298,7 @@ export class LogView extends LitElement {
 
   private renderPiece(piece: Piece): unknown {
     const text = this.mark(piece.text);
-    if (piece.colour) return html`<span class=${piece.style} ${styles({ color: piece.colour })}>${text}</span>`;
+    if (piece.colour) return html`<span class="own ${piece.style}" ${styles({ '--own': piece.colour })}>${text}</span>`;
     return piece.style ? html`<span class=${piece.style}>${text}</span>` : text;
   }
 
