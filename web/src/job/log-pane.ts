@@ -42,7 +42,12 @@ export class LogPane extends LitElement {
   private source: LogSource | undefined;
   private chosen = false;
 
-  override willUpdate(): void {
+  override willUpdate(changed: Map<string, unknown>): void {
+    const before = changed.get('job') as JobJson | undefined;
+    if (before && before.id !== this.job.id) {
+      this.chosen = false;
+      this.attempt = 0;
+    }
     // A failed job is asked why; until the user has looked at something, that comes first.
     if (!this.chosen) this.name = this.job.state === 'STATE_FAILED' ? 'stderr' : 'stdout';
     const { job, name, attempt, source } = this;

@@ -17,7 +17,9 @@ const overscan = 20;
 const pieceBytes = 384 << 10;
 const windowBytes = 3 << 20;
 const longestShown = 5000;
-const retryMillis = 2000;
+const retryMillis = 1000;
+// Frames have at most 64 KiB.
+const mostPending = 64;
 
 @customElement('stint-log-view')
 export class LogView extends LitElement {
@@ -185,16 +187,19 @@ export class LogView extends LitElement {
           this.note = '';
           if (this.pending.length === 0) requestAnimationFrame(() => this.flush(signal));
           this.pending.push(frame);
+          // A page that nobody looks at draws no frames, but must not keep everything either.
+          if (this.pending.length > mostPending) this.flush(signal);
         });
         this.flush(signal);
-        this.tell(false);
-        return;
+        // A server that is on its way down ends streams too; only the end of the job is one.
+        if (!this.open) return this.tell(false);
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof ApiError) || !error.unreachable) throw error;
-        this.note = this.window.end === 0 ? error.message : '';
-        await new Promise((resolve) => setTimeout(resolve, retryMillis));
+        this.flush(signal);
+        if (error instanceof ApiError && !error.unreachable) throw error;
+        if (this.window.end === 0) this.note = 'The server cannot be reached.';
       }
+      await new Promise((resolve) => setTimeout(resolve, retryMillis));
     }
   }
 

@@ -11,7 +11,7 @@ import { pathOf, type Route } from '../base/router';
 import { session } from '../base/session';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { type News, watch } from '../base/watch';
-import { isFinal, stateLabel, stateName, statePill } from '../base/words';
+import { isFinal, stateLabel, stateName, statePill, visible } from '../base/words';
 import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
 import type { JobJson } from '../gen/stint/v1/job_pb';
 import { workspaceHref } from '../workspace/paths';
@@ -72,9 +72,11 @@ export class JobPage extends LitElement {
       if (this.job && !isFinal(this.job.state) && !document.hidden) this.now = Date.now();
     }, tickMillis);
     signal.addEventListener('abort', () => clearInterval(timer));
-    void this.read(signal).then(() => {
+    // Whose stream tells of the job depends on whose job it is.
+    const known = session.status ? undefined : session.refresh();
+    void Promise.all([this.read(signal), known]).then(() => {
       if (!this.job || signal.aborted) return;
-      const own = session.status?.user === undefined || session.status.user === this.job.owner;
+      const own = !session.operator || session.status?.user === this.job.owner;
       watch({ owner: own ? '' : '*', signal }, (news) => this.take(news));
     });
   }
@@ -207,7 +209,7 @@ export class JobPage extends LitElement {
     return html`<div class="page">
       <header>
         <a class="back" href="jobs">${icon('left')} Jobs</a>
-        <div class="title"><h1>${job.outputName}</h1>${statePill(job.state)}</div>
+        <div class="title"><h1>${visible(job.outputName)}</h1>${statePill(job.state)}</div>
         <p class="quiet-text">${this.service?.label ?? job.service} · job ${job.id}${this.lost ? html` · <span role="status">${icon('offline')} ${this.lost}</span>` : nothing}</p>
       </header>
       <div class="columns">

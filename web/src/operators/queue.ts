@@ -4,7 +4,7 @@ import { customElement, property } from 'lit/decorators.js';
 import { formatCount, formatElapsed, formatTimeFull } from '../base/format';
 import { pathOf } from '../base/router';
 import { sharedStyles, stateStyles } from '../base/styles';
-import { reasonWords, statePill } from '../base/words';
+import { reasonWords, statePill, visible } from '../base/words';
 import type { JobJson } from '../gen/stint/v1/job_pb';
 
 @customElement('stint-queue')
@@ -35,7 +35,7 @@ export class Queue extends LitElement {
     return html`<tr>
       <td class="number"><a href=${pathOf('jobs', job.id ?? '')}>${job.id}</a></td><td>${statePill(job.state)}</td>
       <td class="number"><time title=${formatTimeFull(since)}>${formatElapsed(since, undefined, this.now)}</time></td>
-      <td>${job.owner}</td><td>${job.service}</td><td class="name" title=${job.outputName ?? ''}>${job.outputName}</td>
+      <td>${job.owner}</td><td>${job.service}</td><td class="name" title=${job.outputName ?? ''}>${visible(job.outputName)}</td>
       <td class="why">${running ? (job.progress?.message ?? '') : job.message || reasonWords(job.reason)}</td></tr>`;
   }
 

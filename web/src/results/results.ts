@@ -5,7 +5,7 @@ import { apiURL, call } from '../base/api';
 import { formatBytes, formatCount } from '../base/format';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
-import { isFinal } from '../base/words';
+import { isFinal, visible } from '../base/words';
 import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
 import type { JobJson } from '../gen/stint/v1/job_pb';
 import type { ListResultsResponseJson, ResultFileJson } from '../gen/stint/v1/job_service_pb';
@@ -82,7 +82,7 @@ export class Results extends LitElement {
     const on = file.path === this.chosen;
     return html`<li><button data-result=${file.path ?? ''} aria-current=${on ? 'true' : nothing} @click=${() => {
       this.chosen = file.path;
-    }}><span>${file.title || file.path}</span><small>${file.title ? html`${file.path} · ` : nothing}${formatBytes(file.sizeBytes)}</small></button></li>`;
+    }}><span>${visible(file.title || file.path)}</span><small>${file.title ? html`${file.path} · ` : nothing}${formatBytes(file.sizeBytes)}</small></button></li>`;
   }
 
   private renderShown(file: ResultFileJson) {
@@ -90,7 +90,7 @@ export class Results extends LitElement {
     const path = file.path ?? '';
     const open = ['html', 'image', 'text'].includes(displayOf(file));
     return html`<div class="shown">
-      <div class="head"><h3>${file.title || path}</h3>
+      <div class="head"><h3>${visible(file.title || path)}</h3>
         ${open ? html`<a class="button" href=${resultURL(id, path)} target="_blank" rel="noopener noreferrer">Open alone</a>` : nothing}
         <a class="button" href=${resultURL(id, path, { download: true })} download>${icon('download')} Download</a></div>
       <stint-result-view .job=${id} .file=${file}></stint-result-view>

@@ -9,6 +9,7 @@ import { icon } from '../base/icons';
 import type { Route } from '../base/router';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
+import { visible } from '../base/words';
 import type { WorkspaceEntryJson, WorkspaceServiceListResponseJson } from '../gen/stint/v1/workspace_service_pb';
 import { deleteEntry, droppedFiles, listFolder, type Upload, uploadFiles } from './files';
 import { workspaceStyles } from './page-styles';
@@ -170,8 +171,8 @@ export class WorkspacePage extends LitElement {
       <td class="tick"><input type="checkbox" aria-label="Select ${name}" .checked=${on} @change=${(e: Event) => this.select(path, (e.target as HTMLInputElement).checked)}></td>
       <td class="name">${
         entry.folder
-          ? html`<a href=${workspaceHref(path)}>${icon('folder')}<span>${name}</span></a>`
-          : html`<a href=${workspaceURL(path)} target="_blank" rel="noopener noreferrer">${icon('file')}<span>${name}</span></a>`
+          ? html`<a href=${workspaceHref(path)}>${icon('folder')}<span>${visible(name)}</span></a>`
+          : html`<a href=${workspaceURL(path)} target="_blank" rel="noopener noreferrer">${icon('file')}<span>${visible(name)}</span></a>`
       }</td>
       <td class="size">${entry.folder ? '' : formatBytes(entry.sizeBytes)}</td>
       <td class="time"><time title=${formatTimeFull(entry.modifyTime)}>${formatTime(entry.modifyTime)}</time></td>
