@@ -6,10 +6,12 @@
 package slurm_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
@@ -21,30 +23,36 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSlurm(t *testing.T) {
 	c := slurmtest.New(t)
-	prefix := []string{"-a", "-P", c.NodePrefix()}
-
-	// Accounting that enforces accounts, and cgroups that enforce memory.
+	common := []string{"-a", "-P", c.NodePrefix()}
 	if c.CanLimitMemory() {
-		prefix = append(prefix, "-g")
+		common = append(common, "-g")
 	}
 	part := func(name string, flags []string, test func(t *testing.T, c *slurmtest.Cluster)) {
 		t.Run(name, func(t *testing.T) {
 			c := c.For(t)
-			c.Up(append(append([]string{}, prefix...), flags...)...)
+			c.Up(append(slices.Clone(common), flags...)...)
 			test(t, c)
 		})
 	}
-	part("Whole", []string{"-n", "3", "-x", "AccountingStorageEnforce=associations", "-x", "SlurmdTimeout=5"}, testWhole)
+	part("Whole", []string{
+		"-n", "3", "-x", "SlurmdTimeout=5", "-x", "AccountingStorageEnforce=associations",
+		"-x", "PartitionName=main Nodes=ALL Default=YES MaxTime=120 DefaultTime=60 State=UP",
+	}, testWhole)
 	part("Faults", []string{"-x", "MessageTimeout=3"}, testFaults)
-	part("Limits", []string{"-x", "MinJobAge=2", "-x", "FirstJobId=1", "-x", "MaxJobId=12", "-x", "MaxJobCount=5"}, testLimits)
+	part("Accounting", []string{"-x", "MessageTimeout=3"}, testAccounting)
+	part("Limits", []string{"-x", "MessageTimeout=2", "-x", "MinJobAge=2", "-x", "FirstJobId=1", "-x", "MaxJobId=12", "-x", "MaxJobCount=5"}, testLimits)
 	part("Thousand", []string{"-c", "16"}, testThousand)
 	part("Network", []string{"-N", "-x", "SlurmdTimeout=5"}, testNetwork)
 }
 
-// testWhole is what can go on at the same time on a cluster that is well.
+// testWhole is what goes on on a cluster that is well.
 func testWhole(t *testing.T, c *slurmtest.Cluster) {
+	// Slurm keeps time limits to the minute, so this begins before all else.
+	limit := newLab(t, c).begin(t, outcome{
+		name: "time limit", order: order{script: "sleep 600", change: func(t *executor.Task) { t.Command.Resources.TimeLimit = durationpb.New(time.Second) }},
+		reason: stintv1.Reason_REASON_TIME_LIMIT, code: -1, state: "TIMEOUT",
+	})
 	t.Run("Conformance", func(t *testing.T) {
-		t.Parallel()
 		executortest.Run(t, func(t *testing.T) *executortest.Harness {
 			l := newLab(t, c)
 			return &executortest.Harness{
@@ -57,8 +65,7 @@ func testWhole(t *testing.T, c *slurmtest.Cluster) {
 			}
 		})
 	})
-	t.Run("Outcomes", func(t *testing.T) {
-		t.Parallel()
-		testOutcomes(t, c)
-	})
+	t.Run("Outcomes", func(t *testing.T) { testOutcomes(t, c) })
+	t.Run("Refusals", func(t *testing.T) { testRefusals(t, c) })
+	limit.want()
 }

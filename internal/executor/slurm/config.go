@@ -106,7 +106,8 @@ type Patience struct {
 	Lost time.Duration
 	// Never is how long a job may wait for what cannot happen; 10 min by default.
 	Never time.Duration
-	// Tries is how often an attempt is submitted whose submission got lost; 10 by default.
+	// Tries is how often sbatch may end in doubt, for other reasons than a full queue, before an attempt is
+	// given up; 10 by default.
 	Tries int
 }
 

@@ -65,7 +65,7 @@ type patience struct {
 	usage   time.Duration // the figures of accounting are waited for so long
 	lost    time.Duration // an attempt that began and is not seen any more is given up after so long
 	never   time.Duration // so long may a job wait for a reason that never passes
-	tries   int           // how often an attempt is submitted
+	tries   int           // how often sbatch may leave an attempt in doubt
 	sample  time.Duration // so often Slurm samples what jobs use
 }
 
@@ -132,7 +132,7 @@ func (m *memory) decide(s sight) step {
 // The polls of a thousand waiting jobs should not read a thousand folders.
 func (m *memory) wantsFiles(s sight) bool {
 	r, shown := s.current()
-	if !shown || !m.seen || s.submission.Tries > 1 {
+	if !shown || !m.seen || s.submission.Tries > 0 {
 		return true
 	}
 	p := phaseOf(r.state)
@@ -189,9 +189,9 @@ func (m *memory) missing(s sight) step {
 		if m.seen || s.submission.ID != "" {
 			return step{move: ask}
 		}
-		return step{seen: unconfirmed()}
+		return step{seen: unconfirmed(s)}
 	case !dark && s.ledger.asked.Sub(m.absent) < m.confirm:
-		return step{move: ask, seen: m.unlessSeen(unconfirmed())}
+		return step{move: ask, seen: m.unlessSeen(unconfirmed(s))}
 	}
 	// Neither squeue nor sacct has it, and both were asked after it could still have come.
 	switch {
@@ -202,7 +202,7 @@ func (m *memory) missing(s sight) step {
 	case s.wished || s.submission.Tries >= m.tries || len(s.submission.Args) == 0:
 		return step{move: fenced}
 	default:
-		return step{move: submit, seen: unconfirmed()}
+		return step{move: submit, seen: unconfirmed(s)}
 	}
 }
 
@@ -326,11 +326,13 @@ func waiting(r row, w why) *executor.Observation {
 }
 
 // unconfirmed is the observation of an attempt of which it is not known yet whether Slurm has it.
-func unconfirmed() *executor.Observation {
-	return &executor.Observation{
-		State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_ENGINE,
-		Message: "Handed to the cluster, which has not confirmed it yet.",
+func unconfirmed(s sight) *executor.Observation {
+	o := executor.Observation{State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_ENGINE}
+	o.Message = "Handed to the cluster, which has not confirmed it yet."
+	if s.submission.Full {
+		o.Message = "The cluster takes no more jobs for now; it is handed over again until it is taken."
 	}
+	return &o
 }
 
 // unlessSeen is o for an attempt that no poll has shown; one that was seen stays what it was.

@@ -53,8 +53,10 @@ type submission struct {
 	MemoryBytes int64 `json:"memory_bytes"`
 	// Time of the first call of sbatch.
 	Time time.Time `json:"time"`
-	// Tries counts the calls of sbatch.
+	// Tries counts the calls of sbatch that ended in doubt.
 	Tries int `json:"tries"`
+	// Full says that the last one was told that the cluster takes no more jobs for now.
+	Full bool `json:"full,omitempty"`
 	// ID that sbatch answered; empty while it is not known.
 	ID string `json:"id,omitempty"`
 }

@@ -262,7 +262,7 @@ func TestUnclearSubmissions(t *testing.T) {
 		if o := wt.last(); !strings.Contains(o.Message, "takes no more jobs for now") {
 			t.Errorf("observed %q", o.Message)
 		}
-		if n := w.count("sbatch"); n < 30 || n > 60 {
+		if n := w.count("sbatch"); n < 30 || n > 65 {
 			t.Errorf("sbatch was called %d times in an hour", n)
 		}
 		w.set(func() { w.sbatch = nil })

@@ -30,6 +30,7 @@ type submitted struct {
 	id      string
 	failure *executor.Failure // for refused
 	err     error             // for uncertain and unavailable
+	full    bool              // for uncertain and unavailable: Slurm takes no more jobs for now
 }
 
 // arguments are sbatch's. The command's limits are the job's; the rest is what
@@ -94,10 +95,6 @@ func (c *Cluster) submit(ctx context.Context, tok token, dir workdir.Attempt) su
 	if err != nil {
 		return submitted{outcome: unavailable, err: err}
 	}
-	s.Tries++
-	if err := writeSubmission(dir, s); err != nil {
-		return submitted{outcome: unavailable, err: err}
-	}
 	callCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(submitGrace, stop) })()
@@ -105,22 +102,31 @@ func (c *Cluster) submit(ctx context.Context, tok token, dir workdir.Attempt) su
 	c.mu.Lock()
 	c.ended[tok] = time.Now()
 	c.mu.Unlock()
+	c.note(tok, dir, s, result)
+	c.poller.hasten()
+	return result
+}
+
+// note keeps what came of a call of sbatch. Nothing depends on it being kept: polls find jobs by their names.
+func (c *Cluster) note(tok token, dir workdir.Attempt, s submission, result submitted) {
+	s.ID, s.Full = result.id, result.full
+	var err error
 	switch result.outcome {
-	case accepted:
-		s.ID = result.id
-		if err := writeSubmission(dir, s); err != nil {
-			c.log.Warn("note the id of a Slurm job", "token", tok.String(), "error", err) // polls find it by its name
-		}
 	case refused:
 		end := conclusion{Refused: true}
 		end.Code, end.Reason, end.Message = -1, "SUBMIT_REJECTED", result.failure.Message
-		if err := writeEnd(dir, end); err != nil {
-			c.log.Warn("note that Slurm refused a job", "token", tok.String(), "error", err)
+		err = writeEnd(dir, end)
+	case uncertain:
+		if !result.full {
+			s.Tries++
 		}
-	case uncertain, unavailable:
+		err = writeSubmission(dir, s)
+	case accepted, unavailable:
+		err = writeSubmission(dir, s)
 	}
-	c.poller.hasten()
-	return result
+	if err != nil {
+		c.log.Warn("note what came of a submission", "token", tok.String(), "error", err)
+	}
 }
 
 // Words of sbatch by which a failure is told from another. They are in all
@@ -130,6 +136,7 @@ var (
 		`not allowed|unrecognized option|more processors requested|exceeds|incorrect|not supported|is disabled|must be specified`)
 	absentWords = regexp.MustCompile(`(?i)unable to contact slurm controller|temporarily unable to accept|could not establish a configuration source|` +
 		`job queue full|maxsubmitjob|slurm_submit_batch_job.*(connection refused)|munge.*(could not|failed|unable)|auth(entication)? plugin`)
+	fullWords = regexp.MustCompile(`(?i)temporarily unable to accept|job queue full|maxsubmitjob`)
 	// doubtWords overrule: after these the job may be there.
 	doubtWords = regexp.MustCompile(`(?i)timed out|socket|communication|zero bytes|connection reset|broken pipe`)
 )
@@ -143,14 +150,14 @@ func judge(a answer) submitted {
 		return submitted{outcome: accepted, id: id}
 	case errors.Is(a.err, errNoProcess):
 		return submitted{outcome: unavailable, err: a.failure("sbatch")}
-	case a.err != nil:
-		return submitted{err: a.failure("sbatch")}
+	case a.err != nil: // sbatch tries again by itself while the queue is full, for longer than we wait
+		return submitted{err: a.failure("sbatch"), full: fullWords.MatchString(said)}
 	case a.ok():
 		return submitted{err: fmt.Errorf("sbatch succeeded without telling an id: %q", plain(a.stdout))}
 	case doubtWords.MatchString(said):
 		return submitted{err: a.failure("sbatch")}
 	case absentWords.MatchString(said):
-		return submitted{outcome: unavailable, err: a.failure("sbatch")}
+		return submitted{outcome: unavailable, err: a.failure("sbatch"), full: fullWords.MatchString(said)}
 	case a.code == 255 || a.code == 1 && refusalWords.MatchString(said):
 		return submitted{outcome: refused, failure: refusal(said)}
 	default:

@@ -26,8 +26,8 @@ type Cluster struct {
 	// Conf is its slurm.conf.
 	Conf string
 
-	t     testing.TB
-	flags []string // it is up with; nil while it is not
+	t  testing.TB
+	up *[]string // the flags it is up with; nil while it is not
 }
 
 // New makes a cluster that is not up yet. Where Slurm is not installed the
@@ -45,9 +45,41 @@ func New(t testing.TB) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{Dir: dir, Conf: filepath.Join(dir, "etc", "slurm.conf"), t: t}
-	t.Cleanup(func() { c.tool("down.sh", "-d", dir) })
+	c := &Cluster{Dir: dir, Conf: filepath.Join(dir, "etc", "slurm.conf"), t: t, up: new([]string)}
+	t.Cleanup(func() { c.tool("down.sh", "-k", "-d", dir) })
 	return c
+}
+
+// For is the same cluster in another test, a part of the first.
+func (c *Cluster) For(t testing.TB) *Cluster {
+	other := *c
+	other.t = t
+	return &other
+}
+
+// NodePrefix is a name for nodes that no other cluster on this machine has: cgroups are named after it.
+func (c *Cluster) NodePrefix() string { return NodePrefixOf(c.Dir) }
+
+// NodePrefixOf is NodePrefix for the cluster in dir.
+func NodePrefixOf(dir string) string {
+	return "n" + strings.TrimPrefix(filepath.Base(dir), "stint-slurm-") + "x"
+}
+
+// CanLimitMemory says whether Slurm can enforce memory here: as root, with cgroups of version 1.
+func (c *Cluster) CanLimitMemory() bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	for _, controller := range []string{"memory", "freezer", "cpuacct"} {
+		probe := filepath.Join("/sys/fs/cgroup", controller, filepath.Base(c.Dir))
+		if err := os.Mkdir(probe, 0o755); err != nil {
+			return false
+		}
+		if err := os.Remove(probe); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // missing is a program of a cluster that is not there, or "".
@@ -69,18 +101,24 @@ func missing() string {
 // other flags than before it is taken down first; its jobs are cancelled then, its accounts stay.
 func (c *Cluster) Up(flags ...string) {
 	c.t.Helper()
-	if c.flags != nil && !slices.Equal(flags, c.flags) {
+	if *c.up != nil && !slices.Equal(flags, *c.up) {
 		c.Down()
 	}
 	c.tool("up.sh", append(slices.Clone(flags), "-I", c.Dir)...)
-	c.flags = append([]string{}, flags...)
+	*c.up = slices.Clone(flags)
 }
 
-// Down takes the cluster down.
+// Again starts what is missing of the cluster, as it was up before.
+func (c *Cluster) Again() {
+	c.t.Helper()
+	c.Up(*c.up...)
+}
+
+// Down takes the cluster down at once, whatever it is doing.
 func (c *Cluster) Down() {
 	c.t.Helper()
-	c.tool("down.sh", c.Dir)
-	c.flags = nil
+	c.tool("down.sh", "-k", c.Dir)
+	*c.up = nil
 }
 
 // tool runs a script of tools/slurm.
