@@ -17,7 +17,6 @@ export const jobPageStyles = css`
   section.panel { padding: 12px 14px 14px; min-width: 0; }
   section.panel > h2 { margin-bottom: 10px; }
   .work { display: flex; flex-direction: column; gap: 12px; min-width: 0; }
-  .work.results-first { flex-direction: column-reverse; }
   .banner { display: grid; gap: 3px; padding: 10px 14px; border-radius: calc(var(--stint-radius) + 2px); border-left: 4px solid; overflow-wrap: anywhere; white-space: pre-line; }
   .banner > * { white-space: pre-line; }
   .banner span { color: var(--stint-text); }

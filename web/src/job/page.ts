@@ -45,6 +45,7 @@ export class JobPage extends LitElement {
   private reading = false;
   private again = false;
   private lastRead = 0;
+  private resultsFirst = false;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -107,6 +108,7 @@ export class JobPage extends LitElement {
 
   private show(job: JobJson, services: readonly ServiceJson[]): void {
     const before = this.job;
+    if (!before) this.resultsFirst = job.state === 'STATE_COMPLETED';
     this.job = job;
     this.now = Date.now();
     this.service = services.find((s) => s.id === job.service);
@@ -195,9 +197,11 @@ export class JobPage extends LitElement {
   private renderMain(job: JobJson) {
     const logs = html`<section class="panel" aria-labelledby="logs"><h2 id="logs">Logs</h2><stint-log-pane .job=${job}></stint-log-pane></section>`;
     const results = html`<section class="panel" aria-labelledby="results"><h2 id="results">Results</h2><stint-results .job=${job} .service=${this.service}></stint-results></section>`;
-    // The logs keep their element when the order changes, and what the user does in them.
-    const first = job.state === 'STATE_COMPLETED';
-    return html`<div class="work ${first ? 'results-first' : ''}">${logs}${job.startTime ? results : nothing}</div>`;
+    // What stands where is settled when the page opens: nothing moves under the eyes of the reader when the job ends.
+    const shown = job.startTime ? results : nothing;
+    return this.resultsFirst
+      ? html`<div class="work">${shown}${logs}</div>`
+      : html`<div class="work">${logs}${shown}</div>`;
   }
 
   override render() {
