@@ -28,6 +28,8 @@ export class Feed {
   private removed = new Set<string>();
   private flushing = false;
   private reset = false;
+  private begun = false;
+  private inSnapshot = false;
   private stopped = new AbortController();
   private attempt: AbortController | undefined;
   private wake: () => void = () => {};
@@ -41,6 +43,7 @@ export class Feed {
   /** Keeps the stream up until stop is called. A feed that follows another goes on after its revision. */
   async run(after = 0): Promise<void> {
     this.revision = after;
+    this.begun = after > 0;
     const ticks = setInterval(() => this.tick(), tickMillis);
     let failures = 0;
     while (!this.stopped.signal.aborted) {
@@ -80,6 +83,7 @@ export class Feed {
   }
 
   private async stream(signal: AbortSignal, onUp: () => void): Promise<void> {
+    this.inSnapshot = false;
     if (this.revision === 0) await this.begin(signal);
     const url = apiURL(
       'v1/jobs:watch',
@@ -113,6 +117,9 @@ export class Feed {
       signal,
     });
     this.counts = answer.summary ?? {};
+    // Between what was told before and this there is a gap.
+    this.reset ||= this.begun;
+    this.begun = true;
     this.revision = Number(this.counts.revision ?? 0);
   }
 
@@ -125,7 +132,13 @@ export class Feed {
       this.reset = true;
       throw new ApiError('The revision is too old to go on from.', 0, 'RESET');
     }
-    if (frame.changed?.id) this.changes.set(frame.changed.id, { revision, status: frame.changed });
+    // The store was empty when the stream was asked for, and is not any more. What it sends now has no revisions.
+    if (frame.snapshotBegin) this.inSnapshot = true;
+    if (frame.snapshotEnd) {
+      this.inSnapshot = false;
+      this.reset = true;
+    }
+    if (frame.changed?.id && !this.inSnapshot) this.changes.set(frame.changed.id, { revision, status: frame.changed });
     if (frame.removed?.id) {
       this.changes.delete(frame.removed.id);
       this.removed.add(frame.removed.id);
