@@ -46,9 +46,9 @@ internal/webui/dist/index.html: $(shell find web -path web/node_modules -prune -
 .PHONY: test
 test:
 	@tools/setup-debian.sh --require race
-	@tools/setup-debian.sh programs
+	@tools/setup-debian.sh programs slurm
 	go -C tools test ./...
-	go test -race -p $(TEST_JOBS) -timeout 10m ./...
+	go test -race -p $(TEST_JOBS) -timeout 20m ./...
 	@$(MAKE) --no-print-directory test-web
 
 ## test-web: drive the pages in Chromium against a real server
