@@ -58,7 +58,7 @@ func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	d := *desc
 	d.Methods = slices.Clone(desc.Methods)
 	for i, m := range d.Methods {
-		d.Methods[i].Handler = func(srv any, ctx context.Context, read func(any) error, in grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the order of arguments is gRPC's
+		d.Methods[i].Handler = func(srv any, ctx context.Context, read func(any) error, in grpc.UnaryServerInterceptor) (any, error) {
 			return m.Handler(srv, ctx, func(v any) error { return received(v, read(v)) }, in)
 		}
 	}

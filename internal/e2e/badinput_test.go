@@ -175,13 +175,14 @@ func TestBadInputOverREST(t *testing.T) {
 		}
 	}
 	h.unharmed(t, func(t *testing.T) {
+		t.Helper()
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				user := c.user
 				if user == "" {
 					user = "bob"
 				}
-				resp, body := h.rest(user, c.call)
+				resp, body := h.rest(user, c.call) //nolint:bodyclose // rest read and closed it
 				st := &spb.Status{}
 				if err := protojson.Unmarshal([]byte(body), st); err != nil {
 					t.Fatalf("%s: the answer is no error: %.300s", resp.Status, body)
@@ -204,6 +205,7 @@ func TestPathsThatLeadOut(t *testing.T) {
 		"a%00b", "%00", "a%0ab", "%ff%fe", ".", "a/./b", "a//b", ".stint-tmp/x", strings.Repeat("a", 256), strings.Repeat("a/", 3000), "%c0%ae%c0%ae/jobs.db",
 	}
 	h.unharmed(t, func(t *testing.T) {
+		t.Helper()
 		for _, path := range outside {
 			for _, c := range []call{
 				{path: "/v1/workspace/" + path},
@@ -213,7 +215,7 @@ func TestPathsThatLeadOut(t *testing.T) {
 				{method: http.MethodPut, path: "/v1/workspace/" + path + "/x", body: strings.NewReader("evil"), length: 4},
 			} {
 				t.Run(fmt.Sprintf("%s %.80s", c.method, c.path), func(t *testing.T) {
-					resp, body := h.rest("ann", c)
+					resp, body := h.rest("ann", c) //nolint:bodyclose // rest read and closed it
 					st := &spb.Status{}
 					if resp.StatusCode < 400 {
 						t.Logf("%s: %.200s", resp.Status, body)
@@ -354,6 +356,7 @@ func TestBadInputOverGRPC(t *testing.T) {
 		{"no such service", raw("/evil.v1.Evil/Evil", nil), codes.Unimplemented, "", ""},
 	}
 	h.unharmed(t, func(t *testing.T) {
+		t.Helper()
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				st := status.Convert(c.do())

@@ -73,19 +73,19 @@ func (l *lockedBuffer) String() string {
 }
 
 // newServer starts a server that ends with the test. A data race in it fails the test.
-func newServer(t testing.TB, flags ...string) *server {
-	t.Helper()
-	s := &server{TB: t, data: t.TempDir(), flags: flags, address: "127.0.0.1:0", log: &lockedBuffer{}}
-	t.Cleanup(func() {
+func newServer(tb testing.TB, flags ...string) *server {
+	tb.Helper()
+	s := &server{TB: tb, data: tb.TempDir(), flags: flags, address: "127.0.0.1:0", log: &lockedBuffer{}}
+	tb.Cleanup(func() {
 		s.stop()
 		if s.conn != nil {
 			_ = s.conn.Close()
 		}
 		log := s.log.String()
 		if strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
-			t.Errorf("the server's log:\n%s", log)
-		} else if t.Failed() {
-			t.Logf("end of the server's log:\n%s", log[max(0, len(log)-8000):])
+			tb.Errorf("the server's log:\n%s", log)
+		} else if tb.Failed() {
+			tb.Logf("end of the server's log:\n%s", log[max(0, len(log)-8000):])
 		}
 	})
 	s.start()
@@ -160,18 +160,18 @@ func (s *server) jobs() stintv1.JobServiceClient { return stintv1.NewJobServiceC
 func (s *server) url(path string) string { return "http://" + s.address + path }
 
 // run runs a binary of ours to its end.
-func run(t testing.TB, name string, args ...string) (stdout string, code int) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name), args...)
+func run(tb testing.TB, name string, args ...string) (stdout string, code int) {
+	tb.Helper()
+	cmd := exec.CommandContext(tb.Context(), filepath.Join(bin, name), args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s %v: %v", name, args, err)
+		tb.Fatalf("%s %v: %v", name, args, err)
 	}
 	if cmd.ProcessState.ExitCode() != 0 {
-		t.Logf("%s %v: %s%s", name, args, out.String(), errs.String())
+		tb.Logf("%s %v: %s%s", name, args, out.String(), errs.String())
 	}
 	return out.String(), cmd.ProcessState.ExitCode()
 }

@@ -136,7 +136,7 @@ func (h *hostile) health() healthpb.HealthCheckResponse_ServingStatus {
 // metric reads one number without labels from /metrics.
 func (h *hostile) metric(name string) float64 {
 	h.Helper()
-	resp, body := h.rest("op", call{path: "/metrics"})
+	resp, body := h.rest("op", call{path: "/metrics"}) //nolint:bodyclose // rest read and closed it
 	for line := range strings.Lines(body) {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
 			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
@@ -203,28 +203,28 @@ var leaks = regexp.MustCompile(`/tmp/|/home/|/root/|/usr/|root:x:|internal/|goro
 
 // reasonOf is the reason in the details of an error; it is empty when there is not exactly one of ours.
 func reasonOf(st *spb.Status) string {
-	reasons := ""
+	var reasons []string
 	for _, d := range st.GetDetails() {
 		info := &errdetails.ErrorInfo{}
 		if d.MessageIs(info) && d.UnmarshalTo(info) == nil && info.GetDomain() == "stint" {
-			reasons += info.GetReason()
+			reasons = append(reasons, info.GetReason())
 		}
 	}
-	return reasons
+	return strings.Join(reasons, "")
 }
 
 // fieldsOf are the fields that an error blames, each followed by a space.
 func fieldsOf(st *spb.Status) string {
-	fields := ""
+	var fields strings.Builder
 	for _, d := range st.GetDetails() {
 		bad := &errdetails.BadRequest{}
 		if d.MessageIs(bad) && d.UnmarshalTo(bad) == nil {
 			for _, v := range bad.GetFieldViolations() {
-				fields += v.GetField() + " "
+				fields.WriteString(v.GetField() + " ")
 			}
 		}
 	}
-	return fields
+	return fields.String()
 }
 
 // judge compares an error with what it should be.

@@ -52,7 +52,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if conn, err := net.Dial("unix", ts.MkAbs(args[0])); err == nil { //nolint:noctx // a local socket
+		if conn, err := net.Dial("unix", ts.MkAbs(args[0])); err == nil {
 			ts.Check(conn.Close())
 			return
 		}
