@@ -62,6 +62,16 @@ test-web: build
 fuzz:
 	tools/fuzz.sh $(FUZZ_TIME)
 
+## bench: measure stintd against the machine's own limits and write bench/RESULTS.md (ten minutes)
+.PHONY: bench
+bench: build
+	go run ./bench -write
+
+## bench-quick: the same with a tenth of the jobs in short rounds, which shows that it runs, and no figures to keep
+.PHONY: bench-quick
+bench-quick: build
+	go run ./bench -quick
+
 ## generate: make gen/ from proto/
 .PHONY: generate
 generate: .deps/proto

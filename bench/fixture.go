@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+const (
+	// benchUser is who calls, an operator.
+	benchUser = "bench"
+	// smallStore is the store that the large one is compared with.
+	smallStore = 10_000
+	// owners of stored jobs.
+	owners = 200
+	// fillBatch is how many jobs the fixture writes in one commit.
+	fillBatch = 1000
+)
+
+// benchJob is the job that is submitted and stored everywhere here, about 600 bytes on the wire.
+func benchJob(n int) *stintv1.Job {
+	return &stintv1.Job{
+		Service: "Bench", OutputName: fmt.Sprint("sample-", n, "-phage"), OutputFolder: "/home/run1",
+		Labels: map[string]string{"project": fmt.Sprint("p", n%100)},
+		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{
+			"reads": structpb.NewStringValue(strings.Repeat("/home/reads/sample_R1.fastq.gz,", 15)),
+			"k":     structpb.NewNumberValue(21),
+		}},
+	}
+}
+
+func parameters(m map[string]any) (*structpb.Struct, error) { return structpb.NewStruct(m) }
+
+// stored is a data folder with n jobs that have all ended, made once for all experiments. It is
+// written through internal/store, in the way jobs live: submitted, running, ended.
+func (l *lab) stored(ctx context.Context, n int) (string, error) {
+	if data, ok := l.stores[n]; ok {
+		return data, nil
+	}
+	data, err := l.newData()
+	if err != nil {
+		return "", err
+	}
+	if err := fill(ctx, databaseOf(data), n); err != nil {
+		return "", fmt.Errorf("store %d jobs: %w", n, err)
+	}
+	l.stores[n] = data
+	return data, nil
+}
+
+func databaseOf(data string) string { return filepath.Join(data, "jobs.db") }
+
+func fill(ctx context.Context, path string, n int) (err error) {
+	s, err := store.Open(store.Config{Path: path})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	for first := 0; first < n; first += fillBatch {
+		if err := fillSome(ctx, s, first, min(fillBatch, n-first)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillSome stores n jobs of one owner and takes them through their lives.
+func fillSome(ctx context.Context, s *store.Store, first, n int) error {
+	jobs := make([]*stintv1.Job, n)
+	for i := range jobs {
+		jobs[i] = benchJob(first + i)
+		jobs[i].Executor = "local"
+		jobs[i].Resources = &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
+	}
+	owner := fmt.Sprintf("user%03d@example.org", first/fillBatch%owners)
+	jobs, _, err := s.Submit(ctx, jobs, store.SubmitOptions{Owner: owner})
+	if err != nil {
+		return err
+	}
+	ids := make([]job.ID, n)
+	for i, j := range jobs {
+		if ids[i], err = job.ParseID(j.GetId()); err != nil {
+			return err
+		}
+	}
+	for _, step := range []func(*storev1.Record) error{startJob, endJob} {
+		results, err := s.UpdateMany(ctx, store.Everyone, ids, step)
+		if err != nil {
+			return err
+		}
+		for _, r := range results {
+			if r.Err != nil {
+				return r.Err
+			}
+		}
+	}
+	return nil
+}
+
+func startJob(r *storev1.Record) error {
+	r.GetJob().Attempts = append(r.GetJob().GetAttempts(), &stintv1.Attempt{Number: 1, Executor: "local", EngineId: "12345", Node: "node1"})
+	_, err := job.Transition(r.GetJob(), job.Status{State: stintv1.State_STATE_RUNNING, Time: time.Now()})
+	return err
+}
+
+// endJob completes seven of ten jobs, fails two and cancels one.
+func endJob(r *storev1.Record) error {
+	to := job.Status{State: stintv1.State_STATE_COMPLETED, Time: time.Now()}
+	code := int32(0)
+	switch r.GetJob().GetRevision() % 10 {
+	case 0, 1:
+		to.State, to.Reason, to.Message, code = stintv1.State_STATE_FAILED, stintv1.Reason_REASON_EXIT_NONZERO, "The command exited with code 1.", 1
+	case 2:
+		to.State, to.Reason, to.Message = stintv1.State_STATE_CANCELLED, stintv1.Reason_REASON_CANCELLED_BY_OWNER, "You cancelled it."
+	default:
+	}
+	_, err := job.Transition(r.GetJob(), to)
+	if to.State != stintv1.State_STATE_CANCELLED {
+		r.GetJob().ExitCode = &code
+	}
+	return err
+}

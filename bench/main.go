@@ -1,0 +1,157 @@
+// Command bench measures rows of the table of performance targets: a row is
+// printed only when both of its sides, what stintd does and the machine's own limit, were measured in
+// the same run.
+//
+// stintd is the real binary in a process of its own, over its real port, with tokens on. The limit is the
+// least that could do the same work: an empty gRPC echo server in a process of its own (this binary again,
+// as `bench echo`), a bare commit, a bare read of the same file. The sides take turns in at least three rounds.
+//
+// It ends with exit code 1 only when something could not be measured, never for a figure.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options is what the command line says.
+type options struct {
+	rows     string
+	quick    bool
+	write    bool
+	jobs     int
+	rounds   int
+	duration time.Duration
+	conns    int
+	timeout  time.Duration
+	stintd   string
+	dir      string
+	command  string // as it was typed, for the report
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "echo" {
+		return serveEcho(ctx)
+	}
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	chosen, err := choose(o.rows)
+	if err != nil {
+		return err
+	}
+	l, err := newLab(o)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	rep := newReport(o, l.dir)
+	var failed []error
+	for _, e := range chosen {
+		results, err := e.run(ctx, l)
+		if err != nil {
+			err = fmt.Errorf("rows %s: %w", strings.Join(e.rows, ", "), err)
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			failed = append(failed, err)
+		}
+		rep.add(o, results)
+	}
+	rep.end()
+	rep.print(os.Stdout)
+	if o.write && len(failed) == 0 {
+		failed = append(failed, rep.write("bench"))
+	}
+	return errors.Join(failed...)
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&o.rows, "row", "", "rows to measure, separated by commas; empty means all that there are")
+	f.BoolVar(&o.quick, "quick", false, "short rounds and a tenth of the jobs")
+	f.BoolVar(&o.write, "write", false, "write bench/RESULTS.md and bench/results.json")
+	f.IntVar(&o.jobs, "jobs", 0, "jobs stored for the rows about many; 0 means 1,000,000, or 100,000 with -quick")
+	f.IntVar(&o.rounds, "rounds", 0, "rounds; 0 means 5, or 3 with -quick; at least 3")
+	f.DurationVar(&o.duration, "time", 0, "time of one side in one round; 0 means 4s, or 700ms with -quick")
+	f.IntVar(&o.conns, "conns", 1, "connections that the callers share, on both sides")
+	f.DurationVar(&o.timeout, "timeout", 0, "when to give up; 0 means 30m, or 2m with -quick")
+	f.StringVar(&o.stintd, "stintd", "bin/stintd", "the binary to measure; `make bench` builds it first")
+	f.StringVar(&o.dir, "dir", os.TempDir(), "folder on the disk to measure")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
+	}
+	if o.quick {
+		setDefault(&o.jobs, 100_000)
+		setDefault(&o.rounds, 3)
+		setDefault(&o.duration, 700*time.Millisecond)
+		setDefault(&o.timeout, 2*time.Minute)
+	}
+	setDefault(&o.jobs, 1_000_000)
+	setDefault(&o.rounds, 5)
+	setDefault(&o.duration, 4*time.Second)
+	setDefault(&o.timeout, 30*time.Minute)
+	if o.rounds < 3 || o.jobs < smallStore || o.conns < 1 {
+		return o, fmt.Errorf("at least 3 rounds, %d jobs and 1 connection are needed", smallStore)
+	}
+	o.command = strings.Join(append([]string{"go run ./bench"}, args...), " ")
+	var err error
+	o.stintd, err = filepath.Abs(o.stintd)
+	return o, err
+}
+
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// choose answers the experiments that measure the rows.
+func choose(rows string) ([]experiment, error) {
+	if rows == "" {
+		return experiments(), nil
+	}
+	var chosen []experiment
+	known := map[string]bool{}
+	wanted := strings.Split(rows, ",")
+	for _, e := range experiments() {
+		use := false
+		for _, r := range e.rows {
+			known[r] = true
+			use = use || slices.Contains(wanted, r)
+		}
+		if use {
+			chosen = append(chosen, e)
+		}
+	}
+	for _, r := range wanted {
+		if !known[r] {
+			return nil, fmt.Errorf("there is no row %q yet", r)
+		}
+	}
+	return chosen, nil
+}

@@ -1,0 +1,97 @@
+package main
+
+import "context"
+
+// experiment measures one or more rows from the same rounds.
+type experiment struct {
+	rows []string
+	run  func(ctx context.Context, l *lab) ([]result, error)
+}
+
+// experiments are those that there are.
+func experiments() []experiment {
+	return []experiment{
+		{[]string{"1", "4", "20"}, submitMany},
+		{[]string{"2"}, submitFew},
+		{[]string{"3"}, submitOne},
+		{[]string{"5"}, getMany},
+		{[]string{"6", "7a", "7b"}, lists},
+		{[]string{"11", "12"}, sizes},
+	}
+}
+
+// target is what a row should reach.
+type target struct {
+	measure       string
+	gate, stretch float64
+	atMost        bool // the figure should be low
+}
+
+// targets are the rows of the table that can be measured here.
+func targets() map[string]target {
+	return map[string]target{
+		"1":  {"durable Submit at 256 callers / empty gRPC echo at 256", 0.45, 0.65, false},
+		"2":  {"durable Submit at 16 / echo at 16", 0.22, 0.33, false},
+		"3":  {"Submit p50 at 1 caller / (echo p50 + bare bbolt one-record commit p50)", 1.6, 1.35, true},
+		"4":  {"BatchSubmit(100) jobs/s at 16 / Submit at 256", 3, 5, false},
+		"5":  {"Get at 256 / echo at 256, many jobs stored", 0.75, 0.9, false},
+		"6":  {"List page of 50 with total, p50 at many jobs / Get p50", 6, 4, true},
+		"7a": {"List p50 at many jobs / at 10,000 jobs", 1.3, 1.1, true},
+		"7b": {"slowest hot-field filter p50 / unfiltered, at many jobs", 4, 2, true},
+		"11": {"anonymous memory per stored job, bytes, above that of an empty server", 320, 200, true},
+		"12": {"database file per job / its marshalled size", 2, 1.5, true},
+		"20": {"server CPU per Submit at 256 / per echo", 2.5, 1.7, true},
+	}
+}
+
+// result is a row as it was measured.
+type result struct {
+	Row     string  `json:"row"`
+	Measure string  `json:"measure"`
+	Gate    float64 `json:"gate"`
+	Stretch float64 `json:"stretch"`
+	AtMost  bool    `json:"at_most"`
+	// Ratio is that of the two medians, Rounds the spread of the ratios of single rounds.
+	Ratio  float64 `json:"ratio"`
+	Rounds spread  `json:"rounds"`
+	// Sides are the figures that the ratio is of and others of the same rounds.
+	Sides []figure `json:"sides"`
+	// Command measures the row alone.
+	Command string `json:"command"`
+}
+
+// figure is one figure of one side.
+type figure struct {
+	Name string `json:"name"`
+	Unit string `json:"unit"`
+	spread
+}
+
+func figureOf(name, unit string, s series) figure { return figure{name, unit, s.spread()} }
+
+// ratio makes the row of a target.
+func ratio(row string, ours, limit series, sides ...figure) result {
+	t := targets()[row]
+	return result{
+		Row: row, Measure: t.measure, Gate: t.gate, Stretch: t.stretch, AtMost: t.atMost,
+		Ratio: ours.median() / limit.median(), Rounds: ours.over(limit).spread(), Sides: sides,
+	}
+}
+
+// verdict says in a word what was reached.
+func (r result) verdict() string {
+	reaches := func(goal float64) bool {
+		if r.AtMost {
+			return r.Ratio <= goal
+		}
+		return r.Ratio >= goal
+	}
+	switch {
+	case reaches(r.Stretch):
+		return "stretch"
+	case reaches(r.Gate):
+		return "gate"
+	default:
+		return "missed"
+	}
+}
