@@ -27,7 +27,7 @@ after(async () => {
   await server?.stop();
 });
 
-test('the first rows are there in less than a second', { skip }, async () => {
+test('the first rows are there in less than a second', { skip }, async (t) => {
   const times = [];
   const { context, close } = await openContext(browser, server);
   // The best of some: what other programs do meanwhile is not the page's.
@@ -42,6 +42,7 @@ test('the first rows are there in less than a second', { skip }, async () => {
     );
     await page.close();
   }
+  t.diagnostic(`first rows after ${times.map(Math.round)} ms`);
   assert.ok(Math.min(...times) < 1000, `first rows after ${times.map(Math.round)} ms`);
   await close();
 });
@@ -52,7 +53,7 @@ test('scrolls without blank gaps, and keeps few rows in the document', { skip },
   await page.locator('.row').first().waitFor();
   const box = await page.locator('stint-job-table').boundingBox();
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
-  for (let i = 0; i < 120; i++) {
+  for (let i = 0; i < 60; i++) {
     await page.mouse.wheel(0, 1500);
     // As the next picture shows it.
     const seen = await page.locator('stint-job-table').evaluate(async (table) => {
