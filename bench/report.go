@@ -127,6 +127,9 @@ func (r *report) conditions() []string {
 		fmt.Sprintf("%d rounds, %s a side in each; %d stored jobs where many are; connections a server: %d; client and servers on the same machine", r.Rounds, r.Duration, r.Jobs, r.Conns),
 		"lists are warm: the first call with a filter, for which the store looks at all jobs, is not among those counted",
 	}
+	if slices.ContainsFunc(r.Results, result.beatsLimit) {
+		c = append(c, "rows that are \"disturbed\" seem to do better than their own limit, which cannot be: they tell nothing")
+	}
 	if r.Jobs < targetJobs {
 		c = append(c, fmt.Sprintf("the targets of rows 5 to 12 are for %d stored jobs: with fewer, what they reach says little", targetJobs))
 	}

@@ -78,6 +78,19 @@ func ratio(row string, ours, limit series, sides ...figure) result {
 	}
 }
 
+// beatsLimit reports whether the row says that stintd does its work in less than a
+// part of that work takes. That cannot be: the rounds were disturbed, and the row tells nothing.
+func (r result) beatsLimit() bool {
+	switch r.Row {
+	case "1", "2", "5":
+		return r.Ratio > 1
+	case "3", "12", "20":
+		return r.Ratio < 1
+	default:
+		return false
+	}
+}
+
 // verdict says in a word what was reached.
 func (r result) verdict() string {
 	reaches := func(goal float64) bool {
@@ -87,6 +100,8 @@ func (r result) verdict() string {
 		return r.Ratio >= goal
 	}
 	switch {
+	case r.beatsLimit():
+		return "disturbed"
 	case reaches(r.Stretch):
 		return "stretch"
 	case reaches(r.Gate):
