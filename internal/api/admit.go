@@ -173,6 +173,8 @@ func (s *jobs) fileOf(ctx context.Context, owner string) catalog.FileChecker {
 		switch {
 		case errors.As(err, &invalid):
 			return errors.New(invalid.Violations[0].Description)
+		case errors.Is(err, job.ErrNotFound):
+			return fmt.Errorf("names %s, and there is no such %s in the workspace", short(p), want)
 		case err != nil:
 			return err
 		case e.GetFolder() != (want == catalog.Folder):

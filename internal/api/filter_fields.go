@@ -255,5 +255,5 @@ func short(s string) string {
 	if len(s) <= most {
 		return s
 	}
-	return s[:most] + "..."
+	return strings.ToValidUTF8(s[:most], "") + "..." // a letter may have been cut in two
 }

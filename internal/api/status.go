@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"errors"
+	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -58,12 +60,18 @@ func toStatus(err error) *status.Status {
 			return detailed(k.code, k.message, info)
 		}
 		if user.RetryAfter > 0 {
-			return detailed(k.code, user.Message, info, &errdetails.RetryInfo{RetryDelay: durationpb.New(user.RetryAfter)})
+			return detailed(k.code, sentence(user.Message), info, &errdetails.RetryInfo{RetryDelay: durationpb.New(user.RetryAfter)})
 		}
-		return detailed(k.code, user.Message, info)
+		return detailed(k.code, sentence(user.Message), info)
 	}
 	return detailed(codes.Internal, "Something went wrong inside the server; its log says what.",
 		&errdetails.ErrorInfo{Reason: "INTERNAL", Domain: Domain})
+}
+
+// sentence begins words for users as a sentence does; some are made to stand behind a colon.
+func sentence(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
 }
 
 func invalidStatus(e *job.InvalidError) *status.Status {

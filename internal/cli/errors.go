@@ -153,6 +153,7 @@ var fieldFlags = map[string]string{
 	"labels":                "--label",
 	"priority":              "--priority",
 	"executor":              "--executor",
+	"parentId":              "--parent",
 	"owner":                 "--owner",
 	"requestId":             "--request-id",
 	"filter":                "filter",

@@ -33,7 +33,7 @@ are made. A file appears whole or not at all. "-" is standard input.`,
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) error {
 		locals, remote := args[:len(args)-1], args[len(args)-1]
 		if !strings.HasPrefix(remote, "/") {
-			return usagef("%q is no path in the workspace: it begins with a slash, for example /%s", remote, remote)
+			return usagef("%q is no path in the workspace: it begins with a slash, for example %s", remote, path.Clean("/"+remote))
 		}
 		pairs, err := planUpload(locals, remote, recursive)
 		if err != nil {

@@ -34,6 +34,11 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		bin = dir
+		// The race detector lets a process linger for a second at its end.
+		if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		build := exec.Command("go", "build", "-race", "-buildvcs=false", "-o", dir, "github.com/stint-jobs/stint/cmd/...")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the binaries: %v\n%s", err, out)
@@ -75,7 +80,13 @@ func (l *lockedBuffer) String() string {
 // newServer starts a server that ends with the test. A data race in it fails the test.
 func newServer(tb testing.TB, flags ...string) *server {
 	tb.Helper()
-	s := &server{TB: tb, data: tb.TempDir(), flags: flags, address: "127.0.0.1:0", log: &lockedBuffer{}}
+	return newServerOn(tb, tb.TempDir(), flags...)
+}
+
+// newServerOn is newServer on a folder that the test has made.
+func newServerOn(tb testing.TB, data string, flags ...string) *server {
+	tb.Helper()
+	s := &server{TB: tb, data: data, flags: flags, address: "127.0.0.1:0", log: &lockedBuffer{}}
 	tb.Cleanup(func() {
 		s.stop()
 		if s.conn != nil {

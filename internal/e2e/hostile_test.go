@@ -34,13 +34,18 @@ type hostile struct {
 // newHostile starts one. Callers need tokens.
 func newHostile(t *testing.T, flags ...string) *hostile {
 	t.Helper()
+	return newHostileOn(t, t.TempDir(), flags...)
+}
+
+func newHostileOn(t *testing.T, data string, flags ...string) *hostile {
+	t.Helper()
 	h := &hostile{services: t.TempDir(), token: make(map[string]string)}
 	for _, from := range []string{"testdata/services", "testdata/hostile"} {
 		if err := os.CopyFS(h.services, os.DirFS(from)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h.server = newServer(t, append([]string{"--auth", "token", "--services", h.services}, flags...)...)
+	h.server = newServerOn(t, data, append([]string{"--auth", "token", "--services", h.services}, flags...)...)
 	for _, user := range []string{"ann", "bob"} {
 		h.token[user] = stintd(t, "token", "create", "--data", h.data, "--user", user)
 	}
@@ -199,7 +204,7 @@ func (h *hostile) send(ctx context.Context, user string, c call) *http.Response 
 }
 
 // leaks is what no answer may hold: places of the machine, and of the program.
-var leaks = regexp.MustCompile(`/tmp/|/home/|/root/|/usr/|root:x:|internal/|goroutine |\.go:|0x[0-9a-f]{6,}|proto:|no such file|permission denied|bolt`)
+var leaks = regexp.MustCompile(`/tmp/|/home/|/root/|/usr/|root:x:|internal/|goroutine |\.go:|0x[0-9a-f]{6,}|proto:|no such file or|permission denied|bolt`)
 
 // reasonOf is the reason in the details of an error; it is empty when there is not exactly one of ours.
 func reasonOf(st *spb.Status) string {
@@ -272,6 +277,9 @@ func (h *hostile) unharmed(t *testing.T, test func(t *testing.T)) {
 	}
 }
 
+// moment lets other processes run, between two looks at what they did.
+func moment() { _, _ = syscall.Select(0, nil, nil, nil, &syscall.Timeval{Usec: 500}) }
+
 // gone waits until a process is no more.
 func gone(t *testing.T, pid int) {
 	t.Helper()
@@ -280,7 +288,7 @@ func gone(t *testing.T, pid int) {
 		if err != nil || strings.Contains(string(stat), ") Z ") {
 			return
 		}
-		_, _ = syscall.Select(0, nil, nil, nil, &syscall.Timeval{Usec: 500}) // a foreign process gives no signal
+		moment() // a foreign process gives no signal
 	}
 	t.Errorf("process %d is still there", pid)
 }

@@ -41,9 +41,9 @@ func (u *used) sub(r *stintv1.Resources) {
 func (c Capacity) never(r *stintv1.Resources) string {
 	switch {
 	case c.CPUs > 0 && r.GetCpus() > c.CPUs:
-		return fmt.Sprintf("asks for %d cores, and there are %d", r.GetCpus(), c.CPUs)
+		return fmt.Sprintf("ask for %d cores, and there are %d", r.GetCpus(), c.CPUs)
 	case c.MemoryBytes > 0 && r.GetMemoryBytes() > c.MemoryBytes:
-		return fmt.Sprintf("asks for %s of memory, and there are %s", Bytes(r.GetMemoryBytes()), Bytes(c.MemoryBytes))
+		return fmt.Sprintf("ask for %s of memory, and there are %s", Bytes(r.GetMemoryBytes()), Bytes(c.MemoryBytes))
 	default:
 		return ""
 	}

@@ -52,7 +52,7 @@ func (r *run) publish(ctx context.Context, out *job.Status) (folder string, ok b
 	}
 	r.s.log.Error("publish results", "job", r.id, "error", err)
 	out.State, out.Reason = stintv1.State_STATE_FAILED, stintv1.Reason_REASON_OUTPUT_FAILED
-	out.Message = "The command succeeded but its results could not be stored in the workspace. They are kept with the job."
+	out.Message = "The command succeeded but its results could not be stored in the workspace. The results are kept with the job."
 	if failure, ok := errors.AsType[*executor.Failure](err); ok {
 		out.Reason, out.Message = failure.Reason, failure.Message
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -61,7 +62,7 @@ func (s *server) serve(ctx context.Context) error {
 	if err := f.build(background); err != nil {
 		return errors.Join(err, l.Close(), socket.Close())
 	}
-	split := NewSplit(l, SplitOptions{})
+	split := NewSplit(l, SplitOptions{MaxUndecided: maxUndecided()})
 	f.run("split the port", func() error { return split.Run(background) })
 	f.run("serve gRPC", func() error { return f.grpc.Serve(split.GRPC()) })
 	f.run("serve the operator's socket", func() error { return f.local.Serve(socket) })
@@ -87,6 +88,17 @@ func (s *server) serve(ctx context.Context) error {
 	stop()
 	f.wg.Wait()
 	return err
+}
+
+// maxUndecided leaves half of the files that may be open to connections that speak.
+// All watchers come back at once after a restart, and on a busy machine are heard late: many must be let wait.
+func maxUndecided() int {
+	const most, least = 16 << 10, 256
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return least
+	}
+	return int(max(least, min(most, limit.Cur/2))) //nolint:gosec // at most most
 }
 
 // run runs a part until it returns; a part that fails ends the server.

@@ -12,7 +12,7 @@ import (
 
 const (
 	diskFullBefore = "The disk of the server is full, so the job could not be made ready. Tell the operators, then run it again."
-	diskFullAfter  = "The command succeeded, but the disk of the server is too full to put its results into the workspace. They are kept with the job. Tell the operators."
+	diskFullAfter  = "The command succeeded, but the disk of the server is too full to put its results into the workspace. The results are kept with the job. Tell the operators."
 )
 
 // failure makes an error definite. What is full is said so whatever was being

@@ -103,7 +103,7 @@ var errNoOutput = errors.New("there is no output folder")
 
 // notStored says in plain words why results could not be stored.
 func notStored(err error) string {
-	const but, kept = "The command succeeded, but its results could not be put into the workspace", "They are kept with the job."
+	const but, kept = "The command succeeded, but its results could not be put into the workspace", "The results are kept with the job."
 	switch said := words(err); {
 	case errors.Is(err, errNoOutput):
 		return "The command removed its output folder, so there are no results."
