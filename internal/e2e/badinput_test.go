@@ -182,7 +182,7 @@ func TestBadInputOverREST(t *testing.T) {
 				if user == "" {
 					user = "bob"
 				}
-				resp, body := h.rest(user, c.call) //nolint:bodyclose // rest read and closed it
+				resp, body := h.rest(user, c.call)
 				st := &spb.Status{}
 				if err := protojson.Unmarshal([]byte(body), st); err != nil {
 					t.Fatalf("%s: the answer is no error: %.300s", resp.Status, body)
@@ -215,7 +215,7 @@ func TestPathsThatLeadOut(t *testing.T) {
 				{method: http.MethodPut, path: "/v1/workspace/" + path + "/x", body: strings.NewReader("evil"), length: 4},
 			} {
 				t.Run(fmt.Sprintf("%s %.80s", c.method, c.path), func(t *testing.T) {
-					resp, body := h.rest("ann", c) //nolint:bodyclose // rest read and closed it
+					resp, body := h.rest("ann", c)
 					st := &spb.Status{}
 					if resp.StatusCode < 400 {
 						t.Logf("%s: %.200s", resp.Status, body)

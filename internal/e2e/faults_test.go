@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -279,7 +280,7 @@ func TestFilesChangeUnderWaitingJobs(t *testing.T) {
 	h := newHostile(t, "--cpus", "1")
 	first := h.submit("ann", misbehave("wait"))
 	h.until(first, stintv1.State_STATE_RUNNING)
-	if resp, body := h.rest("ann", call{method: "PUT", path: "/v1/workspace/in.txt", body: strings.NewReader("x"), length: 1}); resp.StatusCode >= 300 { //nolint:bodyclose // rest read and closed it
+	if resp, body := h.rest("ann", call{method: "PUT", path: "/v1/workspace/in.txt", body: strings.NewReader("x"), length: 1}); resp.StatusCode >= 300 {
 		t.Fatalf("%s %s", resp.Status, body)
 	}
 	reads := appendJob(0)
@@ -288,7 +289,7 @@ func TestFilesChangeUnderWaitingJobs(t *testing.T) {
 	named := appendJob(0)
 	named.OutputName = "same"
 	one, two := h.submit("ann", named), h.submit("ann", named)
-	if resp, body := h.rest("ann", call{method: "DELETE", path: "/v1/workspace/in.txt"}); resp.StatusCode >= 300 { //nolint:bodyclose // rest read and closed it
+	if resp, body := h.rest("ann", call{method: "DELETE", path: "/v1/workspace/in.txt"}); resp.StatusCode >= 300 {
 		t.Fatalf("%s %s", resp.Status, body)
 	}
 	h.release()
@@ -367,7 +368,7 @@ func TestDiskFills(t *testing.T) {
 	if j := h.get(whole); j.GetState() != stintv1.State_STATE_COMPLETED {
 		t.Errorf("reads as %v", j.GetState())
 	}
-	if resp, body := h.rest("ann", call{path: "/v1/jobs/" + whole + "/results/result.txt"}); resp.StatusCode != 200 || body != "done\n" { //nolint:bodyclose // rest read and closed it
+	if resp, body := h.rest("ann", call{path: "/v1/jobs/" + whole + "/results/result.txt"}); resp.StatusCode != http.StatusOK || body != "done\n" {
 		t.Errorf("%s %s", resp.Status, body)
 	}
 	if resp, body := h.rest("ann", call{method: "PUT", path: "/v1/workspace/x", body: strings.NewReader(strings.Repeat("x", 41<<20)), length: 41 << 20}); resp.StatusCode < 400 || leaks.MatchString(body) {

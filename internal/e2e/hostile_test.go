@@ -141,7 +141,7 @@ func (h *hostile) health() healthpb.HealthCheckResponse_ServingStatus {
 // metric reads one number without labels from /metrics.
 func (h *hostile) metric(name string) float64 {
 	h.Helper()
-	resp, body := h.rest("op", call{path: "/metrics"}) //nolint:bodyclose // rest read and closed it
+	resp, body := h.rest("op", call{path: "/metrics"})
 	for line := range strings.Lines(body) {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {
 			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
@@ -164,25 +164,19 @@ type call struct {
 	length int64 // 0 means chunked if there is a body
 }
 
-// rest sends a request and reads the answer to its end.
-func (h *hostile) rest(user string, c call) (*http.Response, string) {
-	h.Helper()
-	resp := h.send(h.Context(), user, c)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		h.Fatalf("%s %.100s: %v", c.method, c.path, err)
-	}
-	return resp, string(body)
+// answer is how a request was answered.
+type answer struct {
+	Status     string
+	StatusCode int
 }
 
-// send sends a request.
-func (h *hostile) send(ctx context.Context, user string, c call) *http.Response {
+// rest sends a request and reads the answer to its end.
+func (h *hostile) rest(user string, c call) (got answer, body string) {
 	h.Helper()
 	if c.method == "" {
 		c.method = http.MethodGet
 	}
-	req, err := http.NewRequestWithContext(ctx, c.method, h.url("/"), c.body)
+	req, err := http.NewRequestWithContext(h.Context(), c.method, h.url("/"), c.body)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -200,7 +194,12 @@ func (h *hostile) send(ctx context.Context, user string, c call) *http.Response 
 	if err != nil {
 		h.Fatalf("%s %.100s: %v", c.method, c.path, err)
 	}
-	return resp
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		h.Fatalf("%s %.100s: %v", c.method, c.path, err)
+	}
+	return answer{resp.Status, resp.StatusCode}, string(all)
 }
 
 // leaks is what no answer may hold: places of the machine, and of the program.

@@ -61,6 +61,7 @@ func TestLimitsOfAnOwner(t *testing.T) {
 	if resp, _ := h.rest("ann", call{path: "/v1/jobs/" + ids[0] + "/results/pid"}); resp.StatusCode != http.StatusOK {
 		t.Errorf("results of a job over the quota: %s", resp.Status)
 	}
+	waitUntilFinal(h.as("op"), h.server) // nobody may write into the folder when the test removes it
 }
 
 // says waits until a job gives a reason for waiting.
