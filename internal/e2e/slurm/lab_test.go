@@ -33,14 +33,14 @@ var (
 	lastJob     atomic.Uint64
 )
 
-func newLab(t testing.TB, c *slurmtest.Cluster) *lab {
-	t.Helper()
-	root, err := workdir.Open(filepath.Join(t.TempDir(), "jobs"))
+func newLab(tb testing.TB, c *slurmtest.Cluster) *lab {
+	tb.Helper()
+	root, err := workdir.Open(filepath.Join(tb.TempDir(), "jobs"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { root.Close() })
-	return &lab{t: t, cluster: c, root: root, install: "lab" + job.ID(lastInstall.Add(1)).String()}
+	tb.Cleanup(func() { root.Close() })
+	return &lab{t: tb, cluster: c, root: root, install: "lab" + job.ID(lastInstall.Add(1)).String()}
 }
 
 // config is that of an executor in more of a hurry than one in production.
@@ -69,11 +69,11 @@ func (w testWriter) Write(p []byte) (int, error) {
 }
 
 // running makes an executor whose loop runs until stop is called, or the test ends.
-func running(t testing.TB, cfg slurm.Config) (c *slurm.Cluster, stop func()) {
-	t.Helper()
+func running(tb testing.TB, cfg slurm.Config) (c *slurm.Cluster, stop func()) {
+	tb.Helper()
 	c, err := slurm.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -86,10 +86,10 @@ func running(t testing.TB, cfg slurm.Config) (c *slurm.Cluster, stop func()) {
 		stopped = true
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("Run() = %v", err)
+			tb.Errorf("Run() = %v", err)
 		}
 	}
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return c, stop
 }
 

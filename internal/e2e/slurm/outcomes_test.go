@@ -33,6 +33,7 @@ type outcome struct {
 }
 
 func testOutcomes(t *testing.T, c *slurmtest.Cluster) {
+	t.Helper()
 	node := c.NodePrefix()
 	for _, tc := range []outcome{
 		{name: "exit 0", order: order{script: "exit 0"}, state: "COMPLETED"},
@@ -52,6 +53,7 @@ func testOutcomes(t *testing.T, c *slurmtest.Cluster) {
 		{
 			name: "usage", order: order{script: "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; sleep 3"}, state: "COMPLETED",
 			check: func(t *testing.T, x executor.Exit) {
+				t.Helper()
 				u := x.Usage
 				if u.GetElapsed().AsDuration() < 3*time.Second || u.GetCpuTime().AsDuration() <= 0 || u.GetMaxRssBytes() < 4096 || u.GetAllocatedCpus() != 1 || u.GetAllocatedMemoryBytes() != 64<<20 {
 					t.Errorf("usage = %v", u)
@@ -102,6 +104,7 @@ func testOutcomes(t *testing.T, c *slurmtest.Cluster) {
 
 // testRefusals has what Slurm says no to at once.
 func testRefusals(t *testing.T, c *slurmtest.Cluster) {
+	t.Helper()
 	for name, tc := range map[string]struct {
 		service, words string
 		change         func(*executor.Task)
@@ -176,14 +179,17 @@ func pendingID(f *follow) string {
 }
 
 func scancel(t *testing.T, l *lab, f *follow, _ executor.Task) {
+	t.Helper()
 	l.cluster.Run("scancel", pendingID(f))
 }
 
 func scancelRunning(t *testing.T, l *lab, f *follow, _ executor.Task) {
+	t.Helper()
 	l.cluster.Run("scancel", f.untilRunning().EngineID)
 }
 
 func removeFolder(t *testing.T, l *lab, f *follow, task executor.Task) {
+	t.Helper()
 	id := pendingID(f)
 	away := task.Dir.Path() + ".away"
 	if err := os.Rename(task.Dir.Path(), away); err != nil {
@@ -200,6 +206,7 @@ func removeFolder(t *testing.T, l *lab, f *follow, task executor.Task) {
 }
 
 func release(t *testing.T, l *lab, f *follow, _ executor.Task) {
+	t.Helper()
 	id := pendingID(f)
 	l.cluster.Run("scontrol", "hold", id)
 	o := f.until("ENGINE_HELD", func(o executor.Observation) bool { return o.Reason == stintv1.Reason_REASON_ENGINE_HELD })
@@ -211,6 +218,7 @@ func release(t *testing.T, l *lab, f *follow, _ executor.Task) {
 }
 
 func requeue(t *testing.T, l *lab, f *follow, _ executor.Task) {
+	t.Helper()
 	id := f.untilRunning().EngineID
 	// Jobs are submitted so that Slurm does not requeue them; an administrator still can.
 	l.cluster.Run("scontrol", "update", "JobId="+id, "Requeue=1")
@@ -218,6 +226,7 @@ func requeue(t *testing.T, l *lab, f *follow, _ executor.Task) {
 }
 
 func killNode(t *testing.T, l *lab, f *follow, _ executor.Task) {
+	t.Helper()
 	f.untilRunning()
 	l.cluster.Kill("slurmd." + l.cluster.NodePrefix() + "3")
 }

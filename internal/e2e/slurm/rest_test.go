@@ -18,6 +18,7 @@ import (
 
 // testThousand checks that a thousand jobs cost as many polls as one.
 func testThousand(t *testing.T, c *slurmtest.Cluster) {
+	t.Helper()
 	const many = 1000
 	l := newLab(t, c)
 	journal := filepath.Join(t.TempDir(), "journal")
@@ -62,6 +63,7 @@ func testThousand(t *testing.T, c *slurmtest.Cluster) {
 
 // testNetwork cuts a node off and heals the cut.
 func testNetwork(t *testing.T, c *slurmtest.Cluster) {
+	t.Helper()
 	const wait = `echo began >>"$JOB/began"; while [ ! -e "$JOB/go" ]; do sleep 0.1; done; echo done >>"$JOB/done"`
 	node := c.NodePrefix() + "2"
 	l := newLab(t, c)

@@ -6,6 +6,7 @@
 package slurm_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -39,7 +40,6 @@ func TestSlurm(t *testing.T) {
 		"-x", "PartitionName=main Nodes=ALL Default=YES MaxTime=120 DefaultTime=60 State=UP",
 	}, testWhole)
 	part("Faults", []string{"-x", "MessageTimeout=3"}, testFaults)
-	part("Accounting", []string{"-x", "MessageTimeout=3"}, testAccounting)
 	part("Limits", []string{"-x", "MessageTimeout=2", "-x", "MinJobAge=2", "-x", "FirstJobId=1", "-x", "MaxJobId=12", "-x", "MaxJobCount=5"}, testLimits)
 	part("Thousand", []string{"-c", "16"}, testThousand)
 	part("Network", []string{"-N", "-x", "SlurmdTimeout=5"}, testNetwork)
@@ -47,17 +47,28 @@ func TestSlurm(t *testing.T) {
 
 // testWhole is what goes on on a cluster that is well.
 func testWhole(t *testing.T, c *slurmtest.Cluster) {
+	t.Helper()
 	// Slurm keeps time limits to the minute, so this begins before all else.
 	limit := newLab(t, c).begin(t, outcome{
 		name: "time limit", order: order{script: "sleep 600", change: func(t *executor.Task) { t.Command.Resources.TimeLimit = durationpb.New(time.Second) }},
 		reason: stintv1.Reason_REASON_TIME_LIMIT, code: -1, state: "TIMEOUT",
 	})
+	// A real server waits a minute before it calls a submission lost, so this begins early too.
+	killed := make(chan error, 1)
+	srv := newStintd(t, c)
+	go func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+		defer cancel()
+		killed <- srv.killedAgainAndAgain(ctx)
+	}()
 	t.Run("Conformance", func(t *testing.T) {
 		executortest.Run(t, func(t *testing.T) *executortest.Harness {
+			t.Helper()
 			l := newLab(t, c)
 			return &executortest.Harness{
-				New: func(t testing.TB) executor.Executor {
-					ex, _ := running(t, l.config())
+				New: func(tb testing.TB) executor.Executor {
+					tb.Helper()
+					ex, _ := running(tb, l.config())
 					return ex
 				},
 				Folders: l.root, EndsEscaped: c.CanLimitMemory(), Timeout: 2 * time.Minute,
@@ -68,4 +79,7 @@ func testWhole(t *testing.T, c *slurmtest.Cluster) {
 	t.Run("Outcomes", func(t *testing.T) { testOutcomes(t, c) })
 	t.Run("Refusals", func(t *testing.T) { testRefusals(t, c) })
 	limit.want()
+	if err := <-killed; err != nil {
+		t.Errorf("stintd killed while it submits: %v", err)
+	}
 }

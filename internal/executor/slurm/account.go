@@ -75,13 +75,13 @@ func (a *accountant) forget(token string) {
 
 // run asks until ctx ends. After a failure it waits longer: accounting that is
 // down must not keep a process hanging all the time.
-func (a *accountant) run(ctx context.Context) error {
+func (a *accountant) run(ctx context.Context) {
 	const longest = 30
 	pause := a.every
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-a.wake:
 		}
 		for {
@@ -98,7 +98,7 @@ func (a *accountant) run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				t.Stop()
-				return nil
+				return
 			case <-t.C:
 			}
 		}

@@ -15,27 +15,27 @@ import (
 )
 
 // fakeCommands is a folder with programs of Slurm's names that are scripts.
-func fakeCommands(t testing.TB, body string) map[string]string {
-	t.Helper()
-	dir := t.TempDir()
+func fakeCommands(tb testing.TB, body string) map[string]string {
+	tb.Helper()
+	dir := tb.TempDir()
 	programs := make(map[string]string)
 	for _, name := range commands {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		programs[name] = path
 	}
 	return programs
 }
 
-func testShell(t testing.TB, body string) *shell {
-	t.Helper()
-	t.Setenv("SBATCH_PARTITION", "of the server")
-	cfg := Config{User: "me", SlurmConf: "/etc/slurm x/slurm.conf", Commands: fakeCommands(t, body)}
+func testShell(tb testing.TB, body string) *shell {
+	tb.Helper()
+	tb.Setenv("SBATCH_PARTITION", "of the server")
+	cfg := Config{User: "me", SlurmConf: "/etc/slurm x/slurm.conf", Commands: fakeCommands(tb, body)}
 	s, err := cfg.shell()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -144,7 +144,7 @@ func TestNewChecksTheConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*Config){
-		"Name and Folders":            func(c *Config) { c.Folders = nil },
+		"jobs' folders":               func(c *Config) { c.Folders = nil },
 		"installation id":             func(c *Config) { c.InstallID = "A-b" },
 		"User is required":            func(c *Config) { c.Remote = []string{"ssh", "login1"} },
 		`option "--wrap=x" is not al`: func(c *Config) { c.Defaults.Extra = []string{"--wrap=x"} },

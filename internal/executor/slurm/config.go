@@ -143,7 +143,7 @@ func (c *Config) setDefaults() {
 
 func (c *Config) check() error {
 	if c.Name == "" || c.Folders == nil {
-		return errors.New("Name and Folders are required")
+		return errors.New("a name and the jobs' folders are required")
 	}
 	if !installPattern.MatchString(c.InstallID) {
 		return fmt.Errorf("the installation id %q is not 1 to 24 of a-z and 0-9", c.InstallID)

@@ -66,8 +66,9 @@ var (
 	saysNo      = answer{code: 1, stderr: "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n"}
 )
 
-func newFake(t testing.TB) *fakeSlurm {
-	return &fakeSlurm{t: t, runs: make(map[string]int), books: make(map[int]*fakeJob), calls: make(map[string]int)}
+func newFake(tb testing.TB) *fakeSlurm {
+	tb.Helper()
+	return &fakeSlurm{t: tb, runs: make(map[string]int), books: make(map[int]*fakeJob), calls: make(map[string]int)}
 }
 
 // run is shell.run.

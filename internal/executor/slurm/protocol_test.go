@@ -19,10 +19,10 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // story tells one in a bubble of fake time.
-func story(t *testing.T, name string, tell func(t *testing.T, w *world)) {
+func story(t *testing.T, name string, tell func(w *world)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { tell(t, newWorld(t)) })
+		synctest.Test(t, func(t *testing.T) { tell(newWorld(t)) })
 	})
 }
 
@@ -65,7 +65,8 @@ const (
 )
 
 func TestLifeOfAnAttempt(t *testing.T) {
-	story(t, "from pending to its end", func(t *testing.T, w *world) {
+	story(t, "from pending to its end", func(w *world) {
+		t := w.t
 		h := w.begin(w.task(1, 1))
 		wt := w.wait(h)
 		pass(10 * time.Second)
@@ -90,7 +91,8 @@ func TestLifeOfAnAttempt(t *testing.T) {
 		synctest.Wait()
 		wantExit(t, again, byItself, 4)
 	})
-	story(t, "refused", func(t *testing.T, w *world) {
+	story(t, "refused", func(w *world) {
+		t := w.t
 		w.sbatch = []fakeSubmit{{answer: saysNo}}
 		task := w.task(1, 1)
 		for range 2 {
@@ -107,7 +109,8 @@ func TestLifeOfAnAttempt(t *testing.T) {
 			t.Errorf("sbatch was called %d times", n)
 		}
 	})
-	story(t, "controller down, then up", func(t *testing.T, w *world) {
+	story(t, "controller down, then up", func(w *world) {
+		t := w.t
 		w.sbatch = []fakeSubmit{{answer: saysDown}}
 		task := w.task(1, 1)
 		if _, err := w.c.Start(t.Context(), task); !errors.Is(err, executor.ErrUnavailable) {
@@ -121,7 +124,8 @@ func TestLifeOfAnAttempt(t *testing.T) {
 			t.Errorf("%d jobs", n)
 		}
 	})
-	story(t, "never told anybody", func(t *testing.T, w *world) {
+	story(t, "never told anybody", func(w *world) {
+		t := w.t
 		if _, err := w.c.Find(t.Context(), w.task(1, 1)); !errors.Is(err, executor.ErrNotFound) {
 			t.Errorf("Find() = %v", err)
 		}
@@ -148,7 +152,8 @@ func TestUnclearSubmissions(t *testing.T) {
 		{"not accepted, hung", fakeSubmit{hang: true}},
 		{"accepted with warnings", fakeSubmit{take: true, answer: answer{stdout: "Welcome\n1\n", stderr: "sbatch: warning: hello\n"}}},
 	} {
-		story(t, tc.name, func(t *testing.T, w *world) {
+		story(t, tc.name, func(w *world) {
+			t := w.t
 			w.sbatch = []fakeSubmit{tc.submit}
 			wt := w.wait(w.begin(w.task(1, 1)))
 			pass(3 * time.Minute)
@@ -167,7 +172,8 @@ func TestUnclearSubmissions(t *testing.T) {
 			}
 		})
 	}
-	story(t, "started before anybody noticed", func(t *testing.T, w *world) {
+	story(t, "started before anybody noticed", func(w *world) {
+		t := w.t
 		w.sbatch = []fakeSubmit{{take: true, answer: saysTimeout}}
 		h := w.begin(w.task(1, 1))
 		j := w.live("PENDING")[0]
@@ -181,7 +187,8 @@ func TestUnclearSubmissions(t *testing.T) {
 			t.Errorf("sbatch was called %d times", n)
 		}
 	})
-	story(t, "submitted again although the first one comes much later", func(t *testing.T, w *world) {
+	story(t, "submitted again although the first one comes much later", func(w *world) {
+		t := w.t
 		w.sbatch = []fakeSubmit{{hang: true}}
 		wt := w.wait(w.begin(w.task(1, 1)))
 		pass(3 * time.Minute)
@@ -199,7 +206,8 @@ func TestUnclearSubmissions(t *testing.T) {
 			t.Errorf("the command ran %d times", n)
 		}
 	})
-	story(t, "the run that holds the lock counts, not the second job", func(t *testing.T, w *world) {
+	story(t, "the run that holds the lock counts, not the second job", func(w *world) {
+		t := w.t
 		w.sbatch = []fakeSubmit{{hang: true}}
 		wt := w.wait(w.begin(w.task(1, 1)))
 		pass(3 * time.Minute)
@@ -215,7 +223,8 @@ func TestUnclearSubmissions(t *testing.T) {
 			t.Errorf("exit %+v", wt.exit)
 		}
 	})
-	story(t, "taken from a controller that was frozen for long", func(t *testing.T, w *world) {
+	story(t, "taken from a controller that was frozen for long", func(w *world) {
+		t := w.t
 		// sbatch gets no answer, polls do not either, and what sbatch had sent is taken after the first good poll.
 		w.sbatch = []fakeSubmit{{answer: saysTimeout}}
 		h := w.begin(w.task(1, 1))
@@ -236,7 +245,8 @@ func TestUnclearSubmissions(t *testing.T) {
 			t.Errorf("sbatch was called %d times", n)
 		}
 	})
-	story(t, "never accepted", func(t *testing.T, w *world) {
+	story(t, "never accepted", func(w *world) {
+		t := w.t
 		for range 20 {
 			w.sbatch = append(w.sbatch, fakeSubmit{answer: saysTimeout})
 		}
@@ -251,7 +261,8 @@ func TestUnclearSubmissions(t *testing.T) {
 			t.Errorf("sbatch was called %d times", n)
 		}
 	})
-	story(t, "a queue that is full for hours", func(t *testing.T, w *world) {
+	story(t, "a queue that is full for hours", func(w *world) {
+		t := w.t
 		full := answer{code: -1, err: errTimeout, stderr: "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"}
 		for range 100 {
 			w.sbatch = append(w.sbatch, fakeSubmit{answer: full})
@@ -269,13 +280,15 @@ func TestUnclearSubmissions(t *testing.T) {
 		pass(5 * time.Minute)
 		wantWaiting(t, wt, queued, resources)
 	})
-	story(t, "refused when submitted again", func(t *testing.T, w *world) {
+	story(t, "refused when submitted again", func(w *world) {
+		t := w.t
 		w.sbatch = []fakeSubmit{{answer: saysTimeout}, {answer: saysNo}}
 		wt := w.wait(w.begin(w.task(1, 1)))
 		pass(5 * time.Minute)
 		wantExit(t, wt, stintv1.Reason_REASON_SUBMIT_REJECTED, -1)
 	})
-	story(t, "the server dies with sbatch", func(t *testing.T, w *world) {
+	story(t, "the server dies with sbatch", func(w *world) {
+		t := w.t
 		// The old process got as far as its intent; its sbatch may have arrived or not.
 		for i, take := range []bool{true, false} {
 			task := w.task(job.ID(i+1), 1)
@@ -316,7 +329,8 @@ func TestPollsThatFailChangeNothing(t *testing.T) {
 		"empty":     {stderr: "squeue: error: something\n"},
 		"cut short": {stdout: "1" + fieldEnd + "RUNN"},
 	} {
-		story(t, name, func(t *testing.T, w *world) {
+		story(t, name, func(w *world) {
+			t := w.t
 			wt := w.wait(w.begin(w.task(1, 1)))
 			pending := w.wait(w.begin(w.task(2, 1)))
 			j := w.live("PENDING")[0]
@@ -364,7 +378,8 @@ func TestVanishedJobs(t *testing.T) {
 		wantWaiting(t, wt, runs, byItself)
 		return wt, j
 	}
-	story(t, "purged, and accounting knows", func(t *testing.T, w *world) {
+	story(t, "purged, and accounting knows", func(w *world) {
+		t := w.t
 		wt, j := begin(t, w)
 		w.finish(j, 6)
 		w.purge()
@@ -374,7 +389,8 @@ func TestVanishedJobs(t *testing.T) {
 			t.Errorf("exit %+v", wt.exit)
 		}
 	})
-	story(t, "purged, without accounting", func(t *testing.T, w *world) {
+	story(t, "purged, without accounting", func(w *world) {
+		t := w.t
 		w.set(func() { w.noBooks = true })
 		wt, j := begin(t, w)
 		w.finish(j, 6)
@@ -382,7 +398,8 @@ func TestVanishedJobs(t *testing.T) {
 		pass(time.Minute)
 		wantExit(t, wt, byItself, 6)
 	})
-	story(t, "purged while accounting is down", func(t *testing.T, w *world) {
+	story(t, "purged while accounting is down", func(w *world) {
+		t := w.t
 		w.booksDown = true
 		wt, j := begin(t, w)
 		w.finish(j, 6)
@@ -393,7 +410,8 @@ func TestVanishedJobs(t *testing.T) {
 		pass(3 * time.Minute)
 		wantExit(t, wt, byItself, 6)
 	})
-	story(t, "purged while accounting hangs for ever", func(t *testing.T, w *world) {
+	story(t, "purged while accounting hangs for ever", func(w *world) {
+		t := w.t
 		w.booksHang = true
 		wt, j := begin(t, w)
 		w.finish(j, 6)
@@ -403,7 +421,8 @@ func TestVanishedJobs(t *testing.T) {
 		pass(15 * time.Minute)
 		wantExit(t, wt, byItself, 6)
 	})
-	story(t, "its id belongs to somebody else by now", func(t *testing.T, w *world) {
+	story(t, "its id belongs to somebody else by now", func(w *world) {
+		t := w.t
 		wt, j := begin(t, w)
 		w.finish(j, 6)
 		w.purge()
@@ -415,7 +434,8 @@ func TestVanishedJobs(t *testing.T) {
 		pass(time.Minute)
 		wantExit(t, wt, byItself, 6)
 	})
-	story(t, "lost by the controller before it began", func(t *testing.T, w *world) {
+	story(t, "lost by the controller before it began", func(w *world) {
+		t := w.t
 		wt := w.wait(w.begin(w.task(1, 1)))
 		pass(10 * time.Second)
 		wantWaiting(t, wt, queued, resources)
@@ -430,7 +450,8 @@ func TestVanishedJobs(t *testing.T) {
 		pass(time.Minute)
 		wantExit(t, wt, byItself, 0)
 	})
-	story(t, "lost by the controller while it ran", func(t *testing.T, w *world) {
+	story(t, "lost by the controller while it ran", func(w *world) {
+		t := w.t
 		wt, j := begin(t, w)
 		w.crash(j)
 		pass(15 * time.Minute)
@@ -441,7 +462,8 @@ func TestVanishedJobs(t *testing.T) {
 			t.Errorf("sbatch was called %d times", n)
 		}
 	})
-	story(t, "lost by the controller while it ran, without a word from the node", func(t *testing.T, w *world) {
+	story(t, "lost by the controller while it ran, without a word from the node", func(w *world) {
+		t := w.t
 		wt, j := begin(t, w)
 		w.set(func() { j.owner = false })
 		w.crash(j)
@@ -455,7 +477,8 @@ func TestVanishedJobs(t *testing.T) {
 }
 
 func TestRunsThatSlurmRepeats(t *testing.T) {
-	story(t, "after it cut the first one off", func(t *testing.T, w *world) {
+	story(t, "after it cut the first one off", func(w *world) {
+		t := w.t
 		wt := w.wait(w.begin(w.task(1, 1)))
 		j := w.live("PENDING")[0]
 		w.start(j)
@@ -470,7 +493,8 @@ func TestRunsThatSlurmRepeats(t *testing.T) {
 			t.Errorf("the command ran %d times", n)
 		}
 	})
-	story(t, "after it cut the first one off, some time", func(t *testing.T, w *world) {
+	story(t, "after it cut the first one off, some time", func(w *world) {
+		t := w.t
 		wt := w.wait(w.begin(w.task(1, 1)))
 		j := w.live("PENDING")[0]
 		w.start(j)
@@ -488,7 +512,8 @@ func TestRunsThatSlurmRepeats(t *testing.T) {
 			t.Errorf("the job that would run nothing is %s", j.state)
 		}
 	})
-	story(t, "although it had ended", func(t *testing.T, w *world) {
+	story(t, "although it had ended", func(w *world) {
+		t := w.t
 		wt := w.wait(w.begin(w.task(1, 1)))
 		j := w.live("PENDING")[0]
 		w.start(j)
@@ -501,7 +526,8 @@ func TestRunsThatSlurmRepeats(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	story(t, "pending", func(t *testing.T, w *world) {
+	story(t, "pending", func(w *world) {
+		t := w.t
 		h := w.begin(w.task(1, 1))
 		if err := w.c.Cancel(t.Context(), h); err != nil {
 			t.Fatal(err)
@@ -513,7 +539,8 @@ func TestCancel(t *testing.T) {
 			t.Errorf("a command that never ran: %+v", wt.exit)
 		}
 	})
-	story(t, "running, and asked for again as scancel got lost", func(t *testing.T, w *world) {
+	story(t, "running, and asked for again as scancel got lost", func(w *world) {
+		t := w.t
 		h := w.begin(w.task(1, 1))
 		wt := w.wait(h)
 		j := w.live("PENDING")[0]
@@ -536,7 +563,8 @@ func TestCancel(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	story(t, "often asked for, seldom passed on", func(t *testing.T, w *world) {
+	story(t, "often asked for, seldom passed on", func(w *world) {
+		t := w.t
 		h := w.begin(w.task(1, 1))
 		j := w.live("PENDING")[0]
 		w.set(func() { j.state = "COMPLETING" })
@@ -550,7 +578,8 @@ func TestCancel(t *testing.T) {
 			t.Errorf("scancel was called %d times in ten minutes", n)
 		}
 	})
-	story(t, "too late", func(t *testing.T, w *world) {
+	story(t, "too late", func(w *world) {
+		t := w.t
 		h := w.begin(w.task(1, 1))
 		wt := w.wait(h)
 		j := w.live("PENDING")[0]
@@ -562,7 +591,8 @@ func TestCancel(t *testing.T) {
 		pass(10 * time.Second)
 		wantExit(t, wt, byItself, 0)
 	})
-	story(t, "before Slurm has it", func(t *testing.T, w *world) {
+	story(t, "before Slurm has it", func(w *world) {
+		t := w.t
 		w.sbatch = []fakeSubmit{{late: true, hang: true}}
 		h := w.begin(w.task(1, 1))
 		wt := w.wait(h)
@@ -578,7 +608,8 @@ func TestCancel(t *testing.T) {
 			t.Errorf("the command ran %d times", n)
 		}
 	})
-	story(t, "while Slurm never gets it", func(t *testing.T, w *world) {
+	story(t, "while Slurm never gets it", func(w *world) {
+		t := w.t
 		w.sbatch = []fakeSubmit{{answer: saysTimeout}}
 		h := w.begin(w.task(1, 1))
 		wt := w.wait(h)
@@ -601,7 +632,8 @@ func TestCancel(t *testing.T) {
 			t.Errorf("the command ran %d times, and the job is %s", n, late.state)
 		}
 	})
-	story(t, "by somebody else", func(t *testing.T, w *world) {
+	story(t, "by somebody else", func(w *world) {
+		t := w.t
 		wt := w.wait(w.begin(w.task(1, 1)))
 		w.cancel(w.live("PENDING")[0], "4123456")
 		pass(10 * time.Second)
@@ -613,7 +645,8 @@ func TestCancel(t *testing.T) {
 }
 
 func TestJobsThatCanNeverStart(t *testing.T) {
-	story(t, "are given up after a while", func(t *testing.T, w *world) {
+	story(t, "are given up after a while", func(w *world) {
+		t := w.t
 		wt := w.wait(w.begin(w.task(1, 1)))
 		j := w.live("PENDING")[0]
 		w.set(func() { j.reason = "PartitionNodeLimit" })
@@ -631,7 +664,8 @@ func TestJobsThatCanNeverStart(t *testing.T) {
 			t.Errorf("the job is %s", j.state)
 		}
 	})
-	story(t, "unless the reason passes", func(t *testing.T, w *world) {
+	story(t, "unless the reason passes", func(w *world) {
+		t := w.t
 		wt := w.wait(w.begin(w.task(1, 1)))
 		j := w.live("PENDING")[0]
 		for range 4 {
@@ -644,8 +678,34 @@ func TestJobsThatCanNeverStart(t *testing.T) {
 	})
 }
 
+func TestExpectedStartIsNewsWhenItIsQuiteAnother(t *testing.T) {
+	story(t, "and not at every poll", func(w *world) {
+		t := w.t
+		wt := w.wait(w.begin(w.task(1, 1)))
+		j := w.live("PENDING")[0]
+		expect := func(start time.Time, seen int) {
+			t.Helper()
+			w.set(func() { j.start = start })
+			pass(10 * time.Second)
+			wt.mu.Lock()
+			defer wt.mu.Unlock()
+			if len(wt.seen) != seen {
+				t.Errorf("%d observations, want %d; the last is %+v", len(wt.seen), seen, wt.seen[len(wt.seen)-1])
+			}
+		}
+		expect(time.Time{}, 1)
+		soon := time.Now().Add(5 * time.Hour)
+		expect(soon, 2)
+		expect(soon.Add(20*time.Minute), 2)
+		expect(soon.Add(40*time.Minute), 3)
+		expect(soon.Add(39*time.Minute), 3)
+		expect(time.Time{}, 4)
+	})
+}
+
 func TestUnknownStatesKeepTheLastOne(t *testing.T) {
-	story(t, "and do not end anything", func(t *testing.T, w *world) {
+	story(t, "and do not end anything", func(w *world) {
+		t := w.t
 		wt := w.wait(w.begin(w.task(1, 1)))
 		j := w.live("PENDING")[0]
 		w.start(j)
@@ -699,7 +759,8 @@ func TestManyJobsCostAsManyPollsAsOne(t *testing.T) {
 }
 
 func TestPollsAreSeldomWhenNothingHappens(t *testing.T) {
-	story(t, "and never too seldom for the cluster's memory", func(t *testing.T, w *world) {
+	story(t, "and never too seldom for the cluster's memory", func(w *world) {
+		t := w.t
 		pass(time.Hour)
 		before := w.count("squeue")
 		pass(time.Hour)
@@ -723,7 +784,8 @@ func TestPollsAreSeldomWhenNothingHappens(t *testing.T) {
 }
 
 func TestOrphans(t *testing.T) {
-	story(t, "are reported, and cancelled on request", func(t *testing.T, w *world) {
+	story(t, "are reported, and cancelled on request", func(w *world) {
+		t := w.t
 		for i := range 3 {
 			w.begin(w.task(job.ID(i+1), 1))
 		}

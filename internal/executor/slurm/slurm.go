@@ -70,7 +70,7 @@ func newCluster(cfg Config, run func(ctx context.Context, c call) answer) *Clust
 // Run polls the cluster until ctx ends. It is called once.
 func (c *Cluster) Run(ctx context.Context) error {
 	var books sync.WaitGroup
-	books.Go(func() { _ = c.books.run(ctx) })
+	books.Go(func() { c.books.run(ctx) })
 	defer books.Wait()
 	return c.poller.run(ctx, c.probe)
 }

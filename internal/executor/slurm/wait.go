@@ -3,6 +3,7 @@ package slurm
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
@@ -148,11 +149,23 @@ func (f *follower) id(s sight) string {
 
 // tell passes on what is new.
 func (f *follower) tell(o *executor.Observation) {
-	if o == nil || *o == f.last {
+	if o == nil || sameNews(f.last, *o) {
 		return
 	}
 	f.last = *o
 	f.observe(*o)
+}
+
+// sameNews says that b tells nothing new after a. A cluster with many waiting
+// jobs guesses their starts anew all the time; only a guess that is quite another one is news.
+func sameNews(a, b executor.Observation) bool {
+	if a.ExpectedStart.IsZero() == b.ExpectedStart.IsZero() {
+		moved := b.ExpectedStart.Sub(a.ExpectedStart).Abs()
+		if moved < max(time.Minute, time.Until(b.ExpectedStart)/10) {
+			b.ExpectedStart = a.ExpectedStart
+		}
+	}
+	return a == b
 }
 
 // resubmit hands an attempt that got lost to Slurm again, under the same token.
@@ -162,12 +175,16 @@ func (f *follower) resubmit(ctx context.Context) {
 		return
 	}
 	defer release()
-	f.c.log.Warn("submit an attempt again that slurm does not have", "token", f.tok.String())
+	level := slog.LevelWarn
+	if f.submission.Full {
+		level = slog.LevelDebug // for hours, perhaps, and as expected
+	}
+	f.c.log.Log(ctx, level, "submit an attempt again that slurm does not have", "token", f.tok.String())
 	f.absent, f.seen, f.ran = time.Time{}, false, false
 	result := f.c.submit(ctx, f.tok, f.dir)
 	switch result.outcome {
 	case uncertain, unavailable:
-		f.c.log.Warn("submission without success", "token", f.tok.String(), "error", result.err)
+		f.c.log.Log(ctx, level, "submission without success", "token", f.tok.String(), "error", result.err)
 	case refused:
 		f.ended = time.Now() // the end is written
 	case accepted:

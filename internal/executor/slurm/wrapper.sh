@@ -1,5 +1,6 @@
 # The rest is the same for every attempt. Set above: dir, token, hint.
 # It runs on a node and needs a POSIX shell and utilities, nothing else.
+{ # a shell reads up to the closing brace before it begins, so that a script that was cut short does nothing
 
 PATH=/usr/local/bin:/usr/bin:/bin
 LC_ALL=C
@@ -106,3 +107,4 @@ else
 fi
 poke
 exit "$status"
+}

@@ -37,12 +37,12 @@ func shells(t *testing.T) map[string][]string {
 		if err != nil {
 			continue
 		}
-		real, err := filepath.EvalSymlinks(path)
+		target, err := filepath.EvalSymlinks(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !seen[real] {
-			seen[real] = true
+		if !seen[target] {
+			seen[target] = true
 			found[name] = append([]string{path}, argv[1:]...)
 		}
 	}
@@ -53,16 +53,16 @@ func shells(t *testing.T) map[string][]string {
 }
 
 // newAttempt is an attempt in a folder of its own.
-func newAttempt(t testing.TB) workdir.Attempt {
-	t.Helper()
-	root, err := workdir.Open(filepath.Join(t.TempDir(), "jobs with 'quotes' and 50% more"))
+func newAttempt(tb testing.TB) workdir.Attempt {
+	tb.Helper()
+	root, err := workdir.Open(filepath.Join(tb.TempDir(), "jobs with 'quotes' and 50% more"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { root.Close() })
+	tb.Cleanup(func() { root.Close() })
 	a := root.Job(17).Attempt(1)
 	if err := errors.Join(root.Job(17).Create(), a.Create()); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return a
 }
@@ -70,13 +70,13 @@ func newAttempt(t testing.TB) workdir.Attempt {
 var testToken = token{install: "test", job: 17, attempt: 1}
 
 // runScript runs an attempt's script as Slurm does on a node, with the Slurm job's id.
-func runScript(t testing.TB, shell []string, a workdir.Attempt, id string) *exec.Cmd {
-	t.Helper()
+func runScript(tb testing.TB, shell []string, a workdir.Attempt, id string) *exec.Cmd {
+	tb.Helper()
 	log, err := os.OpenFile(filepath.Join(a.Path(), logName), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { log.Close() })
+	tb.Cleanup(func() { log.Close() })
 	path := filepath.Join(a.Path(), scriptName)
 	cmd := exec.Command(shell[0], append(slices.Clone(shell[1:]), path)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SLURM_JOB_ID=" + id, "SLURMD_NODENAME=n1", "SECRET=of the service"}
@@ -86,12 +86,12 @@ func runScript(t testing.TB, shell []string, a workdir.Attempt, id string) *exec
 	return cmd
 }
 
-func writeCommand(t testing.TB, a workdir.Attempt, hint string, c executor.Command) {
-	t.Helper()
+func writeCommand(tb testing.TB, a workdir.Attempt, hint string, c executor.Command) {
+	tb.Helper()
 	if err := errors.Join(
 		a.WriteFile(commandName, []byte(commandFile(c))), a.WriteFile(scriptName, []byte(script(a.Path(), testToken, hint))),
 	); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -100,12 +100,12 @@ func command(argv ...string) executor.Command {
 }
 
 // exitOf runs cmd and answers its exit code.
-func exitOf(t testing.TB, cmd *exec.Cmd) int {
-	t.Helper()
+func exitOf(tb testing.TB, cmd *exec.Cmd) int {
+	tb.Helper()
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode()
 }
@@ -247,6 +247,25 @@ func TestScriptRunsTheCommandOnce(t *testing.T) {
 				t.Errorf("left behind: %q", left)
 			}
 		})
+	}
+}
+
+// A connection that breaks can end the script anywhere.
+func TestScriptThatIsCutShortDoesNothing(t *testing.T) {
+	whole := script("/nowhere", testToken, "")
+	for name, shell := range shells(t) {
+		for at := 0; at < len(whole)-2; at += len(whole)/25 + 1 {
+			a := newAttempt(t)
+			writeCommand(t, a, "", command("/bin/sh", "-c", "echo ran >>runs"))
+			text := script(a.Path(), testToken, "")
+			if err := a.WriteFile(scriptName, []byte(text[:len(text)-2-at])); err != nil {
+				t.Fatal(err)
+			}
+			exitOf(t, runScript(t, shell, a, "1"))
+			if f := look(a); f.locked || f.record != nil {
+				t.Errorf("%s: without its last %d bytes it did %+v", name, at+2, f)
+			}
+		}
 	}
 }
 

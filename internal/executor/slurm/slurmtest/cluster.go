@@ -32,28 +32,29 @@ type Cluster struct {
 
 // New makes a cluster that is not up yet. Where Slurm is not installed the
 // test is skipped, or fails if STINT_TEST_REQUIRE lists slurm.
-func New(t testing.TB) *Cluster {
-	t.Helper()
+func New(tb testing.TB) *Cluster {
+	tb.Helper()
 	if missing := missing(); missing != "" {
 		if slices.Contains(strings.Split(os.Getenv("STINT_TEST_REQUIRE"), ","), "slurm") {
-			t.Fatalf("Slurm is required, and %s is missing: tools/setup-debian.sh slurm brings it", missing)
+			tb.Fatalf("Slurm is required, and %s is missing: tools/setup-debian.sh slurm brings it", missing)
 		}
-		t.Skipf("%s is missing: tools/setup-debian.sh slurm brings it", missing)
+		tb.Skipf("%s is missing: tools/setup-debian.sh slurm brings it", missing)
 	}
-	// The path of a socket may have 108 bytes, which rules out t.TempDir.
+	// The path of a socket may have 108 bytes, which rules out T.TempDir.
 	dir, err := os.MkdirTemp("/tmp", "stint-slurm-") //nolint:usetesting // too long a path
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	c := &Cluster{Dir: dir, Conf: filepath.Join(dir, "etc", "slurm.conf"), t: t, up: new([]string)}
-	t.Cleanup(func() { c.tool("down.sh", "-k", "-d", dir) })
+	c := &Cluster{Dir: dir, Conf: filepath.Join(dir, "etc", "slurm.conf"), t: tb, up: new([]string)}
+	tb.Cleanup(func() { c.tool("down.sh", "-k", "-d", dir) })
 	return c
 }
 
 // For is the same cluster in another test, a part of the first.
-func (c *Cluster) For(t testing.TB) *Cluster {
+func (c *Cluster) For(tb testing.TB) *Cluster {
+	tb.Helper()
 	other := *c
-	other.t = t
+	other.t = tb
 	return &other
 }
 
@@ -98,11 +99,14 @@ func missing() string {
 }
 
 // Up brings the cluster up with the flags of tools/slurm/up.sh, or starts what is missing of it. With
-// other flags than before it is taken down first; its jobs are cancelled then, its accounts stay.
+// other flags than before it is taken down first, and begins without jobs; its accounts stay.
 func (c *Cluster) Up(flags ...string) {
 	c.t.Helper()
 	if *c.up != nil && !slices.Equal(flags, *c.up) {
 		c.Down()
+		if err := os.RemoveAll(filepath.Join(c.Dir, "state")); err != nil {
+			c.t.Fatal(err)
+		}
 	}
 	c.tool("up.sh", append(slices.Clone(flags), "-I", c.Dir)...)
 	*c.up = slices.Clone(flags)
