@@ -66,8 +66,10 @@ type Config struct {
 	WatchEvery time.Duration
 	// Draining is closed when the server is about to stop, so that streams end. Nil never is.
 	Draining <-chan struct{}
-	// Report passes a stored problem report on. Nil passes it to nobody.
-	Report func(id string, report *storev1.Issue)
+	// OnIssue passes a stored problem report on. Nil passes it to nobody.
+	OnIssue func(id string, report *storev1.Issue)
+	// SignIn is how users can sign in. Nil means by API tokens alone.
+	SignIn *stintv1.GetSignInOptionsResponse
 	// Version of the server.
 	Version string
 	// Logger gets what an operator should know. Nil discards it.
@@ -84,6 +86,8 @@ type Server struct {
 	Workspace stintv1.WorkspaceServiceServer
 	// Admin is the AdminService.
 	Admin stintv1.AdminServiceServer
+	// Auth is the AuthService.
+	Auth stintv1.AuthServiceServer
 }
 
 // New checks the configuration and makes the services. Nothing runs but what calls ask for.
@@ -109,6 +113,7 @@ func New(cfg Config) (*Server, error) {
 		Catalog:   &services{live: cfg.Catalog},
 		Workspace: &files{Config: cfg, pages: pages},
 		Admin:     &admin{Config: cfg, pages: pages},
+		Auth:      &signIn{options: cfg.SignIn},
 	}, nil
 }
 

@@ -37,8 +37,8 @@ func (s *jobs) ReportIssue(ctx context.Context, req *stintv1.ReportIssueRequest)
 	if err != nil {
 		return nil, err
 	}
-	if s.Report != nil {
-		s.Report(issue.String(), report)
+	if s.OnIssue != nil {
+		s.OnIssue(issue.String(), report)
 	}
 	return &stintv1.ReportIssueResponse{IssueId: issue.String()}, nil
 }

@@ -114,7 +114,7 @@ func newWorld(t *testing.T) *world {
 		Store: w.store, Catalog: w.live, Scheduler: engines{}, Folders: w.folders, Workspace: w.files,
 		Tokens: auth.NewTokens(w.store, w.auth), DefaultExecutor: "local", MaxActivePerOwner: 20,
 		Heartbeat: 50 * time.Millisecond, WatchEvery: time.Millisecond, Draining: w.draining, Version: "test",
-		Report: func(id string, _ *storev1.Issue) { w.reports = append(w.reports, id) },
+		OnIssue: func(id string, _ *storev1.Issue) { w.reports = append(w.reports, id) },
 	})
 	must(t, err)
 	w.serve(srv)

@@ -18,10 +18,38 @@ const (
 	RoleUser Role = "user"
 	// RoleOperator runs the server: they see and act on everybody's jobs.
 	RoleOperator Role = "operator"
+	// RoleAuditor sees everybody's jobs and what was done, and changes nothing of it.
+	RoleAuditor Role = "auditor"
+	// RoleService is a service account: it may act for users, as each of them alone.
+	RoleService Role = "service"
+	// RoleJob is a job's own command. It has no other role, and only tells of itself.
+	RoleJob Role = "job"
 )
 
 // grantable are the roles that a token may carry beyond RoleUser.
-var grantable = []Role{RoleOperator}
+var grantable = []Role{RoleOperator, RoleAuditor, RoleService}
+
+// Scope is a part of what a user may do that a credential can be narrowed to.
+type Scope string
+
+// The scopes. The table in table.go says which one each method needs.
+const (
+	// ScopeJobsRead sees jobs, with their logs and results.
+	ScopeJobsRead Scope = "jobs:read"
+	// ScopeJobsWrite submits, cancels and shares jobs.
+	ScopeJobsWrite Scope = "jobs:write"
+	// ScopeFilesRead reads the workspace.
+	ScopeFilesRead Scope = "files:read"
+	// ScopeFilesWrite changes the workspace.
+	ScopeFilesWrite Scope = "files:write"
+	// ScopeTokens lists, makes and revokes API tokens.
+	ScopeTokens Scope = "tokens"
+	// ScopeAdmin does what the roles operator and auditor are for.
+	ScopeAdmin Scope = "admin"
+)
+
+// scopes are all there are.
+var scopes = []Scope{ScopeJobsRead, ScopeJobsWrite, ScopeFilesRead, ScopeFilesWrite, ScopeTokens, ScopeAdmin}
 
 // How is the way in which a principal signed in.
 type How string
@@ -34,24 +62,45 @@ const (
 	HowDev How = "dev"
 	// HowSocket is the operator's unix socket.
 	HowSocket How = "socket"
+	// HowOIDC is a token of the configured issuer.
+	HowOIDC How = "oidc"
+	// HowSession is a browser that signed in.
+	HowSession How = "session"
+	// HowCertificate is a client certificate.
+	HowCertificate How = "certificate"
+	// HowJob is the token in the environment of a job's command.
+	HowJob How = "job"
 )
 
 // Principal is who calls. It is read-only.
 type Principal struct {
 	// User is the name that jobs and files belong to.
 	User string
-	// Roles include RoleUser.
+	// Roles include RoleUser, but for a job's command.
 	Roles []Role
+	// Scopes narrow what the credential may be used for. Empty means that nothing does.
+	Scopes []Scope
 	// How they signed in.
 	How How
-	// TokenID is the public id of their token; empty without one.
+	// Actor is the service account that acts for User; empty when they act themselves.
+	Actor string
+	// Address is the network address that the call came from, without port; empty where there is none.
+	Address string
+	// TokenID is the public id of their credential: a token, a session or a certificate. Empty without one.
 	TokenID string
+	// Job is the job whose command calls, with RoleJob. Zero for everybody else.
+	Job job.ID
 	// Expires is when their credential stops working; zero means never.
 	Expires time.Time
 }
 
 // Has reports whether the principal has a role.
 func (p Principal) Has(r Role) bool { return slices.Contains(p.Roles, r) }
+
+// InScope reports whether the credential may be used for what needs s.
+func (p Principal) InScope(s Scope) bool {
+	return s == "" || len(p.Scopes) == 0 || slices.Contains(p.Scopes, s)
+}
 
 // Ownership says whose a thing of owner is to the principal. For an owner that
 // the caller named in a request instead, see Named.

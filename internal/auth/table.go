@@ -27,6 +27,9 @@ const (
 	Named
 )
 
+// ownerships are all of them.
+var ownerships = []Ownership{Own, Foreign, Named}
+
 // Decision is what the table says.
 type Decision int
 
@@ -46,49 +49,83 @@ type rule struct {
 	own     []Role
 	foreign []Role
 	named   []Role
+	// scope is what the credential must not be narrowed to exclude.
+	scope Scope
+	// shared opens the method to those whom the owner gave this right of the job.
+	shared stintv1.ShareRight
+}
+
+// in is the row for credentials with a scope.
+func (r rule) in(s Scope) rule {
+	r.scope = s
+	return r
+}
+
+// with is the row for methods that an owner can share.
+func (r rule) with(right stintv1.ShareRight) rule {
+	r.shared = right
+	return r
 }
 
 var (
-	everybody = []Role{RoleUser, RoleOperator}
+	everybody = []Role{RoleUser, RoleOperator, RoleAuditor, RoleService}
 	operators = []Role{RoleOperator}
+	readers   = []Role{RoleOperator, RoleAuditor}
 
 	// toAll needs no credentials.
 	toAll = rule{open: true}
-	// onJobs is for methods that address jobs by id, or list those of an owner.
-	onJobs = rule{own: everybody, foreign: operators, named: operators}
+	// toJobs is for a job's own command.
+	toJobs = rule{own: []Role{RoleJob}}
+	// seesJobs is for what is known of jobs: addressed by id, or listed for an owner.
+	seesJobs = rule{own: everybody, foreign: readers, named: readers, scope: ScopeJobsRead}
+	// readsJobs is for what jobs wrote, which is nobody's but the owner's and, to help them, the operators'.
+	readsJobs = rule{own: everybody, foreign: operators, named: operators, scope: ScopeJobsRead}
+	// changesJobs is for methods that submit or change jobs.
+	changesJobs = rule{own: everybody, foreign: operators, named: operators, scope: ScopeJobsWrite}
+	// sharesJobs is for the owner alone.
+	sharesJobs = rule{own: everybody, scope: ScopeJobsWrite}
 	// onOwnFiles is for methods that only reach the caller's own files.
 	onOwnFiles = rule{own: everybody}
 	// ofServer is for what is the same for everybody.
 	ofServer = rule{own: everybody}
 	// toOperators is for running the server.
-	toOperators = rule{own: operators, foreign: operators, named: operators}
+	toOperators = rule{own: operators, foreign: operators, named: operators, scope: ScopeAdmin}
+	// toAuditors is for looking at how it is run.
+	toAuditors = rule{own: readers, foreign: readers, named: readers, scope: ScopeAdmin}
 )
 
 // rules is the whole table, by full method name. What is not in it is denied;
 // a test fails when a method of the contract is missing.
 var rules = map[string]rule{
-	stintv1.JobService_Submit_FullMethodName:      onJobs, // Named: for another owner
-	stintv1.JobService_BatchSubmit_FullMethodName: onJobs,
-	stintv1.JobService_Get_FullMethodName:         onJobs,
-	stintv1.JobService_BatchGet_FullMethodName:    onJobs,
-	stintv1.JobService_List_FullMethodName:        onJobs,
-	stintv1.JobService_WatchStatus_FullMethodName: onJobs,
-	stintv1.JobService_Summarize_FullMethodName:   onJobs,
-	stintv1.JobService_Cancel_FullMethodName:      onJobs,
-	stintv1.JobService_BatchCancel_FullMethodName: onJobs,
-	stintv1.JobService_Rerun_FullMethodName:       onJobs,
-	stintv1.JobService_StreamLogs_FullMethodName:  onJobs,
-	stintv1.JobService_ListResults_FullMethodName: onJobs,
-	stintv1.JobService_ReadResult_FullMethodName:  onJobs,
-	stintv1.JobService_ReportIssue_FullMethodName: onJobs,
+	stintv1.JobService_Submit_FullMethodName:      changesJobs, // Named: for another owner
+	stintv1.JobService_BatchSubmit_FullMethodName: changesJobs,
+	stintv1.JobService_Get_FullMethodName:         seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY),
+	stintv1.JobService_BatchGet_FullMethodName:    seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY),
+	stintv1.JobService_List_FullMethodName:        seesJobs,
+	stintv1.JobService_WatchStatus_FullMethodName: seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY), // by id
+	stintv1.JobService_Summarize_FullMethodName:   seesJobs,
+	stintv1.JobService_Cancel_FullMethodName:      changesJobs,
+	stintv1.JobService_BatchCancel_FullMethodName: changesJobs,
+	stintv1.JobService_Rerun_FullMethodName:       changesJobs.with(stintv1.ShareRight_SHARE_RIGHT_RERUN),
+	stintv1.JobService_StreamLogs_FullMethodName:  readsJobs.with(stintv1.ShareRight_SHARE_RIGHT_LOGS),
+	stintv1.JobService_ListResults_FullMethodName: readsJobs.with(stintv1.ShareRight_SHARE_RIGHT_RESULTS),
+	stintv1.JobService_ReadResult_FullMethodName:  readsJobs.with(stintv1.ShareRight_SHARE_RIGHT_RESULTS),
+	stintv1.JobService_ReportIssue_FullMethodName: changesJobs,
+	stintv1.JobService_Share_FullMethodName:       sharesJobs,
+	stintv1.JobService_Unshare_FullMethodName:     sharesJobs,
+	stintv1.JobService_ListShares_FullMethodName:  {own: everybody, scope: ScopeJobsRead},
+	stintv1.JobService_Report_FullMethodName:      toJobs,
 
 	stintv1.CatalogService_ListServices_FullMethodName: ofServer,
 	stintv1.CatalogService_GetService_FullMethodName:   ofServer,
 
-	stintv1.WorkspaceService_Upload_FullMethodName:   onOwnFiles,
-	stintv1.WorkspaceService_List_FullMethodName:     onOwnFiles,
-	stintv1.WorkspaceService_Download_FullMethodName: onOwnFiles,
-	stintv1.WorkspaceService_Delete_FullMethodName:   onOwnFiles,
+	stintv1.WorkspaceService_Upload_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
+	stintv1.WorkspaceService_List_FullMethodName:     onOwnFiles.in(ScopeFilesRead),
+	stintv1.WorkspaceService_Download_FullMethodName: onOwnFiles.in(ScopeFilesRead),
+	stintv1.WorkspaceService_Delete_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
+
+	stintv1.AuthService_GetSignInOptions_FullMethodName: toAll,
+	stintv1.AuthService_WhoAmI_FullMethodName:           ofServer,
 
 	stintv1.AdminService_GetServerStatus_FullMethodName: ofServer,
 	stintv1.AdminService_SetSubmissions_FullMethodName:  toOperators,
@@ -99,6 +136,8 @@ var rules = map[string]rule{
 	stintv1.AdminService_ListIssues_FullMethodName:      toOperators,
 	stintv1.AdminService_ListOrphans_FullMethodName:     toOperators,
 	stintv1.AdminService_CancelOrphan_FullMethodName:    toOperators,
+	stintv1.AdminService_ListQueue_FullMethodName:       {own: everybody, foreign: readers, scope: ScopeJobsRead}, // Foreign: unmasked
+	stintv1.AdminService_ListAudit_FullMethodName:       toAuditors,
 
 	healthv1.Health_Check_FullMethodName:                                   toAll,
 	healthv1.Health_Watch_FullMethodName:                                   toAll,
@@ -113,6 +152,9 @@ func Open(method string) bool { return rules[method].open }
 // Allow looks up whether p may call a method, by its full name, on things of such ownership.
 func Allow(p Principal, method string, o Ownership) Decision {
 	r := rules[method]
+	if !p.InScope(r.scope) {
+		return Denied
+	}
 	switch o {
 	case Own:
 		return decide(p, r.own, Denied)
@@ -125,6 +167,10 @@ func Allow(p Principal, method string, o Ownership) Decision {
 	}
 }
 
+// SharedBy is the right of a job that opens a method to those whom its owner
+// gave it to; unspecified where sharing does not open it.
+func SharedBy(method string) stintv1.ShareRight { return rules[method].shared }
+
 func decide(p Principal, roles []Role, otherwise Decision) Decision {
 	if slices.ContainsFunc(p.Roles, func(r Role) bool { return slices.Contains(roles, r) }) {
 		return Allowed
@@ -134,7 +180,7 @@ func decide(p Principal, roles []Role, otherwise Decision) Decision {
 
 // mayCall reports whether there is anything at all that p may call a method on.
 func mayCall(p Principal, method string) bool {
-	return slices.ContainsFunc([]Ownership{Own, Foreign, Named}, func(o Ownership) bool { return Allow(p, method, o) == Allowed })
+	return slices.ContainsFunc(ownerships, func(o Ownership) bool { return Allow(p, method, o) == Allowed })
 }
 
 // Authorize is Allow for a handler: nil, job.ErrNotFound or job.ErrDenied for

@@ -1,12 +1,13 @@
 package auth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
@@ -40,13 +41,16 @@ func contract() map[string]bool {
 	return methodsOf(files...)
 }
 
+// withoutCredentials are the methods of the contract that need none.
+var withoutCredentials = map[string]bool{"/stint.v1.AuthService/GetSignInOptions": true}
+
 func TestEveryMethodOfTheContractIsInTheTable(t *testing.T) {
 	methods := contract()
 	if len(methods) < 20 {
 		t.Fatalf("found only %d methods", len(methods))
 	}
 	for m := range methods {
-		if r, ok := rules[m]; !ok || r.open {
+		if r, ok := rules[m]; !ok || r.open && !withoutCredentials[m] {
 			t.Errorf("%s has no row, or one that needs no credentials", m)
 		}
 	}
@@ -60,7 +64,7 @@ func TestEveryRowHasAMethod(t *testing.T) {
 		if !known[m] && !side[m] {
 			t.Errorf("%s has a row but is no method", m)
 		}
-		if r.open != side[m] {
+		if r.open != (side[m] || withoutCredentials[m]) {
 			t.Errorf("%s is open: %v", m, r.open)
 		}
 	}
@@ -72,65 +76,109 @@ func TestEveryRowHasAMethod(t *testing.T) {
 }
 
 // cells is what each role may do, by ownership: own, foreign, named.
-// A is allowed, H is hidden, D is denied.
+// A is allowed, H is hidden, D is denied. Behind them are the scope that a
+// narrowed credential needs, and the right of a job that opens the method to those whom it was given.
 const cells = `
-                                     user  operator  neither
-AdminService/Backup                  DHD   AAA       DHD
-AdminService/CreateToken             DHD   AAA       DHD
-AdminService/GetServerStatus         AHD   AHD       DHD
-AdminService/ListIssues              DHD   AAA       DHD
-AdminService/ListOrphans             DHD   AAA       DHD
-AdminService/CancelOrphan            DHD   AAA       DHD
-AdminService/ListTokens              DHD   AAA       DHD
-AdminService/RevokeToken             DHD   AAA       DHD
-AdminService/SetSubmissions          DHD   AAA       DHD
-CatalogService/GetService            AHD   AHD       DHD
-CatalogService/ListServices          AHD   AHD       DHD
-JobService/BatchCancel               AHD   AAA       DHD
-JobService/BatchGet                  AHD   AAA       DHD
-JobService/BatchSubmit               AHD   AAA       DHD
-JobService/Cancel                    AHD   AAA       DHD
-JobService/Get                       AHD   AAA       DHD
-JobService/List                      AHD   AAA       DHD
-JobService/ListResults               AHD   AAA       DHD
-JobService/ReadResult                AHD   AAA       DHD
-JobService/ReportIssue               AHD   AAA       DHD
-JobService/Rerun                     AHD   AAA       DHD
-JobService/StreamLogs                AHD   AAA       DHD
-JobService/Submit                    AHD   AAA       DHD
-JobService/Summarize                 AHD   AAA       DHD
-JobService/WatchStatus               AHD   AAA       DHD
-WorkspaceService/Delete              AHD   AHD       DHD
-WorkspaceService/Download            AHD   AHD       DHD
-WorkspaceService/List                AHD   AHD       DHD
-WorkspaceService/Upload              AHD   AHD       DHD
+                                  user  operator  auditor  service  job  neither  scope        shared
+AdminService/Backup               DHD   AAA       DHD      DHD      DHD  DHD      admin        -
+AdminService/CancelOrphan         DHD   AAA       DHD      DHD      DHD  DHD      admin        -
+AdminService/CreateToken          DHD   AAA       DHD      DHD      DHD  DHD      admin        -
+AdminService/GetServerStatus      AHD   AHD       AHD      AHD      DHD  DHD      -            -
+AdminService/ListAudit            DHD   AAA       AAA      DHD      DHD  DHD      admin        -
+AdminService/ListIssues           DHD   AAA       DHD      DHD      DHD  DHD      admin        -
+AdminService/ListOrphans          DHD   AAA       DHD      DHD      DHD  DHD      admin        -
+AdminService/ListQueue            AHD   AAD       AAD      AHD      DHD  DHD      jobs:read    -
+AdminService/ListTokens           DHD   AAA       DHD      DHD      DHD  DHD      admin        -
+AdminService/RevokeToken          DHD   AAA       DHD      DHD      DHD  DHD      admin        -
+AdminService/SetSubmissions       DHD   AAA       DHD      DHD      DHD  DHD      admin        -
+AuthService/WhoAmI                AHD   AHD       AHD      AHD      DHD  DHD      -            -
+CatalogService/GetService         AHD   AHD       AHD      AHD      DHD  DHD      -            -
+CatalogService/ListServices       AHD   AHD       AHD      AHD      DHD  DHD      -            -
+JobService/BatchCancel            AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
+JobService/BatchGet               AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    HISTORY
+JobService/BatchSubmit            AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
+JobService/Cancel                 AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
+JobService/Get                    AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    HISTORY
+JobService/List                   AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    -
+JobService/ListResults            AHD   AAA       AHD      AHD      DHD  DHD      jobs:read    RESULTS
+JobService/ListShares             AHD   AHD       AHD      AHD      DHD  DHD      jobs:read    -
+JobService/ReadResult             AHD   AAA       AHD      AHD      DHD  DHD      jobs:read    RESULTS
+JobService/Report                 DHD   DHD       DHD      DHD      AHD  DHD      -            -
+JobService/ReportIssue            AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
+JobService/Rerun                  AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   RERUN
+JobService/Share                  AHD   AHD       AHD      AHD      DHD  DHD      jobs:write   -
+JobService/StreamLogs             AHD   AAA       AHD      AHD      DHD  DHD      jobs:read    LOGS
+JobService/Submit                 AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
+JobService/Summarize              AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    -
+JobService/Unshare                AHD   AHD       AHD      AHD      DHD  DHD      jobs:write   -
+JobService/WatchStatus            AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    HISTORY
+WorkspaceService/Delete           AHD   AHD       AHD      AHD      DHD  DHD      files:write  -
+WorkspaceService/Download         AHD   AHD       AHD      AHD      DHD  DHD      files:read   -
+WorkspaceService/List             AHD   AHD       AHD      AHD      DHD  DHD      files:read   -
+WorkspaceService/Upload           AHD   AHD       AHD      AHD      DHD  DHD      files:write  -
 `
 
 func TestEveryCellOfTheTable(t *testing.T) {
 	callers := []Principal{
 		{User: "a", Roles: []Role{RoleUser}},
 		{User: "a", Roles: []Role{RoleUser, RoleOperator}},
+		{User: "a", Roles: []Role{RoleUser, RoleAuditor}},
+		{User: "a", Roles: []Role{RoleUser, RoleService}},
+		{User: "a", Roles: []Role{RoleJob}},
 		{User: "a", Roles: []Role{"role of a later version"}},
 	}
 	seen := map[string]bool{}
 	for line := range strings.Lines(strings.TrimSpace(cells)) {
 		words := strings.Fields(line)
-		if len(words) != 4 {
+		if len(words) != len(callers)+3 {
 			continue
 		}
 		method := "/stint.v1." + words[0]
 		seen[method] = true
 		var got []string
 		for _, p := range callers {
-			letter := map[Decision]string{Allowed: "A", Hidden: "H", Denied: "D"}
-			got = append(got, letter[Allow(p, method, Own)]+letter[Allow(p, method, Foreign)]+letter[Allow(p, method, Named)])
+			got = append(got, lettersOf(p, method))
 		}
-		if diff := cmp.Diff(words[1:], got); diff != "" {
+		scope := cmp.Or(string(rules[method].scope), "-")
+		shared := cmp.Or(strings.TrimPrefix(rules[method].shared.String(), "SHARE_RIGHT_"), "-")
+		if shared == "UNSPECIFIED" {
+			shared = "-"
+		}
+		if diff := gocmp.Diff(words[1:], append(got, scope, shared)); diff != "" {
 			t.Errorf("%s: %s", method, diff)
 		}
 	}
-	if diff := cmp.Diff(contract(), seen); diff != "" {
-		t.Errorf("methods that this test does not know, or that are gone: %s", diff)
+	for m := range contract() {
+		if !seen[m] && !rules[m].open {
+			t.Errorf("%s is not in this test", m)
+		}
+	}
+}
+
+func lettersOf(p Principal, method string) string {
+	letter := map[Decision]string{Allowed: "A", Hidden: "H", Denied: "D"}
+	text := ""
+	for _, o := range ownerships {
+		text += letter[Allow(p, method, o)]
+	}
+	return text
+}
+
+// A credential that is narrowed to some scopes does nothing that needs another, whatever the roles.
+func TestScopesNarrowEveryRow(t *testing.T) {
+	for method, r := range rules {
+		for _, s := range scopes {
+			p := Principal{User: "a", Roles: []Role{RoleUser, RoleOperator, RoleAuditor, RoleService}, Scopes: []Scope{s}}
+			wide := p
+			wide.Scopes = nil
+			want := lettersOf(wide, method)
+			if r.scope != "" && r.scope != s {
+				want = "DDD"
+			}
+			if got := lettersOf(p, method); got != want {
+				t.Errorf("%s with scope %s: %s, want %s", method, s, got, want)
+			}
+		}
 	}
 }
 

@@ -144,6 +144,7 @@ func newHandler(t *testing.T, s *script, cfg Config) http.Handler {
 	stintv1.RegisterJobServiceServer(server, &s.jobs)
 	stintv1.RegisterCatalogServiceServer(server, &s.jobs)
 	stintv1.RegisterAdminServiceServer(server, &s.jobs)
+	stintv1.RegisterAuthServiceServer(server, stintv1.UnimplementedAuthServiceServer{})
 	stintv1.RegisterWorkspaceServiceServer(server, &s.workspace)
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(memory) }()

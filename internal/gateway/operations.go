@@ -41,6 +41,7 @@ func newOperations() (*operations, error) {
 		stintv1.File_stint_v1_catalog_service_proto,
 		stintv1.File_stint_v1_workspace_service_proto,
 		stintv1.File_stint_v1_admin_service_proto,
+		stintv1.File_stint_v1_auth_service_proto,
 	} {
 		services := file.Services()
 		for i := range services.Len() {

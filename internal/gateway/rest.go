@@ -40,6 +40,7 @@ func (g *gateway) newMux() (*runtime.ServeMux, error) {
 		stintv1.RegisterCatalogServiceHandlerClient(ctx, mux, stintv1.NewCatalogServiceClient(g.Conn)),
 		stintv1.RegisterWorkspaceServiceHandlerClient(ctx, mux, g.workspace),
 		stintv1.RegisterAdminServiceHandlerClient(ctx, mux, stintv1.NewAdminServiceClient(g.Conn)),
+		stintv1.RegisterAuthServiceHandlerClient(ctx, mux, stintv1.NewAuthServiceClient(g.Conn)),
 	} {
 		if err != nil {
 			return nil, fmt.Errorf("register the REST handlers: %w", err)

@@ -191,6 +191,7 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, more ...grpc.Ser
 	stintv1.RegisterCatalogServiceServer(services, f.api.Catalog)
 	stintv1.RegisterWorkspaceServiceServer(services, f.api.Workspace)
 	stintv1.RegisterAdminServiceServer(services, f.api.Admin)
+	stintv1.RegisterAuthServiceServer(services, f.api.Auth)
 	healthpb.RegisterHealthServer(services, f.health)
 	reflection.Register(g)
 	return g

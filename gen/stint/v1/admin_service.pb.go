@@ -73,7 +73,7 @@ type GetServerStatusResponse struct {
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	// User that the caller is.
 	User string `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`
-	// Roles that the caller has: user, operator.
+	// Roles that the caller has: user, operator, auditor, service.
 	Roles []string `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
 	// Health of the executors.
 	Executors []*ExecutorStatus `protobuf:"bytes,6,rep,name=executors,proto3" json:"executors,omitempty"`
@@ -478,7 +478,11 @@ type Token struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it stops working. Unset means never.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// What it may be used for, of what its user may do. Empty means all.
+	Scopes []string `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// When it was last used, to the minute. Unset while it never was.
+	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -555,17 +559,34 @@ func (x *Token) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Token) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *Token) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
+}
+
 // Request of CreateToken.
 type CreateTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// User that the token stands for.
+	// User that the token stands for. Empty means the caller.
 	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	// Roles beyond `user`: operator.
+	// Roles beyond `user`: operator, auditor, service. Only operators give roles.
 	Roles []string `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
 	// What it is for. At most 200 bytes.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	// When it stops working. Unset means never.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// When it stops working. Unset means never. It may not outlive the credential that it is made with where that is a token.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// What it may be used for: `jobs:read`, `jobs:write`, `files:read`, `files:write`, `tokens`, `admin`. Empty means all
+	// that the credential that it is made with may be used for.
+	Scopes        []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -628,6 +649,13 @@ func (x *CreateTokenRequest) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CreateTokenRequest) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
 // Response of CreateToken.
 type CreateTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -685,7 +713,9 @@ func (x *CreateTokenResponse) GetSecret() string {
 
 // Request of ListTokens.
 type ListTokensRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose tokens: empty means the caller's, for operators everybody's.
+	User          string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -720,10 +750,17 @@ func (*ListTokensRequest) Descriptor() ([]byte, []int) {
 	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{10}
 }
 
+func (x *ListTokensRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
 // Response of ListTokens.
 type ListTokensResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// All tokens, oldest first.
+	// The tokens, oldest first.
 	Tokens        []*Token `protobuf:"bytes,1,rep,name=tokens,proto3" json:"tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1325,6 +1362,561 @@ func (x *ListIssuesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Request of ListQueue.
+type ListQueueRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only jobs in this state: QUEUED or RUNNING. Unspecified means both.
+	State State `protobuf:"varint,1,opt,name=state,proto3,enum=stint.v1.State" json:"state,omitempty"`
+	// Rows a page: 0 means 50, more than 1,000 means 1,000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQueueRequest) Reset() {
+	*x = ListQueueRequest{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQueueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQueueRequest) ProtoMessage() {}
+
+func (x *ListQueueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQueueRequest.ProtoReflect.Descriptor instead.
+func (*ListQueueRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListQueueRequest) GetState() State {
+	if x != nil {
+		return x.State
+	}
+	return State_STATE_UNSPECIFIED
+}
+
+func (x *ListQueueRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListQueueRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListQueue.
+type ListQueueResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rows, in the order in which the jobs were submitted.
+	Rows []*QueueRow `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Gives the next page. Empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Waiting jobs of all users, on all pages.
+	TotalQueued int64 `protobuf:"varint,3,opt,name=total_queued,json=totalQueued,proto3" json:"total_queued,omitempty"`
+	// Running jobs of all users, on all pages.
+	TotalRunning  int64 `protobuf:"varint,4,opt,name=total_running,json=totalRunning,proto3" json:"total_running,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListQueueResponse) Reset() {
+	*x = ListQueueResponse{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListQueueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListQueueResponse) ProtoMessage() {}
+
+func (x *ListQueueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListQueueResponse.ProtoReflect.Descriptor instead.
+func (*ListQueueResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListQueueResponse) GetRows() []*QueueRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *ListQueueResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListQueueResponse) GetTotalQueued() int64 {
+	if x != nil {
+		return x.TotalQueued
+	}
+	return 0
+}
+
+func (x *ListQueueResponse) GetTotalRunning() int64 {
+	if x != nil {
+		return x.TotalRunning
+	}
+	return 0
+}
+
+// QueueRow is a job in the queue. Where `masked` is set, the fields up to `output_name` are blank.
+type QueueRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the job.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// User that the job belongs to.
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Id of the service.
+	Service string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
+	// Name of the result.
+	OutputName string `protobuf:"bytes,4,opt,name=output_name,json=outputName,proto3" json:"output_name,omitempty"`
+	// Whether this is a job that the caller may not see.
+	Masked bool `protobuf:"varint,5,opt,name=masked,proto3" json:"masked,omitempty"`
+	// QUEUED or RUNNING.
+	State State `protobuf:"varint,6,opt,name=state,proto3,enum=stint.v1.State" json:"state,omitempty"`
+	// Why.
+	Reason Reason `protobuf:"varint,7,opt,name=reason,proto3,enum=stint.v1.Reason" json:"reason,omitempty"`
+	// When it was submitted.
+	SubmitTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
+	// When its command started. Unset while it waits.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// Name of the executor.
+	Executor string `protobuf:"bytes,10,opt,name=executor,proto3" json:"executor,omitempty"`
+	// What it asks for.
+	Resources *Resources `protobuf:"bytes,11,opt,name=resources,proto3" json:"resources,omitempty"`
+	// When the engine expects to start it, where it says so.
+	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *QueueRow) Reset() {
+	*x = QueueRow{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueueRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueueRow) ProtoMessage() {}
+
+func (x *QueueRow) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueueRow.ProtoReflect.Descriptor instead.
+func (*QueueRow) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *QueueRow) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *QueueRow) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *QueueRow) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *QueueRow) GetOutputName() string {
+	if x != nil {
+		return x.OutputName
+	}
+	return ""
+}
+
+func (x *QueueRow) GetMasked() bool {
+	if x != nil {
+		return x.Masked
+	}
+	return false
+}
+
+func (x *QueueRow) GetState() State {
+	if x != nil {
+		return x.State
+	}
+	return State_STATE_UNSPECIFIED
+}
+
+func (x *QueueRow) GetReason() Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Reason_REASON_UNSPECIFIED
+}
+
+func (x *QueueRow) GetSubmitTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SubmitTime
+	}
+	return nil
+}
+
+func (x *QueueRow) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *QueueRow) GetExecutor() string {
+	if x != nil {
+		return x.Executor
+	}
+	return ""
+}
+
+func (x *QueueRow) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *QueueRow) GetExpectedStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpectedStartTime
+	}
+	return nil
+}
+
+// AuditEntry is one thing that somebody did. Entries are never changed; each carries the hash of the one before.
+type AuditEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the entry, from 1, without gaps.
+	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When it was stored.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// User who did it, or for whom it was done.
+	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// Service account that acted for the user. Empty when they acted themselves.
+	Actor string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	// How they had signed in: token, oidc, session, certificate, socket, dev.
+	How string `protobuf:"bytes,5,opt,name=how,proto3" json:"how,omitempty"`
+	// Public id of the token, session or certificate. Empty without one.
+	CredentialId string `protobuf:"bytes,6,opt,name=credential_id,json=credentialId,proto3" json:"credential_id,omitempty"`
+	// Network address that the call came from. Empty for the operator's socket.
+	Address string `protobuf:"bytes,7,opt,name=address,proto3" json:"address,omitempty"`
+	// Full name of the RPC, for example `/stint.v1.JobService/Cancel`, or `sign-in` and `sign-out`.
+	Method string `protobuf:"bytes,8,opt,name=method,proto3" json:"method,omitempty"`
+	// Jobs that were acted on, at most 1,000.
+	JobIds []string `protobuf:"bytes,9,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	// Owner of the jobs, where it is another than `user`; or the user whose token was made or revoked, or with whom a job was shared.
+	Subject string `protobuf:"bytes,10,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Why, in their words. Always there when an operator acted on somebody else's job.
+	Reason string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	// SHA-256, in hexadecimal, over the hash of the entry before and this entry.
+	Hash          string `protobuf:"bytes,12,opt,name=hash,proto3" json:"hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditEntry) Reset() {
+	*x = AuditEntry{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditEntry) ProtoMessage() {}
+
+func (x *AuditEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
+func (*AuditEntry) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AuditEntry) GetSequence() uint64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetCredentialId() string {
+	if x != nil {
+		return x.CredentialId
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetJobIds() []string {
+	if x != nil {
+		return x.JobIds
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+// Request of ListAudit.
+type ListAuditRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only what this user did, or what was done for them.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Only what was done to this job.
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Entries a page: 0 means 50, more than 1,000 means 1,000.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditRequest) Reset() {
+	*x = ListAuditRequest{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditRequest) ProtoMessage() {}
+
+func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditRequest.ProtoReflect.Descriptor instead.
+func (*ListAuditRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListAuditRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ListAuditRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *ListAuditRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListAuditRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListAudit.
+type ListAuditResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entries, newest first.
+	Entries []*AuditEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Gives the next page. Empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAuditResponse) Reset() {
+	*x = ListAuditResponse{}
+	mi := &file_stint_v1_admin_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAuditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAuditResponse) ProtoMessage() {}
+
+func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_admin_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAuditResponse.ProtoReflect.Descriptor instead.
+func (*ListAuditResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_admin_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListAuditResponse) GetEntries() []*AuditEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListAuditResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_stint_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_stint_v1_admin_service_proto_rawDesc = "" +
@@ -1359,7 +1951,7 @@ const file_stint_v1_admin_service_proto_rawDesc = "" +
 	"\x0eBackupResponse\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12\x1d\n" +
 	"\n" +
-	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\"\xdd\x01\n" +
+	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\"\xb5\x02\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x14\n" +
@@ -1368,17 +1960,21 @@ const file_stint_v1_admin_service_proto_rawDesc = "" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xa2\x01\n" +
-	"\x12CreateTokenRequest\x12\x17\n" +
-	"\x04user\x18\x01 \x01(\tB\x03\xe0A\x02R\x04user\x12\x14\n" +
+	"expireTime\x12\x16\n" +
+	"\x06scopes\x18\a \x03(\tR\x06scopes\x12>\n" +
+	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xb5\x01\n" +
+	"\x12CreateTokenRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12 \n" +
 	"\vdescription\x18\x03 \x01(\tR\vdescription\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"T\n" +
+	"expireTime\x12\x16\n" +
+	"\x06scopes\x18\x05 \x03(\tR\x06scopes\"T\n" +
 	"\x13CreateTokenResponse\x12%\n" +
 	"\x05token\x18\x01 \x01(\v2\x0f.stint.v1.TokenR\x05token\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x13\n" +
-	"\x11ListTokensRequest\"=\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"'\n" +
+	"\x11ListTokensRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\"=\n" +
 	"\x12ListTokensResponse\x12'\n" +
 	"\x06tokens\x18\x01 \x03(\v2\x0f.stint.v1.TokenR\x06tokens\")\n" +
 	"\x12RevokeTokenRequest\x12\x13\n" +
@@ -1414,7 +2010,58 @@ const file_stint_v1_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"e\n" +
 	"\x12ListIssuesResponse\x12'\n" +
 	"\x06issues\x18\x01 \x03(\v2\x0f.stint.v1.IssueR\x06issues\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa7\a\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"u\n" +
+	"\x10ListQueueRequest\x12%\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x0f.stint.v1.StateR\x05state\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\xab\x01\n" +
+	"\x11ListQueueResponse\x12&\n" +
+	"\x04rows\x18\x01 \x03(\v2\x12.stint.v1.QueueRowR\x04rows\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n" +
+	"\ftotal_queued\x18\x03 \x01(\x03R\vtotalQueued\x12#\n" +
+	"\rtotal_running\x18\x04 \x01(\x03R\ftotalRunning\"\xe7\x03\n" +
+	"\bQueueRow\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x18\n" +
+	"\aservice\x18\x03 \x01(\tR\aservice\x12\x1f\n" +
+	"\voutput_name\x18\x04 \x01(\tR\n" +
+	"outputName\x12\x16\n" +
+	"\x06masked\x18\x05 \x01(\bR\x06masked\x12%\n" +
+	"\x05state\x18\x06 \x01(\x0e2\x0f.stint.v1.StateR\x05state\x12(\n" +
+	"\x06reason\x18\a \x01(\x0e2\x10.stint.v1.ReasonR\x06reason\x12;\n" +
+	"\vsubmit_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"submitTime\x129\n" +
+	"\n" +
+	"start_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1a\n" +
+	"\bexecutor\x18\n" +
+	" \x01(\tR\bexecutor\x121\n" +
+	"\tresources\x18\v \x01(\v2\x13.stint.v1.ResourcesR\tresources\x12J\n" +
+	"\x13expected_start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime\"\xca\x02\n" +
+	"\n" +
+	"AuditEntry\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04user\x18\x03 \x01(\tR\x04user\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x10\n" +
+	"\x03how\x18\x05 \x01(\tR\x03how\x12#\n" +
+	"\rcredential_id\x18\x06 \x01(\tR\fcredentialId\x12\x18\n" +
+	"\aaddress\x18\a \x01(\tR\aaddress\x12\x16\n" +
+	"\x06method\x18\b \x01(\tR\x06method\x12\x17\n" +
+	"\ajob_ids\x18\t \x03(\tR\x06jobIds\x12\x18\n" +
+	"\asubject\x18\n" +
+	" \x01(\tR\asubject\x12\x16\n" +
+	"\x06reason\x18\v \x01(\tR\x06reason\x12\x12\n" +
+	"\x04hash\x18\f \x01(\tR\x04hash\"y\n" +
+	"\x10ListAuditRequest\x12\x12\n" +
+	"\x04user\x18\x01 \x01(\tR\x04user\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"k\n" +
+	"\x11ListAuditResponse\x12.\n" +
+	"\aentries\x18\x01 \x03(\v2\x14.stint.v1.AuditEntryR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xdf\b\n" +
 	"\fAdminService\x12j\n" +
 	"\x0fGetServerStatus\x12 .stint.v1.GetServerStatusRequest\x1a!.stint.v1.GetServerStatusResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/status\x12u\n" +
@@ -1425,7 +2072,9 @@ const file_stint_v1_admin_service_proto_rawDesc = "" +
 	"ListTokens\x12\x1b.stint.v1.ListTokensRequest\x1a\x1c.stint.v1.ListTokensResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/tokens\x12i\n" +
 	"\vRevokeToken\x12\x1c.stint.v1.RevokeTokenRequest\x1a\x1d.stint.v1.RevokeTokenResponse\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/admin/tokens/{id}\x12e\n" +
 	"\vListOrphans\x12\x1c.stint.v1.ListOrphansRequest\x1a\x1d.stint.v1.ListOrphansResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/admin/orphans\x12r\n" +
-	"\fCancelOrphan\x12\x1d.stint.v1.CancelOrphanRequest\x1a\x1e.stint.v1.CancelOrphanResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/admin/orphans:cancel\x12a\n" +
+	"\fCancelOrphan\x12\x1d.stint.v1.CancelOrphanRequest\x1a\x1e.stint.v1.CancelOrphanResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/admin/orphans:cancel\x12W\n" +
+	"\tListQueue\x12\x1a.stint.v1.ListQueueRequest\x1a\x1b.stint.v1.ListQueueResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/queue\x12]\n" +
+	"\tListAudit\x12\x1a.stint.v1.ListAuditRequest\x1a\x1b.stint.v1.ListAuditResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/admin/audit\x12a\n" +
 	"\n" +
 	"ListIssues\x12\x1b.stint.v1.ListIssuesRequest\x1a\x1c.stint.v1.ListIssuesResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/issuesB\x94\x01\n" +
 	"\fcom.stint.v1B\x11AdminServiceProtoP\x01Z0github.com/stint-jobs/stint/gen/stint/v1;stintv1\xa2\x02\x03SXX\xaa\x02\bStint.V1\xca\x02\bStint\\V1\xe2\x02\x14Stint\\V1\\GPBMetadata\xea\x02\tStint::V1b\x06proto3"
@@ -1442,7 +2091,7 @@ func file_stint_v1_admin_service_proto_rawDescGZIP() []byte {
 	return file_stint_v1_admin_service_proto_rawDescData
 }
 
-var file_stint_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_stint_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_stint_v1_admin_service_proto_goTypes = []any{
 	(*GetServerStatusRequest)(nil),  // 0: stint.v1.GetServerStatusRequest
 	(*GetServerStatusResponse)(nil), // 1: stint.v1.GetServerStatusResponse
@@ -1466,45 +2115,69 @@ var file_stint_v1_admin_service_proto_goTypes = []any{
 	(*Issue)(nil),                   // 19: stint.v1.Issue
 	(*ListIssuesRequest)(nil),       // 20: stint.v1.ListIssuesRequest
 	(*ListIssuesResponse)(nil),      // 21: stint.v1.ListIssuesResponse
-	(*timestamppb.Timestamp)(nil),   // 22: google.protobuf.Timestamp
-	(*Job)(nil),                     // 23: stint.v1.Job
+	(*ListQueueRequest)(nil),        // 22: stint.v1.ListQueueRequest
+	(*ListQueueResponse)(nil),       // 23: stint.v1.ListQueueResponse
+	(*QueueRow)(nil),                // 24: stint.v1.QueueRow
+	(*AuditEntry)(nil),              // 25: stint.v1.AuditEntry
+	(*ListAuditRequest)(nil),        // 26: stint.v1.ListAuditRequest
+	(*ListAuditResponse)(nil),       // 27: stint.v1.ListAuditResponse
+	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
+	(*Job)(nil),                     // 29: stint.v1.Job
+	(State)(0),                      // 30: stint.v1.State
+	(Reason)(0),                     // 31: stint.v1.Reason
+	(*Resources)(nil),               // 32: stint.v1.Resources
 }
 var file_stint_v1_admin_service_proto_depIdxs = []int32{
 	2,  // 0: stint.v1.GetServerStatusResponse.executors:type_name -> stint.v1.ExecutorStatus
-	22, // 1: stint.v1.ExecutorStatus.unreachable_since:type_name -> google.protobuf.Timestamp
-	22, // 2: stint.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	22, // 3: stint.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	22, // 4: stint.v1.CreateTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
-	7,  // 5: stint.v1.CreateTokenResponse.token:type_name -> stint.v1.Token
-	7,  // 6: stint.v1.ListTokensResponse.tokens:type_name -> stint.v1.Token
-	16, // 7: stint.v1.ListOrphansResponse.orphans:type_name -> stint.v1.Orphan
-	22, // 8: stint.v1.Orphan.submit_time:type_name -> google.protobuf.Timestamp
-	22, // 9: stint.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	23, // 10: stint.v1.Issue.job:type_name -> stint.v1.Job
-	19, // 11: stint.v1.ListIssuesResponse.issues:type_name -> stint.v1.Issue
-	0,  // 12: stint.v1.AdminService.GetServerStatus:input_type -> stint.v1.GetServerStatusRequest
-	3,  // 13: stint.v1.AdminService.SetSubmissions:input_type -> stint.v1.SetSubmissionsRequest
-	5,  // 14: stint.v1.AdminService.Backup:input_type -> stint.v1.BackupRequest
-	8,  // 15: stint.v1.AdminService.CreateToken:input_type -> stint.v1.CreateTokenRequest
-	10, // 16: stint.v1.AdminService.ListTokens:input_type -> stint.v1.ListTokensRequest
-	12, // 17: stint.v1.AdminService.RevokeToken:input_type -> stint.v1.RevokeTokenRequest
-	14, // 18: stint.v1.AdminService.ListOrphans:input_type -> stint.v1.ListOrphansRequest
-	17, // 19: stint.v1.AdminService.CancelOrphan:input_type -> stint.v1.CancelOrphanRequest
-	20, // 20: stint.v1.AdminService.ListIssues:input_type -> stint.v1.ListIssuesRequest
-	1,  // 21: stint.v1.AdminService.GetServerStatus:output_type -> stint.v1.GetServerStatusResponse
-	4,  // 22: stint.v1.AdminService.SetSubmissions:output_type -> stint.v1.SetSubmissionsResponse
-	6,  // 23: stint.v1.AdminService.Backup:output_type -> stint.v1.BackupResponse
-	9,  // 24: stint.v1.AdminService.CreateToken:output_type -> stint.v1.CreateTokenResponse
-	11, // 25: stint.v1.AdminService.ListTokens:output_type -> stint.v1.ListTokensResponse
-	13, // 26: stint.v1.AdminService.RevokeToken:output_type -> stint.v1.RevokeTokenResponse
-	15, // 27: stint.v1.AdminService.ListOrphans:output_type -> stint.v1.ListOrphansResponse
-	18, // 28: stint.v1.AdminService.CancelOrphan:output_type -> stint.v1.CancelOrphanResponse
-	21, // 29: stint.v1.AdminService.ListIssues:output_type -> stint.v1.ListIssuesResponse
-	21, // [21:30] is the sub-list for method output_type
-	12, // [12:21] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	28, // 1: stint.v1.ExecutorStatus.unreachable_since:type_name -> google.protobuf.Timestamp
+	28, // 2: stint.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	28, // 3: stint.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	28, // 4: stint.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
+	28, // 5: stint.v1.CreateTokenRequest.expire_time:type_name -> google.protobuf.Timestamp
+	7,  // 6: stint.v1.CreateTokenResponse.token:type_name -> stint.v1.Token
+	7,  // 7: stint.v1.ListTokensResponse.tokens:type_name -> stint.v1.Token
+	16, // 8: stint.v1.ListOrphansResponse.orphans:type_name -> stint.v1.Orphan
+	28, // 9: stint.v1.Orphan.submit_time:type_name -> google.protobuf.Timestamp
+	28, // 10: stint.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	29, // 11: stint.v1.Issue.job:type_name -> stint.v1.Job
+	19, // 12: stint.v1.ListIssuesResponse.issues:type_name -> stint.v1.Issue
+	30, // 13: stint.v1.ListQueueRequest.state:type_name -> stint.v1.State
+	24, // 14: stint.v1.ListQueueResponse.rows:type_name -> stint.v1.QueueRow
+	30, // 15: stint.v1.QueueRow.state:type_name -> stint.v1.State
+	31, // 16: stint.v1.QueueRow.reason:type_name -> stint.v1.Reason
+	28, // 17: stint.v1.QueueRow.submit_time:type_name -> google.protobuf.Timestamp
+	28, // 18: stint.v1.QueueRow.start_time:type_name -> google.protobuf.Timestamp
+	32, // 19: stint.v1.QueueRow.resources:type_name -> stint.v1.Resources
+	28, // 20: stint.v1.QueueRow.expected_start_time:type_name -> google.protobuf.Timestamp
+	28, // 21: stint.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	25, // 22: stint.v1.ListAuditResponse.entries:type_name -> stint.v1.AuditEntry
+	0,  // 23: stint.v1.AdminService.GetServerStatus:input_type -> stint.v1.GetServerStatusRequest
+	3,  // 24: stint.v1.AdminService.SetSubmissions:input_type -> stint.v1.SetSubmissionsRequest
+	5,  // 25: stint.v1.AdminService.Backup:input_type -> stint.v1.BackupRequest
+	8,  // 26: stint.v1.AdminService.CreateToken:input_type -> stint.v1.CreateTokenRequest
+	10, // 27: stint.v1.AdminService.ListTokens:input_type -> stint.v1.ListTokensRequest
+	12, // 28: stint.v1.AdminService.RevokeToken:input_type -> stint.v1.RevokeTokenRequest
+	14, // 29: stint.v1.AdminService.ListOrphans:input_type -> stint.v1.ListOrphansRequest
+	17, // 30: stint.v1.AdminService.CancelOrphan:input_type -> stint.v1.CancelOrphanRequest
+	22, // 31: stint.v1.AdminService.ListQueue:input_type -> stint.v1.ListQueueRequest
+	26, // 32: stint.v1.AdminService.ListAudit:input_type -> stint.v1.ListAuditRequest
+	20, // 33: stint.v1.AdminService.ListIssues:input_type -> stint.v1.ListIssuesRequest
+	1,  // 34: stint.v1.AdminService.GetServerStatus:output_type -> stint.v1.GetServerStatusResponse
+	4,  // 35: stint.v1.AdminService.SetSubmissions:output_type -> stint.v1.SetSubmissionsResponse
+	6,  // 36: stint.v1.AdminService.Backup:output_type -> stint.v1.BackupResponse
+	9,  // 37: stint.v1.AdminService.CreateToken:output_type -> stint.v1.CreateTokenResponse
+	11, // 38: stint.v1.AdminService.ListTokens:output_type -> stint.v1.ListTokensResponse
+	13, // 39: stint.v1.AdminService.RevokeToken:output_type -> stint.v1.RevokeTokenResponse
+	15, // 40: stint.v1.AdminService.ListOrphans:output_type -> stint.v1.ListOrphansResponse
+	18, // 41: stint.v1.AdminService.CancelOrphan:output_type -> stint.v1.CancelOrphanResponse
+	23, // 42: stint.v1.AdminService.ListQueue:output_type -> stint.v1.ListQueueResponse
+	27, // 43: stint.v1.AdminService.ListAudit:output_type -> stint.v1.ListAuditResponse
+	21, // 44: stint.v1.AdminService.ListIssues:output_type -> stint.v1.ListIssuesResponse
+	34, // [34:45] is the sub-list for method output_type
+	23, // [23:34] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_stint_v1_admin_service_proto_init() }
@@ -1519,7 +2192,7 @@ func file_stint_v1_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_v1_admin_service_proto_rawDesc), len(file_stint_v1_admin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

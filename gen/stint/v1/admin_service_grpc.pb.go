@@ -29,6 +29,8 @@ const (
 	AdminService_RevokeToken_FullMethodName     = "/stint.v1.AdminService/RevokeToken"
 	AdminService_ListOrphans_FullMethodName     = "/stint.v1.AdminService/ListOrphans"
 	AdminService_CancelOrphan_FullMethodName    = "/stint.v1.AdminService/CancelOrphan"
+	AdminService_ListQueue_FullMethodName       = "/stint.v1.AdminService/ListQueue"
+	AdminService_ListAudit_FullMethodName       = "/stint.v1.AdminService/ListAudit"
 	AdminService_ListIssues_FullMethodName      = "/stint.v1.AdminService/ListIssues"
 )
 
@@ -36,7 +38,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AdminService is for operators. Everybody may call GetServerStatus.
+// AdminService is for operators. Everybody may call GetServerStatus and ListQueue, and has API tokens of their own;
+// auditors may read what operators may read of jobs and of what was done.
 type AdminServiceClient interface {
 	// GetServerStatus answers what users should know of the server: whether it takes jobs, and who they are to it.
 	GetServerStatus(ctx context.Context, in *GetServerStatusRequest, opts ...grpc.CallOption) (*GetServerStatusResponse, error)
@@ -44,9 +47,10 @@ type AdminServiceClient interface {
 	SetSubmissions(ctx context.Context, in *SetSubmissionsRequest, opts ...grpc.CallOption) (*SetSubmissionsResponse, error)
 	// Backup streams a consistent copy of the database while the server runs.
 	Backup(ctx context.Context, in *BackupRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BackupResponse], error)
-	// CreateToken makes an API token and answers its secret, this once.
+	// CreateToken makes an API token and answers its secret, this once. Users make tokens for themselves, which carry no
+	// more than the credential that they are made with; operators also for others.
 	CreateToken(ctx context.Context, in *CreateTokenRequest, opts ...grpc.CallOption) (*CreateTokenResponse, error)
-	// ListTokens answers all API tokens, without their secrets.
+	// ListTokens answers the API tokens of the caller, for operators all, without their secrets.
 	ListTokens(ctx context.Context, in *ListTokensRequest, opts ...grpc.CallOption) (*ListTokensResponse, error)
 	// RevokeToken makes an API token stop working.
 	RevokeToken(ctx context.Context, in *RevokeTokenRequest, opts ...grpc.CallOption) (*RevokeTokenResponse, error)
@@ -55,6 +59,11 @@ type AdminServiceClient interface {
 	ListOrphans(ctx context.Context, in *ListOrphansRequest, opts ...grpc.CallOption) (*ListOrphansResponse, error)
 	// CancelOrphan asks an engine to end an orphan.
 	CancelOrphan(ctx context.Context, in *CancelOrphanRequest, opts ...grpc.CallOption) (*CancelOrphanResponse, error)
+	// ListQueue answers the waiting and running jobs of all users, in the order in which they were submitted. Of jobs that
+	// the caller may not see, it tells only that they are there, what they ask for, and since when.
+	ListQueue(ctx context.Context, in *ListQueueRequest, opts ...grpc.CallOption) (*ListQueueResponse, error)
+	// ListAudit answers who did what, when, from where and how signed in. For operators and auditors.
+	ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error)
 	// ListIssues answers the problem reports of users, newest first.
 	ListIssues(ctx context.Context, in *ListIssuesRequest, opts ...grpc.CallOption) (*ListIssuesResponse, error)
 }
@@ -156,6 +165,26 @@ func (c *adminServiceClient) CancelOrphan(ctx context.Context, in *CancelOrphanR
 	return out, nil
 }
 
+func (c *adminServiceClient) ListQueue(ctx context.Context, in *ListQueueRequest, opts ...grpc.CallOption) (*ListQueueResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListQueueResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListQueue_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAuditResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListAudit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) ListIssues(ctx context.Context, in *ListIssuesRequest, opts ...grpc.CallOption) (*ListIssuesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListIssuesResponse)
@@ -170,7 +199,8 @@ func (c *adminServiceClient) ListIssues(ctx context.Context, in *ListIssuesReque
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
 //
-// AdminService is for operators. Everybody may call GetServerStatus.
+// AdminService is for operators. Everybody may call GetServerStatus and ListQueue, and has API tokens of their own;
+// auditors may read what operators may read of jobs and of what was done.
 type AdminServiceServer interface {
 	// GetServerStatus answers what users should know of the server: whether it takes jobs, and who they are to it.
 	GetServerStatus(context.Context, *GetServerStatusRequest) (*GetServerStatusResponse, error)
@@ -178,9 +208,10 @@ type AdminServiceServer interface {
 	SetSubmissions(context.Context, *SetSubmissionsRequest) (*SetSubmissionsResponse, error)
 	// Backup streams a consistent copy of the database while the server runs.
 	Backup(*BackupRequest, grpc.ServerStreamingServer[BackupResponse]) error
-	// CreateToken makes an API token and answers its secret, this once.
+	// CreateToken makes an API token and answers its secret, this once. Users make tokens for themselves, which carry no
+	// more than the credential that they are made with; operators also for others.
 	CreateToken(context.Context, *CreateTokenRequest) (*CreateTokenResponse, error)
-	// ListTokens answers all API tokens, without their secrets.
+	// ListTokens answers the API tokens of the caller, for operators all, without their secrets.
 	ListTokens(context.Context, *ListTokensRequest) (*ListTokensResponse, error)
 	// RevokeToken makes an API token stop working.
 	RevokeToken(context.Context, *RevokeTokenRequest) (*RevokeTokenResponse, error)
@@ -189,6 +220,11 @@ type AdminServiceServer interface {
 	ListOrphans(context.Context, *ListOrphansRequest) (*ListOrphansResponse, error)
 	// CancelOrphan asks an engine to end an orphan.
 	CancelOrphan(context.Context, *CancelOrphanRequest) (*CancelOrphanResponse, error)
+	// ListQueue answers the waiting and running jobs of all users, in the order in which they were submitted. Of jobs that
+	// the caller may not see, it tells only that they are there, what they ask for, and since when.
+	ListQueue(context.Context, *ListQueueRequest) (*ListQueueResponse, error)
+	// ListAudit answers who did what, when, from where and how signed in. For operators and auditors.
+	ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error)
 	// ListIssues answers the problem reports of users, newest first.
 	ListIssues(context.Context, *ListIssuesRequest) (*ListIssuesResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
@@ -224,6 +260,12 @@ func (UnimplementedAdminServiceServer) ListOrphans(context.Context, *ListOrphans
 }
 func (UnimplementedAdminServiceServer) CancelOrphan(context.Context, *CancelOrphanRequest) (*CancelOrphanResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelOrphan not implemented")
+}
+func (UnimplementedAdminServiceServer) ListQueue(context.Context, *ListQueueRequest) (*ListQueueResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListQueue not implemented")
+}
+func (UnimplementedAdminServiceServer) ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAudit not implemented")
 }
 func (UnimplementedAdminServiceServer) ListIssues(context.Context, *ListIssuesRequest) (*ListIssuesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListIssues not implemented")
@@ -386,6 +428,42 @@ func _AdminService_CancelOrphan_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListQueue_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListQueueRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListQueue(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListQueue_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListQueue(ctx, req.(*ListQueueRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAuditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListAudit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListAudit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListAudit(ctx, req.(*ListAuditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_ListIssues_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListIssuesRequest)
 	if err := dec(in); err != nil {
@@ -438,6 +516,14 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelOrphan",
 			Handler:    _AdminService_CancelOrphan_Handler,
+		},
+		{
+			MethodName: "ListQueue",
+			Handler:    _AdminService_ListQueue_Handler,
+		},
+		{
+			MethodName: "ListAudit",
+			Handler:    _AdminService_ListAudit_Handler,
 		},
 		{
 			MethodName: "ListIssues",

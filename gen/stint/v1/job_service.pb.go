@@ -190,6 +190,121 @@ func (LogStream) EnumDescriptor() ([]byte, []int) {
 	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{2}
 }
 
+// ShareRight is a part of a job that can be shared.
+type ShareRight int32
+
+const (
+	// Not a right.
+	ShareRight_SHARE_RIGHT_UNSPECIFIED ShareRight = 0
+	// To see the job: its status, history, attempts and parameters, as Get, BatchGet and WatchStatus by id answer them.
+	// Every other right includes it.
+	ShareRight_SHARE_RIGHT_HISTORY ShareRight = 1
+	// To read what its command wrote: StreamLogs.
+	ShareRight_SHARE_RIGHT_LOGS ShareRight = 2
+	// To list and read its results: ListResults, ReadResult and the downloads.
+	ShareRight_SHARE_RIGHT_RESULTS ShareRight = 3
+	// To submit a job of one's own like it: Rerun. Files of the owner's workspace are not shared with it.
+	ShareRight_SHARE_RIGHT_RERUN ShareRight = 4
+)
+
+// Enum value maps for ShareRight.
+var (
+	ShareRight_name = map[int32]string{
+		0: "SHARE_RIGHT_UNSPECIFIED",
+		1: "SHARE_RIGHT_HISTORY",
+		2: "SHARE_RIGHT_LOGS",
+		3: "SHARE_RIGHT_RESULTS",
+		4: "SHARE_RIGHT_RERUN",
+	}
+	ShareRight_value = map[string]int32{
+		"SHARE_RIGHT_UNSPECIFIED": 0,
+		"SHARE_RIGHT_HISTORY":     1,
+		"SHARE_RIGHT_LOGS":        2,
+		"SHARE_RIGHT_RESULTS":     3,
+		"SHARE_RIGHT_RERUN":       4,
+	}
+)
+
+func (x ShareRight) Enum() *ShareRight {
+	p := new(ShareRight)
+	*p = x
+	return p
+}
+
+func (x ShareRight) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ShareRight) Descriptor() protoreflect.EnumDescriptor {
+	return file_stint_v1_job_service_proto_enumTypes[3].Descriptor()
+}
+
+func (ShareRight) Type() protoreflect.EnumType {
+	return &file_stint_v1_job_service_proto_enumTypes[3]
+}
+
+func (x ShareRight) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ShareRight.Descriptor instead.
+func (ShareRight) EnumDescriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{3}
+}
+
+// JobEvent is what a job's command, or the script around it, tells of.
+type JobEvent int32
+
+const (
+	// Nothing but the progress, if it is given.
+	JobEvent_JOB_EVENT_UNSPECIFIED JobEvent = 0
+	// The command starts.
+	JobEvent_JOB_EVENT_STARTED JobEvent = 1
+	// The command has ended.
+	JobEvent_JOB_EVENT_ENDED JobEvent = 2
+)
+
+// Enum value maps for JobEvent.
+var (
+	JobEvent_name = map[int32]string{
+		0: "JOB_EVENT_UNSPECIFIED",
+		1: "JOB_EVENT_STARTED",
+		2: "JOB_EVENT_ENDED",
+	}
+	JobEvent_value = map[string]int32{
+		"JOB_EVENT_UNSPECIFIED": 0,
+		"JOB_EVENT_STARTED":     1,
+		"JOB_EVENT_ENDED":       2,
+	}
+)
+
+func (x JobEvent) Enum() *JobEvent {
+	p := new(JobEvent)
+	*p = x
+	return p
+}
+
+func (x JobEvent) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (JobEvent) Descriptor() protoreflect.EnumDescriptor {
+	return file_stint_v1_job_service_proto_enumTypes[4].Descriptor()
+}
+
+func (JobEvent) Type() protoreflect.EnumType {
+	return &file_stint_v1_job_service_proto_enumTypes[4]
+}
+
+func (x JobEvent) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use JobEvent.Descriptor instead.
+func (JobEvent) EnumDescriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{4}
+}
+
 // Request of Submit.
 type SubmitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1728,7 +1843,7 @@ type CancelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the job.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Why, in words. At most 500 bytes.
+	// Why, in words. Required of an operator who ends somebody else's job. At most 500 bytes.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1829,7 +1944,7 @@ type BatchCancelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Ids of the jobs, 1 to 1,000.
 	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
-	// Why, in words. At most 500 bytes.
+	// Why, in words. Required of an operator who ends somebody else's job. At most 500 bytes.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2001,7 +2116,9 @@ type RerunRequest struct {
 	// Like SubmitRequest.request_id.
 	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything but stores nothing.
-	ValidateOnly  bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Why, in words. Required of an operator who repeats somebody else's job. At most 500 bytes.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2069,6 +2186,13 @@ func (x *RerunRequest) GetValidateOnly() bool {
 		return x.ValidateOnly
 	}
 	return false
+}
+
+func (x *RerunRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Response of Rerun.
@@ -2739,6 +2863,510 @@ func (x *ReportIssueResponse) GetIssueId() string {
 	return ""
 }
 
+// Share is what one user may see of one job of another.
+type Share struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the job.
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// User with whom it is shared.
+	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	// What they may do, without repetition.
+	Rights []ShareRight `protobuf:"varint,3,rep,packed,name=rights,proto3,enum=stint.v1.ShareRight" json:"rights,omitempty"`
+	// When it was shared, or last changed.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// The job, in the BASIC view. Only in the answer to what is shared with the caller.
+	Job           *Job `protobuf:"bytes,5,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Share) Reset() {
+	*x = Share{}
+	mi := &file_stint_v1_job_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Share) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Share) ProtoMessage() {}
+
+func (x *Share) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_job_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Share.ProtoReflect.Descriptor instead.
+func (*Share) Descriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Share) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *Share) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Share) GetRights() []ShareRight {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
+func (x *Share) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Share) GetJob() *Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+// Request of Share.
+type ShareRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the job.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// User with whom to share it. Not its owner.
+	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	// What they may do: at least one.
+	Rights        []ShareRight `protobuf:"varint,3,rep,packed,name=rights,proto3,enum=stint.v1.ShareRight" json:"rights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShareRequest) Reset() {
+	*x = ShareRequest{}
+	mi := &file_stint_v1_job_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShareRequest) ProtoMessage() {}
+
+func (x *ShareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_job_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShareRequest.ProtoReflect.Descriptor instead.
+func (*ShareRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ShareRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ShareRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *ShareRequest) GetRights() []ShareRight {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
+// Response of Share.
+type ShareResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is shared now.
+	Share         *Share `protobuf:"bytes,1,opt,name=share,proto3" json:"share,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShareResponse) Reset() {
+	*x = ShareResponse{}
+	mi := &file_stint_v1_job_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShareResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShareResponse) ProtoMessage() {}
+
+func (x *ShareResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_job_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShareResponse.ProtoReflect.Descriptor instead.
+func (*ShareResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ShareResponse) GetShare() *Share {
+	if x != nil {
+		return x.Share
+	}
+	return nil
+}
+
+// Request of Unshare.
+type UnshareRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the job.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// User from whom to take it back.
+	User          string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnshareRequest) Reset() {
+	*x = UnshareRequest{}
+	mi := &file_stint_v1_job_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnshareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnshareRequest) ProtoMessage() {}
+
+func (x *UnshareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_job_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnshareRequest.ProtoReflect.Descriptor instead.
+func (*UnshareRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *UnshareRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UnshareRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+// Response of Unshare.
+type UnshareResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnshareResponse) Reset() {
+	*x = UnshareResponse{}
+	mi := &file_stint_v1_job_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnshareResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnshareResponse) ProtoMessage() {}
+
+func (x *UnshareResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_job_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnshareResponse.ProtoReflect.Descriptor instead.
+func (*UnshareResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{42}
+}
+
+// Request of ListShares.
+type ListSharesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of a job of the caller. Empty asks for what is shared with the caller, newest first.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Shares a page: 0 means 50, more than 1,000 means 1,000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSharesRequest) Reset() {
+	*x = ListSharesRequest{}
+	mi := &file_stint_v1_job_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSharesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSharesRequest) ProtoMessage() {}
+
+func (x *ListSharesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_job_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSharesRequest.ProtoReflect.Descriptor instead.
+func (*ListSharesRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ListSharesRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ListSharesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSharesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListShares.
+type ListSharesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shares.
+	Shares []*Share `protobuf:"bytes,1,rep,name=shares,proto3" json:"shares,omitempty"`
+	// Gives the next page. Empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSharesResponse) Reset() {
+	*x = ListSharesResponse{}
+	mi := &file_stint_v1_job_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSharesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSharesResponse) ProtoMessage() {}
+
+func (x *ListSharesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_job_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSharesResponse.ProtoReflect.Descriptor instead.
+func (*ListSharesResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ListSharesResponse) GetShares() []*Share {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+func (x *ListSharesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request of Report.
+type ReportRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the job that the token belongs to.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// What happened. The server asks the executor what is true of it.
+	Event JobEvent `protobuf:"varint,2,opt,name=event,proto3,enum=stint.v1.JobEvent" json:"event,omitempty"`
+	// How far the command is. Unset leaves it as it is.
+	Progress      *Progress `protobuf:"bytes,3,opt,name=progress,proto3" json:"progress,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportRequest) Reset() {
+	*x = ReportRequest{}
+	mi := &file_stint_v1_job_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportRequest) ProtoMessage() {}
+
+func (x *ReportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_job_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
+func (*ReportRequest) Descriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ReportRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReportRequest) GetEvent() JobEvent {
+	if x != nil {
+		return x.Event
+	}
+	return JobEvent_JOB_EVENT_UNSPECIFIED
+}
+
+func (x *ReportRequest) GetProgress() *Progress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// Response of Report.
+type ReportResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportResponse) Reset() {
+	*x = ReportResponse{}
+	mi := &file_stint_v1_job_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportResponse) ProtoMessage() {}
+
+func (x *ReportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_v1_job_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
+func (*ReportResponse) Descriptor() ([]byte, []int) {
+	return file_stint_v1_job_service_proto_rawDescGZIP(), []int{46}
+}
+
 var File_stint_v1_job_service_proto protoreflect.FileDescriptor
 
 const file_stint_v1_job_service_proto_rawDesc = "" +
@@ -2869,7 +3497,7 @@ const file_stint_v1_job_service_proto_rawDesc = "" +
 	"\fCancelResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\x03job\x18\x02 \x01(\v2\r.stint.v1.JobR\x03job\x12(\n" +
-	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusR\x05error\"\xc1\x01\n" +
+	"\x05error\x18\x03 \x01(\v2\x12.google.rpc.StatusR\x05error\"\xd9\x01\n" +
 	"\fRerunRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x127\n" +
 	"\n" +
@@ -2879,7 +3507,8 @@ const file_stint_v1_job_service_proto_rawDesc = "" +
 	"outputName\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tR\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\"p\n" +
+	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"p\n" +
 	"\rRerunResponse\x12\x1f\n" +
 	"\x03job\x18\x01 \x01(\v2\r.stint.v1.JobR\x03job\x12\"\n" +
 	"\fdeduplicated\x18\x02 \x01(\bR\fdeduplicated\x12\x1a\n" +
@@ -2929,7 +3558,37 @@ const file_stint_v1_job_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\"0\n" +
 	"\x13ReportIssueResponse\x12\x19\n" +
-	"\bissue_id\x18\x01 \x01(\tR\aissueId*J\n" +
+	"\bissue_id\x18\x01 \x01(\tR\aissueId\"\xbe\x01\n" +
+	"\x05Share\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12,\n" +
+	"\x06rights\x18\x03 \x03(\x0e2\x14.stint.v1.ShareRightR\x06rights\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x1f\n" +
+	"\x03job\x18\x05 \x01(\v2\r.stint.v1.JobR\x03job\"o\n" +
+	"\fShareRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x17\n" +
+	"\x04user\x18\x02 \x01(\tB\x03\xe0A\x02R\x04user\x121\n" +
+	"\x06rights\x18\x03 \x03(\x0e2\x14.stint.v1.ShareRightB\x03\xe0A\x02R\x06rights\"6\n" +
+	"\rShareResponse\x12%\n" +
+	"\x05share\x18\x01 \x01(\v2\x0f.stint.v1.ShareR\x05share\">\n" +
+	"\x0eUnshareRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x17\n" +
+	"\x04user\x18\x02 \x01(\tB\x03\xe0A\x02R\x04user\"\x11\n" +
+	"\x0fUnshareResponse\"_\n" +
+	"\x11ListSharesRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"e\n" +
+	"\x12ListSharesResponse\x12'\n" +
+	"\x06shares\x18\x01 \x03(\v2\x0f.stint.v1.ShareR\x06shares\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n" +
+	"\rReportRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12(\n" +
+	"\x05event\x18\x02 \x01(\x0e2\x12.stint.v1.JobEventR\x05event\x12.\n" +
+	"\bprogress\x18\x03 \x01(\v2\x12.stint.v1.ProgressR\bprogress\"\x10\n" +
+	"\x0eReportResponse*J\n" +
 	"\aJobView\x12\x18\n" +
 	"\x14JOB_VIEW_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eJOB_VIEW_BASIC\x10\x01\x12\x11\n" +
@@ -2942,8 +3601,18 @@ const file_stint_v1_job_service_proto_rawDesc = "" +
 	"\tLogStream\x12\x1a\n" +
 	"\x16LOG_STREAM_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11LOG_STREAM_STDOUT\x10\x01\x12\x15\n" +
-	"\x11LOG_STREAM_STDERR\x10\x022\xd9\n" +
+	"\x11LOG_STREAM_STDERR\x10\x02*\x88\x01\n" +
 	"\n" +
+	"ShareRight\x12\x1b\n" +
+	"\x17SHARE_RIGHT_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13SHARE_RIGHT_HISTORY\x10\x01\x12\x14\n" +
+	"\x10SHARE_RIGHT_LOGS\x10\x02\x12\x17\n" +
+	"\x13SHARE_RIGHT_RESULTS\x10\x03\x12\x15\n" +
+	"\x11SHARE_RIGHT_RERUN\x10\x04*Q\n" +
+	"\bJobEvent\x12\x19\n" +
+	"\x15JOB_EVENT_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11JOB_EVENT_STARTED\x10\x01\x12\x13\n" +
+	"\x0fJOB_EVENT_ENDED\x10\x022\xe8\r\n" +
 	"\n" +
 	"JobService\x12P\n" +
 	"\x06Submit\x12\x17.stint.v1.SubmitRequest\x1a\x18.stint.v1.SubmitResponse\"\x13\x82\xd3\xe4\x93\x02\r:\x01*\"\b/v1/jobs\x12k\n" +
@@ -2962,7 +3631,13 @@ const file_stint_v1_job_service_proto_rawDesc = "" +
 	"\vListResults\x12\x1c.stint.v1.ListResultsRequest\x1a\x1d.stint.v1.ListResultsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/jobs/{id}/results\x12K\n" +
 	"\n" +
 	"ReadResult\x12\x1b.stint.v1.ReadResultRequest\x1a\x1c.stint.v1.ReadResultResponse\"\x000\x01\x12p\n" +
-	"\vReportIssue\x12\x1c.stint.v1.ReportIssueRequest\x1a\x1d.stint.v1.ReportIssueResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/jobs/{id}:reportIssueB\x92\x01\n" +
+	"\vReportIssue\x12\x1c.stint.v1.ReportIssueRequest\x1a\x1d.stint.v1.ReportIssueResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/jobs/{id}:reportIssue\x12X\n" +
+	"\x05Share\x12\x16.stint.v1.ShareRequest\x1a\x17.stint.v1.ShareResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/jobs/{id}:share\x12`\n" +
+	"\aUnshare\x12\x18.stint.v1.UnshareRequest\x1a\x19.stint.v1.UnshareResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/jobs/{id}:unshare\x12s\n" +
+	"\n" +
+	"ListShares\x12\x1b.stint.v1.ListSharesRequest\x1a\x1c.stint.v1.ListSharesResponse\"*\x82\xd3\xe4\x93\x02$Z\x16\x12\x14/v1/jobs/{id}/shares\x12\n" +
+	"/v1/shares\x12\\\n" +
+	"\x06Report\x12\x17.stint.v1.ReportRequest\x1a\x18.stint.v1.ReportResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/jobs/{id}:reportB\x92\x01\n" +
 	"\fcom.stint.v1B\x0fJobServiceProtoP\x01Z0github.com/stint-jobs/stint/gen/stint/v1;stintv1\xa2\x02\x03SXX\xaa\x02\bStint.V1\xca\x02\bStint\\V1\xe2\x02\x14Stint\\V1\\GPBMetadata\xea\x02\tStint::V1b\x06proto3"
 
 var (
@@ -2977,133 +3652,160 @@ func file_stint_v1_job_service_proto_rawDescGZIP() []byte {
 	return file_stint_v1_job_service_proto_rawDescData
 }
 
-var file_stint_v1_job_service_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_stint_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_stint_v1_job_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_stint_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_stint_v1_job_service_proto_goTypes = []any{
 	(JobView)(0),                  // 0: stint.v1.JobView
 	(WatchView)(0),                // 1: stint.v1.WatchView
 	(LogStream)(0),                // 2: stint.v1.LogStream
-	(*SubmitRequest)(nil),         // 3: stint.v1.SubmitRequest
-	(*SubmitResponse)(nil),        // 4: stint.v1.SubmitResponse
-	(*BatchSubmitRequest)(nil),    // 5: stint.v1.BatchSubmitRequest
-	(*BatchSubmitResponse)(nil),   // 6: stint.v1.BatchSubmitResponse
-	(*GetRequest)(nil),            // 7: stint.v1.GetRequest
-	(*GetResponse)(nil),           // 8: stint.v1.GetResponse
-	(*BatchGetRequest)(nil),       // 9: stint.v1.BatchGetRequest
-	(*BatchGetResponse)(nil),      // 10: stint.v1.BatchGetResponse
-	(*ListRequest)(nil),           // 11: stint.v1.ListRequest
-	(*ListResponse)(nil),          // 12: stint.v1.ListResponse
-	(*WatchStatusRequest)(nil),    // 13: stint.v1.WatchStatusRequest
-	(*WatchStatusResponse)(nil),   // 14: stint.v1.WatchStatusResponse
-	(*JobStatus)(nil),             // 15: stint.v1.JobStatus
-	(*SnapshotBegin)(nil),         // 16: stint.v1.SnapshotBegin
-	(*SnapshotEnd)(nil),           // 17: stint.v1.SnapshotEnd
-	(*Removed)(nil),               // 18: stint.v1.Removed
-	(*Reset)(nil),                 // 19: stint.v1.Reset
-	(*Heartbeat)(nil),             // 20: stint.v1.Heartbeat
-	(*SummarizeRequest)(nil),      // 21: stint.v1.SummarizeRequest
-	(*SummarizeResponse)(nil),     // 22: stint.v1.SummarizeResponse
-	(*Summary)(nil),               // 23: stint.v1.Summary
-	(*StateCounts)(nil),           // 24: stint.v1.StateCounts
-	(*CancelRequest)(nil),         // 25: stint.v1.CancelRequest
-	(*CancelResponse)(nil),        // 26: stint.v1.CancelResponse
-	(*BatchCancelRequest)(nil),    // 27: stint.v1.BatchCancelRequest
-	(*BatchCancelResponse)(nil),   // 28: stint.v1.BatchCancelResponse
-	(*CancelResult)(nil),          // 29: stint.v1.CancelResult
-	(*RerunRequest)(nil),          // 30: stint.v1.RerunRequest
-	(*RerunResponse)(nil),         // 31: stint.v1.RerunResponse
-	(*StreamLogsRequest)(nil),     // 32: stint.v1.StreamLogsRequest
-	(*StreamLogsResponse)(nil),    // 33: stint.v1.StreamLogsResponse
-	(*ListResultsRequest)(nil),    // 34: stint.v1.ListResultsRequest
-	(*ListResultsResponse)(nil),   // 35: stint.v1.ListResultsResponse
-	(*ResultFile)(nil),            // 36: stint.v1.ResultFile
-	(*ReadResultRequest)(nil),     // 37: stint.v1.ReadResultRequest
-	(*ReadResultResponse)(nil),    // 38: stint.v1.ReadResultResponse
-	(*ReportIssueRequest)(nil),    // 39: stint.v1.ReportIssueRequest
-	(*ReportIssueResponse)(nil),   // 40: stint.v1.ReportIssueResponse
-	nil,                           // 41: stint.v1.Summary.ServicesEntry
-	(*Job)(nil),                   // 42: stint.v1.Job
-	(State)(0),                    // 43: stint.v1.State
-	(Reason)(0),                   // 44: stint.v1.Reason
-	(*timestamppb.Timestamp)(nil), // 45: google.protobuf.Timestamp
-	(*Progress)(nil),              // 46: stint.v1.Progress
-	(*status.Status)(nil),         // 47: google.rpc.Status
-	(*structpb.Struct)(nil),       // 48: google.protobuf.Struct
+	(ShareRight)(0),               // 3: stint.v1.ShareRight
+	(JobEvent)(0),                 // 4: stint.v1.JobEvent
+	(*SubmitRequest)(nil),         // 5: stint.v1.SubmitRequest
+	(*SubmitResponse)(nil),        // 6: stint.v1.SubmitResponse
+	(*BatchSubmitRequest)(nil),    // 7: stint.v1.BatchSubmitRequest
+	(*BatchSubmitResponse)(nil),   // 8: stint.v1.BatchSubmitResponse
+	(*GetRequest)(nil),            // 9: stint.v1.GetRequest
+	(*GetResponse)(nil),           // 10: stint.v1.GetResponse
+	(*BatchGetRequest)(nil),       // 11: stint.v1.BatchGetRequest
+	(*BatchGetResponse)(nil),      // 12: stint.v1.BatchGetResponse
+	(*ListRequest)(nil),           // 13: stint.v1.ListRequest
+	(*ListResponse)(nil),          // 14: stint.v1.ListResponse
+	(*WatchStatusRequest)(nil),    // 15: stint.v1.WatchStatusRequest
+	(*WatchStatusResponse)(nil),   // 16: stint.v1.WatchStatusResponse
+	(*JobStatus)(nil),             // 17: stint.v1.JobStatus
+	(*SnapshotBegin)(nil),         // 18: stint.v1.SnapshotBegin
+	(*SnapshotEnd)(nil),           // 19: stint.v1.SnapshotEnd
+	(*Removed)(nil),               // 20: stint.v1.Removed
+	(*Reset)(nil),                 // 21: stint.v1.Reset
+	(*Heartbeat)(nil),             // 22: stint.v1.Heartbeat
+	(*SummarizeRequest)(nil),      // 23: stint.v1.SummarizeRequest
+	(*SummarizeResponse)(nil),     // 24: stint.v1.SummarizeResponse
+	(*Summary)(nil),               // 25: stint.v1.Summary
+	(*StateCounts)(nil),           // 26: stint.v1.StateCounts
+	(*CancelRequest)(nil),         // 27: stint.v1.CancelRequest
+	(*CancelResponse)(nil),        // 28: stint.v1.CancelResponse
+	(*BatchCancelRequest)(nil),    // 29: stint.v1.BatchCancelRequest
+	(*BatchCancelResponse)(nil),   // 30: stint.v1.BatchCancelResponse
+	(*CancelResult)(nil),          // 31: stint.v1.CancelResult
+	(*RerunRequest)(nil),          // 32: stint.v1.RerunRequest
+	(*RerunResponse)(nil),         // 33: stint.v1.RerunResponse
+	(*StreamLogsRequest)(nil),     // 34: stint.v1.StreamLogsRequest
+	(*StreamLogsResponse)(nil),    // 35: stint.v1.StreamLogsResponse
+	(*ListResultsRequest)(nil),    // 36: stint.v1.ListResultsRequest
+	(*ListResultsResponse)(nil),   // 37: stint.v1.ListResultsResponse
+	(*ResultFile)(nil),            // 38: stint.v1.ResultFile
+	(*ReadResultRequest)(nil),     // 39: stint.v1.ReadResultRequest
+	(*ReadResultResponse)(nil),    // 40: stint.v1.ReadResultResponse
+	(*ReportIssueRequest)(nil),    // 41: stint.v1.ReportIssueRequest
+	(*ReportIssueResponse)(nil),   // 42: stint.v1.ReportIssueResponse
+	(*Share)(nil),                 // 43: stint.v1.Share
+	(*ShareRequest)(nil),          // 44: stint.v1.ShareRequest
+	(*ShareResponse)(nil),         // 45: stint.v1.ShareResponse
+	(*UnshareRequest)(nil),        // 46: stint.v1.UnshareRequest
+	(*UnshareResponse)(nil),       // 47: stint.v1.UnshareResponse
+	(*ListSharesRequest)(nil),     // 48: stint.v1.ListSharesRequest
+	(*ListSharesResponse)(nil),    // 49: stint.v1.ListSharesResponse
+	(*ReportRequest)(nil),         // 50: stint.v1.ReportRequest
+	(*ReportResponse)(nil),        // 51: stint.v1.ReportResponse
+	nil,                           // 52: stint.v1.Summary.ServicesEntry
+	(*Job)(nil),                   // 53: stint.v1.Job
+	(State)(0),                    // 54: stint.v1.State
+	(Reason)(0),                   // 55: stint.v1.Reason
+	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
+	(*Progress)(nil),              // 57: stint.v1.Progress
+	(*status.Status)(nil),         // 58: google.rpc.Status
+	(*structpb.Struct)(nil),       // 59: google.protobuf.Struct
 }
 var file_stint_v1_job_service_proto_depIdxs = []int32{
-	42, // 0: stint.v1.SubmitRequest.job:type_name -> stint.v1.Job
-	42, // 1: stint.v1.SubmitResponse.job:type_name -> stint.v1.Job
-	42, // 2: stint.v1.BatchSubmitRequest.jobs:type_name -> stint.v1.Job
-	42, // 3: stint.v1.BatchSubmitResponse.jobs:type_name -> stint.v1.Job
-	42, // 4: stint.v1.GetResponse.job:type_name -> stint.v1.Job
+	53, // 0: stint.v1.SubmitRequest.job:type_name -> stint.v1.Job
+	53, // 1: stint.v1.SubmitResponse.job:type_name -> stint.v1.Job
+	53, // 2: stint.v1.BatchSubmitRequest.jobs:type_name -> stint.v1.Job
+	53, // 3: stint.v1.BatchSubmitResponse.jobs:type_name -> stint.v1.Job
+	53, // 4: stint.v1.GetResponse.job:type_name -> stint.v1.Job
 	0,  // 5: stint.v1.BatchGetRequest.view:type_name -> stint.v1.JobView
-	42, // 6: stint.v1.BatchGetResponse.jobs:type_name -> stint.v1.Job
+	53, // 6: stint.v1.BatchGetResponse.jobs:type_name -> stint.v1.Job
 	0,  // 7: stint.v1.ListRequest.view:type_name -> stint.v1.JobView
-	42, // 8: stint.v1.ListResponse.jobs:type_name -> stint.v1.Job
+	53, // 8: stint.v1.ListResponse.jobs:type_name -> stint.v1.Job
 	1,  // 9: stint.v1.WatchStatusRequest.view:type_name -> stint.v1.WatchView
-	16, // 10: stint.v1.WatchStatusResponse.snapshot_begin:type_name -> stint.v1.SnapshotBegin
-	17, // 11: stint.v1.WatchStatusResponse.snapshot_end:type_name -> stint.v1.SnapshotEnd
-	15, // 12: stint.v1.WatchStatusResponse.changed:type_name -> stint.v1.JobStatus
-	18, // 13: stint.v1.WatchStatusResponse.removed:type_name -> stint.v1.Removed
-	19, // 14: stint.v1.WatchStatusResponse.reset:type_name -> stint.v1.Reset
-	20, // 15: stint.v1.WatchStatusResponse.heartbeat:type_name -> stint.v1.Heartbeat
-	23, // 16: stint.v1.WatchStatusResponse.counts:type_name -> stint.v1.Summary
-	43, // 17: stint.v1.JobStatus.state:type_name -> stint.v1.State
-	44, // 18: stint.v1.JobStatus.reason:type_name -> stint.v1.Reason
-	45, // 19: stint.v1.JobStatus.submit_time:type_name -> google.protobuf.Timestamp
-	45, // 20: stint.v1.JobStatus.start_time:type_name -> google.protobuf.Timestamp
-	45, // 21: stint.v1.JobStatus.complete_time:type_name -> google.protobuf.Timestamp
-	46, // 22: stint.v1.JobStatus.progress:type_name -> stint.v1.Progress
-	45, // 23: stint.v1.JobStatus.change_time:type_name -> google.protobuf.Timestamp
-	45, // 24: stint.v1.JobStatus.cancel_time:type_name -> google.protobuf.Timestamp
-	45, // 25: stint.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	23, // 26: stint.v1.SummarizeResponse.summary:type_name -> stint.v1.Summary
-	24, // 27: stint.v1.Summary.total:type_name -> stint.v1.StateCounts
-	41, // 28: stint.v1.Summary.services:type_name -> stint.v1.Summary.ServicesEntry
-	42, // 29: stint.v1.CancelResponse.job:type_name -> stint.v1.Job
-	29, // 30: stint.v1.BatchCancelResponse.results:type_name -> stint.v1.CancelResult
-	42, // 31: stint.v1.CancelResult.job:type_name -> stint.v1.Job
-	47, // 32: stint.v1.CancelResult.error:type_name -> google.rpc.Status
-	48, // 33: stint.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
-	42, // 34: stint.v1.RerunResponse.job:type_name -> stint.v1.Job
+	18, // 10: stint.v1.WatchStatusResponse.snapshot_begin:type_name -> stint.v1.SnapshotBegin
+	19, // 11: stint.v1.WatchStatusResponse.snapshot_end:type_name -> stint.v1.SnapshotEnd
+	17, // 12: stint.v1.WatchStatusResponse.changed:type_name -> stint.v1.JobStatus
+	20, // 13: stint.v1.WatchStatusResponse.removed:type_name -> stint.v1.Removed
+	21, // 14: stint.v1.WatchStatusResponse.reset:type_name -> stint.v1.Reset
+	22, // 15: stint.v1.WatchStatusResponse.heartbeat:type_name -> stint.v1.Heartbeat
+	25, // 16: stint.v1.WatchStatusResponse.counts:type_name -> stint.v1.Summary
+	54, // 17: stint.v1.JobStatus.state:type_name -> stint.v1.State
+	55, // 18: stint.v1.JobStatus.reason:type_name -> stint.v1.Reason
+	56, // 19: stint.v1.JobStatus.submit_time:type_name -> google.protobuf.Timestamp
+	56, // 20: stint.v1.JobStatus.start_time:type_name -> google.protobuf.Timestamp
+	56, // 21: stint.v1.JobStatus.complete_time:type_name -> google.protobuf.Timestamp
+	57, // 22: stint.v1.JobStatus.progress:type_name -> stint.v1.Progress
+	56, // 23: stint.v1.JobStatus.change_time:type_name -> google.protobuf.Timestamp
+	56, // 24: stint.v1.JobStatus.cancel_time:type_name -> google.protobuf.Timestamp
+	56, // 25: stint.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	25, // 26: stint.v1.SummarizeResponse.summary:type_name -> stint.v1.Summary
+	26, // 27: stint.v1.Summary.total:type_name -> stint.v1.StateCounts
+	52, // 28: stint.v1.Summary.services:type_name -> stint.v1.Summary.ServicesEntry
+	53, // 29: stint.v1.CancelResponse.job:type_name -> stint.v1.Job
+	31, // 30: stint.v1.BatchCancelResponse.results:type_name -> stint.v1.CancelResult
+	53, // 31: stint.v1.CancelResult.job:type_name -> stint.v1.Job
+	58, // 32: stint.v1.CancelResult.error:type_name -> google.rpc.Status
+	59, // 33: stint.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
+	53, // 34: stint.v1.RerunResponse.job:type_name -> stint.v1.Job
 	2,  // 35: stint.v1.StreamLogsRequest.stream:type_name -> stint.v1.LogStream
-	36, // 36: stint.v1.ListResultsResponse.files:type_name -> stint.v1.ResultFile
-	45, // 37: stint.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
-	36, // 38: stint.v1.ReadResultResponse.file:type_name -> stint.v1.ResultFile
-	24, // 39: stint.v1.Summary.ServicesEntry.value:type_name -> stint.v1.StateCounts
-	3,  // 40: stint.v1.JobService.Submit:input_type -> stint.v1.SubmitRequest
-	5,  // 41: stint.v1.JobService.BatchSubmit:input_type -> stint.v1.BatchSubmitRequest
-	7,  // 42: stint.v1.JobService.Get:input_type -> stint.v1.GetRequest
-	9,  // 43: stint.v1.JobService.BatchGet:input_type -> stint.v1.BatchGetRequest
-	11, // 44: stint.v1.JobService.List:input_type -> stint.v1.ListRequest
-	13, // 45: stint.v1.JobService.WatchStatus:input_type -> stint.v1.WatchStatusRequest
-	21, // 46: stint.v1.JobService.Summarize:input_type -> stint.v1.SummarizeRequest
-	25, // 47: stint.v1.JobService.Cancel:input_type -> stint.v1.CancelRequest
-	27, // 48: stint.v1.JobService.BatchCancel:input_type -> stint.v1.BatchCancelRequest
-	30, // 49: stint.v1.JobService.Rerun:input_type -> stint.v1.RerunRequest
-	32, // 50: stint.v1.JobService.StreamLogs:input_type -> stint.v1.StreamLogsRequest
-	34, // 51: stint.v1.JobService.ListResults:input_type -> stint.v1.ListResultsRequest
-	37, // 52: stint.v1.JobService.ReadResult:input_type -> stint.v1.ReadResultRequest
-	39, // 53: stint.v1.JobService.ReportIssue:input_type -> stint.v1.ReportIssueRequest
-	4,  // 54: stint.v1.JobService.Submit:output_type -> stint.v1.SubmitResponse
-	6,  // 55: stint.v1.JobService.BatchSubmit:output_type -> stint.v1.BatchSubmitResponse
-	8,  // 56: stint.v1.JobService.Get:output_type -> stint.v1.GetResponse
-	10, // 57: stint.v1.JobService.BatchGet:output_type -> stint.v1.BatchGetResponse
-	12, // 58: stint.v1.JobService.List:output_type -> stint.v1.ListResponse
-	14, // 59: stint.v1.JobService.WatchStatus:output_type -> stint.v1.WatchStatusResponse
-	22, // 60: stint.v1.JobService.Summarize:output_type -> stint.v1.SummarizeResponse
-	26, // 61: stint.v1.JobService.Cancel:output_type -> stint.v1.CancelResponse
-	28, // 62: stint.v1.JobService.BatchCancel:output_type -> stint.v1.BatchCancelResponse
-	31, // 63: stint.v1.JobService.Rerun:output_type -> stint.v1.RerunResponse
-	33, // 64: stint.v1.JobService.StreamLogs:output_type -> stint.v1.StreamLogsResponse
-	35, // 65: stint.v1.JobService.ListResults:output_type -> stint.v1.ListResultsResponse
-	38, // 66: stint.v1.JobService.ReadResult:output_type -> stint.v1.ReadResultResponse
-	40, // 67: stint.v1.JobService.ReportIssue:output_type -> stint.v1.ReportIssueResponse
-	54, // [54:68] is the sub-list for method output_type
-	40, // [40:54] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	38, // 36: stint.v1.ListResultsResponse.files:type_name -> stint.v1.ResultFile
+	56, // 37: stint.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
+	38, // 38: stint.v1.ReadResultResponse.file:type_name -> stint.v1.ResultFile
+	3,  // 39: stint.v1.Share.rights:type_name -> stint.v1.ShareRight
+	56, // 40: stint.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	53, // 41: stint.v1.Share.job:type_name -> stint.v1.Job
+	3,  // 42: stint.v1.ShareRequest.rights:type_name -> stint.v1.ShareRight
+	43, // 43: stint.v1.ShareResponse.share:type_name -> stint.v1.Share
+	43, // 44: stint.v1.ListSharesResponse.shares:type_name -> stint.v1.Share
+	4,  // 45: stint.v1.ReportRequest.event:type_name -> stint.v1.JobEvent
+	57, // 46: stint.v1.ReportRequest.progress:type_name -> stint.v1.Progress
+	26, // 47: stint.v1.Summary.ServicesEntry.value:type_name -> stint.v1.StateCounts
+	5,  // 48: stint.v1.JobService.Submit:input_type -> stint.v1.SubmitRequest
+	7,  // 49: stint.v1.JobService.BatchSubmit:input_type -> stint.v1.BatchSubmitRequest
+	9,  // 50: stint.v1.JobService.Get:input_type -> stint.v1.GetRequest
+	11, // 51: stint.v1.JobService.BatchGet:input_type -> stint.v1.BatchGetRequest
+	13, // 52: stint.v1.JobService.List:input_type -> stint.v1.ListRequest
+	15, // 53: stint.v1.JobService.WatchStatus:input_type -> stint.v1.WatchStatusRequest
+	23, // 54: stint.v1.JobService.Summarize:input_type -> stint.v1.SummarizeRequest
+	27, // 55: stint.v1.JobService.Cancel:input_type -> stint.v1.CancelRequest
+	29, // 56: stint.v1.JobService.BatchCancel:input_type -> stint.v1.BatchCancelRequest
+	32, // 57: stint.v1.JobService.Rerun:input_type -> stint.v1.RerunRequest
+	34, // 58: stint.v1.JobService.StreamLogs:input_type -> stint.v1.StreamLogsRequest
+	36, // 59: stint.v1.JobService.ListResults:input_type -> stint.v1.ListResultsRequest
+	39, // 60: stint.v1.JobService.ReadResult:input_type -> stint.v1.ReadResultRequest
+	41, // 61: stint.v1.JobService.ReportIssue:input_type -> stint.v1.ReportIssueRequest
+	44, // 62: stint.v1.JobService.Share:input_type -> stint.v1.ShareRequest
+	46, // 63: stint.v1.JobService.Unshare:input_type -> stint.v1.UnshareRequest
+	48, // 64: stint.v1.JobService.ListShares:input_type -> stint.v1.ListSharesRequest
+	50, // 65: stint.v1.JobService.Report:input_type -> stint.v1.ReportRequest
+	6,  // 66: stint.v1.JobService.Submit:output_type -> stint.v1.SubmitResponse
+	8,  // 67: stint.v1.JobService.BatchSubmit:output_type -> stint.v1.BatchSubmitResponse
+	10, // 68: stint.v1.JobService.Get:output_type -> stint.v1.GetResponse
+	12, // 69: stint.v1.JobService.BatchGet:output_type -> stint.v1.BatchGetResponse
+	14, // 70: stint.v1.JobService.List:output_type -> stint.v1.ListResponse
+	16, // 71: stint.v1.JobService.WatchStatus:output_type -> stint.v1.WatchStatusResponse
+	24, // 72: stint.v1.JobService.Summarize:output_type -> stint.v1.SummarizeResponse
+	28, // 73: stint.v1.JobService.Cancel:output_type -> stint.v1.CancelResponse
+	30, // 74: stint.v1.JobService.BatchCancel:output_type -> stint.v1.BatchCancelResponse
+	33, // 75: stint.v1.JobService.Rerun:output_type -> stint.v1.RerunResponse
+	35, // 76: stint.v1.JobService.StreamLogs:output_type -> stint.v1.StreamLogsResponse
+	37, // 77: stint.v1.JobService.ListResults:output_type -> stint.v1.ListResultsResponse
+	40, // 78: stint.v1.JobService.ReadResult:output_type -> stint.v1.ReadResultResponse
+	42, // 79: stint.v1.JobService.ReportIssue:output_type -> stint.v1.ReportIssueResponse
+	45, // 80: stint.v1.JobService.Share:output_type -> stint.v1.ShareResponse
+	47, // 81: stint.v1.JobService.Unshare:output_type -> stint.v1.UnshareResponse
+	49, // 82: stint.v1.JobService.ListShares:output_type -> stint.v1.ListSharesResponse
+	51, // 83: stint.v1.JobService.Report:output_type -> stint.v1.ReportResponse
+	66, // [66:84] is the sub-list for method output_type
+	48, // [48:66] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_stint_v1_job_service_proto_init() }
@@ -3127,8 +3829,8 @@ func file_stint_v1_job_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_v1_job_service_proto_rawDesc), len(file_stint_v1_job_service_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   39,
+			NumEnums:      5,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

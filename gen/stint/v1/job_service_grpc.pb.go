@@ -35,6 +35,10 @@ const (
 	JobService_ListResults_FullMethodName = "/stint.v1.JobService/ListResults"
 	JobService_ReadResult_FullMethodName  = "/stint.v1.JobService/ReadResult"
 	JobService_ReportIssue_FullMethodName = "/stint.v1.JobService/ReportIssue"
+	JobService_Share_FullMethodName       = "/stint.v1.JobService/Share"
+	JobService_Unshare_FullMethodName     = "/stint.v1.JobService/Unshare"
+	JobService_ListShares_FullMethodName  = "/stint.v1.JobService/ListShares"
+	JobService_Report_FullMethodName      = "/stint.v1.JobService/Report"
 )
 
 // JobServiceClient is the client API for JobService service.
@@ -43,7 +47,7 @@ const (
 //
 // JobService submits jobs, tells what became of them, and ends them.
 //
-// Every caller sees and changes only their own jobs; operators see all.
+// Every caller sees and changes only their own jobs, and sees of others' what was shared with them; operators see all.
 // A job of somebody else is NOT_FOUND, as if it did not exist. Every error
 // carries a google.rpc.ErrorInfo with domain `stint` and a stable reason;
 // a bad request carries all its field violations at once.
@@ -78,6 +82,15 @@ type JobServiceClient interface {
 	ReadResult(ctx context.Context, in *ReadResultRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadResultResponse], error)
 	// ReportIssue tells the operators of a problem with a job; the job's facts are stored with it.
 	ReportIssue(ctx context.Context, in *ReportIssueRequest, opts ...grpc.CallOption) (*ReportIssueResponse, error)
+	// Share lets another user see parts of a job. Rights that they have of it already are replaced.
+	Share(ctx context.Context, in *ShareRequest, opts ...grpc.CallOption) (*ShareResponse, error)
+	// Unshare takes back all that a user was given of a job. Their streams of it end. Somebody with whom it is not shared answers OK.
+	Unshare(ctx context.Context, in *UnshareRequest, opts ...grpc.CallOption) (*UnshareResponse, error)
+	// ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
+	ListShares(ctx context.Context, in *ListSharesRequest, opts ...grpc.CallOption) (*ListSharesResponse, error)
+	// Report is how a job's own command tells of itself, with the token in its environment (`STINT_JOB_TOKEN`), which
+	// is good for nothing else. It is a hint: what becomes of the job is seen by the executor alone.
+	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
 }
 
 type jobServiceClient struct {
@@ -255,13 +268,53 @@ func (c *jobServiceClient) ReportIssue(ctx context.Context, in *ReportIssueReque
 	return out, nil
 }
 
+func (c *jobServiceClient) Share(ctx context.Context, in *ShareRequest, opts ...grpc.CallOption) (*ShareResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ShareResponse)
+	err := c.cc.Invoke(ctx, JobService_Share_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *jobServiceClient) Unshare(ctx context.Context, in *UnshareRequest, opts ...grpc.CallOption) (*UnshareResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnshareResponse)
+	err := c.cc.Invoke(ctx, JobService_Unshare_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *jobServiceClient) ListShares(ctx context.Context, in *ListSharesRequest, opts ...grpc.CallOption) (*ListSharesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSharesResponse)
+	err := c.cc.Invoke(ctx, JobService_ListShares_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *jobServiceClient) Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportResponse)
+	err := c.cc.Invoke(ctx, JobService_Report_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // JobServiceServer is the server API for JobService service.
 // All implementations must embed UnimplementedJobServiceServer
 // for forward compatibility.
 //
 // JobService submits jobs, tells what became of them, and ends them.
 //
-// Every caller sees and changes only their own jobs; operators see all.
+// Every caller sees and changes only their own jobs, and sees of others' what was shared with them; operators see all.
 // A job of somebody else is NOT_FOUND, as if it did not exist. Every error
 // carries a google.rpc.ErrorInfo with domain `stint` and a stable reason;
 // a bad request carries all its field violations at once.
@@ -296,6 +349,15 @@ type JobServiceServer interface {
 	ReadResult(*ReadResultRequest, grpc.ServerStreamingServer[ReadResultResponse]) error
 	// ReportIssue tells the operators of a problem with a job; the job's facts are stored with it.
 	ReportIssue(context.Context, *ReportIssueRequest) (*ReportIssueResponse, error)
+	// Share lets another user see parts of a job. Rights that they have of it already are replaced.
+	Share(context.Context, *ShareRequest) (*ShareResponse, error)
+	// Unshare takes back all that a user was given of a job. Their streams of it end. Somebody with whom it is not shared answers OK.
+	Unshare(context.Context, *UnshareRequest) (*UnshareResponse, error)
+	// ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
+	ListShares(context.Context, *ListSharesRequest) (*ListSharesResponse, error)
+	// Report is how a job's own command tells of itself, with the token in its environment (`STINT_JOB_TOKEN`), which
+	// is good for nothing else. It is a hint: what becomes of the job is seen by the executor alone.
+	Report(context.Context, *ReportRequest) (*ReportResponse, error)
 	mustEmbedUnimplementedJobServiceServer()
 }
 
@@ -347,6 +409,18 @@ func (UnimplementedJobServiceServer) ReadResult(*ReadResultRequest, grpc.ServerS
 }
 func (UnimplementedJobServiceServer) ReportIssue(context.Context, *ReportIssueRequest) (*ReportIssueResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportIssue not implemented")
+}
+func (UnimplementedJobServiceServer) Share(context.Context, *ShareRequest) (*ShareResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Share not implemented")
+}
+func (UnimplementedJobServiceServer) Unshare(context.Context, *UnshareRequest) (*UnshareResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unshare not implemented")
+}
+func (UnimplementedJobServiceServer) ListShares(context.Context, *ListSharesRequest) (*ListSharesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListShares not implemented")
+}
+func (UnimplementedJobServiceServer) Report(context.Context, *ReportRequest) (*ReportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
 }
 func (UnimplementedJobServiceServer) mustEmbedUnimplementedJobServiceServer() {}
 func (UnimplementedJobServiceServer) testEmbeddedByValue()                    {}
@@ -600,6 +674,78 @@ func _JobService_ReportIssue_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JobService_Share_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ShareRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).Share(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_Share_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).Share(ctx, req.(*ShareRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _JobService_Unshare_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnshareRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).Unshare(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_Unshare_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).Unshare(ctx, req.(*UnshareRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _JobService_ListShares_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSharesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).ListShares(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_ListShares_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).ListShares(ctx, req.(*ListSharesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _JobService_Report_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).Report(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_Report_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).Report(ctx, req.(*ReportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // JobService_ServiceDesc is the grpc.ServiceDesc for JobService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -650,6 +796,22 @@ var JobService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReportIssue",
 			Handler:    _JobService_ReportIssue_Handler,
+		},
+		{
+			MethodName: "Share",
+			Handler:    _JobService_Share_Handler,
+		},
+		{
+			MethodName: "Unshare",
+			Handler:    _JobService_Unshare_Handler,
+		},
+		{
+			MethodName: "ListShares",
+			Handler:    _JobService_ListShares_Handler,
+		},
+		{
+			MethodName: "Report",
+			Handler:    _JobService_Report_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

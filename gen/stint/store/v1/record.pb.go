@@ -249,7 +249,11 @@ type Token struct {
 	// When it was made.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it stops working. Unset means never.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// What it may be used for. Empty means all.
+	Scopes []string `protobuf:"bytes,7,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// When it was last used, to the minute.
+	LastUseTime   *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -326,6 +330,294 @@ func (x *Token) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Token) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *Token) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
+}
+
+// Session is a browser that signed in. Key: the SHA-256 of its cookie's value.
+type Session struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Short public id, for logs and the audit.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// User who signed in.
+	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	// Roles beyond `user`, as the issuer's claims gave them.
+	Roles []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	// When they signed in.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When the session was last used, to the minute.
+	LastUseTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_use_time,json=lastUseTime,proto3" json:"last_use_time,omitempty"`
+	// When it ends whatever is done with it.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Session) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Session) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Session) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *Session) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Session) GetLastUseTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUseTime
+	}
+	return nil
+}
+
+func (x *Session) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// Share is what a user may see of somebody else's job. Key: the job's id, 8 bytes big endian, then the user.
+type Share struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What they may do.
+	Rights []v1.ShareRight `protobuf:"varint,1,rep,packed,name=rights,proto3,enum=stint.v1.ShareRight" json:"rights,omitempty"`
+	// When it was shared, or last changed.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Share) Reset() {
+	*x = Share{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Share) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Share) ProtoMessage() {}
+
+func (x *Share) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Share.ProtoReflect.Descriptor instead.
+func (*Share) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Share) GetRights() []v1.ShareRight {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
+func (x *Share) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+// AuditEntry is something that somebody did. Key: its number, 8 bytes big endian. The value is the SHA-256 over the hash
+// of the entry before and these bytes, followed by these bytes.
+type AuditEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was stored.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// User who did it, or for whom it was done.
+	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	// Service account that acted for the user.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// How they had signed in.
+	How string `protobuf:"bytes,4,opt,name=how,proto3" json:"how,omitempty"`
+	// Public id of the credential.
+	CredentialId string `protobuf:"bytes,5,opt,name=credential_id,json=credentialId,proto3" json:"credential_id,omitempty"`
+	// Network address that the call came from.
+	Address string `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
+	// Full name of the RPC, or the name of what is no RPC.
+	Method string `protobuf:"bytes,7,opt,name=method,proto3" json:"method,omitempty"`
+	// Jobs that were acted on.
+	JobIds []uint64 `protobuf:"varint,8,rep,packed,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	// Another user that it concerned.
+	Subject string `protobuf:"bytes,9,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Why, in their words.
+	Reason        string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditEntry) Reset() {
+	*x = AuditEntry{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditEntry) ProtoMessage() {}
+
+func (x *AuditEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
+func (*AuditEntry) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AuditEntry) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetHow() string {
+	if x != nil {
+		return x.How
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetCredentialId() string {
+	if x != nil {
+		return x.CredentialId
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetJobIds() []uint64 {
+	if x != nil {
+		return x.JobIds
+	}
+	return nil
+}
+
+func (x *AuditEntry) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *AuditEntry) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Issue is a problem report about a job. Key: the job's id and a sequence number, 8 bytes big endian each.
 type Issue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -343,7 +635,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[3]
+	mi := &file_stint_store_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -355,7 +647,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[3]
+	mi := &file_stint_store_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -368,7 +660,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Issue) GetReporter() string {
@@ -416,7 +708,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	mi := &file_stint_store_v1_record_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +720,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	mi := &file_stint_store_v1_record_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +733,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Settings) GetSubmissionsClosed() bool {
@@ -476,7 +768,7 @@ var File_stint_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x12stint/v1/job.proto\"\xbe\x02\n" +
+	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x12stint/v1/job.proto\x1a\x1astint/v1/job_service.proto\"\xbe\x02\n" +
 	"\x06Record\x12\x1f\n" +
 	"\x03job\x18\x01 \x01(\v2\r.stint.v1.JobR\x03job\x12+\n" +
 	"\x05phase\x18\x02 \x01(\x0e2\x15.stint.store.v1.PhaseR\x05phase\x12\x16\n" +
@@ -492,7 +784,7 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\x04Spec\x127\n" +
 	"\n" +
 	"parameters\x18\x01 \x01(\v2\x17.google.protobuf.StructR\n" +
-	"parameters\"\xdd\x01\n" +
+	"parameters\"\xb5\x02\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x14\n" +
@@ -501,7 +793,35 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xa3\x01\n" +
+	"expireTime\x12\x16\n" +
+	"\x06scopes\x18\a \x03(\tR\x06scopes\x12>\n" +
+	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xfd\x01\n" +
+	"\aSession\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x14\n" +
+	"\x05roles\x18\x03 \x03(\tR\x05roles\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12>\n" +
+	"\rlast_use_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12;\n" +
+	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"r\n" +
+	"\x05Share\x12,\n" +
+	"\x06rights\x18\x01 \x03(\x0e2\x14.stint.v1.ShareRightR\x06rights\x12;\n" +
+	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"\x9a\x02\n" +
+	"\n" +
+	"AuditEntry\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x10\n" +
+	"\x03how\x18\x04 \x01(\tR\x03how\x12#\n" +
+	"\rcredential_id\x18\x05 \x01(\tR\fcredentialId\x12\x18\n" +
+	"\aaddress\x18\x06 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06method\x18\a \x01(\tR\x06method\x12\x17\n" +
+	"\ajob_ids\x18\b \x03(\x04R\x06jobIds\x12\x18\n" +
+	"\asubject\x18\t \x01(\tR\asubject\x12\x16\n" +
+	"\x06reason\x18\n" +
+	" \x01(\tR\x06reason\"\xa3\x01\n" +
 	"\x05Issue\x12\x1a\n" +
 	"\breporter\x18\x01 \x01(\tR\breporter\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12;\n" +
@@ -533,32 +853,43 @@ func file_stint_store_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_store_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_stint_store_v1_record_proto_goTypes = []any{
 	(Phase)(0),                    // 0: stint.store.v1.Phase
 	(*Record)(nil),                // 1: stint.store.v1.Record
 	(*Spec)(nil),                  // 2: stint.store.v1.Spec
 	(*Token)(nil),                 // 3: stint.store.v1.Token
-	(*Issue)(nil),                 // 4: stint.store.v1.Issue
-	(*Settings)(nil),              // 5: stint.store.v1.Settings
-	(*v1.Job)(nil),                // 6: stint.v1.Job
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 8: google.protobuf.Struct
+	(*Session)(nil),               // 4: stint.store.v1.Session
+	(*Share)(nil),                 // 5: stint.store.v1.Share
+	(*AuditEntry)(nil),            // 6: stint.store.v1.AuditEntry
+	(*Issue)(nil),                 // 7: stint.store.v1.Issue
+	(*Settings)(nil),              // 8: stint.store.v1.Settings
+	(*v1.Job)(nil),                // 9: stint.v1.Job
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 11: google.protobuf.Struct
+	(v1.ShareRight)(0),            // 12: stint.v1.ShareRight
 }
 var file_stint_store_v1_record_proto_depIdxs = []int32{
-	6, // 0: stint.store.v1.Record.job:type_name -> stint.v1.Job
-	0, // 1: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
-	7, // 2: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
-	8, // 3: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
-	7, // 4: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	7, // 5: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	7, // 6: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	6, // 7: stint.store.v1.Issue.job:type_name -> stint.v1.Job
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	9,  // 0: stint.store.v1.Record.job:type_name -> stint.v1.Job
+	0,  // 1: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
+	10, // 2: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
+	11, // 3: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
+	10, // 4: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	10, // 5: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 6: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
+	10, // 7: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	10, // 8: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	10, // 9: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 10: stint.store.v1.Share.rights:type_name -> stint.v1.ShareRight
+	10, // 11: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	10, // 12: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	10, // 13: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 14: stint.store.v1.Issue.job:type_name -> stint.v1.Job
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_stint_store_v1_record_proto_init() }
@@ -572,7 +903,7 @@ func file_stint_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_store_v1_record_proto_rawDesc), len(file_stint_store_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

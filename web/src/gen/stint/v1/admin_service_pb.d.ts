@@ -7,7 +7,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
-import type { Job, JobJson } from "./job_pb";
+import type { Job, JobJson, Reason, ReasonJson, Resources, ResourcesJson, State, StateJson } from "./job_pb";
 
 /**
  * Describes the file stint/v1/admin_service.proto.
@@ -71,7 +71,7 @@ export declare type GetServerStatusResponse = Message<"stint.v1.GetServerStatusR
   user: string;
 
   /**
-   * Roles that the caller has: user, operator.
+   * Roles that the caller has: user, operator, auditor, service.
    *
    * @generated from field: repeated string roles = 5;
    */
@@ -127,7 +127,7 @@ export declare type GetServerStatusResponseJson = {
   user?: string;
 
   /**
-   * Roles that the caller has: user, operator.
+   * Roles that the caller has: user, operator, auditor, service.
    *
    * @generated from field: repeated string roles = 5;
    */
@@ -487,6 +487,20 @@ export declare type Token = Message<"stint.v1.Token"> & {
    * @generated from field: google.protobuf.Timestamp expire_time = 6;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * What it may be used for, of what its user may do. Empty means all.
+   *
+   * @generated from field: repeated string scopes = 7;
+   */
+  scopes: string[];
+
+  /**
+   * When it was last used, to the minute. Unset while it never was.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 8;
+   */
+  lastUseTime?: Timestamp | undefined;
 };
 
 /**
@@ -536,6 +550,20 @@ export declare type TokenJson = {
    * @generated from field: google.protobuf.Timestamp expire_time = 6;
    */
   expireTime?: TimestampJson;
+
+  /**
+   * What it may be used for, of what its user may do. Empty means all.
+   *
+   * @generated from field: repeated string scopes = 7;
+   */
+  scopes?: string[];
+
+  /**
+   * When it was last used, to the minute. Unset while it never was.
+   *
+   * @generated from field: google.protobuf.Timestamp last_use_time = 8;
+   */
+  lastUseTime?: TimestampJson;
 };
 
 /**
@@ -551,14 +579,14 @@ export declare const TokenSchema: GenMessage<Token, {jsonType: TokenJson}>;
  */
 export declare type CreateTokenRequest = Message<"stint.v1.CreateTokenRequest"> & {
   /**
-   * User that the token stands for.
+   * User that the token stands for. Empty means the caller.
    *
    * @generated from field: string user = 1;
    */
   user: string;
 
   /**
-   * Roles beyond `user`: operator.
+   * Roles beyond `user`: operator, auditor, service. Only operators give roles.
    *
    * @generated from field: repeated string roles = 2;
    */
@@ -572,11 +600,19 @@ export declare type CreateTokenRequest = Message<"stint.v1.CreateTokenRequest"> 
   description: string;
 
   /**
-   * When it stops working. Unset means never.
+   * When it stops working. Unset means never. It may not outlive the credential that it is made with where that is a token.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * What it may be used for: `jobs:read`, `jobs:write`, `files:read`, `files:write`, `tokens`, `admin`. Empty means all
+   * that the credential that it is made with may be used for.
+   *
+   * @generated from field: repeated string scopes = 5;
+   */
+  scopes: string[];
 };
 
 /**
@@ -586,14 +622,14 @@ export declare type CreateTokenRequest = Message<"stint.v1.CreateTokenRequest"> 
  */
 export declare type CreateTokenRequestJson = {
   /**
-   * User that the token stands for.
+   * User that the token stands for. Empty means the caller.
    *
    * @generated from field: string user = 1;
    */
   user?: string;
 
   /**
-   * Roles beyond `user`: operator.
+   * Roles beyond `user`: operator, auditor, service. Only operators give roles.
    *
    * @generated from field: repeated string roles = 2;
    */
@@ -607,11 +643,19 @@ export declare type CreateTokenRequestJson = {
   description?: string;
 
   /**
-   * When it stops working. Unset means never.
+   * When it stops working. Unset means never. It may not outlive the credential that it is made with where that is a token.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
   expireTime?: TimestampJson;
+
+  /**
+   * What it may be used for: `jobs:read`, `jobs:write`, `files:read`, `files:write`, `tokens`, `admin`. Empty means all
+   * that the credential that it is made with may be used for.
+   *
+   * @generated from field: repeated string scopes = 5;
+   */
+  scopes?: string[];
 };
 
 /**
@@ -674,6 +718,12 @@ export declare const CreateTokenResponseSchema: GenMessage<CreateTokenResponse, 
  * @generated from message stint.v1.ListTokensRequest
  */
 export declare type ListTokensRequest = Message<"stint.v1.ListTokensRequest"> & {
+  /**
+   * Whose tokens: empty means the caller's, for operators everybody's.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
 };
 
 /**
@@ -682,6 +732,12 @@ export declare type ListTokensRequest = Message<"stint.v1.ListTokensRequest"> & 
  * @generated from message stint.v1.ListTokensRequest
  */
 export declare type ListTokensRequestJson = {
+  /**
+   * Whose tokens: empty means the caller's, for operators everybody's.
+   *
+   * @generated from field: string user = 1;
+   */
+  user?: string;
 };
 
 /**
@@ -697,7 +753,7 @@ export declare const ListTokensRequestSchema: GenMessage<ListTokensRequest, {jso
  */
 export declare type ListTokensResponse = Message<"stint.v1.ListTokensResponse"> & {
   /**
-   * All tokens, oldest first.
+   * The tokens, oldest first.
    *
    * @generated from field: repeated stint.v1.Token tokens = 1;
    */
@@ -711,7 +767,7 @@ export declare type ListTokensResponse = Message<"stint.v1.ListTokensResponse"> 
  */
 export declare type ListTokensResponseJson = {
   /**
-   * All tokens, oldest first.
+   * The tokens, oldest first.
    *
    * @generated from field: repeated stint.v1.Token tokens = 1;
    */
@@ -1225,7 +1281,646 @@ export declare type ListIssuesResponseJson = {
 export declare const ListIssuesResponseSchema: GenMessage<ListIssuesResponse, {jsonType: ListIssuesResponseJson}>;
 
 /**
- * AdminService is for operators. Everybody may call GetServerStatus.
+ * Request of ListQueue.
+ *
+ * @generated from message stint.v1.ListQueueRequest
+ */
+export declare type ListQueueRequest = Message<"stint.v1.ListQueueRequest"> & {
+  /**
+   * Only jobs in this state: QUEUED or RUNNING. Unspecified means both.
+   *
+   * @generated from field: stint.v1.State state = 1;
+   */
+  state: State;
+
+  /**
+   * Rows a page: 0 means 50, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Request of ListQueue.
+ *
+ * @generated from message stint.v1.ListQueueRequest
+ */
+export declare type ListQueueRequestJson = {
+  /**
+   * Only jobs in this state: QUEUED or RUNNING. Unspecified means both.
+   *
+   * @generated from field: stint.v1.State state = 1;
+   */
+  state?: StateJson;
+
+  /**
+   * Rows a page: 0 means 50, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize?: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message stint.v1.ListQueueRequest.
+ * Use `create(ListQueueRequestSchema)` to create a new message.
+ */
+export declare const ListQueueRequestSchema: GenMessage<ListQueueRequest, {jsonType: ListQueueRequestJson}>;
+
+/**
+ * Response of ListQueue.
+ *
+ * @generated from message stint.v1.ListQueueResponse
+ */
+export declare type ListQueueResponse = Message<"stint.v1.ListQueueResponse"> & {
+  /**
+   * The rows, in the order in which the jobs were submitted.
+   *
+   * @generated from field: repeated stint.v1.QueueRow rows = 1;
+   */
+  rows: QueueRow[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * Waiting jobs of all users, on all pages.
+   *
+   * @generated from field: int64 total_queued = 3;
+   */
+  totalQueued: bigint;
+
+  /**
+   * Running jobs of all users, on all pages.
+   *
+   * @generated from field: int64 total_running = 4;
+   */
+  totalRunning: bigint;
+};
+
+/**
+ * Response of ListQueue.
+ *
+ * @generated from message stint.v1.ListQueueResponse
+ */
+export declare type ListQueueResponseJson = {
+  /**
+   * The rows, in the order in which the jobs were submitted.
+   *
+   * @generated from field: repeated stint.v1.QueueRow rows = 1;
+   */
+  rows?: QueueRowJson[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+
+  /**
+   * Waiting jobs of all users, on all pages.
+   *
+   * @generated from field: int64 total_queued = 3;
+   */
+  totalQueued?: string;
+
+  /**
+   * Running jobs of all users, on all pages.
+   *
+   * @generated from field: int64 total_running = 4;
+   */
+  totalRunning?: string;
+};
+
+/**
+ * Describes the message stint.v1.ListQueueResponse.
+ * Use `create(ListQueueResponseSchema)` to create a new message.
+ */
+export declare const ListQueueResponseSchema: GenMessage<ListQueueResponse, {jsonType: ListQueueResponseJson}>;
+
+/**
+ * QueueRow is a job in the queue. Where `masked` is set, the fields up to `output_name` are blank.
+ *
+ * @generated from message stint.v1.QueueRow
+ */
+export declare type QueueRow = Message<"stint.v1.QueueRow"> & {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * User that the job belongs to.
+   *
+   * @generated from field: string owner = 2;
+   */
+  owner: string;
+
+  /**
+   * Id of the service.
+   *
+   * @generated from field: string service = 3;
+   */
+  service: string;
+
+  /**
+   * Name of the result.
+   *
+   * @generated from field: string output_name = 4;
+   */
+  outputName: string;
+
+  /**
+   * Whether this is a job that the caller may not see.
+   *
+   * @generated from field: bool masked = 5;
+   */
+  masked: boolean;
+
+  /**
+   * QUEUED or RUNNING.
+   *
+   * @generated from field: stint.v1.State state = 6;
+   */
+  state: State;
+
+  /**
+   * Why.
+   *
+   * @generated from field: stint.v1.Reason reason = 7;
+   */
+  reason: Reason;
+
+  /**
+   * When it was submitted.
+   *
+   * @generated from field: google.protobuf.Timestamp submit_time = 8;
+   */
+  submitTime?: Timestamp | undefined;
+
+  /**
+   * When its command started. Unset while it waits.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 9;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Name of the executor.
+   *
+   * @generated from field: string executor = 10;
+   */
+  executor: string;
+
+  /**
+   * What it asks for.
+   *
+   * @generated from field: stint.v1.Resources resources = 11;
+   */
+  resources?: Resources | undefined;
+
+  /**
+   * When the engine expects to start it, where it says so.
+   *
+   * @generated from field: google.protobuf.Timestamp expected_start_time = 12;
+   */
+  expectedStartTime?: Timestamp | undefined;
+};
+
+/**
+ * QueueRow is a job in the queue. Where `masked` is set, the fields up to `output_name` are blank.
+ *
+ * @generated from message stint.v1.QueueRow
+ */
+export declare type QueueRowJson = {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * User that the job belongs to.
+   *
+   * @generated from field: string owner = 2;
+   */
+  owner?: string;
+
+  /**
+   * Id of the service.
+   *
+   * @generated from field: string service = 3;
+   */
+  service?: string;
+
+  /**
+   * Name of the result.
+   *
+   * @generated from field: string output_name = 4;
+   */
+  outputName?: string;
+
+  /**
+   * Whether this is a job that the caller may not see.
+   *
+   * @generated from field: bool masked = 5;
+   */
+  masked?: boolean;
+
+  /**
+   * QUEUED or RUNNING.
+   *
+   * @generated from field: stint.v1.State state = 6;
+   */
+  state?: StateJson;
+
+  /**
+   * Why.
+   *
+   * @generated from field: stint.v1.Reason reason = 7;
+   */
+  reason?: ReasonJson;
+
+  /**
+   * When it was submitted.
+   *
+   * @generated from field: google.protobuf.Timestamp submit_time = 8;
+   */
+  submitTime?: TimestampJson;
+
+  /**
+   * When its command started. Unset while it waits.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 9;
+   */
+  startTime?: TimestampJson;
+
+  /**
+   * Name of the executor.
+   *
+   * @generated from field: string executor = 10;
+   */
+  executor?: string;
+
+  /**
+   * What it asks for.
+   *
+   * @generated from field: stint.v1.Resources resources = 11;
+   */
+  resources?: ResourcesJson;
+
+  /**
+   * When the engine expects to start it, where it says so.
+   *
+   * @generated from field: google.protobuf.Timestamp expected_start_time = 12;
+   */
+  expectedStartTime?: TimestampJson;
+};
+
+/**
+ * Describes the message stint.v1.QueueRow.
+ * Use `create(QueueRowSchema)` to create a new message.
+ */
+export declare const QueueRowSchema: GenMessage<QueueRow, {jsonType: QueueRowJson}>;
+
+/**
+ * AuditEntry is one thing that somebody did. Entries are never changed; each carries the hash of the one before.
+ *
+ * @generated from message stint.v1.AuditEntry
+ */
+export declare type AuditEntry = Message<"stint.v1.AuditEntry"> & {
+  /**
+   * Number of the entry, from 1, without gaps.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * When it was stored.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * User who did it, or for whom it was done.
+   *
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * Service account that acted for the user. Empty when they acted themselves.
+   *
+   * @generated from field: string actor = 4;
+   */
+  actor: string;
+
+  /**
+   * How they had signed in: token, oidc, session, certificate, socket, dev.
+   *
+   * @generated from field: string how = 5;
+   */
+  how: string;
+
+  /**
+   * Public id of the token, session or certificate. Empty without one.
+   *
+   * @generated from field: string credential_id = 6;
+   */
+  credentialId: string;
+
+  /**
+   * Network address that the call came from. Empty for the operator's socket.
+   *
+   * @generated from field: string address = 7;
+   */
+  address: string;
+
+  /**
+   * Full name of the RPC, for example `/stint.v1.JobService/Cancel`, or `sign-in` and `sign-out`.
+   *
+   * @generated from field: string method = 8;
+   */
+  method: string;
+
+  /**
+   * Jobs that were acted on, at most 1,000.
+   *
+   * @generated from field: repeated string job_ids = 9;
+   */
+  jobIds: string[];
+
+  /**
+   * Owner of the jobs, where it is another than `user`; or the user whose token was made or revoked, or with whom a job was shared.
+   *
+   * @generated from field: string subject = 10;
+   */
+  subject: string;
+
+  /**
+   * Why, in their words. Always there when an operator acted on somebody else's job.
+   *
+   * @generated from field: string reason = 11;
+   */
+  reason: string;
+
+  /**
+   * SHA-256, in hexadecimal, over the hash of the entry before and this entry.
+   *
+   * @generated from field: string hash = 12;
+   */
+  hash: string;
+};
+
+/**
+ * AuditEntry is one thing that somebody did. Entries are never changed; each carries the hash of the one before.
+ *
+ * @generated from message stint.v1.AuditEntry
+ */
+export declare type AuditEntryJson = {
+  /**
+   * Number of the entry, from 1, without gaps.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence?: string;
+
+  /**
+   * When it was stored.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: TimestampJson;
+
+  /**
+   * User who did it, or for whom it was done.
+   *
+   * @generated from field: string user = 3;
+   */
+  user?: string;
+
+  /**
+   * Service account that acted for the user. Empty when they acted themselves.
+   *
+   * @generated from field: string actor = 4;
+   */
+  actor?: string;
+
+  /**
+   * How they had signed in: token, oidc, session, certificate, socket, dev.
+   *
+   * @generated from field: string how = 5;
+   */
+  how?: string;
+
+  /**
+   * Public id of the token, session or certificate. Empty without one.
+   *
+   * @generated from field: string credential_id = 6;
+   */
+  credentialId?: string;
+
+  /**
+   * Network address that the call came from. Empty for the operator's socket.
+   *
+   * @generated from field: string address = 7;
+   */
+  address?: string;
+
+  /**
+   * Full name of the RPC, for example `/stint.v1.JobService/Cancel`, or `sign-in` and `sign-out`.
+   *
+   * @generated from field: string method = 8;
+   */
+  method?: string;
+
+  /**
+   * Jobs that were acted on, at most 1,000.
+   *
+   * @generated from field: repeated string job_ids = 9;
+   */
+  jobIds?: string[];
+
+  /**
+   * Owner of the jobs, where it is another than `user`; or the user whose token was made or revoked, or with whom a job was shared.
+   *
+   * @generated from field: string subject = 10;
+   */
+  subject?: string;
+
+  /**
+   * Why, in their words. Always there when an operator acted on somebody else's job.
+   *
+   * @generated from field: string reason = 11;
+   */
+  reason?: string;
+
+  /**
+   * SHA-256, in hexadecimal, over the hash of the entry before and this entry.
+   *
+   * @generated from field: string hash = 12;
+   */
+  hash?: string;
+};
+
+/**
+ * Describes the message stint.v1.AuditEntry.
+ * Use `create(AuditEntrySchema)` to create a new message.
+ */
+export declare const AuditEntrySchema: GenMessage<AuditEntry, {jsonType: AuditEntryJson}>;
+
+/**
+ * Request of ListAudit.
+ *
+ * @generated from message stint.v1.ListAuditRequest
+ */
+export declare type ListAuditRequest = Message<"stint.v1.ListAuditRequest"> & {
+  /**
+   * Only what this user did, or what was done for them.
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * Only what was done to this job.
+   *
+   * @generated from field: string job_id = 2;
+   */
+  jobId: string;
+
+  /**
+   * Entries a page: 0 means 50, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Request of ListAudit.
+ *
+ * @generated from message stint.v1.ListAuditRequest
+ */
+export declare type ListAuditRequestJson = {
+  /**
+   * Only what this user did, or what was done for them.
+   *
+   * @generated from field: string user = 1;
+   */
+  user?: string;
+
+  /**
+   * Only what was done to this job.
+   *
+   * @generated from field: string job_id = 2;
+   */
+  jobId?: string;
+
+  /**
+   * Entries a page: 0 means 50, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize?: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 4;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message stint.v1.ListAuditRequest.
+ * Use `create(ListAuditRequestSchema)` to create a new message.
+ */
+export declare const ListAuditRequestSchema: GenMessage<ListAuditRequest, {jsonType: ListAuditRequestJson}>;
+
+/**
+ * Response of ListAudit.
+ *
+ * @generated from message stint.v1.ListAuditResponse
+ */
+export declare type ListAuditResponse = Message<"stint.v1.ListAuditResponse"> & {
+  /**
+   * The entries, newest first.
+   *
+   * @generated from field: repeated stint.v1.AuditEntry entries = 1;
+   */
+  entries: AuditEntry[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Response of ListAudit.
+ *
+ * @generated from message stint.v1.ListAuditResponse
+ */
+export declare type ListAuditResponseJson = {
+  /**
+   * The entries, newest first.
+   *
+   * @generated from field: repeated stint.v1.AuditEntry entries = 1;
+   */
+  entries?: AuditEntryJson[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message stint.v1.ListAuditResponse.
+ * Use `create(ListAuditResponseSchema)` to create a new message.
+ */
+export declare const ListAuditResponseSchema: GenMessage<ListAuditResponse, {jsonType: ListAuditResponseJson}>;
+
+/**
+ * AdminService is for operators. Everybody may call GetServerStatus and ListQueue, and has API tokens of their own;
+ * auditors may read what operators may read of jobs and of what was done.
  *
  * @generated from service stint.v1.AdminService
  */
@@ -1261,7 +1956,8 @@ export declare const AdminService: GenService<{
     output: typeof BackupResponseSchema;
   },
   /**
-   * CreateToken makes an API token and answers its secret, this once.
+   * CreateToken makes an API token and answers its secret, this once. Users make tokens for themselves, which carry no
+   * more than the credential that they are made with; operators also for others.
    *
    * @generated from rpc stint.v1.AdminService.CreateToken
    */
@@ -1271,7 +1967,7 @@ export declare const AdminService: GenService<{
     output: typeof CreateTokenResponseSchema;
   },
   /**
-   * ListTokens answers all API tokens, without their secrets.
+   * ListTokens answers the API tokens of the caller, for operators all, without their secrets.
    *
    * @generated from rpc stint.v1.AdminService.ListTokens
    */
@@ -1310,6 +2006,27 @@ export declare const AdminService: GenService<{
     methodKind: "unary";
     input: typeof CancelOrphanRequestSchema;
     output: typeof CancelOrphanResponseSchema;
+  },
+  /**
+   * ListQueue answers the waiting and running jobs of all users, in the order in which they were submitted. Of jobs that
+   * the caller may not see, it tells only that they are there, what they ask for, and since when.
+   *
+   * @generated from rpc stint.v1.AdminService.ListQueue
+   */
+  listQueue: {
+    methodKind: "unary";
+    input: typeof ListQueueRequestSchema;
+    output: typeof ListQueueResponseSchema;
+  },
+  /**
+   * ListAudit answers who did what, when, from where and how signed in. For operators and auditors.
+   *
+   * @generated from rpc stint.v1.AdminService.ListAudit
+   */
+  listAudit: {
+    methodKind: "unary";
+    input: typeof ListAuditRequestSchema;
+    output: typeof ListAuditResponseSchema;
   },
   /**
    * ListIssues answers the problem reports of users, newest first.

@@ -1499,7 +1499,7 @@ export declare type CancelRequest = Message<"stint.v1.CancelRequest"> & {
   id: string;
 
   /**
-   * Why, in words. At most 500 bytes.
+   * Why, in words. Required of an operator who ends somebody else's job. At most 500 bytes.
    *
    * @generated from field: string reason = 2;
    */
@@ -1520,7 +1520,7 @@ export declare type CancelRequestJson = {
   id?: string;
 
   /**
-   * Why, in words. At most 500 bytes.
+   * Why, in words. Required of an operator who ends somebody else's job. At most 500 bytes.
    *
    * @generated from field: string reason = 2;
    */
@@ -1581,7 +1581,7 @@ export declare type BatchCancelRequest = Message<"stint.v1.BatchCancelRequest"> 
   ids: string[];
 
   /**
-   * Why, in words. At most 500 bytes.
+   * Why, in words. Required of an operator who ends somebody else's job. At most 500 bytes.
    *
    * @generated from field: string reason = 2;
    */
@@ -1602,7 +1602,7 @@ export declare type BatchCancelRequestJson = {
   ids?: string[];
 
   /**
-   * Why, in words. At most 500 bytes.
+   * Why, in words. Required of an operator who ends somebody else's job. At most 500 bytes.
    *
    * @generated from field: string reason = 2;
    */
@@ -1751,6 +1751,13 @@ export declare type RerunRequest = Message<"stint.v1.RerunRequest"> & {
    * @generated from field: bool validate_only = 5;
    */
   validateOnly: boolean;
+
+  /**
+   * Why, in words. Required of an operator who repeats somebody else's job. At most 500 bytes.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
 };
 
 /**
@@ -1793,6 +1800,13 @@ export declare type RerunRequestJson = {
    * @generated from field: bool validate_only = 5;
    */
   validateOnly?: boolean;
+
+  /**
+   * Why, in words. Required of an operator who repeats somebody else's job. At most 500 bytes.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason?: string;
 };
 
 /**
@@ -2466,6 +2480,456 @@ export declare type ReportIssueResponseJson = {
 export declare const ReportIssueResponseSchema: GenMessage<ReportIssueResponse, {jsonType: ReportIssueResponseJson}>;
 
 /**
+ * Share is what one user may see of one job of another.
+ *
+ * @generated from message stint.v1.Share
+ */
+export declare type Share = Message<"stint.v1.Share"> & {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * User with whom it is shared.
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+
+  /**
+   * What they may do, without repetition.
+   *
+   * @generated from field: repeated stint.v1.ShareRight rights = 3;
+   */
+  rights: ShareRight[];
+
+  /**
+   * When it was shared, or last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * The job, in the BASIC view. Only in the answer to what is shared with the caller.
+   *
+   * @generated from field: stint.v1.Job job = 5;
+   */
+  job?: Job | undefined;
+};
+
+/**
+ * Share is what one user may see of one job of another.
+ *
+ * @generated from message stint.v1.Share
+ */
+export declare type ShareJson = {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string job_id = 1;
+   */
+  jobId?: string;
+
+  /**
+   * User with whom it is shared.
+   *
+   * @generated from field: string user = 2;
+   */
+  user?: string;
+
+  /**
+   * What they may do, without repetition.
+   *
+   * @generated from field: repeated stint.v1.ShareRight rights = 3;
+   */
+  rights?: ShareRightJson[];
+
+  /**
+   * When it was shared, or last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
+   */
+  createTime?: TimestampJson;
+
+  /**
+   * The job, in the BASIC view. Only in the answer to what is shared with the caller.
+   *
+   * @generated from field: stint.v1.Job job = 5;
+   */
+  job?: JobJson;
+};
+
+/**
+ * Describes the message stint.v1.Share.
+ * Use `create(ShareSchema)` to create a new message.
+ */
+export declare const ShareSchema: GenMessage<Share, {jsonType: ShareJson}>;
+
+/**
+ * Request of Share.
+ *
+ * @generated from message stint.v1.ShareRequest
+ */
+export declare type ShareRequest = Message<"stint.v1.ShareRequest"> & {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * User with whom to share it. Not its owner.
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+
+  /**
+   * What they may do: at least one.
+   *
+   * @generated from field: repeated stint.v1.ShareRight rights = 3;
+   */
+  rights: ShareRight[];
+};
+
+/**
+ * Request of Share.
+ *
+ * @generated from message stint.v1.ShareRequest
+ */
+export declare type ShareRequestJson = {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * User with whom to share it. Not its owner.
+   *
+   * @generated from field: string user = 2;
+   */
+  user?: string;
+
+  /**
+   * What they may do: at least one.
+   *
+   * @generated from field: repeated stint.v1.ShareRight rights = 3;
+   */
+  rights?: ShareRightJson[];
+};
+
+/**
+ * Describes the message stint.v1.ShareRequest.
+ * Use `create(ShareRequestSchema)` to create a new message.
+ */
+export declare const ShareRequestSchema: GenMessage<ShareRequest, {jsonType: ShareRequestJson}>;
+
+/**
+ * Response of Share.
+ *
+ * @generated from message stint.v1.ShareResponse
+ */
+export declare type ShareResponse = Message<"stint.v1.ShareResponse"> & {
+  /**
+   * What is shared now.
+   *
+   * @generated from field: stint.v1.Share share = 1;
+   */
+  share?: Share | undefined;
+};
+
+/**
+ * Response of Share.
+ *
+ * @generated from message stint.v1.ShareResponse
+ */
+export declare type ShareResponseJson = {
+  /**
+   * What is shared now.
+   *
+   * @generated from field: stint.v1.Share share = 1;
+   */
+  share?: ShareJson;
+};
+
+/**
+ * Describes the message stint.v1.ShareResponse.
+ * Use `create(ShareResponseSchema)` to create a new message.
+ */
+export declare const ShareResponseSchema: GenMessage<ShareResponse, {jsonType: ShareResponseJson}>;
+
+/**
+ * Request of Unshare.
+ *
+ * @generated from message stint.v1.UnshareRequest
+ */
+export declare type UnshareRequest = Message<"stint.v1.UnshareRequest"> & {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * User from whom to take it back.
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+};
+
+/**
+ * Request of Unshare.
+ *
+ * @generated from message stint.v1.UnshareRequest
+ */
+export declare type UnshareRequestJson = {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * User from whom to take it back.
+   *
+   * @generated from field: string user = 2;
+   */
+  user?: string;
+};
+
+/**
+ * Describes the message stint.v1.UnshareRequest.
+ * Use `create(UnshareRequestSchema)` to create a new message.
+ */
+export declare const UnshareRequestSchema: GenMessage<UnshareRequest, {jsonType: UnshareRequestJson}>;
+
+/**
+ * Response of Unshare.
+ *
+ * @generated from message stint.v1.UnshareResponse
+ */
+export declare type UnshareResponse = Message<"stint.v1.UnshareResponse"> & {
+};
+
+/**
+ * Response of Unshare.
+ *
+ * @generated from message stint.v1.UnshareResponse
+ */
+export declare type UnshareResponseJson = {
+};
+
+/**
+ * Describes the message stint.v1.UnshareResponse.
+ * Use `create(UnshareResponseSchema)` to create a new message.
+ */
+export declare const UnshareResponseSchema: GenMessage<UnshareResponse, {jsonType: UnshareResponseJson}>;
+
+/**
+ * Request of ListShares.
+ *
+ * @generated from message stint.v1.ListSharesRequest
+ */
+export declare type ListSharesRequest = Message<"stint.v1.ListSharesRequest"> & {
+  /**
+   * Id of a job of the caller. Empty asks for what is shared with the caller, newest first.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Shares a page: 0 means 50, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Request of ListShares.
+ *
+ * @generated from message stint.v1.ListSharesRequest
+ */
+export declare type ListSharesRequestJson = {
+  /**
+   * Id of a job of the caller. Empty asks for what is shared with the caller, newest first.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * Shares a page: 0 means 50, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize?: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message stint.v1.ListSharesRequest.
+ * Use `create(ListSharesRequestSchema)` to create a new message.
+ */
+export declare const ListSharesRequestSchema: GenMessage<ListSharesRequest, {jsonType: ListSharesRequestJson}>;
+
+/**
+ * Response of ListShares.
+ *
+ * @generated from message stint.v1.ListSharesResponse
+ */
+export declare type ListSharesResponse = Message<"stint.v1.ListSharesResponse"> & {
+  /**
+   * The shares.
+   *
+   * @generated from field: repeated stint.v1.Share shares = 1;
+   */
+  shares: Share[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Response of ListShares.
+ *
+ * @generated from message stint.v1.ListSharesResponse
+ */
+export declare type ListSharesResponseJson = {
+  /**
+   * The shares.
+   *
+   * @generated from field: repeated stint.v1.Share shares = 1;
+   */
+  shares?: ShareJson[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message stint.v1.ListSharesResponse.
+ * Use `create(ListSharesResponseSchema)` to create a new message.
+ */
+export declare const ListSharesResponseSchema: GenMessage<ListSharesResponse, {jsonType: ListSharesResponseJson}>;
+
+/**
+ * Request of Report.
+ *
+ * @generated from message stint.v1.ReportRequest
+ */
+export declare type ReportRequest = Message<"stint.v1.ReportRequest"> & {
+  /**
+   * Id of the job that the token belongs to.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * What happened. The server asks the executor what is true of it.
+   *
+   * @generated from field: stint.v1.JobEvent event = 2;
+   */
+  event: JobEvent;
+
+  /**
+   * How far the command is. Unset leaves it as it is.
+   *
+   * @generated from field: stint.v1.Progress progress = 3;
+   */
+  progress?: Progress | undefined;
+};
+
+/**
+ * Request of Report.
+ *
+ * @generated from message stint.v1.ReportRequest
+ */
+export declare type ReportRequestJson = {
+  /**
+   * Id of the job that the token belongs to.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * What happened. The server asks the executor what is true of it.
+   *
+   * @generated from field: stint.v1.JobEvent event = 2;
+   */
+  event?: JobEventJson;
+
+  /**
+   * How far the command is. Unset leaves it as it is.
+   *
+   * @generated from field: stint.v1.Progress progress = 3;
+   */
+  progress?: ProgressJson;
+};
+
+/**
+ * Describes the message stint.v1.ReportRequest.
+ * Use `create(ReportRequestSchema)` to create a new message.
+ */
+export declare const ReportRequestSchema: GenMessage<ReportRequest, {jsonType: ReportRequestJson}>;
+
+/**
+ * Response of Report.
+ *
+ * @generated from message stint.v1.ReportResponse
+ */
+export declare type ReportResponse = Message<"stint.v1.ReportResponse"> & {
+};
+
+/**
+ * Response of Report.
+ *
+ * @generated from message stint.v1.ReportResponse
+ */
+export declare type ReportResponseJson = {
+};
+
+/**
+ * Describes the message stint.v1.ReportResponse.
+ * Use `create(ReportResponseSchema)` to create a new message.
+ */
+export declare const ReportResponseSchema: GenMessage<ReportResponse, {jsonType: ReportResponseJson}>;
+
+/**
  * JobView says how much of a job is answered.
  *
  * @generated from enum stint.v1.JobView
@@ -2593,9 +3057,104 @@ export declare type LogStreamJson = "LOG_STREAM_UNSPECIFIED" | "LOG_STREAM_STDOU
 export declare const LogStreamSchema: GenEnum<LogStream, LogStreamJson>;
 
 /**
+ * ShareRight is a part of a job that can be shared.
+ *
+ * @generated from enum stint.v1.ShareRight
+ */
+export enum ShareRight {
+  /**
+   * Not a right.
+   *
+   * @generated from enum value: SHARE_RIGHT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * To see the job: its status, history, attempts and parameters, as Get, BatchGet and WatchStatus by id answer them.
+   * Every other right includes it.
+   *
+   * @generated from enum value: SHARE_RIGHT_HISTORY = 1;
+   */
+  HISTORY = 1,
+
+  /**
+   * To read what its command wrote: StreamLogs.
+   *
+   * @generated from enum value: SHARE_RIGHT_LOGS = 2;
+   */
+  LOGS = 2,
+
+  /**
+   * To list and read its results: ListResults, ReadResult and the downloads.
+   *
+   * @generated from enum value: SHARE_RIGHT_RESULTS = 3;
+   */
+  RESULTS = 3,
+
+  /**
+   * To submit a job of one's own like it: Rerun. Files of the owner's workspace are not shared with it.
+   *
+   * @generated from enum value: SHARE_RIGHT_RERUN = 4;
+   */
+  RERUN = 4,
+}
+
+/**
+ * ShareRight is a part of a job that can be shared.
+ *
+ * @generated from enum stint.v1.ShareRight
+ */
+export declare type ShareRightJson = "SHARE_RIGHT_UNSPECIFIED" | "SHARE_RIGHT_HISTORY" | "SHARE_RIGHT_LOGS" | "SHARE_RIGHT_RESULTS" | "SHARE_RIGHT_RERUN";
+
+/**
+ * Describes the enum stint.v1.ShareRight.
+ */
+export declare const ShareRightSchema: GenEnum<ShareRight, ShareRightJson>;
+
+/**
+ * JobEvent is what a job's command, or the script around it, tells of.
+ *
+ * @generated from enum stint.v1.JobEvent
+ */
+export enum JobEvent {
+  /**
+   * Nothing but the progress, if it is given.
+   *
+   * @generated from enum value: JOB_EVENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The command starts.
+   *
+   * @generated from enum value: JOB_EVENT_STARTED = 1;
+   */
+  STARTED = 1,
+
+  /**
+   * The command has ended.
+   *
+   * @generated from enum value: JOB_EVENT_ENDED = 2;
+   */
+  ENDED = 2,
+}
+
+/**
+ * JobEvent is what a job's command, or the script around it, tells of.
+ *
+ * @generated from enum stint.v1.JobEvent
+ */
+export declare type JobEventJson = "JOB_EVENT_UNSPECIFIED" | "JOB_EVENT_STARTED" | "JOB_EVENT_ENDED";
+
+/**
+ * Describes the enum stint.v1.JobEvent.
+ */
+export declare const JobEventSchema: GenEnum<JobEvent, JobEventJson>;
+
+/**
  * JobService submits jobs, tells what became of them, and ends them.
  *
- * Every caller sees and changes only their own jobs; operators see all.
+ * Every caller sees and changes only their own jobs, and sees of others' what was shared with them; operators see all.
  * A job of somebody else is NOT_FOUND, as if it did not exist. Every error
  * carries a google.rpc.ErrorInfo with domain `stint` and a stable reason;
  * a bad request carries all its field violations at once.
@@ -2744,6 +3303,47 @@ export declare const JobService: GenService<{
     methodKind: "unary";
     input: typeof ReportIssueRequestSchema;
     output: typeof ReportIssueResponseSchema;
+  },
+  /**
+   * Share lets another user see parts of a job. Rights that they have of it already are replaced.
+   *
+   * @generated from rpc stint.v1.JobService.Share
+   */
+  share: {
+    methodKind: "unary";
+    input: typeof ShareRequestSchema;
+    output: typeof ShareResponseSchema;
+  },
+  /**
+   * Unshare takes back all that a user was given of a job. Their streams of it end. Somebody with whom it is not shared answers OK.
+   *
+   * @generated from rpc stint.v1.JobService.Unshare
+   */
+  unshare: {
+    methodKind: "unary";
+    input: typeof UnshareRequestSchema;
+    output: typeof UnshareResponseSchema;
+  },
+  /**
+   * ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
+   *
+   * @generated from rpc stint.v1.JobService.ListShares
+   */
+  listShares: {
+    methodKind: "unary";
+    input: typeof ListSharesRequestSchema;
+    output: typeof ListSharesResponseSchema;
+  },
+  /**
+   * Report is how a job's own command tells of itself, with the token in its environment (`STINT_JOB_TOKEN`), which
+   * is good for nothing else. It is a hint: what becomes of the job is seen by the executor alone.
+   *
+   * @generated from rpc stint.v1.JobService.Report
+   */
+  report: {
+    methodKind: "unary";
+    input: typeof ReportRequestSchema;
+    output: typeof ReportResponseSchema;
   },
 }>;
 
