@@ -96,6 +96,11 @@ func newFixture(t *testing.T, mode Mode) *fixture {
 	return &fixture{store: store, auth: a, tokens: NewTokens(store, a)}
 }
 
+// header identifies the sender of an Authorization header.
+func (f *fixture) header(values []string) (Principal, error) {
+	return f.auth.Identify(context.Background(), Credentials{Authorization: values})
+}
+
 // token makes one and answers its id and text.
 func (f *fixture) token(t *testing.T, g Grant) (id, text string) {
 	t.Helper()

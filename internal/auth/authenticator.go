@@ -5,12 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -31,17 +29,25 @@ type Config struct {
 	Tokens TokenStore
 	// LocalUser is who calls without credentials in development mode. Empty means LocalUser().
 	LocalUser string
+
+	// JWT answers whose a JSON web token is. Nil takes none. Like the two below it
+	// may be called from several goroutines, and its refusals are errors with a gRPC status.
+	JWT func(ctx context.Context, text string) (Principal, error)
+	// Session answers whose browser has a session's secret. Nil takes none.
+	Session func(ctx context.Context, secret string) (Principal, error)
+	// Job answers which job has the token of that text in its command's environment. Nil takes none.
+	Job func(ctx context.Context, text string) (Principal, error)
 }
 
 // Authenticator finds out who calls.
 type Authenticator struct {
-	tokens TokenStore
-	local  *Principal // who calls without credentials; nil when nobody may
+	cfg   Config
+	local *Principal // who calls without credentials; nil when nobody may
 
 	mu       sync.Mutex
 	verified map[[sha256.Size]byte]verified
-	revoked  map[string]struct{} // token ids revoked since the start
-	sessions map[string]map[*session]struct{}
+	revoked  map[string]time.Time // ids of credentials revoked of late
+	guards   map[string]map[*guard]struct{}
 }
 
 // verified is a token that the store knew.
@@ -53,10 +59,10 @@ type verified struct {
 // New makes an Authenticator.
 func New(cfg Config) (*Authenticator, error) {
 	a := &Authenticator{
-		tokens:   cfg.Tokens,
+		cfg:      cfg,
 		verified: make(map[[sha256.Size]byte]verified),
-		revoked:  make(map[string]struct{}),
-		sessions: make(map[string]map[*session]struct{}),
+		revoked:  make(map[string]time.Time),
+		guards:   make(map[string]map[*guard]struct{}),
 	}
 	switch {
 	case cfg.Tokens == nil:
@@ -72,49 +78,68 @@ func New(cfg Config) (*Authenticator, error) {
 	return a, nil
 }
 
-// Authenticate finds out who makes the gRPC call of ctx, by its connection or
-// by its `authorization` metadata. A refusal is an error with a gRPC status.
+// Authenticate finds out who makes the gRPC call of ctx, by its connection and
+// its metadata. A refusal is an error with a gRPC status.
 func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
-	if p, ok := peer.FromContext(ctx); ok {
-		if _, ok := p.AuthInfo.(SocketPeer); ok {
-			return localAdmin(), nil
-		}
-	}
-	return a.AuthenticateHeader(metadata.ValueFromIncomingContext(ctx, "authorization"))
+	return a.Identify(ctx, credentialsOfCall(ctx))
 }
 
-// AuthenticateHeader finds out who calls by the values of the Authorization
-// header. Bad credentials are refused also where none are needed.
-func (a *Authenticator) AuthenticateHeader(values []string) (Principal, error) {
-	switch {
-	case len(values) == 0 && a.local != nil:
-		return *a.local, nil
-	case len(values) == 0:
-		return Principal{}, refuse(errNoCredentials)
-	case len(values) > 1:
-		return Principal{}, refuse(errScheme)
-	}
-	scheme, text, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return Principal{}, refuse(errScheme)
-	}
-	return a.authenticateToken(strings.TrimSpace(text))
+// AuthenticateRequest is Authenticate for handlers that answer HTTP without gRPC.
+func (a *Authenticator) AuthenticateRequest(r *http.Request) (Principal, error) {
+	return a.Identify(r.Context(), credentialsOfRequest(r))
 }
 
-func (a *Authenticator) authenticateToken(text string) (Principal, error) {
-	id, err := ParseSecret(text)
-	if err != nil { // does not reach the store, however many come
-		return Principal{}, refuse(errMalformed)
-	}
-	p, err := a.verify(Hash(text), id)
+// Identify finds out who calls. Bad credentials are refused also where none are needed.
+func (a *Authenticator) Identify(ctx context.Context, c Credentials) (Principal, error) {
+	p, err := a.identify(ctx, c)
 	switch {
 	case err != nil:
-		return Principal{}, err
+		return Principal{}, asRefusal(err)
 	case !p.Expires.IsZero() && !time.Now().Before(p.Expires):
-		return Principal{}, refuse(errExpired)
-	default:
-		return p, nil
+		return Principal{}, refuse(expired(p.How))
+	case a.isRevoked(p.TokenID):
+		return Principal{}, refuse(revoked(p.How))
 	}
+	p.Address = c.Address
+	return p, nil
+}
+
+// identify is the one place that decides which of the credentials count: what a
+// caller says with the call goes before what their connection or browser says by itself.
+func (a *Authenticator) identify(ctx context.Context, c Credentials) (Principal, error) {
+	switch {
+	case c.Socket:
+		return localAdmin(), nil
+	case len(c.Authorization) > 0:
+		return a.bearer(ctx, c.Authorization)
+	case c.Session != "" && a.cfg.Session != nil:
+		return a.cfg.Session(ctx, c.Session)
+	case c.Certificate != nil:
+		return Principal{}, errCertificate
+	case a.local != nil:
+		return *a.local, nil
+	default:
+		return Principal{}, errNoCredentials
+	}
+}
+
+// bearer finds out whose the text of a bearer is, by its form.
+func (a *Authenticator) bearer(ctx context.Context, values []string) (Principal, error) {
+	scheme, text, _ := strings.Cut(values[0], " ")
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return Principal{}, errScheme
+	}
+	switch text = strings.TrimSpace(text); {
+	case strings.HasPrefix(text, jobTokenPrefix) && a.cfg.Job != nil:
+		return a.cfg.Job(ctx, text)
+	case strings.Count(text, ".") == 2 && a.cfg.JWT != nil:
+		return a.cfg.JWT(ctx, text)
+	}
+	id, err := ParseSecret(text)
+	if err != nil { // does not reach the store, however many come
+		return Principal{}, errMalformed
+	}
+	return a.verify(Hash(text), id)
 }
 
 // verify answers the principal of a token, expired or not.
@@ -122,22 +147,23 @@ func (a *Authenticator) verify(hash [sha256.Size]byte, id string) (Principal, er
 	if p, ok := a.remembered(hash); ok {
 		return p, nil
 	}
-	t, err := a.tokens.Token(hash)
+	t, err := a.cfg.Tokens.Token(hash)
 	if errors.Is(err, job.ErrNotFound) || err == nil && t.GetId() != id {
-		return Principal{}, refuse(errUnknown)
+		return Principal{}, errUnknown
 	}
 	if err != nil {
-		return Principal{}, refuse(fmt.Errorf("%w: %w", errUnavailable, err))
+		return Principal{}, fmt.Errorf("%w: %w", errUnavailable, err)
 	}
 	p := principalOf(t)
-	if !a.remember(hash, p) {
-		return Principal{}, refuse(errRevoked)
-	}
+	a.remember(hash, p)
 	return p, nil
 }
 
 func principalOf(t *storev1.Token) Principal {
 	p := Principal{User: t.GetUser(), Roles: []Role{RoleUser}, How: HowToken, TokenID: t.GetId()}
+	for _, s := range t.GetScopes() {
+		p.Scopes = append(p.Scopes, Scope(s))
+	}
 	for _, r := range t.GetRoles() {
 		p.Roles = append(p.Roles, Role(r)) // one that this version does not know allows nothing
 	}
@@ -158,11 +184,11 @@ func (a *Authenticator) remembered(hash [sha256.Size]byte) (Principal, bool) {
 }
 
 // remember keeps a verified token, unless it was revoked while the store was asked.
-func (a *Authenticator) remember(hash [sha256.Size]byte, p Principal) bool {
+func (a *Authenticator) remember(hash [sha256.Size]byte, p Principal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, gone := a.revoked[p.TokenID]; gone {
-		return false
+		return
 	}
 	if len(a.verified) >= verifiedMost {
 		for one := range a.verified { // any of them; the store is quick enough for the rest
@@ -171,21 +197,4 @@ func (a *Authenticator) remember(hash [sha256.Size]byte, p Principal) bool {
 		}
 	}
 	a.verified[hash] = verified{principal: p, at: time.Now()}
-	return true
-}
-
-// Revoked makes the token with that id stop working in this process: for new
-// calls at once, and the streams that run with it end. The token must be gone from the store already.
-func (a *Authenticator) Revoked(id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.revoked[id] = struct{}{}
-	for hash, v := range a.verified {
-		if v.principal.TokenID == id {
-			delete(a.verified, hash)
-		}
-	}
-	for s := range a.sessions[id] {
-		s.cancel(refuse(errRevoked))
-	}
 }

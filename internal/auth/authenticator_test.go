@@ -40,7 +40,7 @@ func TestWhoIsLetIn(t *testing.T) {
 			{"huge", []string{"Bearer " + strings.Repeat("x", 1<<20)}, "", "TOKEN_MALFORMED"},
 		} {
 			t.Run(fmt.Sprint(mode, " ", c.name), func(t *testing.T) {
-				p, err := f.auth.AuthenticateHeader(c.header)
+				p, err := f.header(c.header)
 				if c.reason != "" {
 					wantStatus(t, err, codes.Unauthenticated, c.reason)
 					return
@@ -54,9 +54,9 @@ func TestWhoIsLetIn(t *testing.T) {
 }
 
 func TestWithoutCredentials(t *testing.T) {
-	_, err := newFixture(t, ModeToken).auth.AuthenticateHeader(nil)
+	_, err := newFixture(t, ModeToken).header(nil)
 	wantStatus(t, err, codes.Unauthenticated, "CREDENTIALS_MISSING")
-	p, err := newFixture(t, ModeDev).auth.AuthenticateHeader(nil)
+	p, err := newFixture(t, ModeDev).header(nil)
 	if diff := cmp.Diff(Principal{User: "me", Roles: []Role{RoleUser, RoleOperator}, How: HowDev}, p); err != nil || diff != "" {
 		t.Fatal(err, diff)
 	}
@@ -80,11 +80,11 @@ func TestATokenStopsWhenItExpires(t *testing.T) {
 		f := newFixture(t, ModeToken)
 		_, text := f.token(t, Grant{User: "alice", Expires: time.Now().Add(time.Second)})
 		header := []string{"Bearer " + text}
-		if _, err := f.auth.AuthenticateHeader(header); err != nil {
+		if _, err := f.header(header); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(time.Second) // well within the time that a verified token is remembered
-		_, err := f.auth.AuthenticateHeader(header)
+		_, err := f.header(header)
 		wantStatus(t, err, codes.Unauthenticated, "TOKEN_EXPIRED")
 	})
 }
@@ -98,7 +98,7 @@ func TestVerifiedTokensAreRememberedForAWhile(t *testing.T) {
 			lookups int
 		}{{0, 1}, {0, 1}, {verifiedFor, 1}, {1, 2}, {0, 2}} {
 			<-time.After(step.wait)
-			if _, err := f.auth.AuthenticateHeader([]string{"Bearer " + text}); err != nil || f.store.lookups != step.lookups {
+			if _, err := f.header([]string{"Bearer " + text}); err != nil || f.store.lookups != step.lookups {
 				t.Fatalf("the store was asked %d times, want %d; %v", f.store.lookups, step.lookups, err)
 			}
 		}
@@ -109,7 +109,7 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 	f := newFixture(t, ModeToken)
 	for range verifiedMost + 100 {
 		_, text := f.token(t, Grant{User: "alice"})
-		if _, err := f.auth.AuthenticateHeader([]string{"Bearer " + text}); err != nil {
+		if _, err := f.header([]string{"Bearer " + text}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,7 +118,7 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 	}
 	for range 100 { // what is unknown or malformed takes no room at all
 		_, text := NewSecret()
-		_, _ = f.auth.AuthenticateHeader([]string{"Bearer " + text})
+		_, _ = f.header([]string{"Bearer " + text})
 	}
 	if n := len(f.auth.verified); n != verifiedMost {
 		t.Fatalf("%d tokens are remembered", n)
@@ -130,15 +130,15 @@ func TestARevokedTokenStopsAtOnce(t *testing.T) {
 	id, text := f.token(t, Grant{User: "alice"})
 	_, other := f.token(t, Grant{User: "alice"})
 	header := []string{"Bearer " + text}
-	if _, err := f.auth.AuthenticateHeader(header); err != nil {
+	if _, err := f.header(header); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.tokens.Revoke(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	_, err := f.auth.AuthenticateHeader(header)
+	_, err := f.header(header)
 	wantStatus(t, err, codes.Unauthenticated, "TOKEN_UNKNOWN")
-	if _, err := f.auth.AuthenticateHeader([]string{"Bearer " + other}); err != nil {
+	if _, err := f.header([]string{"Bearer " + other}); err != nil {
 		t.Fatalf("the user's other token: %v", err)
 	}
 }
@@ -151,9 +151,9 @@ func TestATokenRevokedWhileItIsLookedUpStaysRevoked(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	_, err := f.auth.AuthenticateHeader([]string{"Bearer " + text})
+	_, err := f.header([]string{"Bearer " + text})
 	wantStatus(t, err, codes.Unauthenticated, "TOKEN_REVOKED")
-	_, err = f.auth.AuthenticateHeader([]string{"Bearer " + text})
+	_, err = f.header([]string{"Bearer " + text})
 	wantStatus(t, err, codes.Unauthenticated, "TOKEN_UNKNOWN")
 }
 
@@ -161,7 +161,7 @@ func TestAStoreThatCannotAnswerRefusesAndSaysNothing(t *testing.T) {
 	f := newFixture(t, ModeDev)
 	_, text := f.token(t, Grant{User: "alice"})
 	f.store.fail = errors.New("/var/lib/stint/jobs.db: input/output error")
-	_, err := f.auth.AuthenticateHeader([]string{"Bearer " + text})
+	_, err := f.header([]string{"Bearer " + text})
 	wantStatus(t, err, codes.Unavailable, "UNAVAILABLE")
 	if !errors.Is(err, f.store.fail) || strings.Contains(status.Convert(err).Message(), "jobs.db") {
 		t.Fatalf("the log gets %q, the client %q", err, status.Convert(err).Message())
@@ -172,7 +172,7 @@ func TestNoRefusalHoldsTheToken(t *testing.T) {
 	f := newFixture(t, ModeToken)
 	_, unknown := NewSecret()
 	for _, text := range []string{unknown, unknown[:50]} {
-		_, err := f.auth.AuthenticateHeader([]string{"Bearer " + text})
+		_, err := f.header([]string{"Bearer " + text})
 		if said := fmt.Sprint(err, status.Convert(err).Proto()); strings.Contains(said, text[20:40]) {
 			t.Fatalf("said %q", said)
 		}

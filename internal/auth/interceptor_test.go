@@ -267,8 +267,8 @@ func inEachEnd(t *testing.T, open func(context.Context, *testing.T, *grpc.Client
 				e.do(t, f, id)
 				wantStatus(t, <-s.ended, codes.Unauthenticated, e.reason)
 				wantStatus(t, last(), codes.Unauthenticated, e.reason)
-				if len(f.auth.sessions) != 0 {
-					t.Fatalf("%d sessions are left", len(f.auth.sessions))
+				if len(f.auth.guards) != 0 {
+					t.Fatalf("%d sessions are left", len(f.auth.guards))
 				}
 				if _, err := stintv1.NewJobServiceClient(conn).Get(with(t.Context(), other), &stintv1.GetRequest{}); err != nil {
 					t.Fatalf("another token on the same connection: %v", err)
@@ -349,8 +349,8 @@ func TestAStreamEndsByItselfAsItWould(t *testing.T) {
 			t.Fatalf("the handler saw %v", err)
 		}
 		synctest.Wait()
-		if len(f.auth.sessions) != 0 {
-			t.Fatalf("%d sessions are left", len(f.auth.sessions))
+		if len(f.auth.guards) != 0 {
+			t.Fatalf("%d sessions are left", len(f.auth.guards))
 		}
 	})
 }
@@ -358,7 +358,7 @@ func TestAStreamEndsByItselfAsItWould(t *testing.T) {
 func TestATokenRevokedBeforeTheStreamIsRegisteredEndsIt(t *testing.T) {
 	f := newFixture(t, ModeToken)
 	id, text := f.token(t, Grant{User: "alice"})
-	p, err := f.auth.AuthenticateHeader([]string{"Bearer " + text})
+	p, err := f.header([]string{"Bearer " + text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +376,7 @@ func TestGuardOfWhatNeverEnds(t *testing.T) {
 	ctx, stop := f.auth.Guard(t.Context(), *f.auth.local)
 	defer stop()
 	f.auth.Revoked("")
-	if ctx.Err() != nil || len(f.auth.sessions) != 0 {
+	if ctx.Err() != nil || len(f.auth.guards) != 0 {
 		t.Fatal("the local user was revoked")
 	}
 }

@@ -14,14 +14,16 @@ import (
 // length. The prefix lets people and scanners see what it is, the id is public, and
 // the checksum tells a token that was mistyped or cut off from one that is unknown.
 const (
-	tokenPrefix   = "stint_"
-	idBytes       = 5
-	secretBytes   = 32
-	idLength      = 8  // idBytes in base 32
-	secretLength  = 52 // secretBytes
-	sumLength     = 7  // of a CRC-32
-	tokenLength   = len(tokenPrefix) + idLength + len("_") + secretLength + sumLength
-	tokenAlphabet = "0123456789abcdefghjkmnpqrstvwxyz" // without i, l, o and u, which are misread
+	tokenPrefix = "stint_"
+	// jobTokenPrefix begins the token of a job's command, which is made and checked elsewhere.
+	jobTokenPrefix = "stintjob_"
+	idBytes        = 5
+	secretBytes    = 32
+	idLength       = 8  // idBytes in base 32
+	secretLength   = 52 // secretBytes
+	sumLength      = 7  // of a CRC-32
+	tokenLength    = len(tokenPrefix) + idLength + len("_") + secretLength + sumLength
+	tokenAlphabet  = "0123456789abcdefghjkmnpqrstvwxyz" // without i, l, o and u, which are misread
 )
 
 var (

@@ -82,7 +82,7 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	if diff := cmp.Diff(want, token, protocmp.Transform(), protocmp.IgnoreFields(token, "id", "create_time", "expire_time")); diff != "" {
 		t.Fatal(diff)
 	}
-	p, err := f.auth.AuthenticateHeader([]string{"Bearer " + text})
+	p, err := f.header([]string{"Bearer " + text})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"fmt"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -19,7 +20,10 @@ var (
 	errUnknown       = errors.New("unknown token")
 	errExpired       = errors.New("expired token")
 	errRevoked       = errors.New("revoked token")
-	errUnavailable   = errors.New("tokens cannot be looked up")
+	errSessionEnded  = errors.New("ended session")
+	errCertificate   = errors.New("certificate of nobody")
+	errCertExpired   = errors.New("expired certificate")
+	errUnavailable   = errors.New("credentials cannot be looked up")
 	errMethod        = errors.New("method is not in the table")
 	errRole          = errors.New("role is missing")
 )
@@ -34,9 +38,12 @@ var statuses = map[error]struct {
 	errScheme:        {codes.Unauthenticated, "CREDENTIALS_UNSUPPORTED", "The authorization must be one \"Bearer TOKEN\"."},
 	errMalformed:     {codes.Unauthenticated, "TOKEN_MALFORMED", "This is not a whole API token: it was mistyped or cut off, or belongs to something else."},
 	errUnknown:       {codes.Unauthenticated, "TOKEN_UNKNOWN", "This API token does not exist here: it was revoked, or made for another server."},
-	errExpired:       {codes.Unauthenticated, "TOKEN_EXPIRED", "This API token has expired; ask the operators for a new one."},
-	errRevoked:       {codes.Unauthenticated, "TOKEN_REVOKED", "This API token was revoked; ask the operators for a new one."},
-	errUnavailable:   {codes.Unavailable, "UNAVAILABLE", "The server cannot check API tokens at the moment; try again."},
+	errExpired:       {codes.Unauthenticated, "TOKEN_EXPIRED", "This token has expired; make a new one, or sign in again."},
+	errRevoked:       {codes.Unauthenticated, "TOKEN_REVOKED", "This token was revoked; make a new one, or sign in again."},
+	errSessionEnded:  {codes.Unauthenticated, "SESSION_ENDED", "Your session has ended; sign in again."},
+	errCertificate:   {codes.Unauthenticated, "CERTIFICATE_UNKNOWN", "The client certificate is valid, but stands for nobody here: ask the operators to name it under client-certificates in the server's configuration file."},
+	errCertExpired:   {codes.Unauthenticated, "CERTIFICATE_EXPIRED", "The client certificate has expired; renew it."},
+	errUnavailable:   {codes.Unavailable, "UNAVAILABLE", "The server cannot check credentials at the moment; try again."},
 	errMethod:        {codes.PermissionDenied, "METHOD_NOT_ALLOWED", "This method is not open to callers."},
 	errRole:          {codes.PermissionDenied, "ROLE_REQUIRED", "Only operators may do this."},
 }
@@ -46,6 +53,48 @@ type refusal struct{ err error }
 
 // refuse wraps one of the errors above, or an error that wraps one.
 func refuse(err error) *refusal { return &refusal{err: err} }
+
+// asRefusal makes an error of a way to sign in one with a gRPC status: those of
+// the table above have theirs, others can bring one, and what is left is a failure of the server.
+func asRefusal(err error) error {
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	for kind := range statuses {
+		if errors.Is(err, kind) {
+			return refuse(err)
+		}
+	}
+	return refuse(fmt.Errorf("%w: %w", errUnavailable, err))
+}
+
+// expired is why credentials of a kind are refused after their time.
+func expired(how How) error {
+	switch how {
+	case HowSession:
+		return errSessionEnded
+	case HowCertificate:
+		return errCertExpired
+	case HowToken, HowOIDC, HowJob, HowDev, HowSocket:
+		fallthrough
+	default:
+		return errExpired
+	}
+}
+
+// revoked is why credentials of a kind are refused that were taken back.
+func revoked(how How) error {
+	switch how {
+	case HowSession:
+		return errSessionEnded
+	case HowCertificate:
+		return errCertificate
+	case HowToken, HowOIDC, HowJob, HowDev, HowSocket:
+		fallthrough
+	default:
+		return errRevoked
+	}
+}
 
 // Error says why, for the log.
 func (r *refusal) Error() string { return "authenticate: " + r.err.Error() }

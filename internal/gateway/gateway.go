@@ -20,6 +20,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
@@ -29,6 +30,10 @@ type Config struct {
 	// Conn reaches the gRPC server. It must accept messages as large as the
 	// server sends (grpc.MaxCallRecvMsgSize).
 	Conn grpc.ClientConnInterface
+	// Caller is what calls tell the server about who sent a request, besides its
+	// Authorization header. Nil tells nothing. What Caller writes is never mixed with
+	// what a client sends: of a request's headers only those named in headers.go reach a call.
+	Caller func(r *http.Request) metadata.MD
 	// Logger gets what clients are not told. Nil discards it.
 	Logger *slog.Logger
 	// Next serves the paths that are not of the API, such as the pages. Nil means

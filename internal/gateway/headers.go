@@ -15,9 +15,12 @@ import (
 const metadataIdempotencyKey = "idempotency-key"
 
 // callMetadata is what a call carries of the request's headers, besides
-// `authorization` and `x-forwarded-for`. No other header gets through.
-func callMetadata(r *http.Request) metadata.MD {
+// `authorization` and `x-forwarded-for`, and what Config.Caller says of its sender. No other header gets through.
+func (g *gateway) callMetadata(r *http.Request) metadata.MD {
 	md := metadata.MD{}
+	if g.Caller != nil {
+		md = g.Caller(r)
+	}
 	if key := r.Header.Get("Idempotency-Key"); key != "" {
 		md.Set(metadataIdempotencyKey, key)
 	}

@@ -78,18 +78,21 @@ func TestOnlyTheHeadersMeantForTheServicesReachThem(t *testing.T) {
 		got, _ = metadata.FromIncomingContext(ctx)
 		_, deadline = ctx.Deadline()
 		return &stintv1.SubmitResponse{}, nil
-	}}}, Config{})
+	}}}, Config{Caller: func(r *http.Request) metadata.MD { return metadata.Pairs("stint-client-session", r.RemoteAddr[:3]) }})
 	resp := s.post(t, "/v1/jobs", `{}`,
+		"Stint-Client-Address", "10.1.1.1", "Stint-Client-Session", "forged", "Stint-Client-Certificate", "Zm9yZ2Vk",
+		"Grpc-Metadata-Stint-Client-Address", "10.1.1.1", "Grpc-Metadata-Stint-Client-Session", "forged",
 		"Authorization", "Bearer abc", "Idempotency-Key", "key 1", "Grpc-Metadata-Authorization", "Bearer other",
 		"Grpc-Metadata-X", "y", "Cookie", "a=b", "X-Forwarded-For", "10.1.1.1", "X-Forwarded-Host", "evil.example", "Grpc-Timeout", "1S")
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s", resp.Status, resp.body)
 	}
 	want := metadata.MD{
-		"authorization":    {"Bearer abc"},
-		"idempotency-key":  {"key 1"},
-		"x-forwarded-for":  {"127.0.0.1"},
-		"x-forwarded-host": {strings.TrimPrefix(s.URL, "http://")},
+		"authorization":        {"Bearer abc"},
+		"idempotency-key":      {"key 1"},
+		"stint-client-session": {"127"}, // what Caller says, and nobody else
+		"x-forwarded-for":      {"127.0.0.1"},
+		"x-forwarded-host":     {strings.TrimPrefix(s.URL, "http://")},
 	}
 	for _, ofGRPC := range []string{":authority", "content-type", "user-agent", "grpc-accept-encoding"} {
 		delete(got, ofGRPC)

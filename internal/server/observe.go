@@ -100,7 +100,7 @@ func newRegistry(st *store.Store, sched *scheduler.Scheduler) *prometheus.Regist
 func metricsHandler(reg *prometheus.Registry, a *auth.Authenticator) http.Handler {
 	h := promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := a.AuthenticateHeader(r.Header.Values("Authorization"))
+		p, err := a.AuthenticateRequest(r)
 		switch {
 		case err != nil:
 			w.Header().Set("WWW-Authenticate", "Bearer")

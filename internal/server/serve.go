@@ -137,7 +137,7 @@ func (f *front) listen() (port, socket net.Listener, err error) {
 func (f *front) build(ctx context.Context) error {
 	f.grpc = f.newGRPC(insecure.NewCredentials(), grpc.MaxConcurrentStreams(maxStreams))
 	f.local = f.newGRPC(auth.SocketCreds(), grpc.MaxConcurrentStreams(maxStreams))
-	f.memory = f.newGRPC(insecure.NewCredentials()) // all of REST is one connection of its
+	f.memory = f.newGRPC(auth.MemoryCreds()) // all of REST is one connection of its
 	f.metrics.InitializeMetrics(f.grpc)
 	memory := bufconn.Listen(1 << 20)
 	f.run("serve REST's calls", func() error { return f.memory.Serve(memory) })
@@ -160,7 +160,7 @@ func (f *front) build(ctx context.Context) error {
 	mux.Handle("GET /metrics", metricsHandler(reg, f.auth))
 	mux.Handle("/", pages)
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		Conn: conn, Caller: auth.CallerMetadata, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {

@@ -1,0 +1,95 @@
+package auth
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+)
+
+// Credentials are what a call brings to show who makes it, whatever way it
+// came. The fields are no more than claims until Identify has checked them, but for
+// Socket, Certificate and Address, which the connection itself tells.
+type Credentials struct {
+	// Socket is set for connections over the operator's unix socket.
+	Socket bool
+	// Authorization are the values of the header or metadata of that name.
+	Authorization []string
+	// Session is the secret of a browser's session; empty without one.
+	Session string
+	// Certificate is the client's, verified by the TLS handshake; nil without one.
+	Certificate *x509.Certificate
+	// Address is where the call came from, without port; empty where there is none.
+	Address string
+}
+
+// The cookie of a browser's session. Under TLS it has the prefix that browsers
+// take only from this very host, over TLS and for all paths.
+const (
+	// SessionCookie is its name without TLS.
+	SessionCookie = "stint_session"
+	// SecureSessionCookie is its name under TLS.
+	SecureSessionCookie = "__Host-stint_session"
+)
+
+// credentialsOfCall are those of a gRPC call.
+func credentialsOfCall(ctx context.Context) Credentials {
+	md, _ := metadata.FromIncomingContext(ctx)
+	c := Credentials{Authorization: md.Get("authorization")}
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return c
+	}
+	switch info := p.AuthInfo.(type) {
+	case SocketPeer:
+		c.Socket = true
+	case MemoryPeer:
+		c.fromGateway(md)
+	case credentials.TLSInfo:
+		c.Certificate = verifiedLeaf(info.State.VerifiedChains)
+		c.Address = hostOf(p.Addr.String())
+	default:
+		c.Address = hostOf(p.Addr.String())
+	}
+	return c
+}
+
+// credentialsOfRequest are those of an HTTP request, for the gateway to hand on
+// and for handlers that answer without gRPC.
+func credentialsOfRequest(r *http.Request) Credentials {
+	c := Credentials{Authorization: r.Header.Values("Authorization"), Address: hostOf(r.RemoteAddr)}
+	for _, name := range []string{SecureSessionCookie, SessionCookie} {
+		if cookie, err := r.Cookie(name); err == nil && c.Session == "" {
+			c.Session = cookie.Value
+		}
+	}
+	if r.TLS != nil {
+		c.Certificate = verifiedLeaf(r.TLS.VerifiedChains)
+	}
+	return c
+}
+
+func verifiedLeaf(chains [][]*x509.Certificate) *x509.Certificate {
+	if len(chains) == 0 || len(chains[0]) == 0 {
+		return nil
+	}
+	return chains[0][0]
+}
+
+// hostOf is the IP address of HOST:PORT; empty for what has none, such as sockets and pipes.
+func hostOf(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return ""
+	}
+	return ip.Unmap().WithZone("").String()
+}
