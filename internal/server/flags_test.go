@@ -109,7 +109,7 @@ func TestSocketOfADeepFolderCanBeReached(t *testing.T) {
 	if _, err := dialSocket(t.Context(), dir); err == nil {
 		t.Fatal("reached a server that is not there")
 	}
-	l, err := listenSocket(dir)
+	l, err := listenSocket(dir, socketName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestSocketOfADeepFolderCanBeReached(t *testing.T) {
 		t.Errorf("socket %v, %v", info.Mode(), err)
 	}
 	// A killed server leaves its socket; the next one replaces it.
-	again, err := listenSocket(dir)
+	again, err := listenSocket(dir, socketName)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ type front struct {
 	memory  *grpc.Server // for the gateway
 	local   *grpc.Server // for the operator's socket
 	http    *http.Server
+	debug   *http.Server // profiles, on a socket of their own
 	metrics *grpcprom.ServerMetrics
 	streams context.CancelFunc // ends the requests of HTTP
 	wg      sync.WaitGroup
@@ -55,17 +56,18 @@ func (s *server) serve(ctx context.Context) error {
 	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics()}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	l, socket, err := f.listen()
+	l, socket, profiles, err := f.listen()
 	if err != nil {
 		return err
 	}
 	if err := f.build(background); err != nil {
-		return errors.Join(err, l.Close(), socket.Close())
+		return errors.Join(err, l.Close(), socket.Close(), profiles.Close())
 	}
 	split := NewSplit(l, SplitOptions{MaxUndecided: maxUndecided()})
 	f.run("split the port", func() error { return split.Run(background) })
 	f.run("serve gRPC", func() error { return f.grpc.Serve(split.GRPC()) })
 	f.run("serve the operator's socket", func() error { return f.local.Serve(socket) })
+	f.run("serve profiles", func() error { return serveProfiles(f.debug, profiles) })
 	f.run("serve HTTP", func() error { return notClosed(f.http.Serve(split.HTTP())) })
 	for name, c := range s.clusters {
 		f.run("follow the cluster "+name, func() error { return c.Run(background) })
@@ -120,16 +122,20 @@ func notClosed(err error) error {
 	return err
 }
 
-func (f *front) listen() (port, socket net.Listener, err error) {
+func (f *front) listen() (port, socket, profiles net.Listener, err error) {
 	port, err = net.Listen("tcp", f.cfg.Listen) //nolint:noctx // listening does not block
 	if err != nil {
-		return nil, nil, fmt.Errorf("listen on %s: %w", f.cfg.Listen, err)
+		return nil, nil, nil, fmt.Errorf("listen on %s: %w", f.cfg.Listen, err)
 	}
-	socket, err = listenSocket(f.cfg.Data)
+	socket, err = listenSocket(f.cfg.Data, socketName)
 	if err != nil {
-		return nil, nil, errors.Join(err, port.Close())
+		return nil, nil, nil, errors.Join(err, port.Close())
 	}
-	return port, socket, nil
+	profiles, err = listenSocket(f.cfg.Data, debugSocketName)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, port.Close(), socket.Close())
+	}
+	return port, socket, profiles, nil
 }
 
 // build makes the servers. REST reaches the gRPC server over a connection in
@@ -169,6 +175,7 @@ func (f *front) build(ctx context.Context) error {
 	requests, cancel := context.WithCancel(ctx)
 	f.streams = cancel
 	f.http = gateway.NewServer(requests, handler, f.log)
+	f.debug = newProfiles()
 	return nil
 }
 
@@ -260,4 +267,5 @@ func (f *front) drain() {
 		<-done
 	}
 	f.streams()
+	_ = f.debug.Close() // last, so that a slow end can be looked at
 }

@@ -25,31 +25,31 @@ const maxSocketPath = 107
 // errNoServer: no server runs on the folder.
 var errNoServer = errors.New("no server runs on this folder")
 
-// listenSocket listens on the operator's socket. One that a killed server left is replaced:
+// listenSocket listens on a socket in the server's folder. One that a killed server left is replaced:
 // whoever calls this holds the lock on the database.
-func listenSocket(data string) (net.Listener, error) {
-	path := filepath.Join(data, socketName)
+func listenSocket(data, name string) (net.Listener, error) {
+	path := filepath.Join(data, name)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("replace the old socket: %w", err)
+		return nil, fmt.Errorf("replace the old socket %s: %w", name, err)
 	}
-	addr, done, err := socketAddress(data)
+	addr, done, err := socketAddress(data, name)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	l, err := net.Listen("unix", addr) //nolint:noctx // listening on a socket does not block
 	if err != nil {
-		return nil, fmt.Errorf("listen on the operator's socket: %w", err)
+		return nil, fmt.Errorf("listen on the socket %s: %w", name, err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("protect the operator's socket: %w", err), l.Close())
+		return nil, errors.Join(fmt.Errorf("protect the socket %s: %w", name, err), l.Close())
 	}
 	return l, nil
 }
 
 // dialSocket reaches the server that runs on the folder, or answers errNoServer.
 func dialSocket(ctx context.Context, data string) (*grpc.ClientConn, error) {
-	addr, done, err := socketAddress(data)
+	addr, done, err := socketAddress(data, socketName)
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +67,10 @@ func dialSocket(ctx context.Context, data string) (*grpc.ClientConn, error) {
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", addr) }))
 }
 
-// socketAddress is the socket's path, or where that is too long for an address, one through an
+// socketAddress is a socket's path, or where that is too long for an address, one through an
 // open folder, which is good until done is called.
-func socketAddress(data string) (addr string, done func(), err error) {
-	path := filepath.Join(data, socketName)
+func socketAddress(data, name string) (addr string, done func(), err error) {
+	path := filepath.Join(data, name)
 	if len(path) <= maxSocketPath {
 		return path, func() {}, nil
 	}
@@ -78,5 +78,5 @@ func socketAddress(data string) (addr string, done func(), err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("open the server's folder: %w", err)
 	}
-	return filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), socketName), func() { _ = dir.Close() }, nil
+	return filepath.Join("/proc/self/fd", strconv.Itoa(int(dir.Fd())), name), func() { _ = dir.Close() }, nil
 }
