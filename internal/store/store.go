@@ -9,8 +9,8 @@
 // One goroutine writes. It takes what is waiting, puts it into one
 // transaction, commits, brings the index up to date by its one function apply,
 // releases the callers and wakes the watchers, in that order. The commit under
-// way is the window in which the next batch gathers; nothing ever waits for a
-// timer. A commit that fails fails its callers, and the store takes no more
+// way is the window in which the next batch gathers, and no longer than that took
+// the writer waits for those whom it has just released. A commit that fails fails its callers, and the store takes no more
 // writes: after a failed fsync nobody knows what the disk holds.
 //
 // Every change of a job gets a revision of its own, ascending in the order of

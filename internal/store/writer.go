@@ -55,22 +55,32 @@ func (s *Store) enqueue(o *op) error {
 func (s *Store) write() {
 	defer close(s.ended)
 	b := newBatch(s)
+	var g gather
 	for o := range s.queue {
 		b.ops = append(b.ops[:0], o)
-		for weight := o.weight; weight < s.cfg.MaxBatch; {
-			next, ok := s.waiting()
-			if !ok {
-				break
-			}
-			b.ops = append(b.ops, next)
-			weight += max(1, next.weight)
-		}
+		weight := s.takeWaiting(b, o.weight)
+		g.await(s, b, weight)
+		begin := time.Now()
 		s.commit(b)
+		g.committed(time.Since(begin), len(b.ops)+len(s.queue))
 		for _, o := range b.ops {
 			o.done <- struct{}{}
 		}
 		s.hub.Notify(b.keys()...)
 	}
+}
+
+// takeWaiting adds the writes that wait already to a batch of that weight, and answers its weight.
+func (s *Store) takeWaiting(b *batch, weight int) int {
+	for weight < s.cfg.MaxBatch {
+		next, ok := s.waiting()
+		if !ok {
+			break
+		}
+		b.ops = append(b.ops, next)
+		weight += max(1, next.weight)
+	}
+	return weight
 }
 
 // waiting is the next write that waits already.
