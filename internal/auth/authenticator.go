@@ -35,6 +35,9 @@ type Config struct {
 	JWT func(ctx context.Context, text string) (Principal, error)
 	// Session answers whose browser has a session's secret. Nil takes none.
 	Session func(ctx context.Context, secret string) (Principal, error)
+	// SessionCookie is the name of the cookie that holds that secret: SecureSessionCookie
+	// where browsers come by TLS. Empty means SessionCookie.
+	SessionCookie string
 	// Job answers which job has the token of that text in its command's environment. Nil takes none.
 	Job func(ctx context.Context, text string) (Principal, error)
 }
@@ -58,6 +61,9 @@ type verified struct {
 
 // New makes an Authenticator.
 func New(cfg Config) (*Authenticator, error) {
+	if cfg.SessionCookie == "" {
+		cfg.SessionCookie = SessionCookie
+	}
 	a := &Authenticator{
 		cfg:      cfg,
 		verified: make(map[[sha256.Size]byte]verified),
@@ -86,7 +92,7 @@ func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
 
 // AuthenticateRequest is Authenticate for handlers that answer HTTP without gRPC.
 func (a *Authenticator) AuthenticateRequest(r *http.Request) (Principal, error) {
-	return a.Identify(r.Context(), credentialsOfRequest(r))
+	return a.Identify(r.Context(), credentialsOfRequest(r, a.cfg.SessionCookie))
 }
 
 // Identify finds out who calls. Bad credentials are refused also where none are needed.

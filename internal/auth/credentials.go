@@ -61,12 +61,13 @@ func credentialsOfCall(ctx context.Context) Credentials {
 
 // credentialsOfRequest are those of an HTTP request, for the gateway to hand on
 // and for handlers that answer without gRPC.
-func credentialsOfRequest(r *http.Request) Credentials {
+//
+// The session is taken from the cookie of that name alone: where browsers come
+// by TLS, a cookie without the prefix may be somebody else's work.
+func credentialsOfRequest(r *http.Request, sessionCookie string) Credentials {
 	c := Credentials{Authorization: r.Header.Values("Authorization"), Address: hostOf(r.RemoteAddr)}
-	for _, name := range []string{SecureSessionCookie, SessionCookie} {
-		if cookie, err := r.Cookie(name); err == nil && c.Session == "" {
-			c.Session = cookie.Value
-		}
+	if cookie, err := r.Cookie(sessionCookie); err == nil {
+		c.Session = cookie.Value
 	}
 	if r.TLS != nil {
 		c.Certificate = verifiedLeaf(r.TLS.VerifiedChains)

@@ -154,7 +154,13 @@ func request(t *testing.T) *http.Request {
 }
 
 func TestOnlyTheGatewayIsBelievedAboutOthers(t *testing.T) {
-	md := CallerMetadata(request(t))
+	overTLS := &Authenticator{cfg: Config{SessionCookie: SecureSessionCookie}}
+	planted := request(t)
+	planted.Header.Set("Cookie", SessionCookie+"=planted")
+	if md := overTLS.CallerMetadata(planted); len(md) != 1 {
+		t.Errorf("where browsers come by TLS, a cookie without the prefix counts: %v", md)
+	}
+	md := overTLS.CallerMetadata(request(t))
 	if len(md) != 2 {
 		t.Fatalf("the gateway says %v", md)
 	}

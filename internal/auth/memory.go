@@ -60,8 +60,8 @@ func (memoryCreds) OverrideServerName(string) error { return nil }
 
 // CallerMetadata is what the gateway tells the gRPC server about who sent a
 // request, besides the Authorization header.
-func CallerMetadata(r *http.Request) metadata.MD {
-	c := credentialsOfRequest(r)
+func (a *Authenticator) CallerMetadata(r *http.Request) metadata.MD {
+	c := credentialsOfRequest(r, a.cfg.SessionCookie)
 	md := metadata.MD{}
 	if c.Address != "" {
 		md.Set(keyAddress, c.Address)

@@ -26,6 +26,13 @@ var (
 	errUnavailable   = errors.New("credentials cannot be looked up")
 	errMethod        = errors.New("method is not in the table")
 	errRole          = errors.New("role is missing")
+	errForged        = errors.New("not made by the issuer")
+	errAudience      = errors.New("made for somebody else")
+	errNotYet        = errors.New("not valid yet")
+	errBound         = errors.New("bound to a key of the client's")
+	errUserName      = errors.New("no name that a user can have here")
+	errUnverified    = errors.New("the issuer did not verify the mail address")
+	errIssuerDown    = errors.New("the issuer cannot be reached")
 )
 
 // statuses is the table of what clients are told. It says nothing of what went on inside.
@@ -46,6 +53,13 @@ var statuses = map[error]struct {
 	errUnavailable:   {codes.Unavailable, "UNAVAILABLE", "The server cannot check credentials at the moment; try again."},
 	errMethod:        {codes.PermissionDenied, "METHOD_NOT_ALLOWED", "This method is not open to callers."},
 	errRole:          {codes.PermissionDenied, "ROLE_REQUIRED", "Only operators may do this."},
+	errForged:        {codes.Unauthenticated, "TOKEN_NOT_GENUINE", "This token was not made by the issuer that this server trusts, or was changed since."},
+	errAudience:      {codes.Unauthenticated, "TOKEN_AUDIENCE", "This token was made for another service."},
+	errNotYet:        {codes.Unauthenticated, "TOKEN_NOT_YET_VALID", "This token is not valid yet; compare the clocks of the issuer and of this server."},
+	errBound:         {codes.Unauthenticated, "TOKEN_BOUND", "This token is bound to a key of its client, which this server does not check; ask the issuer for a plain bearer token."},
+	errUserName:      {codes.PermissionDenied, "USER_NAME", "The issuer gives you a name that cannot be a user here: letters, digits and . _ @ + - only, at most 128. Ask the operators to choose another claim."},
+	errUnverified:    {codes.PermissionDenied, "EMAIL_NOT_VERIFIED", "Your mail address is your name here, and the issuer did not verify it. Verify it there and sign in again."},
+	errIssuerDown:    {codes.Unavailable, "ISSUER_UNAVAILABLE", "The server cannot reach the issuer that signs users in; try again in a moment."},
 }
 
 // refusal is an error that knows its gRPC status.

@@ -53,6 +53,9 @@ type Config struct {
 	// may post across sites. A server behind a proxy that changes the Host
 	// header needs its own public origin here.
 	TrustedOrigins []string
+	// EmbedOrigins are the sites whose pages may show the indicator: they get
+	// its script, the counts and the watch with the user's cookie. See CheckOrigin.
+	EmbedOrigins []string
 	// MaxBodyBytes limits a JSON body. 0 means 4 MiB, the limit of a gRPC message.
 	MaxBodyBytes int64
 	// ReadTimeout is how long a JSON body may take as a whole, and how long an
@@ -117,6 +120,11 @@ func New(cfg Config) (http.Handler, error) {
 	if g.origins, err = newOrigins(g.TrustedOrigins); err != nil {
 		return nil, err
 	}
+	for _, origin := range g.EmbedOrigins {
+		if err := CheckOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
 	if g.mux, err = g.newMux(); err != nil {
 		return nil, err
 	}
@@ -135,6 +143,9 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	r.Body = body
 	if p := g.admit(r); p != nil {
 		g.refuse(w, r, p)
+		return
+	}
+	if g.share(w, r) {
 		return
 	}
 	switch path := r.URL.Path; {

@@ -73,7 +73,9 @@ func (g *gateway) admit(r *http.Request) *problem {
 		return newProblem(codes.PermissionDenied, "HOST_NOT_ALLOWED",
 			fmt.Sprintf("This server does not answer to the host name %q.", clip(r.Host, 100))).withHTTP(http.StatusMisdirectedRequest)
 	case g.origins.Check(r) != nil:
-		return newProblem(codes.PermissionDenied, "CROSS_SITE", "Requests that change something are not taken from pages of other sites.")
+		return newProblem(codes.PermissionDenied, crossSite, "Requests that change something are not taken from pages of other sites.")
+	case g.foreign(r) != nil:
+		return g.foreign(r)
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"):
 		return newProblem(codes.Unimplemented, "GRPC_NOT_HERE",
 			"A gRPC client must speak HTTP/2 from the first byte, and under TLS offer h2 alone.").withHTTP(http.StatusUnsupportedMediaType)

@@ -54,7 +54,9 @@ func (o ClusterOptions) slurm() slurm.Options {
 }
 
 // sections are the keys of the configuration file that no flag has.
-func (c *Config) sections() map[string]any { return map[string]any{"clusters": &c.Clusters} }
+func (c *Config) sections() map[string]any {
+	return map[string]any{"clusters": &c.Clusters, "oidc": &c.OIDC}
+}
 
 // withDefaultCluster has the cluster that `--executor slurm` asks for.
 func (c Config) withDefaultCluster() map[string]ClusterConfig {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -28,6 +29,11 @@ type Config struct {
 	Clusters map[string]ClusterConfig
 	// Auth is who may call without a token: auto, dev or token.
 	Auth string
+
+	// OIDC is the issuer whose users may sign in. It is set in the configuration file alone. Nil means none.
+	OIDC *OIDCConfig
+	// SessionIdle and SessionLife are how long a browser stays signed in: unused, and at all.
+	SessionIdle, SessionLife time.Duration
 
 	// CPUs and MemoryBytes are what local jobs may use together. Zero is all that the machine has.
 	CPUs        int
@@ -55,6 +61,8 @@ type Config struct {
 	PathPrefix string
 	// AllowedHosts and TrustedOrigins are for servers behind a proxy.
 	AllowedHosts, TrustedOrigins []string
+	// EmbedOrigins are the sites whose pages may show the indicator.
+	EmbedOrigins []string
 	// IssueWebhook gets each problem report as JSON. Empty sends none.
 	IssueWebhook string
 
@@ -102,6 +110,12 @@ func (c Config) check() error {
 	if !slices.Contains(accessLogs, c.AccessLog) {
 		errs = append(errs, fmt.Errorf("--access-log: %q is not none, errors or all", c.AccessLog))
 	}
+	for _, origin := range c.EmbedOrigins {
+		if err := gateway.CheckOrigin(origin); err != nil {
+			errs = append(errs, fmt.Errorf("--embed-origins: %w", err))
+		}
+	}
+	errs = append(errs, c.checkSignIn())
 	return errors.Join(errs...)
 }
 

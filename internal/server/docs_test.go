@@ -61,6 +61,16 @@ func TestKeysOfClustersAreDocumented(t *testing.T) {
 	}
 }
 
+func TestKeysOfSignInAreDocumented(t *testing.T) {
+	text := readOperations(t)
+	for field := range reflect.TypeFor[OIDCConfig]().Fields() {
+		key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if !regexp.MustCompile("(?m)^\\| [^|]*`" + key + "`[^|]* \\|").MatchString(text) {
+			t.Errorf("%s does not describe the key %s of oidc", operations, key)
+		}
+	}
+}
+
 func TestMetricsAreDocumented(t *testing.T) {
 	text := readOperations(t)
 	descs := make(chan *prometheus.Desc, 100)

@@ -17,6 +17,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stint-jobs/stint/internal/auth"
 )
 
 // envPrefix begins the environment variable of each flag: --max-active is STINTD_MAX_ACTIVE.
@@ -31,6 +33,8 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.StringVar(&c.Executor, "executor", "local", "where jobs run that do not say: local, slurm, or the name of a cluster in the file")
 	f.StringVar(&c.SlurmConf, "slurm-conf", os.Getenv("SLURM_CONF"), "slurm.conf of the cluster of --executor slurm; empty means Slurm's own default (env SLURM_CONF too)")
 	f.StringVar(&c.Auth, "auth", "auto", "who may call without a token: dev (whoever reaches the server is the local user; loopback only), token (nobody), auto (dev on loopback, token otherwise)")
+	f.DurationVar(&c.SessionIdle, "session-idle", auth.DefaultSessionIdle, "a browser that is not used for so long has to sign in again")
+	f.DurationVar(&c.SessionLife, "session-life", auth.DefaultSessionLife, "a browser has to sign in again after so long in any case")
 	f.IntVar(&c.CPUs, "cpus", 0, "cores for local jobs; 0 means all")
 	f.Var(bytesValue{&c.MemoryBytes}, "memory", "memory for local jobs, for example 16G; 0 means all")
 	f.DurationVar(&c.Grace, "grace", 10*time.Second, "time a cancelled job has to end by itself before it is killed")
@@ -47,6 +51,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.StringVar(&c.PathPrefix, "path-prefix", "", "path below which a proxy publishes the server, for example /stint")
 	f.StringSliceVar(&c.AllowedHosts, "allowed-hosts", nil, "host names that requests may name besides this machine's loopback; empty allows all with --auth token, and none without")
 	f.StringSliceVar(&c.TrustedOrigins, "trusted-origins", nil, "origins whose pages may post, for example https://gateway.example.org")
+	f.StringSliceVar(&c.EmbedOrigins, "embed-origins", nil, "origins whose pages may show the indicator, for example https://gateway.example.org")
 	f.StringVar(&c.IssueWebhook, "issue-webhook", "", "URL that gets each problem report of a user as JSON by POST")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.AccessLog, "access-log", "errors", "calls that are logged: none, errors or all")

@@ -62,6 +62,9 @@ type server struct {
 	workspace *workspace.Workspace
 	auth      *auth.Authenticator
 	mode      auth.Mode
+	oidc      *auth.OIDC     // nil without an issuer
+	sessions  *auth.Sessions // nil where browsers cannot sign in
+	signIn    *auth.SignIn   // likewise
 	scheduler *scheduler.Scheduler
 	api       *api.Server
 	draining  chan struct{}
@@ -82,7 +85,7 @@ func (s *server) close() error {
 // open opens what is on disk and makes everything that needs no network.
 func (s *server) open() error {
 	s.draining = make(chan struct{})
-	for _, step := range []func() error{s.openFolders, s.openStore, s.openWorkspace, s.openCatalog, s.openAuth, s.openScheduler, s.openAPI} {
+	for _, step := range []func() error{s.openFolders, s.openStore, s.openWorkspace, s.openCatalog, s.openSignIn, s.openAuth, s.openScheduler, s.openAPI} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -171,13 +174,25 @@ func (s *server) logProblems(problems []catalog.Problem) {
 }
 
 func (s *server) openAuth() error {
-	mode, err := auth.Mode(s.cfg.Auth).Resolve(s.cfg.Listen)
+	mode, err := s.cfg.authMode().Resolve(s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("--auth: %w: %w", err, errUsage)
 	}
 	s.mode = mode
-	s.auth, err = auth.New(auth.Config{Mode: mode, Tokens: s.store})
-	return err
+	cfg := auth.Config{Mode: mode, Tokens: s.store}
+	if s.oidc != nil {
+		cfg.JWT = s.oidc.Principal
+	}
+	if s.sessions != nil {
+		cfg.Session, cfg.SessionCookie = s.sessions.Principal, s.signIn.SessionCookie()
+	}
+	if s.auth, err = auth.New(cfg); err != nil {
+		return err
+	}
+	if s.sessions != nil {
+		s.sessions.EndStreams(s.auth)
+	}
+	return nil
 }
 
 func (s *server) openScheduler() error {
@@ -221,7 +236,7 @@ func (s *server) openAPI() (err error) {
 		Store: s.store, Catalog: s.catalog, Scheduler: s.scheduler, Folders: s.folders, Workspace: s.workspace,
 		Tokens: auth.NewTokens(s.store, s.auth), DefaultExecutor: s.cfg.Executor,
 		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
-		Heartbeat: s.cfg.Heartbeat, Draining: s.draining, OnIssue: s.reports.add, Version: s.cfg.Version, Logger: s.log,
+		Heartbeat: s.cfg.Heartbeat, Draining: s.draining, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,
 	})
 	return err
 }

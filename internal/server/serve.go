@@ -76,6 +76,12 @@ func (s *server) serve(ctx context.Context) error {
 	f.run("watch the store", func() error { f.watchHealth(background); return nil })
 	f.run("keep the services current", func() error { s.reloadOnHangup(background); return nil })
 	f.run("delete old jobs", func() error { s.retain(background); return nil })
+	if s.oidc != nil {
+		f.run("find the issuer", func() error { return s.oidc.Run(background) })
+	}
+	if s.sessions != nil {
+		f.run("end old sessions", func() error { return s.sessions.Run(background) })
+	}
 	f.run("pass on reports", func() error { return s.reports.Run(background) })
 	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	s.log.Info("serving", "address", l.Addr().String(), "auth", string(s.mode), "version", s.cfg.Version)
@@ -157,7 +163,7 @@ func (f *front) build(ctx context.Context) error {
 	f.closeLater(conn.Close)
 	reg := newRegistry(f.store, f.scheduler)
 	reg.MustRegister(f.metrics)
-	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix})
+	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix, EmbedOrigins: f.cfg.EmbedOrigins})
 	if err != nil {
 		return err
 	}
@@ -165,9 +171,12 @@ func (f *front) build(ctx context.Context) error {
 	mux.HandleFunc("GET /healthz", f.healthz)
 	mux.Handle("GET /metrics", metricsHandler(reg, f.auth))
 	mux.Handle("/", pages)
+	if f.signIn != nil {
+		mux.Handle("/auth/", f.signIn)
+	}
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, Caller: auth.CallerMetadata, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
-		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, MaxBodyBytes: maxMessage,
+		Conn: conn, Caller: f.auth.CallerMetadata, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func (c *checker) file(ctx context.Context, tx *bolt.Tx) error {
 	if len(c.problems) > 0 {
 		return nil // records on damaged pages would only say the same again
 	}
-	for _, name := range [][]byte{bucketMeta, bucketJobs, bucketSpecs, bucketTokens, bucketIssues} {
+	for _, name := range [][]byte{bucketMeta, bucketJobs, bucketSpecs, bucketTokens, bucketIssues, bucketSessions} {
 		if tx.Bucket(name) == nil {
 			c.add("file", "the bucket %s is missing", name)
 		}
@@ -114,6 +114,12 @@ func (c *checker) others(tx *bolt.Tx) {
 			c.add("token "+t.GetId(), "there are two of this id")
 		default:
 			ids[t.GetId()] = true
+		}
+		return nil
+	})
+	_ = tx.Bucket(bucketSessions).ForEach(func(k, raw []byte) error {
+		if _, err := decodeSession(raw); err != nil || len(k) != len(SessionHash{}) {
+			c.add(fmt.Sprintf("session %x", k), "it cannot be read")
 		}
 		return nil
 	})

@@ -16,11 +16,12 @@ import (
 
 // The buckets of the file. Keys of jobs and specs are job.ID.Key.
 var (
-	bucketMeta   = []byte("meta")   // the schema version and counters
-	bucketJobs   = []byte("jobs")   // store.v1.Record
-	bucketSpecs  = []byte("specs")  // store.v1.Spec
-	bucketTokens = []byte("tokens") // TokenHash -> store.v1.Token
-	bucketIssues = []byte("issues") // job id, number -> store.v1.Issue
+	bucketMeta     = []byte("meta")     // the schema version and counters
+	bucketJobs     = []byte("jobs")     // store.v1.Record
+	bucketSpecs    = []byte("specs")    // store.v1.Spec
+	bucketTokens   = []byte("tokens")   // TokenHash -> store.v1.Token
+	bucketIssues   = []byte("issues")   // job id, number -> store.v1.Issue
+	bucketSessions = []byte("sessions") // SessionHash -> store.v1.Session
 
 	keySchema   = []byte("schema")
 	keyCounters = []byte("counters")

@@ -1,6 +1,10 @@
 package store
 
-import bolt "go.etcd.io/bbolt"
+import (
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
 
 // FailCommits makes each commit fail with what hook answers, if that is an error.
 func (s *Store) FailCommits(hook func() error) {
@@ -27,10 +31,10 @@ func (c Config) WithoutSync() Config {
 	return c
 }
 
-// OpenWith is Open with other migrations.
-func OpenWith(cfg Config, migrations ...func(*bolt.Tx) error) (*Store, error) {
-	var list []migration
-	for _, m := range migrations {
+// OpenWith is Open with more migrations.
+func OpenWith(cfg Config, more ...func(*bolt.Tx) error) (*Store, error) {
+	list := slices.Clone(migrations)
+	for _, m := range more {
 		list = append(list, m)
 	}
 	return openWith(cfg, list)

@@ -15,7 +15,15 @@ type migration func(*bolt.Tx) error
 // migrations has at n what brings version n+1 to n+2. A release that changes
 // what is on disk appends one; what was released is never changed. Fields
 // that are added to a message need none.
-var migrations []migration
+var migrations = []migration{
+	addSessions,
+}
+
+// addSessions makes the bucket of browsers that signed in.
+func addSessions(tx *bolt.Tx) error {
+	_, err := tx.CreateBucket(bucketSessions)
+	return err
+}
 
 // migrate brings the file to the schema that the migrations lead to, in one transaction, or
 // makes an empty one. It answers the version found, 0 for an empty file.

@@ -30,18 +30,25 @@ var dist embed.FS
 //go:embed placeholder.html
 var placeholder []byte
 
+//go:embed embed.html
+var embedPage string
+
 // Config says where the pages are published.
 type Config struct {
 	// PathPrefix is the path below which browsers see the server, for example
 	// `/stint`. Requests must come without it. Empty means the root.
 	PathPrefix string
+	// EmbedOrigins are the sites that may show the indicator alone, at /embed, in a
+	// frame. They must be origins as browsers write them. All other pages are shown in no frame.
+	EmbedOrigins []string
 }
 
 // policy lets a page load its own files and talk to its own server, no more.
 // Results are shown in frames, images may be made by the page.
+// The last word is who may show them in a frame.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; " +
 	"connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; " +
-	"base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+	"base-uri 'self'; form-action 'self'; frame-ancestors "
 
 // asset is one file of the pages.
 type asset struct {
@@ -54,6 +61,8 @@ type asset struct {
 type pages struct {
 	assets map[string]asset
 	index  asset
+	embed  asset
+	sites  string // that may show embed in a frame, as the policy names them
 }
 
 // New makes the handler of the embedded pages.
@@ -66,7 +75,11 @@ func New(cfg Config) (http.Handler, error) {
 }
 
 func newPages(built fs.FS, cfg Config) (*pages, error) {
-	p := &pages{assets: map[string]asset{}}
+	p := &pages{assets: map[string]asset{}, sites: "'none'"}
+	if len(cfg.EmbedOrigins) > 0 {
+		p.sites = "'self' " + strings.Join(cfg.EmbedOrigins, " ")
+	}
+	p.embed = newAsset("embed.html", []byte(strings.ReplaceAll(embedPage, "{base}", html.EscapeString(baseOf(cfg.PathPrefix)))))
 	err := fs.WalkDir(built, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasPrefix(path.Base(name), ".") {
 			return err
@@ -103,17 +116,21 @@ var (
 // withBase tells the page where the server is, from its point of view: all its
 // links are relative, and it is served at paths of every depth.
 func withBase(page []byte, prefix string) []byte {
-	href := "/"
-	if prefix = strings.Trim(prefix, "/"); prefix != "" {
-		href = "/" + prefix + "/"
-	}
 	page = baseTag.ReplaceAll(page, nil)
 	at := headTag.FindIndex(page)
 	if at == nil {
 		return page
 	}
-	base := `<base href="` + html.EscapeString(href) + `">`
+	base := `<base href="` + html.EscapeString(baseOf(prefix)) + `">`
 	return bytes.Join([][]byte{page[:at[1]], []byte("\n" + base), page[at[1]:]}, nil)
+}
+
+// baseOf is the path that all links are relative to.
+func baseOf(prefix string) string {
+	if prefix = strings.Trim(prefix, "/"); prefix != "" {
+		return "/" + prefix + "/"
+	}
+	return "/"
 }
 
 // routes are the first segments of the paths that the pages themselves show something at.
@@ -124,7 +141,7 @@ var routes = map[string]bool{
 // ServeHTTP serves a file of the pages, or the page itself at one of its paths.
 func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Security-Policy", policy+"'none'")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
 		http.Error(w, "Pages are read with GET.", http.StatusMethodNotAllowed)
@@ -133,6 +150,10 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	first, _, _ := strings.Cut(name, "/")
 	found, ok := p.assets[name]
+	if name == "embed" {
+		h.Set("Content-Security-Policy", policy+p.sites)
+		found, ok = p.embed, true
+	}
 	if name == "" || name == indexName || (!ok && routes[first]) {
 		found, ok = p.index, true
 	}

@@ -135,6 +135,33 @@ func TestThePlaceholderHelpsAndObeysThePolicy(t *testing.T) {
 	}
 }
 
+func TestOnlyTheIndicatorIsShownInFramesAndOnlyOfConfiguredSites(t *testing.T) {
+	const portal = "https://portal.example.org"
+	for _, test := range []struct {
+		origins    []string
+		path, want string
+	}{
+		{nil, "/embed", "frame-ancestors 'none'"},
+		{[]string{portal, "http://127.0.0.1:9"}, "/embed", "frame-ancestors 'self' " + portal + " http://127.0.0.1:9"},
+		{[]string{portal}, "/", "frame-ancestors 'none'"},
+		{[]string{portal}, "/jobs/1", "frame-ancestors 'none'"},
+		{[]string{portal}, "/indicator.js", "frame-ancestors 'none'"},
+		{[]string{portal}, "/embed/", "frame-ancestors 'none'"},
+	} {
+		p, err := newPages(built(), Config{PathPrefix: "stint", EmbedOrigins: test.origins})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, body := serve(t, p, http.MethodGet, test.path)
+		if got := resp.Header.Get("Content-Security-Policy"); !strings.HasSuffix(got, "; "+test.want) || strings.Contains(got, "unsafe") {
+			t.Errorf("%s for %v: policy %q, want %q at its end", test.path, test.origins, got, test.want)
+		}
+		if test.path == "/embed" && (!strings.Contains(body, `<base href="/stint/" target="_top">`) || strings.Contains(body, "style=") || !strings.Contains(body, `src="indicator.js"`)) {
+			t.Errorf("the page is %s", body)
+		}
+	}
+}
+
 func TestPagesWithoutAnIndexAreAMistake(t *testing.T) {
 	if _, err := newPages(fstest.MapFS{"assets/main.js": {}}, Config{}); err == nil {
 		t.Error("a build without index.html was taken")
