@@ -114,7 +114,7 @@ func TestOwnersTakeTurns(t *testing.T) {
 // see what happens, and do not keep the server from ending.
 func TestManyWatchers(t *testing.T) {
 	const overSSE, overGRPC = 1100, 200
-	h := newHostile(t, "--cpus", "4", "--drain-timeout", "8s")
+	h := newHostile(t, "--cpus", "4", "--drain-timeout", "8s", "--max-streams-per-user", "0")
 	ctx, cancel := context.WithCancel(h.as("ann"))
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{}).DialContext}}

@@ -25,6 +25,12 @@ var (
 	ErrExhausted = errors.New("limit reached")
 	// ErrOverloaded: more is waiting than the server takes; trying again in a moment helps.
 	ErrOverloaded = errors.New("overloaded")
+	// ErrTooFast: the caller sends more in a time than one caller may; waiting helps.
+	ErrTooFast = errors.New("too many requests in a time")
+	// ErrTooManyOpen: the caller has more streams open than one caller may.
+	ErrTooManyOpen = errors.New("too many streams are open")
+	// ErrTooManyFailures: too many attempts to sign in from there failed; waiting helps.
+	ErrTooManyFailures = errors.New("too many attempts to sign in failed")
 	// ErrDenied: the caller may not do this to anything.
 	ErrDenied = errors.New("permission denied")
 	// ErrConflict: the thing is not in a state that allows this.

@@ -53,6 +53,9 @@ type Config struct {
 	KeepFor    map[string]time.Duration
 	KeepAtMost map[string]int
 
+	// Limits are what each caller may do.
+	Limits LimitsConfig
+
 	// Heartbeat is the longest silence on a stream.
 	Heartbeat time.Duration
 	// DrainTimeout bounds how long calls may go on after a request to stop.
@@ -107,6 +110,7 @@ func (c Config) check() error {
 			errs = append(errs, fmt.Errorf("--%s must not be negative", n.flag))
 		}
 	}
+	errs = append(errs, c.Limits.check())
 	if !slices.Contains(accessLogs, c.AccessLog) {
 		errs = append(errs, fmt.Errorf("--access-log: %q is not none, errors or all", c.AccessLog))
 	}

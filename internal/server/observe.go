@@ -86,12 +86,12 @@ func wentAway(err error) bool {
 }
 
 // newRegistry has the figures of the process, the store and the executors.
-func newRegistry(st *store.Store, sched *scheduler.Scheduler) *prometheus.Registry {
+func newRegistry(stint *stintCollector) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&stintCollector{store: st, scheduler: sched},
+		stint,
 	)
 	return reg
 }
@@ -123,18 +123,21 @@ var (
 	engineDesc   = prometheus.NewDesc("stint_executor_healthy", "1 while the executor answers.", []string{"executor"}, nil)
 	activeDesc   = prometheus.NewDesc("stint_executor_active_jobs", "Jobs handed to the executor that have not ended.", []string{"executor"}, nil)
 	usedCPUsDesc = prometheus.NewDesc("stint_executor_used_cpus", "Cores that active jobs asked for.", []string{"executor"}, nil)
+	refusedDesc  = prometheus.NewDesc("stint_refused_total", "What was refused since the start because of a limit of its caller.", []string{"limit"}, nil)
+	connsDesc    = prometheus.NewDesc("stint_open_connections", "Connections that are open.", nil, nil)
 )
 
 // stintCollector reads the figures when they are asked for.
 type stintCollector struct {
 	store     *store.Store
 	scheduler *scheduler.Scheduler
+	limits    *limits
 }
 
 // Describe sends the descriptions of all figures.
 func (c *stintCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc,
+		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, refusedDesc, connsDesc,
 	} {
 		ch <- d
 	}
@@ -156,6 +159,10 @@ func (c *stintCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(waitingDesc, float64(s.Waiting))
 	gauge(fileDesc, float64(s.FileBytes))
 	gauge(healthyDesc, oneIf(c.store.Healthy() == nil))
+	for kind, name := range refusalNames {
+		ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(c.limits.refused[kind].Load()), name)
+	}
+	gauge(connsDesc, float64(c.limits.connections.InAll()))
 	for _, e := range c.scheduler.Status() {
 		gauge(engineDesc, oneIf(e.GetHealthy()), e.GetName())
 		gauge(activeDesc, float64(e.GetActiveJobs()), e.GetName())

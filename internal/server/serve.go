@@ -34,6 +34,8 @@ const (
 	maxResponse = 256 << 20
 	// maxStreams bounds the calls on one connection.
 	maxStreams = 1000
+	// maxHeaderList bounds the metadata of a call; a token of the largest issuers has a quarter of it.
+	maxHeaderList = 64 << 10
 )
 
 // front is what listens.
@@ -46,6 +48,7 @@ type front struct {
 	http    *http.Server
 	debug   *http.Server // profiles, on a socket of their own
 	metrics *grpcprom.ServerMetrics
+	limits  *limits
 	streams context.CancelFunc // ends the requests of HTTP
 	wg      sync.WaitGroup
 	failed  chan error
@@ -63,7 +66,7 @@ func (s *server) serve(ctx context.Context) error {
 	if err := f.build(background); err != nil {
 		return errors.Join(err, l.Close(), socket.Close(), profiles.Close())
 	}
-	split := NewSplit(l, SplitOptions{MaxUndecided: maxUndecided()})
+	split := NewSplit(f.limits.bound(l), SplitOptions{MaxUndecided: maxUndecided()})
 	f.run("split the port", func() error { return split.Run(background) })
 	f.run("serve gRPC", func() error { return f.grpc.Serve(split.GRPC()) })
 	f.run("serve the operator's socket", func() error { return f.local.Serve(socket) })
@@ -102,11 +105,17 @@ func (s *server) serve(ctx context.Context) error {
 // All watchers come back at once after a restart, and on a busy machine are heard late: many must be let wait.
 func maxUndecided() int {
 	const most, least = 16 << 10, 256
+	return max(least, min(most, openFiles()/2))
+}
+
+// openFiles is how many files the process may have open.
+func openFiles() int {
+	const most = 1 << 20
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return least
+		return 1024
 	}
-	return int(max(least, min(most, limit.Cur/2))) //nolint:gosec // at most most
+	return int(min(most, limit.Cur)) //nolint:gosec // at most most
 }
 
 // run runs a part until it returns; a part that fails ends the server.
@@ -146,10 +155,16 @@ func (f *front) listen() (port, socket, profiles net.Listener, err error) {
 
 // build makes the servers. REST reaches the gRPC server over a connection in
 // memory, so that the same interceptors see it.
-func (f *front) build(ctx context.Context) error {
-	f.grpc = f.newGRPC(insecure.NewCredentials(), grpc.MaxConcurrentStreams(maxStreams))
-	f.local = f.newGRPC(auth.SocketCreds(), grpc.MaxConcurrentStreams(maxStreams))
-	f.memory = f.newGRPC(auth.MemoryCreds()) // all of REST is one connection of its
+func (f *front) build(ctx context.Context) (err error) {
+	if f.limits, err = newLimits(f.cfg.Limits, f.mode == auth.ModeDev, openFiles()); err != nil {
+		return err
+	}
+	f.grpc = f.newGRPC(insecure.NewCredentials(), f.limits.proxies.call,
+		grpc.MaxConcurrentStreams(maxStreams), grpc.MaxHeaderListSize(maxHeaderList), grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 10 * time.Minute,
+		}))
+	f.local = f.newGRPC(auth.SocketCreds(), fromNowhere, grpc.MaxConcurrentStreams(maxStreams))
+	f.memory = f.newGRPC(auth.MemoryCreds(), fromGateway) // all of REST is one connection of its
 	f.metrics.InitializeMetrics(f.grpc)
 	memory := bufconn.Listen(1 << 20)
 	f.run("serve REST's calls", func() error { return f.memory.Serve(memory) })
@@ -161,7 +176,7 @@ func (f *front) build(ctx context.Context) error {
 		return err
 	}
 	f.closeLater(conn.Close)
-	reg := newRegistry(f.store, f.scheduler)
+	reg := newRegistry(&stintCollector{store: f.store, scheduler: f.scheduler, limits: f.limits})
 	reg.MustRegister(f.metrics)
 	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix, EmbedOrigins: f.cfg.EmbedOrigins})
 	if err != nil {
@@ -183,24 +198,23 @@ func (f *front) build(ctx context.Context) error {
 	}
 	requests, cancel := context.WithCancel(ctx)
 	f.streams = cancel
-	f.http = gateway.NewServer(requests, handler, f.log)
+	f.http = gateway.NewServer(requests, f.limits.front(f.cfg.PathPrefix, handler), f.log)
 	f.debug = newProfiles()
 	return nil
 }
 
-// newGRPC makes a gRPC server with all services.
-func (f *front) newGRPC(creds credentials.TransportCredentials, more ...grpc.ServerOption) *grpc.Server {
+// newGRPC makes a gRPC server with all services. from tells where its callers are.
+func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
 	access := accessLog{log: f.log, which: f.cfg.AccessLog}
 	g := grpc.NewServer(append(more,
 		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(api.Codec()),
-		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.auth.Unary(), access.Unary),
-		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.auth.Stream(), access.Stream),
+		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.limits.addressUnary(from), f.auth.Unary(), f.limits.userUnary, access.Unary),
+		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.limits.addressStream(from), f.auth.Stream(), f.limits.userStream, access.Stream),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxResponse),
 		grpc.ConnectionTimeout(20*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 	)...)
 	services := api.Registrar(g)
 	stintv1.RegisterJobServiceServer(services, f.api.Jobs)

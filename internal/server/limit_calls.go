@@ -1,0 +1,177 @@
+package server
+
+import (
+	"context"
+	"hash/maphash"
+	"net/netip"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/limit"
+)
+
+// origin says where a gRPC server learns its callers' addresses.
+type origin func(ctx context.Context) (context.Context, netip.Addr)
+
+// fromNowhere is for the operator's socket.
+func fromNowhere(ctx context.Context) (context.Context, netip.Addr) { return ctx, netip.Addr{} }
+
+// fromGateway takes the gateway's word, which is the address of the request
+// after limits.front. The gateway hands on no such header of a client's.
+func fromGateway(ctx context.Context) (context.Context, netip.Addr) {
+	values := metadata.ValueFromIncomingContext(ctx, forwardedFor)
+	if len(values) == 0 {
+		return ctx, netip.Addr{}
+	}
+	addr, _ := parseHost(values[0])
+	return ctx, addr
+}
+
+// addressUnary holds addresses to their limits. It goes before the authentication, whose failures it counts.
+func (l *limits) addressUnary(from origin) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		ctx, addr := from(ctx)
+		if !byAddress(addr) {
+			return next(ctx, req)
+		}
+		addr = limit.Network(addr)
+		if err := l.admitAddress(ctx, addr); err != nil {
+			return nil, err
+		}
+		resp, err := next(ctx, req)
+		l.signedIn(ctx, addr, err)
+		return resp, err
+	}
+}
+
+// addressStream is addressUnary for streams, whose number it bounds, too.
+func (l *limits) addressStream(from origin) grpc.StreamServerInterceptor {
+	return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+		ctx, addr := from(ss.Context())
+		if !byAddress(addr) {
+			return next(srv, ss)
+		}
+		addr = limit.Network(addr)
+		if err := l.admitAddress(ctx, addr); err != nil {
+			return err
+		}
+		if !l.streams.Acquire(addr) {
+			return l.refuse(addressStreams, job.ErrTooManyOpen, busy, "Too many streams are open from your address. Close some, or try again later.")
+		}
+		defer l.streams.Release(addr)
+		err := next(srv, &addressedStream{ServerStream: ss, ctx: ctx})
+		l.signedIn(ctx, addr, err)
+		return err
+	}
+}
+
+// addressedStream carries a context with the address of the client.
+type addressedStream struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // this is how a stream hands on its context
+}
+
+// Context is the stream's.
+func (s *addressedStream) Context() context.Context { return s.ctx }
+
+func (l *limits) admitAddress(ctx context.Context, addr netip.Addr) error {
+	if err := l.takeAddress(addr); err != nil {
+		return err
+	}
+	wait, ok := l.failures.Ready(addr)
+	if ok || l.good.Has(l.credential(ctx, addr)) {
+		return nil
+	}
+	return l.refuse(signIns, job.ErrTooManyFailures, roundUp(wait), "Too many attempts to sign in from your address have failed. Wait a moment.")
+}
+
+func (l *limits) takeAddress(addr netip.Addr) error {
+	if wait, ok := l.requests.Take(addr); !ok {
+		return l.refuse(addressRate, job.ErrTooFast, wait, "Too many requests come from your address. Send fewer a second.")
+	}
+	return nil
+}
+
+// signedIn notes how the attempt of a call to sign in ended. One without credentials is none.
+func (l *limits) signedIn(ctx context.Context, addr netip.Addr, err error) {
+	switch {
+	case status.Code(err) == codes.Unauthenticated:
+		if c := l.credential(ctx, addr); c != 0 {
+			l.good.Forget(c)
+			l.failures.Take(addr)
+		}
+	case l.failures.Used(addr): // where nothing fails nothing needs to be remembered
+		l.good.Add(l.credential(ctx, addr))
+	}
+}
+
+// credentialKeys are the metadata that callers sign in with.
+var credentialKeys = []string{"authorization", "stint-client-session"}
+
+// credential tells apart who signs in from where. It is 0 without credentials.
+func (l *limits) credential(ctx context.Context, addr netip.Addr) uint64 {
+	var h maphash.Hash
+	h.SetSeed(l.seed)
+	given := false
+	for _, key := range credentialKeys {
+		for _, v := range metadata.ValueFromIncomingContext(ctx, key) {
+			given = true
+			_, _ = h.WriteString(v)
+			_ = h.WriteByte(0)
+		}
+	}
+	if !given {
+		return 0
+	}
+	bytes := addr.As16()
+	_, _ = h.Write(bytes[:])
+	return h.Sum64()
+}
+
+// userUnary holds users to their limits. It goes after the authentication.
+func (l *limits) userUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if p, ok := auth.FromContext(ctx); ok {
+		if _, _, err := l.admitUser(p); err != nil {
+			return nil, err
+		}
+	}
+	return next(ctx, req)
+}
+
+// userStream is userUnary for streams, whose number it bounds, too, and for uploads how fast and how much.
+func (l *limits) userStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	p, ok := auth.FromContext(ss.Context())
+	if !ok {
+		return next(srv, ss)
+	}
+	key, mine, err := l.admitUser(p)
+	if err != nil {
+		return err
+	}
+	if !mine.streams.Acquire(key) {
+		return l.refuse(userStreams, job.ErrTooManyOpen, busy, "You have too many streams open. Close some, or try again later.")
+	}
+	defer mine.streams.Release(key)
+	if info.FullMethod == stintv1.WorkspaceService_Upload_FullMethodName && (mine.upload != nil || l.maxUpload > 0) {
+		ss = &boundedUpload{ServerStream: ss, limits: l, rate: mine.upload, key: key}
+	}
+	return next(srv, ss)
+}
+
+func (l *limits) admitUser(p auth.Principal) (who, class, error) {
+	key, mine := l.of(p)
+	if wait, ok := mine.requests.Take(key); !ok {
+		return key, mine, l.refuse(userRate, job.ErrTooFast, wait, "You send too many requests. Send fewer a second, or many things with one request.")
+	}
+	return key, mine, nil
+}
+
+// roundUp makes a wait one that a client can obey: it lets the bucket get a little ahead.
+func roundUp(wait time.Duration) time.Duration { return wait.Truncate(time.Second) + time.Second }

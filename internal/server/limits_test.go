@@ -1,0 +1,375 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+func limitsOf(tb testing.TB, c LimitsConfig) *limits {
+	tb.Helper()
+	l, err := newLimits(c, false, 1000)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return l
+}
+
+// from is the context of a call from an address, with a token if one is given.
+func from(addr, token string) context.Context {
+	ctx := peer.NewContext(context.Background(), &peer.Peer{Addr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(addr), 99))})
+	if token != "" {
+		ctx = metadata.NewIncomingContext(ctx, metadata.Pairs("authorization", "Bearer "+token))
+	}
+	return ctx
+}
+
+// fakeStream is a stream whose client sends the messages of in.
+type fakeStream struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // as streams do
+	in  []*stintv1.UploadRequest
+}
+
+func (s *fakeStream) Context() context.Context { return s.ctx }
+
+func (s *fakeStream) RecvMsg(m any) error {
+	if len(s.in) == 0 {
+		return io.EOF
+	}
+	m.(*stintv1.UploadRequest).Content = s.in[0].GetContent() //nolint:errcheck,forcetypeassert // only uploads come here
+	s.in = s.in[1:]
+	return nil
+}
+
+// serveUnary has a call of p from ctx pass the limits; a nil p does not pass the authentication.
+func serveUnary(l *limits, ctx context.Context, p *auth.Principal) error { //nolint:revive // the limits are what is tested
+	info := &grpc.UnaryServerInfo{FullMethod: stintv1.JobService_Get_FullMethodName}
+	_, err := l.addressUnary(l.proxies.call)(ctx, nil, info, func(ctx context.Context, req any) (any, error) {
+		if p == nil {
+			return nil, status.Error(codes.Unauthenticated, "who?")
+		}
+		return l.userUnary(auth.NewContext(ctx, *p), req, info, func(context.Context, any) (any, error) { return nil, nil })
+	})
+	return err
+}
+
+func serveStream(l *limits, ctx context.Context, p auth.Principal, do func(grpc.ServerStream) error) error { //nolint:revive // likewise
+	info := &grpc.StreamServerInfo{FullMethod: stintv1.WorkspaceService_Upload_FullMethodName}
+	return l.addressStream(l.proxies.call)(nil, &fakeStream{ctx: ctx}, info, func(srv any, ss grpc.ServerStream) error {
+		return l.userStream(srv, &fakeStream{ctx: auth.NewContext(ss.Context(), p)}, info, func(_ any, ss grpc.ServerStream) error { return do(ss) })
+	})
+}
+
+// refusals counts the calls of n that are refused, all for the same reason.
+func refusals(t *testing.T, n int, why error, call func() error) (refused int) {
+	t.Helper()
+	for range n {
+		err := call()
+		if err == nil {
+			continue
+		}
+		refused++
+		if user, ok := errors.AsType[*job.UserError](err); !errors.Is(err, why) || !ok || user.RetryAfter <= 0 {
+			t.Fatalf("refused by %v, want %v and a wait", err, why)
+		}
+	}
+	return refused
+}
+
+// Whoever calls more often than they may is told to wait; who does not, is not held up by them.
+func TestRatesOfCallers(t *testing.T) {
+	user := func(p auth.Principal) *auth.Principal {
+		p.Roles = append(p.Roles, auth.RoleUser)
+		return &p
+	}
+	ann := user(auth.Principal{User: "ann", How: auth.HowToken})
+	for _, c := range []struct {
+		name    string
+		first   *auth.Principal // takes all it may
+		then    *auth.Principal
+		from    string
+		refused int // of 100 calls after it
+	}{
+		{"the same user", ann, ann, "192.0.2.1", 100},
+		{"another user", ann, user(auth.Principal{User: "bob"}), "192.0.2.1", 90},
+		{"an operator", ann, user(auth.Principal{User: "op", Roles: []auth.Role{auth.RoleOperator}}), "192.0.2.1", 0},
+		{"the user, signed in otherwise", ann, user(auth.Principal{User: "ann", How: auth.HowSession}), "192.0.2.2", 100},
+		{"a service account for the user", ann, user(auth.Principal{User: "ann", Actor: "site"}), "192.0.2.1", 0},
+		{"a service account for two users", user(auth.Principal{User: "ann", Actor: "site"}), user(auth.Principal{User: "bob", Actor: "site"}), "192.0.2.1", 100},
+		{"a job of the user", ann, &auth.Principal{User: "ann", Job: 7, Roles: []auth.Role{auth.RoleJob}}, "192.0.2.1", 90},
+		{"the user, of whom a job took all", &auth.Principal{User: "ann", Job: 7, Roles: []auth.Role{auth.RoleJob}}, ann, "192.0.2.1", 90},
+		{"the operator's socket", ann, user(auth.Principal{User: "local admin", How: auth.HowSocket}), "192.0.2.1", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := limitsOf(t, LimitsConfig{RequestsPerUser: 5})
+				refusals(t, 1000, job.ErrTooFast, func() error { return serveUnary(l, from("192.0.2.1", ""), c.first) })
+				if got := refusals(t, 100, job.ErrTooFast, func() error { return serveUnary(l, from(c.from, ""), c.then) }); got != c.refused {
+					t.Errorf("%d of 100 were refused, want %d", got, c.refused)
+				}
+			})
+		})
+	}
+}
+
+func TestRatesOfAddresses(t *testing.T) {
+	ann := &auth.Principal{User: "ann", Roles: []auth.Role{auth.RoleUser}}
+	for _, c := range []struct {
+		first, then string
+		refused     int // of 100
+	}{
+		{"192.0.2.1", "192.0.2.1", 100},
+		{"192.0.2.1", "192.0.2.2", 90},
+		{"192.0.2.1", "::ffff:192.0.2.1", 100},
+		{"2001:db8:1:2::1", "2001:db8:1:2:ffff::7", 100},
+		{"2001:db8:1:2::1", "2001:db8:1:3::1", 90},
+		{"127.0.0.1", "127.0.0.1", 0},
+		{"::1", "::1", 0},
+	} {
+		t.Run(fmt.Sprint(c.first, " then ", c.then), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := limitsOf(t, LimitsConfig{RequestsPerAddress: 5})
+				refusals(t, 100, job.ErrTooFast, func() error { return serveUnary(l, from(c.first, ""), ann) })
+				before := l.refused[addressRate].Load()
+				got := refusals(t, 100, job.ErrTooFast, func() error { return serveUnary(l, from(c.then, ""), ann) })
+				if got != c.refused || int(l.refused[addressRate].Load()-before) != got { //nolint:gosec // small
+					t.Errorf("%d of 100 were refused, want %d; %d counted", got, c.refused, l.refused[addressRate].Load()-before)
+				}
+			})
+		})
+	}
+}
+
+// Bad credentials hold back their address for a while, and nobody who was let in from it before.
+//
+//nolint:forbidigo // fake time: a synctest bubble
+func TestFailedSignInsHoldTheAddressBack(t *testing.T) {
+	ann := &auth.Principal{User: "ann", Roles: []auth.Role{auth.RoleUser}}
+	synctest.Test(t, func(t *testing.T) {
+		const perMinute = 60
+		l := limitsOf(t, LimitsConfig{FailedSignIns: perMinute})
+		tried := 0
+		guess := func() {
+			tried++
+			if err := serveUnary(l, from("192.0.2.1", fmt.Sprint("guess", tried)), nil); status.Code(err) != codes.Unauthenticated && !errors.Is(err, job.ErrTooManyFailures) {
+				t.Fatal(err)
+			}
+		}
+		guess()
+		if err := serveUnary(l, from("192.0.2.1", "ann's"), ann); err != nil {
+			t.Fatal(err)
+		}
+		for range 1000 {
+			guess()
+		}
+		if held := tried - int(l.refused[signIns].Load()); held != perMinute { //nolint:gosec // small
+			t.Errorf("%d of %d guesses were looked at, want %d", held, tried, perMinute)
+		}
+		for name, c := range map[string]struct {
+			addr, token string
+			held        bool
+		}{
+			"who was let in":         {"192.0.2.1", "ann's", false},
+			"who comes first now":    {"192.0.2.1", "bob's", true},
+			"who was let in, abroad": {"192.0.2.2", "ann's", false},
+			"somebody elsewhere":     {"192.0.2.3", "bob's", false},
+			"who has no credentials": {"192.0.2.1", "", true},
+		} {
+			if err := serveUnary(l, from(c.addr, c.token), ann); errors.Is(err, job.ErrTooManyFailures) != c.held {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		// A credential that is good no more is a guess like any other.
+		if err := serveUnary(l, from("192.0.2.1", "ann's"), nil); status.Code(err) != codes.Unauthenticated {
+			t.Error(err)
+		}
+		if err := serveUnary(l, from("192.0.2.1", "ann's"), nil); !errors.Is(err, job.ErrTooManyFailures) {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Second)
+		if err := serveUnary(l, from("192.0.2.1", "bob's"), ann); err != nil {
+			t.Errorf("after the wait: %v", err)
+		}
+	})
+}
+
+// Who asks without credentials does not try to sign in.
+func TestNoCredentialsAreNoFailure(t *testing.T) {
+	l := limitsOf(t, LimitsConfig{FailedSignIns: 1})
+	for range 100 {
+		if err := serveUnary(l, from("192.0.2.1", ""), nil); status.Code(err) != codes.Unauthenticated {
+			t.Fatal(err)
+		}
+	}
+}
+
+// One stream more than there may be is refused, and when one ends there is room again.
+func TestOpenStreamsAreBounded(t *testing.T) {
+	ann, op := auth.Principal{User: "ann"}, auth.Principal{User: "op", Roles: []auth.Role{auth.RoleOperator}}
+	for name, c := range map[string]struct {
+		config LimitsConfig
+		p      auth.Principal
+		from   string
+		most   int // 0 means any number
+	}{
+		"a user":                 {LimitsConfig{StreamsPerUser: 3}, ann, "127.0.0.1", 3},
+		"an operator":            {LimitsConfig{StreamsPerUser: 3}, op, "127.0.0.1", 30},
+		"an address":             {LimitsConfig{StreamsPerAddress: 3}, ann, "192.0.2.1", 3},
+		"this machine's address": {LimitsConfig{StreamsPerAddress: 3}, ann, "127.0.0.1", 0},
+		"no limit":               {LimitsConfig{}, ann, "192.0.2.1", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := limitsOf(t, c.config)
+			open := 0
+			var nest func(grpc.ServerStream) error
+			nest = func(grpc.ServerStream) error {
+				if open++; open == 50 {
+					return nil
+				}
+				return serveStream(l, from(c.from, ""), c.p, nest)
+			}
+			for range 2 { // the second time as the first: all places came back
+				open = 0
+				err := nest(nil)
+				if c.most > 0 && (open-1 != c.most || !errors.Is(err, job.ErrTooManyOpen)) {
+					t.Errorf("%d were open, want %d: %v", open-1, c.most, err)
+				}
+				if c.most == 0 && (open != 50 || err != nil) {
+					t.Errorf("%d were open: %v", open, err)
+				}
+			}
+		})
+	}
+}
+
+func part(n int) *stintv1.UploadRequest {
+	return &stintv1.UploadRequest{Content: &stintv1.UploadRequest_Data{Data: make([]byte, n)}}
+}
+
+// An upload that is too large ends as soon as that is known; one that is too fast takes its time.
+func TestUploadsAreBounded(t *testing.T) {
+	target := func(size int64) *stintv1.UploadRequest {
+		return &stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: &stintv1.UploadTarget{SizeBytes: &size}}}
+	}
+	for name, c := range map[string]struct {
+		config LimitsConfig
+		in     []*stintv1.UploadRequest
+		parts  int // that are received
+		took   time.Duration
+		refuse bool
+	}{
+		"small enough":       {LimitsConfig{UploadBytes: 100}, []*stintv1.UploadRequest{target(100), part(50), part(50)}, 3, 0, false},
+		"announced to large": {LimitsConfig{UploadBytes: 100}, []*stintv1.UploadRequest{target(101), part(50)}, 0, 0, true},
+		"larger than said":   {LimitsConfig{UploadBytes: 100}, []*stintv1.UploadRequest{target(10), part(99), part(2)}, 2, 0, true},
+		"fast":               {LimitsConfig{UploadRate: 100}, []*stintv1.UploadRequest{target(1000), part(500), part(500)}, 3, 8 * time.Second, false},
+		"fast enough":        {LimitsConfig{UploadRate: 1000}, []*stintv1.UploadRequest{part(500), part(500)}, 2, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := limitsOf(t, c.config)
+				begin, received := time.Now(), 0
+				var err error
+				info := &grpc.StreamServerInfo{FullMethod: stintv1.WorkspaceService_Upload_FullMethodName}
+				ss := &fakeStream{ctx: auth.NewContext(t.Context(), auth.Principal{User: "ann"}), in: c.in}
+				_ = l.userStream(nil, ss, info, func(_ any, ss grpc.ServerStream) error {
+					for ; err == nil; received++ {
+						err = ss.RecvMsg(&stintv1.UploadRequest{})
+					}
+					return nil
+				})
+				if received-1 != c.parts || errors.Is(err, job.ErrExhausted) != c.refuse || time.Since(begin).Round(time.Millisecond) != c.took {
+					t.Errorf("%d parts in %s, want %d in %s; %v", received-1, time.Since(begin), c.parts, c.took, err)
+				}
+			})
+		})
+	}
+}
+
+// A slowed upload ends with its call.
+func TestSlowedUploadEndsWithItsCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limitsOf(t, LimitsConfig{UploadRate: 1})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		u := &boundedUpload{ServerStream: &fakeStream{ctx: ctx, in: []*stintv1.UploadRequest{part(1000)}}, limits: l, rate: l.users.upload}
+		if err := u.RecvMsg(&stintv1.UploadRequest{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}
+
+// In development mode there is one user, who may do what the machine can.
+func TestDevelopmentModeHasNoLimitsOfUsers(t *testing.T) {
+	l, err := newLimits(LimitsConfig{RequestsPerUser: 1, StreamsPerUser: 1, UploadRate: 1}, true, 100)
+	if err != nil || l.users != (class{}) || l.trusted != (class{}) {
+		t.Errorf("%v %v", l, err)
+	}
+}
+
+// Pages count by address; calls of the API are counted where they are calls.
+func TestPagesAreLimitedByAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limitsOf(t, LimitsConfig{RequestsPerAddress: 5, TrustedProxies: []string{"127.0.0.1"}})
+		h := l.front("/stint", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) }))
+		ask := func(path, forwarded string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+			r.RemoteAddr = "127.0.0.1:99"
+			r.Header.Set("X-Forwarded-For", forwarded)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w
+		}
+		for n := range 20 {
+			w := ask("/jobs", "192.0.2.1")
+			if refused := w.Code == http.StatusTooManyRequests; refused != (n >= 10) || refused != (w.Header().Get("Retry-After") == "1") {
+				t.Errorf("%d: %d %v", n, w.Code, w.Header())
+			}
+			for path, forwarded := range map[string]string{"/v1/jobs": "192.0.2.1", "/stint/v1/jobs": "192.0.2.1", "/jobs": ""} {
+				if w := ask(path, forwarded); w.Code != http.StatusOK {
+					t.Errorf("%s from %q: %d", path, forwarded, w.Code)
+				}
+			}
+		}
+		if w := ask("/v1/jobs", "192.0.2.1"); w.Body.String() != "192.0.2.1:0" {
+			t.Errorf("the API sees %s", w.Body)
+		}
+	})
+}
+
+func BenchmarkLimitsOfACall(b *testing.B) {
+	l := limitsOf(b, LimitsConfig{RequestsPerUser: 1 << 30, RequestsPerAddress: 1 << 30, FailedSignIns: 10})
+	address, user := l.addressUnary(l.proxies.call), l.userUnary
+	p := auth.Principal{User: "ann", Roles: []auth.Role{auth.RoleUser}}
+	handler := func(context.Context, any) (any, error) { return nil, nil }
+	inner := func(ctx context.Context, req any) (any, error) { return user(ctx, req, nil, handler) }
+	for name, addr := range map[string]string{"loopback": "127.0.0.1", "abroad": "192.0.2.1"} {
+		b.Run(name, func(b *testing.B) {
+			ctx := auth.NewContext(from(addr, "token"), p) // as if authentication cost nothing
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := address(ctx, nil, nil, inner); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
