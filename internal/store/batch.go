@@ -25,10 +25,14 @@ type batch struct {
 	changes  []change
 	settings *storev1.Settings
 	dirty    bool
-	buf      []byte // encoded records; the transaction refers to them until it ends
+	about    about // of the present op
+	head     AuditHead
+	audits   *bolt.Bucket // nil until it is needed
+	buf      []byte       // encoded records; the transaction refers to them until it ends
 
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
+	auditJobs []job.ID
 	requests  map[string]job.ID // first job by owner, zero byte and request id
 }
 
@@ -48,6 +52,7 @@ func (b *batch) reset() {
 
 func (b *batch) begin(tx *bolt.Tx) {
 	b.tx, b.reader, b.meta = tx, readerOf(tx), b.s.meta
+	b.head, b.audits = *b.s.auditHead.Load(), nil
 	b.jobs.FillPercent, b.specs.FillPercent = fillJobs, fillSpecs
 	b.now = b.s.now()
 	if b.now.Before(b.s.lastTime) {
@@ -59,6 +64,9 @@ func (b *batch) begin(tx *bolt.Tx) {
 // finish commits.
 func (b *batch) finish(hook func() error) error {
 	if err := b.tx.Bucket(bucketMeta).Put(keyCounters, b.meta.encode()); err != nil {
+		return err
+	}
+	if err := b.storeHead(); err != nil {
 		return err
 	}
 	if hook != nil {

@@ -100,21 +100,33 @@ func fillBig(b *testing.B) string {
 
 func BenchmarkSubmit(b *testing.B) {
 	for _, callers := range []int{1, 16, 256} {
-		b.Run(strconv.Itoa(callers), func(b *testing.B) {
-			s, err := store.Open(store.Config{Path: filepath.Join(b.TempDir(), "jobs.db")})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer func() { _ = s.Close() }()
-			b.ReportAllocs()
-			run(b, callers, func(n int) error {
-				_, _, err := s.Submit(b.Context(), []*stintv1.Job{benchJob(n)}, store.SubmitOptions{Owner: "ada", RequestID: strconv.Itoa(n)})
-				return err
-			})
-			st := s.Stats()
-			b.ReportMetric(float64(st.Changes)/float64(st.Commits), "jobs/commit")
-		})
+		for _, audited := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%d/audited=%v", callers, audited), func(b *testing.B) { benchSubmit(b, callers, audited) })
+		}
 	}
+}
+
+func benchSubmit(b *testing.B, callers int, audited bool) {
+	b.Helper()
+	s, err := store.Open(store.Config{Path: filepath.Join(b.TempDir(), "jobs.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	b.ReportAllocs()
+	run(b, callers, func(n int) error {
+		ctx := b.Context()
+		if audited {
+			ctx = store.WithAudit(ctx, &storev1.AuditEntry{
+				User: "ada", How: "token", CredentialId: "k3jf82nd", Address: "192.0.2.17", Method: stintv1.JobService_Submit_FullMethodName,
+			})
+		}
+		_, _, err := s.Submit(ctx, []*stintv1.Job{benchJob(n)}, store.SubmitOptions{Owner: "ada", RequestID: strconv.Itoa(n)})
+		return err
+	})
+	st := s.Stats()
+	b.ReportMetric(float64(st.Changes)/float64(st.Commits), "jobs/commit")
+	b.ReportMetric(float64(st.FileBytes)/float64(b.N), "file-B/job")
 }
 
 // run does b.N operations by as many callers.

@@ -2,14 +2,12 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Problem is something in the store that must not be.
@@ -46,23 +44,9 @@ func (s *Store) Check(ctx context.Context) ([]Problem, error) {
 
 // CheckFile checks the database of a server that does not run.
 func CheckFile(path string) ([]Problem, error) {
-	db, err := openReadOnly(path)
-	if err != nil {
-		return nil, fmt.Errorf("check store %s: %w", path, err)
-	}
 	c := &checker{}
-	err = guard(func() error {
-		return db.View(func(tx *bolt.Tx) error {
-			switch v, err := schemaOf(tx); {
-			case err != nil:
-				return err
-			case v != uint64(len(migrations)+1):
-				return fmt.Errorf("the file has schema %d, and this program checks %d: %w", v, len(migrations)+1, job.ErrConflict)
-			}
-			return c.file(context.Background(), tx)
-		})
-	})
-	if err = errors.Join(err, db.Close()); err != nil {
+	err := viewFile(path, func(tx *bolt.Tx) error { return c.file(context.Background(), tx) })
+	if err != nil {
 		return nil, fmt.Errorf("check store %s: %w", path, err)
 	}
 	return c.problems, nil
@@ -85,7 +69,7 @@ func (c *checker) file(ctx context.Context, tx *bolt.Tx) error {
 	if len(c.problems) > 0 {
 		return nil // records on damaged pages would only say the same again
 	}
-	for _, name := range [][]byte{bucketMeta, bucketJobs, bucketSpecs, bucketTokens, bucketIssues, bucketSessions} {
+	for _, name := range [][]byte{bucketMeta, bucketJobs, bucketSpecs, bucketTokens, bucketIssues, bucketSessions, bucketAudit} {
 		if tx.Bucket(name) == nil {
 			c.add("file", "the bucket %s is missing", name)
 		}
@@ -99,7 +83,19 @@ func (c *checker) file(ctx context.Context, tx *bolt.Tx) error {
 		return nil
 	}
 	c.others(tx)
+	if err := c.audit(ctx, tx); err != nil {
+		return err
+	}
 	return c.records(ctx, tx, m)
+}
+
+// audit checks the chain of the audit.
+func (c *checker) audit(ctx context.Context, tx *bolt.Tx) error {
+	report, err := verifyAudit(ctx, tx, nil)
+	for _, p := range report.Problems {
+		c.add(p.Where, "%s", p.What)
+	}
+	return err
 }
 
 // others checks what is not about jobs.

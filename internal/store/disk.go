@@ -22,10 +22,14 @@ var (
 	bucketTokens   = []byte("tokens")   // TokenHash -> store.v1.Token
 	bucketIssues   = []byte("issues")   // job id, number -> store.v1.Issue
 	bucketSessions = []byte("sessions") // SessionHash -> store.v1.Session
+	bucketAudit    = []byte("audit")    // number -> AuditHash, store.v1.AuditEntry
 
 	keySchema   = []byte("schema")
 	keyCounters = []byte("counters")
 	keySettings = []byte("settings")
+	// Where the audit ends, and the entry before its first one, where earlier ones were taken out.
+	keyAuditHead  = []byte("audit_head")
+	keyAuditBegin = []byte("audit_begin")
 )
 
 const (

@@ -62,3 +62,9 @@ func (s *Store) BetweenIndexAndRecords(fn func()) {
 		fn()
 	}
 }
+
+// EncodeAudit is the form in which an entry is stored.
+var EncodeAudit = encodeAudit
+
+// Follows is the hash of an entry behind h.
+func (h AuditHead) Follows(entry []byte) AuditHash { return h.follows(entry) }

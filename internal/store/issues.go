@@ -61,7 +61,7 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 		if err != nil {
 			return fmt.Errorf("encode the report: %w", err)
 		}
-		b.dirty = true
+		b.dirty, b.about = true, aboutJob(id, report.GetJob().GetOwner())
 		if issue.Seq, err = bucket.NextSequence(); err != nil {
 			return staging(err)
 		}

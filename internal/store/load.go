@@ -26,6 +26,9 @@ func (s *Store) load() error {
 			last := s.ix.slab.chunks[n-1]
 			s.lastTime = time.Unix(0, last.submit[last.used-1])
 		}
+		if err := s.loadAudit(tx); err != nil {
+			return err
+		}
 		set := &storev1.Settings{}
 		if err := proto.Unmarshal(tx.Bucket(bucketMeta).Get(keySettings), set); err != nil {
 			return fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)

@@ -17,11 +17,18 @@ type migration func(*bolt.Tx) error
 // that are added to a message need none.
 var migrations = []migration{
 	addSessions,
+	addAudit,
 }
 
 // addSessions makes the bucket of browsers that signed in.
 func addSessions(tx *bolt.Tx) error {
 	_, err := tx.CreateBucket(bucketSessions)
+	return err
+}
+
+// addAudit makes the bucket of the audit. The chain of an older database begins with the next change.
+func addAudit(tx *bolt.Tx) error {
+	_, err := tx.CreateBucket(bucketAudit)
 	return err
 }
 

@@ -105,10 +105,13 @@ type Store struct {
 
 	failure  atomic.Pointer[error] // why nothing is written any more
 	settings atomic.Pointer[storev1.Settings]
-	passes   passes
-	builds   chan struct{} // holds one for each view under construction
-	commits  atomic.Uint64
-	changes  atomic.Uint64
+
+	auditHead atomic.Pointer[AuditHead]
+
+	passes  passes
+	builds  chan struct{} // holds one for each view under construction
+	commits atomic.Uint64
+	changes atomic.Uint64
 
 	between sync.Mutex // held while a batch is staged, committed and published
 

@@ -27,7 +27,7 @@ func (s *Store) PutToken(ctx context.Context, hash TokenHash, t *storev1.Token) 
 		if k, err := findToken(tokens, t.GetId()); err != nil || k != nil || tokens.Get(hash[:]) != nil {
 			return cmp.Or(err, fmt.Errorf("token %s: %w", t.GetId(), job.ErrAlreadyExists))
 		}
-		b.dirty = true
+		b.dirty, b.about.subject = true, t.GetUser()
 		return staging(tokens.Put(hash[:], raw))
 	})
 }
@@ -74,7 +74,11 @@ func (s *Store) DeleteToken(ctx context.Context, id string) error {
 		case k == nil:
 			return fmt.Errorf("token %q: %w", id, job.ErrNotFound)
 		}
-		b.dirty = true
+		t, err := decodeToken(tokens.Get(k))
+		if err != nil {
+			return err
+		}
+		b.dirty, b.about.subject = true, t.GetUser()
 		return staging(tokens.Delete(k))
 	})
 }

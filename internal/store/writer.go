@@ -14,6 +14,7 @@ type op struct {
 	gone   func() error       // why the caller does not want it any more; nil while it does
 	weight int                // jobs that it writes, about
 	stage  func(*batch) error // decides and writes into the batch; it runs in the writer
+	audit  *audited           // who does it; nil for the server itself
 	err    error
 	done   chan struct{} // yields once when err is set
 }
@@ -21,11 +22,12 @@ type op struct {
 // do has stage run in the writer and answers once what it wrote is on disk, or
 // why it is not. ctx counts until the writer takes it up: from then on the
 // outcome is waited for, so that the caller knows it. A stage that answers an error must have written nothing.
+// What changed something is audited if ctx says who did it; see WithAudit.
 func (s *Store) do(ctx context.Context, weight int, stage func(*batch) error) error {
 	if err := s.Healthy(); err != nil {
 		return err
 	}
-	o := &op{gone: ctx.Err, weight: weight, stage: stage, done: make(chan struct{}, 1)}
+	o := &op{gone: ctx.Err, weight: weight, stage: stage, audit: auditOf(ctx), done: make(chan struct{}, 1)}
 	if err := s.enqueue(o); err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func (s *Store) commit(b *batch) {
 	b.begin(tx)
 	for _, o := range b.ops {
 		if o.err = o.gone(); o.err == nil {
-			o.err = o.stage(b)
+			o.err = b.run(o)
 		}
 		if errors.Is(o.err, errStaging) {
 			_ = tx.Rollback()
@@ -133,9 +135,24 @@ func (s *Store) commit(b *batch) {
 	s.publish(b)
 }
 
+// run stages one op and, if it changed something, who did that.
+func (b *batch) run(o *op) error {
+	dirty, from := b.dirty, len(b.changes)
+	b.dirty, b.about = false, about{}
+	err := o.stage(b)
+	if err == nil && b.dirty && o.audit != nil {
+		err = b.audit(o.audit, from)
+	}
+	b.dirty = b.dirty || dirty
+	return err
+}
+
 // publish makes what was committed visible.
 func (s *Store) publish(b *batch) {
 	s.meta, s.lastTime = b.meta, b.now
+	if head := b.head; head != *s.auditHead.Load() {
+		s.auditHead.Store(&head)
+	}
 	s.ix.mu.Lock()
 	defer s.ix.mu.Unlock()
 	for i := range b.changes {
