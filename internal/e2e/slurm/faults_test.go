@@ -142,15 +142,17 @@ func testFaults(t *testing.T, c *slurmtest.Cluster) {
 				close(kill)
 			}
 		}}
-		restarted := make(chan struct{})
-		go func() {
-			defer close(restarted)
+		ctx, stop := context.WithCancel(t.Context())
+		var others sync.WaitGroup
+		others.Go(func() {
 			<-kill
 			c.Kill("slurmctld")
 			c.Again()
-		}()
+		})
+		others.Go(func() { c.Administer(ctx) })
 		l.bringAll(crash, 200, always(order{script: counted}), zero)
-		<-restarted
+		stop()
+		others.Wait()
 	})
 	t.Run("server dead between sbatch and its commit", func(t *testing.T) {
 		l := newLab(t, c.For(t))

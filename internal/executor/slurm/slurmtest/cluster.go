@@ -104,8 +104,10 @@ func (c *Cluster) Up(flags ...string) {
 	c.t.Helper()
 	if *c.up != nil && !slices.Equal(flags, *c.up) {
 		c.Down()
-		if err := os.RemoveAll(filepath.Join(c.Dir, "state")); err != nil {
-			c.t.Fatal(err)
+		for _, what := range []string{"state", "spool"} { // of the controller, of the nodes
+			if err := os.RemoveAll(filepath.Join(c.Dir, what)); err != nil {
+				c.t.Fatal(err)
+			}
 		}
 	}
 	c.tool("up.sh", append(slices.Clone(flags), "-I", c.Dir)...)
@@ -220,6 +222,29 @@ func (c *Cluster) Until(what string, ask func() bool) {
 		case <-tick.C:
 		case <-deadline.C:
 			c.t.Fatalf("waiting for %s took too long", what)
+		}
+	}
+}
+
+// Administer puts nodes back into service that Slurm takes out of it, until ctx
+// ends: a controller that was killed gives ids out again and then complains of them ("Duplicate jobid").
+func (c *Cluster) Administer(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		out, err := c.Try("sinfo", "-h", "-N", "-o", "%N %T")
+		if err != nil {
+			continue // the controller is down, which is somebody else's part
+		}
+		for line := range strings.Lines(out) {
+			if node, state, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasPrefix(state, "drain") {
+				_, _ = c.Try("scontrol", "update", "NodeName="+node, "State=RESUME")
+			}
 		}
 	}
 }
