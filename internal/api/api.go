@@ -39,6 +39,8 @@ type Scheduler interface {
 	Orphans(ctx context.Context) (orphans []*stintv1.Orphan, unreachable []string)
 	// CancelOrphan asks an engine to end an orphan; one that is none is job.ErrNotFound.
 	CancelOrphan(ctx context.Context, executor, engineID string) error
+	// Report passes on what the command of an attempt tells of itself; progress may be nil.
+	Report(id job.ID, attempt int, event stintv1.JobEvent, progress *workdir.Progress)
 }
 
 // Config is what the services need. Fields without a word about zero are required.

@@ -35,7 +35,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // engines are executors as the API sees them: one, with four cores, that never has room.
-type engines struct{}
+type engines struct {
+	told func(id job.ID, attempt int, event stintv1.JobEvent, p *workdir.Progress)
+}
 
 func (engines) Has(name string) bool { return name == "local" }
 
@@ -59,6 +61,10 @@ func (engines) CancelOrphan(_ context.Context, _, id string) error {
 	return nil
 }
 
+func (e engines) Report(id job.ID, attempt int, event stintv1.JobEvent, p *workdir.Progress) {
+	e.told(id, attempt, event, p)
+}
+
 func (engines) Status() []*stintv1.ExecutorStatus {
 	return []*stintv1.ExecutorStatus{{Name: "local", Healthy: true}}
 }
@@ -72,6 +78,8 @@ type world struct {
 	services string
 	live     *catalog.Live
 	auth     *auth.Authenticator
+	commands *auth.JobTokens // makes the tokens of jobs' commands
+	told     []string        // what the scheduler was told by commands
 	reports  []string
 	draining chan struct{}
 	conn     *grpc.ClientConn
@@ -108,10 +116,12 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w.live, _, err = catalog.Open(w.services, catalog.Options{})
 	must(t, err)
-	w.auth, err = auth.New(auth.Config{Mode: auth.ModeToken, Tokens: w.store})
+	w.commands, err = auth.NewJobTokens(make([]byte, 32), "test")
+	must(t, err)
+	w.auth, err = auth.New(auth.Config{Mode: auth.ModeToken, Tokens: w.store, Job: w.commands.Principal})
 	must(t, err)
 	srv, err := api.New(api.Config{
-		Store: w.store, Catalog: w.live, Scheduler: engines{}, Folders: w.folders, Workspace: w.files,
+		Store: w.store, Catalog: w.live, Scheduler: engines{told: w.tell}, Folders: w.folders, Workspace: w.files,
 		Tokens: auth.NewTokens(w.store, w.auth), DefaultExecutor: "local", MaxActivePerOwner: 20,
 		Heartbeat: 50 * time.Millisecond, WatchEvery: time.Millisecond, Draining: w.draining, Version: "test",
 		OnIssue: func(id string, _ *storev1.Issue) { w.reports = append(w.reports, id) },

@@ -90,6 +90,8 @@ type Principal struct {
 	TokenID string
 	// Job is the job whose command calls, with RoleJob. Zero for everybody else.
 	Job job.ID
+	// Attempt is which run of Job it is. Zero for everybody else.
+	Attempt int
 	// Expires is when their credential stops working; zero means never.
 	Expires time.Time
 }

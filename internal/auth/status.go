@@ -23,6 +23,7 @@ var (
 	errSessionEnded  = errors.New("ended session")
 	errCertificate   = errors.New("certificate of nobody")
 	errCertExpired   = errors.New("expired certificate")
+	errJobOver       = errors.New("token of an attempt that is over")
 	errUnavailable   = errors.New("credentials cannot be looked up")
 	errMethod        = errors.New("method is not in the table")
 	errRole          = errors.New("role is missing")
@@ -50,6 +51,7 @@ var statuses = map[error]struct {
 	errSessionEnded:  {codes.Unauthenticated, "SESSION_ENDED", "Your session has ended; sign in again."},
 	errCertificate:   {codes.Unauthenticated, "CERTIFICATE_UNKNOWN", "The client certificate is valid, but stands for nobody here: ask the operators to name it under client-certificates in the server's configuration file."},
 	errCertExpired:   {codes.Unauthenticated, "CERTIFICATE_EXPIRED", "The client certificate has expired; renew it."},
+	errJobOver:       {codes.Unauthenticated, "ATTEMPT_OVER", "The attempt that this token was made for is over."},
 	errUnavailable:   {codes.Unavailable, "UNAVAILABLE", "The server cannot check credentials at the moment; try again."},
 	errMethod:        {codes.PermissionDenied, "METHOD_NOT_ALLOWED", "This method is not open to callers."},
 	errRole:          {codes.PermissionDenied, "ROLE_REQUIRED", "Only operators may do this."},

@@ -174,6 +174,23 @@ type OrphanFinder interface {
 	CancelOrphan(ctx context.Context, o Orphan) error
 }
 
+// Hinter is an executor that only looks at its engine now and then, and can be
+// told that it is worth looking now.
+type Hinter interface {
+	// Hint says that the command of an attempt tells that it began or ended. It may come late, never, or be
+	// a lie: it only makes the executor look, never believe. It does not block.
+	Hint(id job.ID, attempt int, event stintv1.JobEvent)
+}
+
+// Variables of a command's environment by which it can tell of itself. An executor
+// must not put the second one where others can see it, such as in the arguments of a program.
+const (
+	// ReportVariable has the URL of JobService.Report for the job.
+	ReportVariable = "STINT_REPORT_URL"
+	// TokenVariable has the token for it.
+	TokenVariable = "STINT_JOB_TOKEN"
+)
+
 // Reporter is an executor that can tell of its health.
 type Reporter interface {
 	// Status answers how the executor is; it never blocks on the engine.

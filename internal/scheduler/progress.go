@@ -24,19 +24,30 @@ func (s *Scheduler) followProgress(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, r := range s.running() {
-			p, ok, err := s.cfg.Folders.Job(r.id).Attempt(r.attempt).ReadProgress()
-			if err != nil {
-				s.log.Warn("read progress", "job", r.id, "error", err)
-			}
-			if !ok || p == r.said {
+			p, ok := r.progress()
+			if !ok {
 				continue // a command need not tell
 			}
-			r.said = p
 			if _, err := s.cfg.Store.Update(ctx, store.Everyone, r.id, progressed(p)); err != nil && ctx.Err() == nil {
 				s.log.Warn("store progress", "job", r.id, "error", err)
 			}
 		}
 	}
+}
+
+// progress is what the command has told since the last time, by the file or by a report.
+func (r *run) progress() (p workdir.Progress, news bool) {
+	p, ok, err := r.s.cfg.Folders.Job(r.id).Attempt(r.attempt).ReadProgress()
+	if err != nil {
+		r.s.log.Warn("read progress", "job", r.id, "error", err)
+	}
+	if ok && p != r.said {
+		r.said, news = p, true
+	}
+	if told := r.told.Swap(nil); told != nil && told.attempt == r.attempt {
+		return told.progress, true
+	}
+	return p, news
 }
 
 // running are the followers of jobs whose commands run.
@@ -57,10 +68,17 @@ func progressed(p workdir.Progress) func(*storev1.Record) error {
 		if rec.GetJob().GetState() != stintv1.State_STATE_RUNNING {
 			return store.ErrUnchanged
 		}
-		said := &stintv1.Progress{Message: p.Message, UpdateTime: timestamppb.Now()}
+		said := &stintv1.Progress{Message: p.Message}
 		if p.Percent >= 0 {
 			said.Percent = proto.Int32(int32(p.Percent)) //nolint:gosec // from 0 to 100
 		}
+		if before := rec.GetJob().GetProgress(); before != nil {
+			said.UpdateTime = before.GetUpdateTime()
+			if proto.Equal(before, said) {
+				return store.ErrUnchanged
+			}
+		}
+		said.UpdateTime = timestamppb.Now()
 		rec.GetJob().Progress = said
 		return nil
 	}

@@ -37,8 +37,10 @@ type run struct {
 	handle    executor.Handle // likewise
 	cancelled chan struct{}   // closed once somebody wishes the job cancelled
 	once      sync.Once
-	running   atomic.Bool      // whether its command is known to run, so that it may tell of its progress
-	said      workdir.Progress // what it last told; of the progress loop only
+	running   atomic.Bool          // whether its command is known to run, so that it may tell of its progress
+	said      workdir.Progress     // what its file last told; of the progress loop only
+	told      atomic.Pointer[told] // what it reported and is not stored yet
+	hinted    [2]atomic.Bool       // whether it was told that the command began, and that it ended
 }
 
 func (r *run) cancel() { r.once.Do(func() { close(r.cancelled) }) }

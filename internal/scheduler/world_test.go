@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -31,6 +32,8 @@ type world struct {
 	perOwner int
 	prepare  func(*stintv1.Job) error
 	publish  func(*stintv1.Job) (string, error)
+	s        *scheduler.Scheduler
+	hints    []string // that the executor got
 	stop     func()
 }
 
@@ -68,7 +71,7 @@ func (w *world) start() {
 	w.Helper()
 	s, err := scheduler.New(scheduler.Config{
 		Store:   w.store,
-		Engines: map[string]scheduler.Engine{"local": {Executor: w.engine.Executor(), Capacity: w.capacity}},
+		Engines: map[string]scheduler.Engine{"local": {Executor: hinted{w.engine.Executor(), w}, Capacity: w.capacity}},
 		Prepare: func(_ context.Context, j *stintv1.Job, attempt int) (executor.Task, error) {
 			if err := w.prepare(j); err != nil {
 				return executor.Task{}, err
@@ -87,6 +90,7 @@ func (w *world) start() {
 	if err != nil {
 		w.Fatal(err)
 	}
+	w.s = s
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -96,6 +100,16 @@ func (w *world) start() {
 			w.Error(err)
 		}
 	}
+}
+
+// hinted is an executor that notes hints.
+type hinted struct {
+	executor.Executor
+	w *world
+}
+
+func (h hinted) Hint(id job.ID, attempt int, event stintv1.JobEvent) {
+	h.w.hints = append(h.w.hints, fmt.Sprint(id, " ", attempt, " ", event))
 }
 
 // crash ends the scheduler where it stands; what is not in the store is gone.

@@ -27,6 +27,9 @@ type Config struct {
 	// Clusters are the Slurm clusters by the name of their executor. They are set
 	// in the configuration file alone. Where Executor is `slurm` there is one of that name in any case.
 	Clusters map[string]ClusterConfig
+	// JobReportURL is where jobs' commands reach the server, as http://HOST:PORT or https://HOST. Empty means
+	// that this follows from Listen; reportNever that they do not tell.
+	JobReportURL string
 	// Auth is who may call without a token: auto, dev or token.
 	Auth string
 
@@ -111,6 +114,9 @@ func (c Config) check() error {
 		}
 	}
 	errs = append(errs, c.Limits.check())
+	if err := checkReportURL(c.JobReportURL); err != nil {
+		errs = append(errs, fmt.Errorf("--job-report-url: %w", err))
+	}
 	if !slices.Contains(accessLogs, c.AccessLog) {
 		errs = append(errs, fmt.Errorf("--access-log: %q is not none, errors or all", c.AccessLog))
 	}

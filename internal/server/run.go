@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -61,6 +62,7 @@ type server struct {
 	folders   *workdir.Root
 	workspace *workspace.Workspace
 	auth      *auth.Authenticator
+	jobTokens *auth.JobTokens
 	mode      auth.Mode
 	oidc      *auth.OIDC     // nil without an issuer
 	sessions  *auth.Sessions // nil where browsers cannot sign in
@@ -70,6 +72,7 @@ type server struct {
 	draining  chan struct{}
 	clusters  map[string]*slurm.Cluster
 	reports   *reporter
+	address   net.Addr // that it listens on
 }
 
 func (s *server) closeLater(f func() error) { s.closers = append(s.closers, f) }
@@ -121,15 +124,21 @@ func (s *server) openStore() error {
 	return s.initSettings()
 }
 
-// initSettings makes the secrets of a new database.
+// initSettings makes the secrets that a database does not have yet.
 func (s *server) initSettings() error {
 	set := proto.CloneOf(s.store.Settings())
-	if len(set.GetPageTokenKey()) == 32 && set.GetInstallId() != "" {
+	for _, key := range []*[]byte{&set.PageTokenKey, &set.JobTokenKey} {
+		if len(*key) != 32 {
+			*key = make([]byte, 32)
+			_, _ = rand.Read(*key) // never fails: crypto/rand ends the program instead
+		}
+	}
+	if set.GetInstallId() == "" {
+		set.InstallId = installID()
+	}
+	if proto.Equal(set, s.store.Settings()) {
 		return nil
 	}
-	set.PageTokenKey = make([]byte, 32)
-	_, _ = rand.Read(set.PageTokenKey) // never fails: crypto/rand ends the program instead
-	set.InstallId = installID()
 	return s.store.SetSettings(context.Background(), set)
 }
 
@@ -179,7 +188,11 @@ func (s *server) openAuth() error {
 		return fmt.Errorf("--auth: %w: %w", err, errUsage)
 	}
 	s.mode = mode
-	cfg := auth.Config{Mode: mode, Tokens: s.store}
+	set := s.store.Settings()
+	if s.jobTokens, err = auth.NewJobTokens(set.GetJobTokenKey(), set.GetInstallId()); err != nil {
+		return err
+	}
+	cfg := auth.Config{Mode: mode, Tokens: s.store, Job: s.jobTokens.Principal}
 	if s.oidc != nil {
 		cfg.JWT = s.oidc.Principal
 	}
@@ -204,7 +217,8 @@ func (s *server) openScheduler() error {
 		return err
 	}
 	stage, err := staging.New(staging.Config{
-		Catalog: s.catalog, Workspace: s.workspace, Folders: s.folders, InstallID: s.store.Settings().GetInstallId(), Logger: s.log,
+		Catalog: s.catalog, Workspace: s.workspace, Folders: s.folders, InstallID: s.store.Settings().GetInstallId(),
+		Report: s.jobReport, Logger: s.log,
 	})
 	if err != nil {
 		return err

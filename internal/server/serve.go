@@ -63,6 +63,7 @@ func (s *server) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.address = l.Addr()
 	if err := f.build(background); err != nil {
 		return errors.Join(err, l.Close(), socket.Close(), profiles.Close())
 	}

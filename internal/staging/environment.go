@@ -52,6 +52,11 @@ func (a *Area) environment(t executor.Task, s *catalog.Service, local *structpb.
 		"STINT_CPUS=" + cpus,
 		"STINT_MEMORY_BYTES=" + strconv.FormatInt(r.GetMemoryBytes(), 10),
 	}
+	if a.cfg.Report != nil {
+		if url, token := a.cfg.Report(j, t.Attempt); url != "" {
+			env = append(env, executor.ReportVariable+"="+url, executor.TokenVariable+"="+token)
+		}
+	}
 	return append(env, s.Env(local)...)
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
@@ -28,6 +29,27 @@ const (
 	diskFull     = stintv1.Reason_REASON_DISK_FULL
 	outputFailed = stintv1.Reason_REASON_OUTPUT_FAILED
 )
+
+func TestPrepareLetsTheCommandTellOfItself(t *testing.T) {
+	s := newStation(t)
+	s.cfg.Report = func(j *stintv1.Job, attempt int) (url, token string) {
+		if attempt == 2 {
+			return "", "" // where the server cannot be reached it gets no token either
+		}
+		return "http://127.0.0.1:1/v1/jobs/" + j.GetId() + ":report", "stintjob_x"
+	}
+	j := newJob(t, "Cat", nil)
+	for attempt, want := range map[int][]string{1: {"STINT_REPORT_URL=http://127.0.0.1:1/v1/jobs/17:report", "STINT_JOB_TOKEN=stintjob_x"}, 2: nil} {
+		task, err := s.Prepare(t.Context(), j, attempt)
+		must(t, err)
+		got := slices.DeleteFunc(task.Command.Env, func(v string) bool {
+			return !strings.HasPrefix(v, "STINT_REPORT_URL=") && !strings.HasPrefix(v, "STINT_JOB_TOKEN=")
+		})
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
 
 func TestPrepareMakesAnAttemptReadyToRun(t *testing.T) {
 	t.Setenv("STINT_DATABASE_PASSWORD", "of the server")

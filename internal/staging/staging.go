@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
@@ -32,6 +33,9 @@ type Config struct {
 	// Path is the PATH of commands. It should be the one that the catalog looks
 	// for programs on. Empty means that of this process, without relative entries, and the usual folders after it.
 	Path string
+	// Report answers the URL by which the command of an attempt may tell of itself, and
+	// the token for that; an empty URL where it cannot. Nil is that for all.
+	Report func(j *stintv1.Job, attempt int) (url, token string)
 	// Logger is told what was left out of results. Nil discards it.
 	Logger *slog.Logger
 }

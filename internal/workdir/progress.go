@@ -74,9 +74,7 @@ func parseProgressLine(line []byte) (Progress, bool) {
 	if len(line) > progressLine {
 		return Progress{}, false
 	}
-	words := strings.Join(strings.FieldsFunc(strings.ToValidUTF8(string(line), "\uFFFD"), func(r rune) bool {
-		return unicode.IsSpace(r) || !unicode.IsPrint(r)
-	}), " ")
+	words := clean(string(line))
 	if words == "" {
 		return Progress{}, false
 	}
@@ -86,10 +84,34 @@ func parseProgressLine(line []byte) (Progress, bool) {
 			p = Progress{Percent: n, Message: rest}
 		}
 	}
-	if r := []rune(p.Message); len(r) > progressWords {
-		p.Message = string(r[:progressWords-1]) + "…"
-	}
+	p.Message = shorten(p.Message)
 	return p, true
+}
+
+// ToldProgress is what a command says of itself by other ways than the file:
+// percent from 0 to 100, or -1, and words, which are kept as those in the file are. The second
+// result is false when that says nothing, or more than a line of the file may.
+func ToldProgress(percent int, words string) (Progress, bool) {
+	if percent < -1 || percent > 100 || len(words) > progressLine {
+		return Progress{}, false
+	}
+	p := Progress{Percent: percent, Message: shorten(clean(words))}
+	return p, p.Percent >= 0 || p.Message != ""
+}
+
+// clean is a line without control characters and with single spaces.
+func clean(line string) string {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(line, "\uFFFD"), func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r)
+	}), " ")
+}
+
+// shorten cuts what is too long to be kept.
+func shorten(words string) string {
+	if r := []rune(words); len(r) > progressWords {
+		return string(r[:progressWords-1]) + "…"
+	}
+	return words
 }
 
 // percent reads 0 to 100 in one to three digits.

@@ -10,6 +10,31 @@ import (
 	"unicode/utf8"
 )
 
+func TestToldProgressIsCleanedAndBounded(t *testing.T) {
+	for _, c := range []struct {
+		percent int
+		words   string
+		want    Progress
+		ok      bool
+	}{
+		{40, "half\tway\x00 \n", Progress{40, "half way"}, true},
+		{-1, "  words ", Progress{-1, "words"}, true},
+		{0, "", Progress{0, ""}, true},
+		{100, "40 is a word here", Progress{100, "40 is a word here"}, true},
+		{50, strings.Repeat("é", 300), Progress{50, strings.Repeat("é", progressWords-1) + "…"}, true},
+		{-1, "", Progress{}, false},
+		{-1, " \x1b \n", Progress{}, false},
+		{101, "x", Progress{}, false},
+		{-2, "x", Progress{}, false},
+		{5, strings.Repeat("x", progressLine+1), Progress{}, false},
+	} {
+		got, ok := ToldProgress(c.percent, c.words)
+		if ok != c.ok || ok && got != c.want {
+			t.Errorf("ToldProgress(%d, %.20q) = %+v, %v; want %+v, %v", c.percent, c.words, got, ok, c.want, c.ok)
+		}
+	}
+}
+
 func TestReadProgress(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	for _, tt := range []struct {

@@ -72,7 +72,7 @@ func testOutcomes(t *testing.T, c *slurmtest.Cluster) {
 			name: "held, then released", order: order{script: "exit 0", service: "Held"}, during: release, state: "COMPLETED",
 		},
 		{
-			name: "requeued", order: order{script: "sleep 600"}, during: requeue,
+			name: "requeued", order: order{script: `: >"$JOB/began"; sleep 600`}, during: requeue,
 			reason: stintv1.Reason_REASON_PREEMPTED, code: -1, words: "queued it again",
 		},
 		{
@@ -217,9 +217,10 @@ func release(t *testing.T, l *lab, f *follow, _ executor.Task) {
 	l.cluster.Run("scontrol", "update", "JobId="+id, "StartTime=now")
 }
 
-func requeue(t *testing.T, l *lab, f *follow, _ executor.Task) {
+func requeue(t *testing.T, l *lab, f *follow, task executor.Task) {
 	t.Helper()
 	id := f.untilRunning().EngineID
+	l.untilFile(task.Dir.JobID(), "began") // a job that is queued again before its command began is none that was interrupted
 	// Jobs are submitted so that Slurm does not requeue them; an administrator still can.
 	l.cluster.Run("scontrol", "update", "JobId="+id, "Requeue=1")
 	l.cluster.Run("scontrol", "requeue", id)

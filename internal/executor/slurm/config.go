@@ -36,9 +36,6 @@ type Config struct {
 	Defaults Options
 	// Services override Defaults by the service's id.
 	Services map[string]Options
-	// HintURL gets a POST from a node when a job begins and when it ends; whoever serves it
-	// calls Hint. Empty means that nodes do not tell.
-	HintURL string
 	// SubmitsInFlight bounds how many sbatch, and how many scancel, run at a time. Zero means 8.
 	SubmitsInFlight int
 	// Timeouts of the commands.

@@ -22,7 +22,7 @@ func TestReasonsAndOptionsAreDocumented(t *testing.T) {
 			t.Errorf("docs/slurm.md does not have the option --%s", option)
 		}
 	}
-	for _, file := range []string{commandName, scriptName, submissionName, lockName, ownerName, logName, recordName, endName} {
+	for _, file := range []string{commandName, tokenName, scriptName, submissionName, lockName, ownerName, logName, recordName, endName} {
 		if !strings.Contains(string(doc), "`"+file+"`") {
 			t.Errorf("docs/slurm.md does not explain the file %s", file)
 		}

@@ -38,6 +38,7 @@ type fakeSlurm struct {
 	booksDown  bool         // sacct fails
 	booksHang  bool         // sacct does not answer
 	calls      map[string]int
+	slow       time.Duration // how long squeue takes
 	inSqueue   int
 	mostSqueue int
 }
@@ -122,7 +123,7 @@ func (f *fakeSlurm) runSbatch(ctx context.Context, c call) answer {
 			dir = v
 		}
 	}
-	if !strings.Contains(string(c.stdin), "token="+quote(name)) {
+	if !strings.Contains(string(c.stdin), "dir="+quote(dir)) {
 		f.t.Errorf("the script of %s is %q", name, c.stdin)
 	}
 	take := func() *fakeJob {
@@ -164,6 +165,11 @@ func (f *fakeSlurm) runSqueue(ctx context.Context) answer {
 	}
 	if f.broken != (answer{}) {
 		return f.broken
+	}
+	if f.slow > 0 {
+		f.mu.Unlock()
+		<-time.After(f.slow)
+		f.mu.Lock()
 	}
 	var b strings.Builder
 	for _, j := range f.jobs {

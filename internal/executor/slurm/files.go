@@ -17,6 +17,8 @@ const (
 	// commandName has the command and its environment, for the script. Only its
 	// owner can read it; Slurm, which keeps the script itself, never sees the parameters of a job.
 	commandName = "slurm.command"
+	// tokenName has the token by which the command may tell of itself, which ends with the attempt.
+	tokenName = "slurm.token"
 	// scriptName is the batch script, kept to be submitted again.
 	scriptName = "slurm.sh"
 	// submissionName has how it is submitted and what came of it, as a submission.

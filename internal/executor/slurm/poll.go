@@ -26,6 +26,7 @@ type poller struct {
 	mu        sync.Mutex
 	view      view
 	followers map[chan struct{}]struct{}
+	hints     hints
 	hotUntil  time.Time     // until then it polls at its fastest
 	changed   chan struct{} // wakes the loop when it should think about its pace again
 	failures  int           // in a row
@@ -135,6 +136,7 @@ func (p *poller) poll(ctx context.Context) bool {
 		p.view, p.failures, p.lastErr = v, 0, nil
 		p.took = p.ended.Sub(began)
 	}
+	p.hints.polled(began, p.view.rows)
 	for news := range p.followers {
 		signal(news)
 	}
@@ -157,7 +159,11 @@ func (p *poller) due() time.Time {
 	if p.longest > 0 && len(p.followers) > 0 {
 		wait = min(wait, max(p.longest, p.Fastest))
 	}
-	return p.ended.Add(wait)
+	due := p.ended.Add(wait)
+	if at, ok := p.hints.next(p.ended, time.Duration(p.Rest)*p.took); ok && at.Before(due) {
+		return at
+	}
+	return due
 }
 
 // next waits for a good poll that begins from now on.

@@ -775,7 +775,7 @@ func TestPollsAreSeldomWhenNothingHappens(t *testing.T) {
 			t.Errorf("%d polls in an hour with a job", n)
 		}
 		before = w.count("squeue")
-		w.c.Hint()
+		w.c.Hint(1, 1, stintv1.JobEvent_JOB_EVENT_STARTED)
 		pass(3 * time.Second)
 		if n := w.count("squeue") - before; n != 1 && n != 2 {
 			t.Errorf("%d polls within 3 s of a hint", n)

@@ -14,11 +14,11 @@ import (
 var wrapper string
 
 // script is the batch script of an attempt.
-func script(dir string, t token, hint string) string {
+func script(dir string, t token) string {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\n")
 	fmt.Fprintf(&b, "# Stint: job %s, attempt %d\n", t.job, t.attempt)
-	fmt.Fprintf(&b, "dir=%s\ntoken=%s\nhint=%s\n", quote(dir), quote(t.String()), quote(hint))
+	fmt.Fprintf(&b, "dir=%s\n", quote(dir))
 	b.WriteString(wrapper)
 	return b.String()
 }
@@ -27,12 +27,15 @@ func script(dir string, t token, hint string) string {
 // given. A job that asked for some needs them beside its own environment.
 var gpuVariables = []string{"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "GPU_DEVICE_ORDINAL"}
 
-// commandFile is what the script reads to learn the command: it sets `program`
-// and, as the positional parameters, env(1) with the whole environment and the command.
+// commandFile is what the script reads to learn the command: it sets `program`,
+// `report` and, as the positional parameters, env(1) with the whole environment and the command. The
+// job's token is left out: what env gets as arguments, others on the node can see.
 func commandFile(c executor.Command) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "program=%s\nset -- env -i", quote(c.Argv[0]))
-	for _, v := range c.Env {
+	env, secret := splitToken(c.Env)
+	report, _ := variable(env, executor.ReportVariable)
+	fmt.Fprintf(&b, "program=%s\nreport=%s\nset -- env -i", quote(c.Argv[0]), quote(report))
+	for _, v := range env {
 		b.WriteString(" \\\n" + quote(v))
 	}
 	if c.Resources.GetGpus() > 0 {
@@ -40,9 +43,49 @@ func commandFile(c executor.Command) string {
 			fmt.Fprintf(&b, " \\\n${%s+\"%s=$%s\"}", name, name, name)
 		}
 	}
+	if secret != "" {
+		fmt.Fprintf(&b, " \\\n/bin/sh -c %s \"$dir/%s\"", quote(adopt(env)), tokenName)
+	}
 	for _, a := range c.Argv {
 		b.WriteString(" \\\n" + quote(a))
 	}
 	b.WriteString("\n")
 	return b.String()
+}
+
+// adopt is a script that takes the token from the file $0 into its environment
+// and becomes the command. What shells put into the environment by themselves it takes out again; bash
+// leaves SHLVL=0 all the same.
+func adopt(env []string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `read -r %[1]s <"$0"; export %[1]s; `, executor.TokenVariable)
+	for _, name := range []string{"PWD", "OLDPWD", "SHLVL"} {
+		if _, set := variable(env, name); !set {
+			b.WriteString("unset " + name + "; ")
+		}
+	}
+	b.WriteString(`exec "$@"`)
+	return b.String()
+}
+
+// splitToken takes the job's token out of the environment of its command.
+func splitToken(env []string) (rest []string, secret string) {
+	for _, v := range env {
+		if text, ok := strings.CutPrefix(v, executor.TokenVariable+"="); ok {
+			secret = text
+		} else {
+			rest = append(rest, v)
+		}
+	}
+	return rest, secret
+}
+
+// variable is the value of a variable.
+func variable(env []string, name string) (string, bool) {
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
 }

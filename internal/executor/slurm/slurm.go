@@ -33,6 +33,7 @@ type Cluster struct {
 var (
 	_ executor.Executor = (*Cluster)(nil)
 	_ executor.Reporter = (*Cluster)(nil)
+	_ executor.Hinter   = (*Cluster)(nil)
 )
 
 // New checks the configuration and finds the commands. It calls none of them.
@@ -74,7 +75,3 @@ func (c *Cluster) Run(ctx context.Context) error {
 	defer books.Wait()
 	return c.poller.run(ctx, c.probe)
 }
-
-// Hint says that a job has begun or ended: the cluster is polled soon. It is
-// only ever a hint, so anybody may give it, and as often as they like.
-func (c *Cluster) Hint() { c.poller.hasten() }

@@ -143,8 +143,7 @@ func (c *Cluster) prepare(tok token, t executor.Task) error {
 	args, err := c.arguments(tok, t)
 	if err == nil {
 		err = errors.Join(
-			t.Dir.WriteFile(commandName, []byte(commandFile(t.Command))),
-			t.Dir.WriteFile(scriptName, []byte(script(t.Dir.Path(), tok, c.cfg.HintURL))),
+			writeCommand(t.Dir, tok, t.Command),
 			writeSubmission(t.Dir, submission{
 				Args: args, Program: t.Command.Argv[0], Time: time.Now(),
 				CPUs: t.Command.Resources.GetCpus(), MemoryBytes: t.Command.Resources.GetMemoryBytes(),
@@ -156,6 +155,15 @@ func (c *Cluster) prepare(tok token, t executor.Task) error {
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("another process starts it: %w", err)
+	}
+	return err
+}
+
+// writeCommand writes what is run: the script, the command, and the token of the job.
+func writeCommand(a workdir.Attempt, tok token, c executor.Command) error {
+	err := errors.Join(a.WriteFile(commandName, []byte(commandFile(c))), a.WriteFile(scriptName, []byte(script(a.Path(), tok))))
+	if _, secret := splitToken(c.Env); secret != "" {
+		err = errors.Join(err, a.WriteFile(tokenName, []byte(secret+"\n")))
 	}
 	return err
 }

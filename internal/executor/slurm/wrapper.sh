@@ -1,4 +1,4 @@
-# The rest is the same for every attempt. Set above: dir, token, hint.
+# The rest is the same for every attempt. Set above: dir.
 # It runs on a node and needs a POSIX shell and utilities, nothing else.
 { # a shell reads up to the closing brace before it begins, so that a script that was cut short does nothing
 
@@ -16,15 +16,21 @@ say() { printf 'stint: %s\n' "$*" >&2; }
 case ${SLURM_JOB_ID:-} in '' | *[!0-9]*) engine_id=0 ;; *) engine_id=$SLURM_JOB_ID ;; esac
 case ${SLURMD_NODENAME:-} in '' | *[!A-Za-z0-9._-]*) node= ;; *) node=$SLURMD_NODENAME ;; esac
 
-# poke asks the server to look now. It may well not hear: then it looks when it would have looked anyway.
-poke() {
-  [ -n "$hint" ] || return 0
+# tell EVENT asks the server to look now. It may well not hear: then it looks when it would have looked anyway.
+# The token is never an argument, which others on the node could see.
+tell() {
+  [ -n "$report" ] && [ -n "$secret" ] || return 0
+  body="{\"event\":\"JOB_EVENT_$1\"}"
   if command -v curl; then
-    curl -fsS -m 2 -o /dev/null -d "token=$token" "$hint"
+    curl -sS --connect-timeout 2 -m 5 -o /dev/null -H 'Content-Type: application/json' -d "$body" -K - "$report" <<EOF
+header = "Authorization: Bearer $secret"
+EOF
   elif command -v wget; then
-    wget -q -T 2 -t 1 -O /dev/null --post-data="token=$token" "$hint"
+    (umask 077 && echo "header = Authorization: Bearer $secret" >".slurm.wgetrc.$1")
+    WGETRC=.slurm.wgetrc.$1 wget -q -T 2 -t 1 -O /dev/null --header='Content-Type: application/json' --post-data="$body" "$report"
+    rm -f ".slurm.wgetrc.$1"
   fi
-} >/dev/null 2>&1 </dev/null
+} >/dev/null 2>&1
 
 # milliseconds VALUE: of a time as `times` writes it, for example 1m2.345s
 milliseconds() {
@@ -53,6 +59,7 @@ record() {
   clock
   elapsed=$((now - began))
   times >.slurm.times
+  tell ENDED & # is not waited for: it has until the script's end, which is some milliseconds away
   { read -r _; read -r user system; } <.slurm.times
   milliseconds "$user"; cpu=$ms
   milliseconds "$system"; cpu=$((cpu + ms))
@@ -87,9 +94,11 @@ start=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 clock
 began=$now
 printf '%s %s\n' "$engine_id" "$node" >.slurm.owner && mv -f .slurm.owner slurm.owner
-[ -z "$hint" ] || poke &
 
-. ./slurm.command # sets program and the arguments
+. ./slurm.command # sets program, report and the arguments
+secret=
+[ ! -r slurm.token ] || read -r secret <slurm.token
+tell STARTED &
 if [ "$terminated" = true ]; then
   status=143
 elif [ -f "$program" ] && [ -x "$program" ]; then
@@ -97,7 +106,6 @@ elif [ -f "$program" ] && [ -x "$program" ]; then
   status=$?
 else
   record -1 0 LAUNCH_FAILED
-  poke
   exit 127
 fi
 if [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then # a shell's way to tell of a signal
@@ -105,6 +113,5 @@ if [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then # a shell's way to tell 
 else
   record "$status" 0 ''
 fi
-poke
 exit "$status"
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -86,11 +87,9 @@ func runScript(tb testing.TB, shell []string, a workdir.Attempt, id string) *exe
 	return cmd
 }
 
-func writeCommand(tb testing.TB, a workdir.Attempt, hint string, c executor.Command) {
+func ready(tb testing.TB, a workdir.Attempt, c executor.Command) {
 	tb.Helper()
-	if err := errors.Join(
-		a.WriteFile(commandName, []byte(commandFile(c))), a.WriteFile(scriptName, []byte(script(a.Path(), testToken, hint))),
-	); err != nil {
+	if err := writeCommand(a, testToken, c); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -126,7 +125,7 @@ func TestScriptRunsTheCommandAndRecordsItsEnd(t *testing.T) {
 		} {
 			t.Run(name+"/"+tc.what, func(t *testing.T) {
 				a := newAttempt(t)
-				writeCommand(t, a, "", command("/bin/sh", "-c", tc.command))
+				ready(t, a, command("/bin/sh", "-c", tc.command))
 				if got := exitOf(t, runScript(t, shell, a, "123")); got != tc.exit {
 					t.Errorf("the script's exit code = %d, want %d", got, tc.exit)
 				}
@@ -179,7 +178,7 @@ func TestScriptPassesEveryWord(t *testing.T) {
 				if err := checkWords(c.Argv, c.Env); err != nil {
 					t.Fatal(err)
 				}
-				writeCommand(t, a, "", c)
+				ready(t, a, c)
 				if code := exitOf(t, runScript(t, shell, a, "1")); code != 0 {
 					log, _ := os.ReadFile(filepath.Join(a.Path(), logName))
 					t.Fatalf("exit code %d: %s", code, log)
@@ -208,7 +207,7 @@ func TestScriptRunsTheCommandOnce(t *testing.T) {
 	for name, shell := range shells(t) {
 		t.Run(name, func(t *testing.T) {
 			a := newAttempt(t)
-			writeCommand(t, a, "", command("/bin/sh", "-c", "echo ran >>runs; exit 4"))
+			ready(t, a, command("/bin/sh", "-c", "echo ran >>runs; exit 4"))
 			var cmds []*exec.Cmd
 			for _, id := range []string{"1", "2", "3", "4", "5", "6"} {
 				cmd := runScript(t, shell, a, id)
@@ -252,12 +251,12 @@ func TestScriptRunsTheCommandOnce(t *testing.T) {
 
 // A connection that breaks can end the script anywhere.
 func TestScriptThatIsCutShortDoesNothing(t *testing.T) {
-	whole := script("/nowhere", testToken, "")
+	whole := script("/nowhere", testToken)
 	for name, shell := range shells(t) {
 		for at := 0; at < len(whole)-2; at += len(whole)/25 + 1 {
 			a := newAttempt(t)
-			writeCommand(t, a, "", command("/bin/sh", "-c", "echo ran >>runs"))
-			text := script(a.Path(), testToken, "")
+			ready(t, a, command("/bin/sh", "-c", "echo ran >>runs"))
+			text := script(a.Path(), testToken)
 			if err := a.WriteFile(scriptName, []byte(text[:len(text)-2-at])); err != nil {
 				t.Fatal(err)
 			}
@@ -271,7 +270,7 @@ func TestScriptThatIsCutShortDoesNothing(t *testing.T) {
 
 func TestScriptRunsNothingBehindAFence(t *testing.T) {
 	a := newAttempt(t)
-	writeCommand(t, a, "", command("/bin/sh", "-c", "echo ran >>runs"))
+	ready(t, a, command("/bin/sh", "-c", "echo ran >>runs"))
 	if won, err := fence(a); !won || err != nil {
 		t.Fatalf("fence() = %v, %v", won, err)
 	}
@@ -288,7 +287,7 @@ func TestScriptRunsNothingBehindAFence(t *testing.T) {
 		t.Errorf("fence() again = %v, %v", won, err)
 	}
 	b := newAttempt(t)
-	writeCommand(t, b, "", command("/bin/true"))
+	ready(t, b, command("/bin/true"))
 	exitOf(t, runScript(t, []string{"/bin/sh"}, b, "1"))
 	if won, err := fence(b); won || err != nil {
 		t.Errorf("fence() after a run = %v, %v", won, err)
@@ -310,7 +309,7 @@ func TestScriptOutlivesTheCommandOnTerm(t *testing.T) {
 				if err := syscall.Mkfifo(filepath.Join(a.OutputPath(), "hold"), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				writeCommand(t, a, "", command("/bin/sh", "-c", tc.command))
+				ready(t, a, command("/bin/sh", "-c", tc.command))
 				cmd := runScript(t, shell, a, "9")
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
@@ -353,7 +352,7 @@ func untilLogged(t *testing.T, a workdir.Attempt, line string) {
 func TestScriptSaysWhyItCannotBegin(t *testing.T) {
 	t.Run("missing program", func(t *testing.T) {
 		a := newAttempt(t)
-		writeCommand(t, a, "", command("/stint/no/such/program"))
+		ready(t, a, command("/stint/no/such/program"))
 		exitOf(t, runScript(t, []string{"/bin/sh"}, a, "1"))
 		if r := look(a).record; r == nil || r.Reason != "LAUNCH_FAILED" || r.Code != -1 {
 			t.Errorf("record = %+v", r)
@@ -361,7 +360,7 @@ func TestScriptSaysWhyItCannotBegin(t *testing.T) {
 	})
 	t.Run("missing command", func(t *testing.T) {
 		a := newAttempt(t)
-		writeCommand(t, a, "", command("/bin/true"))
+		ready(t, a, command("/bin/true"))
 		if err := a.RemoveFile(commandName); err != nil {
 			t.Fatal(err)
 		}
@@ -373,7 +372,7 @@ func TestScriptSaysWhyItCannotBegin(t *testing.T) {
 	t.Run("missing folder", func(t *testing.T) {
 		a := newAttempt(t)
 		cmd := exec.Command("/bin/sh")
-		cmd.Stdin = strings.NewReader(script(a.Path()+"/elsewhere", testToken, ""))
+		cmd.Stdin = strings.NewReader(script(a.Path()+"/elsewhere", testToken))
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "stint: the node ? cannot enter the folder") {
 			t.Errorf("said %q, %v", out, err)
@@ -381,37 +380,163 @@ func TestScriptSaysWhyItCannotBegin(t *testing.T) {
 	})
 }
 
-func TestScriptTellsTheServer(t *testing.T) {
-	var got []string
-	hints := make(chan string, 4)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// listener is a server that notes what it is told.
+func listener(t *testing.T) (url string, told <-chan string) {
+	t.Helper()
+	hints := make(chan string, 8)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		hints <- r.Method + " " + string(body)
+		hints <- strings.Join([]string{r.Method, r.URL.RequestURI(), r.Header.Get("Authorization"), r.Header.Get("Content-Type"), string(body)}, " ")
 	}))
-	defer srv.Close()
-	a := newAttempt(t)
-	writeCommand(t, a, srv.URL+"/hint?a=b&c='", command("/bin/true"))
-	if code := exitOf(t, runScript(t, []string{"/bin/sh"}, a, "1")); code != 0 {
-		t.Fatalf("exit code %d", code)
+	t.Cleanup(srv.Close)
+	return srv.URL, hints
+}
+
+// telling is a command that may tell of itself at url.
+func telling(url string, argv ...string) executor.Command {
+	c := command(argv...)
+	c.Env = append(c.Env, executor.ReportVariable+"="+url, executor.TokenVariable+"=stintjob_abc")
+	return c
+}
+
+func TestScriptTellsTheServer(t *testing.T) {
+	for _, client := range []string{"curl", "wget"} {
+		for name, shell := range shells(t) {
+			t.Run(client+"/"+name, func(t *testing.T) {
+				path, err := exec.LookPath(client)
+				if err != nil {
+					t.Skipf("%s is not here: %v", client, err)
+				}
+				url, told := listener(t)
+				a := newAttempt(t)
+				// The command ends only when the start was told, for what the script tells is not waited for.
+				ready(t, a, telling(url+"/v1/jobs/17:report?a=b&c='", "/bin/sh", "-c", "read _ <go"))
+				if err := syscall.Mkfifo(filepath.Join(a.OutputPath(), "go"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				onlyClient(t, a, path)
+				cmd := runScript(t, shell, a, "1")
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				want := "POST /v1/jobs/17:report?a=b&c=%s Bearer stintjob_abc application/json {\"event\":\"JOB_EVENT_%s\"}"
+				for _, event := range []string{"STARTED", "ENDED"} {
+					if got := strings.ReplaceAll(next(t, told), "%27", "'"); got != fmt.Sprintf(want, "'", event) {
+						t.Errorf("the server was told %q", got)
+					}
+					if event == "STARTED" {
+						must(t, os.WriteFile(filepath.Join(a.OutputPath(), "go"), []byte("\n"), 0o600))
+					}
+				}
+				if err := cmd.Wait(); err != nil {
+					t.Error(err)
+				}
+				if log, _ := os.ReadFile(filepath.Join(a.Path(), logName)); len(log) != 0 {
+					t.Errorf("the script said %q", log)
+				}
+			})
+		}
 	}
-	_, noCurl := exec.LookPath("curl")
-	_, noWget := exec.LookPath("wget")
-	if noCurl != nil && noWget != nil {
-		t.Skip("neither curl nor wget is here: the script cannot tell, and did not")
+}
+
+// next is what the server is told next.
+func next(t *testing.T, told <-chan string) string {
+	t.Helper()
+	select {
+	case s := <-told:
+		return s
+	case <-time.After(time.Minute):
+		t.Fatal("the server was told nothing")
+		return ""
 	}
-	for range 2 {
-		got = append(got, <-hints)
+}
+
+// onlyClient makes the script see one of the programs that can tell, and none of the others.
+func onlyClient(t *testing.T, a workdir.Attempt, client string) {
+	t.Helper()
+	bin := t.TempDir()
+	for _, program := range []string{"date", "dd", "env", "mkdir", "mv", "rm"} {
+		path, err := exec.LookPath(program)
+		must(t, err)
+		must(t, os.Symlink(path, filepath.Join(bin, program)))
 	}
-	want := "POST token=" + testToken.String()
-	if got[0] != want || got[1] != want {
-		t.Errorf("the server was told %q", got)
+	if client != "" {
+		must(t, os.Symlink(client, filepath.Join(bin, filepath.Base(client))))
 	}
-	// A server that cannot be reached changes nothing.
-	srv.Close()
-	b := newAttempt(t)
-	writeCommand(t, b, srv.URL, command("/bin/true"))
-	if code := exitOf(t, runScript(t, []string{"/bin/sh"}, b, "1")); code != 0 || look(b).record == nil {
-		t.Errorf("exit code %d, folder %+v", code, look(b))
+	text, err := a.ReadFile(scriptName)
+	must(t, err)
+	must(t, a.WriteFile(scriptName, []byte(strings.Replace(string(text), "PATH=/usr/local/bin:/usr/bin:/bin\n", "PATH="+bin+"\n", 1))))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A server that does not answer, or cannot be reached, and a node without
+// anything to tell with change nothing and cost no time.
+func TestScriptDoesNotWaitForTheServer(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and that is all
+	must(t, err)
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	must(t, closed.Close())
+	curl, _ := exec.LookPath("curl")
+	for _, tc := range []struct{ what, address, client string }{
+		{"silent", silent.Addr().String(), curl}, {"closed", closed.Addr().String(), curl}, {"no client", silent.Addr().String(), ""},
+	} {
+		for name, shell := range shells(t) {
+			t.Run(tc.what+"/"+name, func(t *testing.T) {
+				a := newAttempt(t)
+				ready(t, a, telling("http://"+tc.address, "/bin/true"))
+				onlyClient(t, a, tc.client)
+				cmd := runScript(t, shell, a, "1")
+				began := time.Now()
+				code := exitOf(t, cmd)
+				// The clients give up after 5 s; a script that waited for them would take as long.
+				if took := time.Since(began); code != 0 || look(a).record == nil || took > 4*time.Second {
+					t.Errorf("exit code %d after %v, folder %+v", code, took, look(a))
+				}
+				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what Slurm does to what a script leaves behind
+			})
+		}
+	}
+}
+
+// The command gets its token, and its environment is otherwise as it was given;
+// nothing that others on the node or in Slurm can see holds the token.
+func TestTheTokenReachesTheCommandAlone(t *testing.T) {
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			url, _ := listener(t)
+			a := newAttempt(t)
+			// cat's arguments and environment are those that env, and the shell after it, made of the script's.
+			c := telling(url, "/bin/cat", "/proc/self/environ")
+			ready(t, a, c)
+			for _, name := range []string{scriptName, commandName} {
+				if text, err := a.ReadFile(name); err != nil || strings.Contains(string(text), "stintjob_") {
+					t.Errorf("%s holds the token, or %v", name, err)
+				}
+			}
+			info, err := os.Stat(filepath.Join(a.Path(), tokenName))
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %v, %v", tokenName, info.Mode(), err)
+			}
+			if code := exitOf(t, runScript(t, shell, a, "1")); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			out, err := os.ReadFile(filepath.Join(a.Path(), "stdout"))
+			must(t, err)
+			got := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+			got = slices.DeleteFunc(got, func(v string) bool { return v == "SHLVL=0" }) // of a bash that is /bin/sh
+			slices.Sort(got)
+			if diff := cmp.Diff(slices.Sorted(slices.Values(c.Env)), got); diff != "" {
+				t.Errorf("the command's environment (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -452,7 +577,7 @@ func TestMilliseconds(t *testing.T) {
 // What the script writes is JSON, whatever the node calls itself.
 func TestRecordIsJSON(t *testing.T) {
 	a := newAttempt(t)
-	writeCommand(t, a, "", command("/bin/true"))
+	ready(t, a, command("/bin/true"))
 	cmd := runScript(t, []string{"/bin/sh"}, a, `1"; rm`)
 	cmd.Env = append(cmd.Env, `SLURMD_NODENAME=n"1\`)
 	exitOf(t, cmd)

@@ -701,7 +701,9 @@ type Settings struct {
 	// Key that seals page tokens: 32 random bytes, made when the database is.
 	PageTokenKey []byte `protobuf:"bytes,3,opt,name=page_token_key,json=pageTokenKey,proto3" json:"page_token_key,omitempty"`
 	// Random text that tells this installation from others where engines are shared.
-	InstallId     string `protobuf:"bytes,4,opt,name=install_id,json=installId,proto3" json:"install_id,omitempty"`
+	InstallId string `protobuf:"bytes,4,opt,name=install_id,json=installId,proto3" json:"install_id,omitempty"`
+	// Key that the tokens of jobs' commands are made with: 32 random bytes, made when the database is.
+	JobTokenKey   []byte `protobuf:"bytes,5,opt,name=job_token_key,json=jobTokenKey,proto3" json:"job_token_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -762,6 +764,13 @@ func (x *Settings) GetInstallId() string {
 		return x.InstallId
 	}
 	return ""
+}
+
+func (x *Settings) GetJobTokenKey() []byte {
+	if x != nil {
+		return x.JobTokenKey
+	}
+	return nil
 }
 
 var File_stint_store_v1_record_proto protoreflect.FileDescriptor
@@ -827,13 +836,14 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x1f\n" +
-	"\x03job\x18\x04 \x01(\v2\r.stint.v1.JobR\x03job\"\x98\x01\n" +
+	"\x03job\x18\x04 \x01(\v2\r.stint.v1.JobR\x03job\"\xbc\x01\n" +
 	"\bSettings\x12-\n" +
 	"\x12submissions_closed\x18\x01 \x01(\bR\x11submissionsClosed\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12$\n" +
 	"\x0epage_token_key\x18\x03 \x01(\fR\fpageTokenKey\x12\x1d\n" +
 	"\n" +
-	"install_id\x18\x04 \x01(\tR\tinstallId*E\n" +
+	"install_id\x18\x04 \x01(\tR\tinstallId\x12\"\n" +
+	"\rjob_token_key\x18\x05 \x01(\fR\vjobTokenKey*E\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0ePHASE_STARTING\x10\x01\x12\x11\n" +

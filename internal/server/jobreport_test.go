@@ -1,0 +1,102 @@
+package server
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/store/storetest"
+)
+
+func TestWhereCommandsReachTheServer(t *testing.T) {
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ configured, listen, local, remote string }{
+		{"", "127.0.0.1:0", "http://127.0.0.1:8421", ""},
+		{"", "localhost:8421", "http://localhost:8421", ""},
+		{"", "[::1]:8421", "http://[::1]:8421", ""},
+		{"", "0.0.0.0:8421", "http://127.0.0.1:8421", "http://" + name + ":8421"},
+		{"", ":8421", "http://127.0.0.1:8421", "http://" + name + ":8421"},
+		{"", "[::]:8421", "http://127.0.0.1:8421", "http://" + name + ":8421"},
+		{"", "10.0.0.5:8421", "http://10.0.0.5:8421", "http://10.0.0.5:8421"},
+		{"", "stint.example.org:8421", "http://stint.example.org:8421", "http://stint.example.org:8421"},
+		{"https://example.org/stint/", "127.0.0.1:8421", "https://example.org/stint", "https://example.org/stint"},
+		{"none", "0.0.0.0:8421", "", ""},
+	} {
+		s := &server{cfg: Config{JobReportURL: c.configured, Listen: c.listen}, address: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8421}}
+		if local, remote := s.reportBase(false), s.reportBase(true); local != c.local || remote != c.remote {
+			t.Errorf("%q at %s: jobs here are told %q, jobs on nodes %q; want %q and %q", c.configured, c.listen, local, remote, c.local, c.remote)
+		}
+	}
+}
+
+func TestReportURLsThatAreRefused(t *testing.T) {
+	for _, text := range []string{"", "none", "http://a:1", "https://a.example.org", "https://a/stint", "http://[::1]:8421"} {
+		if err := checkReportURL(text); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"a:1", "//a", "ftp://a", "http://", "http://u:p@a", "http://a?b", "http://a#b", "http://a/b c", "http://a/\n", "http://a/'", "http://a/$(id)", "http://a/\"", "nowhere"} {
+		if checkReportURL(text) == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+func TestTokensOfJobsEnd(t *testing.T) {
+	tokens, err := auth.NewJobTokens(make([]byte, 32), "k3x9ab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{cfg: Config{Listen: "127.0.0.1:0"}, address: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8421}, jobTokens: tokens}
+	for limit, want := range map[time.Duration]time.Duration{0: 30 * 24 * time.Hour, time.Hour: 7*24*time.Hour + time.Hour} {
+		j := &stintv1.Job{Id: "17", Owner: "alice", Resources: &stintv1.Resources{}}
+		if limit > 0 {
+			j.Resources.TimeLimit = durationpb.New(limit)
+		}
+		url, token := s.jobReport(j, 3)
+		c, err := tokens.Read(token)
+		if err != nil || url != "http://127.0.0.1:8421/v1/jobs/17:report" || c.Job != 17 || c.Attempt != 3 || c.Owner != "alice" {
+			t.Errorf("%s, %+v, %v", url, c, err)
+		}
+		if left := time.Until(c.Expires); left > want || left < want-time.Minute {
+			t.Errorf("a token for %v ends after %v", limit, left)
+		}
+	}
+}
+
+// A database of an earlier version gets what it lacks, and keeps what it has.
+func TestSecretsThatADatabaseLacksAreMade(t *testing.T) {
+	s := &server{store: storetest.Open(t), log: slog.New(slog.DiscardHandler)}
+	old := &storev1.Settings{PageTokenKey: bytes.Repeat([]byte{7}, 32), InstallId: "k3x9ab", Message: "hello"}
+	if err := s.store.SetSettings(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.initSettings(); err != nil {
+		t.Fatal(err)
+	}
+	first := s.store.Settings()
+	if len(first.GetJobTokenKey()) != 32 || strings.Trim(string(first.GetJobTokenKey()), "\x00") == "" {
+		t.Errorf("the key is %x", first.GetJobTokenKey())
+	}
+	if err := s.initSettings(); err != nil || !proto.Equal(first, s.store.Settings()) {
+		t.Errorf("another start changed the settings, or %v", err)
+	}
+	rest := proto.CloneOf(first)
+	rest.JobTokenKey = nil
+	if !proto.Equal(rest, old) {
+		t.Errorf("the settings are %v", rest)
+	}
+}
