@@ -146,7 +146,7 @@ func (a *app) connect() (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := a.token()
+	creds, err := a.credentials(t)
 	if err != nil {
 		return nil, err
 	}
@@ -162,11 +162,11 @@ func (a *app) connect() (*grpc.ClientConn, error) {
 		// Finds out about a peer that is gone without a word while a watch is quiet.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 	}
-	if token != "" {
+	if creds != nil {
 		if !t.tls && !t.loopback {
 			fmt.Fprintln(a.err, "stint: warning: your token crosses the network unencrypted (--insecure)")
 		}
-		options = append(options, grpc.WithPerRPCCredentials(bearer{token: token, plaintext: !t.tls}))
+		options = append(options, grpc.WithPerRPCCredentials(creds))
 	}
 	a.conn, err = grpc.NewClient("dns:///"+t.hostPort, options...)
 	if err != nil {

@@ -116,7 +116,7 @@ func (a *app) explain(err error) (string, int) {
 
 // describe is the message of a status with the wait that its server asks for.
 func describe(s *status.Status) string {
-	text := s.Message()
+	text := strings.TrimPrefix(s.Message(), "transport: per-RPC creds failed due to error: ") // gRPC's words before ours
 	if text == "" {
 		text = "the server answered " + s.Code().String()
 	}

@@ -24,6 +24,7 @@ type fake struct {
 	stintv1.UnimplementedJobServiceServer
 	stintv1.UnimplementedCatalogServiceServer
 	stintv1.UnimplementedAdminServiceServer
+	stintv1.UnimplementedAuthServiceServer
 	files *fakeFiles
 
 	addr   string
@@ -42,7 +43,8 @@ type fake struct {
 	calls    map[string]int
 	tokens   []string // authorization headers as they came
 	catalog  []*stintv1.Service
-	called   *sync.Cond // tells of every call
+	issuer   *fakeIssuer // nil without one
+	called   *sync.Cond  // tells of every call
 }
 
 // fault is what goes wrong with one call of a method.
@@ -88,11 +90,17 @@ func (f *fake) listen(addr string) error {
 	stintv1.RegisterCatalogServiceServer(f.server, f)
 	stintv1.RegisterAdminServiceServer(f.server, f)
 	stintv1.RegisterWorkspaceServiceServer(f.server, f.files)
+	stintv1.RegisterAuthServiceServer(f.server, f)
 	go f.server.Serve(l) //nolint:errcheck // ends with stop
 	return nil
 }
 
-func (f *fake) stop() { f.server.Stop() }
+func (f *fake) stop() {
+	f.server.Stop()
+	if f.issuer != nil {
+		f.issuer.Close()
+	}
+}
 
 // fail makes the next calls of a method go wrong, one for each fault.
 func (f *fake) fail(method string, faults ...fault) {

@@ -27,6 +27,8 @@ type app struct {
 	wait   waiter
 
 	conn *grpc.ClientConn
+	// anonymous connects without credentials.
+	anonymous bool
 	// started says that a verb's own code ran, so that an error is not one of usage.
 	started bool
 	// afterSignal is said when a signal ends the program: what becomes of the job.

@@ -37,7 +37,8 @@ API's own messages, "-o name" only ids or paths, one a line. NO_COLOR is honoure
 Server and token:
   --server HOST:PORT or STINT_SERVER says where the server is. To this machine the
   connection is plain; to others it is TLS unless --insecure. Your token is taken from
-  --token-file, STINT_TOKEN, or ` + tokenFileHelp + ` (mode 0600).`
+  --token-file, STINT_TOKEN, or ` + tokenFileHelp + ` (mode 0600); without
+  any, "stint login" signs you in with your browser.`
 
 // Groups of verbs in the help.
 const (
@@ -72,7 +73,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newServicesCommand(a), newSubmitCommand(a), newListCommand(a), newGetCommand(a), newStatusCommand(a),
 		newWatchCommand(a), newLogsCommand(a), newResultsCommand(a), newCancelCommand(a), newRerunCommand(a), newReportCommand(a))
 	addGroup(root, groupWorkspace, newUploadCommand(a), newLsCommand(a), newDownloadCommand(a), newRmCommand(a))
-	addGroup(root, groupOther, newServerCommand(a), newWhoamiCommand(a), newAdminCommand(a), newVersionCommand(a))
+	addGroup(root, groupOther, newLoginCommand(a), newLogoutCommand(a), newServerCommand(a), newWhoamiCommand(a), newAdminCommand(a), newVersionCommand(a))
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	completeFlag(root, "server")

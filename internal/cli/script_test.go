@@ -58,6 +58,10 @@ func scriptParams(dir, server string) testscript.Params {
 //	fake start ID, fake print ID TEXT             what becomes of a job
 //	fake end ID completed|failed|cancelled [MESSAGE]
 //	fake stop, fake again                         the server goes away, and comes back
+//	fake issuer                                   from now on users can sign in
+//	fake device allow|deny|expire                 what becomes of the sign-in that waits
+//	fake device short|lost                        tokens end at once; nothing is renewed any more
+//	fake sent NAME                                the last call must have come with that token of the issuer
 //	fake jobs N                                   there must be so many
 func fakeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	f, ok := ts.Value(fakeKey{}).(*fake)
@@ -89,6 +93,14 @@ func fakeCommand(ts *testscript.TestScript, neg bool, args []string) {
 		f.stop()
 	case "again":
 		ts.Check(f.listen(f.addr))
+	case "issuer":
+		f.startIssuer()
+	case "device":
+		f.issuer.decide(args[1])
+	case "sent":
+		if got := f.lastToken(); got != "Bearer "+f.issuer.token(args[1]) {
+			ts.Fatalf("the last call came with %q, want that of %s", got, args[1])
+		}
 	case "jobs":
 		f.mu.Lock()
 		got := strconv.Itoa(len(f.jobs))

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"google.golang.org/grpc/credentials"
 )
 
 const tokenFileHelp = "$XDG_CONFIG_HOME/stint/token"
@@ -54,6 +56,40 @@ func checkToken(s, from string) (string, error) {
 		return "", usagef("%s holds no token: one word of printable ASCII characters was expected", from)
 	}
 	return token, nil
+}
+
+// credentials are what calls to a server carry: the caller's token, else their
+// login to that server; nil when there is neither.
+func (a *app) credentials(t target) (credentials.PerRPCCredentials, error) {
+	if a.anonymous {
+		return nil, nil //nolint:nilnil // as asked
+	}
+	token, err := a.token()
+	switch {
+	case err != nil:
+		return nil, err
+	case token != "":
+		return bearer{token: token, plaintext: !t.tls}, nil
+	}
+	l, err := readLogin(t.hostPort)
+	if err != nil || l == nil {
+		return nil, err
+	}
+	return &loginCreds{login: l, plaintext: !t.tls}, nil
+}
+
+// tokenSource names where a token comes from that goes before a login; empty when there is none.
+func (a *app) tokenSource() string {
+	if a.link.tokenFile != "" {
+		return "the token of --token-file or STINT_TOKEN_FILE"
+	}
+	if os.Getenv("STINT_TOKEN") != "" {
+		return "STINT_TOKEN"
+	}
+	if _, err := os.Stat(defaultTokenFile()); err == nil {
+		return tokenFileHelp
+	}
+	return ""
 }
 
 // bearer sends the token with every call.

@@ -38,6 +38,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Tells by `signed-out` that a call was refused because nobody is signed in. */
+export const refusals = new EventTarget();
+
 type QueryValue = string | number | boolean | undefined | readonly string[];
 
 /** What a call may carry. */
@@ -87,6 +90,7 @@ export async function fetchOrThrow(url: string, init: RequestInit): Promise<Resp
     if (init.signal?.aborted) throw error;
     throw new ApiError('The server cannot be reached.', 0, 'UNREACHABLE');
   }
+  if (response.status === 401) refusals.dispatchEvent(new Event('signed-out'));
   if (!response.ok) throw await apiErrorOf(response);
   return response;
 }

@@ -1,16 +1,37 @@
 // Who the user is to the server, and what the server says of itself. Read once
-// and again when the page is looked at anew; everybody who shows it is told.
+// and again when the page is looked at anew, or when a call was refused for want of a session; everybody who shows it is told.
 import type { GetServerStatusResponseJson } from '../gen/stint/v1/admin_service_pb';
-import { ApiError } from './api';
+import type { GetSignInOptionsResponseJson, WhoAmIResponseJson } from '../gen/stint/v1/auth_service_pb';
+import { ApiError, apiURL, call, fetchOrThrow, refusals } from './api';
 import { serverStatus } from './calls';
+import { serverURL } from './place';
 
 class Session extends EventTarget {
   /** What the server answered; undefined before, and when nobody is signed in. */
   status: GetServerStatusResponseJson | undefined;
+  /** How users sign in; undefined until the server said so. */
+  options: GetSignInOptionsResponseJson | undefined;
+  /** Who the server takes the browser for. Read only where browsers can sign in. */
+  who: WhoAmIResponseJson | undefined;
+  /** Whether the server wants to know who the user is, and does not. */
+  signedOut = false;
+  /** Whether somebody was signed in since this page was loaded. */
+  began = false;
   private reading: Promise<void> | undefined;
 
   get operator(): boolean {
     return this.status?.roles?.includes('operator') ?? false;
+  }
+
+  /** The address that signs the user in and comes back to this very page; undefined where browsers cannot sign in. */
+  get loginURL(): string | undefined {
+    const path = this.options?.loginPath?.replace(/^\//, '');
+    return path ? apiURL(path, { return: location.pathname + location.search }) : undefined;
+  }
+
+  /** Whether the browser itself is signed in, so that it can sign out. */
+  get hasCookie(): boolean {
+    return this.who?.how === 'session';
   }
 
   /** Reads the status. What was known stays when the server cannot be reached. */
@@ -21,12 +42,24 @@ class Session extends EventTarget {
     return this.reading;
   }
 
+  /** Ends the session, here and in all tabs, and begins anew. A failure is an ApiError. */
+  async signOut(): Promise<void> {
+    await fetchOrThrow(apiURL('auth/logout'), { method: 'POST', headers: { Accept: 'application/json' } });
+    location.assign(serverURL());
+  }
+
   private async read(): Promise<void> {
     try {
+      this.options ??= await call<GetSignInOptionsResponseJson>('GET', 'v1/auth/options');
       this.status = await serverStatus();
+      if (this.options.loginPath) this.who = await call<WhoAmIResponseJson>('GET', 'v1/auth/whoami');
+      this.began = true;
+      this.signedOut = false;
     } catch (error) {
       if (!(error instanceof ApiError && error.signedOut)) return;
       this.status = undefined;
+      this.who = undefined;
+      this.signedOut = true;
     }
     this.dispatchEvent(new Event('change'));
   }
@@ -37,3 +70,8 @@ class Session extends EventTarget {
 }
 
 export const session = new Session();
+
+// Whichever call was refused: the whole page is of nobody then.
+refusals.addEventListener('signed-out', () => {
+  if (!session.signedOut) void session.refresh();
+});

@@ -3,6 +3,7 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import '../indicator/indicator';
+import { mustSignIn, renderAccount, renderEnded, renderSignIn } from './account';
 import { icon } from './icons';
 import { followLinks, matchRoute, onNavigate, type PageElement, type Route } from './router';
 import { loadPage, routes } from './routes';
@@ -25,6 +26,7 @@ export class App extends LitElement {
       nav a[aria-current] { color: var(--stint-text); background: var(--stint-accent-2); }
       .user { display: inline-flex; align-items: center; gap: 6px; color: var(--stint-text-2); max-width: 180px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
       .notice { padding: 8px 16px; background: var(--stint-running-bg); color: var(--stint-running); font-weight: 550; overflow-wrap: anywhere; }
+      .notice a { color: inherit; }
       main { flex: 1; min-height: 0; overflow: auto; display: block; }
       main:focus { outline: none; }
       .problem { padding: 48px 20px; max-width: 560px; margin: 0 auto; display: grid; gap: 12px; justify-items: start; }
@@ -101,6 +103,11 @@ export class App extends LitElement {
     }
   }
 
+  // The stream ends with the session, and is the first to know.
+  private onCounts(event: CustomEvent<{ live: boolean }>): void {
+    if (!event.detail.live && !session.signedOut) void session.refresh();
+  }
+
   private renderTheme() {
     const theme = currentTheme();
     const next = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'auto';
@@ -119,7 +126,6 @@ export class App extends LitElement {
   }
 
   override render() {
-    const user = session.status?.user;
     const items = routes.filter((r) => r.nav && (!r.operators || session.operator));
     return html`
       <button class="button skip" @click=${() => this.renderRoot.querySelector('main')?.focus()}>Skip to content</button>
@@ -128,19 +134,21 @@ export class App extends LitElement {
         <nav aria-label="Pages">
           ${items.map((r) => html`<a href=${r.pattern} aria-current=${r.folder === this.route?.spec.folder ? 'page' : nothing}>${r.nav}</a>`)}
         </nav>
-        ${user ? html`<span class="user" title="Signed in as ${user}">${icon('user')}<span>${user}</span></span>` : nothing}
+        ${renderAccount()}
         ${this.renderTheme()}
       </header>
-      ${this.renderNotice()}
+      ${renderEnded()}${this.renderNotice()}
       <main tabindex="-1">
         ${
-          this.problem
-            ? html`<div class="problem"><h1>${this.problem}</h1><a class="button" href="jobs">Go to the jobs</a>
+          mustSignIn()
+            ? renderSignIn()
+            : this.problem
+              ? html`<div class="problem"><h1>${this.problem}</h1><a class="button" href="jobs">Go to the jobs</a>
               <button class="button" @click=${() => location.reload()}>Load again</button></div>`
-            : this.page
+              : this.page
         }
       </main>
-      <stint-indicator server="./"></stint-indicator>`;
+      <stint-indicator server="./" @stint-counts=${this.onCounts}></stint-indicator>`;
   }
 }
 
