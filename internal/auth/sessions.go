@@ -127,7 +127,7 @@ func (s *Sessions) Principal(_ context.Context, secret string) (Principal, error
 		return Principal{}, refuse(fmt.Errorf("%w: %w", errUnavailable, err))
 	}
 	last := found.GetLastUseTime().AsTime()
-	if now.Sub(last) >= touchEvery {
+	if now.Sub(last) >= min(touchEvery, s.cfg.Idle/10) {
 		s.touch(hash, now)
 		last = now
 	}

@@ -33,9 +33,9 @@ export function launch() {
 
 /**
  * Opens a context whose pages must not err: what the policy blocked, errors of
- * scripts and requests to other places are collected, and check() finds none.
+ * scripts and requests to other places than the server and the others named are collected, and close() finds none.
  */
-export async function openContext(browser, server, options = {}) {
+export async function openContext(browser, server, { others = [], ...options } = {}) {
   const context = await browser.newContext({
     viewport: { width: 1360, height: 820 },
     locale: 'en-GB',
@@ -45,7 +45,8 @@ export async function openContext(browser, server, options = {}) {
   const bad = [];
   context.on('request', (request) => {
     const url = request.url();
-    if (!url.startsWith(server.url) && !/^(data|blob):/.test(url)) bad.push(`request to ${url}`);
+    if (![server.url, ...others].some((place) => url.startsWith(place)) && !/^(data|blob):/.test(url))
+      bad.push(`request to ${url}`);
   });
   context.on('weberror', (error) => bad.push(`error: ${error.error().stack}`));
   context.on('console', (message) => {

@@ -11,9 +11,10 @@ import { fileURLToPath } from 'node:url';
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 const binary = process.env.STINT_TEST_STINTD ?? path.join(repository, 'bin/stintd');
 
-/** Starts a server. It ends with stop(), and its folder goes with it. */
-export async function startServer({ flags = [] } = {}) {
+/** Starts a server. It ends with stop(), and its folder goes with it. What prepare answers are more flags. */
+export async function startServer({ flags = [], prepare = async () => [] } = {}) {
   const server = new Server(await mkdtemp(path.join(tmpdir(), 'stint-web-test-')), await freePort(), flags);
+  server.flags = [...flags, ...(await prepare(server))];
   await server.start();
   return server;
 }
