@@ -8,6 +8,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
 )
 
 // takeIn reads what changed since the last time. A store that cannot say any
@@ -19,9 +20,7 @@ func (s *Scheduler) takeIn(ctx context.Context, d *delays) {
 			s.load(ctx, d)
 			return
 		}
-		for _, id := range ids {
-			s.takeInOne(ctx, id, d)
-		}
+		s.takeInAll(ctx, ids, d)
 		s.seen = upTo
 		if upTo >= s.cfg.Store.Revision() {
 			return
@@ -32,51 +31,65 @@ func (s *Scheduler) takeIn(ctx context.Context, d *delays) {
 // intakeBatch bounds how many changes are taken in at a time.
 const intakeBatch = 1000
 
-func (s *Scheduler) takeInOne(ctx context.Context, id job.ID, d *delays) {
-	rec, err := s.cfg.Store.Record(id)
-	switch {
-	case errors.Is(err, job.ErrNotFound):
-		s.forget(id)
-	case err != nil:
-		s.log.Error("read a changed job", "job", id, "error", err)
-	default:
-		s.accept(ctx, rec, d)
+// takeInAll reads of the jobs only what says where they belong: each change of each job comes by here.
+func (s *Scheduler) takeInAll(ctx context.Context, ids []job.ID, d *delays) {
+	briefs, err := s.cfg.Store.Briefs(ids)
+	if err != nil {
+		s.log.Error("read changed jobs", "jobs", len(ids), "error", err)
+		return
+	}
+	for i := range briefs {
+		switch b := &briefs[i]; {
+		case errors.Is(b.Err, job.ErrNotFound):
+			s.forget(b.ID)
+		case b.Err != nil:
+			s.log.Error("read a changed job", "job", b.ID, "error", b.Err)
+		default:
+			s.accept(ctx, b, d)
+		}
 	}
 }
 
 // accept puts a job where it belongs: nowhere when it is final, to its
 // follower when it is active, else into the queue of its executor or among the delayed.
-func (s *Scheduler) accept(ctx context.Context, rec *storev1.Record, d *delays) {
-	id, err := job.ParseID(rec.GetJob().GetId())
-	if err != nil {
-		s.log.Error("a stored job without an id", "error", err)
-		return
-	}
-	if r := s.active[id]; r != nil {
-		if rec.GetJob().GetCancelTime() != nil {
+func (s *Scheduler) accept(ctx context.Context, b *store.Brief, d *delays) {
+	if r := s.active[b.ID]; r != nil {
+		if b.Cancelled {
 			r.cancel()
 		}
 		return
 	}
-	if job.Terminal(rec.GetJob().GetState()) {
-		s.forget(id)
+	if job.Terminal(b.State) {
+		s.forget(b.ID)
 		return
 	}
-	l := s.lanes[rec.GetJob().GetExecutor()]
+	l := s.lanes[b.Executor]
 	switch {
 	case l == nil:
-		s.words.say(id, why{
+		s.words.say(b.ID, why{
 			stintv1.Reason_REASON_WAITING_FOR_ENGINE,
-			"The executor \"" + rec.GetJob().GetExecutor() + "\" is not configured on this server.",
+			"The executor \"" + b.Executor + "\" is not configured on this server.",
 		})
-	case rec.GetPhase() != storev1.Phase_PHASE_UNSPECIFIED:
-		s.launch(ctx, l, id, rec)
-	case rec.GetNotBefore() != nil && time.Until(rec.GetNotBefore().AsTime()) > 0:
-		d.add(id, rec.GetNotBefore().AsTime())
+	case b.Phase != storev1.Phase_PHASE_UNSPECIFIED:
+		s.resume(ctx, l, b.ID)
+	case !b.NotBefore.IsZero() && time.Until(b.NotBefore) > 0:
+		d.add(b.ID, b.NotBefore)
 	default:
 		s.mu.Lock()
-		l.queue.add(rec.GetJob().GetOwner(), waiting{id: id, priority: rec.GetJob().GetPriority()})
+		l.queue.add(b.Owner, waiting{id: b.ID, priority: b.Priority})
 		s.mu.Unlock()
+	}
+}
+
+// resume follows an attempt that was under way when nobody followed it. If it has ended since, its change is still to come.
+func (s *Scheduler) resume(ctx context.Context, l *lane, id job.ID) {
+	rec, err := s.cfg.Store.Record(id)
+	switch {
+	case err != nil:
+		s.log.Error("read a job that is under way", "job", id, "error", err)
+	case rec.GetPhase() != storev1.Phase_PHASE_UNSPECIFIED:
+		s.launch(ctx, l, id, rec)
+	default:
 	}
 }
 
@@ -93,7 +106,7 @@ func (s *Scheduler) forget(id job.ID) {
 
 // takeDelayed takes in the jobs whose wait is over.
 func (s *Scheduler) takeDelayed(ctx context.Context, d *delays) {
-	for _, id := range d.due(time.Now()) {
-		s.takeInOne(ctx, id, d)
+	if ids := d.due(time.Now()); len(ids) > 0 {
+		s.takeInAll(ctx, ids, d)
 	}
 }

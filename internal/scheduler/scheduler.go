@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -134,7 +135,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			s.takeIn(ctx, &delayed)
 		case r := <-s.ended:
 			s.release(r)
-			s.takeInOne(ctx, r.id, &delayed)
+			s.takeInAll(ctx, []job.ID{r.id}, &delayed)
 		case <-retry.C:
 		}
 	}
@@ -159,15 +160,17 @@ func (s *Scheduler) detach() {
 // load takes in every job that is not final.
 func (s *Scheduler) load(ctx context.Context, d *delays) {
 	s.seen = s.cfg.Store.Revision()
-	var found []*storev1.Record
+	var found []job.ID
 	err := s.cfg.Store.Active(func(r *storev1.Record) bool {
-		found = append(found, r)
+		if id, err := job.ParseID(r.GetJob().GetId()); err == nil {
+			found = append(found, id)
+		}
 		return true
 	})
 	if err != nil {
 		s.log.Error("read the jobs that are not final", "error", err)
 	}
-	for _, r := range found {
-		s.accept(ctx, r, d)
+	for some := range slices.Chunk(found, intakeBatch) {
+		s.takeInAll(ctx, some, d)
 	}
 }
