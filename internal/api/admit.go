@@ -77,7 +77,7 @@ func (s *jobs) open(ctx context.Context) error {
 
 // admit checks every job whole and answers them as they are to be stored, or everything that is wrong.
 func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*stintv1.Job, error) {
-	var ready []*stintv1.Job
+	ready := make([]*stintv1.Job, 0, len(in.jobs))
 	var wrong job.Violations
 	for i := range in.jobs {
 		j, v := s.admitOne(ctx, owner, in, i)
@@ -135,9 +135,12 @@ func (s *jobs) admitOne(ctx context.Context, owner string, in submission, i int)
 // checkParent finds that a job belongs to none of its owner's. What the parent
 // of a repeated job was is not asked again: it may have been deleted since.
 func (s *jobs) checkParent(owner, parent, prefix string) job.Violations {
+	if parent == "" {
+		return nil
+	}
 	var wrong job.Violations
 	id, err := job.ParseID(parent)
-	if parent == "" || err != nil { // CheckSubmit speaks of what is no id
+	if err != nil { // CheckSubmit speaks of what is no id
 		return nil
 	}
 	if _, err := s.Store.Get(store.OwnedBy(owner), id); err != nil {

@@ -31,10 +31,8 @@ func requestID(ctx context.Context, body string) string {
 	if body != "" {
 		return body
 	}
-	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		if v := md.Get(requestIDHeader); len(v) > 0 {
-			return v[0]
-		}
+	if v := metadata.ValueFromIncomingContext(ctx, requestIDHeader); len(v) > 0 {
+		return v[0]
 	}
 	return ""
 }

@@ -276,11 +276,9 @@ func resumeFrom(ctx context.Context, req *stintv1.WatchStatusRequest) uint64 {
 	if req.GetAfterRevision() != 0 {
 		return req.GetAfterRevision()
 	}
-	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		if v := md.Get(lastEventID); len(v) > 0 {
-			if n, err := parseRevision(v[0]); err == nil {
-				return n
-			}
+	if v := metadata.ValueFromIncomingContext(ctx, lastEventID); len(v) > 0 {
+		if n, err := parseRevision(v[0]); err == nil {
+			return n
 		}
 	}
 	return 0

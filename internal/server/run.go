@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -43,6 +44,8 @@ func Run(ctx context.Context, cfg Config, std Streams) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, errUsage)
 	}
+	floor := newHeapFloor(os.LookupEnv)
+	defer runtime.KeepAlive(floor)
 	s := &server{cfg: cfg, log: log, std: std}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(); err != nil {

@@ -32,6 +32,9 @@ const (
 	// maxMessage is the largest message that is received, maxResponse the largest sent: a page of 1,000 full jobs.
 	maxMessage  = 4 << 20
 	maxResponse = 256 << 20
+	// streamWorkers are goroutines that wait for calls, each with the stack that the one before needed: growing one
+	// anew for each call costs a twentieth of it. Calls for which there is none, as beside many watches, get their own.
+	streamWorkers = 512
 	// maxStreams bounds the calls on one connection.
 	maxStreams = 1000
 	// maxHeaderList bounds the metadata of a call; a token of the largest issuers has a quarter of it.
@@ -161,7 +164,8 @@ func (f *front) build(ctx context.Context) (err error) {
 		return err
 	}
 	f.grpc = f.newGRPC(insecure.NewCredentials(), f.limits.proxies.call,
-		grpc.MaxConcurrentStreams(maxStreams), grpc.MaxHeaderListSize(maxHeaderList), grpc.KeepaliveParams(keepalive.ServerParameters{
+		grpc.MaxConcurrentStreams(maxStreams), grpc.NumStreamWorkers(streamWorkers),
+		grpc.MaxHeaderListSize(maxHeaderList), grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 10 * time.Minute,
 		}))
 	f.local = f.newGRPC(auth.SocketCreds(), fromNowhere, grpc.MaxConcurrentStreams(maxStreams))
