@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -13,8 +17,17 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
-// echoMethod answers a SubmitRequest with a SubmitResponse that has the same job: the messages of Submit, without its work.
-const echoMethod = "/stint.bench.v1.Echo/Echo"
+const (
+	echoService = "stint.bench.v1.Echo"
+	// echoMethod answers a SubmitRequest with a SubmitResponse that has the same job: the messages of Submit, without its work.
+	echoMethod = "/" + echoService + "/Echo"
+	// fanStream is a stream that says nothing but its first message until somebody calls fanMethod.
+	fanStream = "/" + echoService + "/Watch"
+	// fanMethod sends one message to all streams, directly, and returns when all are sent.
+	fanMethod = "/" + echoService + "/Fan"
+	// restMethod collects the garbage, so that memory can be compared.
+	restMethod = "/" + echoService + "/Rest"
+)
 
 // serveEcho is the limit: a gRPC server with stintd's options for its port, but
 // without interceptors, so that it neither counts nor logs nor looks at the token.
@@ -27,23 +40,86 @@ func serveEcho(ctx context.Context) error {
 		grpc.MaxConcurrentStreams(1000),
 		grpc.MaxRecvMsgSize(4<<20),
 		grpc.MaxSendMsgSize(256<<20),
+		grpc.NumStreamWorkers(512),
 		grpc.ConnectionTimeout(20*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 	)
+	f := &fan{streams: map[grpc.ServerStream]struct{}{}}
 	g.RegisterService(&grpc.ServiceDesc{
-		ServiceName: "stint.bench.v1.Echo", HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{{MethodName: "Echo", Handler: echo}},
+		ServiceName: echoService, HandlerType: (*any)(nil),
+		Methods: []grpc.MethodDesc{
+			{MethodName: "Echo", Handler: handle(func(in *stintv1.SubmitRequest) (any, error) { return &stintv1.SubmitResponse{Job: in.GetJob()}, nil })},
+			{MethodName: "Fan", Handler: handle(f.send)},
+			{MethodName: "Rest", Handler: handle(func(*stintv1.SubmitRequest) (any, error) { runtime.GC(); return &stintv1.SubmitResponse{}, nil })},
+		},
+		Streams: []grpc.StreamDesc{{StreamName: "Watch", ServerStreams: true, Handler: f.watch}},
 	}, nil)
 	context.AfterFunc(ctx, g.Stop)
 	fmt.Fprintf(os.Stdout, "echo is serving on http://%s\n", l.Addr())
 	return g.Serve(l)
 }
 
-func echo(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the order is gRPC's
-	in := &stintv1.SubmitRequest{}
-	if err := decode(in); err != nil {
-		return nil, err
+// handle makes a method of a function.
+func handle(f func(in *stintv1.SubmitRequest) (any, error)) grpc.MethodHandler {
+	return func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the order is gRPC's
+		in := &stintv1.SubmitRequest{}
+		if err := decode(in); err != nil {
+			return nil, err
+		}
+		return f(in)
 	}
-	return &stintv1.SubmitResponse{Job: in.GetJob()}, nil
+}
+
+// fan has the streams that are open.
+type fan struct {
+	mu      sync.Mutex
+	streams map[grpc.ServerStream]struct{}
+}
+
+// watch holds a stream open.
+func (f *fan) watch(_ any, s grpc.ServerStream) error {
+	if err := s.RecvMsg(&stintv1.WatchStatusRequest{}); err != nil {
+		return err
+	}
+	if err := s.SendMsg(&stintv1.WatchStatusResponse{}); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.streams[s] = struct{}{}
+	f.mu.Unlock()
+	<-s.Context().Done()
+	f.mu.Lock()
+	delete(f.streams, s)
+	f.mu.Unlock()
+	return nil
+}
+
+// send sends the status of the job to all streams, as directly as gRPC can: a goroutine a processor, each with its share.
+func (f *fan) send(in *stintv1.SubmitRequest) (any, error) {
+	j := in.GetJob()
+	status := &stintv1.JobStatus{
+		Id: "1234567", Owner: benchUser, Service: j.GetService(), OutputName: j.GetOutputName(), State: stintv1.State_STATE_QUEUED,
+		Reason: stintv1.Reason_REASON_WAITING_FOR_TURN, Message: "Waiting for its turn.",
+	}
+	f.mu.Lock()
+	var all []grpc.ServerStream
+	for s := range f.streams {
+		all = append(all, s)
+	}
+	f.mu.Unlock()
+	n := runtime.GOMAXPROCS(0)
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	share := (len(all) + n - 1) / n
+	for i, some := range slices.Collect(slices.Chunk(all, max(1, share))) {
+		wg.Go(func() {
+			for _, s := range some {
+				m := &stintv1.WatchStatusResponse{Revision: 7654321, Event: &stintv1.WatchStatusResponse_Changed{Changed: status}}
+				errs[i] = errors.Join(errs[i], s.SendMsg(m))
+			}
+		})
+	}
+	wg.Wait()
+	return &stintv1.SubmitResponse{}, errors.Join(errs...)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -86,6 +87,7 @@ func (l *lab) echo(ctx context.Context) (*echoServer, error) {
 type stintd struct {
 	*process
 	data    string
+	token   string // of an operator
 	clients clients
 }
 
@@ -96,14 +98,20 @@ func (l *lab) newData() (string, error) {
 	return data, os.Mkdir(data, 0o700)
 }
 
-// serve starts stintd on a folder, with one core for local jobs.
-func (l *lab) serve(ctx context.Context, data string) (*stintd, error) {
+// unlimited are the settings without which one caller's load would be refused: every call is still
+// counted against its limit.
+func unlimited() []string {
+	return []string{"--max-requests-per-user", "100000000", "--max-streams-per-user", "1000000"}
+}
+
+// serve starts stintd on a folder, with one core for local jobs if no flag says otherwise.
+func (l *lab) serve(ctx context.Context, data string, flags ...string) (*stintd, error) {
 	services, err := filepath.Abs(filepath.Join("bench", "testdata", "services"))
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(ctx, filepath.Join(l.dir, "stintd.log"), l.stintd,
-		"--data", data, "--listen", "127.0.0.1:0", "--services", services, "--auth", "token", "--cpus", "1")
+	args := slices.Concat([]string{"--data", data, "--listen", "127.0.0.1:0", "--services", services, "--auth", "token", "--cpus", "1"}, unlimited(), flags)
+	p, err := start(ctx, filepath.Join(l.dir, "stintd.log"), l.stintd, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +121,8 @@ func (l *lab) serve(ctx context.Context, data string) (*stintd, error) {
 		p.stop()
 		return nil, fmt.Errorf("make a token: %w", err)
 	}
-	s := &stintd{process: p, data: data}
-	s.clients, err = dial(p.address, strings.TrimSpace(string(out)), l.conns)
+	s := &stintd{process: p, data: data, token: strings.TrimSpace(string(out))}
+	s.clients, err = dial(p.address, s.token, l.conns)
 	return s, err
 }
 

@@ -16,6 +16,9 @@ func experiments() []experiment {
 		{[]string{"3"}, submitOne},
 		{[]string{"5"}, getMany},
 		{[]string{"6", "7a", "7b"}, lists},
+		{[]string{"8"}, fanOut},
+		{[]string{"9"}, besideIdle},
+		{[]string{"10"}, memoryOfWatchers},
 		{[]string{"11", "12"}, sizes},
 	}
 }
@@ -38,6 +41,9 @@ func targets() map[string]target {
 		"6":  {"List page of 50 with total, p50 at many jobs / Get p50", 6, 4, true},
 		"7a": {"List p50 at many jobs / at 10,000 jobs", 1.3, 1.1, true},
 		"7b": {"slowest hot-field filter p50 / unfiltered, at many jobs", 4, 2, true},
+		"8":  {"fan-out of a change to many watchers, messages/s / direct Send", 0.5, 0.65, false},
+		"9":  {"Submit at 256 with many idle watchers / without", 0.9, 0.97, false},
+		"10": {"anonymous memory per idle gRPC watcher / a bare stream", 1.5, 1.2, true},
 		"11": {"anonymous memory per stored job, bytes, above that of an empty server", 320, 200, true},
 		"12": {"database file per job / its marshalled size", 2, 1.5, true},
 		"20": {"server CPU per Submit at 256 / per echo", 2.5, 1.7, true},
