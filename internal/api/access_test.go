@@ -24,7 +24,7 @@ func (w *world) calls(id string) map[string]func(context.Context) error {
 			return err
 		},
 		"Cancel": func(ctx context.Context) error {
-			_, err := w.jobs().Cancel(ctx, &stintv1.CancelRequest{Id: id})
+			_, err := w.jobs().Cancel(ctx, &stintv1.CancelRequest{Id: id, Reason: "because"})
 			return err
 		},
 		"Rerun": func(ctx context.Context) error {

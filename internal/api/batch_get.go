@@ -24,6 +24,11 @@ func (s *jobs) BatchGet(ctx context.Context, req *stintv1.BatchGetRequest) (*sti
 	if err != nil {
 		return nil, err
 	}
+	if req.GetView() == stintv1.JobView_JOB_VIEW_FULL {
+		if err := s.auditRead(ctx, found...); err != nil {
+			return nil, err
+		}
+	}
 	byID := make(map[string]*stintv1.Job, len(found))
 	for _, j := range found {
 		byID[j.GetId()] = j

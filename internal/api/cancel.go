@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -74,6 +75,9 @@ func (s *jobs) BatchCancel(ctx context.Context, req *stintv1.BatchCancelRequest)
 func wishToCancel(p auth.Principal, reason string) func(*storev1.Record) error {
 	return func(rec *storev1.Record) error {
 		j := rec.GetJob()
+		if err := needsReason(p, j.GetOwner(), reason); err != nil {
+			return err
+		}
 		if job.Terminal(j.GetState()) || j.GetCancelTime() != nil { // the first wish counts
 			return store.ErrUnchanged
 		}
@@ -85,6 +89,14 @@ func wishToCancel(p auth.Principal, reason string) func(*storev1.Record) error {
 		}
 		return nil
 	}
+}
+
+// needsReason refuses what an operator does to somebody else's job without saying why.
+func needsReason(p auth.Principal, owner, reason string) error {
+	if owner == p.User || !p.Has(auth.RoleOperator) || strings.TrimSpace(reason) != "" {
+		return nil
+	}
+	return job.Invalid("reason", "must say why, since the job belongs to %s; it is stored in the audit", owner)
 }
 
 // orNoJob gives a missing job the words for the one who asked for it.

@@ -30,5 +30,5 @@ func (s *jobs) find(ctx context.Context, text string) (*stintv1.Job, error) {
 	if err != nil {
 		return nil, orNoJob(err, text)
 	}
-	return j, nil
+	return j, s.auditRead(ctx, j)
 }

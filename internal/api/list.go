@@ -48,6 +48,11 @@ func (s *jobs) List(ctx context.Context, req *stintv1.ListRequest) (*stintv1.Lis
 	if err != nil {
 		return nil, err
 	}
+	if req.GetView() == stintv1.JobView_JOB_VIEW_FULL {
+		if err := s.auditRead(ctx, page.Jobs...); err != nil {
+			return nil, err
+		}
+	}
 	next, err := s.pages.seal(page.Next, bound...)
 	if err != nil {
 		return nil, err

@@ -7,13 +7,21 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Rerun submits a new job like an existing one, with parameters changed where
-// asked. The new job belongs to the owner of the old one, also when an operator reruns it.
+// asked. The new job belongs to the owner of the old one, also when an operator
+// reruns it: it counts against the owner's limits, reads their files, and its results are theirs.
 func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.RerunResponse, error) {
+	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
+		return nil, err
+	}
 	old, err := s.find(ctx, req.GetId())
 	if err != nil {
+		return nil, err
+	}
+	if err := s.mayRepeat(ctx, old, req); err != nil {
 		return nil, err
 	}
 	again := &stintv1.Job{
@@ -32,6 +40,19 @@ func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.R
 		return nil, err
 	}
 	return &stintv1.RerunResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
+}
+
+// mayRepeat asks an operator for the reason to repeat somebody else's job. To check
+// whether it could be repeated needs none, but shows its parameters, and is audited as that.
+func (s *jobs) mayRepeat(ctx context.Context, old *stintv1.Job, req *stintv1.RerunRequest) error {
+	if req.GetValidateOnly() {
+		return s.auditForeign(ctx, old)
+	}
+	p, err := caller(ctx)
+	if err != nil {
+		return err
+	}
+	return needsReason(p, old.GetOwner(), req.GetReason())
 }
 
 // changed is the old parameters with the new ones over them; null removes one.

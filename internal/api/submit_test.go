@@ -199,7 +199,7 @@ func TestRerunRepeatsWithChanges(t *testing.T) {
 	if f := refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); !slices.Equal(f, []string{"parameters.times"}) {
 		t.Errorf("fields %v", f)
 	}
-	byOperator, err := w.jobs().Rerun(w.as("root", "operator"), &stintv1.RerunRequest{Id: first.GetId()})
+	byOperator, err := w.jobs().Rerun(w.as("root", "operator"), &stintv1.RerunRequest{Id: first.GetId(), Reason: "it failed by our fault"})
 	must(t, err)
 	if byOperator.GetJob().GetOwner() != "ann" {
 		t.Errorf("an operator's rerun belongs to %s", byOperator.GetJob().GetOwner())

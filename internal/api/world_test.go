@@ -144,8 +144,8 @@ func (w *world) serve(srv *api.Server) {
 	l := bufconn.Listen(1 << 20)
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(api.Codec()),
-		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), w.auth.Unary()),
-		grpc.ChainStreamInterceptor(api.StreamErrors(discard()), w.auth.Stream()),
+		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), w.auth.Unary(), api.UnaryAudit(w.store)),
+		grpc.ChainStreamInterceptor(api.StreamErrors(discard()), w.auth.Stream(), api.StreamAudit(w.store)),
 	)
 	stintv1.RegisterJobServiceServer(api.Registrar(g), srv.Jobs)
 	stintv1.RegisterCatalogServiceServer(api.Registrar(g), srv.Catalog)

@@ -53,6 +53,8 @@ type rule struct {
 	scope Scope
 	// shared opens the method to those whom the owner gave this right of the job.
 	shared stintv1.ShareRight
+	// audit says what of a call is audited.
+	audit Audit
 }
 
 // in is the row for credentials with a scope.
@@ -67,6 +69,12 @@ func (r rule) with(right stintv1.ShareRight) rule {
 	return r
 }
 
+// audited is the row with another word about the audit.
+func (r rule) audited(a Audit) rule {
+	r.audit = a
+	return r
+}
+
 var (
 	everybody = []Role{RoleUser, RoleOperator, RoleAuditor, RoleService}
 	operators = []Role{RoleOperator}
@@ -77,19 +85,19 @@ var (
 	// toJobs is for a job's own command.
 	toJobs = rule{own: []Role{RoleJob}}
 	// seesJobs is for what is known of jobs: addressed by id, or listed for an owner.
-	seesJobs = rule{own: everybody, foreign: readers, named: readers, scope: ScopeJobsRead}
+	seesJobs = rule{own: everybody, foreign: readers, named: readers, scope: ScopeJobsRead, audit: AuditReads}
 	// readsJobs is for what jobs wrote, which is nobody's but the owner's and, to help them, the operators'.
-	readsJobs = rule{own: everybody, foreign: operators, named: operators, scope: ScopeJobsRead}
+	readsJobs = rule{own: everybody, foreign: operators, named: operators, scope: ScopeJobsRead, audit: AuditReads}
 	// changesJobs is for methods that submit or change jobs.
-	changesJobs = rule{own: everybody, foreign: operators, named: operators, scope: ScopeJobsWrite}
+	changesJobs = rule{own: everybody, foreign: operators, named: operators, scope: ScopeJobsWrite, audit: AuditChanges}
 	// sharesJobs is for the owner alone.
-	sharesJobs = rule{own: everybody, scope: ScopeJobsWrite}
+	sharesJobs = rule{own: everybody, scope: ScopeJobsWrite, audit: AuditChanges}
 	// onOwnFiles is for methods that only reach the caller's own files.
 	onOwnFiles = rule{own: everybody}
 	// ofServer is for what is the same for everybody.
 	ofServer = rule{own: everybody}
 	// toOperators is for running the server.
-	toOperators = rule{own: operators, foreign: operators, named: operators, scope: ScopeAdmin}
+	toOperators = rule{own: operators, foreign: operators, named: operators, scope: ScopeAdmin, audit: AuditChanges}
 	// toAuditors is for looking at how it is run.
 	toAuditors = rule{own: readers, foreign: readers, named: readers, scope: ScopeAdmin}
 )
@@ -102,8 +110,8 @@ var rules = map[string]rule{
 	stintv1.JobService_Get_FullMethodName:         seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY),
 	stintv1.JobService_BatchGet_FullMethodName:    seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY),
 	stintv1.JobService_List_FullMethodName:        seesJobs,
-	stintv1.JobService_WatchStatus_FullMethodName: seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY), // by id
-	stintv1.JobService_Summarize_FullMethodName:   seesJobs,
+	stintv1.JobService_WatchStatus_FullMethodName: seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY).audited(AuditNothing), // by id; it shows no parameters
+	stintv1.JobService_Summarize_FullMethodName:   seesJobs.audited(AuditNothing),
 	stintv1.JobService_Cancel_FullMethodName:      changesJobs,
 	stintv1.JobService_BatchCancel_FullMethodName: changesJobs,
 	stintv1.JobService_Rerun_FullMethodName:       changesJobs.with(stintv1.ShareRight_SHARE_RIGHT_RERUN),
@@ -129,13 +137,13 @@ var rules = map[string]rule{
 
 	stintv1.AdminService_GetServerStatus_FullMethodName: ofServer,
 	stintv1.AdminService_SetSubmissions_FullMethodName:  toOperators,
-	stintv1.AdminService_Backup_FullMethodName:          toOperators,
+	stintv1.AdminService_Backup_FullMethodName:          toOperators.audited(AuditCalls),
 	stintv1.AdminService_CreateToken_FullMethodName:     toOperators,
-	stintv1.AdminService_ListTokens_FullMethodName:      toOperators,
+	stintv1.AdminService_ListTokens_FullMethodName:      toOperators.audited(AuditNothing),
 	stintv1.AdminService_RevokeToken_FullMethodName:     toOperators,
-	stintv1.AdminService_ListIssues_FullMethodName:      toOperators,
-	stintv1.AdminService_ListOrphans_FullMethodName:     toOperators,
-	stintv1.AdminService_CancelOrphan_FullMethodName:    toOperators,
+	stintv1.AdminService_ListIssues_FullMethodName:      toOperators.audited(AuditCalls),
+	stintv1.AdminService_ListOrphans_FullMethodName:     toOperators.audited(AuditNothing),
+	stintv1.AdminService_CancelOrphan_FullMethodName:    toOperators.audited(AuditCalls),
 	stintv1.AdminService_ListQueue_FullMethodName:       {own: everybody, foreign: readers, scope: ScopeJobsRead}, // Foreign: unmasked
 	stintv1.AdminService_ListAudit_FullMethodName:       toAuditors,
 

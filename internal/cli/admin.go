@@ -9,8 +9,8 @@ import (
 )
 
 func newAdminCommand(a *app) *cobra.Command {
-	return group("admin", "For operators: submissions, issues, orphans, tokens, backup",
-		newSubmissionsCommand(a), newIssuesCommand(a), newOrphansCommand(a), newTokensCommand(a), newBackupCommand(a))
+	return group("admin", "For operators: submissions, issues, orphans, tokens, the audit, backup",
+		newSubmissionsCommand(a), newIssuesCommand(a), newOrphansCommand(a), newTokensCommand(a), newAuditCommand(a), newBackupCommand(a))
 }
 
 func newSubmissionsCommand(a *app) *cobra.Command {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/grpc/status"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
@@ -19,7 +20,9 @@ func newCancelCommand(a *app) *cobra.Command {
 		Short: "End jobs",
 		Long: `Ask for jobs to be ended and print the answer for each. A running job gets a moment
 to end by itself; "stint watch" shows when it has. For a job that had ended before the
-answer is its state, which is no error.`,
+answer is its state, which is no error.
+
+An operator who ends another user's job must say why; on a terminal they are asked.`,
 		Example: `  stint cancel 12 13
   stint cancel $(stint list --state queued -o name) --reason "wrong reads"`,
 		Args:              arguments(1, -1),
@@ -29,6 +32,9 @@ answer is its state, which is no error.`,
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever reads it later")
 	cmd.RunE = a.verb(func(ctx context.Context, ids []string) error {
 		results, err := a.cancelAll(ctx, ids, reason)
+		if err == nil {
+			err = a.cancelWithReason(ctx, results)
+		}
 		if err != nil {
 			return err
 		}
@@ -68,6 +74,30 @@ func (a *app) cancelAll(ctx context.Context, ids []string, reason string) ([]*st
 		all = append(all, res.GetResults()...)
 	}
 	return all, nil
+}
+
+// cancelWithReason asks why and again for those of the jobs that are other users', and puts their answers in place.
+func (a *app) cancelWithReason(ctx context.Context, results []*stintv1.CancelResult) error {
+	var ids []string
+	for _, r := range results {
+		if lacksReason(status.FromProto(r.GetError())) {
+			ids = append(ids, r.GetId())
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	reason, err := a.askReason(ctx, "end", ids...)
+	if err != nil || reason == "" {
+		return err
+	}
+	again, err := a.cancelAll(ctx, ids, reason)
+	for i, r := range results {
+		if len(again) > 0 && r.GetId() == again[0].GetId() {
+			results[i], again = again[0], again[1:]
+		}
+	}
+	return err
 }
 
 func cancelAnswer(a *app, results []*stintv1.CancelResult) answer {

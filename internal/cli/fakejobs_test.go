@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -176,6 +178,10 @@ func (f *fake) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.R
 		f.mu.Unlock()
 		return nil, errNoJob
 	}
+	if err := f.needsReason(req.GetId(), req.GetReason()); err != nil && !req.GetValidateOnly() {
+		f.mu.Unlock()
+		return nil, err
+	}
 	next := &stintv1.Job{Service: old.GetService(), Parameters: proto.CloneOf(old.GetParameters()), OutputName: req.GetOutputName(), RerunOf: req.GetId()}
 	f.mu.Unlock()
 	for name, v := range req.GetParameters().GetFields() {
@@ -313,6 +319,11 @@ func (f *fake) BatchCancel(_ context.Context, req *stintv1.BatchCancelRequest) (
 			res.Results = append(res.Results, &stintv1.CancelResult{Id: id, Error: s.Proto()})
 			continue
 		}
+		if err := f.needsReason(id, req.GetReason()); err != nil {
+			s, _ := callStatus(err)
+			res.Results = append(res.Results, &stintv1.CancelResult{Id: id, Error: s.Proto()})
+			continue
+		}
 		if !finalState(j.GetState()) {
 			j.CancelTime, j.CancelledBy, j.CancelReason = timestamppb.Now(), "tester", req.GetReason()
 			j.State, j.Reason, j.CompleteTime = stintv1.State_STATE_CANCELLED, stintv1.Reason_REASON_CANCELLED_BY_OWNER, timestamppb.Now()
@@ -354,6 +365,40 @@ func (f *fake) SetSubmissions(_ context.Context, req *stintv1.SetSubmissionsRequ
 		f.closed = req.GetMessage()
 	}
 	return &stintv1.SetSubmissionsResponse{}, nil
+}
+
+// needsReason refuses an operator who does not say why.
+func (f *fake) needsReason(id, reason string) error {
+	if reason != "" || !slices.Contains(f.foreign, id) {
+		return nil
+	}
+	s, err := status.New(codes.InvalidArgument, "reason must say why.").WithDetails(
+		&errdetails.ErrorInfo{Reason: "INVALID_ARGUMENT", Domain: "stint"},
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "reason", Description: "must say why"}}})
+	return errors.Join(err, s.Err())
+}
+
+// ListAudit answers two entries a page, and an empty page before each but the first.
+func (f *fake) ListAudit(_ context.Context, req *stintv1.ListAuditRequest) (*stintv1.ListAuditResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var fit []*stintv1.AuditEntry
+	for _, e := range slices.Backward(f.audit) {
+		if (req.GetUser() == "" || req.GetUser() == e.GetUser()) && (req.GetJobId() == "" || slices.Contains(e.GetJobIds(), req.GetJobId())) {
+			fit = append(fit, e)
+		}
+	}
+	number, looked := strings.CutSuffix(req.GetPageToken(), "+")
+	if number != "" && !looked {
+		return &stintv1.ListAuditResponse{NextPageToken: number + "+"}, nil
+	}
+	at, _ := strconv.Atoi(number)
+	end := min(at+2, at+int(req.GetPageSize()), len(fit))
+	page := &stintv1.ListAuditResponse{Entries: fit[at:end]}
+	if end < len(fit) {
+		page.NextPageToken = strconv.Itoa(end)
+	}
+	return page, nil
 }
 
 func (f *fake) ListIssues(context.Context, *stintv1.ListIssuesRequest) (*stintv1.ListIssuesResponse, error) {

@@ -36,13 +36,15 @@ type app struct {
 }
 
 func newApp(in io.Reader, out, errOut io.Writer) *app {
-	return &app{
+	a := &app{
 		in:     in,
 		out:    &stickyWriter{w: out},
 		err:    errOut,
 		screen: newScreen(out, errOut),
 		wait:   pause,
 	}
+	a.screen.asks = isTerminal(in) && isTerminal(errOut)
+	return a
 }
 
 func (a *app) run(args []string) int {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -9,6 +10,7 @@ import (
 )
 
 func newRerunCommand(a *app) *cobra.Command {
+	var reason string
 	o := &submitOptions{}
 	cmd := &cobra.Command{
 		Use:   "rerun ID",
@@ -16,7 +18,10 @@ func newRerunCommand(a *app) *cobra.Command {
 		Long: `Start a new job like an existing one.
 
 ` + paramHelp + `
-  -p NAME:=null          takes a parameter away`,
+  -p NAME:=null          takes a parameter away
+
+The new job belongs to the owner of the old one. An operator who repeats another
+user's job must say why; on a terminal they are asked.`,
 		Example: `  stint rerun 12
   stint rerun 12 -p min_length=500 --output-name second-try --wait`,
 		Args:              arguments(1, 1),
@@ -25,15 +30,19 @@ func newRerunCommand(a *app) *cobra.Command {
 	o.format = addFormat(cmd)
 	o.addCommonFlags(cmd)
 	completeFlag(cmd, "param")
-	cmd.RunE = a.verb(func(ctx context.Context, args []string) error { return a.rerun(ctx, o, args[0]) })
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever reads it later")
+	cmd.RunE = a.verb(func(ctx context.Context, args []string) error {
+		return a.rerun(ctx, o, &stintv1.RerunRequest{Id: args[0], Reason: reason})
+	})
 	return cmd
 }
 
-func (a *app) rerun(ctx context.Context, o *submitOptions, id string) error {
+func (a *app) rerun(ctx context.Context, o *submitOptions, req *stintv1.RerunRequest) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	req := &stintv1.RerunRequest{Id: id, OutputName: o.outputName, RequestId: o.requestID, ValidateOnly: o.dryRun}
+	id := req.GetId()
+	req.OutputName, req.RequestId, req.ValidateOnly = o.outputName, o.requestID, o.dryRun
 	var missing []string
 	if len(o.params) > 0 {
 		old, err := a.getJob(ctx, id)
@@ -53,15 +62,7 @@ func (a *app) rerun(ctx context.Context, o *submitOptions, id string) error {
 		}
 		req.Parameters = params.values
 	}
-	client, err := a.jobs()
-	if err != nil {
-		return err
-	}
-	var res *stintv1.RerunResponse
-	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = client.Rerun(ctx, req)
-		return err
-	})
+	res, err := a.askRerun(ctx, req)
 	if o.dryRun {
 		asked := &stintv1.Job{OutputName: o.outputName, Parameters: req.GetParameters(), RerunOf: id}
 		return a.showDryRun(o, dryRun{asked: asked, checked: res.GetJob(), warnings: res.GetWarnings(), missing: missing, err: err})
@@ -70,4 +71,29 @@ func (a *app) rerun(ctx context.Context, o *submitOptions, id string) error {
 		return err
 	}
 	return a.submitted(ctx, o, res)
+}
+
+// askRerun makes the call, and again with the reason where that is all that it lacks.
+func (a *app) askRerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.RerunResponse, error) {
+	client, err := a.jobs()
+	if err != nil {
+		return nil, err
+	}
+	var res *stintv1.RerunResponse
+	call := func() error {
+		return a.call(ctx, func(ctx context.Context) error {
+			res, err = client.Rerun(ctx, req)
+			return err
+		})
+	}
+	err = call()
+	if s, ok := callStatus(err); !ok || req.GetReason() != "" || !lacksReason(s) {
+		return res, err
+	}
+	reason, why := a.askReason(ctx, "repeat", req.GetId())
+	if why != nil || reason == "" {
+		return res, errors.Join(why, err)
+	}
+	req.Reason = reason
+	return res, call()
 }

@@ -12,6 +12,8 @@ import (
 type screen struct {
 	// tty says that standard output is a terminal; errTTY the same of standard error.
 	tty, errTTY bool
+	// asks says that somebody sits there who can be asked: standard input and standard error are a terminal.
+	asks bool
 	// cursor says that what standard output shows can be written over.
 	cursor bool
 	// color says that standard output takes colours.
@@ -40,8 +42,9 @@ func newScreen(out, errOut io.Writer) screen {
 	return s
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal looks at a standard stream.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

@@ -192,7 +192,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	mux.Handle("GET /metrics", metricsHandler(reg, f.auth))
 	mux.Handle("/", pages)
 	if f.signIn != nil {
-		mux.Handle("/auth/", f.signIn)
+		mux.Handle("/auth/", withAddress(f.signIn))
 	}
 	handler, err := gateway.New(gateway.Config{
 		Conn: conn, Caller: f.auth.CallerMetadata, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
@@ -214,8 +214,8 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 	g := grpc.NewServer(append(more,
 		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(api.Codec()),
-		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.limits.addressUnary(from), f.auth.Unary(), f.limits.userUnary, access.Unary),
-		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.limits.addressStream(from), f.auth.Stream(), f.limits.userStream, access.Stream),
+		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.limits.addressUnary(from), f.auth.Unary(), f.limits.userUnary, access.Unary, api.UnaryAudit(f.store)),
+		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.limits.addressStream(from), f.auth.Stream(), f.limits.userStream, access.Stream, api.StreamAudit(f.store)),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxResponse),
 		grpc.ConnectionTimeout(20*time.Second),

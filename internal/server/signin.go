@@ -77,7 +77,7 @@ func (s *server) openSignIn() (err error) {
 	if c.ClientID == "" {
 		return nil
 	}
-	s.sessions, err = auth.NewSessions(auth.SessionsConfig{Store: s.store, Idle: s.cfg.SessionIdle, Life: s.cfg.SessionLife, Logger: s.log})
+	s.sessions, err = auth.NewSessions(auth.SessionsConfig{Store: auditedSessions{s.store}, Idle: s.cfg.SessionIdle, Life: s.cfg.SessionLife, Logger: s.log})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,11 @@ class Session extends EventTarget {
     return this.who?.how === 'session';
   }
 
+  /** Whether the user is an operator and a job of that owner is not theirs: who acts on it must say why. */
+  foreign(owner: string | undefined): boolean {
+    return this.operator && Boolean(owner) && owner !== this.status?.user;
+  }
+
   /** Reads the status. What was known stays when the server cannot be reached. */
   refresh(): Promise<void> {
     this.reading ??= this.read().finally(() => {

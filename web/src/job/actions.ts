@@ -6,8 +6,9 @@ import { cancelJobs, reportIssue } from '../base/calls';
 import { ask } from '../base/dialog';
 import { serverURL } from '../base/place';
 import { navigate, pathOf } from '../base/router';
+import { session } from '../base/session';
 import { toast } from '../base/toast';
-import { isFinal } from '../base/words';
+import { isFinal, visible } from '../base/words';
 import type { JobJson } from '../gen/stint/v1/job_pb';
 
 /** The actions for a job. `changed` is called when one may have changed it. */
@@ -50,12 +51,14 @@ export function jobActions(job: JobJson, changed: () => void): Action[] {
 }
 
 async function cancel(job: JobJson, changed: () => void): Promise<void> {
+  const foreign = session.foreign(job.owner);
+  const whose = foreign ? ` It belongs to ${visible(job.owner)}, who will read your reason.` : '';
   const reason = await ask({
     title: `Cancel job ${job.id}?`,
-    body: 'It ends and its results so far are kept. This cannot be taken back.',
+    body: `It ends and its results so far are kept. This cannot be taken back.${whose}`,
     confirm: 'Cancel the job',
     danger: true,
-    text: { label: 'Why (optional)', maxLength: 500 },
+    text: { label: foreign ? 'Why' : 'Why (optional)', required: foreign, maxLength: 250 },
   });
   if (reason === undefined) return;
   await tellErrors(async () => {

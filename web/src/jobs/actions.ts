@@ -7,6 +7,7 @@ import { ask } from '../base/dialog';
 import { serverURL } from '../base/place';
 import { navigate, pathOf } from '../base/router';
 import { routes } from '../base/routes';
+import { session } from '../base/session';
 import { toast } from '../base/toast';
 import { isFinal, stateLabel, stateName, visible } from '../base/words';
 import type { RerunResponseJson } from '../gen/stint/v1/job_service_pb';
@@ -110,12 +111,13 @@ function names(rows: readonly Row[]): TemplateResult {
 
 async function cancel(rows: readonly Row[], selected: number): Promise<void> {
   const rest = selected - rows.length;
+  const foreign = rows.some((r) => session.foreign(r.owner));
   const reason = await ask({
     title: `Cancel ${count(rows.length)}?`,
-    body: html`${names(rows)}${rest > 0 ? html`<p>${count(rest)} of the selection cannot be cancelled any more.</p>` : ''}`,
+    body: html`${names(rows)}${foreign ? html`<p>${othersJobs(rows)}</p>` : ''}${rest > 0 ? html`<p>${count(rest)} of the selection cannot be cancelled any more.</p>` : ''}`,
     confirm: `Cancel ${count(rows.length)}`,
     danger: true,
-    text: { label: 'Why (optional)', maxLength: 250 },
+    text: { label: foreign ? 'Why' : 'Why (optional)', required: foreign, maxLength: 250 },
   });
   if (reason === undefined) return;
   await telling('Cancel', async () => {
@@ -135,18 +137,28 @@ async function cancel(rows: readonly Row[], selected: number): Promise<void> {
   });
 }
 
+/** Says that an operator is about to act on others' jobs. */
+function othersJobs(rows: readonly Row[]): string {
+  const owners = [...new Set(rows.map((r) => r.owner).filter((owner) => session.foreign(owner)))].map(visible);
+  const who = owners.length > 3 ? `${owners.length} other users` : owners.join(', ');
+  return `There are jobs of ${who} among them. Your reason is kept with what you do.`;
+}
+
 async function rerun(rows: readonly Row[]): Promise<void> {
-  const yes = await ask({
+  const foreign = rows.some((r) => session.foreign(r.owner));
+  const reason = await ask({
     title: `Submit ${count(rows.length)} again?`,
-    body: html`${names(rows)}<p>The new jobs have the same parameters.</p>`,
+    body: html`${names(rows)}<p>The new jobs have the same parameters${foreign ? ' and belong to the same users' : ''}.</p>
+      ${foreign ? html`<p>${othersJobs(rows)}</p>` : ''}`,
     confirm: `Submit ${count(rows.length)}`,
+    ...(foreign && { text: { label: 'Why', required: true, maxLength: 250 } }),
   });
-  if (yes === undefined) return;
+  if (reason === undefined) return;
   const lines: Line[] = [];
   for (const row of rows) {
     try {
       const answer = await call<RerunResponseJson>('POST', `v1/jobs/${row.id}:rerun`, {
-        body: { id: row.id, requestId: requestId() },
+        body: { id: row.id, requestId: requestId(), reason },
       });
       lines.push({ bad: false, text: `${row.id}: submitted again as ${answer.job?.id ?? ''}` });
     } catch (error) {

@@ -2,13 +2,14 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { ApiError } from '../base/api';
+import { ask } from '../base/dialog';
 import { durationMillis, formatBytes, formatMillis } from '../base/format';
 import { icon } from '../base/icons';
 import { navigate, pathOf } from '../base/router';
 import { session } from '../base/session';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
-import { reasonWords } from '../base/words';
+import { reasonWords, visible } from '../base/words';
 import type { ParameterJson, ServiceJson } from '../gen/stint/v1/catalog_service_pb';
 import type { JobJson } from '../gen/stint/v1/job_pb';
 import { type Draft, draftOf, valuesOf } from './draft';
@@ -83,6 +84,15 @@ export class SubmitForm extends LitElement {
     job.service = this.service.id ?? '';
     job.parameters = valuesOf(this.service.parameters ?? [], this.drafts) as NonNullable<JobJson['parameters']>;
     const beyondRerun = this.beyondRerun() !== this.optionsBefore;
+    let reason = '';
+    if (!validateOnly && !beyondRerun && session.foreign(this.rerunOf?.owner)) {
+      const answer = await this.askReason();
+      if (answer === undefined) {
+        this.busy = false;
+        return;
+      }
+      reason = answer;
+    }
     try {
       const answer = await send({
         job,
@@ -90,6 +100,7 @@ export class SubmitForm extends LitElement {
         beyondRerun,
         requestId: validateOnly ? '' : this.requestId,
         validateOnly,
+        reason,
       });
       this.errors = new Map();
       this.problem = '';
@@ -100,6 +111,17 @@ export class SubmitForm extends LitElement {
     } finally {
       this.busy = false;
     }
+  }
+
+  // An operator repeats somebody else's job.
+  private askReason(): Promise<string | undefined> {
+    const owner = visible(this.rerunOf?.owner);
+    return ask({
+      title: `Rerun a job of ${owner}?`,
+      body: `The new job belongs to ${owner}. Your reason is kept with what you do.`,
+      confirm: 'Rerun',
+      text: { label: 'Why', required: true, maxLength: 250 },
+    });
   }
 
   private submitted({ job, warnings }: Answer): void {

@@ -18,14 +18,16 @@ export interface Request {
   beyondRerun: boolean;
   requestId: string;
   validateOnly: boolean;
+  /** Why an operator repeats somebody else's job. */
+  reason: string;
 }
 
-export async function send({ job, rerunOf, beyondRerun, requestId, validateOnly }: Request): Promise<Answer> {
+export async function send({ job, rerunOf, beyondRerun, requestId, validateOnly, reason }: Request): Promise<Answer> {
   if (rerunOf?.id && !beyondRerun) {
     const parameters: Record<string, unknown> = { ...(job.parameters as Record<string, unknown>) };
     // What was there and is empty now is taken away.
     for (const name of Object.keys(rerunOf.parameters ?? {})) if (!(name in parameters)) parameters[name] = null;
-    const body = { parameters, outputName: job.outputName ?? '', requestId, validateOnly };
+    const body = { parameters, outputName: job.outputName ?? '', requestId, validateOnly, reason };
     const answer = await call<RerunResponseJson>('POST', `v1/jobs/${encodeURIComponent(rerunOf.id)}:rerun`, { body });
     return { job: answer.job ?? {}, warnings: answer.warnings ?? [] };
   }

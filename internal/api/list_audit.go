@@ -1,0 +1,76 @@
+package api
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// ListAudit answers who did what, newest first. A page can have fewer entries than asked for, also none, and
+// still not be the last one: entries that do not fit are looked at in portions.
+func (s *admin) ListAudit(ctx context.Context, req *stintv1.ListAuditRequest) (*stintv1.ListAuditResponse, error) {
+	q, err := s.auditQuery(req)
+	if err != nil {
+		return nil, err
+	}
+	rows, next, err := s.Store.AuditEntries(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	resp := &stintv1.ListAuditResponse{}
+	for _, r := range rows {
+		resp.Entries = append(resp.Entries, auditEntry(r))
+	}
+	if next > 0 {
+		resp.NextPageToken = s.pages.sealBytes(binary.BigEndian.AppendUint64(nil, next), auditBound(req)...)
+	}
+	return resp, nil
+}
+
+func (s *admin) auditQuery(req *stintv1.ListAuditRequest) (q store.AuditQuery, err error) {
+	if q.Limit, err = pageSize(req.GetPageSize(), defaultPage, maxPage); err != nil {
+		return q, err
+	}
+	if v := job.CheckText("user", req.GetUser(), maxUser); len(v) > 0 {
+		return q, v.Err()
+	}
+	q.User = req.GetUser()
+	if text := req.GetJobId(); text != "" {
+		if q.Job, err = job.ParseID(text); err != nil {
+			return q, job.Invalid("jobId", "is no id of a job")
+		}
+	}
+	if req.GetPageToken() != "" {
+		plain, err := s.pages.openBytes(req.GetPageToken(), auditBound(req)...)
+		if err != nil || len(plain) != 8 {
+			return q, errPageToken
+		}
+		q.Before = binary.BigEndian.Uint64(plain)
+	}
+	return q, nil
+}
+
+// maxUser is longer than any name that can be in the audit.
+const maxUser = 256
+
+// auditBound is what must be the same on every page.
+func auditBound(req *stintv1.ListAuditRequest) []string {
+	return []string{"audit", req.GetUser(), req.GetJobId()}
+}
+
+func auditEntry(r store.AuditRow) *stintv1.AuditEntry {
+	e := r.Entry
+	out := &stintv1.AuditEntry{
+		Sequence: r.Sequence, Time: e.GetTime(), User: e.GetUser(), Actor: e.GetActor(), How: e.GetHow(),
+		CredentialId: e.GetCredentialId(), Address: e.GetAddress(), Method: e.GetMethod(), Subject: e.GetSubject(),
+		Reason: e.GetReason(), Hash: hex.EncodeToString(r.Hash[:]),
+	}
+	for _, id := range e.GetJobIds() {
+		out.JobIds = append(out.JobIds, job.ID(id).String())
+	}
+	return out
+}
