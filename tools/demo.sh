@@ -40,9 +40,9 @@ if [ -z "${STINT_DEMO_LISTEN:-}" ] && (exec 3<>/dev/tcp/127.0.0.1/8421) 2>/dev/n
 fi
 
 say 'Starting the server'
-printf '$ bin/stintd --data %s --listen %s --services services %s\n' "$data/server" "$listen" "${STINT_DEMO_FLAGS:-}"
+printf '$ bin/stintd --data %s --listen %s --services services --sandbox auto %s\n' "$data/server" "$listen" "${STINT_DEMO_FLAGS:-}"
 # shellcheck disable=SC2086 # flags are words
-bin/stintd --data "$data/server" --listen "$listen" --services services ${STINT_DEMO_FLAGS:-} >"$data/stintd.out" 2>"$data/stintd.log" &
+bin/stintd --data "$data/server" --listen "$listen" --services services --sandbox auto ${STINT_DEMO_FLAGS:-} >"$data/stintd.out" 2>"$data/stintd.log" &
 server=$!
 until address=$(sed -n 's|^stintd is serving on http://||p' "$data/stintd.out") && [ -n "$address" ]; do
   kill -0 "$server" 2>/dev/null || { cat "$data/stintd.log" >&2; exit 1; }

@@ -23,6 +23,7 @@ programs mafft                                mafft
 programs fasttree                             fasttree
 programs /usr/share/doc/bowtie2/examples/reads/reads_1.fq.gz bowtie2-examples
 programs curl                                 curl
+programs bwrap                                bubblewrap
 programs strace                               strace
 slurm    sbatch                               slurm-client
 slurm    slurmctld                            slurmctld

@@ -23,6 +23,7 @@ type Service struct {
 	broken  string    // what is wrong with the description; empty when nothing is
 	appSpec []byte    // strict JSON; nil for a service.yaml
 	network bool
+	reads   []string
 	remote  bool
 
 	programs *programs
@@ -37,6 +38,23 @@ func (s *Service) Dir() string { return s.dir }
 
 // Network reports whether the command needs the network.
 func (s *Service) Network() bool { return s.network }
+
+// Reads are the absolute paths of what the command reads besides the system's and the job's own
+// files: the service's folder, those beside it that services share because their names begin
+// with `_`, and what the description names.
+func (s *Service) Reads() []string {
+	reads := []string{s.dir}
+	if s.file != filepath.Base(s.file) { // in a folder of its own
+		shared, _ := filepath.Glob(filepath.Join(quoteGlob(filepath.Dir(s.dir)), "_*")) // the pattern is right
+		reads = append(reads, shared...)
+	}
+	return append(reads, s.reads...)
+}
+
+// quoteGlob makes a pattern that only the path itself matches.
+func quoteGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
 
 // AppSpec is the description as strict JSON for a service that comes from a
 // BV-BRC app spec: the file that its script gets as its second argument. It is

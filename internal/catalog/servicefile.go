@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -27,6 +29,7 @@ type (
 		ExecutorOptions optionsYAML     `yaml:"executor_options"`
 		Results         []resultYAML    `yaml:"results"`
 		Network         bool            `yaml:"network"`
+		Reads           []string        `yaml:"reads"`
 	}
 	programYAML struct {
 		Name    string `yaml:"name"`
@@ -115,6 +118,7 @@ func parseServiceFile(text []byte, s *Service, p *problems) {
 		Results:          resultsFromYAML(y.Results, p),
 	}
 	s.network = y.Network
+	s.setReads(y.Reads, p)
 	if y.Label == "" {
 		p.add("label", "is missing: the name that people see")
 	}
@@ -133,6 +137,16 @@ func (s *Service) setPrograms(list []programYAML, p *problems) {
 			p.add(at("programs", i)+".package", "%s is no name of a Debian package", quote(r.Package))
 		}
 		s.needs = append(s.needs, program{name: r.Name, debPackage: r.Package})
+	}
+}
+
+func (s *Service) setReads(list []string, p *problems) {
+	for i, path := range list {
+		if !filepath.IsAbs(path) || filepath.Clean(path) != path || path == "/" || strings.ContainsRune(path, 0) {
+			p.add(at("reads", i), "%s is no absolute path of a file or folder", quote(path))
+			continue
+		}
+		s.reads = append(s.reads, path)
 	}
 }
 

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,6 +48,32 @@ results:
 	}
 	if d := cmp.Diff(want, s.Proto(), protocmp.Transform()); d != "" {
 		t.Error(d)
+	}
+}
+
+// A command sees its own folder, what services share, and what its description names.
+func TestWhatACommandReads(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "[a-z]*") // is no pattern
+	write(t, dir+"/S/run", "", 0o755)
+	write(t, dir+"/S/service.yaml", "label: L\ncommand: [run]\nreads: [/srv/db]\nnetwork: true\n", 0o644)
+	write(t, dir+"/Other/run", "", 0o755)
+	write(t, dir+"/Other/service.yaml", "label: L\ncommand: [run]\n", 0o644)
+	write(t, dir+"/_lib/x.sh", "", 0o644)
+	write(t, dir+"/app.json", `{"id": "App", "script": "sh", "label": "L", "parameters": []}`, 0o644)
+	c, problems, err := Load(dir, Options{})
+	if err != nil || len(problems) > 0 {
+		t.Fatal(problems, err)
+	}
+	for id, want := range map[string][]string{
+		"S": {dir + "/S", dir + "/_lib", "/srv/db"}, "Other": {dir + "/Other", dir + "/_lib"}, "App": {dir},
+	} {
+		s, err := c.Find(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, s.Reads()); d != "" || s.Network() != (id == "S") {
+			t.Errorf("%s: %s, network %v", id, d, s.Network())
+		}
 	}
 }
 
@@ -116,6 +143,12 @@ func TestAllMistakesOfAServiceFileAreToldAtOnce(t *testing.T) {
 		{"programs", head + "programs: [{name: a/b}, {name: ok, package: 'x; rm'}]\n", []string{
 			` programs[0].name: "a/b" is no name of a program on the PATH`,
 			` programs[1].package: "x; rm" is no name of a Debian package`,
+		}},
+		{"reads", head + "reads: [/srv/ok, relative, /srv/../etc, /, '']\n", []string{
+			` reads[1]: "relative" is no absolute path of a file or folder`,
+			` reads[2]: "/srv/../etc" is no absolute path of a file or folder`,
+			` reads[3]: "/" is no absolute path of a file or folder`,
+			` reads[4]: "" is no absolute path of a file or folder`,
 		}},
 		{"results", head + "results: [{pattern: '[', display: text}, {display: chart}, {pattern: '**/x', display: text}, {pattern: /x, display: text}]\n", []string{
 			` results[0].pattern: "[" is no pattern: only * and ? and [a-z] mean something, and a [ needs its ]`,

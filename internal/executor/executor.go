@@ -101,6 +101,11 @@ type Command struct {
 	Env []string
 	// Resources is what the job gets, with no field left to a default.
 	Resources *stintv1.Resources
+	// Reads are the absolute paths of what it reads besides the system's and the job's own
+	// files, such as the service's folder. Only an executor that hides the others needs them.
+	Reads []string
+	// Network is true if it needs the network. An executor that can cut it off does so otherwise.
+	Network bool
 }
 
 // Observation is what an executor saw of an attempt that has not ended.

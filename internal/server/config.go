@@ -7,6 +7,7 @@ import (
 	"time"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/executor/local"
 	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -45,6 +46,11 @@ type Config struct {
 	Grace time.Duration
 	// OutputHead and OutputTail are how many bytes of each output stream of a job are kept.
 	OutputHead, OutputTail int64
+
+	// Sandbox is what local jobs are kept apart by: off, auto or require.
+	Sandbox string
+	// SandboxBind are absolute paths that all local jobs may read in the sandbox.
+	SandboxBind []string
 
 	// MaxRunningPerOwner bounds the jobs of one owner on executors, MaxActivePerOwner
 	// those queued and running, MaxActive those of all owners. Zero is no bound.
@@ -126,8 +132,17 @@ func (c Config) check() error {
 		}
 	}
 	errs = append(errs, c.checkSignIn())
+	if !slices.Contains(sandboxes, c.Sandbox) {
+		errs = append(errs, fmt.Errorf("--sandbox: %q is not off, auto or require", c.Sandbox))
+	}
+	if c.Sandbox == local.SandboxOff && len(c.SandboxBind) > 0 {
+		errs = append(errs, errors.New("--sandbox-bind needs --sandbox auto or require"))
+	}
 	return errors.Join(errs...)
 }
+
+// sandboxes are the words for --sandbox.
+var sandboxes = []string{local.SandboxOff, local.SandboxAuto, local.SandboxRequire}
 
 // finalStates are the names that retention is set by.
 var finalStates = map[string]stintv1.State{

@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/executor/local"
 )
 
 // envPrefix begins the environment variable of each flag: --max-active is STINTD_MAX_ACTIVE.
@@ -39,6 +40,8 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.IntVar(&c.CPUs, "cpus", 0, "cores for local jobs; 0 means all")
 	f.Var(bytesValue{&c.MemoryBytes}, "memory", "memory for local jobs, for example 16G; 0 means all")
 	f.DurationVar(&c.Grace, "grace", 10*time.Second, "time a cancelled job has to end by itself before it is killed")
+	f.StringVar(&c.Sandbox, "sandbox", local.SandboxOff, "bubblewrap sandbox for local jobs: off, auto (where it works), require (the server does not start where it does not)")
+	f.StringSliceVar(&c.SandboxBind, "sandbox-bind", nil, "files and folders that all local jobs may read in the sandbox, for example /opt/conda")
 	f.Var(newBytes(&c.OutputHead, 16<<20), "output-head", "bytes kept of the beginning of each output stream of a job")
 	f.Var(newBytes(&c.OutputTail, 8<<20), "output-tail", "bytes kept of the end of each output stream of a job, once and at most twice")
 	f.IntVar(&c.MaxRunningPerOwner, "max-running-per-owner", 0, "jobs of one owner on executors at a time; 0 means any number")

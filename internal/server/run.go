@@ -212,10 +212,7 @@ func (s *server) openAuth() error {
 }
 
 func (s *server) openScheduler() error {
-	ex, err := local.New(local.Config{
-		Folders: s.folders, Grace: s.cfg.Grace, HeadBytes: s.cfg.OutputHead, TailBytes: s.cfg.OutputTail,
-		CPUs: int32(s.cfg.CPUs), MemoryBytes: s.cfg.MemoryBytes, Logger: s.log, //nolint:gosec // checked to be small
-	})
+	ex, err := s.openLocal()
 	if err != nil {
 		return err
 	}
@@ -239,6 +236,25 @@ func (s *server) openScheduler() error {
 		MaxActivePerOwner: s.cfg.MaxRunningPerOwner, Logger: s.log,
 	})
 	return err
+}
+
+func (s *server) openLocal() (*local.Executor, error) {
+	data, err := filepath.Abs(s.cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	ex, err := local.New(local.Config{
+		Folders: s.folders, Grace: s.cfg.Grace, HeadBytes: s.cfg.OutputHead, TailBytes: s.cfg.OutputTail,
+		CPUs: int32(s.cfg.CPUs), MemoryBytes: s.cfg.MemoryBytes, Logger: s.log, //nolint:gosec // checked to be small
+		Sandbox: local.Sandbox{Mode: s.cfg.Sandbox, Hide: []string{data}, Reads: s.cfg.SandboxBind},
+	})
+	switch {
+	case errors.Is(err, local.ErrSandbox):
+		return nil, fmt.Errorf("--sandbox require: %w. Mend that, or start with --sandbox auto, which says what is not enforced: %w", err, errUsage)
+	case errors.Is(err, local.ErrSandboxBind):
+		return nil, fmt.Errorf("--sandbox-bind: %w: %w", err, errUsage)
+	}
+	return ex, err
 }
 
 // capacityOf is what local jobs may use together.

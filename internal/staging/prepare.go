@@ -59,12 +59,14 @@ func (a *Area) prepare(ctx context.Context, j *stintv1.Job, attempt int) (execut
 	if err := folder.WriteParams(params); err != nil {
 		return executor.Task{}, err
 	}
+	t.Command.Reads, t.Command.Network = s.Reads(), s.Network()
 	call := catalog.Call{ParamsFile: folder.ParamsPath()}
 	if spec := s.AppSpec(); spec != nil {
 		call.AppSpecFile = filepath.Join(t.Dir.Path(), appSpecName)
 		if err := t.Dir.WriteFile(appSpecName, spec); err != nil {
 			return executor.Task{}, err
 		}
+		t.Command.Reads = append(t.Command.Reads, call.AppSpecFile)
 	}
 	if t.Command.Argv, err = s.Command(call); err != nil {
 		return executor.Task{}, launchFailed("%s.", capital(words(err)))

@@ -75,6 +75,9 @@ func TestPrepareMakesAnAttemptReadyToRun(t *testing.T) {
 	if diff := cmp.Diff(want, task.Command.Env); diff != "" {
 		t.Error(diff)
 	}
+	if diff := cmp.Diff([]string{filepath.Join(s.services, "Cat")}, task.Command.Reads); diff != "" || task.Command.Network {
+		t.Errorf("it reads %s, network %v", diff, task.Command.Network)
+	}
 	run := filepath.Join(s.services, "Cat", "run")
 	if diff := cmp.Diff([]string{run, "first", run}, task.Command.Argv); diff != "" {
 		t.Error(diff)

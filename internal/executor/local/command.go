@@ -53,12 +53,12 @@ func (s *shim) startCommand() (*command, *executor.Failure) {
 			s.log.Error("cgroup is not in shim.json", "error", err)
 		}
 	}
-	p, err := os.StartProcess(s.launch.Argv[0], s.launch.Argv, attr)
+	err = s.startProcess(c, attr)
 	if err != nil && c.cgroup != nil {
 		// Some kernels and containers show cgroups but let no process in. If
 		// that is not what was wrong the second try fails just like the first.
 		attr.Sys.UseCgroupFD = false
-		if p, err = os.StartProcess(s.launch.Argv[0], s.launch.Argv, attr); err == nil {
+		if err = s.startProcess(c, attr); err == nil {
 			s.log.Error("command runs outside of its cgroup")
 			c.cgroup = nil
 		}
@@ -66,11 +66,32 @@ func (s *shim) startCommand() (*command, *executor.Failure) {
 	if err != nil {
 		return nil, explain(s.launch.Argv[0], dir, err)
 	}
+	if c.box == nil {
+		return c, nil
+	}
+	var failure *executor.Failure
+	c.start, failure = c.box.begun()
+	return c, failure
+}
+
+// startProcess starts the command, or bwrap to start it in a sandbox.
+func (s *shim) startProcess(c *command, attr *os.ProcAttr) error {
+	if s.launch.Sandbox != nil {
+		x, err := s.startBox(*attr)
+		if err == nil {
+			c.pid, c.box = x.pid, x
+		}
+		return err
+	}
+	p, err := os.StartProcess(s.launch.Argv[0], s.launch.Argv, attr)
+	if err != nil {
+		return err
+	}
 	c.pid, c.start = p.Pid, time.Now()
 	if err := p.Release(); err != nil { // supervise waits for all children alike
 		s.log.Error("release the command", "error", err)
 	}
-	return c, nil
+	return nil
 }
 
 // asked is why somebody sent SIGTERM to the shim.

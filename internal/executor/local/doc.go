@@ -52,6 +52,18 @@
 // checked against shim.json, so that no other process can be hit. A shim that is not yet that far looks
 // for `cancel` before it starts the command, after it wrote shim.json.
 //
+// # Sandbox
+//
+// With Config.Sandbox the shim starts bwrap in place of the command. bwrap makes the sandbox and
+// runs this program again as the first process in it (insideMain), which starts the command,
+// tells through a pipe how it ended, and ends when nothing is left there:
+//
+//	shim - bwrap - first process - command and what it starts
+//
+// The end of each of them is the end of those to its right: bwrap asks the kernel for that, and
+// the kernel ends all processes of a namespace with its first. So what the shim signals is the
+// command and what it started, and the others only when that was of no use.
+//
 // # Service managers
 //
 // What ends the server must not end its jobs: under systemd the unit needs

@@ -46,6 +46,8 @@ type Config struct {
 	// Cgroup is the folder of the cgroup (v2) below which each attempt gets
 	// one. Empty means this process's own, if it may make some there; CgroupNone means none.
 	Cgroup string
+	// Sandbox is what commands are kept apart by. The zero value is none.
+	Sandbox Sandbox
 	// Logger gets what an operator should know. Nil discards it.
 	Logger *slog.Logger
 }
@@ -58,6 +60,7 @@ type Executor struct {
 	node     string
 	boot     string
 	cgroup   cgroupParent
+	sandbox  sandbox
 	starting keyed
 
 	mu     sync.Mutex
@@ -111,18 +114,29 @@ func New(cfg Config) (*Executor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local executor: %w", err)
 	}
-	return &Executor{
-		cfg: cfg, log: cfg.Logger.With("executor", cfg.Name), node: node, boot: boot, cgroup: findCgroup(cfg.Cgroup),
+	log := cfg.Logger.With("executor", cfg.Name)
+	box, err := findSandbox(cfg)
+	if err != nil {
+		return nil, err
+	}
+	e := &Executor{
+		cfg: cfg, log: log, node: node, boot: boot, cgroup: findCgroup(cfg.Cgroup), sandbox: box,
 		shims: make(map[string]int), ended: make(map[int]bool), active: make(map[string]*stintv1.Resources),
-	}, nil
+	}
+	level := slog.LevelInfo
+	if box.mode != SandboxOff && !box.on() {
+		level = slog.LevelWarn
+	}
+	log.Log(context.Background(), level, "what is enforced for local jobs", "message", e.enforced())
+	return e, nil
 }
 
-// Status tells what the machine has, what is in use, and whether memory is enforced.
+// Status tells what the machine has, what is in use, and what is enforced.
 func (e *Executor) Status() *stintv1.ExecutorStatus {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := &stintv1.ExecutorStatus{
-		Name: e.cfg.Name, Healthy: true, Message: e.cgroup.describe(),
+		Name: e.cfg.Name, Healthy: true, Message: e.enforced(),
 		ActiveJobs: int32(len(e.active)), TotalCpus: e.cfg.CPUs, TotalMemoryBytes: e.cfg.MemoryBytes,
 	}
 	for _, r := range e.active {
@@ -131,6 +145,9 @@ func (e *Executor) Status() *stintv1.ExecutorStatus {
 	}
 	return s
 }
+
+// enforced says it in words for an operator.
+func (e *Executor) enforced() string { return e.cgroup.describe() + "; " + e.sandbox.describe() }
 
 // use counts an attempt's resources until unuse.
 func (e *Executor) use(a workdir.Attempt, r *stintv1.Resources) {

@@ -45,6 +45,7 @@ type launch struct {
 	MemoryBytes  int64         `json:"memory_bytes"`
 	Cgroup       string        `json:"cgroup,omitempty"` // the parent to make one in; empty for none
 	CgroupMemory bool          `json:"cgroup_memory,omitempty"`
+	Sandbox      *boxed        `json:"sandbox,omitempty"` // none where the command runs without
 }
 
 // shimState is a shim and its command as processes.

@@ -16,6 +16,15 @@ import (
 )
 
 func TestLaunchFailuresInPlainWords(t *testing.T) {
+	launchFailures(t, testConfig, func(*job, string) {})
+}
+
+func TestLaunchFailuresInASandbox(t *testing.T) {
+	launchFailures(t, sandboxed, func(j *job, dir string) { j.task.Command.Reads = []string{dir} })
+}
+
+func launchFailures(t *testing.T, config func(*testing.T) Config, change func(j *job, dir string)) {
+	t.Helper()
 	dir := t.TempDir()
 	file := func(name, content string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
@@ -49,8 +58,9 @@ func TestLaunchFailuresInPlainWords(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			j := newJob(t, testConfig(t), "")
+			j := newJob(t, config(t), "")
 			j.task.Command.Argv = tt.argv
+			change(j, dir)
 			if tt.spoil != nil {
 				tt.spoil(j.task.Dir)
 			}

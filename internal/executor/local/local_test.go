@@ -22,14 +22,18 @@ import (
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
-// The test program is also the shim, and the server of TestJobsOutliveAKilledServer.
+// The test program is also the shim, a server, and a job that attacks.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "shim":
-			os.Exit(ShimMain(os.Args[2:]))
+			unix.Exit(ShimMain(os.Args[2:])) // os.Exit of the race detector takes a second
 		case "server":
 			os.Exit(serverMain(os.Args[2:]))
+		case "attack":
+			os.Exit(attackMain(os.Args[2:]))
+		case "once":
+			os.Exit(onceMain(os.Args[2:]))
 		}
 	}
 	goleak.VerifyTestMain(m)
@@ -136,6 +140,12 @@ func conform(t *testing.T, change func(*Config)) {
 // Without cgroups, which would hide what is wrong with finding processes one by one.
 func TestConforms(t *testing.T) { conform(t, func(c *Config) { c.Cgroup = CgroupNone }) }
 
+// In a sandbox the very same holds.
+func TestConformsInASandbox(t *testing.T) {
+	requireSandbox(t)
+	conform(t, func(c *Config) { c.Cgroup, c.Sandbox.Mode = CgroupNone, SandboxRequire })
+}
+
 func TestStatus(t *testing.T) {
 	cfg := testConfig(t)
 	e := newExecutor(t, cfg)
@@ -146,7 +156,7 @@ func TestStatus(t *testing.T) {
 	cfg.Name, cfg.CPUs, cfg.MemoryBytes, cfg.Cgroup = "box", 3, 1<<30, CgroupNone
 	s = newExecutor(t, cfg).Status()
 	if s.GetName() != "box" || s.GetTotalCpus() != 3 || s.GetTotalMemoryBytes() != 1<<30 ||
-		s.GetMessage() != "memory is accounted, not enforced: cgroups are switched off" {
+		s.GetMessage() != "memory is accounted, not enforced: cgroups are switched off; jobs run without a sandbox, as the user of the server and with all that this user may see: it is switched off" {
 		t.Errorf("Status() = %v", s)
 	}
 	if _, err := New(Config{}); err == nil {

@@ -26,6 +26,8 @@ import (
 const (
 	// reportFD is the descriptor that a shim is given to report through.
 	reportFD = 3
+	// shimArguments is how many arguments a shim gets: the folder of all jobs, the attempt, the token.
+	shimArguments = 3
 	// gatePatience is how long a shim waits for the gate.
 	gatePatience = 30 * time.Second
 
@@ -52,6 +54,9 @@ type shim struct {
 // started as Config.ShimArgv says, with the arguments that follow, does nothing before, and exits with the code
 // that it answers: 0 when the attempt's end is on disk.
 func ShimMain(args []string) int {
+	if len(args) == 1 && args[0] == insideArgument {
+		return insideMain()
+	}
 	runtime.LockOSThread() // the kernel ends the command with the thread that started it
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	s := &shim{log: log, term: make(chan os.Signal, 1), child: make(chan os.Signal, 1)}
@@ -75,8 +80,8 @@ func ShimMain(args []string) int {
 
 // detach takes the arguments and gets rid of what else was inherited.
 func (s *shim) detach(args []string) error {
-	if len(args) != 3 {
-		return fmt.Errorf("want 3 arguments, not %q", args)
+	if len(args) != shimArguments {
+		return fmt.Errorf("want %d arguments, not %q", shimArguments, args)
 	}
 	unix.CloseOnExec(reportFD)
 	s.report = os.NewFile(reportFD, "report")

@@ -115,6 +115,10 @@ func (e *Executor) issue(ctx context.Context, t executor.Task) (launch, bool, er
 		CPUs: t.Command.Resources.GetCpus(), MemoryBytes: t.Command.Resources.GetMemoryBytes(),
 		Cgroup: e.cgroup.path, CgroupMemory: e.cgroup.memory,
 	}
+	if e.sandbox.on() {
+		own := ownFilesOf(e.cfg.Folders.Job(a.JobID()), a)
+		l.Sandbox = &boxed{Bwrap: e.sandbox.bwrap.path, Args: e.sandbox.arguments(own, t.Command), Threads: e.sandbox.threads}
+	}
 	if err := writeJSON(a, launchName, l); err != nil {
 		// An older ticket must not be used after Start said that the attempt will not run.
 		if removeErr := a.RemoveFile(launchName); removeErr != nil {

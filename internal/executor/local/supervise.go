@@ -40,7 +40,8 @@ type command struct {
 	cgroup  *cgroup               // nil without one
 	asked   func() stintv1.Reason // why SIGTERM came
 
-	pid    int // and process group
+	pid    int  // and process group; in a sandbox that of bwrap
+	box    *box // nil without a sandbox
 	start  time.Time
 	end    time.Time // zero while it runs
 	status unix.WaitStatus
@@ -48,7 +49,10 @@ type command struct {
 	phase  phase
 	timer  *time.Timer // when the phase has lasted long enough
 	forced time.Time   // when force was first used
+	harder bool        // force was used before
 	stuck  int         // processes that could not be ended
+	used   *usage      // as told from within a sandbox
+	boxEnd unix.WaitStatus
 }
 
 // phase says how far a command is from its end.
@@ -71,9 +75,17 @@ func (c *command) supervise(term, child <-chan os.Signal) {
 		defer t.Stop()
 		limit = t.C
 	}
+	var told <-chan news
+	if c.box != nil {
+		told = c.box.news
+	}
 	for !c.reap() && c.stuck == 0 {
 		select {
 		case <-child:
+		case n, more := <-told:
+			if c.hear(n); !more {
+				told = nil
+			}
 		case <-term:
 			c.stop(c.asked())
 		case <-limit:
@@ -82,7 +94,47 @@ func (c *command) supervise(term, child <-chan os.Signal) {
 			c.escalate()
 		}
 	}
+	if c.box != nil {
+		c.settle()
+	}
 	c.outputs.finish(c.log)
+}
+
+// hear takes what the first process in the sandbox tells.
+func (c *command) hear(n news) {
+	if n.Ended != nil {
+		c.over(unix.WaitStatus(n.Ended.Status), n.Ended.Time)
+	}
+	if n.Usage != nil {
+		c.used = n.Usage
+	}
+}
+
+// settle takes the last news of a sandbox that is over. When the command's end is not among
+// them the first process was killed from outside, and the kernel killed all others with it.
+func (c *command) settle() {
+	if c.stuck == 0 {
+		for n := range c.box.news {
+			c.hear(n)
+		}
+	}
+	if !c.end.IsZero() || c.stuck > 0 {
+		return
+	}
+	c.over(unix.WaitStatus(unix.SIGKILL), time.Now())
+	if c.phase < askedTo {
+		said := <-c.box.complaint
+		c.log.Error("sandbox ended before the command", "status", c.boxEnd, "said", said)
+	}
+}
+
+// over notes that the command itself has ended.
+func (c *command) over(status unix.WaitStatus, when time.Time) {
+	c.status, c.end = status, when
+	if c.phase == running {
+		c.phase = lingering
+		c.timer.Reset(min(lingerMost, c.launch.Grace))
+	}
 }
 
 // reap takes the status of all children that have ended and reports whether none is left.
@@ -99,12 +151,10 @@ func (c *command) reap() bool {
 			return false
 		case pid == 0:
 			return false
+		case pid == c.pid && c.box != nil:
+			c.boxEnd = status
 		case pid == c.pid:
-			c.status, c.end = status, time.Now()
-			if c.phase == running {
-				c.phase = lingering
-				c.timer.Reset(min(lingerMost, c.launch.Grace))
-			}
+			c.over(status, time.Now())
 		}
 	}
 }
@@ -141,8 +191,10 @@ func (c *command) ask() {
 func (c *command) force() {
 	if c.phase != forcedTo {
 		c.phase, c.forced = forcedTo, time.Now()
+	} else {
+		c.harder = true
 	}
-	if c.cgroup != nil {
+	if c.cgroup != nil && !c.spares() {
 		c.cgroup.kill()
 	}
 	left := c.signal(unix.SIGKILL)
@@ -154,10 +206,14 @@ func (c *command) force() {
 	c.timer.Reset(forceEvery)
 }
 
+// spares reports whether bwrap and the first process in the sandbox go on, so that the
+// latter can tell how the command ended. That all in the sandbox end at once is the second try.
+func (c *command) spares() bool { return c.box != nil && !c.harder }
+
 // signal sends to the process group at once, and then to each descendant that
 // has left it. It answers how many descendants there are.
 func (c *command) signal(s unix.Signal) int {
-	group := c.end.IsZero() // once the command is reaped its number may be another's
+	group := c.box == nil && c.end.IsZero() // once the command is reaped its number may be another's
 	if group {
 		if err := unix.Kill(-c.pid, s); err != nil && !errors.Is(err, unix.ESRCH) {
 			c.log.Error("signal the process group", "signal", s, "error", err)
@@ -173,6 +229,9 @@ func (c *command) signal(s unix.Signal) int {
 	for _, p := range withDescendants(all, func(p process) bool { return p.ppid == self }) {
 		count++
 		if group && p.group == c.pid {
+			continue
+		}
+		if c.spares() && (p.pid == c.pid || p.ppid == c.pid) {
 			continue
 		}
 		if err := p.signal(s); err != nil {
@@ -250,14 +309,19 @@ func lost(what string, w *workdir.LogWriter) string {
 // into the resident memory of a program what the process had that started it, so less than the
 // shim's own some 15 MB is not seen.
 func (c *command) usage(end time.Time) *stintv1.Usage {
-	var ru unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &ru); err != nil {
-		c.log.Error("measure the usage", "error", err)
-		return nil
+	u := c.used
+	if u == nil {
+		var r unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &r); err != nil {
+			c.log.Error("measure the usage", "error", err)
+			return nil
+		}
+		all := usageOf(r)
+		u = &all
 	}
 	return &stintv1.Usage{
-		MaxRssBytes:          ru.Maxrss << 10,
-		CpuTime:              durationpb.New(time.Duration(ru.Utime.Nano() + ru.Stime.Nano())),
+		MaxRssBytes:          u.MaxRSSBytes,
+		CpuTime:              durationpb.New(u.CPUTime),
 		Elapsed:              durationpb.New(end.Sub(c.start)),
 		AllocatedCpus:        c.launch.CPUs,
 		AllocatedMemoryBytes: c.launch.MemoryBytes,
