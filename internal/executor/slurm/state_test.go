@@ -14,6 +14,10 @@ func TestPhaseOf(t *testing.T) {
 		"COMPLETED": completed, "FAILED": failed, "CANCELLED": cancelled, "CANCELLED by 0": unknown, // the uid is cut off before
 		"TIMEOUT": timedOut, "DEADLINE": timedOut, "OUT_OF_MEMORY": outOfMemory, "NODE_FAIL": nodeFailed, "BOOT_FAIL": nodeFailed,
 		"PREEMPTED": preempted, "REVOKED": revoked,
+		"REQUEUE_FED": pending, "REQUEUE_HOLD": pending, "RESV_DEL_HOLD": pending, "EXPEDITING": pending, // the last since 25.11
+		"STOPPED": running, "RESIZING": running, "SIGNALING": running,
+		"PENDING,EXPEDITING": pending, "RUNNING,POWER_UP_NODE": running, "CONFIGURING,POWER_UP_NODE": pending, "TIMEOUT,UPDATE_DB": timedOut,
+		"COMPLETED+COMPLETING": running, "NODE_FAIL,COMPLETING,REQUEUED": pending,
 		"COMPLETED,COMPLETING": running, "COMPLETING|FAILED": running, "FAILED,REQUEUED": pending, "RUNNING,STOPPED": running,
 		"FAILED,LAUNCH_FAILED": failed, "LAUNCH_FAILED": unknown, "RUNNING,NEW_FLAG": unknown,
 		"": unknown, "running": unknown, "BRAND_NEW": unknown,

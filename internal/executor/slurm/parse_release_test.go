@@ -1,0 +1,71 @@
+package slurm
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// What releases write differently, by their sources (src/squeue/opts.c and print.c, src/sacct/print.c, and
+// job_state_string in src/common) and manuals. Only 22.05 runs in the tests.
+
+func TestParseQueueReadsAllReleases(t *testing.T) {
+	const name = "stint-a-1-1"
+	for _, tc := range []struct {
+		release, state, reason, exit, restarts, node, end string
+		want                                              row
+		phase                                             phase
+	}{
+		{"20.11, 21.08, 22.05: a wait status", "FAILED", "NonZeroExitCode", "9472", "0", "n1", "30", row{state: "FAILED", reason: "NonZeroExitCode", code: 37, node: "n1", end: at(30)}, failed},
+		{"the same, by a signal", "FAILED", "JobLaunchFailure", "11", "0", "n1", "30", row{state: "FAILED", reason: "JobLaunchFailure", signal: 11, node: "n1", end: at(30)}, failed},
+		{"23.02 and later: code and signal", "FAILED", "NonZeroExitCode", "37:0", "0", "n1", "30", row{state: "FAILED", reason: "NonZeroExitCode", code: 37, node: "n1", end: at(30)}, failed},
+		{"the same, by a signal", "TIMEOUT", "TimeLimit", "0:15", "0", "n1", "30", row{state: "TIMEOUT", reason: "TimeLimit", signal: 15, node: "n1", end: at(30)}, timedOut},
+		{"a job that began again", "RUNNING", "None", "0:0", "3", "n[1-2,7]", "N/A", row{state: "RUNNING", reason: "None", restarts: 3, node: "n[1-2,7]"}, running},
+		{"25.11: begins before others", "EXPEDITING", "Resources", "0:0", "0", "", "N/A", row{state: "EXPEDITING", reason: "Resources"}, pending},
+		{"a base state and a flag", "COMPLETED,COMPLETING", "None", "0:0", "0", "n1", "30", row{state: "COMPLETED,COMPLETING", reason: "None", node: "n1", end: at(30)}, running},
+		{"no limit on time", "PENDING", "Priority", "0:0", "0", "(null)", "4294967294", row{state: "PENDING", reason: "Priority"}, pending},
+	} {
+		line := strings.Join([]string{"7", tc.state, tc.reason, tc.exit, tc.restarts, tc.node, "10", "20", tc.end, name}, fieldEnd) + rowEnd + "\n"
+		tc.want.id, tc.want.name, tc.want.submit, tc.want.start = "7", name, at(10), at(20)
+		rows, err := parseQueue(line)
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("%s: %v, %v", tc.release, rows, err)
+		}
+		if diff := cmp.Diff(tc.want, rows[0], unexported); diff != "" || phaseOf(rows[0].state) != tc.phase {
+			t.Errorf("%s: phase %d (-want +got):\n%s", tc.release, phaseOf(rows[0].state), diff)
+		}
+	}
+}
+
+func TestParseAccountsReadsAllReleases(t *testing.T) {
+	job := func(id, state, exit, tres string) string {
+		return strings.Join([]string{id, state, exit, "61", "00:02.500", "", tres, "n1", "10", "20", "81", "None", "stint-a-1-1"}, fieldEnd) + "\n"
+	}
+	step := func(id, rss, cpu string) string {
+		return strings.Join([]string{id, "COMPLETED", "0:0", "61", cpu, rss, "cpu=2,mem=1G,node=1", "n1", "20", "20", "81", "", "batch"}, fieldEnd) + "\n"
+	}
+	over := row{id: "7", state: "CANCELLED", node: "n1", submit: at(10), start: at(20), end: at(81), reason: "None", name: "stint-a-1-1"}
+	for release, tc := range map[string]struct {
+		out  string
+		want []account
+	}{
+		"steps of all kinds": {
+			job("7", "CANCELLED by 1000", "0:0", "billing=2,cpu=2,energy=17,gres/gpu:a100=1,gres/gpu=1,mem=1G,node=1") +
+				step("7.batch", "57143296", "00:03.000") + step("7.extern", "0", "00:00.001") + step("7.interactive", "4096", "00:00") + step("7.0", "99999999", "00:01"),
+			[]account{{row: over, uid: "1000", usage: workdir.ExitUsage{ElapsedSeconds: 61, CPUSeconds: 3, MaxRSSBytes: 99999999, CPUs: 2, MemoryBytes: 1 << 30}}},
+		},
+		"memory in megabytes": {
+			job("7", "CANCELLED", "0:0", "cpu=1,mem=1500M,node=1"),
+			[]account{{row: over, usage: workdir.ExitUsage{ElapsedSeconds: 61, CPUSeconds: 2.5, CPUs: 1, MemoryBytes: 1500 << 20}}},
+		},
+		"arrays and heterogeneous jobs are others'": {job("7_4", "RUNNING", "0:0", "") + job("7+0", "RUNNING", "0:0", "") + step("8.batch", "1", "00:01"), nil},
+		"a field more": {strings.TrimSuffix(job("7", "FAILED", "1:0", ""), "\n") + fieldEnd + "new\n", nil},
+	} {
+		if diff := cmp.Diff(tc.want, parseAccounts(tc.out), unexported); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", release, diff)
+		}
+	}
+}
