@@ -42,6 +42,7 @@ func TestSlurm(t *testing.T) {
 	part("Faults", []string{"-x", "MessageTimeout=3"}, testFaults)
 	part("Limits", []string{"-x", "MessageTimeout=2", "-x", "MinJobAge=2", "-x", "FirstJobId=1", "-x", "MaxJobId=12", "-x", "MaxJobCount=5"}, testLimits)
 	part("Thousand", []string{"-c", "16"}, testThousand)
+	part("Hints", []string{"-x", "JobAcctGatherFrequency=task=30"}, testHints)
 	part("Network", []string{"-N", "-x", "SlurmdTimeout=5"}, testNetwork)
 }
 
@@ -55,7 +56,7 @@ func testWhole(t *testing.T, c *slurmtest.Cluster) {
 	})
 	// A real server waits a minute before it calls a submission lost, so this begins early too.
 	killed := make(chan error, 1)
-	srv := newStintd(t, c)
+	srv := newSlowStintd(t, c)
 	go func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 		defer cancel()

@@ -24,25 +24,43 @@ import (
 // stintd is a real server on the cluster.
 type stintd struct {
 	binary, data, config, services string
+	options                        stintdOptions
+	address                        string
 	cmd                            *exec.Cmd
 	log                            *os.File
 	conn                           *grpc.ClientConn
 }
 
-// newStintd builds the server and starts it, with an sbatch that is slow enough to be surprised by a kill.
-func newStintd(t *testing.T, c *slurmtest.Cluster) *stintd {
+// stintdOptions are what is special about a server.
+type stintdOptions struct {
+	commands map[string]string // of Slurm, by name
+	env      []string          // besides the test's own
+	flags    []string
+}
+
+// newSlowStintd is a server with an sbatch that is slow enough to be surprised by a kill.
+func newSlowStintd(t *testing.T, c *slurmtest.Cluster) *stintd {
+	t.Helper()
+	return newStintd(t, c, stintdOptions{commands: map[string]string{"sbatch": script(t, `sleep 0.2; sbatch "$@"; status=$?; sleep 0.2; exit $status`)}})
+}
+
+// newStintd builds the server and starts it.
+func newStintd(t *testing.T, c *slurmtest.Cluster, o stintdOptions) *stintd {
 	t.Helper()
 	dir := t.TempDir()
-	s := &stintd{binary: filepath.Join(dir, "stintd"), data: filepath.Join(dir, "data"), config: filepath.Join(dir, "stintd.yaml")}
+	s := &stintd{binary: filepath.Join(dir, "stintd"), data: filepath.Join(dir, "data"), config: filepath.Join(dir, "stintd.yaml"), options: o}
 	build := exec.CommandContext(t.Context(), "go", "build", "-race", "-buildvcs=false", "-o", s.binary, "github.com/stint-jobs/stint/cmd/stintd")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build stintd: %v\n%s", err, out)
 	}
-	sbatch := script(t, `sleep 0.2; sbatch "$@"; status=$?; sleep 0.2; exit $status`)
-	config := "executor: slurm\nclusters:\n  slurm:\n    slurm-conf: " + c.Conf + "\n    commands:\n      sbatch: " + sbatch + "\n"
+	var config strings.Builder
+	fmt.Fprintf(&config, "executor: slurm\nclusters:\n  slurm:\n    slurm-conf: %s\n    commands:\n", c.Conf)
+	for name, path := range o.commands {
+		fmt.Fprintf(&config, "      %s: %s\n", name, path)
+	}
 	var err error
 	if s.services, err = filepath.Abs("../testdata/services"); err == nil {
-		err = os.WriteFile(s.config, []byte(config), 0o600)
+		err = os.WriteFile(s.config, []byte(config.String()), 0o600)
 	}
 	if err == nil {
 		s.log, err = os.Create(filepath.Join(dir, "log"))
@@ -68,7 +86,9 @@ func newStintd(t *testing.T, c *slurmtest.Cluster) *stintd {
 
 // start runs the server and waits until it serves.
 func (s *stintd) start() error {
-	s.cmd = exec.Command(s.binary, "--data", s.data, "--listen", "127.0.0.1:0", "--services", s.services, "--config", s.config)
+	args := append([]string{"--data", s.data, "--listen", "127.0.0.1:0", "--services", s.services, "--config", s.config}, s.options.flags...)
+	s.cmd = exec.Command(s.binary, args...)
+	s.cmd.Env = append(os.Environ(), s.options.env...)
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
 	if err == nil {
@@ -81,8 +101,8 @@ func (s *stintd) start() error {
 	if err != nil {
 		return errors.Join(err, s.cmd.Wait())
 	}
-	address := strings.TrimPrefix(strings.TrimSpace(line), "stintd is serving on http://")
-	s.conn, err = grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	s.address = strings.TrimPrefix(strings.TrimSpace(line), "stintd is serving on http://")
+	s.conn, err = grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	return err
 }
 

@@ -37,7 +37,7 @@ const (
 // its script has ended, which Slurm then shows some tenths of a second later (0.15 to 0.19 s measured on an idle cluster).
 var (
 	lookAfterStart = []time.Duration{0}
-	lookAfterEnd   = []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, 1200 * time.Millisecond, 3 * time.Second}
+	lookAfterEnd   = []time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1500 * time.Millisecond, 3 * time.Second}
 )
 
 // Hint makes the cluster be polled soon. It is only ever a hint: whoever gives

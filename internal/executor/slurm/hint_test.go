@@ -28,7 +28,7 @@ func TestHintsShowStartAndEndAtOnce(t *testing.T) {
 		w.c.Hint(1, 1, toldEnd) // the script tells before it ends
 		pass(250 * time.Millisecond)
 		w.finish(j, 0)
-		pass(250 * time.Millisecond)
+		pass(200 * time.Millisecond)
 		wantExit(t, wt, byItself, 0)
 		pass(1500 * time.Millisecond)
 		if n := w.count("squeue") - before; n != 2 {

@@ -476,7 +476,7 @@ func must(t *testing.T, err error) {
 }
 
 // A server that does not answer, or cannot be reached, and a node without
-// anything to tell with change nothing and cost no time.
+// anything to tell with change nothing, and cost half a second at most.
 func TestScriptDoesNotWaitForTheServer(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and that is all
 	must(t, err)
