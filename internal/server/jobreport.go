@@ -53,6 +53,18 @@ func (s *server) jobReport(j *stintv1.Job, attempt int) (reportURL, token string
 	})
 }
 
+// logReports says whether the nodes of clusters are told where this server is: what is not, is seen later.
+func (s *server) logReports() {
+	if len(s.clusters) == 0 {
+		return
+	}
+	if base := s.reportBase(true); base != "" {
+		s.log.Info("nodes tell when jobs begin and end", "url", base)
+	} else {
+		s.log.Info("nodes do not tell when jobs begin and end, which is seen some seconds later; see --job-report-url")
+	}
+}
+
 // reportBase is where commands reach the server, from this machine or from the nodes of a cluster. A token must
 // never go to whatever listens on a node's own loopback, so that nodes get no address of that kind unless it is configured.
 func (s *server) reportBase(remote bool) string {

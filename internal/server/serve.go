@@ -67,6 +67,7 @@ func (s *server) serve(ctx context.Context) error {
 		return err
 	}
 	s.address = l.Addr()
+	s.logReports()
 	if err := f.build(background); err != nil {
 		return errors.Join(err, l.Close(), socket.Close(), profiles.Close())
 	}
