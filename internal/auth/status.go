@@ -42,7 +42,7 @@ var statuses = map[error]struct {
 	reason  string
 	message string
 }{
-	errNoCredentials: {codes.Unauthenticated, "CREDENTIALS_MISSING", "This server needs an API token: send it as \"Authorization: Bearer TOKEN\" (stint: set STINT_TOKEN)."},
+	errNoCredentials: {codes.Unauthenticated, "CREDENTIALS_MISSING", "This server needs to know who you are: send a token as \"Authorization: Bearer TOKEN\" (stint: run stint login, or set STINT_TOKEN)."},
 	errScheme:        {codes.Unauthenticated, "CREDENTIALS_UNSUPPORTED", "The authorization must be one \"Bearer TOKEN\"."},
 	errMalformed:     {codes.Unauthenticated, "TOKEN_MALFORMED", "This is not a whole API token: it was mistyped or cut off, or belongs to something else."},
 	errUnknown:       {codes.Unauthenticated, "TOKEN_UNKNOWN", "This API token does not exist here: it was revoked, or made for another server."},

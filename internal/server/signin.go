@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 
@@ -98,6 +99,10 @@ func (c Config) oidc() (auth.OIDCConfig, error) {
 	}
 	if host, _, err := net.SplitHostPort(c.Listen); out.PublicURL == "" && err == nil && (host == "127.0.0.1" || host == "localhost") {
 		out.PublicURL = "http://" + c.Listen + "/" + strings.Trim(c.PathPrefix, "/")
+	}
+	// What is not below it would not come back from the issuer to the page that was asked for.
+	if u, err := url.Parse(out.PublicURL); err == nil && strings.Trim(u.Path, "/") != strings.Trim(c.PathPrefix, "/") {
+		return out, fmt.Errorf("public-url: the path of %s must be that of --path-prefix, %q", out.PublicURL, c.PathPrefix)
 	}
 	if o.ClientSecretFile != "" {
 		b, err := os.ReadFile(o.ClientSecretFile)

@@ -68,7 +68,14 @@ func TestMistakesInSignInAreTold(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	c, err := configured(t, "oidc: {issuer: https://id.example.org, client-id: stint, client-secret-file: /nonexistent}")
+	c, err := configured(t, "oidc: {issuer: https://id.example.org, client-id: stint, public-url: https://gateway.example.org/stint}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.oidc(); err == nil || !strings.Contains(err.Error(), "--path-prefix") {
+		t.Errorf("a public address at another path: %v", err)
+	}
+	c, err = configured(t, "oidc: {issuer: https://id.example.org, client-id: stint, client-secret-file: /nonexistent}")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -135,7 +135,7 @@ func baseOf(prefix string) string {
 
 // routes are the first segments of the paths that the pages themselves show something at.
 var routes = map[string]bool{
-	"jobs": true, "services": true, "submit": true, "workspace": true, "queue": true, "sign-in": true,
+	"jobs": true, "services": true, "submit": true, "workspace": true, "queue": true, "audit": true, "everybody": true, "account": true,
 }
 
 // ServeHTTP serves a file of the pages, or the page itself at one of its paths.

@@ -9,7 +9,7 @@ export function renderAccount() {
   const user = session.status?.user;
   const login = session.loginURL;
   return html`
-    ${user ? html`<span class="user" title="Signed in as ${user}">${icon('user')}<span>${user}</span></span>` : nothing}
+    ${user ? html`<a class="user" href="account" title="Signed in as ${user}">${icon('user')}<span>${user}</span></a>` : nothing}
     ${user && session.hasCookie ? html`<button class="button quiet" @click=${signOut}>Sign out</button>` : nothing}
     ${session.signedOut && login ? html`<a class="button" href=${login}>Sign in</a>` : nothing}`;
 }

@@ -15,6 +15,8 @@ export interface RouteSpec {
   nav?: string;
   /** Whether the navigation shows it to operators alone. */
   operators?: boolean;
+  /** Whether it shows it to auditors, too. */
+  auditors?: boolean;
 }
 
 const all: RouteSpec[] = [
@@ -25,8 +27,10 @@ const all: RouteSpec[] = [
   { pattern: 'submit/:service', folder: 'submit', title: 'New job' },
   { pattern: 'workspace', folder: 'workspace', title: 'Workspace', nav: 'Workspace' },
   { pattern: 'workspace/*path', folder: 'workspace', title: 'Workspace' },
+  { pattern: 'everybody', folder: 'queue', title: 'Everybody', nav: 'Everybody' },
   { pattern: 'queue', folder: 'operators', title: 'Operations', nav: 'Operations', operators: true },
-  { pattern: 'sign-in', folder: 'sign-in', title: 'Sign in' },
+  { pattern: 'audit', folder: 'audit', title: 'Audit', nav: 'Audit', operators: true, auditors: true },
+  { pattern: 'account', folder: 'account', title: 'Account' },
 ];
 
 const modules = import.meta.glob<PageModule>('../*/page.ts');

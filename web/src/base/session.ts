@@ -23,6 +23,10 @@ class Session extends EventTarget {
     return this.status?.roles?.includes('operator') ?? false;
   }
 
+  get auditor(): boolean {
+    return this.status?.roles?.includes('auditor') ?? false;
+  }
+
   /** The address that signs the user in and comes back to this very page; undefined where browsers cannot sign in. */
   get loginURL(): string | undefined {
     const path = this.options?.loginPath?.replace(/^\//, '');

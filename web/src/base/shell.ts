@@ -24,7 +24,8 @@ export class App extends LitElement {
       nav a { color: var(--stint-text-2); text-decoration: none; padding: 6px 12px; border-radius: var(--stint-radius); font-weight: 550; white-space: nowrap; }
       nav a:hover { color: var(--stint-text); background: var(--stint-surface-2); }
       nav a[aria-current] { color: var(--stint-text); background: var(--stint-accent-2); }
-      .user { display: inline-flex; align-items: center; gap: 6px; color: var(--stint-text-2); max-width: 180px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+      .user { display: inline-flex; align-items: center; gap: 6px; color: var(--stint-text-2); max-width: 180px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-decoration: none; }
+      .user:hover { color: var(--stint-text); }
       .notice { padding: 8px 16px; background: var(--stint-running-bg); color: var(--stint-running); font-weight: 550; overflow-wrap: anywhere; }
       .notice a { color: inherit; }
       main { flex: 1; min-height: 0; overflow: auto; display: block; }
@@ -126,7 +127,7 @@ export class App extends LitElement {
   }
 
   override render() {
-    const items = routes.filter((r) => r.nav && (!r.operators || session.operator));
+    const items = routes.filter((r) => r.nav && (!r.operators || session.operator || (r.auditors && session.auditor)));
     return html`
       <button class="button skip" @click=${() => this.renderRoot.querySelector('main')?.focus()}>Skip to content</button>
       <header>

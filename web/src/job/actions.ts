@@ -10,6 +10,7 @@ import { session } from '../base/session';
 import { toast } from '../base/toast';
 import { isFinal, visible } from '../base/words';
 import type { JobJson } from '../gen/stint/v1/job_pb';
+import { openShare } from './share';
 
 /** The actions for a job. `changed` is called when one may have changed it. */
 export function jobActions(job: JobJson, changed: () => void): Action[] {
@@ -45,6 +46,14 @@ export function jobActions(job: JobJson, changed: () => void): Action[] {
       hint: 'Download all results as one zip file',
       unavailable: job.startTime ? undefined : 'the job has not started',
       run: () => download(apiURL(`v1/jobs/${encodeURIComponent(id)}/results.zip`)),
+    },
+    {
+      id: 'share',
+      label: 'Share',
+      icon: 'user',
+      hint: 'Let another user see this job',
+      unavailable: job.owner === session.status?.user ? undefined : 'only its owner can share it',
+      run: () => openShare(id),
     },
     { id: 'link', label: 'Copy link', icon: 'link', hint: 'Copy the address of this page', run: () => copyLink(id) },
   ];

@@ -21,9 +21,13 @@ export async function startIssuer({ groups = {}, idTokenSeconds = 3600 } = {}) {
   await once(listener, 'listening');
   const url = `http://127.0.0.1:${listener.address().port}`;
   const issuer = { url, keyFetches: 0, keys: [], servers: [] };
+  const kept = new Map();
 
   const make = () => {
-    const provider = new Provider(url, configuration(issuer.servers, groups, idTokenSeconds, issuer.keys));
+    const provider = new Provider(url, {
+      ...configuration(issuer.servers, groups, idTokenSeconds, issuer.keys),
+      adapter: (model) => new Adapter(kept, model),
+    });
     provider.on('server_error', (_, error) => console.error('issuer:', error));
     const callback = provider.callback();
     handler = (req, res) => {
@@ -70,6 +74,51 @@ export async function trust(issuer, server) {
   const file = path.join(server.folder, 'stintd.yaml');
   await writeFile(file, section);
   return ['--config', file];
+}
+
+// Adapter keeps what the provider knows over a change of its keys.
+class Adapter {
+  constructor(kept, model) {
+    Object.assign(this, { kept, model });
+  }
+
+  async upsert(id, payload, seconds) {
+    this.kept.set(`${this.model}:${id}`, { ...payload, ends: seconds ? Date.now() + seconds * 1000 : undefined });
+  }
+
+  async find(id) {
+    const found = this.kept.get(`${this.model}:${id}`);
+    if (!found || found.ends < Date.now()) return undefined;
+    const { ends, ...payload } = found;
+    return payload;
+  }
+
+  async findBy(name, value) {
+    for (const [key, payload] of this.kept)
+      if (key.startsWith(`${this.model}:`) && payload[name] === value)
+        return this.find(key.slice(this.model.length + 1));
+    return undefined;
+  }
+
+  findByUid(uid) {
+    return this.findBy('uid', uid);
+  }
+
+  findByUserCode(code) {
+    return this.findBy('userCode', code);
+  }
+
+  async consume(id) {
+    this.kept.get(`${this.model}:${id}`).consumed = Math.floor(Date.now() / 1000);
+  }
+
+  async destroy(id) {
+    this.kept.delete(`${this.model}:${id}`);
+  }
+
+  async revokeByGrantId(grantId) {
+    for (const [key, payload] of this.kept) if (payload.grantId === grantId) this.kept.delete(key);
+  }
 }
 
 async function newKey(kid) {
