@@ -51,6 +51,7 @@ func TestMain(m *testing.M) {
 // server is a stintd that a test may kill and start again on the same folder and address.
 type server struct {
 	testing.TB
+	program string // the binary; the one with the race detector unless the test has another
 	data    string
 	flags   []string
 	address string
@@ -86,7 +87,7 @@ func newServer(tb testing.TB, flags ...string) *server {
 // newServerOn is newServer on a folder that the test has made.
 func newServerOn(tb testing.TB, data string, flags ...string) *server {
 	tb.Helper()
-	s := &server{TB: tb, data: data, flags: flags, address: "127.0.0.1:0", log: &lockedBuffer{}}
+	s := &server{TB: tb, program: filepath.Join(bin, "stintd"), data: data, flags: flags, address: "127.0.0.1:0", log: &lockedBuffer{}}
 	tb.Cleanup(func() {
 		s.stop()
 		if s.conn != nil {
@@ -111,7 +112,7 @@ func (s *server) start() {
 		s.Fatal(err)
 	}
 	args := append([]string{"--data", s.data, "--listen", s.address, "--services", services}, s.flags...)
-	s.cmd = exec.Command(filepath.Join(bin, "stintd"), args...)
+	s.cmd = exec.Command(s.program, args...)
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

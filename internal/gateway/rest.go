@@ -53,9 +53,11 @@ func (g *gateway) newMux() (*runtime.ServeMux, error) {
 //
 //nolint:revive // the arguments are grpc-gateway's
 func (g *gateway) handleError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
-	p := g.problemOf(ctx, err)
+	var p *problem
 	if body, ok := r.Body.(*requestBody); ok && body.problem != nil {
 		p = body.problem // the generated code made a text of it
+	} else {
+		p = g.problemOf(ctx, err)
 	}
 	if stream, ok := w.(*streamWriter); ok {
 		stream.problem = p

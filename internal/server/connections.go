@@ -2,8 +2,6 @@ package server
 
 import (
 	"net"
-	"net/netip"
-	"sync"
 
 	"github.com/stint-jobs/stint/internal/limit"
 )
@@ -33,7 +31,7 @@ func (b *boundListener) Accept() (net.Conn, error) {
 			acquire = b.limits.connections.AcquireUnbound
 		}
 		if addr = limit.Network(addr); acquire(addr) {
-			return &countedConn{Conn: conn, counts: b.limits.connections, addr: addr}, nil
+			return b.limits.receiving.add(conn, func() { b.limits.connections.Release(addr) }), nil
 		}
 		b.limits.refused[connections].Add(1)
 		if tcp, ok := conn.(*net.TCPConn); ok {
@@ -41,19 +39,4 @@ func (b *boundListener) Accept() (net.Conn, error) {
 		}
 		_ = conn.Close()
 	}
-}
-
-// countedConn gives its place back when it is closed.
-type countedConn struct {
-	net.Conn
-
-	counts *limit.Counts[netip.Addr]
-	addr   netip.Addr
-	once   sync.Once
-}
-
-// Close closes the connection.
-func (c *countedConn) Close() error {
-	c.once.Do(func() { c.counts.Release(c.addr) })
-	return c.Conn.Close()
 }

@@ -141,6 +141,7 @@ func (l *limits) userUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo
 		if _, _, err := l.admitUser(p); err != nil {
 			return nil, err
 		}
+		paid(ctx, req)
 	}
 	return next(ctx, req)
 }
@@ -159,7 +160,8 @@ func (l *limits) userStream(srv any, ss grpc.ServerStream, info *grpc.StreamServ
 		return l.refuse(userStreams, job.ErrTooManyOpen, busy, "You have too many streams open. Close some, or try again later.")
 	}
 	defer mine.streams.Release(key)
-	if info.FullMethod == stintv1.WorkspaceService_Upload_FullMethodName && (mine.upload != nil || l.maxUpload > 0) {
+	paid(ss.Context(), nil)
+	if info.FullMethod == stintv1.WorkspaceService_Upload_FullMethodName {
 		ss = &boundedUpload{ServerStream: ss, limits: l, rate: mine.upload, key: key}
 	}
 	return next(srv, ss)

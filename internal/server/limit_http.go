@@ -1,7 +1,10 @@
 package server
 
 import (
+	"context"
+	"io"
 	"math"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,8 +25,43 @@ func (l *limits) front(prefix string, next http.Handler) http.Handler {
 				return
 			}
 		}
+		if c, ok := r.Context().Value(connKey{}).(*countedConn); ok {
+			defer c.settle()
+			if r.Method == http.MethodPut && r.Body != http.NoBody { // an upload is stored as it comes
+				r = r.WithContext(r.Context()) // a copy: net/http goes on with its own
+				r.Body = &paidBody{ReadCloser: r.Body, conn: c}
+			}
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// connKey finds the connection in the context of a request.
+type connKey struct{}
+
+// withConn puts the connection of requests into their context.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	if addr, ok := conn.RemoteAddr().(*connAddr); ok {
+		return context.WithValue(ctx, connKey{}, addr.conn)
+	}
+	return ctx
+}
+
+// settle notes that nothing is held of what came, for the request is answered.
+func (c *countedConn) settle() { c.pay(c.owed.Load()) }
+
+// paidBody is a body that is made use of as it is read.
+type paidBody struct {
+	io.ReadCloser
+
+	conn *countedConn
+}
+
+// Read reads the next bytes.
+func (b *paidBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.conn.pay(int64(n))
+	return n, err
 }
 
 func tooFast(w http.ResponseWriter, wait time.Duration) {

@@ -26,6 +26,7 @@ func (u *boundedUpload) RecvMsg(m any) error {
 	if err := u.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
+	paid(u.Context(), m)
 	part, ok := m.(*stintv1.UploadRequest)
 	if !ok {
 		return nil

@@ -32,11 +32,12 @@ const (
 	signIns
 	uploadSize
 	connections
+	incomplete
 	refusalKinds
 )
 
 // refusalNames are the values of the metric's label `limit`.
-var refusalNames = [refusalKinds]string{"user_requests", "user_streams", "address_requests", "address_streams", "sign_ins", "upload", "connections"}
+var refusalNames = [refusalKinds]string{"user_requests", "user_streams", "address_requests", "address_streams", "sign_ins", "upload", "connections", "incomplete"}
 
 // who is what limits of users are kept for: a user, or a job's command, which must not use up what its owner has.
 type who struct {
@@ -60,6 +61,7 @@ type limits struct {
 	failures       *limit.Rates[netip.Addr]
 	good           limit.Seen // credentials by address that were let in lately
 	seed           maphash.Seed
+	receiving      receiving
 	maxUpload      int64
 	proxies        proxies
 	refused        [refusalKinds]atomic.Uint64
@@ -78,6 +80,7 @@ func newLimits(c LimitsConfig, dev bool, files int) (*limits, error) {
 		maxUpload: c.UploadBytes,
 		proxies:   p,
 	}
+	l.receiving = receiving{most: maxReceiving, ended: &l.refused[incomplete], conns: make(map[*countedConn]struct{})}
 	if c.Connections == 0 {
 		c.Connections = files / 4 * 3
 	}

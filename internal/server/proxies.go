@@ -74,6 +74,9 @@ func parseHost(text string) (netip.Addr, bool) {
 
 // addrOf is the IP address of a network address; the zero Addr for what has none, such as sockets and pipes.
 func addrOf(a net.Addr) netip.Addr {
+	if counted, ok := a.(*connAddr); ok {
+		a = counted.Addr
+	}
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap().WithZone("")
 	}
@@ -115,5 +118,8 @@ func (p proxies) call(ctx context.Context) (context.Context, netip.Addr) {
 	}
 	behind := *from
 	behind.Addr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(client, 0))
+	if proxy, ok := from.Addr.(*connAddr); ok {
+		behind.Addr = &connAddr{Addr: behind.Addr, conn: proxy.conn}
+	}
 	return peer.NewContext(ctx, &behind), client
 }

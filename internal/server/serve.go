@@ -37,6 +37,8 @@ const (
 	streamWorkers = 512
 	// maxStreams bounds the calls on one connection.
 	maxStreams = 1000
+	// memoryWindow is how far ahead of their readers REST's streams may be.
+	memoryWindow = 256 << 10
 	// maxHeaderList bounds the metadata of a call; a token of the largest issuers has a quarter of it.
 	maxHeaderList = 64 << 10
 )
@@ -170,13 +172,15 @@ func (f *front) build(ctx context.Context) (err error) {
 			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 10 * time.Minute,
 		}))
 	f.local = f.newGRPC(auth.SocketCreds(), fromNowhere, grpc.MaxConcurrentStreams(maxStreams))
-	f.memory = f.newGRPC(auth.MemoryCreds(), fromGateway) // all of REST is one connection of its
+	f.memory = f.newGRPC(auth.MemoryCreds(), fromGateway, grpc.StaticStreamWindowSize(memoryWindow)) // all of REST is one connection of its
 	f.metrics.InitializeMetrics(f.grpc)
 	memory := bufconn.Listen(1 << 20)
 	f.run("serve REST's calls", func() error { return f.memory.Serve(memory) })
 	conn, err := grpc.NewClient("passthrough:///memory",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponse)),
+		// By itself the window grows to 16 MB, and each download whose client does not read would hold as much.
+		grpc.WithStaticStreamWindowSize(memoryWindow),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return memory.DialContext(ctx) }))
 	if err != nil {
 		return err
@@ -205,6 +209,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	requests, cancel := context.WithCancel(ctx)
 	f.streams = cancel
 	f.http = gateway.NewServer(requests, f.limits.front(f.cfg.PathPrefix, handler), f.log)
+	f.http.ConnContext = withConn
 	f.debug = newProfiles()
 	return nil
 }

@@ -1,0 +1,232 @@
+package e2e_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/status"
+)
+
+const watchMethod = "/stint.v1.JobService/WatchStatus"
+
+// Frames that break the protocol end the connection, and nothing else.
+func attackMalformedFrames(t *testing.T, h *hostile) {
+	t.Helper()
+	huge := frame(frameData, 0, 1, nil)
+	huge[0], huge[1], huge[2] = 0xff, 0xff, 0xff
+	ask := grpcCall(watchMethod, "")
+	var all sync.WaitGroup
+	for name, b := range map[string][]byte{
+		"a frame of 16 MB":             huge,
+		"data of no stream":            frame(frameData, 0, 0, []byte("x")),
+		"headers of no stream":         frame(frameHeaders, endHeaders, 0, ask),
+		"headers of a server's stream": frame(frameHeaders, endHeaders, 2, ask),
+		"settings of half a setting":   frame(frameSettings, 0, 0, []byte{0, 4, 0}),
+		"a ping of three bytes":        frame(framePing, 0, 0, []byte{1, 2, 3}),
+		"a window of nothing":          frame(frameWindow, 0, 0, make([]byte, 4)),
+		"a continuation of nothing":    frame(frameContinuation, endHeaders, 1, ask),
+		"headers that are no HPACK":    frame(frameHeaders, endHeaders, 1, []byte(strings.Repeat("\xff", 100))),
+		"headers between headers":      append(frame(frameHeaders, 0, 1, ask), frame(frameHeaders, endHeaders, 3, ask)...),
+		"an old stream":                append(frame(frameHeaders, endHeaders, 5, ask), frame(frameHeaders, endHeaders, 3, ask)...),
+		"no frames":                    []byte(strings.Repeat("GET / HTTP/1.1\r\n", 2000)),
+		"a window of too much":         append(frame(frameWindow, 0, 0, []byte{0x7f, 0xff, 0xff, 0xff}), frame(frameWindow, 0, 0, []byte{0x7f, 0xff, 0xff, 0xff})...),
+	} {
+		if strings.HasPrefix(name, "a window of too much") {
+			// The server need not count what a client lets it send; it must live.
+			h.dialHTTP2(t).send(b)
+			continue
+		}
+		w := h.dialHTTP2(t)
+		w.send(b)
+		all.Go(func() {
+			if last := w.ends(); last != "" {
+				t.Logf("%s: %s", name, last)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// flood writes until the server ends the connection, or at most n times, and answers how many bytes it took.
+func (w *wire) flood(n int, next func(n int) []byte) (sent int, ended bool) {
+	w.Helper()
+	go func() { // what the server says is of no interest, but it must be able to say it
+		for {
+			if _, err := w.frame(); err != nil {
+				return
+			}
+		}
+	}()
+	for n := range n {
+		b := next(n)
+		if _, err := w.Write(b); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				w.Error("the server neither reads nor ends the connection")
+			}
+			return sent, true
+		}
+		sent += len(b)
+	}
+	return sent, false
+}
+
+// Headers that never end are not collected (CVE-2023-45288 and its kin).
+func attackContinuation(t *testing.T, h *hostile) {
+	t.Helper()
+	w := h.dialHTTP2(t)
+	w.send(frame(frameHeaders, 0, 1, grpcCall(watchMethod, "")))
+	block := headers("a", strings.Repeat("a", 8<<10))
+	sent, ended := w.flood(20_000, func(int) []byte { return frame(frameContinuation, 0, 1, block) })
+	if !ended {
+		t.Errorf("all of %d MB of headers were read", sent>>20)
+	}
+	t.Logf("ended after at most %d kB", sent>>10)
+}
+
+// A block of headers that is short on the wire and long in memory is refused (an HPACK bomb).
+func attackHeaderBomb(t *testing.T, h *hostile) {
+	t.Helper()
+	w := h.dialHTTP2(t)
+	// A literal that goes into the table (RFC 7541, 6.2.1), and then its index (6.1), again and again.
+	bomb := append([]byte{0x40, 1, 'b', 0x7f, 0x80 | (3900-127)&0x7f, (3900 - 127) >> 7}, strings.Repeat("x", 3900)...)
+	bomb = append(bomb, strings.Repeat("\xbe", 10_000)...) // 40 MB
+	w.send(frame(frameHeaders, endHeaders, 1, append(grpcCall(watchMethod, h.token["ann"]), bomb...)))
+	if got := w.status(1); !strings.HasPrefix(got, "reset") && !strings.HasPrefix(got, "go away") && !strings.HasPrefix(got, "8") {
+		t.Errorf("answered %q", got)
+	} else {
+		t.Logf("answered %q", got)
+	}
+}
+
+// Pings that nobody needs end the connection.
+func attackPings(t *testing.T, h *hostile) {
+	t.Helper()
+	sent, ended := h.dialHTTP2(t).flood(500_000, func(int) []byte { return frame(framePing, 0, 0, make([]byte, 8)) })
+	if !ended {
+		t.Errorf("%d pings were taken", sent/17)
+	}
+	t.Logf("ended after at most %d pings", sent/17)
+}
+
+// Streams that are opened and reset at once cost no more than calls (CVE-2023-44487).
+func attackResets(t *testing.T, h *hostile) {
+	t.Helper()
+	before := h.now()
+	ask := grpcCall(watchMethod, h.token["bob"])
+	w := h.dialHTTP2(t)
+	sent, ended := w.flood(10_000, func(n int) []byte {
+		id := uint32(2*n + 1) //nolint:gosec // small
+		b := frame(frameHeaders, endHeaders, id, ask)
+		b = append(b, frame(frameData, endStream, id, message(0, nil))...)
+		return append(b, frame(frameRST, 0, id, binary.BigEndian.AppendUint32(nil, 8))...)
+	})
+	during := h.now()
+	if during.goroutines-before.goroutines > 2000 {
+		t.Errorf("%v goroutines more", during.goroutines-before.goroutines)
+	}
+	t.Logf("%d kB of calls and resets, ended %v, %v goroutines more", sent>>10, ended, during.goroutines-before.goroutines)
+}
+
+// More streams than a connection or a user may have are refused; those that are there go on.
+func attackStreams(t *testing.T, h *hostile) {
+	t.Helper()
+	const streams, most = 1200, 300
+	w := h.dialHTTP2(t)
+	ask := grpcCall(watchMethod, h.token["bob"])
+	go func() {
+		for n := range streams {
+			id := uint32(2*n + 1) //nolint:gosec // small
+			b := append(frame(frameHeaders, endHeaders, id, ask), frame(frameData, endStream, id, message(0, nil))...)
+			if _, err := w.Write(b); err != nil {
+				return // the test sees it in what comes back
+			}
+		}
+	}()
+	ended, talking := make(map[uint32]bool), make(map[uint32]bool)
+	for len(ended)+len(talking) < streams {
+		f, err := w.frame()
+		if err != nil {
+			t.Fatalf("%d ended, %d talk: %v", len(ended), len(talking), err)
+		}
+		switch {
+		case f.kind == frameRST, f.kind == frameHeaders && f.flags&endStream != 0:
+			ended[f.stream] = true
+			delete(talking, f.stream)
+		case f.kind == frameData:
+			talking[f.stream] = true
+			window := binary.BigEndian.AppendUint32(nil, uint32(max(1, len(f.payload)))) //nolint:gosec // small
+			if _, err := w.Write(frame(frameWindow, 0, 0, window)); err != nil {
+				t.Fatal(err)
+			}
+		case f.kind == frameGoAway:
+			t.Fatalf("the connection was ended: %q", f.payload)
+		}
+	}
+	if len(talking) > most || len(talking) == 0 {
+		t.Errorf("%d streams are open, at most %d may be", len(talking), most)
+	}
+	t.Logf("%d streams are open, %d were refused", len(talking), len(ended))
+}
+
+// A message that is too large is refused when it is announced.
+func attackHugeMessages(t *testing.T, h *hostile) {
+	t.Helper()
+	for name, size := range map[string]uint32{"4 GB": 1<<32 - 1, "2 GB": 1 << 31, "4 MB and a byte": 4<<20 + 1} {
+		w := h.dialHTTP2(t)
+		w.send(append(frame(frameHeaders, endHeaders, 1, grpcCall("/stint.v1.JobService/Submit", h.token["ann"])), frame(frameData, 0, 1, message(size, []byte("x")))...))
+		if got := w.status(1); !strings.HasPrefix(got, "8 ") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// Messages of which all but the end comes do not fill the memory, though nobody has signed in for them.
+func attackEndlessMessages(t *testing.T, h *hostile) {
+	t.Helper()
+	const conns, streams = 2, 50
+	chunk := make([]byte, 16<<10)
+	closed := 0
+	for range conns {
+		w := h.dialHTTP2(t)
+		_, ended := w.flood(streams*(1+(4<<20)/len(chunk)-1), func(n int) []byte {
+			id := uint32(2*(n%streams) + 1) //nolint:gosec // small
+			switch n / streams {
+			case 0:
+				return append(frame(frameHeaders, endHeaders, id, grpcCall("/stint.v1.JobService/Submit", "")), frame(frameData, 0, id, message(4<<20, nil))...)
+			default:
+				return frame(frameData, 0, id, chunk)
+			}
+		})
+		if ended {
+			closed++
+		}
+		if mb := h.anonymous(); mb > mostMemory {
+			t.Errorf("%.0f MB in memory", mb)
+		}
+	}
+	if closed == 0 || h.refusedBy("incomplete") == 0 {
+		t.Errorf("%d connections with %d MB were closed", closed, conns*streams*4)
+	}
+}
+
+// Zeros that are small when compressed are not taken in that form.
+func attackCompressed(t *testing.T, h *hostile) {
+	t.Helper()
+	ctx, cancel := contextFor(h.as("ann"), 20*time.Second)
+	defer cancel()
+	var out []byte
+	err := h.conn.Invoke(ctx, "/stint.v1.JobService/Submit", make([]byte, 64<<20), &out, grpc.ForceCodec(bytesCodec{}), grpc.UseCompressor(gzip.Name))
+	if code := status.Code(err); code != codes.Unimplemented && code != codes.ResourceExhausted {
+		t.Errorf("over gRPC: %v", err)
+	}
+	resp, body := h.rest("ann", call{method: "POST", path: "/v1/jobs", header: map[string]string{"Content-Encoding": "gzip"}, body: strings.NewReader("\x1f\x8b\x08"), length: 3})
+	refusedAs(t, resp, body, 415, "INVALID_ARGUMENT")
+}
