@@ -118,12 +118,17 @@ func checkResultPath(name string) error {
 
 // resultError keeps apart what the file system cannot do now from files that are not there for a client.
 func resultError(name string, err error) error {
-	for _, broken := range []error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT} {
-		if errors.Is(err, broken) {
-			return fmt.Errorf("open result %q: %w", name, err)
-		}
+	if cannotNow(err) {
+		return fmt.Errorf("open result %q: %w", name, err)
 	}
 	return fmt.Errorf("open result %q: %w: %w", name, job.ErrNotFound, err)
+}
+
+// cannotNow reports whether the file system fails to do what it otherwise could.
+func cannotNow(err error) bool {
+	return slices.ContainsFunc(
+		[]error{syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT},
+		func(broken error) bool { return errors.Is(err, broken) })
 }
 
 // walk collects the files below a folder.
@@ -139,8 +144,8 @@ type walk struct {
 // folder adds the files of one folder and those below. A folder that vanished or is closed to us has none.
 func (w *walk) folder(name string, depth int) error {
 	d, err := w.out.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil
+	if err != nil && !cannotNow(err) {
+		return nil // nor has one that became something else, such as a link that leads out
 	}
 	if err != nil {
 		return err
