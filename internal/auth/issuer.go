@@ -148,7 +148,7 @@ func NewOIDC(cfg OIDCConfig) (*OIDC, error) {
 		}
 		base.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	keys := &calmTransport{base: base, every: keysEvery, now: time.Now}
+	keys := &calmTransport{base: base, now: time.Now}
 	return &OIDC{cfg: cfg.withDefaults(), client: clientOf(keys), keys: keys, wait: waitFor, seen: newJWTCache()}, nil
 }
 

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// keysEvery is the shortest time between two requests for the issuer's keys. A token with a
-	// key that is not known makes the server ask, and anybody can make such tokens.
+	// keysBurst is how often the issuer may be asked for its keys at once, and keysEvery how often from then on. A token
+	// with a key that is not known makes the server ask, and anybody can make such tokens.
+	keysBurst = 5
 	keysEvery = 10 * time.Second
 	// issuerMost bounds an answer of the issuer.
 	issuerMost = 1 << 20
@@ -30,15 +31,15 @@ func clientOf(t http.RoundTripper) *http.Client {
 }
 
 // calmTransport bounds what the issuer answers, and how often it is asked for its keys:
-// within a while the last answer is given again, be it an error.
+// beyond that the last answer is given again, be it an error.
 type calmTransport struct {
-	base  http.RoundTripper
-	every time.Duration
-	now   func() time.Time
+	base http.RoundTripper
+	now  func() time.Time
 
 	mu     sync.Mutex
 	url    string
-	at     time.Time
+	at     time.Time // of the last request for the keys
+	spent  float64   // of the burst
 	status int
 	header http.Header
 	body   []byte
@@ -60,9 +61,11 @@ func (t *calmTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.bounded(r)
 	}
 	defer t.mu.Unlock()
-	if t.at.IsZero() || t.now().Sub(t.at) >= t.every {
+	now := t.now()
+	spent := max(0, t.spent-now.Sub(t.at).Seconds()/keysEvery.Seconds())
+	if t.at.IsZero() || spent+1 <= keysBurst {
+		t.at, t.spent = now, spent+1
 		t.fetch(r)
-		t.at = t.now()
 	}
 	if t.err != nil {
 		return nil, t.err

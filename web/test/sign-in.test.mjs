@@ -167,15 +167,9 @@ test('the issuer changes its keys while the server runs', { skip }, async () => 
   await issuer.rotate();
   const { page: at, close } = await open();
   const page = await at('jobs');
-  // Keys are looked up at most once in ten seconds: somebody may have to try twice.
   await page.getByRole('main').getByRole('link', { name: 'Sign in' }).click();
   await giveName(page, 'grace');
-  await eventually(async () => {
-    if (await page.locator('header .user[title="Signed in as grace"]').count()) return true;
-    const retry = page.getByRole('link', { name: 'Sign in' });
-    if (await retry.count()) await retry.first().click();
-    return false;
-  }, 'somebody signs in with the new key');
+  await page.locator('header .user[title="Signed in as grace"]').waitFor();
   await close();
 });
 
@@ -235,6 +229,6 @@ test('tokens that the issuer did not make are refused, however many come', { ski
     ask('v1/auth/whoami', { token: `${body({ alg: 'RS256', kid: `k${i}` })}.AAAA` }),
   );
   assert.deepEqual([...new Set((await Promise.all(flood)).map((r) => r.reason))], ['TOKEN_NOT_GENUINE']);
-  assert.ok(issuer.keyFetches - fetches <= 2, `the issuer was asked ${issuer.keyFetches - fetches} times`);
+  assert.ok(issuer.keyFetches - fetches <= 7, `the issuer was asked ${issuer.keyFetches - fetches} times`);
   assert.equal((await ask('healthz')).status, 200);
 });
