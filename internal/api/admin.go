@@ -16,7 +16,7 @@ import (
 // backupFrame is the most bytes of a backup in one frame.
 const backupFrame = 1 << 20
 
-// admin is the AdminService. The interceptor lets operators in only, but for GetServerStatus.
+// admin is the AdminService. The interceptor lets operators in only, but for GetServerStatus and ListQueue.
 type admin struct {
 	stintv1.UnimplementedAdminServiceServer
 	Config

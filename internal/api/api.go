@@ -136,16 +136,18 @@ func caller(ctx context.Context) (auth.Principal, error) {
 }
 
 // reach is the jobs that the caller may address by id with the RPC of ctx, as
-// the table of roles and ownership says: their own, for an operator all.
+// the table of roles and ownership says: their own, with those that were shared
+// with them with the right that the RPC needs, and for an operator all.
 func reach(ctx context.Context) (store.Scope, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return store.Scope{}, err
 	}
-	if method, _ := grpc.Method(ctx); auth.Allow(p, method, auth.Foreign) == auth.Allowed {
+	method, _ := grpc.Method(ctx)
+	if auth.Allow(p, method, auth.Foreign) == auth.Allowed {
 		return store.Everyone, nil
 	}
-	return store.OwnedBy(p.User), nil
+	return store.OwnedBy(p.User).With(auth.SharedBy(method)), nil
 }
 
 // wanted is the jobs that a list, a watch or a summary is about: by default the

@@ -16,6 +16,22 @@ func (s *jobs) Get(ctx context.Context, req *stintv1.GetRequest) (*stintv1.GetRe
 	return &stintv1.GetResponse{Job: j}, nil
 }
 
+// holds answers the id of a job that a stream is about, and what it asks before each
+// message: nil as long as the caller may see the job, then as if there were none.
+func (s *jobs) holds(ctx context.Context, j *stintv1.Job) (job.ID, func() error, error) {
+	scope, err := reach(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	id, err := job.ParseID(j.GetId())
+	return id, func() error {
+		if !s.Store.Sees(scope, id) {
+			return noJob(j.GetId())
+		}
+		return nil
+	}, err
+}
+
 // find is the job of that id, in full, if the caller may see it.
 func (s *jobs) find(ctx context.Context, text string) (*stintv1.Job, error) {
 	scope, err := reach(ctx)

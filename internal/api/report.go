@@ -6,6 +6,7 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -25,7 +26,7 @@ func (s *jobs) Report(ctx context.Context, req *stintv1.ReportRequest) (*stintv1
 	if err != nil {
 		return nil, err
 	}
-	rec, err := s.Store.Record(id)
+	rec, err := s.Store.Record(store.Everyone, id) // the token is for this job alone
 	if err != nil {
 		return nil, orNoJob(err, req.GetId())
 	}

@@ -4,15 +4,19 @@ import (
 	"context"
 	"maps"
 
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Rerun submits a new job like an existing one, with parameters changed where
 // asked. The new job belongs to the owner of the old one, also when an operator
 // reruns it: it counts against the owner's limits, reads their files, and its results are theirs.
+// When the old one is only shared with the caller, all this is the caller's.
 func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.RerunResponse, error) {
 	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
 		return nil, err
@@ -21,7 +25,11 @@ func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.R
 	if err != nil {
 		return nil, err
 	}
-	if err := s.mayRepeat(ctx, old, req); err != nil {
+	owner, err := s.ownerOfRerun(ctx, old)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mayRepeat(ctx, old, owner, req); err != nil {
 		return nil, err
 	}
 	again := &stintv1.Job{
@@ -29,12 +37,16 @@ func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.R
 		Parameters: changed(old.GetParameters(), req.GetParameters()), Resources: old.GetResources(), Labels: old.GetLabels(),
 		Priority: old.GetPriority(), Retry: old.GetRetry(), ParentId: old.GetParentId(), Executor: old.GetExecutor(),
 	}
+	if owner != old.GetOwner() {
+		again.Resources = proto.CloneOf(again.GetResources())
+		again.Resources.Account = "" // the caller's work is not charged to the owner
+	}
 	if req.GetOutputName() != "" {
 		again.OutputName = req.GetOutputName()
 	}
 	out, err := s.submit(ctx, submission{
 		jobs: []*stintv1.Job{again}, prefixes: []string{""}, requestID: requestID(ctx, req.GetRequestId()),
-		validateOnly: req.GetValidateOnly(), body: req, owner: old.GetOwner(), rerunOf: old.GetId(),
+		validateOnly: req.GetValidateOnly(), body: req, owner: owner, rerunOf: old.GetId(),
 	})
 	if err != nil {
 		return nil, err
@@ -44,7 +56,7 @@ func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.R
 
 // mayRepeat asks an operator for the reason to repeat somebody else's job. To check
 // whether it could be repeated needs none, but shows its parameters, and is audited as that.
-func (s *jobs) mayRepeat(ctx context.Context, old *stintv1.Job, req *stintv1.RerunRequest) error {
+func (s *jobs) mayRepeat(ctx context.Context, old *stintv1.Job, owner string, req *stintv1.RerunRequest) error {
 	if req.GetValidateOnly() {
 		return s.auditForeign(ctx, old)
 	}
@@ -52,7 +64,20 @@ func (s *jobs) mayRepeat(ctx context.Context, old *stintv1.Job, req *stintv1.Rer
 	if err != nil {
 		return err
 	}
-	return needsReason(p, old.GetOwner(), req.GetReason())
+	return needsReason(p, owner, req.GetReason())
+}
+
+// ownerOfRerun is whose the new job becomes. Files that its parameters name are then looked for in that user's workspace.
+func (s *jobs) ownerOfRerun(ctx context.Context, old *stintv1.Job) (string, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return "", err
+	}
+	method, _ := grpc.Method(ctx)
+	if auth.Allow(p, method, p.Ownership(old.GetOwner())) == auth.Allowed {
+		return old.GetOwner(), nil
+	}
+	return p.User, nil
 }
 
 // changed is the old parameters with the new ones over them; null removes one.

@@ -51,6 +51,10 @@ func (s *jobs) ReadResult(req *stintv1.ReadResultRequest, stream grpc.ServerStre
 	if err != nil {
 		return err
 	}
+	_, still, err := s.holds(stream.Context(), j)
+	if err != nil {
+		return err
+	}
 	if attempt.Number() == 0 {
 		return job.Userf(job.ErrNotFound, "Job %s has no results yet.", j.GetId())
 	}
@@ -68,6 +72,9 @@ func (s *jobs) ReadResult(req *stintv1.ReadResultRequest, stream grpc.ServerStre
 	}
 	part := io.NewSectionReader(f, req.GetOffset(), sectionLength(req.GetOffset(), req.GetLimitBytes()))
 	return sendFile(stream.Context(), part, req.GetOffset(), func(offset int64, data []byte) error {
+		if err := still(); err != nil {
+			return err
+		}
 		return stream.Send(&stintv1.ReadResultResponse{Offset: offset, Data: data})
 	})
 }

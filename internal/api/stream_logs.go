@@ -27,7 +27,7 @@ func (s *jobs) StreamLogs(req *stintv1.StreamLogsRequest, stream grpc.ServerStre
 	if err != nil {
 		return err
 	}
-	id, err := job.ParseID(j.GetId())
+	id, still, err := s.holds(ctx, j)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (s *jobs) StreamLogs(req *stintv1.StreamLogsRequest, stream grpc.ServerStre
 		var stop context.CancelCauseFunc
 		ctx, stop = context.WithCancelCause(ctx)
 		defer stop(nil)
-		f := &follower{jobs: s, id: id, attempt: attempt}
+		f := &follower{jobs: s, id: id, still: still, attempt: attempt}
 		if err := f.begin(ctx); err != nil {
 			return err
 		}
@@ -50,6 +50,9 @@ func (s *jobs) StreamLogs(req *stintv1.StreamLogsRequest, stream grpc.ServerStre
 		return nil // nothing was written yet
 	}
 	err = s.Folders.Job(id).Attempt(attempt).ReadLog(ctx, which, opts, func(c workdir.LogChunk) error {
+		if err := still(); err != nil {
+			return err
+		}
 		return stream.Send(&stintv1.StreamLogsResponse{Offset: c.Offset, Data: c.Data, SizeBytes: c.Size})
 	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
@@ -91,6 +94,7 @@ func checkLogs(req *stintv1.StreamLogsRequest) (workdir.Stream, error) {
 type follower struct {
 	*jobs
 	id      job.ID
+	still   func() error
 	attempt int // 0 until the job has one
 	sub     *notify.Subscription[store.Key]
 }
@@ -99,8 +103,9 @@ type follower struct {
 func (f *follower) begin(ctx context.Context) error {
 	f.sub = f.Store.Hub().Subscribe(store.KeyJob(f.id))
 	for {
-		rec, err := f.Store.Record(f.id)
+		rec, err := f.record()
 		if err != nil {
+			f.sub.Close()
 			return err
 		}
 		if f.attempt == 0 {
@@ -123,7 +128,7 @@ func (f *follower) watch(ctx context.Context, stop context.CancelCauseFunc) <-ch
 	go func() {
 		defer f.sub.Close()
 		for {
-			rec, err := f.Store.Record(f.id)
+			rec, err := f.record()
 			if err == nil && f.over(rec) {
 				close(done)
 				return
@@ -138,6 +143,14 @@ func (f *follower) watch(ctx context.Context, stop context.CancelCauseFunc) <-ch
 		}
 	}()
 	return done
+}
+
+// record is the job as long as the caller may read its log.
+func (f *follower) record() (*storev1.Record, error) {
+	if err := f.still(); err != nil {
+		return nil, err
+	}
+	return f.Store.Record(store.Everyone, f.id)
 }
 
 func (f *follower) next(ctx context.Context) error {

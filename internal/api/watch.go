@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,6 +40,7 @@ type watcher struct {
 	*jobs
 	stream    grpc.ServerStreamingServer[stintv1.WatchStatusResponse]
 	what      store.Watch
+	lent      map[job.ID]bool // watched jobs that are somebody else's and shared with the caller
 	keys      []store.Key
 	after     uint64            // revision up to which everything was sent
 	ahead     map[string]uint64 // revisions that the snapshot showed already, of jobs that changed while it was read
@@ -90,7 +92,7 @@ func (w *watcher) watchIDs(req *stintv1.WatchStatusRequest, texts []string) erro
 	if err != nil {
 		return err
 	}
-	_, missing, err := w.Store.GetMany(scope, ids, stintv1.JobView_JOB_VIEW_BASIC)
+	found, missing, err := w.Store.GetMany(scope, ids, stintv1.JobView_JOB_VIEW_BASIC)
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (w *watcher) watchIDs(req *stintv1.WatchStatusRequest, texts []string) erro
 		}
 		w.keys = append(w.keys, store.KeyJob(id))
 	}
-	w.what = store.Watch{Scope: scope, IDs: ids}
+	w.what, w.lent = store.Watch{Scope: scope, IDs: ids}, lentIn(scope, found)
 	return nil
 }
 
@@ -182,6 +184,9 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // catchUp sends everything since the last time and reports whether the watch is over.
 func (w *watcher) catchUp(ctx context.Context) (done bool, err error) {
+	if err := w.takeBack(); err != nil {
+		return false, err
+	}
 	for w.changes {
 		ch, err := w.Store.Changes(ctx, w.what, w.after, changesAtOnce)
 		if err != nil {
@@ -210,7 +215,7 @@ func (w *watcher) catchUp(ctx context.Context) (done bool, err error) {
 
 func (w *watcher) sendChange(c *store.Change) error {
 	id := c.ID.String()
-	if seen, ok := w.ahead[id]; ok && c.Revision <= seen {
+	if seen, ok := w.ahead[id]; ok && c.Revision <= seen || !w.maySend(c.ID) {
 		return nil
 	}
 	f := &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Changed{Changed: c.Status}}
@@ -251,9 +256,9 @@ func (w *watcher) allFinal() (bool, error) {
 	if !w.untilEnd {
 		return false, nil
 	}
-	jobs, _, err := w.Store.GetMany(w.what.Scope, w.what.IDs, stintv1.JobView_JOB_VIEW_BASIC)
-	if err != nil {
-		return false, err
+	jobs, missing, err := w.Store.GetMany(w.what.Scope, w.what.IDs, stintv1.JobView_JOB_VIEW_BASIC)
+	if err != nil || slices.ContainsFunc(missing, func(id job.ID) bool { return w.lent[id] }) {
+		return false, err // takeBack tells of those that are missing
 	}
 	for _, j := range jobs {
 		if !job.Terminal(j.GetState()) || j.GetRevision() > w.after {

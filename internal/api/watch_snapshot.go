@@ -35,6 +35,9 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 	}
 	w.ahead = make(map[string]uint64)
 	for _, j := range jobs {
+		if id, err := job.ParseID(j.GetId()); err != nil || !w.maySend(id) {
+			continue
+		}
 		if j.GetRevision() > at {
 			w.ahead[j.GetId()] = j.GetRevision()
 		}

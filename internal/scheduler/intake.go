@@ -83,7 +83,7 @@ func (s *Scheduler) accept(ctx context.Context, b *store.Brief, d *delays) {
 
 // resume follows an attempt that was under way when nobody followed it. If it has ended since, its change is still to come.
 func (s *Scheduler) resume(ctx context.Context, l *lane, id job.ID) {
-	rec, err := s.cfg.Store.Record(id)
+	rec, err := s.cfg.Store.Record(store.Everyone, id)
 	switch {
 	case err != nil:
 		s.log.Error("read a job that is under way", "job", id, "error", err)

@@ -11,6 +11,7 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
 )
 
 // Orphans asks the engines for what runs there under this installation's name
@@ -63,6 +64,6 @@ func (s *Scheduler) orphansOf(ctx context.Context, name string) ([]executor.Orph
 
 // knows reports whether an attempt is the latest one of a job that has not ended.
 func (s *Scheduler) knows(id job.ID, attempt int) bool {
-	rec, err := s.cfg.Store.Record(id)
+	rec, err := s.cfg.Store.Record(store.Everyone, id)
 	return err == nil && !job.Terminal(rec.GetJob().GetState()) && int(job.Attempt(rec.GetJob()).GetNumber()) == attempt
 }

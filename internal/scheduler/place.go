@@ -8,6 +8,7 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
 )
 
 const (
@@ -58,7 +59,7 @@ func (s *Scheduler) placeOn(ctx context.Context, l *lane) {
 
 // candidate reads the job at the head of a line. One that may not start any more leaves the queue.
 func (s *Scheduler) candidate(id job.ID) (*storev1.Record, bool) {
-	rec, err := s.cfg.Store.Record(id)
+	rec, err := s.cfg.Store.Record(store.Everyone, id)
 	if err == nil && rec.GetJob().GetState() == stintv1.State_STATE_QUEUED && rec.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED {
 		return rec, true
 	}

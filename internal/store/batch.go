@@ -23,6 +23,7 @@ type batch struct {
 	stamp    *timestamppb.Timestamp // now, shared by the batch's messages
 	meta     meta
 	changes  []change
+	shared   []shareChange
 	settings *storev1.Settings
 	dirty    bool
 	about    about // of the present op
@@ -42,7 +43,7 @@ func newBatch(s *Store) *batch {
 
 // reset empties the batch but for its ops.
 func (b *batch) reset() {
-	b.changes, b.settings, b.dirty, b.activeAll = b.changes[:0], nil, false, 0
+	b.changes, b.shared, b.settings, b.dirty, b.activeAll = b.changes[:0], b.shared[:0], nil, false, 0
 	clear(b.active)
 	clear(b.requests)
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
@@ -84,7 +85,7 @@ func (b *batch) failAll(err error) {
 			o.err = err
 		}
 	}
-	b.changes = b.changes[:0]
+	b.changes, b.shared = b.changes[:0], b.shared[:0]
 }
 
 // nextRevision gives a revision to the next change.
@@ -131,11 +132,20 @@ func (b *batch) countActive(owner string, n int64) {
 
 // keys are what watchers may wait for that the batch changed, each once.
 func (b *batch) keys() []Key {
-	if len(b.changes) == 0 {
+	if len(b.changes) == 0 && len(b.shared) == 0 {
 		return nil
 	}
-	keys := make([]Key, 0, len(b.changes)+2)
+	keys := make([]Key, 0, len(b.changes)+len(b.shared)+2)
 	seen := make(map[Key]bool, len(b.changes)+1)
+	for i := range b.shared {
+		if k := KeyJob(b.shared[i].id); !seen[k] {
+			seen[k] = true
+			keys = append(keys, k)
+		}
+	}
+	if len(b.changes) == 0 {
+		return keys
+	}
 	keys = append(keys, KeyAll())
 	for i := range b.changes {
 		for _, k := range [...]Key{KeyJob(b.changes[i].id), KeyOwner(b.changes[i].origin.owner)} {

@@ -69,7 +69,7 @@ func (c *checker) file(ctx context.Context, tx *bolt.Tx) error {
 	if len(c.problems) > 0 {
 		return nil // records on damaged pages would only say the same again
 	}
-	for _, name := range [][]byte{bucketMeta, bucketJobs, bucketSpecs, bucketTokens, bucketIssues, bucketSessions, bucketAudit} {
+	for _, name := range [][]byte{bucketMeta, bucketJobs, bucketSpecs, bucketTokens, bucketIssues, bucketSessions, bucketAudit, bucketShares} {
 		if tx.Bucket(name) == nil {
 			c.add("file", "the bucket %s is missing", name)
 		}
@@ -86,6 +86,7 @@ func (c *checker) file(ctx context.Context, tx *bolt.Tx) error {
 	if err := c.audit(ctx, tx); err != nil {
 		return err
 	}
+	c.shares(tx)
 	return c.records(ctx, tx, m)
 }
 

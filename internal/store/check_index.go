@@ -29,6 +29,8 @@ func (c *checker) index(tx *bolt.Tx, live *index) error {
 	c.entries(live, fresh)
 	c.counts("all owners", &live.counts, &fresh.counts, live, fresh)
 	c.owners(live, fresh)
+	c.line(live, fresh)
+	c.sharesInMemory(&live.shares, &fresh.shares)
 	for _, v := range live.views {
 		if live.usable(v) {
 			c.view(live, v)

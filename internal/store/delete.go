@@ -51,6 +51,9 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 		if err := b.specs.Delete(id.Key()); err != nil {
 			return nil, staging(err)
 		}
+		if err := b.unshareAll(id); err != nil {
+			return nil, err
+		}
 		ch.seen.revision = b.nextRevision()
 		b.meta.purged = ch.seen.revision
 		b.changes = append(b.changes, ch)

@@ -23,6 +23,7 @@ var (
 	bucketIssues   = []byte("issues")   // job id, number -> store.v1.Issue
 	bucketSessions = []byte("sessions") // SessionHash -> store.v1.Session
 	bucketAudit    = []byte("audit")    // number -> AuditHash, store.v1.AuditEntry
+	bucketShares   = []byte("shares")   // job id, user -> store.v1.Share
 
 	keySchema   = []byte("schema")
 	keyCounters = []byte("counters")

@@ -12,6 +12,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
@@ -142,12 +143,26 @@ var damage = map[string]struct {
 	"a request is twice":   {edit(2, func(r *storev1.Record) { r.RequestId = "r" }), "job 2: it has the request id of job 1"},
 	"a token is garbage":   {put("tokens", make([]byte, 32), []byte{0xff}), "it cannot be read"},
 	"an issue is garbage":  {put("issues", make([]byte, 16), []byte{0xff}), "it cannot be read"},
+	"a share is garbage":   {put("shares", append(job.ID(1).Key(), "bob"...), []byte{0xff}), "share of job 1 with bob: it cannot be read"},
+	"a share is of no job": {putShare(9, "bob"), "share of job 9 with bob: there is no such job"},
+	"a share has no user":  {put("shares", job.ID(1).Key(), nil), "its key is not a job and a user"},
+	"the owner has one":    {putShare(1, "ada"), "share of job 1 with ada: it is with the owner"},
 	"settings are garbage": {put("meta", []byte("settings"), []byte{0xff}), "settings: they cannot be read"},
 	"a time is out of row": {edit(2, func(r *storev1.Record) { r.Job.SubmitTime.Seconds-- }), "job 2: it was submitted before"},
 }
 
 func put(bucket string, k, v []byte) func(*bolt.Tx) error {
 	return func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucket)).Put(k, v) }
+}
+
+func putShare(id job.ID, user string) func(*bolt.Tx) error {
+	return func(tx *bolt.Tx) error {
+		b, err := proto.Marshal(&storev1.Share{Rights: []stintv1.ShareRight{history}, CreateTime: timestamppb.Now()})
+		if err != nil {
+			return err
+		}
+		return tx.Bucket([]byte("shares")).Put(append(id.Key(), user...), b)
+	}
 }
 
 func edit(id job.ID, fn func(*storev1.Record)) func(*bolt.Tx) error {

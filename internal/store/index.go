@@ -17,6 +17,8 @@ type index struct {
 	counts    counters // of all owners
 	requests  requests
 	ring      ring
+	line      line
+	shares    shares
 	views     []*view
 	revision  uint64
 	purged    uint64 // revision of the latest deletion
@@ -58,6 +60,7 @@ func (ix *index) add(h *header) uint32 {
 	i := c.append(h, who, service, ix.executors.number(h.executor))
 	ix.slab.jobs++
 	w.jobs = append(w.jobs, h.id)
+	ix.line.moved(ix, h.id, false, isActive(c.state[i]))
 	w.add(service, int(c.state[i]), 1)
 	ix.counts.add(service, int(c.state[i]), 1)
 	if h.request != "" {
@@ -74,7 +77,9 @@ func (ix *index) move(ch *change) uint32 {
 	w := &ix.owners.list[who]
 	w.add(service, int(c.state[i]), -1)
 	ix.counts.add(service, int(c.state[i]), -1)
+	was := isActive(c.state[i])
 	c.see(i, &ch.seen)
+	ix.line.moved(ix, ch.id, was, isActive(c.state[i]))
 	w.add(service, int(c.state[i]), 1)
 	ix.counts.add(service, int(c.state[i]), 1)
 	ix.refreshViews(k, i)
@@ -91,7 +96,9 @@ func (ix *index) remove(ch *change) uint32 {
 	if ch.origin.request != "" {
 		ix.requests.remove(ix.owners.names.list[who], ch.origin.request, ch.id)
 	}
+	was := isActive(c.state[i])
 	c.drop(i)
+	ix.line.moved(ix, ch.id, was, false)
 	ix.slab.jobs--
 	ix.refreshViews(k, i)
 	ix.slab.tidy(k)

@@ -8,18 +8,18 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Get answers a job in full.
+// Get answers a job in full. Of one that is seen only because it was shared, what leads
+// to other things of its owner is left out; see reader.seen.
 func (s *Store) Get(scope Scope, id job.ID) (*stintv1.Job, error) {
 	var found *stintv1.Job
-	err := s.read(func(r *reader) error {
-		j, _, err := r.job(id, stintv1.JobView_JOB_VIEW_FULL)
-		found = j
+	err := s.read(func(r *reader) (err error) {
+		found, err = r.jobIn(scope, id, stintv1.JobView_JOB_VIEW_FULL)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if found == nil || !scope.sees(found.GetOwner()) {
+	if found == nil {
 		return nil, notFound(id)
 	}
 	return found, nil
@@ -29,11 +29,11 @@ func (s *Store) Get(scope Scope, id job.ID) (*stintv1.Job, error) {
 func (s *Store) GetMany(scope Scope, ids []job.ID, view stintv1.JobView) (jobs []*stintv1.Job, missing []job.ID, _ error) {
 	err := s.read(func(r *reader) error {
 		for _, id := range ids {
-			j, _, err := r.job(id, view)
+			j, err := r.jobIn(scope, id, view)
 			switch {
 			case err != nil:
 				return err
-			case j == nil || !scope.sees(j.GetOwner()):
+			case j == nil:
 				missing = append(missing, id)
 			default:
 				jobs = append(jobs, j)
@@ -48,10 +48,17 @@ func (s *Store) GetMany(scope Scope, ids []job.ID, view stintv1.JobView) (jobs [
 }
 
 // Record answers a job's hot record, with job.id and job.etag set. It is the caller's own.
-func (s *Store) Record(id job.ID) (*storev1.Record, error) {
+func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
 	var rec *storev1.Record
-	err := s.read(func(r *reader) (err error) {
-		rec, err = r.record(id)
+	err := s.read(func(r *reader) error {
+		found, err := r.record(id)
+		if err != nil || found == nil {
+			return err
+		}
+		seen, err := r.seen(scope, id, found.GetJob())
+		if seen {
+			rec = found
+		}
 		return err
 	})
 	if err == nil && rec == nil {

@@ -62,7 +62,10 @@ func buildIndex(tx *bolt.Tx) (*index, error) {
 		}
 		empty <- block[:headerBlock]
 	}
-	return ix, failed
+	if failed != nil {
+		return nil, failed
+	}
+	return ix, ix.shares.load(tx)
 }
 
 // decodeHeaders sends the headers of all records in the order of ids, in

@@ -16,20 +16,21 @@ type migration func(*bolt.Tx) error
 // what is on disk appends one; what was released is never changed. Fields
 // that are added to a message need none.
 var migrations = []migration{
-	addSessions,
-	addAudit,
+	makeBuckets(bucketSessions), // to 2: browsers that signed in
+	makeBuckets(bucketAudit),    // to 3: who did what; the chain of an older database begins with the next change
+	makeBuckets(bucketShares),   // to 4: jobs can be shared
 }
 
-// addSessions makes the bucket of browsers that signed in.
-func addSessions(tx *bolt.Tx) error {
-	_, err := tx.CreateBucket(bucketSessions)
-	return err
-}
-
-// addAudit makes the bucket of the audit. The chain of an older database begins with the next change.
-func addAudit(tx *bolt.Tx) error {
-	_, err := tx.CreateBucket(bucketAudit)
-	return err
+// makeBuckets makes buckets that earlier versions did not have.
+func makeBuckets(names ...[]byte) migration {
+	return func(tx *bolt.Tx) error {
+		for _, name := range names {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // migrate brings the file to the schema that the migrations lead to, in one transaction, or

@@ -16,12 +16,12 @@ import (
 
 // reader reads records in one transaction. What it answers is decoded: no byte of the file leaves the transaction.
 type reader struct {
-	jobs, specs *bolt.Bucket
-	scratch     []byte
+	jobs, specs, shares *bolt.Bucket
+	scratch             []byte
 }
 
 func readerOf(tx *bolt.Tx) *reader {
-	return &reader{jobs: tx.Bucket(bucketJobs), specs: tx.Bucket(bucketSpecs)}
+	return &reader{jobs: tx.Bucket(bucketJobs), specs: tx.Bucket(bucketSpecs), shares: tx.Bucket(bucketShares)}
 }
 
 // read calls fn in a short transaction.

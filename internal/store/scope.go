@@ -1,6 +1,9 @@
 package store
 
-import "github.com/stint-jobs/stint/internal/job"
+import (
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
 
 // Scope is whose jobs a caller may see. Every read takes one, and a job outside
 // of it does not exist: job.ErrNotFound. The zero value sees nothing.
@@ -9,6 +12,9 @@ type Scope struct {
 	Owner string
 	// All sees everybody's jobs, whatever Owner says.
 	All bool
+	// Right adds jobs of others to what Owner sees: those of which they were given this right. It counts where
+	// a job is addressed by its id, and in Queue. Pages, counts, changes of an owner and writes are as without it. Unspecified adds none.
+	Right stintv1.ShareRight
 }
 
 // Everyone sees all jobs. It is for operators and for the server itself.
@@ -17,7 +23,13 @@ var Everyone = Scope{All: true}
 // OwnedBy sees the jobs of one owner.
 func OwnedBy(owner string) Scope { return Scope{Owner: owner} }
 
-// sees reports whether a job of owner is in the scope.
+// With is the scope with the jobs of others in it that were shared with its owner with that right.
+func (s Scope) With(right stintv1.ShareRight) Scope {
+	s.Right = right
+	return s
+}
+
+// sees reports whether a job of owner is in the scope without regard to what was shared.
 func (s Scope) sees(owner string) bool { return s.All || s.Owner != "" && s.Owner == owner }
 
 // Key is what a watcher subscribes to at Store.Hub. Make one with KeyJob, KeyOwner or KeyAll.
@@ -26,7 +38,7 @@ type Key struct {
 	owner string
 }
 
-// KeyJob is woken when the job changes or is deleted.
+// KeyJob is woken when the job changes or is deleted, and when it is shared or not shared any more.
 func KeyJob(id job.ID) Key { return Key{id: id} }
 
 // KeyOwner is woken when any job of the owner changes, comes or goes.

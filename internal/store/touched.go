@@ -118,7 +118,7 @@ func (ix *index) idsTouched(w Watch, after uint64) *touched {
 			continue
 		}
 		c := ix.slab.chunks[k]
-		if c.revision[i] > after && w.Scope.sees(ix.owners.names.list[c.owner[i]]) {
+		if c.revision[i] > after && ix.sees(w.Scope, id, ix.owners.names.list[c.owner[i]]) {
 			t.ids = append(t.ids, id)
 		}
 	}

@@ -158,6 +158,9 @@ func (s *Store) publish(b *batch) {
 	for i := range b.changes {
 		s.ix.apply(&b.changes[i])
 	}
+	for i := range b.shared {
+		s.ix.shares.apply(&b.shared[i])
+	}
 	s.ix.dropIdleViews(b.now)
 	if b.settings != nil {
 		s.settings.Store(b.settings)

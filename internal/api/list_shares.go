@@ -1,0 +1,81 @@
+package api
+
+import (
+	"context"
+	"encoding/binary"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
+func (s *jobs) ListShares(ctx context.Context, req *stintv1.ListSharesRequest) (*stintv1.ListSharesResponse, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
+	if err != nil {
+		return nil, err
+	}
+	bound := []string{"shares", p.User, req.GetId()}
+	var after []byte
+	if req.GetPageToken() != "" {
+		if after, err = s.pages.openBytes(req.GetPageToken(), bound...); err != nil {
+			return nil, err
+		}
+	}
+	var list []*stintv1.Share
+	var next []byte
+	if req.GetId() == "" {
+		list, next, err = s.sharedWith(p.User, after, limit)
+	} else {
+		list, next, err = s.sharesOf(ctx, req.GetId(), after, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	resp := &stintv1.ListSharesResponse{Shares: list}
+	if next != nil {
+		resp.NextPageToken = s.pages.sealBytes(next, bound...)
+	}
+	return resp, nil
+}
+
+// sharesOf is with whom a job of the caller is shared, in the order of users. A page goes on behind a user.
+func (s *jobs) sharesOf(ctx context.Context, text string, after []byte, limit int) ([]*stintv1.Share, []byte, error) {
+	scope, err := reach(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, err := job.ParseID(text)
+	if err != nil {
+		return nil, nil, noJob(text)
+	}
+	list, more, err := s.Store.Shares(scope, id, string(after), limit)
+	if err != nil {
+		return nil, nil, orNoJob(err, text)
+	}
+	if !more {
+		return list, nil, nil
+	}
+	return list, []byte(list[len(list)-1].GetUser()), nil
+}
+
+// sharedWith is what others share with a user, newest first. A page goes on behind a time and a job.
+func (s *jobs) sharedWith(user string, after []byte, limit int) ([]*stintv1.Share, []byte, error) {
+	var from store.SharePlace
+	switch len(after) {
+	case 0:
+	case 16:
+		from = store.SharePlace{Time: int64(binary.BigEndian.Uint64(after)), Job: job.IDFromKey(after[8:])}
+	default:
+		return nil, nil, errPageToken
+	}
+	list, place, err := s.Store.SharedWith(user, from, limit)
+	if err != nil || place == nil {
+		return list, nil, err
+	}
+	return list, append(binary.BigEndian.AppendUint64(nil, uint64(place.Time)), place.Job.Key()...), nil
+}

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// QueueQuery asks for a page of the queue.
+type QueueQuery struct {
+	// Scope is whose jobs are shown whole; all others are masked. Its Right counts.
+	Scope Scope
+	// State is QUEUED or RUNNING; unspecified means both.
+	State stintv1.State
+	// After is the job behind which the page begins. Zero is the beginning.
+	After job.ID
+	// Limit is the most rows. It must be positive.
+	Limit int
+}
+
+// QueuePage is the answer to a QueueQuery.
+type QueuePage struct {
+	// Rows in the order in which the jobs were submitted. A job that left the queue while the page was read is left out.
+	Rows []*stintv1.QueueRow
+	// Next is the job behind which the next page begins. Zero when this is the last one.
+	Next job.ID
+	// Queued and Running are how many jobs of everybody are.
+	Queued, Running int64
+}
+
+// Queue answers a page of everybody's jobs that are not final. What it costs
+// depends on these jobs alone, not on those that ended.
+func (s *Store) Queue(q QueueQuery) (*QueuePage, error) {
+	states := uint8(active)
+	if q.State != stintv1.State_STATE_UNSPECIFIED {
+		states &= 1 << stateIndex(q.State)
+	}
+	ids, page := s.ix.lineBehind(q.After, states, q.Limit)
+	err := s.read(func(r *reader) error {
+		for _, id := range ids {
+			row, err := r.queueRow(q.Scope, id, states)
+			if err != nil {
+				return fmt.Errorf("read the queue: %w", err)
+			}
+			if row != nil {
+				page.Rows = append(page.Rows, row)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// lineBehind are the next jobs in the line, on a page that has everything but the rows.
+func (ix *index) lineBehind(after job.ID, states uint8, limit int) ([]job.ID, *QueuePage) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	page := &QueuePage{
+		Queued: ix.counts.total[stintv1.State_STATE_QUEUED], Running: ix.counts.total[stintv1.State_STATE_RUNNING],
+	}
+	i, there := slices.BinarySearch(ix.line.ids, after)
+	if there {
+		i++
+	}
+	var ids []job.ID
+	for _, id := range ix.line.ids[i:] {
+		if !ix.inLine(id, states) {
+			continue
+		}
+		if len(ids) == limit {
+			page.Next = ids[limit-1]
+			break
+		}
+		ids = append(ids, id)
+	}
+	return ids, page
+}
+
+// queueRow is a job as the scope sees it in the queue; nil when it left it.
+func (r *reader) queueRow(scope Scope, id job.ID, states uint8) (*stintv1.QueueRow, error) {
+	j, _, err := r.job(id, stintv1.JobView_JOB_VIEW_BASIC)
+	if err != nil || j == nil || states&(1<<stateIndex(j.GetState())) == 0 {
+		return nil, err
+	}
+	seen, err := r.seen(scope, id, j)
+	switch {
+	case err != nil:
+		return nil, err
+	case !seen:
+		return masked(j), nil
+	}
+	row := &stintv1.QueueRow{
+		Id: j.GetId(), Owner: j.GetOwner(), Service: j.GetService(), OutputName: j.GetOutputName(),
+		State: j.GetState(), Reason: j.GetReason(), SubmitTime: j.GetSubmitTime(), StartTime: runsSince(j),
+		Executor: j.GetExecutor(), Resources: j.GetResources(), ExpectedStartTime: j.GetExpectedStartTime(),
+	}
+	return row, nil
+}
+
+// runsSince is when the command started that runs now; nil while the job waits, also for another attempt.
+func runsSince(j *stintv1.Job) *timestamppb.Timestamp {
+	if j.GetState() != stintv1.State_STATE_RUNNING {
+		return nil
+	}
+	return j.GetStartTime()
+}
+
+// masked is what is told of a job to those who may not see it: that it is there,
+// since when, and about how much it asks for.
+//
+// Left out is what follows from who it belongs to or what it runs: the reason,
+// since a limit of its owner is one; the executor, partition, account and constraint, which a
+// service can choose; and when the engine expects to start it, which weighs accounts. Times are to the minute,
+// since jobs of one request have the same to the nanosecond. Amounts are rounded up to a
+// power of two (cores, GPUs, bytes, hours), since the defaults of a service are as good as its name.
+func masked(j *stintv1.Job) *stintv1.QueueRow {
+	asked := j.GetResources()
+	row := &stintv1.QueueRow{
+		Masked: true, State: j.GetState(), SubmitTime: toMinute(j.GetSubmitTime()), StartTime: toMinute(runsSince(j)),
+		Resources: &stintv1.Resources{
+			Cpus: int32(powerOfTwo(int64(asked.GetCpus()))), Gpus: int32(powerOfTwo(int64(asked.GetGpus()))),
+			MemoryBytes: powerOfTwo(asked.GetMemoryBytes()),
+		},
+	}
+	if limit := asked.GetTimeLimit(); limit != nil {
+		hours := int64((limit.AsDuration() + time.Hour - 1) / time.Hour)
+		row.Resources.TimeLimit = durationpb.New(time.Duration(powerOfTwo(hours)) * time.Hour)
+	}
+	return row
+}
+
+// powerOfTwo is the least power of two that is not below n; n itself when it is not positive or there is none.
+func powerOfTwo(n int64) int64 {
+	if n <= 0 || n > 1<<62 {
+		return n
+	}
+	return 1 << bits.Len64(uint64(n-1))
+}
+
+func toMinute(t *timestamppb.Timestamp) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return &timestamppb.Timestamp{Seconds: t.GetSeconds() - t.GetSeconds()%60}
+}
