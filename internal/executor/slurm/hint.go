@@ -10,10 +10,10 @@ import (
 
 // hints are polls that the commands of jobs asked for, by telling that they began or ended. They
 // come out of an account that fills slowly, so that however many hints there
-// are, and whoever gives them, the cluster is asked but once a second for them.
+// are, and whoever gives them, the cluster is asked but once a second for them, and less often if it is slow.
 type hints struct {
 	looks  []glance
-	credit float64   // polls that may still be made for hints
+	credit float64   // polls that may still be made for hints; less than none after one that took long
 	filled time.Time // when credit was last added to
 }
 
@@ -27,17 +27,17 @@ const (
 	// hintBurst is how many polls may be made for hints in a row, and hintRefill how long each takes to be earned again.
 	hintBurst  = 10
 	hintRefill = time.Second
-	// hintGap is between the end of one poll and the next one for a hint.
+	// hintGap is between the end of one poll and the next one for a hint, unless the first took half as long.
 	hintGap = 200 * time.Millisecond
 	// looksMost bounds what is remembered. Polls are for all jobs, so that a few looks serve any number of hints.
 	looksMost = 64
 )
 
 // When to look after a hint. A command runs only once Slurm shows its job as running, but it tells of its end before
-// its script has ended, which Slurm then shows some tenths of a second later (0.15 to 0.19 s measured on an idle cluster).
+// its script has ended, which Slurm then shows some tenths of a second later (0.15 to 0.19 s measured on an idle cluster, 0.7 s on a busy one).
 var (
 	lookAfterStart = []time.Duration{0}
-	lookAfterEnd   = []time.Duration{200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1500 * time.Millisecond, 3 * time.Second}
+	lookAfterEnd   = []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
 )
 
 // Hint makes the cluster be polled soon. It is only ever a hint: whoever gives
@@ -67,22 +67,22 @@ func (h *hints) add(l glance) {
 	}
 }
 
-// next is when to poll for a hint, given the end of the last poll and how long to rest after it.
-// The answer is false when there is nothing to look at, or no credit.
-func (h *hints) next(ended time.Time, rest time.Duration) (time.Time, bool) {
+// next is when to poll for a hint, given the end of the last poll and how long
+// it took. The answer is false when there is nothing to look at.
+func (h *hints) next(ended time.Time, took time.Duration) (time.Time, bool) {
 	if len(h.looks) == 0 {
 		return time.Time{}, false
 	}
 	h.fill()
-	if h.credit < 1 {
-		h.looks = nil // the usual polls will see it
-		return time.Time{}, false
+	at := slices.MinFunc(h.looks, func(a, b glance) int { return a.at.Compare(b.at) }).at
+	for _, earliest := range []time.Time{
+		ended.Add(max(hintGap, 2*took)), h.filled.Add(time.Duration((1 - h.credit) * float64(hintRefill))),
+	} {
+		if at.Before(earliest) {
+			at = earliest
+		}
 	}
-	first := slices.MinFunc(h.looks, func(a, b glance) int { return a.at.Compare(b.at) }).at
-	if earliest := ended.Add(max(hintGap, rest)); first.Before(earliest) {
-		return earliest, true
-	}
-	return first, true
+	return at, true
 }
 
 // fill adds to the credit what time has earned.
@@ -96,9 +96,9 @@ func (h *hints) fill() {
 	h.filled = now
 }
 
-// polled notes a poll that began then: whoever asked for one by then is served, and so
-// is whose job it shows as over.
-func (h *hints) polled(began time.Time, rows map[string][]row) {
+// polled notes a poll that began then, after which the cluster should rest for
+// so long: whoever asked for one by then is served, and so is whose job it shows as over.
+func (h *hints) polled(began time.Time, rest time.Duration, rows map[string][]row) {
 	if len(h.looks) == 0 {
 		return
 	}
@@ -106,7 +106,7 @@ func (h *hints) polled(began time.Time, rows map[string][]row) {
 	h.looks = slices.DeleteFunc(h.looks, func(l glance) bool { return !l.at.After(began) })
 	if len(h.looks) < before {
 		h.fill()
-		h.credit = max(0, h.credit-1)
+		h.credit -= max(1, float64(rest)/float64(hintRefill))
 	}
 	h.looks = slices.DeleteFunc(h.looks, func(l glance) bool {
 		shown := rows[l.name]

@@ -28,7 +28,7 @@ func TestHintsShowStartAndEndAtOnce(t *testing.T) {
 		w.c.Hint(1, 1, toldEnd) // the script tells before it ends
 		pass(250 * time.Millisecond)
 		w.finish(j, 0)
-		pass(200 * time.Millisecond)
+		pass(300 * time.Millisecond)
 		wantExit(t, wt, byItself, 0)
 		pass(1500 * time.Millisecond)
 		if n := w.count("squeue") - before; n != 2 {
@@ -66,7 +66,7 @@ func TestAFloodOfHintsCostsFewPolls(t *testing.T) {
 }
 
 func TestASlowClusterIsNotHurriedByHints(t *testing.T) {
-	story(t, "it rests after each poll as long as ever", func(w *world) {
+	story(t, "it rests as long as ever", func(w *world) {
 		t := w.t
 		w.set(func() { w.slow = time.Second })
 		w.wait(w.begin(w.task(1, 1)))
@@ -76,7 +76,7 @@ func TestASlowClusterIsNotHurriedByHints(t *testing.T) {
 			w.c.Hint(1, 1, toldEnd)
 			pass(100 * time.Millisecond)
 		}
-		if n := w.count("squeue") - before; n > 7 { // a second, and ten of rest
+		if n := w.count("squeue") - before; n > 9 { // a second, and ten of rest on average
 			t.Errorf("%d polls in a minute of a cluster that takes a second for each", n)
 		}
 	})

@@ -136,7 +136,7 @@ func (p *poller) poll(ctx context.Context) bool {
 		p.view, p.failures, p.lastErr = v, 0, nil
 		p.took = p.ended.Sub(began)
 	}
-	p.hints.polled(began, p.view.rows)
+	p.hints.polled(began, time.Duration(p.Rest)*p.took, p.view.rows)
 	for news := range p.followers {
 		signal(news)
 	}
@@ -160,7 +160,7 @@ func (p *poller) due() time.Time {
 		wait = min(wait, max(p.longest, p.Fastest))
 	}
 	due := p.ended.Add(wait)
-	if at, ok := p.hints.next(p.ended, time.Duration(p.Rest)*p.took); ok && at.Before(due) {
+	if at, ok := p.hints.next(p.ended, p.took); ok && at.Before(due) {
 		return at
 	}
 	return due
