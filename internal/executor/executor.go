@@ -180,7 +180,7 @@ type OrphanFinder interface {
 }
 
 // Hinter is an executor that only looks at its engine now and then, and can be
-// told that it is worth looking now.
+// told that it is worth looking now. One that sees by itself at once what happens need not be a Hinter.
 type Hinter interface {
 	// Hint says that the command of an attempt tells that it began or ended. It may come late, never, or be
 	// a lie: it only makes the executor look, never believe. It does not block.
