@@ -35,6 +35,7 @@ var kinds = []struct {
 	{job.ErrTooFast, codes.ResourceExhausted, "RATE_LIMITED", "Too many requests; send fewer a second."},
 	{job.ErrTooManyOpen, codes.ResourceExhausted, "TOO_MANY_STREAMS", "Too many streams are open; close some."},
 	{job.ErrTooManyFailures, codes.ResourceExhausted, "TOO_MANY_SIGN_INS", "Too many attempts to sign in have failed; wait a moment."},
+	{job.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE", "The server's disk is nearly full."},
 	{job.ErrDenied, codes.PermissionDenied, "PERMISSION_DENIED", "This needs a role that you do not have."},
 	{job.ErrConflict, codes.FailedPrecondition, "CONFLICT", "This is not possible in the present state."},
 	{job.ErrStorage, codes.Unavailable, "STORAGE_FAILED", "The server cannot save at the moment; its operators have been told by its health."},

@@ -345,7 +345,7 @@ func TestDiskFills(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	h := newHostileOn(t, data)
+	h := newHostileOn(t, data, "--min-free-space", "0")
 	whole := h.submit("ann", appendJob(0))
 	h.until(whole, stintv1.State_STATE_COMPLETED)
 	full := h.submit("ann", misbehave("fill"))
@@ -394,4 +394,52 @@ func TestDiskFills(t *testing.T) {
 	h.until(h.submit("ann", appendJob(0)), stintv1.State_STATE_COMPLETED)
 	h.stop()
 	h.check()
+}
+
+// A disk that is nearly full takes nothing new and starts nothing, says so, and goes on by itself when there is room.
+func TestDiskIsNearlyFull(t *testing.T) {
+	data := t.TempDir()
+	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=64m"); err != nil {
+		t.Skipf("cannot mount a small disk here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(data, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	h := newHostileOn(t, data, "--cpus", "1", "--min-free-space", "24M")
+	running := h.submit("ann", misbehave("wait"))
+	h.until(running, stintv1.State_STATE_RUNNING)
+	waiting := h.submit("ann", appendJob(0))
+	ballast := filepath.Join(data, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 44<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var refused error
+	for n := 0; refused == nil; n++ {
+		if n == 20_000 {
+			t.Fatal("nobody minds that the disk is nearly full")
+		}
+		_, refused = h.jobs().Submit(h.as("bob"), &stintv1.SubmitRequest{Job: misbehave("nothing")})
+	}
+	judge(t, status.Convert(refused).Proto(), "NO_SPACE", "")
+	resp, body := h.rest("ann", call{method: "PUT", path: "/v1/workspace/x", body: strings.NewReader("x"), length: 1})
+	refusedAs(t, resp, body, http.StatusTooManyRequests, "NO_SPACE")
+	h.release()
+	h.until(running, stintv1.State_STATE_COMPLETED) // what runs ends as it should
+	h.says(waiting, stintv1.Reason_REASON_WAITING_FOR_RESOURCES, "disk")
+	if got := h.health(); got != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("health %v", got)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	h.until(waiting, stintv1.State_STATE_COMPLETED)
+	for n := 0; refused != nil; n++ {
+		if n == 20_000 {
+			t.Fatal("the room is not seen")
+		}
+		_, refused = h.jobs().Submit(h.as("bob"), &stintv1.SubmitRequest{Job: appendJob(0)})
+	}
+	waitUntilFinal(h.as("op"), h.server)
 }

@@ -31,6 +31,8 @@ var (
 	ErrTooManyOpen = errors.New("too many streams are open")
 	// ErrTooManyFailures: too many attempts to sign in from there failed; waiting helps.
 	ErrTooManyFailures = errors.New("too many attempts to sign in failed")
+	// ErrNoSpace: the server's disk is nearly full, and nothing new is taken.
+	ErrNoSpace = errors.New("the disk is nearly full")
 	// ErrDenied: the caller may not do this to anything.
 	ErrDenied = errors.New("permission denied")
 	// ErrConflict: the thing is not in a state that allows this.

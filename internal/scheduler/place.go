@@ -77,6 +77,11 @@ type why struct {
 }
 
 func (s *Scheduler) obstacle(l *lane, owner string, r *stintv1.Resources) why {
+	if s.cfg.Held != nil {
+		if message := s.cfg.Held(); message != "" {
+			return why{stintv1.Reason_REASON_WAITING_FOR_RESOURCES, message}
+		}
+	}
 	if most := s.cfg.MaxActivePerOwner; most > 0 && s.activeOf(owner) >= most {
 		return why{
 			stintv1.Reason_REASON_WAITING_FOR_TURN,

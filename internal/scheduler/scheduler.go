@@ -42,6 +42,11 @@ type Config struct {
 	Folders *workdir.Root
 	// MaxActivePerOwner bounds the jobs that one owner has on executors at a time. Zero is no bound.
 	MaxActivePerOwner int
+	// Held answers why no attempt may start at the moment, in words for the owners of
+	// waiting jobs, or an empty text. Nil holds nothing. It is asked for each job, so it must be quick.
+	Held func() string
+	// Wake yields when what Held said no longer holds. Nil never does.
+	Wake <-chan struct{}
 	// ProgressEvery is how often progress is read. Zero means each second.
 	ProgressEvery time.Duration
 	// Logger gets one line for each transition. Nil discards them.
@@ -137,6 +142,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			s.release(r)
 			s.takeInAll(ctx, []job.ID{r.id}, &delayed)
 		case <-retry.C:
+		case <-s.cfg.Wake:
 		}
 	}
 }

@@ -203,6 +203,27 @@ func TestBlockedJobSaysWhy(t *testing.T) {
 }
 
 // An owner with many queued jobs does not delay another owner's first.
+// While something holds them all, no attempt starts and each job says why; then all go on by themselves.
+func TestHeldJobsWaitAndGoOn(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.capacity = scheduler.Capacity{CPUs: 2}
+		w.held = "Waiting for room."
+		w.start()
+		first, second := w.submit("ann", "nothing"), w.submit("bob", "nothing")
+		w.pass(time.Minute)
+		for _, id := range []job.ID{first, second} {
+			if j := w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_RESOURCES); j.GetMessage() != w.held {
+				t.Errorf("message %q", j.GetMessage())
+			}
+		}
+		w.held = ""
+		w.wake <- struct{}{}
+		w.pass(time.Second)
+		w.want(first, completed, noReason)
+		w.want(second, completed, noReason)
+	})
+}
+
 func TestFirstJobOfAnOwnerDoesNotWaitBehindAnothersQueue(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.capacity = scheduler.Capacity{CPUs: 1}

@@ -30,6 +30,8 @@ type world struct {
 	folders  *workdir.Root
 	capacity scheduler.Capacity
 	perOwner int
+	held     string // what holds all attempts
+	wake     chan struct{}
 	prepare  func(*stintv1.Job) error
 	publish  func(*stintv1.Job) (string, error)
 	s        *scheduler.Scheduler
@@ -47,7 +49,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 			t.Fatal(err)
 		}
 		w := &world{
-			T: t, engine: executortest.NewEngine(), folders: folders,
+			T: t, wake: make(chan struct{}), engine: executortest.NewEngine(), folders: folders,
 			store:   storetest.OpenConfig(t, store.Config{Path: filepath.Join(dir, "jobs.db")}),
 			prepare: func(*stintv1.Job) error { return nil },
 			publish: func(j *stintv1.Job) (string, error) { return "/jobs/" + j.GetOutputName(), nil },
@@ -85,7 +87,7 @@ func (w *world) start() {
 			return executor.Task{Job: j, Attempt: attempt, Dir: dir, Command: executor.Command{Argv: argv, Resources: j.GetResources()}}, dir.Create()
 		},
 		Publish: func(_ context.Context, j *stintv1.Job, _ int) (string, error) { return w.publish(j) },
-		Folders: w.folders, MaxActivePerOwner: w.perOwner,
+		Folders: w.folders, MaxActivePerOwner: w.perOwner, Held: func() string { return w.held }, Wake: w.wake,
 	})
 	if err != nil {
 		w.Fatal(err)

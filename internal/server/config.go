@@ -62,6 +62,8 @@ type Config struct {
 	KeepFor    map[string]time.Duration
 	KeepAtMost map[string]int
 
+	// MinFreeSpace is how many bytes of the disk of Data must be free for new jobs and files to be taken. Zero is no floor.
+	MinFreeSpace int64
 	// Limits are what each caller may do.
 	Limits LimitsConfig
 
@@ -106,6 +108,7 @@ func (c Config) check() error {
 		{"cpus", int64(c.CPUs)},
 		{"memory", c.MemoryBytes},
 		{"quota", c.Quota},
+		{"min-free-space", c.MinFreeSpace},
 		{"max-running-per-owner", int64(c.MaxRunningPerOwner)},
 		{"max-active-per-owner", int64(c.MaxActivePerOwner)},
 		{"max-active", int64(c.MaxActive)},

@@ -48,6 +48,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.IntVar(&c.MaxActivePerOwner, "max-active-per-owner", 0, "queued and running jobs of one owner; 0 means any number")
 	f.IntVar(&c.MaxActive, "max-active", 0, "queued and running jobs of all owners; 0 means any number")
 	f.Var(bytesValue{&c.Quota}, "quota", "bytes of files of one owner, for example 100G; 0 means no limit")
+	f.Var(newBytes(&c.MinFreeSpace, 256<<20), "min-free-space", "room on the disk of --data below which no jobs and files are taken and no job starts; 0 means no floor")
 	defineLimits(f, &c.Limits)
 	f.Var(&keepForValue{&c.KeepFor}, "keep-for", "how long finished jobs are kept, by state, for example completed=90d,failed=30d; what is not named is kept for ever")
 	f.Var(&keepAtMostValue{&c.KeepAtMost}, "keep-at-most", "how many finished jobs are kept, by state, for example completed=1000000")

@@ -73,6 +73,7 @@ type server struct {
 	scheduler *scheduler.Scheduler
 	api       *api.Server
 	draining  chan struct{}
+	space     *space
 	clusters  map[string]*slurm.Cluster
 	reports   *reporter
 	address   net.Addr // that it listens on
@@ -91,6 +92,7 @@ func (s *server) close() error {
 // open opens what is on disk and makes everything that needs no network.
 func (s *server) open() error {
 	s.draining = make(chan struct{})
+	s.space = newSpace(s.cfg.Data, s.cfg.MinFreeSpace, s.log)
 	for _, step := range []func() error{s.openFolders, s.openStore, s.openWorkspace, s.openCatalog, s.openSignIn, s.openAuth, s.openScheduler, s.openAPI} {
 		if err := step(); err != nil {
 			return err
@@ -233,7 +235,7 @@ func (s *server) openScheduler() error {
 	}
 	s.scheduler, err = scheduler.New(scheduler.Config{
 		Store: s.store, Engines: engines, Prepare: stage.Prepare, Publish: stage.Publish, Folders: s.folders,
-		MaxActivePerOwner: s.cfg.MaxRunningPerOwner, Logger: s.log,
+		MaxActivePerOwner: s.cfg.MaxRunningPerOwner, Held: s.space.held, Wake: s.space.back, Logger: s.log,
 	})
 	return err
 }

@@ -83,6 +83,7 @@ func (s *server) serve(ctx context.Context) error {
 		f.run("follow the cluster "+name, func() error { return c.Run(background) })
 	}
 	f.run("schedule", func() error { return s.scheduler.Run(background) })
+	f.run("watch the disk", func() error { return f.space.run(background) })
 	f.run("watch the store", func() error { f.watchHealth(background); return nil })
 	f.run("keep the services current", func() error { s.reloadOnHangup(background); return nil })
 	f.run("delete old jobs", func() error { s.retain(background); return nil })
@@ -220,8 +221,8 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 	g := grpc.NewServer(append(more,
 		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(api.Codec()),
-		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.limits.addressUnary(from), f.auth.Unary(), f.limits.userUnary, access.Unary, api.UnaryAudit(f.store)),
-		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.limits.addressStream(from), f.auth.Stream(), f.limits.userStream, access.Stream, api.StreamAudit(f.store)),
+		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.limits.addressUnary(from), f.auth.Unary(), f.limits.userUnary, access.Unary, f.space.unary, api.UnaryAudit(f.store)),
+		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.limits.addressStream(from), f.auth.Stream(), f.limits.userStream, access.Stream, f.space.stream, api.StreamAudit(f.store)),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxResponse),
 		grpc.ConnectionTimeout(20*time.Second),
