@@ -39,6 +39,7 @@ type fake struct {
 	oldest   uint64        // revisions up to this one are forgotten
 	closed   string        // message while submissions are closed
 	issues   []*stintv1.Issue
+	shares   []*stintv1.Share
 	foreign  []string // ids of other users' jobs
 	audit    []*stintv1.AuditEntry
 	faults   map[string][]fault

@@ -71,7 +71,8 @@ func newRootCommand(a *app) *cobra.Command {
 	)
 	addGroup(root, groupJobs,
 		newServicesCommand(a), newSubmitCommand(a), newListCommand(a), newGetCommand(a), newStatusCommand(a),
-		newWatchCommand(a), newLogsCommand(a), newResultsCommand(a), newCancelCommand(a), newRerunCommand(a), newReportCommand(a))
+		newWatchCommand(a), newLogsCommand(a), newResultsCommand(a), newCancelCommand(a), newRerunCommand(a), newReportCommand(a),
+		newShareCommand(a), newUnshareCommand(a), newSharesCommand(a), newQueueCommand(a))
 	addGroup(root, groupWorkspace, newUploadCommand(a), newLsCommand(a), newDownloadCommand(a), newRmCommand(a))
 	addGroup(root, groupOther, newLoginCommand(a), newLogoutCommand(a), newServerCommand(a), newWhoamiCommand(a), newAdminCommand(a), newVersionCommand(a))
 	root.SetHelpCommandGroupID(groupOther)

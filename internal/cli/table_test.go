@@ -44,7 +44,7 @@ func manyJobs(t *testing.T) *fake {
 func TestTablesFitTheTerminal(t *testing.T) {
 	f := manyJobs(t)
 	for _, columns := range []int{60, 80, 100, 140, 200} {
-		for _, args := range [][]string{{"list"}, {"list", "--all"}, {"services"}, {"services", "Everything"}, {"status"}, {"server"}, {"ls"}} {
+		for _, args := range [][]string{{"list"}, {"list", "--all"}, {"services"}, {"services", "Everything"}, {"status"}, {"server"}, {"ls"}, {"queue"}, {"shares"}} {
 			t.Run(fmt.Sprint(columns, args), func(t *testing.T) {
 				r := stintWith(f, onTerminal(columns), args...).want(t, 0)
 				for line := range strings.Lines(r.out) {

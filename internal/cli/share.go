@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// rightFlags are the rights of a job as flags.
+type rightFlags struct{ history, logs, results, rerun bool }
+
+// list is what the flags ask for; without any of them, to see all of the job.
+func (r rightFlags) list() []stintv1.ShareRight {
+	if r == (rightFlags{}) {
+		r = rightFlags{history: true, logs: true, results: true}
+	}
+	list := []stintv1.ShareRight{stintv1.ShareRight_SHARE_RIGHT_HISTORY}
+	if r.logs {
+		list = append(list, stintv1.ShareRight_SHARE_RIGHT_LOGS)
+	}
+	if r.results {
+		list = append(list, stintv1.ShareRight_SHARE_RIGHT_RESULTS)
+	}
+	if r.rerun {
+		list = append(list, stintv1.ShareRight_SHARE_RIGHT_RERUN)
+	}
+	return list
+}
+
+func newShareCommand(a *app) *cobra.Command {
+	var rights rightFlags
+	cmd := &cobra.Command{
+		Use:   "share ID USER",
+		Short: "Let another user see a job of yours",
+		Long: `Let another user see a job of yours, or parts of it. What they had of it before is
+replaced. Without a flag they get --history, --logs and --results. Every right includes
+--history. They find it with "stint shares"; "stint unshare" takes it back.`,
+		Example: `  stint share 12 maria
+  stint share 12 maria --results
+  stint share 12 maria --rerun`,
+		Args:              arguments(2, 2),
+		ValidArgsFunction: a.completeFirst(a.completeJobs()),
+	}
+	f := addFormat(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&rights.history, "history", false, "its status, history and parameters")
+	flags.BoolVar(&rights.logs, "logs", false, "what its command wrote")
+	flags.BoolVar(&rights.results, "results", false, "its result files")
+	flags.BoolVar(&rights.rerun, "rerun", false, "to start a job of their own like it, with files of their own")
+	cmd.RunE = a.verb(func(ctx context.Context, args []string) error {
+		client, err := a.jobs()
+		if err != nil {
+			return err
+		}
+		var res *stintv1.ShareResponse
+		err = a.call(ctx, func(ctx context.Context) error { // to share twice is to share
+			res, err = client.Share(ctx, &stintv1.ShareRequest{Id: args[0], User: args[1], Rights: rights.list()})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		sh := res.GetShare()
+		return a.show(*f, answer{
+			messages: []proto.Message{sh}, names: []string{sh.GetUser()},
+			table: func() error {
+				say(a.out, "Job %s is shared with %s: %s.", sh.GetJobId(), sh.GetUser(), rightWords(sh.GetRights()))
+				return nil
+			},
+		})
+	})
+	return cmd
+}
+
+// rightWords names rights as the flags do: "history, logs".
+func rightWords(rights []stintv1.ShareRight) string {
+	return strings.Join(namesOf(rights, func(r stintv1.ShareRight) string {
+		return strings.ToLower(strings.TrimPrefix(r.String(), "SHARE_RIGHT_"))
+	}), ", ")
+}
