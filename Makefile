@@ -62,15 +62,32 @@ test-web: build
 fuzz:
 	tools/fuzz.sh $(FUZZ_TIME)
 
-## bench: measure stintd against the machine's own limits and write bench/RESULTS.md (ten minutes)
+## bench: measure stintd against the machine's own limits and write bench/RESULTS.md (14 minutes; Slurm for rows 18 and 19)
 .PHONY: bench
 bench: build
 	go run ./bench -write
 
-## bench-quick: the same with a tenth of the jobs in short rounds, which shows that it runs, and no figures to keep
+## bench-quick: the same with a tenth of everything in short rounds, which shows that it runs, and no figures to keep
 .PHONY: bench-quick
 bench-quick: build
-	go run ./bench -quick
+	go run ./bench -quick -without 18,19
+
+## bench-try: some rows and a soak at their shortest, for CI: that they run, never how fast
+.PHONY: bench-try
+bench-try: build
+	go run ./bench -quick -time 500ms -jobs 10000 -row 1,3,5,8,12,13,16 -timeout 110s
+	go run ./bench soak -watchers 500 -submitters 16 -rate 100 -jobs 10000 -time 5s -every 2s
+
+## bench-growth: measure stores of 10,000 to 5,000,000 jobs and write bench/GROWTH.md with a plot (half an hour, 10 GB of disk)
+.PHONY: bench-growth
+bench-growth: build
+	go run ./bench growth -write
+	go -C bench/plot run . ../growth.json ../growth.svg
+
+## bench-soak: 10,000 watchers, 256 submitters and a million stored jobs for five minutes; writes bench/SOAK.md
+.PHONY: bench-soak
+bench-soak: build
+	go run ./bench soak -write
 
 ## generate: make gen/ from proto/
 .PHONY: generate
@@ -112,6 +129,7 @@ check-generated: .deps/proto
 check-modules:
 	go mod tidy -diff
 	go -C tools mod tidy -diff
+	go -C bench/plot mod tidy -diff
 
 .PHONY: check-scripts
 check-scripts:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt" //nolint:depguard // the limit of a commit is bbolt itself, without the store
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -69,4 +70,33 @@ func marshalled(path string) (total int64, err error) {
 		return nil
 	})
 	return total, err
+}
+
+// readHeaders is the least that a start can do: it goes over all records in
+// their order and reads of each the fields of its job, without keeping any.
+func readHeaders(path string) (err error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte("jobs"))
+		if b == nil {
+			return errors.New("no bucket jobs")
+		}
+		return b.ForEach(func(_, record []byte) error {
+			num, typ, n := protowire.ConsumeTag(record)
+			if num != 1 || typ != protowire.BytesType {
+				return fmt.Errorf("the first field of a record is %d", num)
+			}
+			j, n := protowire.ConsumeBytes(record[n:])
+			for n > 0 && len(j) > 0 {
+				if _, _, n = protowire.ConsumeField(j); n > 0 {
+					j = j[n:]
+				}
+			}
+			return protowire.ParseError(n)
+		})
+	})
 }

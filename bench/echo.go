@@ -62,7 +62,7 @@ func serveEcho(ctx context.Context) error {
 
 // handle makes a method of a function.
 func handle(f func(in *stintv1.SubmitRequest) (any, error)) grpc.MethodHandler {
-	return func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the order is gRPC's
+	return func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 		in := &stintv1.SubmitRequest{}
 		if err := decode(in); err != nil {
 			return nil, err

@@ -36,6 +36,7 @@ func main() {
 // options is what the command line says.
 type options struct {
 	rows     string
+	without  string
 	quick    bool
 	write    bool
 	jobs     int
@@ -49,8 +50,8 @@ type options struct {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == "echo" {
-		return serveEcho(ctx)
+	if done, err := other(ctx, args); done {
+		return err
 	}
 	o, err := parse(args)
 	if err != nil {
@@ -58,7 +59,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	chosen, err := choose(o.rows)
+	chosen, err := choose(o.rows, o.without)
 	if err != nil {
 		return err
 	}
@@ -86,17 +87,36 @@ func run(ctx context.Context, args []string) error {
 	return errors.Join(failed...)
 }
 
+// other is what this program does besides: what it is called for in processes of its own, for the sides of a row, and the soak.
+func other(ctx context.Context, args []string) (done bool, err error) {
+	switch {
+	case len(args) == 1 && args[0] == "echo":
+		return true, serveEcho(ctx)
+	case len(args) == 2 && args[0] == "headers":
+		return true, readHeaders(args[1])
+	case len(args) == 3 && args[0] == "life":
+		return true, live(ctx, args[1], args[2], os.Stdout)
+	case len(args) > 0 && args[0] == "growth":
+		return true, growth(ctx, args[1:])
+	case len(args) > 0 && args[0] == "soak":
+		return true, soak(ctx, args[1:])
+	default:
+		return false, nil
+	}
+}
+
 func parse(args []string) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.rows, "row", "", "rows to measure, separated by commas; empty means all that there are")
-	f.BoolVar(&o.quick, "quick", false, "short rounds and a tenth of the jobs")
+	f.StringVar(&o.without, "without", "", "rows to leave out, separated by commas")
+	f.BoolVar(&o.quick, "quick", false, "short rounds and a tenth of the jobs and watchers")
 	f.BoolVar(&o.write, "write", false, "write bench/RESULTS.md and bench/results.json")
-	f.IntVar(&o.jobs, "jobs", 0, "jobs stored for the rows about many; 0 means 1,000,000, or 100,000 with -quick")
+	f.IntVar(&o.jobs, "jobs", 0, "jobs stored for the rows about many; 0 means 1,000,000, or 30,000 with -quick")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds; 0 means 5, or 3 with -quick; at least 3")
-	f.DurationVar(&o.duration, "time", 0, "time of one side in one round; 0 means 4s, or 700ms with -quick")
+	f.DurationVar(&o.duration, "time", 0, "time of one side in one round; 0 means 3s, or 400ms with -quick")
 	f.IntVar(&o.conns, "conns", 1, "connections that the callers share, on both sides")
-	f.DurationVar(&o.timeout, "timeout", 0, "when to give up; 0 means 30m, or 2m with -quick")
+	f.DurationVar(&o.timeout, "timeout", 0, "when to give up; 0 means 30m, or 5m with -quick")
 	f.StringVar(&o.stintd, "stintd", "bin/stintd", "the binary to measure; `make bench` builds it first")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "folder on the disk to measure")
 	if err := f.Parse(args); err != nil {
@@ -106,14 +126,14 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
 	if o.quick {
-		setDefault(&o.jobs, 100_000)
+		setDefault(&o.jobs, 30_000)
 		setDefault(&o.rounds, 3)
-		setDefault(&o.duration, 700*time.Millisecond)
-		setDefault(&o.timeout, 2*time.Minute)
+		setDefault(&o.duration, 400*time.Millisecond)
+		setDefault(&o.timeout, 5*time.Minute)
 	}
 	setDefault(&o.jobs, 1_000_000)
 	setDefault(&o.rounds, 5)
-	setDefault(&o.duration, 4*time.Second)
+	setDefault(&o.duration, 3*time.Second)
 	setDefault(&o.timeout, 30*time.Minute)
 	if o.rounds < 3 || o.jobs < smallStore || o.conns < 1 {
 		return o, fmt.Errorf("at least 3 rounds, %d jobs and 1 connection are needed", smallStore)
@@ -130,27 +150,24 @@ func setDefault[T int | time.Duration](field *T, value T) {
 	}
 }
 
-// choose answers the experiments that measure the rows.
-func choose(rows string) ([]experiment, error) {
-	if rows == "" {
-		return experiments(), nil
-	}
+// choose answers the experiments that measure the rows; an empty list of wanted ones means all.
+func choose(wanted, without string) ([]experiment, error) {
+	list := func(s string) []string { return strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) }
 	var chosen []experiment
 	known := map[string]bool{}
-	wanted := strings.Split(rows, ",")
 	for _, e := range experiments() {
 		use := false
 		for _, r := range e.rows {
 			known[r] = true
-			use = use || slices.Contains(wanted, r)
+			use = use || (wanted == "" || slices.Contains(list(wanted), r)) && !slices.Contains(list(without), r)
 		}
 		if use {
 			chosen = append(chosen, e)
 		}
 	}
-	for _, r := range wanted {
+	for _, r := range append(list(wanted), list(without)...) {
 		if !known[r] {
-			return nil, fmt.Errorf("there is no row %q yet", r)
+			return nil, fmt.Errorf("there is no row %q", r)
 		}
 	}
 	return chosen, nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -53,7 +54,7 @@ func newReport(o options, dir string) *report {
 func (r *report) add(o options, results []result) {
 	for _, x := range results {
 		if o.rows == "" || slices.Contains(strings.Split(o.rows, ","), x.Row) {
-			x.Command = alone(o, x.Row)
+			x.Command, x.Reaches = alone(o, x.Row), x.verdict()
 			r.Results = append(r.Results, x)
 		}
 	}
@@ -68,7 +69,18 @@ func alone(o options, row string) string {
 	return c + fmt.Sprintf(" -rounds %d -time %s -jobs %d -conns %d", o.rounds, o.duration, o.jobs, o.conns)
 }
 
-func (r *report) end() { r.End, r.LoadEnd = time.Now().UTC(), loadAverage() }
+// end notes when it was over, and puts the rows into the order of the table.
+func (r *report) end() {
+	r.End, r.LoadEnd = time.Now().UTC(), loadAverage()
+	number := func(row string) int {
+		n, err := strconv.Atoi(strings.TrimRight(row, "ab"))
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	slices.SortStableFunc(r.Results, func(a, b result) int { return number(a.Row) - number(b.Row) })
+}
 
 func firstLine(path string) string {
 	b, err := os.ReadFile(path)
@@ -119,14 +131,20 @@ func fileSystem(dir string) string {
 	}
 }
 
-func (r *report) conditions() []string {
-	c := []string{
+// machine is when and where.
+func (r *report) machine() []string {
+	return []string{
 		fmt.Sprintf("%s, %s", r.Begin.Format("2006-01-02 15:04:05 MST"), r.End.Sub(r.Begin).Round(time.Second)),
 		fmt.Sprintf("%s; %s; Linux %s; %d processors (%s); %s", r.Stintd, r.Go, r.Kernel, r.Processors, r.Processor, r.FileSystem),
 		fmt.Sprintf("load average at the start %s, at the end %s", r.LoadBegin, r.LoadEnd),
+	}
+}
+
+func (r *report) conditions() []string {
+	c := append(r.machine(),
 		fmt.Sprintf("%d rounds, %s a side in each; %d stored jobs where many are; connections a server: %d; client and servers on the same machine", r.Rounds, r.Duration, r.Jobs, r.Conns),
 		"lists are warm: the first call with a filter, for which the store looks at all jobs, is not among those counted",
-	}
+	)
 	if slices.ContainsFunc(r.Results, result.beatsLimit) {
 		c = append(c, "rows that are \"disturbed\" seem to do better than their own limit, which cannot be: they tell nothing")
 	}

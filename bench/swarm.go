@@ -39,7 +39,7 @@ type swarm struct {
 	want    atomic.Int64 // the count at which full is told
 	full    chan struct{}
 	failed  chan error
-	late    func(*stintv1.WatchStatusResponse) // what else to do with a change; may be nil
+	late    atomic.Pointer[func(*stintv1.WatchStatusResponse)] // what else to do with a change; may be nil
 }
 
 // opener opens stream n and returns when it is known to be open.
@@ -97,8 +97,8 @@ func (s *swarm) receive(ctx context.Context, stream grpc.ServerStreamingClient[s
 		if m.GetChanged() == nil {
 			continue
 		}
-		if s.late != nil {
-			s.late(m)
+		if late := s.late.Load(); late != nil {
+			(*late)(m)
 		}
 		if s.arrived.Add(1) == s.want.Load() {
 			s.full <- struct{}{}

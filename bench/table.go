@@ -20,6 +20,13 @@ func experiments() []experiment {
 		{[]string{"9"}, besideIdle},
 		{[]string{"10"}, memoryOfWatchers},
 		{[]string{"11", "12"}, sizes},
+		{[]string{"13"}, starts},
+		{[]string{"14"}, coldStarts},
+		{[]string{"15"}, lives},
+		{[]string{"16"}, firstRunning},
+		{[]string{"17"}, manyLocal},
+		{[]string{"18"}, polls},
+		{[]string{"19"}, seenFromSlurm},
 	}
 }
 
@@ -46,6 +53,13 @@ func targets() map[string]target {
 		"10": {"anonymous memory per idle gRPC watcher / a bare stream", 1.5, 1.2, true},
 		"11": {"anonymous memory per stored job, bytes, above that of an empty server", 320, 200, true},
 		"12": {"database file per job / its marshalled size", 2, 1.5, true},
+		"13": {"warm start with many jobs / header-only read of the same file", 3.5, 2, true},
+		"14": {"cold start with many jobs / reading the file once", 3, 1.5, true},
+		"15": {"whole lives (submit, start, two observations, end), jobs/s / Submit at 256", 0.2, 0.3, false},
+		"16": {"Submit to first RUNNING seen by a watcher, local, p50 / fork+exec+wait of the same command", 10, 4, true},
+		"17": {"empty jobs/s through the local executor / xargs -P running the same", 0.3, 0.6, false},
+		"18": {"Slurm commands a minute with many active jobs / with 50", 1.1, 1, true},
+		"19": {"from a command's begin or end on Slurm to a watcher, p50 / poll interval", 1, 0.25, true},
 		"20": {"server CPU per Submit at 256 / per echo", 2.5, 1.7, true},
 	}
 }
@@ -62,6 +76,8 @@ type result struct {
 	Rounds spread  `json:"rounds"`
 	// Sides are the figures that the ratio is of and others of the same rounds.
 	Sides []figure `json:"sides"`
+	// Reaches is stretch, gate, missed or disturbed.
+	Reaches string `json:"reaches"`
 	// Command measures the row alone.
 	Command string `json:"command"`
 }

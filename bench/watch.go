@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -197,19 +198,30 @@ func settled(ctx context.Context, p *process, collect func() error) (float64, er
 	return p.anonymous()
 }
 
-// collect has stintd collect its garbage, by its socket for profiles.
+// collect has stintd collect its garbage.
 func (s *stintd) collect(ctx context.Context) error {
+	_, err := s.debug(ctx, "heap?gc=1")
+	return err
+}
+
+// debug asks stintd's socket for profiles.
+func (s *stintd) debug(ctx context.Context, what string) (string, error) {
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", filepath.Join(s.data, "debug.sock"))
 	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://stintd/debug/pprof/heap?gc=1", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://stintd/debug/pprof/"+what, http.NoBody)
 	if err != nil {
-		return err
+		return "", err
 	}
 	res, err := c.Do(req)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return res.Body.Close()
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", what, res.Status)
+	}
+	return string(body), err
 }

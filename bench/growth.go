@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// growthSizes are the stores that the study compares.
+const growthSizes = "10000,100000,1000000,5000000"
+
+// grown is what was measured with so many jobs. Times are medians in microseconds.
+type grown struct {
+	Jobs    int                `json:"jobs"`
+	Figures map[string]float64 `json:"figures"`
+}
+
+// growthReport is bench/growth.json; bench/plot draws it.
+type growthReport struct {
+	Conditions []string `json:"conditions"`
+	Command    string   `json:"command"`
+	// Names are the figures in the order of their rows, with their units in parentheses.
+	Names []string `json:"names"`
+	Sizes []grown  `json:"sizes"`
+}
+
+// growth measures the same on stores of growing size.
+func growth(ctx context.Context, args []string) error {
+	o := options{conns: 1, rounds: 3}
+	var sizes string
+	f := flag.NewFlagSet("bench growth", flag.ContinueOnError)
+	f.StringVar(&sizes, "jobs", growthSizes, "jobs of each store, separated by commas")
+	f.DurationVar(&o.duration, "time", 2*time.Second, "time of each measurement")
+	f.StringVar(&o.stintd, "stintd", "bin/stintd", "the binary to measure")
+	f.StringVar(&o.dir, "dir", os.TempDir(), "folder on the disk to measure")
+	f.BoolVar(&o.write, "write", false, "write bench/GROWTH.md and bench/growth.json too")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	o.command = strings.Join(append([]string{"go run ./bench growth"}, args...), " ")
+	var err error
+	if o.stintd, err = filepath.Abs(o.stintd); err != nil {
+		return err
+	}
+	l, err := newLab(o)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	machine := newReport(o, l.dir)
+	rep := &growthReport{Command: o.command}
+	for text := range strings.SplitSeq(sizes, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < smallStore {
+			return fmt.Errorf("-jobs: %q is no number from %d", text, smallStore)
+		}
+		g := &grower{lab: l, n: n, rep: rep, figures: map[string]float64{}}
+		if err := g.measure(ctx); err != nil {
+			return fmt.Errorf("%d jobs: %w", n, err)
+		}
+		rep.Sizes = append(rep.Sizes, grown{n, g.figures})
+		if err := os.RemoveAll(l.stores[n]); err != nil { // the next may need the room
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "bench: %d jobs measured\n", n)
+	}
+	machine.end()
+	rep.Conditions = machine.machine()
+	rep.print(os.Stdout)
+	if !o.write {
+		return nil
+	}
+	return rep.write("bench")
+}
+
+// grower measures one store.
+type grower struct {
+	*lab
+	n       int
+	rep     *growthReport
+	figures map[string]float64
+}
+
+func (g *grower) note(name string, value float64) {
+	if len(g.rep.Sizes) == 0 {
+		g.rep.Names = append(g.rep.Names, name)
+	}
+	g.figures[name] = value
+}
+
+func (g *grower) measure(ctx context.Context) error {
+	begin := time.Now()
+	data, err := g.stored(ctx, g.n)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "bench: %d jobs stored in %v\n", g.n, time.Since(begin).Round(time.Second))
+	info, err := os.Stat(databaseOf(data))
+	if err != nil {
+		return err
+	}
+	g.note("file (B/job)", float64(info.Size())/float64(g.n))
+	if err := g.starts(ctx, data); err != nil {
+		return err
+	}
+	empty, err := g.newData()
+	if err != nil {
+		return err
+	}
+	base, err := g.memoryOf(ctx, empty)
+	if err != nil {
+		return err
+	}
+	s, err := g.serve(ctx, data)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	if err := wait(ctx, settle); err != nil {
+		return err
+	}
+	memory, err := s.anonymous()
+	if err != nil {
+		return err
+	}
+	g.note("memory (MB)", memory/1e6)
+	g.note("memory above an empty server (B/job)", (memory-base)/float64(g.n))
+	return g.calls(ctx, s)
+}
+
+func (g *grower) starts(ctx context.Context, data string) error {
+	var warm, cold series
+	for range g.rounds {
+		s, err := g.startOn(ctx, data)
+		if err != nil {
+			return err
+		}
+		warm = append(warm, s.p50)
+		if err := dropCache(databaseOf(data)); err != nil {
+			return err
+		}
+		if s, err = g.startOn(ctx, data); err != nil {
+			return err
+		}
+		cold = append(cold, s.p50)
+	}
+	g.note("start, warm (us)", warm.median())
+	g.note("start, cold (us)", cold.median())
+	return nil
+}
+
+func (g *grower) calls(ctx context.Context, s *stintd) error {
+	at := *g.lab
+	at.jobs = g.n // where Get looks
+	p50s := func(name string, run side) error {
+		v, err := run.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		g.note(name+" p50 (us)", v.p50)
+		return nil
+	}
+	if err := p50s("Get", getSide(&at, s, 1)); err != nil {
+		return err
+	}
+	first, err := s.firstList(ctx)
+	if err != nil {
+		return err
+	}
+	g.note("first List with a new filter (us)", first)
+	for _, filter := range append([]string{""}, filters()...) {
+		if err := p50s(strings.TrimSpace("List "+filter), listSide(&at, s, filter)); err != nil {
+			return err
+		}
+	}
+	if err := p50s("Summarize", side{"Summarize", load{callers: 1, duration: g.duration, call: func(ctx context.Context, i int) error {
+		_, err := s.clients.jobs(i).Summarize(ctx, &stintv1.SummarizeRequest{Owner: "*"})
+		return err
+	}}.run}); err != nil {
+		return err
+	}
+	if err := s.hold(ctx, g.pipe.Name()); err != nil {
+		return err
+	}
+	if err := p50s("Submit to its watcher", side{"watch", g.oneByOne(s.toWatcher)}); err != nil {
+		return err
+	}
+	p := &pair{l: g.lab, stintd: s, requests: newSubmits()}
+	if err := p50s("Submit at 1", p.submitSide(1)); err != nil {
+		return err
+	}
+	many, err := p.submitSide(many).run(ctx)
+	if err != nil {
+		return err
+	}
+	g.note("Submit at 256 (/s)", many.rate)
+	return nil
+}
+
+// firstList is a list with a filter that nobody has asked before, in microseconds.
+func (s *stintd) firstList(ctx context.Context) (float64, error) {
+	begin := time.Now()
+	_, err := s.clients.jobs(0).List(ctx, &stintv1.ListRequest{Owner: "*", PageSize: 50, Filter: `output_name = "*77-phage" AND exit_code = 0`})
+	return float64(time.Since(begin).Microseconds()), err
+}
+
+// toWatcher submits a job and answers when a watcher of the owner's jobs, who was there before, has seen it.
+func (s *stintd) toWatcher(ctx context.Context) (time.Duration, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := watchOwner(func(int) string { return benchUser })(ctx, s.clients.conn(0), 0)
+	if err != nil {
+		return 0, err
+	}
+	if err := wait(ctx, between); err != nil { // after a silence it is told at once
+		return 0, err
+	}
+	begin := time.Now()
+	res, err := s.clients.jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: benchJob(0)})
+	if err != nil {
+		return 0, err
+	}
+	for {
+		m, err := w.Recv()
+		if err != nil {
+			return 0, err
+		}
+		if m.GetChanged().GetId() == res.GetJob().GetId() {
+			return time.Since(begin), nil
+		}
+	}
+}
+
+func (r *growthReport) print(w io.Writer) {
+	fmt.Fprintf(w, "%s\n\n", strings.Join(r.Conditions, "\n"))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "jobs")
+	for _, s := range r.Sizes {
+		fmt.Fprintf(t, "\t%d", s.Jobs)
+	}
+	for _, name := range r.Names {
+		fmt.Fprintf(t, "\n%s", name)
+		for _, s := range r.Sizes {
+			fmt.Fprintf(t, "\t%s", number(s.Figures[name]))
+		}
+	}
+	fmt.Fprintln(t)
+	_ = t.Flush()
+}
+
+func (r *growthReport) write(dir string) error {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "growth.json"), append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	var text strings.Builder
+	r.print(&text)
+	return os.WriteFile(filepath.Join(dir, "GROWTH.md"),
+		[]byte("# What grows with the number of stored jobs\n\n    "+r.Command+"\n\n```\n"+text.String()+"```\n\n![](growth.svg)\n"), 0o644)
+}

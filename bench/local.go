@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+const (
+	// parallel is how many commands run at a time where many are run.
+	parallel = 4
+	// startsAtLeast is how many single starts a side measures in a round.
+	startsAtLeast = 15
+)
+
+// emptyCommand is the script that jobs of the service Bench run.
+func emptyCommand() (string, error) {
+	return filepath.Abs(filepath.Join("bench", "testdata", "services", "Bench", "run"))
+}
+
+// firstRunning measures row 16.
+func firstRunning(ctx context.Context, l *lab) ([]result, error) {
+	command, err := emptyCommand()
+	if err != nil {
+		return nil, err
+	}
+	data, err := l.newData()
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.serve(ctx, data, "--cpus", strconv.Itoa(parallel))
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	got, err := rounds(ctx, l.rounds,
+		side{"fork, exec and wait", l.oneByOne(func(ctx context.Context) (time.Duration, error) {
+			begin := time.Now()
+			err := exec.CommandContext(ctx, command).Run()
+			return time.Since(begin), err
+		})},
+		side{"Submit to RUNNING", l.oneByOne(s.toRunning)})
+	if err != nil {
+		return nil, err
+	}
+	return []result{ratio("16", pick(got[1], p50), pick(got[0], p50),
+		figureOf("Submit to RUNNING seen by a watcher, p50", "us", pick(got[1], p50)),
+		figureOf("fork, exec and wait, p50", "us", pick(got[0], p50)))}, nil
+}
+
+// oneByOne repeats something for the time of a side, and at least startsAtLeast times.
+func (l *lab) oneByOne(once func(context.Context) (time.Duration, error)) func(context.Context) (sample, error) {
+	return func(ctx context.Context) (sample, error) {
+		var all []time.Duration
+		for end := time.Now().Add(l.duration); len(all) < startsAtLeast || time.Now().Before(end); {
+			ctx, cancel := context.WithTimeout(ctx, callTimeout)
+			d, err := once(ctx)
+			cancel()
+			if err != nil {
+				return sample{}, err
+			}
+			all = append(all, d)
+		}
+		return sample{rate: float64(len(all)) / l.duration.Seconds(), p50: quantile(all, 0.5), p99: quantile(all, 0.99)}, nil
+	}
+}
+
+// toRunning submits a job and answers when a watcher saw that its command runs: by RUNNING, or where the command
+// ended before the server looked, by COMPLETED, which is later. It waits for the job's end.
+func (s *stintd) toRunning(ctx context.Context) (time.Duration, error) {
+	begin := time.Now()
+	res, err := s.clients.jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: benchJob(0)})
+	if err != nil {
+		return 0, err
+	}
+	w, err := s.clients.jobs(0).WatchStatus(ctx, &stintv1.WatchStatusRequest{
+		Id: res.GetJob().GetId(), AfterRevision: res.GetJob().GetRevision(), UntilFinal: true,
+	})
+	if err != nil {
+		return 0, err
+	}
+	var took time.Duration
+	for {
+		m, err := w.Recv()
+		if err != nil {
+			return 0, fmt.Errorf("before the job was complete: %w", err)
+		}
+		switch m.GetChanged().GetState() {
+		case stintv1.State_STATE_RUNNING, stintv1.State_STATE_COMPLETED:
+			if took == 0 {
+				took = time.Since(begin)
+			}
+			if m.GetChanged().GetState() == stintv1.State_STATE_COMPLETED {
+				return took, nil
+			}
+		case stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED:
+			return 0, fmt.Errorf("job %s: %s", res.GetJob().GetId(), m.GetChanged().GetMessage())
+		default:
+		}
+	}
+}
+
+// manyLocal measures row 17: the same number of the same commands, as many at a time.
+func manyLocal(ctx context.Context, l *lab) ([]result, error) {
+	command, err := emptyCommand()
+	if err != nil {
+		return nil, err
+	}
+	data, err := l.newData()
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.serve(ctx, data, "--cpus", strconv.Itoa(parallel))
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	n := 500
+	if l.quick {
+		n = 50
+	}
+	got, err := rounds(ctx, l.rounds,
+		side{"xargs", func(ctx context.Context) (sample, error) {
+			cmd := exec.CommandContext(ctx, "xargs", "-P", strconv.Itoa(parallel), "-n", "1", command)
+			cmd.Stdin = strings.NewReader(strings.Repeat("x\n", n))
+			begin := time.Now()
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				return sample{}, fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+			}
+			return inAll(n, time.Since(begin)), nil
+		}},
+		side{"local jobs", func(ctx context.Context) (sample, error) {
+			begin := time.Now()
+			err := s.runMany(ctx, n)
+			return inAll(n, time.Since(begin)), err
+		}})
+	if err != nil {
+		return nil, err
+	}
+	return []result{ratio("17", pick(got[1], rate), pick(got[0], rate),
+		figureOf("jobs on the local executor", "jobs/s", pick(got[1], rate)), figureOf(fmt.Sprint("xargs -P ", parallel), "commands/s", pick(got[0], rate)))}, nil
+}
+
+func inAll(n int, took time.Duration) sample {
+	each := float64(took.Nanoseconds()) / 1e3 / float64(n)
+	return sample{rate: float64(n) / took.Seconds(), p50: each, p99: each}
+}
+
+// runMany submits n jobs in one call and returns when all are complete.
+func (s *stintd) runMany(ctx context.Context, n int) error {
+	req := &stintv1.BatchSubmitRequest{}
+	for i := range n {
+		req.Jobs = append(req.Jobs, benchJob(i))
+	}
+	res, err := s.clients.jobs(0).BatchSubmit(ctx, req)
+	if err != nil {
+		return err
+	}
+	watch := &stintv1.WatchStatusRequest{UntilFinal: true}
+	for _, j := range res.GetJobs() {
+		watch.Ids = append(watch.Ids, j.GetId())
+		watch.AfterRevision = max(watch.AfterRevision, j.GetRevision())
+	}
+	w, err := s.clients.jobs(0).WatchStatus(ctx, watch)
+	if err != nil {
+		return err
+	}
+	for done := 0; done < n; {
+		m, err := w.Recv()
+		if err != nil {
+			return fmt.Errorf("%d of %d jobs were complete: %w", done, n, err)
+		}
+		switch m.GetChanged().GetState() {
+		case stintv1.State_STATE_COMPLETED:
+			done++
+		case stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED:
+			return fmt.Errorf("job %s: %s", m.GetChanged().GetId(), m.GetChanged().GetMessage())
+		default:
+		}
+	}
+	return nil
+}
