@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
 // A message that cannot be read is a wrong request like any other, but gRPC
@@ -24,6 +26,25 @@ var unreadable = []byte("\xfa\xff\xff\xff\x0f\x0aunreadable")
 func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2("proto")} }
 
 type codec struct{ encoding.CodecV2 }
+
+// encoded is a message of a watch with its bytes, which many streams share.
+type encoded struct {
+	*stintv1.WatchStatusResponse
+	bytes []byte // nil when it could not be encoded
+}
+
+// Marshal writes a message, or takes the bytes that it has already.
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	e, ok := v.(*encoded)
+	switch {
+	case !ok:
+		return c.CodecV2.Marshal(v)
+	case e.bytes == nil:
+		return c.CodecV2.Marshal(e.WatchStatusResponse)
+	default:
+		return mem.BufferSlice{mem.SliceBuffer(e.bytes)}, nil
+	}
+}
 
 // Unmarshal reads a message, or marks it as one that cannot be read.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {

@@ -218,11 +218,18 @@ func (w *watcher) sendChange(c *store.Change) error {
 	if seen, ok := w.ahead[id]; ok && c.Revision <= seen || !w.maySend(c.ID) {
 		return nil
 	}
-	f := &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Changed{Changed: c.Status}}
+	f := &stintv1.WatchStatusResponse{Revision: c.Revision, Event: &stintv1.WatchStatusResponse_Changed{Changed: c.Status}}
 	if c.Status == nil {
 		f.Event = &stintv1.WatchStatusResponse_Removed{Removed: &stintv1.Removed{Id: id}}
 	}
-	return w.send(c.Revision, f)
+	w.lastFrame = time.Now()
+	return w.stream.SendMsg(&encoded{WatchStatusResponse: f, bytes: c.Share(func() []byte {
+		b, err := proto.Marshal(f)
+		if err != nil {
+			return nil // then each is encoded by itself, and hears of the error
+		}
+		return b
+	})})
 }
 
 func (w *watcher) sendCounts() error {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -24,6 +25,16 @@ type Change struct {
 	ID job.ID
 	// Status of the job as of the change. It is shared between watchers: read-only. Nil when the job was deleted.
 	Status *stintv1.JobStatus
+
+	once sync.Once
+	made []byte
+}
+
+// Share answers what make makes of the change. It is called once for all watchers
+// that share the change, so that thousands of them need not each make the same. The answer is read-only.
+func (c *Change) Share(make func() []byte) []byte {
+	c.once.Do(func() { c.made = make() })
+	return c.made
 }
 
 // Changes is what Store.Changes answers.

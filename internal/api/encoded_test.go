@@ -1,0 +1,82 @@
+package api
+
+import (
+	"bytes"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+func frame() *stintv1.WatchStatusResponse {
+	return &stintv1.WatchStatusResponse{Revision: 7, Event: &stintv1.WatchStatusResponse_Changed{Changed: &stintv1.JobStatus{
+		Id: "12", Owner: "ada", Service: "Date", OutputName: "out", State: stintv1.State_STATE_RUNNING, Message: "It runs.",
+	}}}
+}
+
+func TestAFrameThatIsSharedIsTheSameOnTheWire(t *testing.T) {
+	want, err := proto.Marshal(frame())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, e := range map[string]*encoded{
+		"with its bytes": {frame(), want}, "without": {frame(), nil},
+	} {
+		got, err := Codec().Marshal(e)
+		if err != nil || !bytes.Equal(got.Materialize(), want) {
+			t.Errorf("%s: %q, %v, want %q", name, got.Materialize(), err, want)
+		}
+	}
+}
+
+func TestAChangeIsEncodedOnceForAllWhoShareIt(t *testing.T) {
+	var c store.Change
+	times := 0
+	for range 3 {
+		if got := c.Share(func() []byte { times++; return []byte("once") }); string(got) != "once" {
+			t.Errorf("got %q", got)
+		}
+	}
+	if times != 1 {
+		t.Errorf("made %d times", times)
+	}
+}
+
+// BenchmarkFrame is what one of many watchers of an owner pays for the bytes of a change.
+func BenchmarkFrame(b *testing.B) {
+	f := frame()
+	raw, err := proto.Marshal(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, v := range map[string]any{"own": f, "shared": &encoded{f, raw}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				out, err := Codec().Marshal(v)
+				if err != nil {
+					b.Fatal(err)
+				}
+				out.Free()
+			}
+		})
+	}
+}
+
+func BenchmarkFilter(b *testing.B) {
+	for name, text := range map[string]string{
+		"state": "state = FAILED",
+		"long":  `(state = RUNNING OR state = QUEUED) AND service = "GenomeAssembly" AND output_name = "*phage*" AND labels.project = "p7"`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := parseFilter(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
