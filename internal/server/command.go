@@ -85,6 +85,6 @@ A flag wins over the environment, and that over the file.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", err, errUsage) })
 	define(root.Flags(), &cfg)
 	root.Flags().StringVar(&file, "config", "", "YAML file with settings")
-	root.AddCommand(checkCommand(std), backupCommand(std), compactCommand(std), tokenCommand(std))
+	root.AddCommand(checkCommand(std), backupCommand(std), compactCommand(std), tokenCommand(std), auditCommand(std))
 	return root
 }

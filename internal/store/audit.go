@@ -49,18 +49,18 @@ func (s *Store) AuditHead() AuditHead { return *s.auditHead.Load() }
 
 // audited is an entry on its way through the writer.
 type audited struct {
-	entry *storev1.AuditEntry
-	who   []byte // the fields from user to method, encoded
+	entry *storev1.AuditEntry // nil when nobody does it
+	who   []byte              // the fields from user to method, encoded
 }
 
-// auditOf is the entry of the context; nil without one.
-func auditOf(ctx context.Context) *audited {
+// auditOf is the entry of the context; none without one.
+func auditOf(ctx context.Context) audited {
 	e, _ := ctx.Value(auditKey{}).(*storev1.AuditEntry)
 	if e == nil {
-		return nil
+		return audited{}
 	}
 	size := len(e.GetUser()) + len(e.GetActor()) + len(e.GetHow()) + len(e.GetCredentialId()) + len(e.GetAddress()) + len(e.GetMethod())
-	return &audited{entry: e, who: appendWho(make([]byte, 0, size+6*3), e)}
+	return audited{entry: e, who: appendWho(make([]byte, 0, size+6*3), e)}
 }
 
 // The fields of store.v1.AuditEntry.
@@ -212,8 +212,10 @@ func (b *batch) appendAudit(a *audited, subject string, ids []job.ID) error {
 	if subject == "" {
 		subject = a.entry.GetSubject()
 	}
-	start := len(b.buf)
-	buf := append(b.buf, b.head.Hash[:]...) // makes room for the new hash and is what it begins with
+	buf := binary.BigEndian.AppendUint64(b.buf, b.head.Sequence+1)
+	start := len(buf)
+	key := buf[start-8 : start : start]
+	buf = append(buf, b.head.Hash[:]...) // makes room for the new hash and is what it begins with
 	buf = append(appendTime(buf, b.stamp), a.who...)
 	buf = appendField(appendJobs(buf, ids), fieldSubject, subject)
 	b.buf = appendField(buf, fieldReason, a.entry.GetReason())
@@ -224,9 +226,7 @@ func (b *batch) appendAudit(a *audited, subject string, ids []job.ID) error {
 		b.audits = b.tx.Bucket(bucketAudit)
 		b.audits.FillPercent = fillSpecs
 	}
-	var key [8]byte
-	binary.BigEndian.PutUint64(key[:], b.head.Sequence)
-	return staging(b.audits.Put(key[:], value))
+	return staging(b.audits.Put(key, value))
 }
 
 // storeHead stores where the chain ends, if it grew.

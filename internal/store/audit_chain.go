@@ -72,6 +72,14 @@ func (c *AuditChain) Next(row AuditRow) {
 	c.next(AuditHead{row.Sequence, row.Hash}, raw)
 }
 
+// Follow is Next for a row that came with the hash of the entry before.
+func (c *AuditChain) Follow(row AuditRow, previous AuditHash) {
+	if row.Sequence == c.at.Sequence+1 && previous != c.at.Hash {
+		c.wrong(row.Sequence, "it names another hash of the entry before than that entry has")
+	}
+	c.Next(row)
+}
+
 func (c *AuditChain) next(head AuditHead, raw []byte) {
 	switch {
 	case head.Sequence <= c.at.Sequence:

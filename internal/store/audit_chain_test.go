@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -228,5 +230,31 @@ func TestEveryNotedEntryIsFoundAgain(t *testing.T) {
 		if report, err := store.VerifyAudit(path, &h); err != nil || len(report.Problems) != 1 {
 			t.Errorf("not entry %d: %v %v", i, report.Problems, err)
 		}
+	}
+}
+
+func TestWhatDoesNotVerifyIsNotPruned(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	chainOf(t, path, 5)
+	raw(t, path, func(tx *bolt.Tx) error { return flip(tx.Bucket([]byte("audit")), 2, -1) })
+	far := time.Now().Add(time.Hour)
+	if _, _, err := store.PruneAudit(path, far, entry("root", "prune", "")); !errors.Is(err, job.ErrConflict) || !strings.Contains(err.Error(), "audit entry 2") {
+		t.Errorf("prune a forged chain: %v", err)
+	}
+	if report, err := store.VerifyAudit(path, nil); err != nil || report.Entries != 5 {
+		t.Errorf("it was pruned: %+v %v", report, err)
+	}
+}
+
+func TestAllEntriesCanBePruned(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	heads := chainOf(t, path, 5)
+	begin, taken, err := store.PruneAudit(path, time.Now().Add(time.Hour), entry("root", "prune", ""))
+	if err != nil || taken != 5 || begin != heads[5] {
+		t.Fatalf("%v %d %v", begin, taken, err)
+	}
+	report, err := store.VerifyAudit(path, &heads[5])
+	if err != nil || len(report.Problems) > 0 || report.Entries != 1 || report.Begin != heads[5] || report.End.Sequence != 6 {
+		t.Errorf("%+v %v", report, err)
 	}
 }

@@ -166,7 +166,7 @@ func (s *Store) start(migrations []migration) (err error) {
 		s.log.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", s.meta.nextID, "to", first)
 		s.meta.nextID = first
 	}
-	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.ix.slab.jobs, "revision", s.ix.revision, "index_seconds", time.Since(begin).Seconds())
+	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.ix.slab.jobs, "revision", s.ix.revision, "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
 	return nil
 }
 
@@ -197,6 +197,7 @@ func (s *Store) Close() error {
 	if was {
 		return nil
 	}
+	s.log.Info("store closed", "audit_head", s.AuditHead().String())
 	var err error
 	if s.failure.Load() == nil {
 		err = s.syncFreelist()

@@ -14,7 +14,7 @@ type op struct {
 	gone   func() error       // why the caller does not want it any more; nil while it does
 	weight int                // jobs that it writes, about
 	stage  func(*batch) error // decides and writes into the batch; it runs in the writer
-	audit  *audited           // who does it; nil for the server itself
+	audit  audited            // who does it
 	err    error
 	done   chan struct{} // yields once when err is set
 }
@@ -140,8 +140,8 @@ func (b *batch) run(o *op) error {
 	dirty, from := b.dirty, len(b.changes)
 	b.dirty, b.about = false, about{}
 	err := o.stage(b)
-	if err == nil && b.dirty && o.audit != nil {
-		err = b.audit(o.audit, from)
+	if err == nil && b.dirty && o.audit.entry != nil {
+		err = b.audit(&o.audit, from)
 	}
 	b.dirty = b.dirty || dirty
 	return err
