@@ -174,13 +174,7 @@ func TestOperatorCallsAreForOperators(t *testing.T) {
 	ann := w.as("ann")
 	for name, call := range map[string]func() error{
 		"SetSubmissions": func() error { _, err := w.admin().SetSubmissions(ann, &stintv1.SetSubmissionsRequest{}); return err },
-		"CreateToken": func() error {
-			_, err := w.admin().CreateToken(ann, &stintv1.CreateTokenRequest{User: "root"})
-			return err
-		},
-		"ListTokens":  func() error { _, err := w.admin().ListTokens(ann, &stintv1.ListTokensRequest{}); return err },
-		"RevokeToken": func() error { _, err := w.admin().RevokeToken(ann, &stintv1.RevokeTokenRequest{Id: "x"}); return err },
-		"ListOrphans": func() error { _, err := w.admin().ListOrphans(ann, &stintv1.ListOrphansRequest{}); return err },
+		"ListOrphans":    func() error { _, err := w.admin().ListOrphans(ann, &stintv1.ListOrphansRequest{}); return err },
 		"CancelOrphan": func() error {
 			_, err := w.admin().CancelOrphan(ann, &stintv1.CancelOrphanRequest{})
 			return err

@@ -7,16 +7,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
-	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // backupFrame is the most bytes of a backup in one frame.
 const backupFrame = 1 << 20
 
-// admin is the AdminService. The interceptor lets operators in only, but for GetServerStatus and ListQueue.
+// admin is the AdminService. The interceptor lets only those in whom the table gives a reason to come.
 type admin struct {
 	stintv1.UnimplementedAdminServiceServer
 	Config
@@ -83,43 +81,6 @@ func (w *backupWriter) Write(p []byte) (int, error) {
 	return sent, nil
 }
 
-// CreateToken makes an API token and answers its secret, this once.
-func (s *admin) CreateToken(ctx context.Context, req *stintv1.CreateTokenRequest) (*stintv1.CreateTokenResponse, error) {
-	grant := auth.Grant{User: req.GetUser(), Roles: req.GetRoles(), Description: req.GetDescription()}
-	if e := req.GetExpireTime(); e != nil {
-		if e.CheckValid() != nil {
-			return nil, job.Invalid("expireTime", "is no time")
-		}
-		grant.Expires = e.AsTime()
-	}
-	t, secret, err := s.Tokens.Create(ctx, grant)
-	if err != nil {
-		return nil, err
-	}
-	return &stintv1.CreateTokenResponse{Token: publicToken(t), Secret: secret}, nil
-}
-
-// ListTokens answers all API tokens, without their secrets.
-func (s *admin) ListTokens(context.Context, *stintv1.ListTokensRequest) (*stintv1.ListTokensResponse, error) {
-	all, err := s.Tokens.List()
-	if err != nil {
-		return nil, err
-	}
-	resp := &stintv1.ListTokensResponse{}
-	for _, t := range all {
-		resp.Tokens = append(resp.Tokens, publicToken(t))
-	}
-	return resp, nil
-}
-
-// RevokeToken makes an API token stop working, also for streams that are open.
-func (s *admin) RevokeToken(ctx context.Context, req *stintv1.RevokeTokenRequest) (*stintv1.RevokeTokenResponse, error) {
-	if err := s.Tokens.Revoke(ctx, req.GetId()); err != nil {
-		return nil, err
-	}
-	return &stintv1.RevokeTokenResponse{}, nil
-}
-
 // ListIssues answers the problem reports of users, newest first.
 func (s *admin) ListIssues(_ context.Context, req *stintv1.ListIssuesRequest) (*stintv1.ListIssuesResponse, error) {
 	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
@@ -150,17 +111,4 @@ func (s *admin) ListIssues(_ context.Context, req *stintv1.ListIssuesRequest) (*
 		resp.NextPageToken = s.pages.sealBytes(binary.BigEndian.AppendUint64(nil, last), "issues")
 	}
 	return resp, nil
-}
-
-func publicToken(t *storev1.Token) *stintv1.Token {
-	return &stintv1.Token{
-		Id: t.GetId(), User: t.GetUser(), Roles: t.GetRoles(), Description: t.GetDescription(),
-		CreateTime: t.GetCreateTime(), ExpireTime: t.GetExpireTime(),
-	}
-}
-
-// NewTokenAdmin is an AdminService of which only the calls for tokens work, for
-// the tools that use a database without a server.
-func NewTokenAdmin(t *auth.Tokens) stintv1.AdminServiceServer {
-	return &admin{Config: Config{Tokens: t}}
 }

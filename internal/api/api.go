@@ -144,10 +144,16 @@ func reach(ctx context.Context) (store.Scope, error) {
 		return store.Scope{}, err
 	}
 	method, _ := grpc.Method(ctx)
-	if auth.Allow(p, method, auth.Foreign) == auth.Allowed {
+	if mayForeign(ctx, p) {
 		return store.Everyone, nil
 	}
 	return store.OwnedBy(p.User).With(auth.SharedBy(method)), nil
+}
+
+// mayForeign reports whether the RPC of ctx reaches what others own for p.
+func mayForeign(ctx context.Context, p auth.Principal) bool {
+	method, _ := grpc.Method(ctx)
+	return auth.Allow(p, method, auth.Foreign) == auth.Allowed
 }
 
 // wanted is the jobs that a list, a watch or a summary is about: by default the

@@ -151,6 +151,7 @@ func (w *world) serve(srv *api.Server) {
 	stintv1.RegisterCatalogServiceServer(api.Registrar(g), srv.Catalog)
 	stintv1.RegisterWorkspaceServiceServer(api.Registrar(g), srv.Workspace)
 	stintv1.RegisterAdminServiceServer(api.Registrar(g), srv.Admin)
+	stintv1.RegisterAuthServiceServer(api.Registrar(g), srv.Auth)
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(l) }()
 	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -169,7 +170,13 @@ func (w *world) serve(srv *api.Server) {
 // as is a context in which a user calls, with a token of their own.
 func (w *world) as(user string, roles ...string) context.Context {
 	w.Helper()
-	_, text, err := auth.NewTokens(w.store, w.auth).Create(w.Context(), auth.Grant{User: user, Roles: roles})
+	return w.with(auth.Grant{User: user, Roles: roles})
+}
+
+// with is a context in which the bearer of a token of that grant calls.
+func (w *world) with(g auth.Grant) context.Context {
+	w.Helper()
+	_, text, err := auth.NewTokens(w.store, w.auth).Create(w.Context(), g)
 	must(w, err)
 	return metadata.AppendToOutgoingContext(w.Context(), "authorization", "Bearer "+text)
 }

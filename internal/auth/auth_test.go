@@ -7,11 +7,13 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -24,6 +26,7 @@ type memoryStore struct {
 	mu      sync.Mutex
 	tokens  map[[sha256.Size]byte]*storev1.Token
 	lookups int
+	writes  int // calls of TouchTokens
 	fail    error
 	found   func() // called after a token was found, before it is answered
 }
@@ -49,34 +52,48 @@ func (s *memoryStore) Token(hash [sha256.Size]byte) (*storev1.Token, error) {
 	return t, nil
 }
 
-func (s *memoryStore) Tokens() ([]*storev1.Token, error) {
+func (s *memoryStore) Tokens(user string) ([]*storev1.Token, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []*storev1.Token
 	for _, t := range s.tokens {
-		all = append(all, t)
+		if user == "" || t.GetUser() == user {
+			all = append(all, t)
+		}
 	}
 	slices.SortFunc(all, func(a, b *storev1.Token) int { return a.GetCreateTime().AsTime().Compare(b.GetCreateTime().AsTime()) })
 	return all, s.fail
 }
 
-func (s *memoryStore) PutToken(_ context.Context, hash [sha256.Size]byte, t *storev1.Token) error {
+func (s *memoryStore) PutToken(_ context.Context, hash [sha256.Size]byte, t *storev1.Token, _ int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[hash] = t
 	return s.fail
 }
 
-func (s *memoryStore) DeleteToken(_ context.Context, id string) error {
+func (s *memoryStore) DeleteToken(_ context.Context, id, user string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for hash, t := range s.tokens {
-		if t.GetId() == id {
+		if t.GetId() == id && (user == "" || t.GetUser() == user) {
 			delete(s.tokens, hash)
 			return s.fail
 		}
 	}
 	return errors.Join(job.ErrNotFound, s.fail)
+}
+
+func (s *memoryStore) TouchTokens(_ context.Context, uses map[[sha256.Size]byte]time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writes++
+	for hash, at := range uses {
+		if t := s.tokens[hash]; t != nil {
+			t.LastUseTime = timestamppb.New(at)
+		}
+	}
+	return s.fail
 }
 
 // fixture is an authenticator with its tokens.

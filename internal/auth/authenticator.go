@@ -49,7 +49,8 @@ type Authenticator struct {
 
 	mu       sync.Mutex
 	verified map[[sha256.Size]byte]verified
-	revoked  map[string]time.Time // ids of credentials revoked of late
+	uses     map[[sha256.Size]byte]time.Time // minutes of uses that are not stored yet
+	revoked  map[string]time.Time            // ids of credentials revoked of late
 	guards   map[string]map[*guard]struct{}
 }
 
@@ -57,6 +58,7 @@ type Authenticator struct {
 type verified struct {
 	principal Principal
 	at        time.Time
+	used      time.Time // the last minute of use that was noted
 }
 
 // New makes an Authenticator.
@@ -67,6 +69,7 @@ func New(cfg Config) (*Authenticator, error) {
 	a := &Authenticator{
 		cfg:      cfg,
 		verified: make(map[[sha256.Size]byte]verified),
+		uses:     make(map[[sha256.Size]byte]time.Time),
 		revoked:  make(map[string]time.Time),
 		guards:   make(map[string]map[*guard]struct{}),
 	}
@@ -107,7 +110,7 @@ func (a *Authenticator) Identify(ctx context.Context, c Credentials) (Principal,
 		return Principal{}, refuse(revoked(p.How))
 	}
 	p.Address = c.Address
-	return p, nil
+	return p.actFor(c.ActFor)
 }
 
 // identify is the one place that decides which of the credentials count: what a
@@ -115,7 +118,7 @@ func (a *Authenticator) Identify(ctx context.Context, c Credentials) (Principal,
 func (a *Authenticator) identify(ctx context.Context, c Credentials) (Principal, error) {
 	switch {
 	case c.Socket:
-		return localAdmin(), nil
+		return LocalAdmin(), nil
 	case len(c.Authorization) > 0:
 		return a.bearer(ctx, c.Authorization)
 	case c.Session != "" && a.cfg.Session != nil:
@@ -161,7 +164,7 @@ func (a *Authenticator) verify(hash [sha256.Size]byte, id string) (Principal, er
 		return Principal{}, fmt.Errorf("%w: %w", errUnavailable, err)
 	}
 	p := principalOf(t)
-	a.remember(hash, p)
+	a.remember(hash, verified{principal: p, at: time.Now(), used: t.GetLastUseTime().AsTime()})
 	return p, nil
 }
 
@@ -186,14 +189,15 @@ func (a *Authenticator) remembered(hash [sha256.Size]byte) (Principal, bool) {
 	if !ok || time.Since(v.at) > verifiedFor {
 		return Principal{}, false
 	}
+	a.noteUse(hash, v)
 	return v.principal, true
 }
 
 // remember keeps a verified token, unless it was revoked while the store was asked.
-func (a *Authenticator) remember(hash [sha256.Size]byte, p Principal) {
+func (a *Authenticator) remember(hash [sha256.Size]byte, v verified) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, gone := a.revoked[p.TokenID]; gone {
+	if _, gone := a.revoked[v.principal.TokenID]; gone {
 		return
 	}
 	if len(a.verified) >= verifiedMost {
@@ -202,5 +206,8 @@ func (a *Authenticator) remember(hash [sha256.Size]byte, p Principal) {
 			break
 		}
 	}
-	a.verified[hash] = verified{principal: p, at: time.Now()}
+	a.verified[hash] = v
+	if v.principal.Expires.IsZero() || time.Now().Before(v.principal.Expires) {
+		a.noteUse(hash, v)
+	}
 }

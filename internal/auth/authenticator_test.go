@@ -133,7 +133,7 @@ func TestARevokedTokenStopsAtOnce(t *testing.T) {
 	if _, err := f.header(header); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.tokens.Revoke(t.Context(), id); err != nil {
+	if err := f.tokens.Revoke(t.Context(), id, ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err := f.header(header)
@@ -147,7 +147,7 @@ func TestATokenRevokedWhileItIsLookedUpStaysRevoked(t *testing.T) {
 	f := newFixture(t, ModeToken)
 	id, text := f.token(t, Grant{User: "alice"})
 	f.store.found = sync.OnceFunc(func() {
-		if err := f.tokens.Revoke(t.Context(), id); err != nil {
+		if err := f.tokens.Revoke(t.Context(), id, ""); err != nil {
 			t.Error(err)
 		}
 	})

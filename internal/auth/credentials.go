@@ -24,9 +24,14 @@ type Credentials struct {
 	Session string
 	// Certificate is the client's, verified by the TLS handshake; nil without one.
 	Certificate *x509.Certificate
+	// ActFor are the users whom the caller, a service account, makes the call for.
+	ActFor []string
 	// Address is where the call came from, without port; empty where there is none.
 	Address string
 }
+
+// actForHeader is the header or metadata by which a service account acts for a user.
+const actForHeader = "Stint-Act-For"
 
 // The cookie of a browser's session. Under TLS it has the prefix that browsers
 // take only from this very host, over TLS and for all paths.
@@ -40,7 +45,7 @@ const (
 // credentialsOfCall are those of a gRPC call.
 func credentialsOfCall(ctx context.Context) Credentials {
 	md, _ := metadata.FromIncomingContext(ctx)
-	c := Credentials{Authorization: md.Get("authorization")}
+	c := Credentials{Authorization: md.Get("authorization"), ActFor: md.Get(actForHeader)}
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return c
@@ -65,7 +70,7 @@ func credentialsOfCall(ctx context.Context) Credentials {
 // The session is taken from the cookie of that name alone: where browsers come
 // by TLS, a cookie without the prefix may be somebody else's work.
 func credentialsOfRequest(r *http.Request, sessionCookie string) Credentials {
-	c := Credentials{Authorization: r.Header.Values("Authorization"), Address: hostOf(r.RemoteAddr)}
+	c := Credentials{Authorization: r.Header.Values("Authorization"), ActFor: r.Header.Values(actForHeader), Address: hostOf(r.RemoteAddr)}
 	if cookie, err := r.Cookie(sessionCookie); err == nil {
 		c.Session = cookie.Value
 	}

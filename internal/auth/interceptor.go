@@ -52,6 +52,9 @@ func (a *Authenticator) admit(ctx context.Context, method string) (Principal, er
 	if err != nil {
 		return Principal{}, err
 	}
+	if !p.InScope(rules[method].scope) {
+		return Principal{}, refuse(errScope)
+	}
 	if !mayCall(p, method) {
 		return Principal{}, refuse(errRole)
 	}

@@ -164,8 +164,11 @@ func TestOnlyOperatorsReachWhatIsTheirs(t *testing.T) {
 	admin := stintv1.NewAdminServiceClient(conn)
 	_, user := f.token(t, Grant{User: "alice"})
 	_, operator := f.token(t, Grant{User: "bob", Roles: []string{"operator"}})
-	_, err := admin.ListTokens(with(t.Context(), user), &stintv1.ListTokensRequest{})
+	_, narrow := f.token(t, Grant{User: "bob", Roles: []string{"operator"}, Scopes: []string{"jobs:read"}})
+	_, err := admin.ListIssues(with(t.Context(), user), &stintv1.ListIssuesRequest{})
 	wantStatus(t, err, codes.PermissionDenied, "ROLE_REQUIRED")
+	_, err = admin.ListIssues(with(t.Context(), narrow), &stintv1.ListIssuesRequest{})
+	wantStatus(t, err, codes.PermissionDenied, "SCOPE_REQUIRED")
 	stream, err := admin.Backup(with(t.Context(), user), &stintv1.BackupRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +240,7 @@ type end struct {
 var waysToEnd = []end{
 	{"revoked", 0, func(t *testing.T, f *fixture, id string) {
 		t.Helper()
-		if err := f.tokens.Revoke(t.Context(), id); err != nil {
+		if err := f.tokens.Revoke(t.Context(), id, ""); err != nil {
 			t.Error(err)
 		}
 	}, "TOKEN_REVOKED"},
@@ -362,7 +365,7 @@ func TestATokenRevokedBeforeTheStreamIsRegisteredEndsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.tokens.Revoke(t.Context(), id); err != nil {
+	if err := f.tokens.Revoke(t.Context(), id, ""); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := f.auth.Guard(t.Context(), p)

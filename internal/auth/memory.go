@@ -69,6 +69,9 @@ func (a *Authenticator) CallerMetadata(r *http.Request) metadata.MD {
 	if c.Session != "" {
 		md.Set(keySession, c.Session)
 	}
+	if len(c.ActFor) > 0 {
+		md.Set(actForHeader, c.ActFor...)
+	}
 	if c.Certificate != nil {
 		md.Set(keyCertificate, base64.StdEncoding.EncodeToString(c.Certificate.Raw))
 	}

@@ -99,9 +99,30 @@ type Principal struct {
 // Has reports whether the principal has a role.
 func (p Principal) Has(r Role) bool { return slices.Contains(p.Roles, r) }
 
-// InScope reports whether the credential may be used for what needs s.
+// InScope reports whether the credential may be used for what needs s. A service
+// account that acts for a user does not manage the user's credentials, nor the server.
 func (p Principal) InScope(s Scope) bool {
+	if p.Actor != "" && (s == ScopeTokens || s == ScopeAdmin) {
+		return false
+	}
 	return s == "" || len(p.Scopes) == 0 || slices.Contains(p.Scopes, s)
+}
+
+// actFor is p as the user whom a call names that p makes for somebody else:
+// that user alone, without a role of theirs or of p's.
+func (p Principal) actFor(users []string) (Principal, error) {
+	switch {
+	case len(users) == 0:
+		return p, nil
+	case !p.Has(RoleService):
+		return Principal{}, refuse(errActFor)
+	case len(users) > 1:
+		return Principal{}, job.Invalid(actForHeader, "must be given once")
+	case !job.ValidOwner(users[0]):
+		return Principal{}, job.Invalid(actForHeader, "is no user name: letters, digits and . _ @ + - only, at most 128")
+	}
+	p.Actor, p.User, p.Roles = p.User, users[0], []Role{RoleUser}
+	return p, nil
 }
 
 // Ownership says whose a thing of owner is to the principal. For an owner that
@@ -117,7 +138,8 @@ func (p Principal) Ownership(owner string) Ownership {
 // an owner, so that it cannot be taken and has no jobs of its own.
 const adminUser = "local admin"
 
-func localAdmin() Principal {
+// LocalAdmin is who uses the operator's socket, or the database without a server.
+func LocalAdmin() Principal {
 	return Principal{User: adminUser, Roles: []Role{RoleUser, RoleOperator}, How: HowSocket}
 }
 

@@ -91,7 +91,7 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 	}, p); diff != "" {
 		t.Fatal(diff)
 	}
-	all, err := f.tokens.List()
+	all, err := f.tokens.List("")
 	if err != nil || len(all) != 1 || all[0].GetId() != token.GetId() {
 		t.Fatalf("listed %v, %v", all, err)
 	}
@@ -100,10 +100,10 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 			t.Fatal("the store has the secret, or not its hash")
 		}
 	}
-	if err := f.tokens.Revoke(t.Context(), token.GetId()); err != nil {
+	if err := f.tokens.Revoke(t.Context(), token.GetId(), ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.tokens.Revoke(t.Context(), token.GetId()); !errors.Is(err, job.ErrNotFound) {
+	if err := f.tokens.Revoke(t.Context(), token.GetId(), ""); !errors.Is(err, job.ErrNotFound) {
 		t.Fatalf("revoked twice: %v", err)
 	}
 }
@@ -111,7 +111,7 @@ func TestTokensAreMadeListedAndRevoked(t *testing.T) {
 func TestABadGrantIsRefusedWhole(t *testing.T) {
 	f := newFixture(t, ModeToken)
 	_, _, err := f.tokens.Create(t.Context(), Grant{
-		User: "local admin", Roles: []string{"operator", "root"}, Description: strings.Repeat("x", 201), Expires: time.Now().Add(-time.Second),
+		User: "local admin", Roles: []string{"operator", "root"}, Scopes: []string{"jobs:read", "jobs"}, Description: strings.Repeat("x", 201), Expires: time.Now().Add(-time.Second),
 	})
 	var invalid *job.InvalidError
 	if !errors.As(err, &invalid) {
@@ -121,7 +121,7 @@ func TestABadGrantIsRefusedWhole(t *testing.T) {
 	for _, v := range invalid.Violations {
 		fields = append(fields, v.Field)
 	}
-	if diff := cmp.Diff([]string{"user", "roles[1]", "expireTime", "description"}, fields); diff != "" {
+	if diff := cmp.Diff([]string{"user", "roles[1]", "scopes[1]", "expireTime", "description"}, fields); diff != "" {
 		t.Fatal(diff)
 	}
 	if len(f.store.tokens) != 0 {
@@ -136,7 +136,7 @@ func TestTokensWithoutAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tokens.Revoke(t.Context(), token.GetId()); err != nil {
+	if err := tokens.Revoke(t.Context(), token.GetId(), ""); err != nil {
 		t.Fatal(err)
 	}
 	store.fail = errors.New("disk on fire")

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Domain is the domain of every ErrorInfo that Stint sends.
@@ -25,6 +27,8 @@ var (
 	errCertExpired   = errors.New("expired certificate")
 	errJobOver       = errors.New("token of an attempt that is over")
 	errUnavailable   = errors.New("credentials cannot be looked up")
+	errScope         = errors.New("scope is missing")
+	errActFor        = errors.New("acts for another without being a service account")
 	errMethod        = errors.New("method is not in the table")
 	errRole          = errors.New("role is missing")
 	errForged        = errors.New("not made by the issuer")
@@ -54,7 +58,9 @@ var statuses = map[error]struct {
 	errJobOver:       {codes.Unauthenticated, "ATTEMPT_OVER", "The attempt that this token was made for is over."},
 	errUnavailable:   {codes.Unavailable, "UNAVAILABLE", "The server cannot check credentials at the moment; try again."},
 	errMethod:        {codes.PermissionDenied, "METHOD_NOT_ALLOWED", "This method is not open to callers."},
-	errRole:          {codes.PermissionDenied, "ROLE_REQUIRED", "Only operators may do this."},
+	errRole:          {codes.PermissionDenied, "ROLE_REQUIRED", "You have no role that allows this."},
+	errScope:         {codes.PermissionDenied, "SCOPE_REQUIRED", "The credential that you use is narrowed and does not reach this; use one with the scope for it (stint whoami shows the scopes)."},
+	errActFor:        {codes.PermissionDenied, "ACT_FOR_NOT_ALLOWED", "Only service accounts act for users: leave Stint-Act-For out, or use a token with the role service."},
 	errForged:        {codes.Unauthenticated, "TOKEN_NOT_GENUINE", "This token was not made by the issuer that this server trusts, or was changed since."},
 	errAudience:      {codes.Unauthenticated, "TOKEN_AUDIENCE", "This token was made for another service."},
 	errNotYet:        {codes.Unauthenticated, "TOKEN_NOT_YET_VALID", "This token is not valid yet; compare the clocks of the issuer and of this server."},
@@ -75,6 +81,9 @@ func refuse(err error) *refusal { return &refusal{err: err} }
 func asRefusal(err error) error {
 	if _, ok := status.FromError(err); ok {
 		return err
+	}
+	if _, ok := errors.AsType[*job.InvalidError](err); ok {
+		return err // the API gives it its form
 	}
 	for kind := range statuses {
 		if errors.Is(err, kind) {

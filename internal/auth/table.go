@@ -98,6 +98,8 @@ var (
 	ofServer = rule{own: everybody}
 	// toOperators is for running the server.
 	toOperators = rule{own: operators, foreign: operators, named: operators, scope: ScopeAdmin, audit: AuditChanges}
+	// onTokens is for everybody's own API tokens, and for operators who look after those of others.
+	onTokens = rule{own: everybody, foreign: operators, named: operators, scope: ScopeTokens, audit: AuditChanges}
 	// toAuditors is for looking at how it is run.
 	toAuditors = rule{own: readers, foreign: readers, named: readers, scope: ScopeAdmin}
 )
@@ -138,9 +140,9 @@ var rules = map[string]rule{
 	stintv1.AdminService_GetServerStatus_FullMethodName: ofServer,
 	stintv1.AdminService_SetSubmissions_FullMethodName:  toOperators,
 	stintv1.AdminService_Backup_FullMethodName:          toOperators.audited(AuditCalls),
-	stintv1.AdminService_CreateToken_FullMethodName:     toOperators,
-	stintv1.AdminService_ListTokens_FullMethodName:      toOperators.audited(AuditNothing),
-	stintv1.AdminService_RevokeToken_FullMethodName:     toOperators,
+	stintv1.AdminService_CreateToken_FullMethodName:     onTokens,
+	stintv1.AdminService_ListTokens_FullMethodName:      onTokens.audited(AuditNothing),
+	stintv1.AdminService_RevokeToken_FullMethodName:     onTokens,
 	stintv1.AdminService_ListIssues_FullMethodName:      toOperators.audited(AuditCalls),
 	stintv1.AdminService_ListOrphans_FullMethodName:     toOperators.audited(AuditNothing),
 	stintv1.AdminService_CancelOrphan_FullMethodName:    toOperators.audited(AuditCalls),

@@ -79,43 +79,43 @@ func TestEveryRowHasAMethod(t *testing.T) {
 // A is allowed, H is hidden, D is denied. Behind them are the scope that a
 // narrowed credential needs, and the right of a job that opens the method to those whom it was given.
 const cells = `
-                                  user  operator  auditor  service  job  neither  scope        shared
-AdminService/Backup               DHD   AAA       DHD      DHD      DHD  DHD      admin        -
-AdminService/CancelOrphan         DHD   AAA       DHD      DHD      DHD  DHD      admin        -
-AdminService/CreateToken          DHD   AAA       DHD      DHD      DHD  DHD      admin        -
-AdminService/GetServerStatus      AHD   AHD       AHD      AHD      DHD  DHD      -            -
-AdminService/ListAudit            DHD   AAA       AAA      DHD      DHD  DHD      admin        -
-AdminService/ListIssues           DHD   AAA       DHD      DHD      DHD  DHD      admin        -
-AdminService/ListOrphans          DHD   AAA       DHD      DHD      DHD  DHD      admin        -
-AdminService/ListQueue            AHD   AAD       AAD      AHD      DHD  DHD      jobs:read    -
-AdminService/ListTokens           DHD   AAA       DHD      DHD      DHD  DHD      admin        -
-AdminService/RevokeToken          DHD   AAA       DHD      DHD      DHD  DHD      admin        -
-AdminService/SetSubmissions       DHD   AAA       DHD      DHD      DHD  DHD      admin        -
-AuthService/WhoAmI                AHD   AHD       AHD      AHD      DHD  DHD      -            -
-CatalogService/GetService         AHD   AHD       AHD      AHD      DHD  DHD      -            -
-CatalogService/ListServices       AHD   AHD       AHD      AHD      DHD  DHD      -            -
-JobService/BatchCancel            AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
-JobService/BatchGet               AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    HISTORY
-JobService/BatchSubmit            AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
-JobService/Cancel                 AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
-JobService/Get                    AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    HISTORY
-JobService/List                   AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    -
-JobService/ListResults            AHD   AAA       AHD      AHD      DHD  DHD      jobs:read    RESULTS
-JobService/ListShares             AHD   AHD       AHD      AHD      DHD  DHD      jobs:read    -
-JobService/ReadResult             AHD   AAA       AHD      AHD      DHD  DHD      jobs:read    RESULTS
-JobService/Report                 DHD   DHD       DHD      DHD      AHD  DHD      -            -
-JobService/ReportIssue            AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
-JobService/Rerun                  AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   RERUN
-JobService/Share                  AHD   AHD       AHD      AHD      DHD  DHD      jobs:write   -
-JobService/StreamLogs             AHD   AAA       AHD      AHD      DHD  DHD      jobs:read    LOGS
-JobService/Submit                 AHD   AAA       AHD      AHD      DHD  DHD      jobs:write   -
-JobService/Summarize              AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    -
-JobService/Unshare                AHD   AHD       AHD      AHD      DHD  DHD      jobs:write   -
-JobService/WatchStatus            AHD   AAA       AAA      AHD      DHD  DHD      jobs:read    HISTORY
-WorkspaceService/Delete           AHD   AHD       AHD      AHD      DHD  DHD      files:write  -
-WorkspaceService/Download         AHD   AHD       AHD      AHD      DHD  DHD      files:read   -
-WorkspaceService/List             AHD   AHD       AHD      AHD      DHD  DHD      files:read   -
-WorkspaceService/Upload           AHD   AHD       AHD      AHD      DHD  DHD      files:write  -
+                                  user  operator  auditor  service  job  acting  neither  scope        shared
+AdminService/Backup               DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+AdminService/CancelOrphan         DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+AdminService/CreateToken          AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
+AdminService/GetServerStatus      AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
+AdminService/ListAudit            DHD   AAA       AAA      DHD      DHD  DDD     DHD      admin        -
+AdminService/ListIssues           DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+AdminService/ListOrphans          DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+AdminService/ListQueue            AHD   AAD       AAD      AHD      DHD  AHD     DHD      jobs:read    -
+AdminService/ListTokens           AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
+AdminService/RevokeToken          AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
+AdminService/SetSubmissions       DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+AuthService/WhoAmI                AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
+CatalogService/GetService         AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
+CatalogService/ListServices       AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
+JobService/BatchCancel            AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+JobService/BatchGet               AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
+JobService/BatchSubmit            AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+JobService/Cancel                 AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+JobService/Get                    AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
+JobService/List                   AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
+JobService/ListResults            AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
+JobService/ListShares             AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:read    -
+JobService/ReadResult             AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
+JobService/Report                 DHD   DHD       DHD      DHD      AHD  DHD     DHD      -            -
+JobService/ReportIssue            AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+JobService/Rerun                  AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   RERUN
+JobService/Share                  AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+JobService/StreamLogs             AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    LOGS
+JobService/Submit                 AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+JobService/Summarize              AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
+JobService/Unshare                AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+JobService/WatchStatus            AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
+WorkspaceService/Delete           AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
+WorkspaceService/Download         AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
+WorkspaceService/List             AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
+WorkspaceService/Upload           AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
 `
 
 func TestEveryCellOfTheTable(t *testing.T) {
@@ -125,6 +125,7 @@ func TestEveryCellOfTheTable(t *testing.T) {
 		{User: "a", Roles: []Role{RoleUser, RoleAuditor}},
 		{User: "a", Roles: []Role{RoleUser, RoleService}},
 		{User: "a", Roles: []Role{RoleJob}},
+		{User: "a", Roles: []Role{RoleUser}, Actor: "gateway"},
 		{User: "a", Roles: []Role{"role of a later version"}},
 	}
 	seen := map[string]bool{}
@@ -157,11 +158,11 @@ func TestEveryCellOfTheTable(t *testing.T) {
 
 func lettersOf(p Principal, method string) string {
 	letter := map[Decision]string{Allowed: "A", Hidden: "H", Denied: "D"}
-	text := ""
+	var text strings.Builder
 	for _, o := range ownerships {
-		text += letter[Allow(p, method, o)]
+		text.WriteString(letter[Allow(p, method, o)])
 	}
-	return text
+	return text.String()
 }
 
 // A credential that is narrowed to some scopes does nothing that needs another, whatever the roles.

@@ -14,19 +14,27 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-const maxDescription = 200
+const (
+	maxDescription = 200
+	// MaxTokens is how many API tokens a user may have.
+	MaxTokens = 100
+)
 
 // TokenStore keeps API tokens by the Hash of their text. Its methods may be
 // called from several goroutines; what it answers is read-only.
 type TokenStore interface {
 	// Token answers the token with that hash, expired or not, or job.ErrNotFound.
 	Token(hash [sha256.Size]byte) (*storev1.Token, error)
-	// Tokens answers all tokens, oldest first.
-	Tokens() ([]*storev1.Token, error)
-	// PutToken stores a token; one with the same id or hash is job.ErrAlreadyExists.
-	PutToken(ctx context.Context, hash [sha256.Size]byte, t *storev1.Token) error
-	// DeleteToken deletes the token with that public id, or answers job.ErrNotFound.
-	DeleteToken(ctx context.Context, id string) error
+	// Tokens answers the tokens of a user, oldest first; everybody's for an empty name.
+	Tokens(user string) ([]*storev1.Token, error)
+	// PutToken stores a token; one with the same id or hash is job.ErrAlreadyExists,
+	// one more than most of the same user job.ErrExhausted.
+	PutToken(ctx context.Context, hash [sha256.Size]byte, t *storev1.Token, most int) error
+	// DeleteToken deletes the token with that public id, or answers job.ErrNotFound, also
+	// when it is not one of user. An empty user is whoever's.
+	DeleteToken(ctx context.Context, id, user string) error
+	// TouchTokens notes when tokens were last used. It says nothing of those that are gone.
+	TouchTokens(ctx context.Context, uses map[[sha256.Size]byte]time.Time) error
 }
 
 // Tokens makes and revokes API tokens.
@@ -45,6 +53,8 @@ type Grant struct {
 	User string
 	// Roles beyond RoleUser.
 	Roles []string
+	// Scopes that it is narrowed to. Empty means all that its user may do.
+	Scopes []string
 	// Description says what it is for, in at most 200 bytes.
 	Description string
 	// Expires is when it stops working; zero means never.
@@ -60,12 +70,12 @@ func (t *Tokens) Create(ctx context.Context, g Grant) (*storev1.Token, string, e
 	}
 	id, text := NewSecret()
 	token := &storev1.Token{
-		Id: id, User: g.User, Roles: beyondUser(g.Roles), Description: g.Description, CreateTime: timestamppb.New(now),
+		Id: id, User: g.User, Roles: beyondUser(g.Roles), Scopes: sortedOnce(g.Scopes), Description: g.Description, CreateTime: timestamppb.New(now),
 	}
 	if !g.Expires.IsZero() {
 		token.ExpireTime = timestamppb.New(g.Expires)
 	}
-	if err := t.store.PutToken(ctx, Hash(text), token); err != nil {
+	if err := t.store.PutToken(ctx, Hash(text), token, MaxTokens); err != nil {
 		return nil, "", fmt.Errorf("store token of %s: %w", g.User, err)
 	}
 	return token, text, nil
@@ -78,7 +88,12 @@ func (g Grant) check(now time.Time) error {
 	}
 	for i, r := range g.Roles {
 		if Role(r) != RoleUser && !slices.Contains(grantable, Role(r)) {
-			v.Add(fmt.Sprintf("roles[%d]", i), "is no role; there are: user, operator")
+			v.Add(fmt.Sprintf("roles[%d]", i), "is no role; there are: user, operator, auditor, service")
+		}
+	}
+	for i, s := range g.Scopes {
+		if !slices.Contains(scopes, Scope(s)) {
+			v.Add(fmt.Sprintf("scopes[%d]", i), "is no scope; there are: %s", allScopes())
 		}
 	}
 	if !g.Expires.IsZero() && !g.Expires.After(now) {
@@ -90,24 +105,29 @@ func (g Grant) check(now time.Time) error {
 
 // beyondUser are the roles without repetition and without RoleUser, which everybody has.
 func beyondUser(roles []string) []string {
-	roles = slices.Clone(roles)
-	slices.Sort(roles)
-	return slices.DeleteFunc(slices.Compact(roles), func(r string) bool { return Role(r) == RoleUser })
+	return slices.DeleteFunc(sortedOnce(roles), func(r string) bool { return Role(r) == RoleUser })
 }
 
-// List answers all tokens, oldest first.
-func (t *Tokens) List() ([]*storev1.Token, error) {
-	tokens, err := t.store.Tokens()
+func sortedOnce(words []string) []string {
+	words = slices.Clone(words)
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
+// List answers the tokens of a user, oldest first; everybody's for an empty name.
+func (t *Tokens) List(user string) ([]*storev1.Token, error) {
+	tokens, err := t.store.Tokens(user)
 	if err != nil {
 		return nil, fmt.Errorf("list tokens: %w", err)
 	}
 	return tokens, nil
 }
 
-// Revoke deletes the token with that public id. When it answers, no new call
-// of the token is served and its streams are ending. One that does not exist is job.ErrNotFound.
-func (t *Tokens) Revoke(ctx context.Context, id string) error {
-	err := t.store.DeleteToken(ctx, id)
+// Revoke deletes the token with that public id, if it is one of user; an empty
+// user is whoever's. When it answers, no new call of the token is served and its
+// streams are ending. One that does not exist is job.ErrNotFound.
+func (t *Tokens) Revoke(ctx context.Context, id, user string) error {
+	err := t.store.DeleteToken(ctx, id, user)
 	if errors.Is(err, job.ErrNotFound) {
 		return job.Userf(job.ErrNotFound, "there is no token with that id")
 	}

@@ -10,7 +10,7 @@ import (
 
 func newAdminCommand(a *app) *cobra.Command {
 	return group("admin", "For operators: submissions, issues, orphans, tokens, the audit, backup",
-		newSubmissionsCommand(a), newIssuesCommand(a), newOrphansCommand(a), newTokensCommand(a), newAuditCommand(a), newBackupCommand(a))
+		newSubmissionsCommand(a), newIssuesCommand(a), newOrphansCommand(a), newTokenCommand(a, "tokens"), newAuditCommand(a), newBackupCommand(a))
 }
 
 func newSubmissionsCommand(a *app) *cobra.Command {

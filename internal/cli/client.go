@@ -33,6 +33,9 @@ type link struct {
 	server    string
 	tokenFile string
 	caFile    string
+	certFile  string
+	keyFile   string
+	actFor    string
 	tls       bool
 	insecure  bool
 	timeout   time.Duration
@@ -43,6 +46,9 @@ func (l *link) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&l.tokenFile, "token-file", os.Getenv("STINT_TOKEN_FILE"), "file with your token, for which the default is "+tokenFileHelp+"; the variable STINT_TOKEN gives the token itself")
 	flags.BoolVar(&l.tls, "tls", envBool("STINT_TLS"), "use TLS also to this machine (env STINT_TLS)")
 	flags.StringVar(&l.caFile, "ca-file", os.Getenv("STINT_CA_FILE"), "trust the certificate authorities in this PEM file instead of the system's (env STINT_CA_FILE)")
+	flags.StringVar(&l.certFile, "cert-file", os.Getenv("STINT_CERT_FILE"), "show the client certificate in this PEM file (env STINT_CERT_FILE)")
+	flags.StringVar(&l.keyFile, "key-file", os.Getenv("STINT_KEY_FILE"), "key of the client certificate, in PEM form (env STINT_KEY_FILE)")
+	flags.StringVar(&l.actFor, "act-for", os.Getenv("STINT_ACT_FOR"), "call as this user; for service accounts (env STINT_ACT_FOR)")
 	flags.BoolVar(&l.insecure, "insecure", envBool("STINT_INSECURE"), "do not encrypt the connection to another machine (env STINT_INSECURE)")
 	flags.DurationVar(&l.timeout, "timeout", 30*time.Second, "longest wait for one answer")
 }
@@ -96,7 +102,7 @@ func (l *link) target() (target, error) {
 	case scheme == "http" && !t.loopback && !l.insecure:
 		return target{}, usagef("%s is another machine: use https://, or --insecure for a connection that is not encrypted", t.hostPort)
 	}
-	t.tls = l.tls || scheme == "https" || l.caFile != "" && scheme != "http" && !l.insecure || !t.loopback && !l.insecure
+	t.tls = l.tls || scheme == "https" || (l.caFile != "" || l.certFile != "") && scheme != "http" && !l.insecure || !t.loopback && !l.insecure
 	return t, nil
 }
 
@@ -168,6 +174,9 @@ func (a *app) connect() (*grpc.ClientConn, error) {
 		}
 		options = append(options, grpc.WithPerRPCCredentials(creds))
 	}
+	if a.link.actFor != "" && !a.anonymous {
+		options = append(options, grpc.WithPerRPCCredentials(actFor{user: a.link.actFor, plaintext: !t.tls}))
+	}
 	a.conn, err = grpc.NewClient("dns:///"+t.hostPort, options...)
 	if err != nil {
 		return nil, usagef("--server %q: %v", a.link.server, err)
@@ -189,6 +198,16 @@ func (l *link) transport(t target) (credentials.TransportCredentials, error) {
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, usagef("--ca-file %s holds no certificate in PEM form", l.caFile)
 		}
+	}
+	if l.certFile != "" || l.keyFile != "" {
+		if l.certFile == "" || l.keyFile == "" {
+			return nil, usagef("--cert-file and --key-file go together")
+		}
+		cert, err := tls.LoadX509KeyPair(l.certFile, l.keyFile)
+		if err != nil {
+			return nil, usagef("--cert-file and --key-file: %v", err)
+		}
+		config.Certificates = []tls.Certificate{cert}
 	}
 	return credentials.NewTLS(config), nil
 }

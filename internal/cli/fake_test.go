@@ -45,6 +45,7 @@ type fake struct {
 	faults   map[string][]fault
 	calls    map[string]int
 	tokens   []string // authorization headers as they came
+	granted  []*stintv1.Token
 	catalog  []*stintv1.Service
 	issuer   *fakeIssuer // nil without one
 	called   *sync.Cond  // tells of every call
@@ -92,8 +93,8 @@ func (f *fake) listen(addr string) error {
 	stintv1.RegisterJobServiceServer(f.server, f)
 	stintv1.RegisterCatalogServiceServer(f.server, f)
 	stintv1.RegisterAdminServiceServer(f.server, f)
-	stintv1.RegisterWorkspaceServiceServer(f.server, f.files)
 	stintv1.RegisterAuthServiceServer(f.server, f)
+	stintv1.RegisterWorkspaceServiceServer(f.server, f.files)
 	go f.server.Serve(l) //nolint:errcheck // ends with stop
 	return nil
 }

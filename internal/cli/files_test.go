@@ -203,8 +203,8 @@ func TestRerunReportAndAdmin(t *testing.T) {
 		t.Errorf("backup: %v, %v", info, err)
 	}
 	stint(f, "admin", "backup", "copy.db").want(t, exitFailed)
-	stint(f, "admin", "tokens", "create").want(t, exitUsage)
-	wantIn(t, stint(f, "admin", "tokens", "list").want(t, exitFailed).err, "does not offer this")
+	stint(f, "admin", "tokens", "create", "--expires", "soon").want(t, exitUsage)
+	wantIn(t, stint(f, "admin", "orphans").want(t, exitFailed).err, "does not offer this")
 }
 
 func TestProgressBarsAreDrawnAndEnd(t *testing.T) {

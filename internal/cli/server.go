@@ -33,30 +33,6 @@ func newServerCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func newWhoamiCommand(a *app) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "whoami",
-		Short: "Show who you are to the server",
-		Args:  arguments(0, 0),
-	}
-	f := addFormat(cmd)
-	cmd.RunE = a.verb(func(ctx context.Context, _ []string) error {
-		s, err := a.serverStatus(ctx)
-		if err != nil {
-			return err
-		}
-		return a.show(*f, answer{
-			messages: []proto.Message{&stintv1.GetServerStatusResponse{User: s.GetUser(), Roles: s.GetRoles()}},
-			names:    []string{s.GetUser()},
-			table: func() error {
-				a.printFacts([]fact{{"User", s.GetUser()}, {"Roles", strings.Join(s.GetRoles(), ", ")}, {"Server", a.link.address()}})
-				return nil
-			},
-		})
-	})
-	return cmd
-}
-
 func (a *app) serverStatus(ctx context.Context) (*stintv1.GetServerStatusResponse, error) {
 	client, err := a.admin()
 	if err != nil {

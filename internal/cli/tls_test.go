@@ -45,7 +45,7 @@ func startTLS(t *testing.T) (addr, caFile string) {
 	}
 	f := startFake(t)
 	s := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key})))
-	stintv1.RegisterAdminServiceServer(s, f)
+	stintv1.RegisterAuthServiceServer(s, f)
 	go s.Serve(l) //nolint:errcheck // ends with Stop
 	t.Cleanup(s.Stop)
 	return l.Addr().String(), caFile

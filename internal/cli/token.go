@@ -106,3 +106,17 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 // RequireTransportSecurity is the guard against a token on a connection that
 // was not meant to be plaintext; connect decided that already.
 func (b bearer) RequireTransportSecurity() bool { return !b.plaintext }
+
+// actFor says with every call whom a service account makes it for.
+type actFor struct {
+	user      string
+	plaintext bool
+}
+
+// GetRequestMetadata gives the header of one call.
+func (f actFor) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"stint-act-for": f.user}, nil
+}
+
+// RequireTransportSecurity is as that of bearer.
+func (f actFor) RequireTransportSecurity() bool { return !f.plaintext }

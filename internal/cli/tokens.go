@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -11,14 +12,21 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
-func newTokensCommand(a *app) *cobra.Command {
-	return group("tokens", "List, create and revoke API tokens",
-		newTokensListCommand(a), newTokensCreateCommand(a), newTokensRevokeCommand(a))
+// newTokenCommand holds the verbs for tokens: `stint token` for everybody, and
+// for operators, who used to be the only ones, also `stint admin tokens`.
+func newTokenCommand(a *app, use string) *cobra.Command {
+	return group(use, "Make, list and revoke API tokens",
+		newTokensCreateCommand(a), newTokensListCommand(a), newTokensRevokeCommand(a))
 }
 
 func newTokensListCommand(a *app) *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List API tokens, without their secrets", Args: arguments(0, 0)}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List your API tokens, without their secrets", Args: arguments(0, 0),
+		Long: "List your API tokens, without their secrets. Operators see everybody's unless they name a user.",
+	}
 	f := addFormat(cmd)
+	var user string
+	cmd.Flags().StringVar(&user, "user", "", "whose tokens; for operators")
 	cmd.RunE = a.verb(func(ctx context.Context, _ []string) error {
 		client, err := a.admin()
 		if err != nil {
@@ -26,17 +34,19 @@ func newTokensListCommand(a *app) *cobra.Command {
 		}
 		var res *stintv1.ListTokensResponse
 		err = a.call(ctx, func(ctx context.Context) error {
-			res, err = client.ListTokens(ctx, &stintv1.ListTokensRequest{})
+			res, err = client.ListTokens(ctx, &stintv1.ListTokensRequest{User: user})
 			return err
 		})
 		if err != nil {
 			return err
 		}
 		g := &grid{columns: []column{
-			{title: "ID"}, {title: "USER"}, {title: "ROLES"}, {title: "CREATED", drop: 2}, {title: "EXPIRES", drop: 1}, {title: "DESCRIPTION", least: 10},
+			{title: "ID"}, {title: "USER"}, {title: "ROLES"}, {title: "SCOPES"}, {title: "CREATED", drop: 3}, {title: "EXPIRES", drop: 2},
+			{title: "LAST USED", drop: 1}, {title: "DESCRIPTION", least: 10},
 		}}
 		for _, t := range res.GetTokens() {
-			g.add(t.GetId(), t.GetUser(), strings.Join(t.GetRoles(), ","), a.screen.time(t.GetCreateTime()), a.screen.time(t.GetExpireTime()), t.GetDescription())
+			g.add(t.GetId(), t.GetUser(), strings.Join(t.GetRoles(), ","), cmp.Or(strings.Join(t.GetScopes(), ","), "all"),
+				a.screen.time(t.GetCreateTime()), a.screen.time(t.GetExpireTime()), a.screen.time(t.GetLastUseTime()), t.GetDescription())
 		}
 		return a.show(*f, answer{
 			messages: messagesOf(res.GetTokens()), list: true, names: namesOf(res.GetTokens(), (*stintv1.Token).GetId),
@@ -52,17 +62,22 @@ func newTokensCreateCommand(a *app) *cobra.Command {
 		expires string
 	)
 	cmd := &cobra.Command{
-		Use: "create --user USER", Short: "Make an API token and print its secret, this once", Args: arguments(0, 0),
-		Example: `  stint admin tokens create --user alice --expires 90d > alice.token`,
+		Use: "create", Short: "Make an API token and print its secret, this once", Args: arguments(0, 0),
+		Long: `Make an API token and print its secret, this once.
+
+The token stands for you, and carries no more than what you call with: where that
+is a token with scopes or an end, the new one has no others and ends no later.
+Scopes: jobs:read, jobs:write, files:read, files:write, tokens, admin.
+Roles, which only operators give: operator, auditor, service (acts for users, see --act-for).`,
+		Example: `  stint token create --scope jobs:read --expires 90d --description laptop > laptop.token
+  stint token create --user gateway --role service > gateway.token`,
 	}
-	cmd.Flags().StringVar(&req.User, "user", "", "user that the token stands for")
-	cmd.Flags().StringSliceVar(&req.Roles, "role", nil, "role beyond user: operator")
+	cmd.Flags().StringVar(&req.User, "user", "", "user that the token stands for; operators may name others than themselves")
+	cmd.Flags().StringSliceVar(&req.Roles, "role", nil, "role beyond user: operator, auditor, service")
+	cmd.Flags().StringSliceVar(&req.Scopes, "scope", nil, "narrow it to these; may be repeated")
 	cmd.Flags().StringVar(&req.Description, "description", "", "what it is for")
 	cmd.Flags().StringVar(&expires, "expires", "", "stop working after this long, such as 90d; never by default")
 	cmd.RunE = a.verb(func(ctx context.Context, _ []string) error {
-		if req.User == "" {
-			return usagef("whom is the token for? --user USER")
-		}
 		if expires != "" {
 			d, err := parseDuration(expires)
 			if err != nil {

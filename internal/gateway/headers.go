@@ -14,6 +14,9 @@ import (
 // Idempotency-Key to the services, which take it for a request_id that the body does not give.
 const metadataIdempotencyKey = "idempotency-key"
 
+// headerActFor names the user whom a service account acts for. Config.Caller hands it on.
+const headerActFor = "Stint-Act-For"
+
 // callMetadata is what a call carries of the request's headers, besides
 // `authorization` and `x-forwarded-for`, and what Config.Caller says of its sender. No other header gets through.
 func (g *gateway) callMetadata(r *http.Request) metadata.MD {
@@ -46,6 +49,10 @@ func checkRequestHeaders(h http.Header) *problem {
 		if key := keys[0]; len(keys) > 1 || key == "" || len(key) > 128 || !printable(key) {
 			return invalid("Idempotency-Key", "must be given once, with 1 to 128 printable ASCII characters")
 		}
+	}
+	// One that got lost would make a service account itself where it means a user.
+	if users := h.Values(headerActFor); len(users) > 1 || (len(users) == 1 && !printable(users[0])) {
+		return invalid(headerActFor, "must be given once, in printable ASCII")
 	}
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return invalid("Content-Encoding", "must be left out: bodies are taken as they are").withHTTP(http.StatusUnsupportedMediaType)

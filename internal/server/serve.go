@@ -93,6 +93,7 @@ func (s *server) serve(ctx context.Context) error {
 	if s.sessions != nil {
 		f.run("end old sessions", func() error { return s.sessions.Run(background) })
 	}
+	f.run("note the uses of tokens", func() error { return s.auth.Run(background, s.log) })
 	f.run("pass on reports", func() error { return s.reports.Run(background) })
 	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	s.log.Info("serving", "address", l.Addr().String(), "auth", string(s.mode), "version", s.cfg.Version)

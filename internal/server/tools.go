@@ -187,33 +187,44 @@ func tokenCreate(std Streams) *cobra.Command {
 			})
 		})
 	cmd.Flags().StringVar(&req.User, "user", "", "user that the token stands for")
-	cmd.Flags().StringSliceVar(&req.Roles, "role", nil, "role beyond user: operator")
+	cmd.Flags().StringSliceVar(&req.Roles, "role", nil, "role beyond user: operator, auditor, service")
+	cmd.Flags().StringSliceVar(&req.Scopes, "scope", nil, "narrow it: jobs:read, jobs:write, files:read, files:write, tokens, admin; all that its user may do if not given")
 	cmd.Flags().StringVar(&req.Description, "description", "", "what it is for")
 	cmd.Flags().DurationVar(&expires, "expires-in", 0, "how long it works, for example 2160h; 0 means for ever")
 	return cmd
 }
 
 func tokenList(std Streams) *cobra.Command {
-	return tool("list", "List the API tokens, without their secrets", "",
+	var req stintv1.ListTokensRequest
+	cmd := tool("list", "List the API tokens, without their secrets", "",
 		func(cmd *cobra.Command, data string, _ []string) error {
 			return withTokens(cmd.Context(), data, func(c tokenClient) error {
-				resp, err := c.ListTokens(cmd.Context(), &stintv1.ListTokensRequest{})
+				resp, err := c.ListTokens(cmd.Context(), &req)
 				if err != nil {
 					return plain(err)
 				}
 				w := tabwriter.NewWriter(std.Out, 0, 4, 2, ' ', 0)
-				fmt.Fprintln(w, "ID\tUSER\tROLES\tCREATED\tEXPIRES\tDESCRIPTION")
+				fmt.Fprintln(w, "ID\tUSER\tROLES\tSCOPES\tCREATED\tEXPIRES\tLAST USED\tDESCRIPTION")
 				for _, t := range resp.GetTokens() {
-					expires := "never"
-					if t.GetExpireTime() != nil {
-						expires = t.GetExpireTime().AsTime().Local().Format(time.RFC3339)
+					scopes := strings.Join(t.GetScopes(), ",")
+					if scopes == "" {
+						scopes = "all"
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.GetId(), t.GetUser(), strings.Join(t.GetRoles(), ","),
-						t.GetCreateTime().AsTime().Local().Format(time.RFC3339), expires, t.GetDescription())
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.GetId(), t.GetUser(), strings.Join(t.GetRoles(), ","), scopes,
+						orNever(t.GetCreateTime()), orNever(t.GetExpireTime()), orNever(t.GetLastUseTime()), t.GetDescription())
 				}
 				return w.Flush()
 			})
 		})
+	cmd.Flags().StringVar(&req.User, "user", "", "only those of this user")
+	return cmd
+}
+
+func orNever(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return "never"
+	}
+	return t.AsTime().Local().Format(time.RFC3339)
 }
 
 func tokenRevoke(std Streams) *cobra.Command {

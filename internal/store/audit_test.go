@@ -84,10 +84,10 @@ func TestWhatChangesSomethingIsAuditedWithWhatItTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	hash := store.TokenHash{1}
-	if err := s.PutToken(by(ctx, "root", "make token"), hash, &storev1.Token{Id: "x", User: "cyd"}); err != nil {
+	if err := s.PutToken(by(ctx, "root", "make token"), hash, &storev1.Token{Id: "x", User: "cyd"}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteToken(by(ctx, "root", "revoke token"), "x"); err != nil {
+	if err := s.DeleteToken(by(ctx, "root", "revoke token"), "x", ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, user := range []string{"bob", "root"} {
@@ -147,7 +147,7 @@ func TestWhatChangesNothingIsNotAudited(t *testing.T) {
 	if _, err := s.UpdateMany(by(ctx, "ada", "none"), store.Everyone, []job.ID{5, 6}, into(cancelled)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteToken(by(ctx, "ada", "no token"), "x"); !errors.Is(err, job.ErrNotFound) {
+	if err := s.DeleteToken(by(ctx, "ada", "no token"), "x", ""); !errors.Is(err, job.ErrNotFound) {
 		t.Fatal(err)
 	}
 	gone, cancel := context.WithCancel(by(ctx, "ada", "gone"))

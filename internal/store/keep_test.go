@@ -79,7 +79,7 @@ func TestTokens(t *testing.T) {
 	token := func(id string, at int64) *storev1.Token {
 		return &storev1.Token{Id: id, User: "ada", Roles: []string{"operator"}, CreateTime: &timestamppb.Timestamp{Seconds: at}}
 	}
-	put := func(hash byte, tk *storev1.Token) error { return s.PutToken(t.Context(), store.TokenHash{hash}, tk) }
+	put := func(hash byte, tk *storev1.Token) error { return s.PutToken(t.Context(), store.TokenHash{hash}, tk, 3) }
 	if err := errors.Join(put(1, token("late", 2)), put(2, token("early", 1))); err != nil {
 		t.Fatal(err)
 	}
@@ -96,18 +96,85 @@ func TestTokens(t *testing.T) {
 	if diff := cmp.Diff(token("late", 2), got, protocmp.Transform()); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
-	all, err := s.Tokens()
+	all, err := s.Tokens("")
 	if err != nil || len(all) != 2 || all[0].GetId() != "early" {
 		t.Errorf("%v %v", all, err)
 	}
-	if err := s.DeleteToken(t.Context(), "late"); err != nil {
+	if err := s.DeleteToken(t.Context(), "late", "bob"); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("somebody else deletes it: %v", err)
+	}
+	if err := s.DeleteToken(t.Context(), "late", "ada"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteToken(t.Context(), "late"); !errors.Is(err, job.ErrNotFound) {
+	if err := s.DeleteToken(t.Context(), "late", ""); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("delete it again: %v", err)
 	}
 	if _, err := s.Token(store.TokenHash{1}); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("a deleted token: %v", err)
+	}
+}
+
+func TestTokensAreOfAUser(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	s := storetest.OpenConfig(t, store.Config{Path: path})
+	put := func(hash byte, id, user string) error {
+		return s.PutToken(t.Context(), store.TokenHash{hash}, &storev1.Token{Id: id, User: user, CreateTime: &timestamppb.Timestamp{Seconds: int64(hash)}}, 2)
+	}
+	want := func(user string, ids ...string) {
+		t.Helper()
+		all, err := s.Tokens(user)
+		var got []string
+		for _, one := range all {
+			got = append(got, one.GetId())
+		}
+		if diff := cmp.Diff(ids, got); err != nil || diff != "" {
+			t.Errorf("%s has %v, %v", user, got, err)
+		}
+	}
+	if err := errors.Join(put(1, "a1", "ada"), put(2, "a2", "ada"), put(3, "b1", "bob")); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(4, "a3", "ada"); !errors.Is(err, job.ErrExhausted) {
+		t.Errorf("one too many: %v", err)
+	}
+	want("ada", "a1", "a2")
+	want("bob", "b1")
+	want("eve")
+	want("", "a1", "a2", "b1")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = storetest.OpenConfig(t, store.Config{Path: path}) // the index is made anew
+	want("ada", "a1", "a2")
+	if err := errors.Join(s.DeleteToken(t.Context(), "a1", "ada"), put(4, "a3", "ada")); err != nil {
+		t.Fatal(err)
+	}
+	want("ada", "a2", "a3")
+	if err := put(5, "a4", "ada"); !errors.Is(err, job.ErrExhausted) {
+		t.Errorf("one too many after a start: %v", err)
+	}
+}
+
+func TestTheLastUseOfTokensIsNoted(t *testing.T) {
+	s := storetest.Open(t)
+	for n, id := range []string{"a", "b"} {
+		if err := s.PutToken(t.Context(), store.TokenHash{byte(n)}, &storev1.Token{Id: id, User: "ada"}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	commits := s.Stats().Commits
+	for _, at := range []time.Time{noon, noon, noon.Add(-time.Minute)} {
+		if err := s.TouchTokens(t.Context(), map[store.TokenHash]time.Time{{0}: at, {9}: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.Stats().Commits - commits; n != 1 {
+		t.Errorf("%d commits", n)
+	}
+	all, err := s.Tokens("ada")
+	if err != nil || len(all) != 2 || !all[0].GetLastUseTime().AsTime().Equal(noon) || all[1].GetLastUseTime() != nil {
+		t.Errorf("tokens %v, %v", all, err)
 	}
 }
 

@@ -34,7 +34,7 @@ func (s *Store) load() error {
 			return fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
 		}
 		s.settings.Store(set)
-		return nil
+		return s.tokens.load(tx)
 	})
 }
 

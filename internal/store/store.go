@@ -96,6 +96,9 @@ type Store struct {
 	log *slog.Logger
 	db  *bolt.DB
 	ix  *index
+
+	tokens tokenIndex
+
 	hub notify.Hub[Key]
 
 	gate   sync.RWMutex // held for reading to put into queue, for writing to close it

@@ -5,9 +5,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -16,19 +18,27 @@ import (
 // TokenHash is the SHA-256 of a token's secret.
 type TokenHash = [32]byte
 
-// PutToken stores a token. One with the same id or secret is job.ErrAlreadyExists.
-func (s *Store) PutToken(ctx context.Context, hash TokenHash, t *storev1.Token) error {
+// PutToken stores a token. One with the same id or secret is
+// job.ErrAlreadyExists, one more than most of the same user is job.ErrExhausted. Zero is no bound.
+func (s *Store) PutToken(ctx context.Context, hash TokenHash, t *storev1.Token, most int) error {
 	raw, err := proto.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("encode token %s: %w", t.GetId(), err)
 	}
 	return s.do(ctx, 1, func(b *batch) error {
 		tokens := b.tx.Bucket(bucketTokens)
-		if k, err := findToken(tokens, t.GetId()); err != nil || k != nil || tokens.Get(hash[:]) != nil {
-			return cmp.Or(err, fmt.Errorf("token %s: %w", t.GetId(), job.ErrAlreadyExists))
+		if s.tokens.has(t.GetId()) || tokens.Get(hash[:]) != nil {
+			return fmt.Errorf("token %s: %w", t.GetId(), job.ErrAlreadyExists)
+		}
+		if most > 0 && s.tokens.count(t.GetUser()) >= most {
+			return job.Userf(job.ErrExhausted, "%s has %d API tokens, and may have no more. Revoke those that are not needed.", t.GetUser(), most)
 		}
 		b.dirty, b.about.subject = true, t.GetUser()
-		return staging(tokens.Put(hash[:], raw))
+		if err := staging(tokens.Put(hash[:], raw)); err != nil {
+			return err
+		}
+		s.tokens.add(t, hash)
+		return nil
 	})
 }
 
@@ -47,15 +57,30 @@ func (s *Store) Token(hash TokenHash) (*storev1.Token, error) {
 	return t, err
 }
 
-// Tokens answers all tokens, oldest first.
-func (s *Store) Tokens() ([]*storev1.Token, error) {
+// Tokens answers the tokens of a user, oldest first; those of everybody for an empty name.
+func (s *Store) Tokens(user string) ([]*storev1.Token, error) {
 	var all []*storev1.Token
 	err := s.inTx(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketTokens).ForEach(func(_, raw []byte) error {
+		tokens := tx.Bucket(bucketTokens)
+		if user == "" {
+			return tokens.ForEach(func(_, raw []byte) error {
+				t, err := decodeToken(raw)
+				all = append(all, t)
+				return err
+			})
+		}
+		for _, hash := range s.tokens.of(user) {
+			raw := tokens.Get(hash[:])
+			if raw == nil {
+				continue // revoked just now, or not yet committed
+			}
 			t, err := decodeToken(raw)
+			if err != nil {
+				return err
+			}
 			all = append(all, t)
-			return err
-		})
+		}
+		return nil
 	})
 	slices.SortFunc(all, func(a, b *storev1.Token) int {
 		return cmp.Or(cmp.Compare(nanos(a.GetCreateTime()), nanos(b.GetCreateTime())), cmp.Compare(a.GetId(), b.GetId()))
@@ -63,36 +88,47 @@ func (s *Store) Tokens() ([]*storev1.Token, error) {
 	return all, err
 }
 
-// DeleteToken deletes the token with that public id, or answers job.ErrNotFound.
-func (s *Store) DeleteToken(ctx context.Context, id string) error {
+// DeleteToken deletes the token with that public id, or answers
+// job.ErrNotFound, also when it is not one of user. An empty user is whoever's.
+func (s *Store) DeleteToken(ctx context.Context, id, user string) error {
 	return s.do(ctx, 1, func(b *batch) error {
-		tokens := b.tx.Bucket(bucketTokens)
-		k, err := findToken(tokens, id)
-		switch {
-		case err != nil:
-			return err
-		case k == nil:
+		ref, ok := s.tokens.get(id)
+		if !ok || user != "" && ref.user != user {
 			return fmt.Errorf("token %q: %w", id, job.ErrNotFound)
 		}
-		t, err := decodeToken(tokens.Get(k))
-		if err != nil {
+		b.dirty, b.about.subject = true, ref.user
+		if err := staging(b.tx.Bucket(bucketTokens).Delete(ref.hash[:])); err != nil {
 			return err
 		}
-		b.dirty, b.about.subject = true, t.GetUser()
-		return staging(tokens.Delete(k))
+		s.tokens.remove(id)
+		return nil
 	})
 }
 
-// findToken answers a copy of the key of the token with that id; nil when there is none. There are few tokens.
-func findToken(tokens *bolt.Bucket, id string) (key []byte, err error) {
-	err = tokens.ForEach(func(k, raw []byte) error {
-		t, err := decodeToken(raw)
-		if err == nil && t.GetId() == id {
-			key = slices.Clone(k)
+// TouchTokens notes when tokens were last used. Tokens that are gone are left out, and so are times that are not later than what is noted.
+func (s *Store) TouchTokens(ctx context.Context, uses map[TokenHash]time.Time) error {
+	return s.do(ctx, len(uses), func(b *batch) error {
+		tokens := b.tx.Bucket(bucketTokens)
+		for hash, at := range uses {
+			raw := tokens.Get(hash[:])
+			if raw == nil {
+				continue
+			}
+			t, err := decodeToken(raw)
+			if err != nil || t.GetLastUseTime() != nil && !at.After(t.GetLastUseTime().AsTime()) {
+				continue
+			}
+			t.LastUseTime = timestamppb.New(at)
+			if raw, err = proto.Marshal(t); err != nil {
+				continue // it was read from such bytes just now
+			}
+			b.dirty = true
+			if err := staging(tokens.Put(hash[:], raw)); err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	})
-	return key, err
 }
 
 func decodeToken(raw []byte) (*storev1.Token, error) {

@@ -1,0 +1,136 @@
+package api
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// CreateToken makes an API token and answers its secret, this once.
+func (s *admin) CreateToken(ctx context.Context, req *stintv1.CreateTokenRequest) (*stintv1.CreateTokenResponse, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	grant := auth.Grant{User: req.GetUser(), Roles: req.GetRoles(), Scopes: req.GetScopes(), Description: req.GetDescription()}
+	if e := req.GetExpireTime(); e != nil {
+		if e.CheckValid() != nil {
+			return nil, job.Invalid("expireTime", "is no time")
+		}
+		grant.Expires = e.AsTime()
+	}
+	if grant.User == "" && p.How != auth.HowSocket { // the local admin is nobody whom a token could stand for
+		grant.User = p.User
+	}
+	if grant.User != p.User {
+		if err := named(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if grant, err = grant.Within(p); err != nil {
+		return nil, err
+	}
+	t, secret, err := s.Tokens.Create(ctx, grant)
+	if err != nil {
+		return nil, err
+	}
+	return &stintv1.CreateTokenResponse{Token: publicToken(t), Secret: secret}, nil
+}
+
+// ListTokens answers the API tokens of the caller, for operators all or those of one user, without their secrets.
+func (s *admin) ListTokens(ctx context.Context, req *stintv1.ListTokensRequest) (*stintv1.ListTokensResponse, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	user := req.GetUser()
+	switch mayAll := named(ctx); {
+	case user == "" && mayAll != nil:
+		user = p.User
+	case user != p.User && mayAll != nil:
+		return nil, mayAll
+	case user != "" && user != p.User && !job.ValidOwner(user):
+		return nil, job.Invalid("user", "is no user name")
+	}
+	all, err := s.Tokens.List(user)
+	if err != nil {
+		return nil, err
+	}
+	resp := &stintv1.ListTokensResponse{}
+	for _, t := range all {
+		resp.Tokens = append(resp.Tokens, publicToken(t))
+	}
+	return resp, nil
+}
+
+// RevokeToken makes an API token stop working, also for streams that are open.
+func (s *admin) RevokeToken(ctx context.Context, req *stintv1.RevokeTokenRequest) (*stintv1.RevokeTokenResponse, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	user := p.User
+	if mayForeign(ctx, p) {
+		user = ""
+	}
+	if err := s.Tokens.Revoke(ctx, req.GetId(), user); err != nil {
+		return nil, err
+	}
+	return &stintv1.RevokeTokenResponse{}, nil
+}
+
+func publicToken(t *storev1.Token) *stintv1.Token {
+	return &stintv1.Token{
+		Id: t.GetId(), User: t.GetUser(), Roles: t.GetRoles(), Description: t.GetDescription(), CreateTime: t.GetCreateTime(),
+		ExpireTime: t.GetExpireTime(), Scopes: t.GetScopes(), LastUseTime: t.GetLastUseTime(),
+	}
+}
+
+// NewTokenAdmin is an AdminService of which only the calls for tokens work, for
+// the tools that use a database without a server. Whoever can open the file is its operator.
+func NewTokenAdmin(t *auth.Tokens) stintv1.AdminServiceServer {
+	return &offlineTokens{admin: admin{Config: Config{Tokens: t}}}
+}
+
+// offlineTokens gives calls what the interceptors and gRPC itself would give them.
+type offlineTokens struct{ admin }
+
+// CreateToken makes an API token in the file.
+func (o *offlineTokens) CreateToken(ctx context.Context, req *stintv1.CreateTokenRequest) (*stintv1.CreateTokenResponse, error) {
+	return o.admin.CreateToken(asLocalAdmin(ctx, stintv1.AdminService_CreateToken_FullMethodName), req)
+}
+
+// ListTokens answers the API tokens of the file.
+func (o *offlineTokens) ListTokens(ctx context.Context, req *stintv1.ListTokensRequest) (*stintv1.ListTokensResponse, error) {
+	return o.admin.ListTokens(asLocalAdmin(ctx, stintv1.AdminService_ListTokens_FullMethodName), req)
+}
+
+// RevokeToken makes an API token of the file stop working.
+func (o *offlineTokens) RevokeToken(ctx context.Context, req *stintv1.RevokeTokenRequest) (*stintv1.RevokeTokenResponse, error) {
+	return o.admin.RevokeToken(asLocalAdmin(ctx, stintv1.AdminService_RevokeToken_FullMethodName), req)
+}
+
+func asLocalAdmin(ctx context.Context, method string) context.Context {
+	return auth.NewContext(grpc.NewContextWithServerTransportStream(ctx, offlineCall(method)), auth.LocalAdmin())
+}
+
+// offlineCall is the name of a method in the place of a call.
+type offlineCall string
+
+// Method is the full name.
+func (c offlineCall) Method() string { return string(c) }
+
+// SetHeader does nothing: nobody reads headers.
+func (offlineCall) SetHeader(metadata.MD) error { return nil }
+
+// SendHeader does nothing: nobody reads headers.
+func (offlineCall) SendHeader(metadata.MD) error { return nil }
+
+// SetTrailer does nothing: nobody reads trailers.
+func (offlineCall) SetTrailer(metadata.MD) error { return nil }
