@@ -27,6 +27,8 @@ type Config struct {
 	Mode Mode
 	// Tokens has the API tokens. Required.
 	Tokens TokenStore
+	// Certificates are whom client certificates stand for; see SetCertificates, too.
+	Certificates Certificates
 	// LocalUser is who calls without credentials in development mode. Empty means LocalUser().
 	LocalUser string
 
@@ -52,6 +54,8 @@ type Authenticator struct {
 	uses     map[[sha256.Size]byte]time.Time // minutes of uses that are not stored yet
 	revoked  map[string]time.Time            // ids of credentials revoked of late
 	guards   map[string]map[*guard]struct{}
+
+	certificates Certificates
 }
 
 // verified is a token that the store knew.
@@ -72,6 +76,8 @@ func New(cfg Config) (*Authenticator, error) {
 		uses:     make(map[[sha256.Size]byte]time.Time),
 		revoked:  make(map[string]time.Time),
 		guards:   make(map[string]map[*guard]struct{}),
+
+		certificates: cfg.Certificates,
 	}
 	switch {
 	case cfg.Tokens == nil:
@@ -124,7 +130,7 @@ func (a *Authenticator) identify(ctx context.Context, c Credentials) (Principal,
 	case c.Session != "" && a.cfg.Session != nil:
 		return a.cfg.Session(ctx, c.Session)
 	case c.Certificate != nil:
-		return Principal{}, errCertificate
+		return a.certificate(c.Certificate)
 	case a.local != nil:
 		return *a.local, nil
 	default:

@@ -53,3 +53,22 @@ func scopeWords(in []Scope) []string {
 
 // allScopes are the words for a message.
 func allScopes() string { return strings.Join(scopeWords(scopes), ", ") }
+
+// checkNames finds what is wrong with the words of a grant.
+func (g Grant) checkNames() job.Violations {
+	var v job.Violations
+	if !job.ValidOwner(g.User) {
+		v.Add("user", "is no user name: letters, digits and . _ @ + - only, at most 128")
+	}
+	for i, r := range g.Roles {
+		if Role(r) != RoleUser && !slices.Contains(grantable, Role(r)) {
+			v.Add(fmt.Sprintf("roles[%d]", i), "is no role; there are: user, operator, auditor, service")
+		}
+	}
+	for i, s := range g.Scopes {
+		if !slices.Contains(scopes, Scope(s)) {
+			v.Add(fmt.Sprintf("scopes[%d]", i), "is no scope; there are: %s", allScopes())
+		}
+	}
+	return v
+}

@@ -52,6 +52,9 @@ func (a *Authenticator) register(g *guard, id string) (stop func()) {
 	if _, gone := a.revoked[id]; gone {
 		g.cancel(refuse(revoked(g.how)))
 	}
+	if _, stands := a.certificates[nameOfID(id)]; g.how == HowCertificate && !stands {
+		g.cancel(refuse(errCertificate))
+	}
 	return func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -100,7 +100,7 @@ func checkURL(text string) error {
 		return fmt.Errorf("%q is no URL such as https://id.example.org", text)
 	case u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		return fmt.Errorf("%q has more than scheme, host and path", text)
-	case u.Scheme == "http" && !loopback(net.JoinHostPort(u.Hostname(), "0")):
+	case u.Scheme == "http" && !Loopback(net.JoinHostPort(u.Hostname(), "0")):
 		return fmt.Errorf("%q must be https: what is said there decides who gets in", text)
 	}
 	return nil

@@ -24,7 +24,7 @@ const (
 func (m Mode) Resolve(listen ...string) (Mode, error) {
 	exposed := ""
 	for _, addr := range listen {
-		if !loopback(addr) {
+		if !Loopback(addr) {
 			exposed = addr
 		}
 	}
@@ -40,9 +40,9 @@ func (m Mode) Resolve(listen ...string) (Mode, error) {
 	}
 }
 
-// loopback reports whether only this machine can reach an address. A name other
-// than localhost could mean anything.
-func loopback(addr string) bool {
+// Loopback reports whether only this machine can reach an address, HOST:PORT. A
+// name other than localhost could mean anything.
+func Loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return false

@@ -82,20 +82,7 @@ func (t *Tokens) Create(ctx context.Context, g Grant) (*storev1.Token, string, e
 }
 
 func (g Grant) check(now time.Time) error {
-	var v job.Violations
-	if !job.ValidOwner(g.User) {
-		v.Add("user", "is no user name: letters, digits and . _ @ + - only, at most 128")
-	}
-	for i, r := range g.Roles {
-		if Role(r) != RoleUser && !slices.Contains(grantable, Role(r)) {
-			v.Add(fmt.Sprintf("roles[%d]", i), "is no role; there are: user, operator, auditor, service")
-		}
-	}
-	for i, s := range g.Scopes {
-		if !slices.Contains(scopes, Scope(s)) {
-			v.Add(fmt.Sprintf("scopes[%d]", i), "is no scope; there are: %s", allScopes())
-		}
-	}
+	v := g.checkNames()
 	if !g.Expires.IsZero() && !g.Expires.After(now) {
 		v.Add("expireTime", "is in the past")
 	}

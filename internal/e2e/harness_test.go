@@ -3,7 +3,9 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +19,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
@@ -58,6 +61,7 @@ type server struct {
 	cmd     *exec.Cmd
 	log     *lockedBuffer
 	conn    *grpc.ClientConn
+	tls     *tls.Config // nil for plaintext
 }
 
 // lockedBuffer collects what a process writes.
@@ -87,7 +91,13 @@ func newServer(tb testing.TB, flags ...string) *server {
 // newServerOn is newServer on a folder that the test has made.
 func newServerOn(tb testing.TB, data string, flags ...string) *server {
 	tb.Helper()
-	s := &server{TB: tb, program: filepath.Join(bin, "stintd"), data: data, flags: flags, address: "127.0.0.1:0", log: &lockedBuffer{}}
+	return newServerWith(tb, &server{TB: tb, data: data, flags: flags})
+}
+
+// newServerWith starts a server that a test has described.
+func newServerWith(tb testing.TB, s *server) *server {
+	tb.Helper()
+	s.program, s.address, s.log = cmp.Or(s.program, filepath.Join(bin, "stintd")), "127.0.0.1:0", &lockedBuffer{}
 	tb.Cleanup(func() {
 		s.stop()
 		if s.conn != nil {
@@ -127,8 +137,12 @@ func (s *server) start() {
 		s.Fatalf("the server did not start: %v\n%s", err, s.log)
 	}
 	if s.conn == nil { // later it is the same, and others may be reading it
-		s.address = strings.TrimPrefix(strings.TrimSpace(line), "stintd is serving on http://")
-		s.conn, err = grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		_, s.address, _ = strings.Cut(strings.TrimSpace(line), "://")
+		transport := insecure.NewCredentials()
+		if s.tls != nil {
+			transport = credentials.NewTLS(s.tls)
+		}
+		s.conn, err = grpc.NewClient(s.address, grpc.WithTransportCredentials(transport),
 			grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},

@@ -126,6 +126,7 @@ func TestWrongCallsOfStintd(t *testing.T) {
 	}{
 		{[]string{"--no-such-flag"}, 2},
 		{[]string{"--listen", "0.0.0.0:0", "--auth", "dev", "--services", "testdata/services", "--data", t.TempDir()}, 2},
+		{[]string{"--listen", "0.0.0.0:0", "--services", "testdata/services", "--data", t.TempDir()}, 2}, // not encrypted
 		{[]string{"--executor", "nowhere", "--services", "testdata/services", "--data", t.TempDir(), "--listen", "127.0.0.1:0"}, 2},
 		{[]string{"--services", "no-such-folder", "--data", t.TempDir(), "--listen", "127.0.0.1:0"}, 1},
 		{[]string{"--config", "no-such-file"}, 2},

@@ -55,7 +55,7 @@ func (o ClusterOptions) slurm() slurm.Options {
 
 // sections are the keys of the configuration file that no flag has.
 func (c *Config) sections() map[string]any {
-	return map[string]any{"clusters": &c.Clusters, "oidc": &c.OIDC}
+	return map[string]any{"clusters": &c.Clusters, "oidc": &c.OIDC, sectionCertificates: &c.Certificates}
 }
 
 // withDefaultCluster has the cluster that `--executor slurm` asks for.

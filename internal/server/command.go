@@ -53,14 +53,14 @@ func Main(args []string, std Streams, version string) int {
 
 func newCommand(std Streams, version string) *cobra.Command {
 	cfg := Config{Version: version}
-	var file string
 	root := &cobra.Command{
 		Use:   "stintd",
 		Short: "Run jobs and serve them over gRPC and REST",
 		Long: `stintd runs the long computations behind a science gateway.
 
 Without a command it serves until it gets SIGTERM or SIGINT; jobs that run then go
-on and are found again at the next start. SIGHUP reads the services again.
+on and are found again at the next start. SIGHUP reads the services and
+the section client-certificates again.
 
 Every setting below is a flag, an environment variable (--max-active is
 STINTD_MAX_ACTIVE) and a key of the file given with --config (max-active: 100).
@@ -70,7 +70,7 @@ A flag wins over the environment, and that over the file.`,
 		SilenceErrors: true,
 		Version:       version,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fill(cmd.Flags(), os.LookupEnv, file, cfg.sections()); err != nil {
+			if err := fill(cmd.Flags(), os.LookupEnv, cfg.File, cfg.sections()); err != nil {
 				return fmt.Errorf("%w: %w", err, errUsage)
 			}
 			if err := cfg.check(); err != nil {
@@ -84,7 +84,7 @@ A flag wins over the environment, and that over the file.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", err, errUsage) })
 	define(root.Flags(), &cfg)
-	root.Flags().StringVar(&file, "config", "", "YAML file with settings")
+	root.Flags().StringVar(&cfg.File, "config", "", "YAML file with settings")
 	root.AddCommand(checkCommand(std), backupCommand(std), compactCommand(std), tokenCommand(std), auditCommand(std))
 	return root
 }

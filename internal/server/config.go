@@ -34,6 +34,14 @@ type Config struct {
 	// Auth is who may call without a token: auto, dev or token.
 	Auth string
 
+	// TLS is how connections are encrypted.
+	TLS TLSConfig
+	// Certificates are whom client certificates stand for. They are set in the
+	// configuration file alone, and read again on SIGHUP.
+	Certificates []CertificateConfig
+	// File is the configuration file. Empty without one.
+	File string
+
 	// OIDC is the issuer whose users may sign in. It is set in the configuration file alone. Nil means none.
 	OIDC *OIDCConfig
 	// SessionIdle and SessionLife are how long a browser stays signed in: unused, and at all.
@@ -134,7 +142,7 @@ func (c Config) check() error {
 			errs = append(errs, fmt.Errorf("--embed-origins: %w", err))
 		}
 	}
-	errs = append(errs, c.checkSignIn())
+	errs = append(errs, c.checkSignIn(), c.checkTransport())
 	if !slices.Contains(sandboxes, c.Sandbox) {
 		errs = append(errs, fmt.Errorf("--sandbox: %q is not off, auto or require", c.Sandbox))
 	}

@@ -59,6 +59,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.StringSliceVar(&c.TrustedOrigins, "trusted-origins", nil, "origins whose pages may post, for example https://gateway.example.org")
 	f.StringSliceVar(&c.EmbedOrigins, "embed-origins", nil, "origins whose pages may show the indicator, for example https://gateway.example.org")
 	f.StringVar(&c.IssueWebhook, "issue-webhook", "", "URL that gets each problem report of a user as JSON by POST")
+	defineTLS(f, &c.TLS)
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.AccessLog, "access-log", "errors", "calls that are logged: none, errors or all")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
@@ -104,16 +105,9 @@ func readFile(path string, sections map[string]any) (map[string]string, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // no file, no values
 	}
-	b, err := os.ReadFile(filepath.Clean(path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no configuration file %s", path)
-	}
+	nodes, err := readNodes(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
-	}
-	var nodes map[string]yaml.Node
-	if err := yaml.Unmarshal(b, &nodes); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	values := make(map[string]string, len(nodes))
 	for name, n := range nodes {
@@ -130,6 +124,22 @@ func readFile(path string, sections map[string]any) (map[string]string, error) {
 		values[name] = v
 	}
 	return values, nil
+}
+
+// readNodes reads what stands under each key of a YAML file.
+func readNodes(path string) (map[string]yaml.Node, error) {
+	b, err := os.ReadFile(filepath.Clean(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no configuration file %s", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	var nodes map[string]yaml.Node
+	if err := yaml.Unmarshal(b, &nodes); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return nodes, nil
 }
 
 // strict decodes a section and refuses keys that it does not have.

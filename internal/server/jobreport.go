@@ -91,5 +91,5 @@ func (s *server) reportBase(remote bool) string {
 	case remote && (host == "localhost" || err == nil && ip.IsLoopback()):
 		return ""
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return s.cfg.TLS.scheme() + "://" + net.JoinHostPort(host, port)
 }

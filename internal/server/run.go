@@ -193,11 +193,15 @@ func (s *server) openAuth() error {
 		return fmt.Errorf("--auth: %w: %w", err, errUsage)
 	}
 	s.mode = mode
+	certs, err := certificates(s.cfg.Certificates)
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, errUsage)
+	}
 	set := s.store.Settings()
 	if s.jobTokens, err = auth.NewJobTokens(set.GetJobTokenKey(), set.GetInstallId()); err != nil {
 		return err
 	}
-	cfg := auth.Config{Mode: mode, Tokens: s.store, Job: s.jobTokens.Principal}
+	cfg := auth.Config{Mode: mode, Tokens: s.store, Job: s.jobTokens.Principal, Certificates: certs}
 	if s.oidc != nil {
 		cfg.JWT = s.oidc.Principal
 	}
@@ -276,7 +280,7 @@ func (s *server) openAPI() (err error) {
 	return err
 }
 
-// reloadOnHangup reads the services again at each SIGHUP, until ctx ends.
+// reloadOnHangup reads the services and the client certificates again at each SIGHUP, until ctx ends.
 func (s *server) reloadOnHangup(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -287,6 +291,7 @@ func (s *server) reloadOnHangup(ctx context.Context) {
 			return
 		case <-hup:
 		}
+		s.reloadCertificates()
 		problems, err := s.catalog.Reload()
 		if err != nil {
 			s.log.Error("read the services again", "error", err)

@@ -64,6 +64,10 @@ func (s *server) serve(ctx context.Context) error {
 	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics()}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	transport, err := s.cfg.TLS.open(s.log)
+	if err != nil {
+		return err
+	}
 	l, socket, profiles, err := f.listen()
 	if err != nil {
 		return err
@@ -73,7 +77,7 @@ func (s *server) serve(ctx context.Context) error {
 	if err := f.build(background); err != nil {
 		return errors.Join(err, l.Close(), socket.Close(), profiles.Close())
 	}
-	split := NewSplit(f.limits.bound(l), SplitOptions{MaxUndecided: maxUndecided()})
+	split := NewSplit(f.limits.bound(l), SplitOptions{TLS: transport, MaxUndecided: maxUndecided()})
 	f.run("split the port", func() error { return split.Run(background) })
 	f.run("serve gRPC", func() error { return f.grpc.Serve(split.GRPC()) })
 	f.run("serve the operator's socket", func() error { return f.local.Serve(socket) })
@@ -96,8 +100,11 @@ func (s *server) serve(ctx context.Context) error {
 	f.run("note the uses of tokens", func() error { return s.auth.Run(background, s.log) })
 	f.run("pass on reports", func() error { return s.reports.Run(background) })
 	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
-	s.log.Info("serving", "address", l.Addr().String(), "auth", string(s.mode), "version", s.cfg.Version)
-	fmt.Fprintf(s.std.Out, "stintd is serving on http://%s\n", l.Addr())
+	if !s.cfg.TLS.enabled() && !auth.Loopback(s.cfg.Listen) {
+		s.log.Warn("connections are not encrypted: whoever is on the network reads tokens and data (--insecure-plaintext)", "address", l.Addr().String())
+	}
+	s.log.Info("serving", "address", l.Addr().String(), "scheme", s.cfg.TLS.scheme(), "auth", string(s.mode), "version", s.cfg.Version)
+	fmt.Fprintf(s.std.Out, "stintd is serving on %s://%s\n", s.cfg.TLS.scheme(), l.Addr())
 
 	select {
 	case <-ctx.Done():
@@ -168,7 +175,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	if f.limits, err = newLimits(f.cfg.Limits, f.mode == auth.ModeDev, openFiles()); err != nil {
 		return err
 	}
-	f.grpc = f.newGRPC(insecure.NewCredentials(), f.limits.proxies.call,
+	f.grpc = f.newGRPC(SplitCredentials(), f.limits.proxies.call,
 		grpc.MaxConcurrentStreams(maxStreams), grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxHeaderListSize(maxHeaderList), grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 10 * time.Minute,

@@ -98,7 +98,7 @@ func (c Config) oidc() (auth.OIDCConfig, error) {
 		out.Roles[value] = auth.Role(role)
 	}
 	if host, _, err := net.SplitHostPort(c.Listen); out.PublicURL == "" && err == nil && (host == "127.0.0.1" || host == "localhost") {
-		out.PublicURL = "http://" + c.Listen + "/" + strings.Trim(c.PathPrefix, "/")
+		out.PublicURL = c.TLS.scheme() + "://" + c.Listen + "/" + strings.Trim(c.PathPrefix, "/")
 	}
 	// What is not below it would not come back from the issuer to the page that was asked for.
 	if u, err := url.Parse(out.PublicURL); err == nil && strings.Trim(u.Path, "/") != strings.Trim(c.PathPrefix, "/") {
@@ -118,7 +118,7 @@ func (c Config) oidc() (auth.OIDCConfig, error) {
 
 // signInOptions is what callers are told of how to sign in.
 func (s *server) signInOptions() *stintv1.GetSignInOptionsResponse {
-	res := &stintv1.GetSignInOptionsResponse{Open: s.mode == auth.ModeDev}
+	res := &stintv1.GetSignInOptionsResponse{Open: s.mode == auth.ModeDev, ClientCertificates: s.cfg.TLS.ClientCA != ""}
 	if s.oidc != nil {
 		res.OidcIssuer, res.OidcDeviceClientId, res.OidcScopes = s.oidc.Options()
 	}
