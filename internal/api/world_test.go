@@ -83,6 +83,7 @@ type world struct {
 	reports  []string
 	draining chan struct{}
 	conn     *grpc.ClientConn
+	srv      *api.Server
 }
 
 const copyService = `
@@ -147,11 +148,8 @@ func (w *world) serve(srv *api.Server) {
 		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), w.auth.Unary(), api.UnaryAudit(w.store)),
 		grpc.ChainStreamInterceptor(api.StreamErrors(discard()), w.auth.Stream(), api.StreamAudit(w.store)),
 	)
-	stintv1.RegisterJobServiceServer(api.Registrar(g), srv.Jobs)
-	stintv1.RegisterCatalogServiceServer(api.Registrar(g), srv.Catalog)
-	stintv1.RegisterWorkspaceServiceServer(api.Registrar(g), srv.Workspace)
-	stintv1.RegisterAdminServiceServer(api.Registrar(g), srv.Admin)
-	stintv1.RegisterAuthServiceServer(api.Registrar(g), srv.Auth)
+	w.srv = srv
+	w.register(g)
 	done := make(chan error, 1)
 	go func() { done <- g.Serve(l) }()
 	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -165,6 +163,15 @@ func (w *world) serve(srv *api.Server) {
 		must(w, w.files.Close())
 		must(w, w.folders.Close())
 	})
+}
+
+// register puts all services on a server.
+func (w *world) register(g *grpc.Server) {
+	stintv1.RegisterJobServiceServer(api.Registrar(g), w.srv.Jobs)
+	stintv1.RegisterCatalogServiceServer(api.Registrar(g), w.srv.Catalog)
+	stintv1.RegisterWorkspaceServiceServer(api.Registrar(g), w.srv.Workspace)
+	stintv1.RegisterAdminServiceServer(api.Registrar(g), w.srv.Admin)
+	stintv1.RegisterAuthServiceServer(api.Registrar(g), w.srv.Auth)
 }
 
 // as is a context in which a user calls, with a token of their own.

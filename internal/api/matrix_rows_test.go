@@ -1,0 +1,302 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/api"
+	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/gateway"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// row is what the matrix needs of one method: a good request about something of
+// the caller's, of zoe's by its id, and of zoe's by her name. A nil one does not exist for the method.
+type row struct {
+	own, foreign, named func() proto.Message
+	// hides reports whether the answer says of the thing that it does not exist. Nil where that is an error.
+	hides func(proto.Message) bool
+	// rest is the request over REST. Nil is what the contract's annotation says.
+	rest func(t *testing.T, method protoreflect.MethodDescriptor, req proto.Message) *http.Request
+	// toCome says that there may be nothing behind the method yet.
+	toCome bool
+}
+
+// matrix is a world in which ann and zoe have a queued, a running and a finished job each, with a gateway.
+type matrix struct {
+	*world
+	rows    map[string]row
+	site    string // URL of the gateway
+	last    string // the token that was made last
+	running job.ID // ann's
+	count   int
+}
+
+// jobsOf are the jobs of a user, by id.
+type jobsOf struct{ queued, finished string }
+
+func newMatrix(t *testing.T) *matrix {
+	t.Helper()
+	m := &matrix{world: newWorld(t)}
+	m.running = m.world.running()
+	m.rows = map[string]row{}
+	m.site = m.gateway()
+	m.jobRows(m.makeJobs("ann"), m.makeJobs("zoe"))
+	m.tokenRows()
+	m.adminRows()
+	m.fileRows()
+	return m
+}
+
+func (m *matrix) makeJobs(user string) jobsOf {
+	ctx := m.as(user)
+	queued, done := m.submit(ctx), m.submit(ctx)
+	m.finish(done, stintv1.State_STATE_COMPLETED, map[string]string{"output/t.tsv": "a\tb\n", "stdout": "hello\n"})
+	return jobsOf{queued: queued.GetId(), finished: done.GetId()}
+}
+
+// gateway serves REST before the same services and answers its URL.
+func (m *matrix) gateway() string {
+	m.Helper()
+	l := bufconn.Listen(1 << 20)
+	g := grpc.NewServer(
+		grpc.Creds(auth.MemoryCreds()), grpc.ForceServerCodecV2(api.Codec()),
+		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), m.auth.Unary()),
+		grpc.ChainStreamInterceptor(api.StreamErrors(discard()), m.auth.Stream()),
+	)
+	m.register(g)
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(l) }()
+	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
+	must(m, err)
+	handler, err := gateway.New(gateway.Config{Conn: conn, Caller: m.auth.CallerMetadata, Logger: discard()})
+	must(m, err)
+	site := httptest.NewServer(handler)
+	m.Cleanup(func() {
+		site.CloseClientConnections()
+		site.Close()
+		must(m, conn.Close())
+		g.Stop()
+		must(m, <-done)
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections() //nolint:errcheck,forcetypeassert // that is what it is
+	})
+	return site.URL
+}
+
+// jobRows are those of the JobService and the CatalogService.
+func (m *matrix) jobRows(ann, zoe jobsOf) {
+	byID := func(f func(j jobsOf) proto.Message) row {
+		return row{own: func() proto.Message { return f(ann) }, foreign: func() proto.Message { return f(zoe) }}
+	}
+	byOwner := func(f func(owner string) proto.Message) row {
+		return row{own: func() proto.Message { return f("") }, named: func() proto.Message { return f("zoe") }}
+	}
+	submitted := func(owner string) *stintv1.Job {
+		j := copyJob()
+		j.Owner = owner
+		return j
+	}
+	const why = "a test of the table"
+	watch := byID(func(j jobsOf) proto.Message { return &stintv1.WatchStatusRequest{Id: j.finished, UntilFinal: true} })
+	watch.named = func() proto.Message { return &stintv1.WatchStatusRequest{Owner: "zoe"} }
+	batchGet := byID(func(j jobsOf) proto.Message { return &stintv1.BatchGetRequest{Ids: []string{j.queued}} })
+	batchGet.hides = func(r proto.Message) bool { return len(r.(*stintv1.BatchGetResponse).GetMissingIds()) == 1 } //nolint:errcheck,forcetypeassert // of this method
+	batchCancel := byID(func(j jobsOf) proto.Message { return &stintv1.BatchCancelRequest{Ids: []string{j.queued}, Reason: why} })
+	batchCancel.hides = func(r proto.Message) bool {
+		results := r.(*stintv1.BatchCancelResponse).GetResults()                                  //nolint:errcheck,forcetypeassert // of this method
+		return len(results) == 1 && codes.Code(results[0].GetError().GetCode()) == codes.NotFound //nolint:gosec // a gRPC code
+	}
+	read := byID(func(j jobsOf) proto.Message { return &stintv1.ReadResultRequest{Id: j.finished, Path: "t.tsv"} })
+	read.rest = func(_ *testing.T, _ protoreflect.MethodDescriptor, req proto.Message) *http.Request {
+		r := req.(*stintv1.ReadResultRequest) //nolint:errcheck,forcetypeassert // of this method
+		return httptest.NewRequest(http.MethodGet, "/v1/jobs/"+r.GetId()+"/results/"+r.GetPath(), nil)
+	}
+	share := byID(func(j jobsOf) proto.Message {
+		return &stintv1.ShareRequest{Id: j.finished, User: "bob", Rights: []stintv1.ShareRight{stintv1.ShareRight_SHARE_RIGHT_HISTORY}}
+	})
+	unshare := byID(func(j jobsOf) proto.Message { return &stintv1.UnshareRequest{Id: j.finished, User: "bob"} })
+	shares := byID(func(j jobsOf) proto.Message { return &stintv1.ListSharesRequest{Id: j.finished} })
+	share.toCome, unshare.toCome, shares.toCome = true, true, true
+	report := byID(func(j jobsOf) proto.Message {
+		return &stintv1.ReportRequest{Id: j.queued, Event: stintv1.JobEvent_JOB_EVENT_STARTED}
+	})
+	report.own = func() proto.Message {
+		return &stintv1.ReportRequest{Id: m.running.String(), Event: stintv1.JobEvent_JOB_EVENT_STARTED}
+	}
+	for name, r := range map[string]row{
+		stintv1.JobService_Submit_FullMethodName: byOwner(func(owner string) proto.Message {
+			return &stintv1.SubmitRequest{Job: submitted(owner), ValidateOnly: true}
+		}),
+		stintv1.JobService_BatchSubmit_FullMethodName: byOwner(func(owner string) proto.Message {
+			return &stintv1.BatchSubmitRequest{Jobs: []*stintv1.Job{submitted(owner)}, ValidateOnly: true}
+		}),
+		stintv1.JobService_Get_FullMethodName:         byID(func(j jobsOf) proto.Message { return &stintv1.GetRequest{Id: j.queued} }),
+		stintv1.JobService_BatchGet_FullMethodName:    batchGet,
+		stintv1.JobService_List_FullMethodName:        byOwner(func(owner string) proto.Message { return &stintv1.ListRequest{Owner: owner} }),
+		stintv1.JobService_WatchStatus_FullMethodName: watch,
+		stintv1.JobService_Summarize_FullMethodName:   byOwner(func(owner string) proto.Message { return &stintv1.SummarizeRequest{Owner: owner} }),
+		stintv1.JobService_Cancel_FullMethodName:      byID(func(j jobsOf) proto.Message { return &stintv1.CancelRequest{Id: j.queued, Reason: why} }),
+		stintv1.JobService_BatchCancel_FullMethodName: batchCancel,
+		stintv1.JobService_Rerun_FullMethodName: byID(func(j jobsOf) proto.Message {
+			return &stintv1.RerunRequest{Id: j.finished, ValidateOnly: true, Reason: why}
+		}),
+		stintv1.JobService_StreamLogs_FullMethodName: byID(func(j jobsOf) proto.Message {
+			return &stintv1.StreamLogsRequest{Id: j.finished, Stream: stintv1.LogStream_LOG_STREAM_STDOUT}
+		}),
+		stintv1.JobService_ListResults_FullMethodName: byID(func(j jobsOf) proto.Message { return &stintv1.ListResultsRequest{Id: j.finished} }),
+		stintv1.JobService_ReadResult_FullMethodName:  read,
+		stintv1.JobService_ReportIssue_FullMethodName: byID(func(j jobsOf) proto.Message {
+			return &stintv1.ReportIssueRequest{Id: j.finished, Description: why}
+		}),
+		stintv1.JobService_Share_FullMethodName:            share,
+		stintv1.JobService_Unshare_FullMethodName:          unshare,
+		stintv1.JobService_ListShares_FullMethodName:       shares,
+		stintv1.JobService_Report_FullMethodName:           report,
+		stintv1.CatalogService_ListServices_FullMethodName: {own: func() proto.Message { return &stintv1.ListServicesRequest{} }},
+		stintv1.CatalogService_GetService_FullMethodName:   {own: func() proto.Message { return &stintv1.GetServiceRequest{Id: "Copy"} }},
+	} {
+		m.rows[name] = r
+	}
+}
+
+// tokenRows are those about API tokens.
+func (m *matrix) tokenRows() {
+	made := func(user string) string {
+		t, _, err := auth.NewTokens(m.store, m.auth).Create(m.Context(), auth.Grant{User: user})
+		must(m, err)
+		m.last = t.GetId()
+		return t.GetId()
+	}
+	tidy := func() { // a user may have a hundred only
+		if m.last != "" {
+			_ = auth.NewTokens(m.store, m.auth).Revoke(m.Context(), m.last, "") // most are revoked by now
+		}
+	}
+	revoke := func(user string) func() proto.Message {
+		return func() proto.Message { tidy(); return &stintv1.RevokeTokenRequest{Id: made(user)} }
+	}
+	m.rows[stintv1.AdminService_CreateToken_FullMethodName] = row{
+		own:   func() proto.Message { return &stintv1.CreateTokenRequest{} },
+		named: func() proto.Message { return &stintv1.CreateTokenRequest{User: "zoe"} },
+	}
+	m.rows[stintv1.AdminService_ListTokens_FullMethodName] = row{
+		own:   func() proto.Message { return &stintv1.ListTokensRequest{} },
+		named: func() proto.Message { return &stintv1.ListTokensRequest{User: "zoe"} },
+	}
+	m.rows[stintv1.AdminService_RevokeToken_FullMethodName] = row{own: revoke("ann"), foreign: revoke("zoe")}
+}
+
+// adminRows are those of the rest of the AdminService, and of the AuthService.
+func (m *matrix) adminRows() {
+	for name, req := range map[string]proto.Message{
+		stintv1.AdminService_GetServerStatus_FullMethodName: &stintv1.GetServerStatusRequest{},
+		stintv1.AdminService_SetSubmissions_FullMethodName:  &stintv1.SetSubmissionsRequest{Open: true},
+		stintv1.AdminService_Backup_FullMethodName:          &stintv1.BackupRequest{},
+		stintv1.AdminService_ListIssues_FullMethodName:      &stintv1.ListIssuesRequest{},
+		stintv1.AdminService_ListOrphans_FullMethodName:     &stintv1.ListOrphansRequest{},
+		stintv1.AdminService_CancelOrphan_FullMethodName:    &stintv1.CancelOrphanRequest{Executor: "local", EngineId: "7"},
+		stintv1.AdminService_ListQueue_FullMethodName:       &stintv1.ListQueueRequest{},
+		stintv1.AdminService_ListAudit_FullMethodName:       &stintv1.ListAuditRequest{},
+		stintv1.AuthService_WhoAmI_FullMethodName:           &stintv1.WhoAmIRequest{},
+		stintv1.AuthService_GetSignInOptions_FullMethodName: &stintv1.GetSignInOptionsRequest{},
+	} {
+		m.rows[name] = row{
+			own:    func() proto.Message { return req },
+			toCome: name == stintv1.AdminService_ListQueue_FullMethodName || name == stintv1.AdminService_ListAudit_FullMethodName,
+		}
+	}
+}
+
+// fileRows are those of the WorkspaceService, which reaches nobody else's files.
+func (m *matrix) fileRows() {
+	ann := m.as("ann")
+	next := func() string { m.count++; return fmt.Sprintf("/f%d.txt", m.count) }
+	atPath := func(method string, path func(proto.Message) string) func(*testing.T, protoreflect.MethodDescriptor, proto.Message) *http.Request {
+		return func(_ *testing.T, _ protoreflect.MethodDescriptor, req proto.Message) *http.Request {
+			return httptest.NewRequest(method, "/v1/workspace"+path(req), strings.NewReader("x"))
+		}
+	}
+	m.rows[stintv1.WorkspaceService_Upload_FullMethodName] = row{
+		own: func() proto.Message {
+			return &stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: &stintv1.UploadTarget{Path: next()}}}
+		},
+		rest: atPath(http.MethodPut, func(r proto.Message) string { return r.(*stintv1.UploadRequest).GetTarget().GetPath() }), //nolint:errcheck,forcetypeassert // of this method
+	}
+	m.rows[stintv1.WorkspaceService_List_FullMethodName] = row{own: func() proto.Message { return &stintv1.WorkspaceServiceListRequest{} }}
+	m.rows[stintv1.WorkspaceService_Download_FullMethodName] = row{
+		own:  func() proto.Message { return &stintv1.DownloadRequest{Path: "/in.txt"} },
+		rest: atPath(http.MethodGet, func(r proto.Message) string { return r.(*stintv1.DownloadRequest).GetPath() }), //nolint:errcheck,forcetypeassert // of this method
+	}
+	m.rows[stintv1.WorkspaceService_Delete_FullMethodName] = row{
+		own: func() proto.Message {
+			path := next()
+			must(m, m.upload(ann, path, "x"))
+			return &stintv1.DeleteRequest{Path: path}
+		},
+	}
+}
+
+var inPath = regexp.MustCompile(`\{([a-z_]+)(=\*\*)?\}`)
+
+// transcode is the request that the contract's annotation makes of a message; nil where there is none.
+func transcode(t *testing.T, method protoreflect.MethodDescriptor, req proto.Message) *http.Request {
+	t.Helper()
+	rule, ok := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
+	if !ok || rule == nil {
+		return nil
+	}
+	verb, path := http.MethodGet, rule.GetGet()
+	switch {
+	case rule.GetPost() != "":
+		verb, path = http.MethodPost, rule.GetPost()
+	case rule.GetDelete() != "":
+		verb, path = http.MethodDelete, rule.GetDelete()
+	}
+	rest := proto.Clone(req).ProtoReflect()
+	path = inPath.ReplaceAllStringFunc(path, func(field string) string {
+		f := rest.Descriptor().Fields().ByName(protoreflect.Name(inPath.FindStringSubmatch(field)[1]))
+		v := rest.Get(f)
+		rest.Clear(f)
+		if f.Enum() != nil {
+			return string(f.Enum().Values().ByNumber(v.Enum()).Name())
+		}
+		return strings.TrimPrefix(v.String(), "/")
+	})
+	if rule.GetBody() == "*" {
+		body, err := protojson.Marshal(rest.Interface())
+		must(t, err)
+		r := httptest.NewRequest(verb, path, strings.NewReader(string(body)))
+		r.Header.Set("Content-Type", "application/json")
+		return r
+	}
+	query := url.Values{}
+	rest.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if f.IsList() {
+			for i := range v.List().Len() {
+				query.Add(f.JSONName(), v.List().Get(i).String())
+			}
+		} else {
+			query.Set(f.JSONName(), v.String())
+		}
+		return true
+	})
+	return httptest.NewRequest(verb, path+"?"+query.Encode(), nil)
+}
