@@ -14,9 +14,9 @@ import (
 
 // WhoAmI knows one user, or whom they act for.
 func (f *fake) WhoAmI(ctx context.Context, _ *stintv1.WhoAmIRequest) (*stintv1.WhoAmIResponse, error) {
-	me := &stintv1.WhoAmIResponse{User: "me", Roles: []string{"user"}, How: "token"}
+	me := &stintv1.WhoAmIResponse{User: "tester", Roles: []string{"user"}, How: "token"}
 	if users := metadata.ValueFromIncomingContext(ctx, "stint-act-for"); len(users) == 1 {
-		me.User, me.Actor, me.Scopes = users[0], "me", []string{"jobs:read"}
+		me.User, me.Actor, me.Scopes = users[0], "tester", []string{"jobs:read"}
 		me.ExpireTime = &timestamppb.Timestamp{Seconds: 4102444800}
 	}
 	return me, nil
@@ -27,7 +27,7 @@ func (f *fake) CreateToken(_ context.Context, req *stintv1.CreateTokenRequest) (
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if req.GetUser() == "" {
-		req.User = "me"
+		req.User = "tester"
 	}
 	t := &stintv1.Token{
 		Id: fmt.Sprintf("t%d", len(f.granted)+1), User: req.GetUser(), Roles: req.GetRoles(), Scopes: req.GetScopes(),
