@@ -18,6 +18,7 @@ import (
 // connection has an account: what it sent, less what was made use of. When all accounts together
 // are over the bound, the connections that owe most are closed. An account cannot
 // be exact, for nobody tells which bytes were headers; it is exact enough to tell who holds the memory.
+// docs/decisions/0016-limits.md says what else was weighed.
 const (
 	// maxReceiving bounds what is held of messages that are not complete.
 	maxReceiving = 128 << 20
