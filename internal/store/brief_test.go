@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -26,8 +27,8 @@ func TestABriefSaysWhatTheRecordSays(t *testing.T) {
 		t.Fatal("it cannot be read")
 	}
 	got.ID = 9
-	if want := BriefOf(9, rec); !reflect.DeepEqual(got, want) {
-		t.Errorf("read %+v, want %+v", got, want)
+	if diff := cmp.Diff(BriefOf(9, rec), got); diff != "" {
+		t.Errorf("read otherwise than it is: %s", diff)
 	}
 	for i, v := 0, reflect.ValueOf(got); i < v.NumField(); i++ {
 		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Err" {
@@ -60,8 +61,8 @@ func TestBriefsTellWhichJobsAreNotThere(t *testing.T) {
 			continue
 		}
 		want.Executor, want.State, want.Priority = "local", stintv1.State_STATE_QUEUED, -3
-		if !reflect.DeepEqual(got[i], want) {
-			t.Errorf("got %+v, want %+v", got[i], want)
+		if diff := cmp.Diff(want, got[i]); diff != "" {
+			t.Errorf("job %d: %s", want.ID, diff)
 		}
 	}
 }
@@ -92,8 +93,8 @@ func FuzzABriefSaysWhatTheRecordSays(f *testing.F) {
 			t.Errorf("waits until %v, want %v", got.NotBefore, want.NotBefore)
 		}
 		got.NotBefore, want.NotBefore = testTime, testTime // beyond the year 2262 they differ
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("read %+v, want %+v", got, want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("read otherwise than the generated code does: %s", diff)
 		}
 	})
 }
