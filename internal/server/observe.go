@@ -28,7 +28,7 @@ func newLogger(w io.Writer, cfg Config) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(cfg.LogLevel)); err != nil {
 		return nil, fmt.Errorf("--log-level: %q is not debug, info, warn or error", cfg.LogLevel)
 	}
-	opts := &slog.HandlerOptions{Level: level}
+	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: redactAttr}
 	switch cfg.LogFormat {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, opts)), nil
