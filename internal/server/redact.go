@@ -8,10 +8,10 @@ import (
 // Tokens belong into headers, where nothing logs them. Clients that put one
 // somewhere else, into a URL or a name, must not leave it in the log all the same: what has
 // the form of a secret is cut off behind what is public of it.
-var secretForms = regexp.MustCompile(`(stint_[0-9a-z]{8}_)[0-9a-z]{6,}|(stintjob_)[0-9a-z]{6,}|(eyJ)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*`)
+var secretForms = regexp.MustCompile(`(stint_[0-9a-z]{8}_)[0-9a-z]{6,}|(stint_)[0-9a-z]{20,}|(stintjob_)[0-9a-z]{6,}|(eyJ)[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*`)
 
 func redact(text string) string {
-	return secretForms.ReplaceAllString(text, "${1}${2}${3}(secret)")
+	return secretForms.ReplaceAllString(text, "${1}${2}${3}${4}(secret)")
 }
 
 // redactAttr is redact for what a line of the log says.

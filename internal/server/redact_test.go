@@ -21,7 +21,7 @@ func TestSecretsAreCutOffInTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range []string{token, token[:30], ofJob, jwt} {
+	for _, secret := range []string{token, token[:30], "stint_" + strings.Repeat("x", 40), ofJob, jwt} {
 		log.Info("said "+secret, "path", "/v1/jobs/"+secret+"/results", "error", errors.New("no job "+secret), "n", 7)
 		if text := b.String(); strings.Contains(text, secret[15:]) {
 			t.Errorf("logged %s", text)
