@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,8 +36,6 @@ type row struct {
 	hides func(proto.Message) bool
 	// rest is the request over REST. Nil is what the contract's annotation says.
 	rest func(t *testing.T, method protoreflect.MethodDescriptor, req proto.Message) *http.Request
-	// toCome says that there may be nothing behind the method yet.
-	toCome bool
 }
 
 // matrix is a world in which ann and zoe have a queued, a running and a finished job each, with a gateway.
@@ -134,14 +133,13 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 	})
 	unshare := byID(func(j jobsOf) proto.Message { return &stintv1.UnshareRequest{Id: j.finished, User: "bob"} })
 	shares := byID(func(j jobsOf) proto.Message { return &stintv1.ListSharesRequest{Id: j.finished} })
-	share.toCome, unshare.toCome, shares.toCome = true, true, true
 	report := byID(func(j jobsOf) proto.Message {
 		return &stintv1.ReportRequest{Id: j.queued, Event: stintv1.JobEvent_JOB_EVENT_STARTED}
 	})
 	report.own = func() proto.Message {
 		return &stintv1.ReportRequest{Id: m.running.String(), Event: stintv1.JobEvent_JOB_EVENT_STARTED}
 	}
-	for name, r := range map[string]row{
+	maps.Copy(m.rows, map[string]row{
 		stintv1.JobService_Submit_FullMethodName: byOwner(func(owner string) proto.Message {
 			return &stintv1.SubmitRequest{Job: submitted(owner), ValidateOnly: true}
 		}),
@@ -172,9 +170,7 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 		stintv1.JobService_Report_FullMethodName:           report,
 		stintv1.CatalogService_ListServices_FullMethodName: {own: func() proto.Message { return &stintv1.ListServicesRequest{} }},
 		stintv1.CatalogService_GetService_FullMethodName:   {own: func() proto.Message { return &stintv1.GetServiceRequest{Id: "Copy"} }},
-	} {
-		m.rows[name] = r
-	}
+	})
 }
 
 // tokenRows are those about API tokens.
@@ -218,10 +214,7 @@ func (m *matrix) adminRows() {
 		stintv1.AuthService_WhoAmI_FullMethodName:           &stintv1.WhoAmIRequest{},
 		stintv1.AuthService_GetSignInOptions_FullMethodName: &stintv1.GetSignInOptionsRequest{},
 	} {
-		m.rows[name] = row{
-			own:    func() proto.Message { return req },
-			toCome: name == stintv1.AdminService_ListQueue_FullMethodName || name == stintv1.AdminService_ListAudit_FullMethodName,
-		}
+		m.rows[name] = row{own: func() proto.Message { return req }}
 	}
 }
 

@@ -41,8 +41,14 @@ func newTokensListCommand(a *app) *cobra.Command {
 			return err
 		}
 		g := &grid{columns: []column{
-			{title: "ID"}, {title: "USER"}, {title: "ROLES"}, {title: "SCOPES"}, {title: "CREATED", drop: 3}, {title: "EXPIRES", drop: 2},
-			{title: "LAST USED", drop: 1}, {title: "DESCRIPTION", least: 10},
+			{title: "ID"},
+			{title: "USER"},
+			{title: "ROLES"},
+			{title: "SCOPES"},
+			{title: "CREATED", drop: 3},
+			{title: "EXPIRES", drop: 2},
+			{title: "LAST USED", drop: 1},
+			{title: "DESCRIPTION", least: 10},
 		}}
 		for _, t := range res.GetTokens() {
 			g.add(t.GetId(), t.GetUser(), strings.Join(t.GetRoles(), ","), cmp.Or(strings.Join(t.GetScopes(), ","), "all"),

@@ -117,7 +117,7 @@ func TestACertificateIsReplacedUnderOpenConnections(t *testing.T) {
 	}
 	old := a.client("")
 	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 //nolint:gosec // what must be refused
-	if conn, err := tls.Dial("tcp", s.address, old); err == nil {       //nolint:noctx // on loopback
+	if conn, err := tls.Dial("tcp", s.address, old); err == nil {
 		conn.Close()
 		t.Error("TLS 1.1 was spoken")
 	}

@@ -30,10 +30,10 @@ type Change struct {
 	made []byte
 }
 
-// Share answers what make makes of the change. It is called once for all watchers
+// Share answers what encode makes of the change. It is called once for all watchers
 // that share the change, so that thousands of them need not each make the same. The answer is read-only.
-func (c *Change) Share(make func() []byte) []byte {
-	c.once.Do(func() { c.made = make() })
+func (c *Change) Share(encode func() []byte) []byte {
+	c.once.Do(func() { c.made = encode() })
 	return c.made
 }
 
