@@ -22,7 +22,7 @@ func TestSecretsAreCutOffInTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, secret := range []string{token, token[:30], "stint_" + strings.Repeat("x", 40), ofJob, jwt} {
-		log.Info("said "+secret, "path", "/v1/jobs/"+secret+"/results", "error", errors.New("no job "+secret), "n", 7)
+		log.Info("a request", "said", "by "+secret, "path", "/v1/jobs/"+secret+"/results", "error", errors.New("no job "+secret), "n", 7)
 		if text := b.String(); strings.Contains(text, secret[15:]) {
 			t.Errorf("logged %s", text)
 		}
