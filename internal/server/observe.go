@@ -71,8 +71,11 @@ func (a accessLog) line(ctx context.Context, method string, begin time.Time, err
 	}
 	p, _ := auth.FromContext(ctx)
 	attrs := []slog.Attr{
-		slog.String("method", method), slog.String("user", p.User),
-		slog.String("how", string(p.How)), slog.Duration("took", time.Since(begin)),
+		slog.String("method", method), slog.String("user", p.User), slog.String("how", string(p.How)),
+		slog.String("address", p.Address), slog.Duration("took", time.Since(begin)),
+	}
+	if p.Actor != "" {
+		attrs = append(attrs, slog.String("actor", p.Actor))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
