@@ -55,7 +55,7 @@ test('a token is made, shown once, works within its limits, and is revoked', { s
   assert.equal((await call('GET', 'v1/jobs')).status, 200);
   assert.equal((await call('POST', 'v1/jobs', '{"job":{"service":"Date"}}')).status, 403, 'not what it is for');
   await page.reload();
-  await page.getByRole('cell', { name: 'my laptop' }).waitFor();
+  await page.getByRole('cell', { name: 'my laptop', exact: true }).waitFor();
   assert.equal(await page.locator('.secret').count(), 0, 'the secret is shown once');
   await page.getByRole('button', { name: 'Revoke my laptop' }).click();
   await page.getByRole('button', { name: 'Revoke the token' }).click();
