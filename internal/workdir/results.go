@@ -167,6 +167,8 @@ func (w *walk) folder(name string, depth int) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
+		case err != nil && !cannotNow(err):
+			return nil // it vanished while it was read
 		case err != nil:
 			return err
 		}

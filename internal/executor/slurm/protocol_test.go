@@ -743,8 +743,10 @@ func TestManyJobsCostAsManyPollsAsOne(t *testing.T) {
 			for _, wt := range all {
 				wantExit(t, wt, byItself, 0)
 			}
-			if w.mostSqueue > 1 {
-				t.Errorf("%d squeue at a time", w.mostSqueue)
+			most := 0
+			w.set(func() { most = w.mostSqueue })
+			if most > 1 {
+				t.Errorf("%d squeue at a time", most)
 			}
 			w.stop()
 			w.stop = func() {}
