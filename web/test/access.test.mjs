@@ -191,6 +191,22 @@ for (const colorScheme of ['light', 'dark']) {
     await picture(page, `jobs-none-${colorScheme}`);
     assert.deepEqual(await violations(page), [], 'an empty list');
 
+    for (const [at, text] of [
+      ['account', 'API tokens'],
+      ['everybody', 'Sleep'],
+      ['audit', 'Submit'],
+    ]) {
+      await page.goto(gallery.url + at);
+      await page.getByText(text).first().waitFor();
+      await picture(page, `${at}-${colorScheme}`);
+      assert.deepEqual(await violations(page), [], at);
+    }
+    await page.goto(`${gallery.url}jobs/1`);
+    await page.getByRole('button', { name: 'Share' }).click();
+    await page.getByLabel('User').waitFor();
+    await picture(page, `share-${colorScheme}`);
+    assert.deepEqual(await violations(page), [], 'sharing a job');
+
     await close();
   });
 }
