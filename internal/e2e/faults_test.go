@@ -365,9 +365,13 @@ func TestDiskFills(t *testing.T) {
 		}
 		moment()
 	}
-	if j := h.get(whole); j.GetState() != stintv1.State_STATE_COMPLETED {
-		t.Errorf("reads as %v", j.GetState())
+	// The owner reads on. An operator would have to be audited, and nothing can be written.
+	got, err := h.jobs().Get(h.as("ann"), &stintv1.GetRequest{Id: whole})
+	if err != nil || got.GetJob().GetState() != stintv1.State_STATE_COMPLETED {
+		t.Errorf("reads as %v, %v", got.GetJob().GetState(), err)
 	}
+	_, err = h.jobs().Get(h.as("op"), &stintv1.GetRequest{Id: whole})
+	judge(t, status.Convert(err).Proto(), "STORAGE_FAILED", "")
 	if resp, body := h.rest("ann", call{path: "/v1/jobs/" + whole + "/results/result.txt"}); resp.StatusCode != http.StatusOK || body != "done\n" {
 		t.Errorf("%s %s", resp.Status, body)
 	}
