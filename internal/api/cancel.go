@@ -23,13 +23,9 @@ func (s *jobs) Cancel(ctx context.Context, req *stintv1.CancelRequest) (*stintv1
 	if err != nil {
 		return nil, err
 	}
-	scope, err := reach(ctx)
+	scope, id, err := address(ctx, req.GetId())
 	if err != nil {
 		return nil, err
-	}
-	id, err := job.ParseID(req.GetId())
-	if err != nil {
-		return nil, noJob(req.GetId())
 	}
 	j, err := s.Store.Update(ctx, scope, id, wishToCancel(p, req.GetReason()))
 	if err != nil {

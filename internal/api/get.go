@@ -5,6 +5,7 @@ import (
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
 )
 
 // Get answers one job in full.
@@ -34,17 +35,27 @@ func (s *jobs) holds(ctx context.Context, j *stintv1.Job) (job.ID, func() error,
 
 // find is the job of that id, in full, if the caller may see it.
 func (s *jobs) find(ctx context.Context, text string) (*stintv1.Job, error) {
-	scope, err := reach(ctx)
+	scope, id, err := address(ctx, text)
 	if err != nil {
 		return nil, err
-	}
-	id, err := job.ParseID(text)
-	if err != nil {
-		return nil, noJob(text)
 	}
 	j, err := s.Store.Get(scope, id)
 	if err != nil {
 		return nil, orNoJob(err, text)
 	}
 	return j, s.auditRead(ctx, j)
+}
+
+// address is the job of that id and the scope in which the caller may address
+// it. An id that no job can have is answered like one that no job has.
+func address(ctx context.Context, text string) (store.Scope, job.ID, error) {
+	scope, err := reach(ctx)
+	if err != nil {
+		return store.Scope{}, 0, err
+	}
+	id, err := job.ParseID(text)
+	if err != nil {
+		return store.Scope{}, 0, noJob(text)
+	}
+	return scope, id, nil
 }

@@ -15,13 +15,9 @@ func (s *jobs) Share(ctx context.Context, req *stintv1.ShareRequest) (*stintv1.S
 	if err := wrong.Err(); err != nil {
 		return nil, err
 	}
-	scope, err := reach(ctx)
+	scope, id, err := address(ctx, req.GetId())
 	if err != nil {
 		return nil, err
-	}
-	id, err := job.ParseID(req.GetId())
-	if err != nil {
-		return nil, noJob(req.GetId())
 	}
 	sh, err := s.Store.Share(ctx, scope, id, &stintv1.Share{User: req.GetUser(), Rights: req.GetRights()})
 	if err != nil {
@@ -36,13 +32,9 @@ func (s *jobs) Unshare(ctx context.Context, req *stintv1.UnshareRequest) (*stint
 	if err := checkGrantee(req.GetUser()).Err(); err != nil {
 		return nil, err
 	}
-	scope, err := reach(ctx)
+	scope, id, err := address(ctx, req.GetId())
 	if err != nil {
 		return nil, err
-	}
-	id, err := job.ParseID(req.GetId())
-	if err != nil {
-		return nil, noJob(req.GetId())
 	}
 	if err := s.Store.Unshare(ctx, scope, id, req.GetUser()); err != nil {
 		return nil, orNoJob(err, req.GetId())
