@@ -17,6 +17,7 @@ type sight struct {
 	rows          []row // with the attempt's token, in that poll
 	files         files
 	ledger        ledger
+	controller    controller
 	submission    submission
 	submitted     time.Time // when the last call of sbatch ended, in this process
 	inFlight      bool      // whether one goes on
@@ -73,12 +74,13 @@ type patience struct {
 type move int
 
 const (
-	hold   move = iota // nothing
-	ask                // ask accounting
-	submit             // hand it to Slurm once more
-	giveUp             // cancel a job that can never start
-	fenced             // take the lock, so that nothing can ever run; then it is over
-	end                // it is over
+	hold    move = iota // nothing
+	ask                 // ask accounting
+	examine             // ask the controller when it began
+	submit              // hand it to Slurm once more
+	giveUp              // cancel a job that can never start
+	fenced              // take the lock, so that nothing can ever run; then it is over
+	end                 // it is over
 )
 
 // step is one decision.
@@ -104,6 +106,7 @@ type memory struct {
 	stuck    time.Time // first look that found it waiting for ever
 	seen     bool      // some poll showed it
 	ran      bool      // some poll showed it running
+	voids    []void    // its jobs that ended for nothing
 }
 
 // decide says what to do now. It touches nothing but the memory.
@@ -220,7 +223,7 @@ func (m *memory) over(s sight, r row, p phase) step {
 	if a == nil && !s.ledger.off && waited < m.usage && m.wantsAccount(s, p) {
 		return step{move: ask}
 	}
-	return step{move: end, exit: conclude(s.evidence(r, p, a))}
+	return m.ending(s, r, p, a)
 }
 
 // wantsAccount says whether accounting has something to add that is worth
@@ -246,7 +249,7 @@ func (m *memory) fromAccount(s sight, a account) step {
 	if left := p == completed || p == failed && a.signal == 0; left && s.files.record == nil && !s.files.again && s.now.Sub(m.ended) < m.settle {
 		return step{}
 	}
-	return step{move: end, exit: conclude(s.evidence(a.row, p, &a))}
+	return m.ending(s, a.row, p, &a)
 }
 
 // fromRecord ends an attempt that nobody knows any more but its own record.

@@ -33,6 +33,7 @@ type fakeSlurm struct {
 	runs   map[string]int // how often the command of a token was begun
 
 	sbatch     []fakeSubmit // what the next calls of sbatch do; accept when there is none
+	boot       time.Time    // when the controller began; zero if it does not say
 	broken     answer       // what squeue answers, if it has a code or an error
 	noBooks    bool         // sacct says that there is no accounting
 	booksDown  bool         // sacct fails
@@ -96,7 +97,7 @@ func (f *fakeSlurm) run(ctx context.Context, c call) answer {
 		if f.noBooks {
 			storage = "accounting_storage/none"
 		}
-		return answer{stdout: "SLURM_VERSION = 22.05.8\nMinJobAge = 300 sec\nMessageTimeout = 10 sec\nAccountingStorageType = " + storage + "\nJobAcctGatherFrequency = 30\n"}
+		return answer{stdout: "BOOT_TIME = " + epoch(f.boot) + "\nSLURM_VERSION = 22.05.8\nMinJobAge = 300 sec\nMessageTimeout = 10 sec\nAccountingStorageType = " + storage + "\nJobAcctGatherFrequency = 30\n"}
 	}
 	return answer{code: 127}
 }
@@ -371,6 +372,15 @@ func (f *fakeSlurm) forgetStart(j *fakeJob) {
 		j.owner = false
 	}
 	j.state, j.reason, j.start = "PENDING", "None", time.Time{}
+}
+
+// mistake is what a controller that was killed does, once it is back, with a
+// pending job whose id it had given out before: the end of the first job ends the second.
+func (f *fakeSlurm) mistake(j *fakeJob) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.boot = time.Now()
+	f.cancelLocked(j, "0")
 }
 
 func (f *fakeSlurm) set(fn func()) {

@@ -23,7 +23,7 @@ type event struct {
 // weighted has what happens more often more often.
 var weighted = []string{
 	"submit", "submit", "submit", "node starts", "node starts", "node starts", "command ends", "command ends", "time", "time", "time", "time",
-	"controller crashes", "controller forgets a start", "purge", "accounting", "polls", "polls", "server restarts", "cancel", "somebody cancels",
+	"controller crashes", "controller forgets a start", "controller ends a job by mistake", "purge", "accounting", "polls", "polls", "server restarts", "cancel", "somebody cancels",
 }
 
 // submissions are all that a call of sbatch can do.
@@ -104,6 +104,10 @@ func (m *model) apply(e event) {
 	case "controller forgets a start":
 		if j, ok := one(m.live("RUNNING"), e.N); ok {
 			m.forgetStart(j)
+		}
+	case "controller ends a job by mistake":
+		if j, ok := one(m.live("PENDING"), e.N); ok {
+			m.mistake(j)
 		}
 	case "purge":
 		m.purge()

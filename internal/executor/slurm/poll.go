@@ -14,6 +14,7 @@ type view struct {
 	streak time.Time        // when the first of the unbroken series of good polls up to it began
 	rows   map[string][]row // our jobs by their name, as that poll showed them
 	broken bool             // polls have failed since
+	first  time.Time        // when the first good poll began
 }
 
 // poller asks squeue about all jobs of the cluster at once, again and again,
@@ -29,6 +30,7 @@ type poller struct {
 	hints     hints
 	hotUntil  time.Time     // until then it polls at its fastest
 	changed   chan struct{} // wakes the loop when it should think about its pace again
+	unsure    bool          // what the cluster is has to be found out before the next poll
 	failures  int           // in a row
 	firstFail time.Time     // of them
 	lastErr   error
@@ -86,7 +88,24 @@ func (p *poller) unreachableLocked() time.Time {
 	return p.firstFail
 }
 
-// run polls until ctx ends. before is called before each poll that follows a failure, and before the first.
+// examine makes it be found out what the cluster is, before a poll that comes soon.
+func (p *poller) examine() {
+	p.mu.Lock()
+	p.unsure = true
+	p.mu.Unlock()
+	p.hasten()
+}
+
+// isUnsure says whether it has to be found out, and that it will be.
+func (p *poller) isUnsure() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	unsure := p.unsure
+	p.unsure = false
+	return unsure
+}
+
+// run polls until ctx ends. before is called before each poll that follows a failure, before the first, and on demand.
 func (p *poller) run(ctx context.Context, before func(context.Context)) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -99,7 +118,7 @@ func (p *poller) run(ctx context.Context, before func(context.Context)) error {
 			continue
 		case <-timer.C:
 		}
-		if fresh {
+		if p.isUnsure() || fresh {
 			before(ctx)
 		}
 		fresh = !p.poll(ctx)
@@ -124,7 +143,10 @@ func (p *poller) poll(ctx context.Context) bool {
 		p.lastErr = err
 		p.view.broken = true
 	} else {
-		v := view{began: began, streak: p.view.streak, rows: make(map[string][]row)}
+		v := view{began: began, streak: p.view.streak, first: p.view.first, rows: make(map[string][]row)}
+		if v.first.IsZero() {
+			v.first = began
+		}
 		if p.view.broken || v.streak.IsZero() {
 			v.streak = began
 		}

@@ -28,6 +28,8 @@ type Cluster struct {
 	wishes   map[token]bool          // whose cancellation was asked for
 	words    map[string]bool         // unknown states that were logged
 	found    features
+
+	boot, bootAsked time.Time // when the controller says it began, and when it was asked
 }
 
 var (

@@ -21,8 +21,9 @@ type features struct {
 	sample         time.Duration // between two samples of what jobs use
 }
 
-// probe finds out what cluster it is. It is tried again with the first poll after each failure.
+// probe finds out what cluster it is, and since when its controller is there. It is tried again with the first poll after each failure.
 func (c *Cluster) probe(ctx context.Context) {
+	asked := time.Now()
 	a := c.run(ctx, call{program: "scontrol", args: []string{"show", "config"}, timeout: c.cfg.Timeouts.Poll})
 	if !a.ok() {
 		return // the poll that follows fails too and says so
@@ -36,7 +37,7 @@ func (c *Cluster) probe(ctx context.Context) {
 	}
 	c.mu.Lock()
 	news := f != c.found
-	c.found = f
+	c.found, c.boot, c.bootAsked = f, parseTime(config["BOOT_TIME"]), asked
 	c.mu.Unlock()
 	c.poller.mu.Lock()
 	c.poller.longest = f.minJobAge / 3
@@ -51,6 +52,13 @@ func (c *Cluster) probe(ctx context.Context) {
 			c.log.Warn("slurm forgets ended jobs sooner than they are looked for, and has no accounting", "min_job_age", f.minJobAge)
 		}
 	}
+}
+
+// controller is what is known of when the controller began; known is when it first answered this process.
+func (c *Cluster) controller(known time.Time) controller {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return controller{boot: c.boot, asked: c.bootAsked, known: known}
 }
 
 func (c *Cluster) features() features {

@@ -97,6 +97,8 @@ func (f *follower) look(ctx context.Context) (conclusion, bool) {
 	case hold:
 	case ask:
 		f.c.books.want(f.tok.String(), want{id: f.id(s), since: s.submission.Time, news: f.news})
+	case examine:
+		f.c.poller.examine()
 	case submit:
 		f.resubmit(ctx)
 	case giveUp:
@@ -128,7 +130,8 @@ func (f *follower) sight() (sight, time.Time) {
 		f.submitted = s.submitted
 		f.submission, _ = readSubmission(f.dir)
 	}
-	s.submission = f.submission
+	s.submission, s.controller = f.submission, f.c.controller(v.first)
+	f.drop(&s)
 	if !s.began.IsZero() && f.wantsFiles(s) {
 		f.files = look(f.dir)
 		s.files = f.files
