@@ -23,10 +23,19 @@ type guard struct {
 // whatever kind, expires or is revoked; its cause is then an error with a gRPC
 // status. The function must be called in the end.
 func (a *Authenticator) Guard(ctx context.Context, p Principal) (context.Context, func()) {
-	if !ends(p) {
-		return ctx, func() {}
+	return a.guard(ctx, p, func(error) {})
+}
+
+// guard is Guard for what more has to be told that it ended, and why, with nil when it ended by itself.
+func (a *Authenticator) guard(ctx context.Context, p Principal, tell func(why error)) (context.Context, func()) {
+	if p.TokenID == "" && p.Expires.IsZero() {
+		return ctx, func() {} // nothing ends it
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, end := context.WithCancelCause(ctx)
+	cancel := func(why error) {
+		end(why)
+		tell(why)
+	}
 	stop := a.register(&guard{how: p.How, cancel: cancel}, p.TokenID)
 	if p.Expires.IsZero() {
 		return ctx, stop
@@ -37,9 +46,6 @@ func (a *Authenticator) Guard(ctx context.Context, p Principal) (context.Context
 		stop()
 	}
 }
-
-// ends reports whether p's credential can stop working while a call goes on.
-func ends(p Principal) bool { return p.TokenID != "" || !p.Expires.IsZero() }
 
 // register notes what goes on with a credential, and ends it at once if the credential was revoked since it was checked.
 func (a *Authenticator) register(g *guard, id string) (stop func()) {

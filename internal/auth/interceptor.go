@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"io"
 
 	"google.golang.org/grpc"
 )
@@ -33,9 +34,13 @@ func (a *Authenticator) Stream() grpc.StreamServerInterceptor {
 		if err != nil {
 			return err
 		}
-		ctx, stop := a.Guard(NewContext(ss.Context(), p), p)
+		cut, err := cutter(ss.Context())
+		if err != nil {
+			return err
+		}
+		ctx, stop := a.guard(NewContext(ss.Context(), p), p, cut)
 		defer stop()
-		err = handler(srv, &guardedStream{ServerStream: ss, ctx: ctx, ends: ends(p)})
+		err = handler(srv, &guardedStream{ServerStream: ss, ctx: ctx})
 		if why := ended(ctx); err != nil && why != nil {
 			return why
 		}
@@ -72,41 +77,24 @@ func ended(ctx context.Context) error {
 // guardedStream carries the context of Guard.
 type guardedStream struct {
 	grpc.ServerStream
-	ctx  context.Context //nolint:containedctx // this is how a stream hands on its context
-	ends bool
+	ctx context.Context //nolint:containedctx // this is how a stream hands on its context
 }
 
 // Context is the stream's, with the principal.
 func (s *guardedStream) Context() context.Context { return s.ctx }
 
-// SendMsg sends m, unless the credential stops working first.
-func (s *guardedStream) SendMsg(m any) error {
-	return s.untilEnd(func() error { return s.ServerStream.SendMsg(m) })
-}
+// SendMsg sends m. Where the credential ended first, the error says so.
+func (s *guardedStream) SendMsg(m any) error { return s.because(s.ServerStream.SendMsg(m)) }
 
-// RecvMsg receives into m, unless the credential stops working first.
-func (s *guardedStream) RecvMsg(m any) error {
-	return s.untilEnd(func() error { return s.ServerStream.RecvMsg(m) })
-}
+// RecvMsg receives into m. Where the credential ended first, the error says so.
+func (s *guardedStream) RecvMsg(m any) error { return s.because(s.ServerStream.RecvMsg(m)) }
 
-// untilEnd lets f go on alone when the credential ends: the stream ends when
-// the handler returns, and that ends f. gRPC allows a handler to return while another goroutine is in Send or Recv.
-func (s *guardedStream) untilEnd(f func() error) error {
-	if !s.ends {
-		return f()
+func (s *guardedStream) because(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
 	}
 	if why := ended(s.ctx); why != nil {
 		return why
 	}
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	select {
-	case err := <-done:
-		return err
-	case <-s.ctx.Done():
-		if why := ended(s.ctx); why != nil {
-			return why
-		}
-		return <-done // the stream itself ended, and f says how
-	}
+	return err
 }

@@ -270,6 +270,7 @@ func inEachEnd(t *testing.T, open func(context.Context, *testing.T, *grpc.Client
 				e.do(t, f, id)
 				wantStatus(t, <-s.ended, codes.Unauthenticated, e.reason)
 				wantStatus(t, last(), codes.Unauthenticated, e.reason)
+				synctest.Wait() // the client may hear of the end before the handler has returned
 				if len(f.auth.guards) != 0 {
 					t.Fatalf("%d sessions are left", len(f.auth.guards))
 				}
