@@ -9,6 +9,7 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -28,24 +29,13 @@ func UnaryAudit(st *store.Store) grpc.UnaryServerInterceptor {
 }
 
 // StreamAudit is UnaryAudit for streams.
-func StreamAudit(st *store.Store) grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-		ctx, err := audited(ss.Context(), st, info.FullMethod, nil)
-		if err != nil {
-			return err
-		}
-		return next(srv, &auditedStream{ServerStream: ss, ctx: ctx})
+func StreamAudit(st *store.Store) layers.Layer {
+	return func(s *layers.Stream) (func(error) error, error) {
+		ctx, err := audited(s.Context(), st, s.Method, nil)
+		s.SetContext(ctx)
+		return nil, err
 	}
 }
-
-// auditedStream carries who calls.
-type auditedStream struct {
-	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // this is how a stream hands on its context
-}
-
-// Context is the stream's, with who calls.
-func (s *auditedStream) Context() context.Context { return s.ctx }
 
 // audited is the context of a call that is audited as the table says.
 func audited(ctx context.Context, st *store.Store, method string, req any) (context.Context, error) {

@@ -26,6 +26,7 @@ import (
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/layers"
 )
 
 // row is what the matrix needs of one method: a good request about something of
@@ -78,7 +79,7 @@ func (m *matrix) gateway() string {
 	g := grpc.NewServer(
 		grpc.Creds(auth.MemoryCreds()), grpc.ForceServerCodecV2(api.Codec()),
 		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), m.auth.Unary()),
-		grpc.ChainStreamInterceptor(api.StreamErrors(discard()), m.auth.Stream()),
+		grpc.StreamInterceptor(layers.Interceptor(api.StreamErrors(discard()), m.auth.Stream)),
 	)
 	m.register(g)
 	done := make(chan error, 1)

@@ -26,6 +26,7 @@ import (
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -146,7 +147,7 @@ func (w *world) serve(srv *api.Server) {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(api.Codec()),
 		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), w.auth.Unary(), api.UnaryAudit(w.store)),
-		grpc.ChainStreamInterceptor(api.StreamErrors(discard()), w.auth.Stream(), api.StreamAudit(w.store)),
+		grpc.StreamInterceptor(layers.Interceptor(api.StreamErrors(discard()), w.auth.Stream, api.StreamAudit(w.store))),
 	)
 	w.srv = srv
 	w.register(g)

@@ -3,9 +3,10 @@ package auth
 import (
 	"context"
 	"errors"
-	"io"
 
 	"google.golang.org/grpc"
+
+	"github.com/stint-jobs/stint/internal/layers"
 )
 
 // Unary authenticates unary calls and refuses those that the table does not allow the caller at all.
@@ -23,29 +24,30 @@ func (a *Authenticator) Unary() grpc.UnaryServerInterceptor {
 }
 
 // Stream is Unary for streams. The context of the stream ends when the
-// caller's token expires or is revoked; then the call ends with UNAUTHENTICATED,
+// caller's credential expires or is revoked; then the call ends with UNAUTHENTICATED,
 // also when the handler waits for a client that sends or reads nothing.
-func (a *Authenticator) Stream() grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		if Open(info.FullMethod) {
-			return handler(srv, ss)
-		}
-		p, err := a.admit(ss.Context(), info.FullMethod)
-		if err != nil {
-			return err
-		}
-		cut, err := cutter(ss.Context())
-		if err != nil {
-			return err
-		}
-		ctx, stop := a.guard(NewContext(ss.Context(), p), p, cut)
-		defer stop()
-		err = handler(srv, &guardedStream{ServerStream: ss, ctx: ctx})
-		if why := ended(ctx); err != nil && why != nil {
+func (a *Authenticator) Stream(s *layers.Stream) (end func(error) error, err error) {
+	if Open(s.Method) {
+		return nil, nil
+	}
+	p, err := a.admit(s.Context(), s.Method)
+	if err != nil {
+		return nil, err
+	}
+	cut, err := cutter(s.Context())
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := a.guard(NewContext(s.Context(), p), p, cut)
+	s.SetContext(ctx)
+	return func(err error) error {
+		why := ended(ctx)
+		stop()
+		if err != nil && why != nil {
 			return why
 		}
 		return err
-	}
+	}, nil
 }
 
 // admit authenticates a call and asks the table whether there is anything to go on for.
@@ -72,29 +74,4 @@ func ended(ctx context.Context) error {
 		return r
 	}
 	return nil
-}
-
-// guardedStream carries the context of Guard.
-type guardedStream struct {
-	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // this is how a stream hands on its context
-}
-
-// Context is the stream's, with the principal.
-func (s *guardedStream) Context() context.Context { return s.ctx }
-
-// SendMsg sends m. Where the credential ended first, the error says so.
-func (s *guardedStream) SendMsg(m any) error { return s.because(s.ServerStream.SendMsg(m)) }
-
-// RecvMsg receives into m. Where the credential ended first, the error says so.
-func (s *guardedStream) RecvMsg(m any) error { return s.because(s.ServerStream.RecvMsg(m)) }
-
-func (s *guardedStream) because(err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return err
-	}
-	if why := ended(s.ctx); why != nil {
-		return why
-	}
-	return err
 }

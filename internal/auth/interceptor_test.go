@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/layers"
 )
 
 // service answers and notes who called.
@@ -111,7 +112,7 @@ var unlisted = grpc.ServiceDesc{
 func (f *fixture) serve(t *testing.T) (*service, *grpc.ClientConn) {
 	t.Helper()
 	s := &service{caller: make(chan Principal, 1), ended: make(chan error, 1)}
-	server := grpc.NewServer(grpc.UnaryInterceptor(f.auth.Unary()), grpc.StreamInterceptor(f.auth.Stream()))
+	server := grpc.NewServer(grpc.UnaryInterceptor(f.auth.Unary()), grpc.StreamInterceptor(layers.Interceptor(f.auth.Stream)))
 	stintv1.RegisterJobServiceServer(server, jobService{service: s})
 	stintv1.RegisterAdminServiceServer(server, adminService{service: s})
 	stintv1.RegisterWorkspaceServiceServer(server, workspaceService{service: s})
@@ -268,7 +269,9 @@ func inEachEnd(t *testing.T, open func(context.Context, *testing.T, *grpc.Client
 					t.Fatalf("called by %+v", p)
 				}
 				e.do(t, f, id)
-				wantStatus(t, <-s.ended, codes.Unauthenticated, e.reason)
+				if err := <-s.ended; err == nil {
+					t.Fatal("the handler saw no error")
+				}
 				wantStatus(t, last(), codes.Unauthenticated, e.reason)
 				synctest.Wait() // the client may hear of the end before the handler has returned
 				if len(f.auth.guards) != 0 {

@@ -15,13 +15,14 @@ import (
 	"google.golang.org/grpc/status"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/layers"
 )
 
 // serveSocket runs the service for the operator's socket on a listener.
 func (f *fixture) serveSocket(t *testing.T, listener net.Listener) *service {
 	t.Helper()
 	s := &service{caller: make(chan Principal, 1), ended: make(chan error, 1)}
-	server := grpc.NewServer(grpc.Creds(SocketCreds()), grpc.UnaryInterceptor(f.auth.Unary()), grpc.StreamInterceptor(f.auth.Stream()))
+	server := grpc.NewServer(grpc.Creds(SocketCreds()), grpc.UnaryInterceptor(f.auth.Unary()), grpc.StreamInterceptor(layers.Interceptor(f.auth.Stream)))
 	stintv1.RegisterAdminServiceServer(server, adminService{service: s})
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()

@@ -14,6 +14,7 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/limit"
 )
 
@@ -52,34 +53,27 @@ func (l *limits) addressUnary(from origin) grpc.UnaryServerInterceptor {
 }
 
 // addressStream is addressUnary for streams, whose number it bounds, too.
-func (l *limits) addressStream(from origin) grpc.StreamServerInterceptor {
-	return func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-		ctx, addr := from(ss.Context())
+func (l *limits) addressStream(from origin) layers.Layer {
+	return func(s *layers.Stream) (func(error) error, error) {
+		ctx, addr := from(s.Context())
 		if !byAddress(addr) {
-			return next(srv, ss)
+			return nil, nil
 		}
 		addr = limit.Network(addr)
 		if err := l.admitAddress(ctx, addr); err != nil {
-			return err
+			return nil, err
 		}
 		if !l.streams.Acquire(addr) {
-			return l.refuse(addressStreams, job.ErrTooManyOpen, busy, "Too many streams are open from your address. Close some, or try again later.")
+			return nil, l.refuse(addressStreams, job.ErrTooManyOpen, busy, "Too many streams are open from your address. Close some, or try again later.")
 		}
-		defer l.streams.Release(addr)
-		err := next(srv, &addressedStream{ServerStream: ss, ctx: ctx})
-		l.signedIn(ctx, addr, err)
-		return err
+		s.SetContext(ctx)
+		return func(err error) error {
+			l.streams.Release(addr)
+			l.signedIn(ctx, addr, err)
+			return err
+		}, nil
 	}
 }
-
-// addressedStream carries a context with the address of the client.
-type addressedStream struct {
-	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // this is how a stream hands on its context
-}
-
-// Context is the stream's.
-func (s *addressedStream) Context() context.Context { return s.ctx }
 
 func (l *limits) admitAddress(ctx context.Context, addr netip.Addr) error {
 	if err := l.takeAddress(addr); err != nil {
@@ -147,24 +141,28 @@ func (l *limits) userUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo
 }
 
 // userStream is userUnary for streams, whose number it bounds, too, and for uploads how fast and how much.
-func (l *limits) userStream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	p, ok := auth.FromContext(ss.Context())
+func (l *limits) userStream(s *layers.Stream) (end func(error) error, err error) {
+	p, ok := auth.FromContext(s.Context())
 	if !ok {
-		return next(srv, ss)
+		return nil, nil
 	}
 	key, mine, err := l.admitUser(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !mine.streams.Acquire(key) {
-		return l.refuse(userStreams, job.ErrTooManyOpen, busy, "You have too many streams open. Close some, or try again later.")
+		return nil, l.refuse(userStreams, job.ErrTooManyOpen, busy, "You have too many streams open. Close some, or try again later.")
 	}
-	defer mine.streams.Release(key)
-	paid(ss.Context(), nil)
-	if info.FullMethod == stintv1.WorkspaceService_Upload_FullMethodName {
-		ss = &boundedUpload{ServerStream: ss, limits: l, rate: mine.upload, key: key}
+	paid(s.Context(), nil)
+	if s.Method == stintv1.WorkspaceService_Upload_FullMethodName {
+		s.Wrap(func(inner grpc.ServerStream) grpc.ServerStream {
+			return &boundedUpload{ServerStream: inner, limits: l, rate: mine.upload, key: key}
+		})
 	}
-	return next(srv, ss)
+	return func(err error) error {
+		mine.streams.Release(key)
+		return err
+	}, nil
 }
 
 func (l *limits) admitUser(p auth.Principal) (who, class, error) {

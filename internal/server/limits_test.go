@@ -22,6 +22,7 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/layers"
 )
 
 func limitsOf(tb testing.TB, c LimitsConfig) *limits {
@@ -73,10 +74,18 @@ func serveUnary(l *limits, ctx context.Context, p *auth.Principal) error { //nol
 }
 
 func serveStream(l *limits, ctx context.Context, p auth.Principal, do func(grpc.ServerStream) error) error { //nolint:revive // likewise
-	info := &grpc.StreamServerInfo{FullMethod: stintv1.WorkspaceService_Upload_FullMethodName}
-	return l.addressStream(l.proxies.call)(nil, &fakeStream{ctx: ctx}, info, func(srv any, ss grpc.ServerStream) error {
-		return l.userStream(srv, &fakeStream{ctx: auth.NewContext(ss.Context(), p)}, info, func(_ any, ss grpc.ServerStream) error { return do(ss) })
-	})
+	return layers.Interceptor(l.addressStream(l.proxies.call), signedInAs(p), l.userStream)(nil, &fakeStream{ctx: ctx}, upload,
+		func(_ any, ss grpc.ServerStream) error { return do(ss) })
+}
+
+var upload = &grpc.StreamServerInfo{FullMethod: stintv1.WorkspaceService_Upload_FullMethodName}
+
+// signedInAs is the layer of an authentication that knows one caller.
+func signedInAs(p auth.Principal) layers.Layer {
+	return func(s *layers.Stream) (func(error) error, error) {
+		s.SetContext(auth.NewContext(s.Context(), p))
+		return nil, nil
+	}
 }
 
 // refusals counts the calls of n that are refused, all for the same reason.
@@ -288,9 +297,8 @@ func TestUploadsAreBounded(t *testing.T) {
 				l := limitsOf(t, c.config)
 				begin, received := time.Now(), 0
 				var err error
-				info := &grpc.StreamServerInfo{FullMethod: stintv1.WorkspaceService_Upload_FullMethodName}
-				ss := &fakeStream{ctx: auth.NewContext(t.Context(), auth.Principal{User: "ann"}), in: c.in}
-				_ = l.userStream(nil, ss, info, func(_ any, ss grpc.ServerStream) error {
+				in := layers.Interceptor(signedInAs(auth.Principal{User: "ann"}), l.userStream)
+				_ = in(nil, &fakeStream{ctx: t.Context(), in: c.in}, upload, func(_ any, ss grpc.ServerStream) error {
 					for ; err == nil; received++ {
 						err = ss.RecvMsg(&stintv1.UploadRequest{})
 					}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -57,12 +58,13 @@ func (a accessLog) Unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 	return resp, err
 }
 
-// Stream is the interceptor for streams; their line is written when they end.
-func (a accessLog) Stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	begin := time.Now()
-	err := next(srv, ss)
-	a.line(ss.Context(), info.FullMethod, begin, err)
-	return err
+// Stream is the layer for streams; their line is written when they end.
+func (a accessLog) Stream(s *layers.Stream) (end func(error) error, err error) {
+	ctx, begin := s.Context(), time.Now()
+	return func(err error) error {
+		a.line(ctx, s.Method, begin, err)
+		return err
+	}, nil
 }
 
 func (a accessLog) line(ctx context.Context, method string, begin time.Time, err error) {

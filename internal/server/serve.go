@@ -25,6 +25,7 @@ import (
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
+	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/webui"
 )
 
@@ -230,7 +231,9 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(api.Codec()),
 		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.limits.addressUnary(from), f.auth.Unary(), f.limits.userUnary, access.Unary, f.space.unary, api.UnaryAudit(f.store)),
-		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), api.StreamErrors(f.log), f.limits.addressStream(from), f.auth.Stream(), f.limits.userStream, access.Stream, f.space.stream, api.StreamAudit(f.store)),
+		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), layers.Interceptor(
+			api.StreamErrors(f.log), f.limits.addressStream(from), f.auth.Stream, f.limits.userStream, access.Stream, f.space.stream, api.StreamAudit(f.store),
+		)),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxResponse),
 		grpc.ConnectionTimeout(20*time.Second),

@@ -11,6 +11,7 @@ import (
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/layers"
 )
 
 // lookEvery is how often the disk is looked at.
@@ -106,9 +107,6 @@ func (s *space) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, 
 }
 
 // stream is unary for streams.
-func (s *space) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	if err := s.check(info.FullMethod); err != nil {
-		return err
-	}
-	return next(srv, ss)
+func (s *space) stream(of *layers.Stream) (end func(error) error, err error) {
+	return nil, s.check(of.Method)
 }
