@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -25,7 +26,7 @@ const (
 	fanStream = "/" + echoService + "/Watch"
 	// fanMethod sends one message to all streams, directly, and returns when all are sent.
 	fanMethod = "/" + echoService + "/Fan"
-	// restMethod collects the garbage, so that memory can be compared.
+	// restMethod collects the garbage and gives back what is free, so that memory can be compared.
 	restMethod = "/" + echoService + "/Rest"
 )
 
@@ -51,7 +52,7 @@ func serveEcho(ctx context.Context) error {
 		Methods: []grpc.MethodDesc{
 			{MethodName: "Echo", Handler: handle(func(in *stintv1.SubmitRequest) (any, error) { return &stintv1.SubmitResponse{Job: in.GetJob()}, nil })},
 			{MethodName: "Fan", Handler: handle(f.send)},
-			{MethodName: "Rest", Handler: handle(func(*stintv1.SubmitRequest) (any, error) { runtime.GC(); return &stintv1.SubmitResponse{}, nil })},
+			{MethodName: "Rest", Handler: handle(func(*stintv1.SubmitRequest) (any, error) { debug.FreeOSMemory(); return &stintv1.SubmitResponse{}, nil })},
 		},
 		Streams: []grpc.StreamDesc{{StreamName: "Watch", ServerStreams: true, Handler: f.watch}},
 	}, nil)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -207,7 +208,7 @@ func p99After(d []time.Duration, n int) float64 {
 
 // goroutines counts those of the server, by its socket for profiles.
 func (s *stintd) goroutines(ctx context.Context) (int, error) {
-	body, err := s.debug(ctx, "goroutine?debug=1")
+	body, err := s.debug(ctx, http.MethodGet, "pprof/goroutine?debug=1")
 	if err != nil {
 		return 0, err
 	}

@@ -198,19 +198,19 @@ func settled(ctx context.Context, p *process, collect func() error) (float64, er
 	return p.anonymous()
 }
 
-// collect has stintd collect its garbage.
+// collect has stintd collect its garbage and give back what is free.
 func (s *stintd) collect(ctx context.Context) error {
-	_, err := s.debug(ctx, "heap?gc=1")
+	_, err := s.debug(ctx, http.MethodPost, "free")
 	return err
 }
 
 // debug asks stintd's socket for profiles.
-func (s *stintd) debug(ctx context.Context, what string) (string, error) {
+func (s *stintd) debug(ctx context.Context, method, what string) (string, error) {
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", filepath.Join(s.data, "debug.sock"))
 	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://stintd/debug/pprof/"+what, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, method, "http://stintd/debug/"+what, http.NoBody)
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ func newProfiles() *http.Server {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("POST /debug/free", func(http.ResponseWriter, *http.Request) { debug.FreeOSMemory() })
 	var one sync.Mutex // the rates are the process's
 	mux.HandleFunc("GET /debug/pprof/mutex", sampled(&one, "mutex", func() func() {
 		runtime.SetMutexProfileFraction(mutexRate)

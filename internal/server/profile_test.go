@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -31,18 +32,25 @@ func TestProfilesAreServedOnTheirSocketAlone(t *testing.T) {
 		return d.DialContext(ctx, "unix", filepath.Join(dir, debugSocketName))
 	}}}
 	for _, c := range []struct {
-		path string
-		code int
-		says string
+		path   string
+		code   int
+		says   string
+		method string // GET where it is empty
 	}{
-		{"/debug/pprof/goroutine?debug=1", http.StatusOK, "goroutine profile: total"},
-		{"/debug/pprof/heap?debug=1", http.StatusOK, "heap profile"},
-		{"/debug/pprof/mutex?seconds=1", http.StatusOK, ""},
-		{"/debug/pprof/block", http.StatusBadRequest, "Say for how long"},
-		{"/debug/pprof/mutex?seconds=100000", http.StatusBadRequest, "at most 300"},
-		{"/metrics", http.StatusNotFound, ""},
+		{"/debug/pprof/goroutine?debug=1", http.StatusOK, "goroutine profile: total", ""},
+		{"/debug/pprof/heap?debug=1", http.StatusOK, "heap profile", ""},
+		{"/debug/pprof/mutex?seconds=1", http.StatusOK, "", ""},
+		{"/debug/pprof/block", http.StatusBadRequest, "Say for how long", ""},
+		{"/debug/pprof/mutex?seconds=100000", http.StatusBadRequest, "at most 300", ""},
+		{"/metrics", http.StatusNotFound, "", ""},
+		{"/debug/free", http.StatusOK, "", http.MethodPost},
+		{"/debug/free", http.StatusMethodNotAllowed, "", ""},
 	} {
-		res, err := client.Get("http://stintd" + c.path)
+		req, err := http.NewRequestWithContext(t.Context(), cmp.Or(c.method, http.MethodGet), "http://stintd"+c.path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
