@@ -119,9 +119,11 @@ func (c *chunk) drop(i int) {
 	c.leaveState(i)
 }
 
-// seal gives back what growth reserved. Texts handed out before stay valid.
+// seal gives back what growth reserved, unless it is little. Texts handed out before stay valid.
 func (c *chunk) seal() {
-	c.text = strings.Clone(c.text)
+	if spare := c.growth.Cap() - c.growth.Len(); spare > c.growth.Len()/16 {
+		c.text = strings.Clone(c.text)
+	}
 	c.growth.Reset()
 }
 
@@ -183,7 +185,7 @@ func (s *slab) tail(id job.ID) *chunk {
 			return last
 		}
 		last.seal()
-		grow = len(last.text) + len(last.text)/16 // texts are much alike
+		grow = len(last.text) + len(last.text)/32 // texts are much alike
 	}
 	c := &chunk{first: id}
 	c.growth.Grow(grow)
