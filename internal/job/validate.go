@@ -36,14 +36,23 @@ const (
 	maxLimit    = 10 * 365 * 24 * time.Hour
 )
 
+// form is that of a name: its letters by a pattern, its length apart, for a
+// repetition like {0,127} takes a millisecond to compile, in every program that imports this package.
+type form struct {
+	most    int // bytes
+	letters *regexp.Regexp
+}
+
+func (f form) matches(s string) bool { return len(s) <= f.most && f.letters.MatchString(s) }
+
 var (
-	ownerRE    = regexp.MustCompile(`^[A-Za-z0-9_@+][A-Za-z0-9._@+-]{0,127}$`)
-	labelKeyRE = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
-	serviceRE  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,63}$`)
-	executorRE = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
-	engineRE   = regexp.MustCompile(`^[A-Za-z0-9_.-]{0,64}$`)
+	ownerForm    = form{128, regexp.MustCompile(`^[A-Za-z0-9_@+][A-Za-z0-9._@+-]*$`)}
+	labelKeyForm = form{63, regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)}
+	serviceForm  = form{64, regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)}
+	executorForm = form{63, labelKeyForm.letters}
+	engineForm   = form{64, regexp.MustCompile(`^[A-Za-z0-9_.-]*$`)}
 	// BV-BRC allows letters, digits, & and |; brackets, parentheses, comma, star and ! are Slurm's own (man sbatch, --constraint).
-	constraintRE = regexp.MustCompile(`^[A-Za-z0-9_.&|,*!()\[\]:-]{0,256}$`)
+	constraintForm = form{256, regexp.MustCompile(`^[A-Za-z0-9_.&|,*!()\[\]:-]*$`)}
 )
 
 // DefaultOutputFolder gets the results of jobs that name no folder.
@@ -53,13 +62,13 @@ const DefaultOutputFolder = "/jobs"
 func DefaultOutputName(service string, id ID) string { return service + "-" + id.String() }
 
 // ValidOwner reports whether s can be the name of a user.
-func ValidOwner(s string) bool { return ownerRE.MatchString(s) }
+func ValidOwner(s string) bool { return ownerForm.matches(s) }
 
 // ValidServiceID reports whether s can be the id of a service.
-func ValidServiceID(s string) bool { return serviceRE.MatchString(s) }
+func ValidServiceID(s string) bool { return serviceForm.matches(s) }
 
 // ValidExecutor reports whether s can be the name of an executor.
-func ValidExecutor(s string) bool { return executorRE.MatchString(s) }
+func ValidExecutor(s string) bool { return executorForm.matches(s) }
 
 // CheckSubmit finds everything wrong with the request fields of j but its
 // parameters, which are for the service's spec to check. Fields are named below prefix.
@@ -153,7 +162,7 @@ func checkLabels(field string, labels map[string]string) Violations {
 		v.Add(field, "has %d labels; at most %d are kept", len(labels), MaxLabels)
 	}
 	for k, val := range labels {
-		if !labelKeyRE.MatchString(k) {
+		if !labelKeyForm.matches(k) {
 			v.Add(field, "key %q must be lower-case letters, digits and . _ - only, at most 63", clip(k))
 			continue
 		}
@@ -178,13 +187,13 @@ func checkResources(prefix string, r *stintv1.Resources) Violations {
 			v.Add(prefix+"timeLimit", "must be more than 0 and at most ten years")
 		}
 	}
-	if !engineRE.MatchString(r.GetPartition()) {
+	if !engineForm.matches(r.GetPartition()) {
 		v.Add(prefix+"partition", "is no name of a partition")
 	}
-	if !engineRE.MatchString(r.GetAccount()) {
+	if !engineForm.matches(r.GetAccount()) {
 		v.Add(prefix+"account", "is no name of an account")
 	}
-	if !constraintRE.MatchString(r.GetConstraint()) {
+	if !constraintForm.matches(r.GetConstraint()) {
 		v.Add(prefix+"constraint", "holds characters that no constraint has")
 	}
 	return v
