@@ -11,6 +11,8 @@ import (
 	bolt "go.etcd.io/bbolt" //nolint:depguard // the limit of a commit is bbolt itself, without the store
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/stint-jobs/stint/bench/rig"
 )
 
 // bareDB is a bbolt file with the store's options and nothing of the store.
@@ -27,7 +29,7 @@ func openBare(dir string) (*bareDB, error) {
 	if err != nil {
 		return nil, err
 	}
-	value, err := proto.Marshal(benchJob(1))
+	value, err := proto.Marshal(rig.Job(1))
 	if err == nil {
 		err = db.Update(func(tx *bolt.Tx) error {
 			_, err := tx.CreateBucketIfNotExists([]byte("jobs"))

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -100,7 +101,7 @@ func (f *fan) watch(_ any, s grpc.ServerStream) error {
 func (f *fan) send(in *stintv1.SubmitRequest) (any, error) {
 	j := in.GetJob()
 	status := &stintv1.JobStatus{
-		Id: "1234567", Owner: benchUser, Service: j.GetService(), OutputName: j.GetOutputName(), State: stintv1.State_STATE_QUEUED,
+		Id: "1234567", Owner: rig.User, Service: j.GetService(), OutputName: j.GetOutputName(), State: stintv1.State_STATE_QUEUED,
 		Reason: stintv1.Reason_REASON_WAITING_FOR_TURN, Message: "Waiting for its turn.",
 	}
 	f.mu.Lock()

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"google.golang.org/protobuf/types/known/structpb"
-
+	"github.com/stint-jobs/stint/bench/rig"
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -17,8 +15,6 @@ import (
 )
 
 const (
-	// benchUser is who calls, an operator.
-	benchUser = "bench"
 	// smallStore is the store that the large one is compared with.
 	smallStore = 10_000
 	// owners of stored jobs.
@@ -26,20 +22,6 @@ const (
 	// fillBatch is how many jobs the fixture writes in one commit.
 	fillBatch = 1000
 )
-
-// benchJob is the job that is submitted and stored everywhere here, about 600 bytes on the wire.
-func benchJob(n int) *stintv1.Job {
-	return &stintv1.Job{
-		Service: "Bench", OutputName: fmt.Sprint("sample-", n, "-phage"), OutputFolder: "/home/run1",
-		Labels: map[string]string{"project": fmt.Sprint("p", n%100)},
-		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{
-			"reads": structpb.NewStringValue(strings.Repeat("/home/reads/sample_R1.fastq.gz,", 15)),
-			"k":     structpb.NewNumberValue(21),
-		}},
-	}
-}
-
-func parameters(m map[string]any) (*structpb.Struct, error) { return structpb.NewStruct(m) }
 
 // stored is a data folder with n jobs that have all ended, made once for all experiments. It is
 // written through internal/store, in the way jobs live: submitted, running, ended.
@@ -78,7 +60,7 @@ func fill(ctx context.Context, path string, n int) (err error) {
 func fillSome(ctx context.Context, s *store.Store, first, n int) error {
 	jobs := make([]*stintv1.Job, n)
 	for i := range jobs {
-		jobs[i] = benchJob(first + i)
+		jobs[i] = rig.Job(first + i)
 		jobs[i].Executor = "local"
 		jobs[i].Resources = &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
 	}

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -75,7 +76,7 @@ func growth(ctx context.Context, args []string) error {
 		fmt.Fprintf(os.Stderr, "bench: %d jobs measured\n", n)
 	}
 	machine.end()
-	rep.Conditions = machine.machine()
+	rep.Conditions = machine.Lines()
 	rep.print(os.Stdout)
 	if !o.write {
 		return nil
@@ -126,10 +127,10 @@ func (g *grower) measure(ctx context.Context) error {
 		return err
 	}
 	defer s.stop()
-	if err := wait(ctx, settle); err != nil {
+	if err := rig.Wait(ctx, settle); err != nil {
 		return err
 	}
-	memory, err := s.anonymous()
+	memory, err := s.Anonymous()
 	if err != nil {
 		return err
 	}
@@ -139,35 +140,35 @@ func (g *grower) measure(ctx context.Context) error {
 }
 
 func (g *grower) starts(ctx context.Context, data string) error {
-	var warm, cold series
+	var warm, cold rig.Series
 	for range g.rounds {
 		s, err := g.startOn(ctx, data)
 		if err != nil {
 			return err
 		}
-		warm = append(warm, s.p50)
+		warm = append(warm, s.P50)
 		if err := dropCache(databaseOf(data)); err != nil {
 			return err
 		}
 		if s, err = g.startOn(ctx, data); err != nil {
 			return err
 		}
-		cold = append(cold, s.p50)
+		cold = append(cold, s.P50)
 	}
-	g.note("start, warm (us)", warm.median())
-	g.note("start, cold (us)", cold.median())
+	g.note("start, warm (us)", warm.Median())
+	g.note("start, cold (us)", cold.Median())
 	return nil
 }
 
 func (g *grower) calls(ctx context.Context, s *stintd) error {
 	at := *g.lab
 	at.jobs = g.n // where Get looks
-	p50s := func(name string, run side) error {
-		v, err := run.run(ctx)
+	p50s := func(name string, run rig.Side) error {
+		v, err := run.Run(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		g.note(name+" p50 (us)", v.p50)
+		g.note(name+" p50 (us)", v.P50)
 		return nil
 	}
 	if err := p50s("Get", getSide(&at, s, 1)); err != nil {
@@ -183,34 +184,34 @@ func (g *grower) calls(ctx context.Context, s *stintd) error {
 			return err
 		}
 	}
-	if err := p50s("Summarize", side{"Summarize", load{callers: 1, duration: g.duration, call: func(ctx context.Context, i int) error {
-		_, err := s.clients.jobs(i).Summarize(ctx, &stintv1.SummarizeRequest{Owner: "*"})
+	if err := p50s("Summarize", rig.Side{Name: "Summarize", Run: rig.Load{Callers: 1, Duration: g.duration, Call: func(ctx context.Context, i int) error {
+		_, err := s.Clients.Jobs(i).Summarize(ctx, &stintv1.SummarizeRequest{Owner: "*"})
 		return err
-	}}.run}); err != nil {
-		return err
-	}
-	if err := s.hold(ctx, g.pipe.Name()); err != nil {
+	}}.Run}); err != nil {
 		return err
 	}
-	if err := p50s("Submit to its watcher", side{"watch", g.oneByOne(s.toWatcher)}); err != nil {
+	if err := s.Hold(ctx, g.pipe.Name()); err != nil {
+		return err
+	}
+	if err := p50s("Submit to its watcher", rig.Side{Name: "watch", Run: g.oneByOne(s.toWatcher)}); err != nil {
 		return err
 	}
 	p := &pair{l: g.lab, stintd: s, requests: newSubmits()}
 	if err := p50s("Submit at 1", p.submitSide(1)); err != nil {
 		return err
 	}
-	many, err := p.submitSide(many).run(ctx)
+	many, err := p.submitSide(many).Run(ctx)
 	if err != nil {
 		return err
 	}
-	g.note("Submit at 256 (/s)", many.rate)
+	g.note("Submit at 256 (/s)", many.Rate)
 	return nil
 }
 
 // firstList is a list with a filter that nobody has asked before, in microseconds.
 func (s *stintd) firstList(ctx context.Context) (float64, error) {
 	begin := time.Now()
-	_, err := s.clients.jobs(0).List(ctx, &stintv1.ListRequest{Owner: "*", PageSize: 50, Filter: `output_name = "*77-phage" AND exit_code = 0`})
+	_, err := s.Clients.Jobs(0).List(ctx, &stintv1.ListRequest{Owner: "*", PageSize: 50, Filter: `output_name = "*77-phage" AND exit_code = 0`})
 	return float64(time.Since(begin).Microseconds()), err
 }
 
@@ -218,15 +219,15 @@ func (s *stintd) firstList(ctx context.Context) (float64, error) {
 func (s *stintd) toWatcher(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w, err := watchOwner(func(int) string { return benchUser })(ctx, s.clients.conn(0), 0)
+	w, err := watchOwner(func(int) string { return rig.User })(ctx, s.Clients.Conn(0), 0)
 	if err != nil {
 		return 0, err
 	}
-	if err := wait(ctx, between); err != nil { // after a silence it is told at once
+	if err := rig.Wait(ctx, between); err != nil { // after a silence it is told at once
 		return 0, err
 	}
 	begin := time.Now()
-	res, err := s.clients.jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: benchJob(0)})
+	res, err := s.Clients.Jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: rig.Job(0)})
 	if err != nil {
 		return 0, err
 	}
@@ -251,7 +252,7 @@ func (r *growthReport) print(w io.Writer) {
 	for _, name := range r.Names {
 		fmt.Fprintf(t, "\n%s", name)
 		for _, s := range r.Sizes {
-			fmt.Fprintf(t, "\t%s", number(s.Figures[name]))
+			fmt.Fprintf(t, "\t%s", rig.Number(s.Figures[name]))
 		}
 	}
 	fmt.Fprintln(t)

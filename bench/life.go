@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
@@ -29,25 +30,25 @@ func lives(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer p.stintd.stop()
-	s, err := rounds(ctx, l.rounds, p.submitSide(many), side{"whole lives", l.livesRound})
+	s, err := rig.Rounds(ctx, l.rounds, p.submitSide(many), rig.Side{Name: "whole lives", Run: l.livesRound})
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("15", pick(s[1], rate), pick(s[0], rate),
-		append(figures("Submit at 256", s[0]), figureOf("whole lives at 256: submit, start, two observations, end", "jobs/s", pick(s[1], rate)))...)}, nil
+	return []result{ratio("15", rig.Pick(s[1], rig.Rate), rig.Pick(s[0], rig.Rate),
+		append(figures("Submit at 256", s[0]), figureOf("whole lives at 256: submit, start, two observations, end", "jobs/s", rig.Pick(s[1], rig.Rate)))...)}, nil
 }
 
-func (l *lab) livesRound(ctx context.Context) (sample, error) {
+func (l *lab) livesRound(ctx context.Context) (rig.Sample, error) {
 	data, err := l.newData()
 	if err != nil {
-		return sample{}, err
+		return rig.Sample{}, err
 	}
 	out, err := exec.CommandContext(ctx, l.self, "life", data, l.duration.String()).Output()
 	if err != nil {
-		return sample{}, err
+		return rig.Sample{}, err
 	}
 	jobs, err := strconv.ParseFloat(string(bytes.TrimSpace(out)), 64)
-	return sample{rate: jobs, p50: 1e6 / jobs}, err
+	return rig.Sample{Rate: jobs, P50: 1e6 / jobs}, err
 }
 
 // live takes jobs through their lives by many callers for a time and writes the jobs a second.
@@ -80,17 +81,17 @@ func live(ctx context.Context, data, duration string, out io.Writer) (err error)
 	defer stop()
 	var running sync.WaitGroup
 	running.Go(func() { err = errors.Join(err, sched.Run(ctx)) })
-	run := load{callers: many, duration: d, call: func(ctx context.Context, n int) error { return oneLife(ctx, st, n) }}
-	s, errLoad := run.run(ctx)
+	run := rig.Load{Callers: many, Duration: d, Call: func(ctx context.Context, n int) error { return oneLife(ctx, st, n) }}
+	s, errLoad := run.Run(ctx)
 	stop()
 	running.Wait()
-	_, errOut := fmt.Fprintln(out, s.rate)
+	_, errOut := fmt.Fprintln(out, s.Rate)
 	return errors.Join(err, errLoad, errOut)
 }
 
 // oneLife submits a job and waits for its end.
 func oneLife(ctx context.Context, st *store.Store, n int) error {
-	j := benchJob(n)
+	j := rig.Job(n)
 	j.Executor, j.Resources = "local", &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
 	jobs, _, err := st.Submit(ctx, []*stintv1.Job{j}, store.SubmitOptions{Owner: "user" + strconv.Itoa(n)})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -40,35 +41,35 @@ func firstRunning(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer s.stop()
-	got, err := rounds(ctx, l.rounds,
-		side{"fork, exec and wait", l.oneByOne(func(ctx context.Context) (time.Duration, error) {
+	got, err := rig.Rounds(ctx, l.rounds,
+		rig.Side{Name: "fork, exec and wait", Run: l.oneByOne(func(ctx context.Context) (time.Duration, error) {
 			begin := time.Now()
 			err := exec.CommandContext(ctx, command).Run()
 			return time.Since(begin), err
 		})},
-		side{"Submit to RUNNING", l.oneByOne(s.toRunning)})
+		rig.Side{Name: "Submit to RUNNING", Run: l.oneByOne(s.toRunning)})
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("16", pick(got[1], p50), pick(got[0], p50),
-		figureOf("Submit to RUNNING seen by a watcher, p50", "us", pick(got[1], p50)),
-		figureOf("fork, exec and wait, p50", "us", pick(got[0], p50)))}, nil
+	return []result{ratio("16", rig.Pick(got[1], rig.P50), rig.Pick(got[0], rig.P50),
+		figureOf("Submit to RUNNING seen by a watcher, p50", "us", rig.Pick(got[1], rig.P50)),
+		figureOf("fork, exec and wait, p50", "us", rig.Pick(got[0], rig.P50)))}, nil
 }
 
 // oneByOne repeats something for the time of a side, and at least startsAtLeast times.
-func (l *lab) oneByOne(once func(context.Context) (time.Duration, error)) func(context.Context) (sample, error) {
-	return func(ctx context.Context) (sample, error) {
+func (l *lab) oneByOne(once func(context.Context) (time.Duration, error)) func(context.Context) (rig.Sample, error) {
+	return func(ctx context.Context) (rig.Sample, error) {
 		var all []time.Duration
 		for end := time.Now().Add(l.duration); len(all) < startsAtLeast || time.Now().Before(end); {
-			ctx, cancel := context.WithTimeout(ctx, callTimeout)
+			ctx, cancel := context.WithTimeout(ctx, rig.CallTimeout)
 			d, err := once(ctx)
 			cancel()
 			if err != nil {
-				return sample{}, err
+				return rig.Sample{}, err
 			}
 			all = append(all, d)
 		}
-		return sample{rate: float64(len(all)) / l.duration.Seconds(), p50: quantile(all, 0.5), p99: quantile(all, 0.99)}, nil
+		return rig.Sample{Rate: float64(len(all)) / l.duration.Seconds(), P50: rig.Quantile(all, 0.5), P99: rig.Quantile(all, 0.99)}, nil
 	}
 }
 
@@ -76,11 +77,11 @@ func (l *lab) oneByOne(once func(context.Context) (time.Duration, error)) func(c
 // ended before the server looked, by COMPLETED, which is later. It waits for the job's end.
 func (s *stintd) toRunning(ctx context.Context) (time.Duration, error) {
 	begin := time.Now()
-	res, err := s.clients.jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: benchJob(0)})
+	res, err := s.Clients.Jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: rig.Job(0)})
 	if err != nil {
 		return 0, err
 	}
-	w, err := s.clients.jobs(0).WatchStatus(ctx, &stintv1.WatchStatusRequest{
+	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &stintv1.WatchStatusRequest{
 		Id: res.GetJob().GetId(), AfterRevision: res.GetJob().GetRevision(), UntilFinal: true,
 	})
 	if err != nil {
@@ -126,18 +127,18 @@ func manyLocal(ctx context.Context, l *lab) ([]result, error) {
 	if l.quick {
 		n = 50
 	}
-	got, err := rounds(ctx, l.rounds,
-		side{"xargs", func(ctx context.Context) (sample, error) {
+	got, err := rig.Rounds(ctx, l.rounds,
+		rig.Side{Name: "xargs", Run: func(ctx context.Context) (rig.Sample, error) {
 			cmd := exec.CommandContext(ctx, "xargs", "-P", strconv.Itoa(parallel), "-n", "1", command)
 			cmd.Stdin = strings.NewReader(strings.Repeat("x\n", n))
 			begin := time.Now()
 			out, err := cmd.CombinedOutput()
 			if err != nil {
-				return sample{}, fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+				return rig.Sample{}, fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
 			}
 			return inAll(n, time.Since(begin)), nil
 		}},
-		side{"local jobs", func(ctx context.Context) (sample, error) {
+		rig.Side{Name: "local jobs", Run: func(ctx context.Context) (rig.Sample, error) {
 			begin := time.Now()
 			err := s.runMany(ctx, n)
 			return inAll(n, time.Since(begin)), err
@@ -145,22 +146,22 @@ func manyLocal(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("17", pick(got[1], rate), pick(got[0], rate),
-		figureOf("jobs on the local executor", "jobs/s", pick(got[1], rate)), figureOf(fmt.Sprint("xargs -P ", parallel), "commands/s", pick(got[0], rate)))}, nil
+	return []result{ratio("17", rig.Pick(got[1], rig.Rate), rig.Pick(got[0], rig.Rate),
+		figureOf("jobs on the local executor", "jobs/s", rig.Pick(got[1], rig.Rate)), figureOf(fmt.Sprint("xargs -P ", parallel), "commands/s", rig.Pick(got[0], rig.Rate)))}, nil
 }
 
-func inAll(n int, took time.Duration) sample {
+func inAll(n int, took time.Duration) rig.Sample {
 	each := float64(took.Nanoseconds()) / 1e3 / float64(n)
-	return sample{rate: float64(n) / took.Seconds(), p50: each, p99: each}
+	return rig.Sample{Rate: float64(n) / took.Seconds(), P50: each, P99: each}
 }
 
 // runMany submits n jobs in one call and returns when all are complete.
 func (s *stintd) runMany(ctx context.Context, n int) error {
 	req := &stintv1.BatchSubmitRequest{}
 	for i := range n {
-		req.Jobs = append(req.Jobs, benchJob(i))
+		req.Jobs = append(req.Jobs, rig.Job(i))
 	}
-	res, err := s.clients.jobs(0).BatchSubmit(ctx, req)
+	res, err := s.Clients.Jobs(0).BatchSubmit(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (s *stintd) runMany(ctx context.Context, n int) error {
 		watch.Ids = append(watch.Ids, j.GetId())
 		watch.AfterRevision = max(watch.AfterRevision, j.GetRevision())
 	}
-	w, err := s.clients.jobs(0).WatchStatus(ctx, watch)
+	w, err := s.Clients.Jobs(0).WatchStatus(ctx, watch)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -20,11 +21,11 @@ func getMany(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer s.stop()
-	got, err := rounds(ctx, l.rounds, echoSide(l, echo, newSubmits(), many), getSide(l, s, many))
+	got, err := rig.Rounds(ctx, l.rounds, echoSide(l, echo, newSubmits(), many), getSide(l, s, many))
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("5", pick(got[1], rate), pick(got[0], rate), append(figures("Get", got[1]), figures("echo", got[0])...)...)}, nil
+	return []result{ratio("5", rig.Pick(got[1], rig.Rate), rig.Pick(got[0], rig.Rate), append(figures("Get", got[1]), figures("echo", got[0])...)...)}, nil
 }
 
 // serveStored starts stintd on n jobs that have ended.
@@ -37,26 +38,26 @@ func (l *lab) serveStored(ctx context.Context, n int) (*stintd, error) {
 }
 
 // getSide asks for jobs all over the store.
-func getSide(l *lab, s *stintd, callers int) side {
-	run := load{callers: callers, duration: l.duration, server: s.process, call: func(ctx context.Context, i int) error {
+func getSide(l *lab, s *stintd, callers int) rig.Side {
+	run := rig.Load{Callers: callers, Duration: l.duration, Processor: s.Processor, Call: func(ctx context.Context, i int) error {
 		id := strconv.Itoa(1 + rand.IntN(l.jobs))
-		_, err := s.clients.jobs(i).Get(ctx, &stintv1.GetRequest{Id: id})
+		_, err := s.Clients.Jobs(i).Get(ctx, &stintv1.GetRequest{Id: id})
 		return err
 	}}
-	return side{fmt.Sprint("Get at ", callers), run.run}
+	return rig.Side{Name: fmt.Sprint("Get at ", callers), Run: run.Run}
 }
 
 // listSide asks for the first page of everybody's jobs, as operators' pages do, and insists on an exact total.
-func listSide(l *lab, s *stintd, filter string) side {
+func listSide(l *lab, s *stintd, filter string) rig.Side {
 	req := &stintv1.ListRequest{Owner: "*", PageSize: 50, Filter: filter}
-	run := load{callers: 1, duration: l.duration, server: s.process, call: func(ctx context.Context, i int) error {
-		page, err := s.clients.jobs(i).List(ctx, req)
+	run := rig.Load{Callers: 1, Duration: l.duration, Processor: s.Processor, Call: func(ctx context.Context, i int) error {
+		page, err := s.Clients.Jobs(i).List(ctx, req)
 		if err == nil && !page.GetTotalSizeExact() {
 			err = fmt.Errorf("the total with filter %q is not exact", filter)
 		}
 		return err
 	}}
-	return side{"List " + filter, run.run}
+	return rig.Side{Name: "List " + filter, Run: run.Run}
 }
 
 // filters are by hot fields: frequent, rare and never met.
@@ -78,26 +79,26 @@ func lists(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer small.stop()
-	sides := []side{getSide(l, large, 1), listSide(l, small, ""), listSide(l, large, "")}
+	sides := []rig.Side{getSide(l, large, 1), listSide(l, small, ""), listSide(l, large, "")}
 	for _, f := range filters() {
 		sides = append(sides, listSide(l, large, f))
 	}
-	s, err := rounds(ctx, l.rounds, sides...)
+	s, err := rig.Rounds(ctx, l.rounds, sides...)
 	if err != nil {
 		return nil, err
 	}
-	get, few, all := pick(s[0], p50), pick(s[1], p50), pick(s[2], p50)
+	get, few, all := rig.Pick(s[0], rig.P50), rig.Pick(s[1], rig.P50), rig.Pick(s[2], rig.P50)
 	unfiltered := figureOf("List", "us", all)
-	byFilter, slowest := []figure{unfiltered}, pick(s[3], p50)
+	byFilter, slowest := []figure{unfiltered}, rig.Pick(s[3], rig.P50)
 	for i, f := range filters() {
-		took := pick(s[3+i], p50)
+		took := rig.Pick(s[3+i], rig.P50)
 		byFilter = append(byFilter, figureOf("List `"+f+"`", "us", took))
-		if took.median() > slowest.median() {
+		if took.Median() > slowest.Median() {
 			slowest = took
 		}
 	}
 	return []result{
-		ratio("6", all, get, unfiltered, figureOf("Get", "us", get), figureOf("List", "us CPU/op", pick(s[2], cpuOf)), figureOf("Get", "us CPU/op", pick(s[0], cpuOf))),
+		ratio("6", all, get, unfiltered, figureOf("Get", "us", get), figureOf("List", "us CPU/op", rig.Pick(s[2], rig.CPU)), figureOf("Get", "us CPU/op", rig.Pick(s[0], rig.CPU))),
 		ratio("7a", all, few, unfiltered, figureOf("List at 10,000 jobs", "us", few)),
 		ratio("7b", slowest, all, byFilter...),
 	}, nil

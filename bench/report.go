@@ -5,47 +5,29 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/stint-jobs/stint/bench/rig"
 )
 
 // report is what a run found, and under which conditions.
 type report struct {
-	Begin      time.Time `json:"begin"`
-	End        time.Time `json:"end"`
-	Command    string    `json:"command"`
-	Stintd     string    `json:"stintd"`
-	Go         string    `json:"go"`
-	Kernel     string    `json:"kernel"`
-	Processors int       `json:"processors"`
-	Processor  string    `json:"processor"`
-	FileSystem string    `json:"file_system"`
-	LoadBegin  string    `json:"load_average_begin"`
-	LoadEnd    string    `json:"load_average_end"`
-	Rounds     int       `json:"rounds"`
-	Duration   string    `json:"side_in_a_round"`
-	Jobs       int       `json:"stored_jobs"`
-	Conns      int       `json:"connections"`
-	Results    []result  `json:"results"`
+	rig.Machine
+	Command  string   `json:"command"`
+	Rounds   int      `json:"rounds"`
+	Duration string   `json:"side_in_a_round"`
+	Jobs     int      `json:"stored_jobs"`
+	Conns    int      `json:"connections"`
+	Results  []result `json:"results"`
 }
 
 func newReport(o options, dir string) *report {
-	version, err := exec.Command(o.stintd, "--version").Output() //nolint:noctx // it prints a line
-	if err != nil {
-		version = []byte("unknown")
-	}
 	return &report{
-		Begin: time.Now().UTC(), Command: o.command, Stintd: strings.TrimSpace(string(version)),
-		Go: runtime.Version(), Kernel: firstLine("/proc/sys/kernel/osrelease"), Processors: runtime.NumCPU(), Processor: processorModel(),
-		FileSystem: fileSystem(dir), LoadBegin: loadAverage(),
+		Machine: rig.NewMachine(o.stintd, dir), Command: o.command,
 		Rounds: o.rounds, Duration: o.duration.String(), Jobs: o.jobs, Conns: o.conns,
 	}
 }
@@ -71,77 +53,19 @@ func alone(o options, row string) string {
 
 // end notes when it was over, and puts the rows into the order of the table.
 func (r *report) end() {
-	r.End, r.LoadEnd = time.Now().UTC(), loadAverage()
-	number := func(row string) int {
+	r.Done()
+	place := func(row string) int {
 		n, err := strconv.Atoi(strings.TrimRight(row, "ab"))
 		if err != nil {
 			return 0
 		}
 		return n
 	}
-	slices.SortStableFunc(r.Results, func(a, b result) int { return number(a.Row) - number(b.Row) })
-}
-
-func firstLine(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "unknown"
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	return line
-}
-
-func loadAverage() string {
-	f := strings.Fields(firstLine("/proc/loadavg"))
-	return strings.Join(f[:min(3, len(f))], " ")
-}
-
-func processorModel() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return "unknown"
-	}
-	for line := range strings.Lines(string(b)) {
-		if strings.HasPrefix(line, "model name") {
-			_, name, _ := strings.Cut(line, ":")
-			return strings.TrimSpace(name)
-		}
-	}
-	return "unknown"
-}
-
-func fileSystem(dir string) string {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return "unknown"
-	}
-	switch st.Type {
-	case unix.EXT4_SUPER_MAGIC:
-		return "ext4"
-	case unix.XFS_SUPER_MAGIC:
-		return "xfs"
-	case unix.BTRFS_SUPER_MAGIC:
-		return "btrfs"
-	case unix.TMPFS_MAGIC:
-		return "tmpfs: nothing here is durable, so rows about Submit mean nothing"
-	case unix.OVERLAYFS_SUPER_MAGIC:
-		return "overlayfs"
-	default:
-		return fmt.Sprintf("type %#x", st.Type)
-	}
-}
-
-// machine is when and where.
-func (r *report) machine() []string {
-	return []string{
-		fmt.Sprintf("%s, %s", r.Begin.Format("2006-01-02 15:04:05 MST"), r.End.Sub(r.Begin).Round(time.Second)),
-		fmt.Sprintf("%s; %s; Linux %s; %d processors (%s); %s", r.Stintd, r.Go, r.Kernel, r.Processors, r.Processor, r.FileSystem),
-		fmt.Sprintf("load average at the start %s, at the end %s", r.LoadBegin, r.LoadEnd),
-	}
+	slices.SortStableFunc(r.Results, func(a, b result) int { return place(a.Row) - place(b.Row) })
 }
 
 func (r *report) conditions() []string {
-	c := append(r.machine(),
+	c := append(r.Lines(),
 		fmt.Sprintf("%d rounds, %s a side in each; %d stored jobs where many are; connections a server: %d; client and servers on the same machine", r.Rounds, r.Duration, r.Jobs, r.Conns),
 		"lists are warm: the first call with a filter, for which the store looks at all jobs, is not among those counted",
 	)
@@ -162,10 +86,10 @@ func (r *report) print(w io.Writer) {
 	fmt.Fprintln(w, strings.Join(r.conditions(), "\n"))
 	for _, x := range r.Results {
 		fmt.Fprintf(w, "\n%s. %s\n   ratio %s (rounds: median %s, %s to %s); gate %s, stretch %s: %s\n   %s\n", x.Row, x.Measure,
-			number(x.Ratio), number(x.Rounds.Median), number(x.Rounds.Min), number(x.Rounds.Max), x.goal(x.Gate), x.goal(x.Stretch), x.verdict(), x.Command)
+			rig.Number(x.Ratio), rig.Number(x.Rounds.Median), rig.Number(x.Rounds.Min), rig.Number(x.Rounds.Max), x.goal(x.Gate), x.goal(x.Stretch), x.verdict(), x.Command)
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, f := range x.Sides {
-			fmt.Fprintf(t, "   %s\t%s %s\t(%s to %s)\n", f.Name, number(f.Median), f.Unit, number(f.Min), number(f.Max))
+			fmt.Fprintf(t, "   %s\t%s %s\t(%s to %s)\n", f.Name, rig.Number(f.Median), f.Unit, rig.Number(f.Min), rig.Number(f.Max))
 		}
 		_ = t.Flush()
 	}
@@ -173,20 +97,9 @@ func (r *report) print(w io.Writer) {
 
 func (r result) goal(g float64) string {
 	if r.AtMost {
-		return "<= " + number(g)
+		return "<= " + rig.Number(g)
 	}
-	return ">= " + number(g)
-}
-
-func number(v float64) string {
-	switch {
-	case v >= 1000:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	default:
-		return fmt.Sprintf("%.3g", v)
-	}
+	return ">= " + rig.Number(g)
 }
 
 // write makes RESULTS.md and results.json anew.
@@ -210,12 +123,12 @@ func (r *report) markdown() string {
 	b.WriteString("\nA ratio is that of the medians of the two sides, measured in turns in the same run; its range is that of single rounds.\n")
 	b.WriteString("\n| # | measure | ratio | rounds | gate | stretch | |\n|---|---|---|---|---|---|---|\n")
 	for _, x := range r.Results {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s to %s | %s | %s | %s |\n", x.Row, x.Measure, number(x.Ratio), number(x.Rounds.Min), number(x.Rounds.Max), x.goal(x.Gate), x.goal(x.Stretch), x.verdict())
+		fmt.Fprintf(&b, "| %s | %s | %s | %s to %s | %s | %s | %s |\n", x.Row, x.Measure, rig.Number(x.Ratio), rig.Number(x.Rounds.Min), rig.Number(x.Rounds.Max), x.goal(x.Gate), x.goal(x.Stretch), x.verdict())
 	}
 	for _, x := range r.Results {
 		fmt.Fprintf(&b, "\n## %s. %s\n\n    %s\n\n| | median | min | max | |\n|---|---|---|---|---|\n", x.Row, x.Measure, x.Command)
 		for _, f := range x.Sides {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", f.Name, number(f.Median), number(f.Min), number(f.Max), f.Unit)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", f.Name, rig.Number(f.Median), rig.Number(f.Min), rig.Number(f.Max), f.Unit)
 		}
 	}
 	return b.String()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"time"
+
+	"github.com/stint-jobs/stint/bench/rig"
 )
 
 // settle is how long a server that started is left alone before its memory is read.
@@ -27,7 +29,7 @@ func sizes(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var with, without, perJob, one series
+	var with, without, perJob, one rig.Series
 	for range l.rounds {
 		a, err := l.memoryOf(ctx, empty)
 		if err != nil {
@@ -41,8 +43,8 @@ func sizes(ctx context.Context, l *lab) ([]result, error) {
 	}
 	return []result{
 		ratio("11", perJob, one, figureOf("with the jobs", "MB", with), figureOf("empty", "MB", without)),
-		ratio("12", series{float64(info.Size())}, series{float64(inIt)},
-			figureOf("file", "B/job", series{float64(info.Size()) / float64(l.jobs)}), figureOf("marshalled", "B/job", series{float64(inIt) / float64(l.jobs)})),
+		ratio("12", rig.Series{float64(info.Size())}, rig.Series{float64(inIt)},
+			figureOf("file", "B/job", rig.Series{float64(info.Size()) / float64(l.jobs)}), figureOf("marshalled", "B/job", rig.Series{float64(inIt) / float64(l.jobs)})),
 	}, nil
 }
 
@@ -53,8 +55,8 @@ func (l *lab) memoryOf(ctx context.Context, data string) (float64, error) {
 		return 0, err
 	}
 	defer s.stop()
-	if err := wait(ctx, settle); err != nil {
+	if err := rig.Wait(ctx, settle); err != nil {
 		return 0, err
 	}
-	return s.anonymous()
+	return s.Anonymous()
 }

@@ -14,6 +14,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -160,10 +163,10 @@ func polls(ctx context.Context, l *lab) ([]result, error) {
 	if err := large.fillCluster(ctx, n, l.pipe.Name()); err != nil {
 		return nil, err
 	}
-	if err := wait(ctx, afterSubmits); err != nil {
+	if err := rig.Wait(ctx, afterSubmits); err != nil {
 		return nil, err
 	}
-	var ofMany, ofFew series
+	var ofMany, ofFew rig.Series
 	for range l.rounds {
 		a, b, err := countBoth(ctx, large, small)
 		if err != nil {
@@ -178,7 +181,7 @@ func polls(ctx context.Context, l *lab) ([]result, error) {
 
 // fillCluster hands n jobs that do not end to Slurm.
 func (s *onCluster) fillCluster(ctx context.Context, n int, pipe string) error {
-	params, err := parameters(map[string]any{"pipe": pipe})
+	params, err := structpb.NewStruct(map[string]any{"pipe": pipe})
 	if err != nil {
 		return err
 	}
@@ -187,7 +190,7 @@ func (s *onCluster) fillCluster(ctx context.Context, n int, pipe string) error {
 		for range min(left, batch) {
 			req.Jobs = append(req.Jobs, &stintv1.Job{Service: "Hold", Parameters: params})
 		}
-		if _, err := s.clients.jobs(0).BatchSubmit(ctx, req); err != nil {
+		if _, err := s.Clients.Jobs(0).BatchSubmit(ctx, req); err != nil {
 			return err
 		}
 	}
@@ -196,7 +199,7 @@ func (s *onCluster) fillCluster(ctx context.Context, n int, pipe string) error {
 		if err != nil || had >= n {
 			return err
 		}
-		if err := wait(ctx, 200*time.Millisecond); err != nil {
+		if err := rig.Wait(ctx, 200*time.Millisecond); err != nil {
 			return fmt.Errorf("%d of %d jobs were handed to Slurm: %w", had, n, err)
 		}
 	}
@@ -215,7 +218,7 @@ func countBoth(ctx context.Context, large, small *onCluster) (a, b float64, err 
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := wait(ctx, countFor); err != nil {
+	if err := rig.Wait(ctx, countFor); err != nil {
 		return 0, 0, err
 	}
 	x1, y1, err := both()
@@ -240,21 +243,21 @@ func seenFromSlurm(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer polled.stop()
-	s, err := rounds(ctx, l.rounds, side{"without hints", polled.stampedRound}, side{"with hints", hinted.stampedRound})
+	s, err := rig.Rounds(ctx, l.rounds, rig.Side{Name: "without hints", Run: polled.stampedRound}, rig.Side{Name: "with hints", Run: hinted.stampedRound})
 	if err != nil {
 		return nil, err
 	}
-	interval := make(series, l.rounds)
+	interval := make(rig.Series, l.rounds)
 	for i := range interval {
 		interval[i] = float64(pollInterval.Microseconds())
 	}
-	return []result{ratio("19", pick(s[1], p50), interval,
-		figureOf("from a command's begin or end to a watcher, with hints, p50", "us", pick(s[1], p50)),
-		figureOf("without hints, p50", "us", pick(s[0], p50)),
+	return []result{ratio("19", rig.Pick(s[1], rig.P50), interval,
+		figureOf("from a command's begin or end to a watcher, with hints, p50", "us", rig.Pick(s[1], rig.P50)),
+		figureOf("without hints, p50", "us", rig.Pick(s[0], rig.P50)),
 		figureOf("poll interval after a submit", "us", interval))}, nil
 }
 
-func (s *onCluster) stampedRound(ctx context.Context) (sample, error) {
+func (s *onCluster) stampedRound(ctx context.Context) (rig.Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	delays, errs := make([][]time.Duration, stamped), make([]error, stamped)
@@ -267,10 +270,10 @@ func (s *onCluster) stampedRound(ctx context.Context) (sample, error) {
 	for _, d := range delays {
 		all = append(all, d...)
 	}
-	if err := firstOf(errs); err != nil {
-		return sample{}, err
+	if err := rig.FirstOf(errs); err != nil {
+		return rig.Sample{}, err
 	}
-	return sample{p50: quantile(all, 0.5), p99: quantile(all, 0.99)}, nil
+	return rig.Sample{P50: rig.Quantile(all, 0.5), P99: rig.Quantile(all, 0.99)}, nil
 }
 
 // stamped runs a job that writes when it began and ended, and answers how long after that it was seen.
@@ -280,15 +283,15 @@ func (s *onCluster) stamped(ctx context.Context) ([]time.Duration, error) {
 		return nil, err
 	}
 	file := filepath.Join(dir, "at")
-	params, err := parameters(map[string]any{"file": file})
+	params, err := structpb.NewStruct(map[string]any{"file": file})
 	if err != nil {
 		return nil, err
 	}
-	res, err := s.clients.jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: &stintv1.Job{Service: "Stamp", Parameters: params}})
+	res, err := s.Clients.Jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: &stintv1.Job{Service: "Stamp", Parameters: params}})
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.clients.jobs(0).WatchStatus(ctx, &stintv1.WatchStatusRequest{
+	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &stintv1.WatchStatusRequest{
 		Id: res.GetJob().GetId(), AfterRevision: res.GetJob().GetRevision(), UntilFinal: true,
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -102,11 +103,11 @@ func (b *bath) run(ctx context.Context) error {
 		return err
 	}
 	defer b.server.stop()
-	if err := b.server.hold(ctx, b.lab.pipe.Name()); err != nil {
+	if err := b.server.Hold(ctx, b.lab.pipe.Name()); err != nil {
 		return err
 	}
 	b.report = newReport(b.options, b.lab.dir)
-	open, err := newSwarm(ctx, b.lab.dialer(b.server.process, b.server.token), b.watchers, watchOwner(idleOwner))
+	open, err := newSwarm(ctx, b.lab.dialer(b.server.Process, b.server.Token), b.watchers, watchOwner(idleOwner))
 	if err != nil {
 		return err
 	}
@@ -145,11 +146,11 @@ func (b *bath) submit(ctx context.Context, caller int) {
 			return
 		case <-pace.C:
 		}
-		j := benchJob(n)
+		j := rig.Job(n)
 		j.Owner = idleOwner(n % b.watchers)
-		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), rig.CallTimeout)
 		begin := time.Now()
-		_, err := b.server.clients.jobs(caller).Submit(call, &stintv1.SubmitRequest{Job: j})
+		_, err := b.server.Clients.Jobs(caller).Submit(call, &stintv1.SubmitRequest{Job: j})
 		took := time.Since(begin)
 		cancel()
 		if err != nil {
@@ -178,13 +179,13 @@ func (b *bath) fail(err error) {
 func (b *bath) look(ctx context.Context, at time.Duration) {
 	v := look{at: at.Round(time.Second)}
 	var err error
-	if v.anonymous, err = b.server.anonymous(); err != nil {
+	if v.anonymous, err = b.server.Anonymous(); err != nil {
 		b.fail(err)
 	}
 	if v.goroutines, err = b.server.goroutines(ctx); err != nil {
 		b.fail(err)
 	}
-	files, err := os.ReadDir("/proc/" + strconv.Itoa(b.server.cmd.Process.Pid) + "/fd")
+	files, err := os.ReadDir("/proc/" + strconv.Itoa(b.server.PID()) + "/fd")
 	if err != nil {
 		b.fail(err)
 	}
@@ -203,7 +204,7 @@ func p99After(d []time.Duration, n int) float64 {
 	if n >= len(d) {
 		return 0
 	}
-	return quantile(append([]time.Duration(nil), d[n:]...), 0.99)
+	return rig.Quantile(append([]time.Duration(nil), d[n:]...), 0.99)
 }
 
 // goroutines counts those of the server, by its socket for profiles.
@@ -225,7 +226,7 @@ func (b *bath) failure() error {
 
 func (b *bath) print(w io.Writer) {
 	fmt.Fprintf(w, "%s\n%d watchers of as many owners, %d submitters with %d submits a second, %d jobs stored before, %v; errors: %d\n",
-		strings.Join(b.report.machine(), "\n"), b.watchers, b.submitters, b.rate, b.jobs, b.length, b.errors.Load())
+		strings.Join(b.report.Lines(), "\n"), b.watchers, b.submitters, b.rate, b.jobs, b.length, b.errors.Load())
 	fmt.Fprintf(w, "p99 of all: Submit %.1f ms, from Submit to the watcher %.1f ms (a watcher of an owner reads at most every 200 ms)\n\n",
 		p99After(b.submits, 0)/1e3, p99After(b.changes, 0)/1e3)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

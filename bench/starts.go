@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stint-jobs/stint/bench/rig"
 )
 
 // starts measures row 13, whose limit reads the headers of all records in a process of its own.
@@ -24,14 +26,14 @@ func starts(ctx context.Context, l *lab) ([]result, error) {
 	if _, err := readWhole(path); err != nil { // so that the first round is warm, too
 		return nil, err
 	}
-	s, err := rounds(ctx, l.rounds,
-		side{"header-only read", func(ctx context.Context) (sample, error) { return l.readHeaders(ctx, path) }},
-		side{"warm start", func(ctx context.Context) (sample, error) { return l.startOn(ctx, data) }})
+	s, err := rig.Rounds(ctx, l.rounds,
+		rig.Side{Name: "header-only read", Run: func(ctx context.Context) (rig.Sample, error) { return l.readHeaders(ctx, path) }},
+		rig.Side{Name: "warm start", Run: func(ctx context.Context) (rig.Sample, error) { return l.startOn(ctx, data) }})
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("13", pick(s[1], p50), pick(s[0], p50),
-		figureOf("warm start, until it serves", "us", pick(s[1], p50)), figureOf("header-only read", "us", pick(s[0], p50)))}, nil
+	return []result{ratio("13", rig.Pick(s[1], rig.P50), rig.Pick(s[0], rig.P50),
+		figureOf("warm start, until it serves", "us", rig.Pick(s[1], rig.P50)), figureOf("header-only read", "us", rig.Pick(s[0], rig.P50)))}, nil
 }
 
 // coldStarts measures row 14, with the file out of the system's cache before each side.
@@ -41,48 +43,48 @@ func coldStarts(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	path := databaseOf(data)
-	cold := func(run func(context.Context) (sample, error)) func(context.Context) (sample, error) {
-		return func(ctx context.Context) (sample, error) {
+	cold := func(run func(context.Context) (rig.Sample, error)) func(context.Context) (rig.Sample, error) {
+		return func(ctx context.Context) (rig.Sample, error) {
 			if err := dropCache(path); err != nil {
-				return sample{}, err
+				return rig.Sample{}, err
 			}
 			return run(ctx)
 		}
 	}
-	s, err := rounds(ctx, l.rounds,
-		side{"reading the file once", cold(func(context.Context) (sample, error) {
+	s, err := rig.Rounds(ctx, l.rounds,
+		rig.Side{Name: "reading the file once", Run: cold(func(context.Context) (rig.Sample, error) {
 			took, err := readWhole(path)
 			return tookOnce(took), err
 		})},
-		side{"cold start", cold(func(ctx context.Context) (sample, error) { return l.startOn(ctx, data) })})
+		rig.Side{Name: "cold start", Run: cold(func(ctx context.Context) (rig.Sample, error) { return l.startOn(ctx, data) })})
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("14", pick(s[1], p50), pick(s[0], p50),
-		figureOf("cold start, until it serves", "us", pick(s[1], p50)), figureOf("reading the file once", "us", pick(s[0], p50)))}, nil
+	return []result{ratio("14", rig.Pick(s[1], rig.P50), rig.Pick(s[0], rig.P50),
+		figureOf("cold start, until it serves", "us", rig.Pick(s[1], rig.P50)), figureOf("reading the file once", "us", rig.Pick(s[0], rig.P50)))}, nil
 }
 
-func tookOnce(d time.Duration) sample {
+func tookOnce(d time.Duration) rig.Sample {
 	us := float64(d.Nanoseconds()) / 1e3
-	return sample{rate: 1 / d.Seconds(), p50: us, p99: us}
+	return rig.Sample{Rate: 1 / d.Seconds(), P50: us, P99: us}
 }
 
 // startOn starts stintd and stops it as soon as it serves.
-func (l *lab) startOn(ctx context.Context, data string) (sample, error) {
+func (l *lab) startOn(ctx context.Context, data string) (rig.Sample, error) {
 	s, err := l.serve(ctx, data)
 	if err != nil {
-		return sample{}, err
+		return rig.Sample{}, err
 	}
 	defer s.stop()
-	return tookOnce(s.took), nil
+	return tookOnce(s.Took), nil
 }
 
 // readHeaders runs this program as `bench headers`.
-func (l *lab) readHeaders(ctx context.Context, path string) (sample, error) {
+func (l *lab) readHeaders(ctx context.Context, path string) (rig.Sample, error) {
 	begin := time.Now()
 	out, err := exec.CommandContext(ctx, l.self, "headers", path).CombinedOutput()
 	if err != nil {
-		return sample{}, fmt.Errorf("%w: %s", err, out)
+		return rig.Sample{}, fmt.Errorf("%w: %s", err, out)
 	}
 	return tookOnce(time.Since(begin)), nil
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -24,7 +25,7 @@ type submits struct {
 func newSubmits() *submits {
 	s := &submits{}
 	for i := range s.requests {
-		s.requests[i] = &stintv1.SubmitRequest{Job: benchJob(i)}
+		s.requests[i] = &stintv1.SubmitRequest{Job: rig.Job(i)}
 	}
 	return s
 }
@@ -53,37 +54,37 @@ func newPair(ctx context.Context, l *lab) (*pair, error) {
 	return &pair{l: l, echo: echo, stintd: s, requests: newSubmits()}, nil
 }
 
-func (p *pair) echoSide(callers int) side {
+func (p *pair) echoSide(callers int) rig.Side {
 	return echoSide(p.l, p.echo, p.requests, callers)
 }
 
-func echoSide(l *lab, echo *echoServer, requests *submits, callers int) side {
-	run := load{callers: callers, duration: l.duration, server: echo.process, call: func(ctx context.Context, i int) error {
-		return echo.clients.echo(ctx, i, requests.request())
+func echoSide(l *lab, echo *echoServer, requests *submits, callers int) rig.Side {
+	run := rig.Load{Callers: callers, Duration: l.duration, Processor: echo.Processor, Call: func(ctx context.Context, i int) error {
+		return echo.echo(ctx, i, requests.request())
 	}}
-	return side{fmt.Sprint("echo at ", callers), run.run}
+	return rig.Side{Name: fmt.Sprint("echo at ", callers), Run: run.Run}
 }
 
 // submitSide measures Submit. Each round is on its own part of a growing store.
-func (p *pair) submitSide(callers int) side {
-	run := load{callers: callers, duration: p.l.duration, server: p.stintd.process, call: func(ctx context.Context, i int) error {
-		_, err := p.stintd.clients.jobs(i).Submit(ctx, p.requests.request())
+func (p *pair) submitSide(callers int) rig.Side {
+	run := rig.Load{Callers: callers, Duration: p.l.duration, Processor: p.stintd.Processor, Call: func(ctx context.Context, i int) error {
+		_, err := p.stintd.Clients.Jobs(i).Submit(ctx, p.requests.request())
 		return err
 	}}
-	return side{fmt.Sprint("Submit at ", callers), run.run}
+	return rig.Side{Name: fmt.Sprint("Submit at ", callers), Run: run.Run}
 }
 
-func (p *pair) batchSide() side {
+func (p *pair) batchSide() rig.Side {
 	req := &stintv1.BatchSubmitRequest{}
 	for i := range batch {
-		req.Jobs = append(req.Jobs, benchJob(i))
+		req.Jobs = append(req.Jobs, rig.Job(i))
 	}
 	// A call takes long where the machine is busy, and some must end in the round.
-	run := load{callers: few, duration: max(p.l.duration, 2*time.Second), weight: batch, server: p.stintd.process, call: func(ctx context.Context, i int) error {
-		_, err := p.stintd.clients.jobs(i).BatchSubmit(ctx, req)
+	run := rig.Load{Callers: few, Duration: max(p.l.duration, 2*time.Second), Weight: batch, Processor: p.stintd.Processor, Call: func(ctx context.Context, i int) error {
+		_, err := p.stintd.Clients.Jobs(i).BatchSubmit(ctx, req)
 		return err
 	}}
-	return side{"BatchSubmit(100) at 16", run.run}
+	return rig.Side{Name: "BatchSubmit(100) at 16", Run: run.Run}
 }
 
 // submitMany measures rows 1, 4 and 20. Batches have a server of their own,
@@ -99,20 +100,20 @@ func submitMany(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer q.stintd.stop()
-	s, err := rounds(ctx, l.rounds, p.echoSide(many), p.submitSide(many), q.batchSide())
+	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(many), p.submitSide(many), q.batchSide())
 	if err != nil {
 		return nil, err
 	}
-	memory, err := p.stintd.anonymous()
+	memory, err := p.stintd.Anonymous()
 	if err != nil {
 		return nil, err
 	}
 	echo, submit, batched := s[0], s[1], s[2]
-	anon := figureOf("stintd anonymous memory after it", "MB", series{memory / 1e6})
+	anon := figureOf("stintd anonymous memory after it", "MB", rig.Series{memory / 1e6})
 	return []result{
-		ratio("1", pick(submit, rate), pick(echo, rate), append(figures("Submit", submit), append(figures("echo", echo), anon)...)...),
-		ratio("4", pick(batched, rate), pick(submit, rate), append(figures("BatchSubmit(100) at 16, a job", batched), figures("Submit at 256", submit)...)...),
-		ratio("20", pick(submit, cpuOf), pick(echo, cpuOf), figureOf("Submit", "us CPU/op", pick(submit, cpuOf)), figureOf("echo", "us CPU/op", pick(echo, cpuOf))),
+		ratio("1", rig.Pick(submit, rig.Rate), rig.Pick(echo, rig.Rate), append(figures("Submit", submit), append(figures("echo", echo), anon)...)...),
+		ratio("4", rig.Pick(batched, rig.Rate), rig.Pick(submit, rig.Rate), append(figures("BatchSubmit(100) at 16, a job", batched), figures("Submit at 256", submit)...)...),
+		ratio("20", rig.Pick(submit, rig.CPU), rig.Pick(echo, rig.CPU), figureOf("Submit", "us CPU/op", rig.Pick(submit, rig.CPU)), figureOf("echo", "us CPU/op", rig.Pick(echo, rig.CPU))),
 	}, nil
 }
 
@@ -123,11 +124,11 @@ func submitFew(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer p.stintd.stop()
-	s, err := rounds(ctx, l.rounds, p.echoSide(few), p.submitSide(few))
+	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(few), p.submitSide(few))
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("2", pick(s[1], rate), pick(s[0], rate), append(figures("Submit", s[1]), figures("echo", s[0])...)...)}, nil
+	return []result{ratio("2", rig.Pick(s[1], rig.Rate), rig.Pick(s[0], rig.Rate), append(figures("Submit", s[1]), figures("echo", s[0])...)...)}, nil
 }
 
 // submitOne measures row 3.
@@ -142,23 +143,23 @@ func submitOne(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer bare.close()
-	commit := load{callers: 1, duration: l.duration, call: bare.commit}
-	s, err := rounds(ctx, l.rounds, p.echoSide(1), side{"bare commit", commit.run}, p.submitSide(1))
+	commit := rig.Load{Callers: 1, Duration: l.duration, Call: bare.commit}
+	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(1), rig.Side{Name: "bare commit", Run: commit.Run}, p.submitSide(1))
 	if err != nil {
 		return nil, err
 	}
-	limit := pick(s[0], p50).plus(pick(s[1], p50))
-	return []result{ratio("3", pick(s[2], p50), limit,
-		figureOf("Submit p50", "us", pick(s[2], p50)), figureOf("echo p50", "us", pick(s[0], p50)), figureOf("bare commit p50", "us", pick(s[1], p50)),
-		figureOf("Submit", "us CPU/op", pick(s[2], cpuOf)))}, nil
+	limit := rig.Pick(s[0], rig.P50).Plus(rig.Pick(s[1], rig.P50))
+	return []result{ratio("3", rig.Pick(s[2], rig.P50), limit,
+		figureOf("Submit p50", "us", rig.Pick(s[2], rig.P50)), figureOf("echo p50", "us", rig.Pick(s[0], rig.P50)), figureOf("bare commit p50", "us", rig.Pick(s[1], rig.P50)),
+		figureOf("Submit", "us CPU/op", rig.Pick(s[2], rig.CPU)))}, nil
 }
 
 // figures are all that a side's rounds told.
-func figures(name string, s []sample) []figure {
+func figures(name string, s []rig.Sample) []figure {
 	return []figure{
-		figureOf(name, "op/s", pick(s, rate)),
-		figureOf(name+" p50", "us", pick(s, p50)),
-		figureOf(name+" p99", "us", pick(s, func(s sample) float64 { return s.p99 })),
-		figureOf(name, "us CPU/op", pick(s, cpuOf)),
+		figureOf(name, "op/s", rig.Pick(s, rig.Rate)),
+		figureOf(name+" p50", "us", rig.Pick(s, rig.P50)),
+		figureOf(name+" p99", "us", rig.Pick(s, func(s rig.Sample) float64 { return s.P99 })),
+		figureOf(name, "us CPU/op", rig.Pick(s, rig.CPU)),
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -31,7 +32,7 @@ func (l *lab) watchers() int {
 
 // swarm is many streams of one server, each with a goroutine that counts what comes.
 type swarm struct {
-	conns clients
+	conns rig.Clients
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
 
@@ -46,7 +47,7 @@ type swarm struct {
 type opener func(ctx context.Context, conn *grpc.ClientConn, n int) (grpc.ServerStreamingClient[stintv1.WatchStatusResponse], error)
 
 // newSwarm opens n streams.
-func newSwarm(ctx context.Context, dialer func(conns int) (clients, error), n int, open opener) (*swarm, error) {
+func newSwarm(ctx context.Context, dialer func(conns int) (rig.Clients, error), n int, open opener) (*swarm, error) {
 	conns, err := dialer((n + streamsPerConn - 1) / streamsPerConn)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func newSwarm(ctx context.Context, dialer func(conns int) (clients, error), n in
 		places <- struct{}{}
 		opening.Go(func() {
 			defer func() { <-places }()
-			stream, err := open(run, conns.conn(i), i)
+			stream, err := open(run, conns.Conn(i), i)
 			if err != nil {
 				s.fail(fmt.Errorf("open stream %d: %w", i, err))
 				return
@@ -108,7 +109,7 @@ func (s *swarm) receive(ctx context.Context, stream grpc.ServerStreamingClient[s
 
 // spread calls trigger, which makes n changes come, and answers how long it took until the last has come.
 func (s *swarm) spread(ctx context.Context, n int, trigger func(context.Context) error) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rig.CallTimeout)
 	defer cancel()
 	s.want.Store(s.arrived.Load() + int64(n))
 	begin := time.Now()
@@ -131,7 +132,7 @@ func (s *swarm) close() {
 	}
 	s.stop()
 	s.wg.Wait()
-	_ = s.conns.close()
+	_ = s.conns.Close()
 }
 
 // watchOwner opens watches of the jobs of one owner, or of an owner each, and waits for the end of the snapshot.

@@ -1,6 +1,10 @@
 package main
 
-import "context"
+import (
+	"context"
+
+	"github.com/stint-jobs/stint/bench/rig"
+)
 
 // experiment measures one or more rows from the same rounds.
 type experiment struct {
@@ -72,8 +76,8 @@ type result struct {
 	Stretch float64 `json:"stretch"`
 	AtMost  bool    `json:"at_most"`
 	// Ratio is that of the two medians, Rounds the spread of the ratios of single rounds.
-	Ratio  float64 `json:"ratio"`
-	Rounds spread  `json:"rounds"`
+	Ratio  float64    `json:"ratio"`
+	Rounds rig.Spread `json:"rounds"`
 	// Sides are the figures that the ratio is of and others of the same rounds.
 	Sides []figure `json:"sides"`
 	// Reaches is stretch, gate, missed or disturbed.
@@ -86,17 +90,17 @@ type result struct {
 type figure struct {
 	Name string `json:"name"`
 	Unit string `json:"unit"`
-	spread
+	rig.Spread
 }
 
-func figureOf(name, unit string, s series) figure { return figure{name, unit, s.spread()} }
+func figureOf(name, unit string, s rig.Series) figure { return figure{name, unit, s.Spread()} }
 
 // ratio makes the row of a target.
-func ratio(row string, ours, limit series, sides ...figure) result {
+func ratio(row string, ours, limit rig.Series, sides ...figure) result {
 	t := targets()[row]
 	return result{
 		Row: row, Measure: t.measure, Gate: t.gate, Stretch: t.stretch, AtMost: t.atMost,
-		Ratio: ours.median() / limit.median(), Rounds: ours.over(limit).spread(), Sides: sides,
+		Ratio: ours.Median() / limit.Median(), Rounds: ours.Over(limit).Spread(), Sides: sides,
 	}
 }
 

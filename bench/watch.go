@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -19,8 +20,8 @@ const (
 	between = 260 * time.Millisecond
 )
 
-func (l *lab) dialer(s *process, token string) func(int) (clients, error) {
-	return func(n int) (clients, error) { return dial(s.address, token, n) }
+func (l *lab) dialer(s *rig.Process, token string) func(int) (rig.Clients, error) {
+	return func(n int) (rig.Clients, error) { return rig.Dial(s.Address, token, n) }
 }
 
 // fanOut measures row 8.
@@ -35,62 +36,62 @@ func fanOut(ctx context.Context, l *lab) ([]result, error) {
 	}
 	defer s.stop()
 	n := l.watchers()
-	ours, err := newSwarm(ctx, l.dialer(s.process, s.token), n, watchOwner(func(int) string { return benchUser }))
+	ours, err := newSwarm(ctx, l.dialer(s.Process, s.Token), n, watchOwner(func(int) string { return rig.User }))
 	if err != nil {
 		return nil, err
 	}
 	defer ours.close()
-	direct, err := newSwarm(ctx, l.dialer(echo.process, "none"), n, watchEcho)
+	direct, err := newSwarm(ctx, l.dialer(echo.Process, "none"), n, watchEcho)
 	if err != nil {
 		return nil, err
 	}
 	defer direct.close()
 	requests := newSubmits()
-	got, err := rounds(ctx, l.rounds,
-		side{"direct Send", fanRound(direct, n, echo.process, func(ctx context.Context) error {
-			return echo.clients.conn(0).Invoke(ctx, fanMethod, requests.request(), &stintv1.SubmitResponse{})
+	got, err := rig.Rounds(ctx, l.rounds,
+		rig.Side{Name: "direct Send", Run: fanRound(direct, n, echo.Process, func(ctx context.Context) error {
+			return echo.clients.Conn(0).Invoke(ctx, fanMethod, requests.request(), &stintv1.SubmitResponse{})
 		})},
-		side{"a change", fanRound(ours, n, s.process, func(ctx context.Context) error {
-			_, err := s.clients.jobs(0).Submit(ctx, requests.request())
+		rig.Side{Name: "a change", Run: fanRound(ours, n, s.Process, func(ctx context.Context) error {
+			_, err := s.Clients.Jobs(0).Submit(ctx, requests.request())
 			return err
 		})})
 	if err != nil {
 		return nil, err
 	}
-	figuresOf := func(name string, s []sample) []figure {
+	figuresOf := func(name string, s []rig.Sample) []figure {
 		return []figure{
-			figureOf(name, "messages/s", pick(s, rate)), figureOf(name+" to the last, p50", "us", pick(s, p50)), figureOf(name, "us CPU/message", pick(s, cpuOf)),
+			figureOf(name, "messages/s", rig.Pick(s, rig.Rate)), figureOf(name+" to the last, p50", "us", rig.Pick(s, rig.P50)), figureOf(name, "us CPU/message", rig.Pick(s, rig.CPU)),
 		}
 	}
-	return []result{ratio("8", pick(got[1], rate), pick(got[0], rate),
+	return []result{ratio("8", rig.Pick(got[1], rig.Rate), rig.Pick(got[0], rig.Rate),
 		append(figuresOf("a change by Submit", got[1]), figuresOf("direct Send", got[0])...)...)}, nil
 }
 
 // fanRound spreads some changes, one after the other has come to everybody.
-func fanRound(w *swarm, n int, server *process, trigger func(context.Context) error) func(context.Context) (sample, error) {
-	return func(ctx context.Context) (sample, error) {
+func fanRound(w *swarm, n int, server *rig.Process, trigger func(context.Context) error) func(context.Context) (rig.Sample, error) {
+	return func(ctx context.Context) (rig.Sample, error) {
 		var took []time.Duration
 		var all time.Duration
-		before, err := server.processor()
+		before, err := server.Processor()
 		for range fanOuts {
 			if err != nil {
-				return sample{}, err
+				return rig.Sample{}, err
 			}
 			var d time.Duration
 			if d, err = w.spread(ctx, n, trigger); err != nil {
-				return sample{}, err
+				return rig.Sample{}, err
 			}
 			took, all = append(took, d), all+d
-			err = wait(ctx, between)
+			err = rig.Wait(ctx, between)
 		}
-		after, errAfter := server.processor()
+		after, errAfter := server.Processor()
 		if err != nil || errAfter != nil {
-			return sample{}, fmt.Errorf("%w, %w", err, errAfter)
+			return rig.Sample{}, fmt.Errorf("%w, %w", err, errAfter)
 		}
 		messages := float64(n * fanOuts)
-		return sample{
-			rate: messages / all.Seconds(), p50: quantile(took, 0.5), p99: quantile(took, 0.99),
-			cpu: float64((after - before).Microseconds()) / messages,
+		return rig.Sample{
+			Rate: messages / all.Seconds(), P50: rig.Quantile(took, 0.5), P99: rig.Quantile(took, 0.99),
+			CPU: float64((after - before).Microseconds()) / messages,
 		}, nil
 	}
 }
@@ -107,16 +108,16 @@ func besideIdle(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer watched.stintd.stop()
-	idle, err := newSwarm(ctx, l.dialer(watched.stintd.process, watched.stintd.token), l.watchers(), watchOwner(idleOwner))
+	idle, err := newSwarm(ctx, l.dialer(watched.stintd.Process, watched.stintd.Token), l.watchers(), watchOwner(idleOwner))
 	if err != nil {
 		return nil, err
 	}
 	defer idle.close()
-	s, err := rounds(ctx, l.rounds, quiet.submitSide(many), watched.submitSide(many))
+	s, err := rig.Rounds(ctx, l.rounds, quiet.submitSide(many), watched.submitSide(many))
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("9", pick(s[1], rate), pick(s[0], rate),
+	return []result{ratio("9", rig.Pick(s[1], rig.Rate), rig.Pick(s[0], rig.Rate),
 		append(figures(fmt.Sprint("Submit beside ", l.watchers(), " idle watchers"), s[1]), figures("Submit alone", s[0])...)...)}, nil
 }
 
@@ -125,7 +126,7 @@ func idleOwner(n int) string { return fmt.Sprint("idle-", n) }
 
 // memoryOfWatchers measures row 10, on servers that are new in each round.
 func memoryOfWatchers(ctx context.Context, l *lab) ([]result, error) {
-	var ours, bare series
+	var ours, bare rig.Series
 	for range l.rounds {
 		a, err := l.idleMemory(ctx)
 		if err != nil {
@@ -151,30 +152,30 @@ func (l *lab) idleMemory(ctx context.Context) (float64, error) {
 		return 0, err
 	}
 	defer s.stop()
-	return l.memoryPer(ctx, s.process, func() error { return s.collect(ctx) }, func() (*swarm, error) {
-		return newSwarm(ctx, l.dialer(s.process, s.token), l.watchers(), watchOwner(idleOwner))
+	return l.memoryPer(ctx, s.Process, func() error { return s.collect(ctx) }, func() (*swarm, error) {
+		return newSwarm(ctx, l.dialer(s.Process, s.Token), l.watchers(), watchOwner(idleOwner))
 	})
 }
 
 func (l *lab) bareMemory(ctx context.Context) (float64, error) {
-	p, err := start(ctx, filepath.Join(l.dir, "echo.log"), l.self, "echo")
+	p, err := l.startEcho(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer p.stop()
-	c, err := dial(p.address, "none", 1)
+	defer p.Stop()
+	c, err := rig.Dial(p.Address, "none", 1)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = c.close() }()
+	defer func() { _ = c.Close() }()
 	collect := func() error {
-		return c.conn(0).Invoke(ctx, restMethod, &stintv1.SubmitRequest{}, &stintv1.SubmitResponse{})
+		return c.Conn(0).Invoke(ctx, restMethod, &stintv1.SubmitRequest{}, &stintv1.SubmitResponse{})
 	}
 	return l.memoryPer(ctx, p, collect, func() (*swarm, error) { return newSwarm(ctx, l.dialer(p, "none"), l.watchers(), watchEcho) })
 }
 
 // memoryPer is how much anonymous memory each stream costs a server, in KiB, once its garbage is collected.
-func (l *lab) memoryPer(ctx context.Context, p *process, collect func() error, open func() (*swarm, error)) (float64, error) {
+func (l *lab) memoryPer(ctx context.Context, p *rig.Process, collect func() error, open func() (*swarm, error)) (float64, error) {
 	before, err := settled(ctx, p, collect)
 	if err != nil {
 		return 0, err
@@ -188,14 +189,14 @@ func (l *lab) memoryPer(ctx context.Context, p *process, collect func() error, o
 	return (after - before) / float64(l.watchers()) / 1024, err
 }
 
-func settled(ctx context.Context, p *process, collect func() error) (float64, error) {
-	if err := wait(ctx, settle); err != nil {
+func settled(ctx context.Context, p *rig.Process, collect func() error) (float64, error) {
+	if err := rig.Wait(ctx, settle); err != nil {
 		return 0, err
 	}
 	if err := collect(); err != nil {
 		return 0, fmt.Errorf("collect garbage: %w", err)
 	}
-	return p.anonymous()
+	return p.Anonymous()
 }
 
 // collect has stintd collect its garbage and give back what is free.
@@ -208,7 +209,7 @@ func (s *stintd) collect(ctx context.Context) error {
 func (s *stintd) debug(ctx context.Context, method, what string) (string, error) {
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", filepath.Join(s.data, "debug.sock"))
+		return d.DialContext(ctx, "unix", filepath.Join(s.Data, "debug.sock"))
 	}}}
 	req, err := http.NewRequestWithContext(ctx, method, "http://stintd/debug/"+what, http.NoBody)
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
-// clients are connections to one server; callers share them evenly.
-type clients []*grpc.ClientConn
+// Clients are connections to one server; callers share them evenly.
+type Clients []*grpc.ClientConn
 
 // bearer sends the token with each call, to the echo server too: the client's part is the same on both sides.
 type bearer string
@@ -24,22 +24,24 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 // RequireTransportSecurity is false: it is all on this machine.
 func (bearer) RequireTransportSecurity() bool { return false }
 
-func dial(address string, token string, n int) (clients, error) {
-	var c clients
+// Dial makes n connections, which are opened by their first call.
+func Dial(address, token string, n int) (Clients, error) {
+	var c Clients
 	for range n {
 		conn, err := grpc.NewClient(address,
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithPerRPCCredentials(bearer(token)),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(256<<20)))
 		if err != nil {
-			return nil, errors.Join(err, c.close())
+			return nil, errors.Join(err, c.Close())
 		}
 		c = append(c, conn)
 	}
 	return c, nil
 }
 
-func (c clients) close() error {
+// Close closes all connections.
+func (c Clients) Close() error {
 	var errs []error
 	for _, conn := range c {
 		errs = append(errs, conn.Close())
@@ -47,12 +49,10 @@ func (c clients) close() error {
 	return errors.Join(errs...)
 }
 
-func (c clients) conn(caller int) *grpc.ClientConn { return c[caller%len(c)] }
+// Conn is the connection of a caller.
+func (c Clients) Conn(caller int) *grpc.ClientConn { return c[caller%len(c)] }
 
-func (c clients) jobs(caller int) stintv1.JobServiceClient {
-	return stintv1.NewJobServiceClient(c.conn(caller))
-}
-
-func (c clients) echo(ctx context.Context, caller int, req *stintv1.SubmitRequest) error {
-	return c.conn(caller).Invoke(ctx, echoMethod, req, &stintv1.SubmitResponse{})
+// Jobs is a client of stintd on the connection of a caller.
+func (c Clients) Jobs(caller int) stintv1.JobServiceClient {
+	return stintv1.NewJobServiceClient(c.Conn(caller))
 }
