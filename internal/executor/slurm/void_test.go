@@ -19,7 +19,7 @@ func TestJobsEndedByMistakeAreSubmittedAgain(t *testing.T) {
 			}
 			story(t, fmt.Sprintf("purged %t, without accounting %t", purged, noBooks), func(w *world) {
 				t := w.t
-				w.noBooks = noBooks
+				w.set(func() { w.noBooks = noBooks })
 				wt := w.wait(w.begin(w.task(1, 1)))
 				pass(20 * time.Second)
 				first := w.live("PENDING")[0]
