@@ -186,9 +186,7 @@ func serverStatus(t *testing.T, a *attacks) string {
 		t.Fatal(s, err)
 	}
 	said := s.GetExecutors()[0].GetMessage()
-	if !strings.Contains(a.log.String(), said) {
-		t.Errorf("the log does not say %q", said)
-	}
+	eventually(t, "the log says the same", func() bool { return strings.Contains(a.log.String(), said) })
 	return said
 }
 
