@@ -90,6 +90,12 @@ bench-growth: build
 bench-soak: build
 	go run ./bench soak -write
 
+## bench-peers: do the same work with River, asynq and NATS JetStream and write bench/PEERS.md (4 minutes)
+.PHONY: bench-peers
+bench-peers: build
+	@tools/setup-debian.sh --require peers
+	go -C bench/peers run . -write
+
 ## generate: make gen/ from proto/
 .PHONY: generate
 generate: .deps/proto
@@ -131,6 +137,7 @@ check-modules:
 	go mod tidy -diff
 	go -C tools mod tidy -diff
 	go -C bench/plot mod tidy -diff
+	go -C bench/peers mod tidy -diff
 
 .PHONY: check-scripts
 check-scripts:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the demo and the tests use and that are missing.
 #
-#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs, slurm, chromium
+#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs, slurm, chromium, peers
 #
 # As root on Debian it installs them; otherwise it prints the command that
 # would. A group that cannot be had is an error with --require, or when
@@ -35,6 +35,8 @@ slurm    /usr/share/doc/slurm-wlm-mysql-plugin slurm-wlm-mysql-plugin
 slurm    mariadbd                             mariadb-server
 slurm    ip                                   iproute2
 chromium chromium                             chromium
+peers    /usr/lib/postgresql                  postgresql
+peers    redis-server                         redis-server
 TABLE
 }
 
@@ -85,8 +87,8 @@ fi
 packages=()
 for group in "$@"; do
   case $group in
-    race | programs | slurm | chromium) ;;
-    *) echo "set-up: unknown group $group (have: race, programs, slurm, chromium)" >&2; exit 2 ;;
+    race | programs | slurm | chromium | peers) ;;
+    *) echo "set-up: unknown group $group (have: race, programs, slurm, chromium, peers)" >&2; exit 2 ;;
   esac
   mapfile -t -O "${#packages[@]}" packages < <(missing "$group")
 done

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/stint-jobs/stint/bench/rig"
+	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+)
+
+// stint is stintd over gRPC, with a token. Its only core is taken, so that jobs wait.
+type stint struct {
+	jobs stintv1.JobServiceClient
+	ids  kept[string]
+}
+
+func startStint(ctx context.Context, l *lab) (peer, *rig.Process, error) {
+	data, err := l.folder("stintd")
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := rig.Serve(ctx, rig.StintdConfig{
+		Binary: filepath.Join(l.root, "bin", "stintd"), Services: filepath.Join(l.root, "bench", "testdata", "services"),
+		Data: data, Log: filepath.Join(l.dir, "stintd.log"), Conns: 1,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	l.later(func() error { s.Stop(); return nil })
+	pipe, err := rig.Pipe(l.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.later(pipe.Close)
+	return &stint{jobs: s.Clients.Jobs(0)}, s.Process, s.Hold(ctx, pipe.Name())
+}
+
+func (s *stint) submit(ctx context.Context) error {
+	res, err := s.jobs.Submit(ctx, &stintv1.SubmitRequest{Job: rig.Job(0)})
+	if err == nil {
+		s.ids.add(res.GetJob().GetId())
+	}
+	return err
+}
+
+func (s *stint) batch(ctx context.Context) error {
+	req := &stintv1.BatchSubmitRequest{Jobs: make([]*stintv1.Job, batchSize)}
+	for i := range req.GetJobs() {
+		req.Jobs[i] = rig.Job(i)
+	}
+	_, err := s.jobs.BatchSubmit(ctx, req)
+	return err
+}
+
+func (s *stint) get(ctx context.Context) error {
+	_, err := s.jobs.Get(ctx, &stintv1.GetRequest{Id: s.ids.one()})
+	return err
+}
+
+func (s *stint) list(ctx context.Context) error {
+	res, err := s.jobs.List(ctx, &stintv1.ListRequest{PageSize: pageSize, Filter: `state = "queued"`})
+	return full(len(res.GetJobs()), err)
+}
