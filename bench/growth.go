@@ -58,7 +58,7 @@ func growth(ctx context.Context, args []string) error {
 		return err
 	}
 	defer l.close()
-	machine := newReport(o, l.dir)
+	machine := rig.NewMachine(o.stintd, l.dir)
 	rep := &growthReport{Command: o.command}
 	for text := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(text)
@@ -75,7 +75,7 @@ func growth(ctx context.Context, args []string) error {
 		}
 		fmt.Fprintf(os.Stderr, "bench: %d jobs measured\n", n)
 	}
-	machine.end()
+	machine.Done()
 	rep.Conditions = machine.Lines()
 	rep.print(os.Stdout)
 	if !o.write {
@@ -126,7 +126,7 @@ func (g *grower) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.stop()
+	defer s.Stop()
 	if err := rig.Wait(ctx, settle); err != nil {
 		return err
 	}

@@ -88,13 +88,6 @@ func (l *lab) echo(ctx context.Context) (*echoServer, error) {
 // stintd is a running server on a folder of the lab.
 type stintd struct{ *rig.Stintd }
 
-// stop ends the server, which frees its folder.
-func (s *stintd) stop() {
-	if s != nil {
-		s.Stop()
-	}
-}
-
 // newData makes an empty data folder.
 func (l *lab) newData() (string, error) {
 	l.n++
@@ -129,7 +122,7 @@ func (l *lab) serveBusy(ctx context.Context) (*stintd, error) {
 		return nil, err
 	}
 	if err := s.Hold(ctx, l.pipe.Name()); err != nil {
-		s.stop()
+		s.Stop()
 		return nil, fmt.Errorf("take the core: %w", err)
 	}
 	return s, nil

@@ -29,7 +29,7 @@ func lives(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.stintd.stop()
+	defer p.stintd.Stop()
 	s, err := rig.Rounds(ctx, l.rounds, p.submitSide(many), rig.Side{Name: "whole lives", Run: l.livesRound})
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func firstRunning(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	got, err := rig.Rounds(ctx, l.rounds,
 		rig.Side{Name: "fork, exec and wait", Run: l.oneByOne(func(ctx context.Context) (time.Duration, error) {
 			begin := time.Now()
@@ -122,7 +122,7 @@ func manyLocal(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	n := 500
 	if l.quick {
 		n = 50

@@ -20,7 +20,7 @@ func getMany(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	got, err := rig.Rounds(ctx, l.rounds, echoSide(l, echo, newSubmits(), many), getSide(l, s, many))
 	if err != nil {
 		return nil, err
@@ -73,12 +73,12 @@ func lists(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer large.stop()
+	defer large.Stop()
 	small, err := l.serveStored(ctx, smallStore)
 	if err != nil {
 		return nil, err
 	}
-	defer small.stop()
+	defer small.Stop()
 	sides := []rig.Side{getSide(l, large, 1), listSide(l, small, ""), listSide(l, large, "")}
 	for _, f := range filters() {
 		sides = append(sides, listSide(l, large, f))

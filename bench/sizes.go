@@ -54,7 +54,7 @@ func (l *lab) memoryOf(ctx context.Context, data string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	if err := rig.Wait(ctx, settle); err != nil {
 		return 0, err
 	}

@@ -151,12 +151,12 @@ func polls(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer large.stop()
+	defer large.Stop()
 	small, err := l.serveOn(ctx, c, false)
 	if err != nil {
 		return nil, err
 	}
-	defer small.stop()
+	defer small.Stop()
 	if err := small.fillCluster(ctx, activeFew, l.pipe.Name()); err != nil {
 		return nil, err
 	}
@@ -237,12 +237,12 @@ func seenFromSlurm(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer hinted.stop()
+	defer hinted.Stop()
 	polled, err := l.serveOn(ctx, c, false)
 	if err != nil {
 		return nil, err
 	}
-	defer polled.stop()
+	defer polled.Stop()
 	s, err := rig.Rounds(ctx, l.rounds, rig.Side{Name: "without hints", Run: polled.stampedRound}, rig.Side{Name: "with hints", Run: hinted.stampedRound})
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func (b *bath) run(ctx context.Context) error {
 	if b.server, err = b.lab.serve(ctx, data); err != nil {
 		return err
 	}
-	defer b.server.stop()
+	defer b.server.Stop()
 	if err := b.server.Hold(ctx, b.lab.pipe.Name()); err != nil {
 		return err
 	}

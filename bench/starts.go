@@ -75,7 +75,7 @@ func (l *lab) startOn(ctx context.Context, data string) (rig.Sample, error) {
 	if err != nil {
 		return rig.Sample{}, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	return tookOnce(s.Took), nil
 }
 

@@ -94,12 +94,12 @@ func submitMany(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.stintd.stop()
+	defer p.stintd.Stop()
 	q, err := newPair(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	defer q.stintd.stop()
+	defer q.stintd.Stop()
 	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(many), p.submitSide(many), q.batchSide())
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func submitFew(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.stintd.stop()
+	defer p.stintd.Stop()
 	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(few), p.submitSide(few))
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func submitOne(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.stintd.stop()
+	defer p.stintd.Stop()
 	bare, err := openBare(l.dir)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func fanOut(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	n := l.watchers()
 	ours, err := newSwarm(ctx, l.dialer(s.Process, s.Token), n, watchOwner(func(int) string { return rig.User }))
 	if err != nil {
@@ -102,12 +102,12 @@ func besideIdle(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer quiet.stintd.stop()
+	defer quiet.stintd.Stop()
 	watched, err := newPair(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	defer watched.stintd.stop()
+	defer watched.stintd.Stop()
 	idle, err := newSwarm(ctx, l.dialer(watched.stintd.Process, watched.stintd.Token), l.watchers(), watchOwner(idleOwner))
 	if err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func (l *lab) idleMemory(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer s.stop()
+	defer s.Stop()
 	return l.memoryPer(ctx, s.Process, func() error { return s.collect(ctx) }, func() (*swarm, error) {
 		return newSwarm(ctx, l.dialer(s.Process, s.Token), l.watchers(), watchOwner(idleOwner))
 	})

@@ -30,15 +30,14 @@ func startAsynq(ctx context.Context, l *lab) (peer, *rig.Process, error) {
 		return nil, nil, err
 	}
 	socket := filepath.Join(l.dir, "redis.sock")
-	p, err := rig.Start(ctx, rig.Command{
+	p, err := l.start(ctx, "redis", rig.Command{
 		Program: redis,
 		Args:    []string{"--port", "0", "--unixsocket", socket, "--dir", dir, "--appendonly", "yes", "--appendfsync", "always", "--save", ""},
-		Log:     filepath.Join(l.dir, "redis.log"), Ready: "eady to accept connections at",
+		Ready:   "eady to accept connections at",
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	l.later(func() error { p.Stop(); return nil })
 	at := asynq.RedisClientOpt{Network: "unix", Addr: socket}
 	q := &asynqQueue{client: asynq.NewClient(at), inspector: asynq.NewInspector(at)}
 	l.later(q.client.Close)

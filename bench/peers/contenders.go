@@ -2,14 +2,13 @@ package main
 
 import (
 	"os/exec"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 )
 
 var contenders = []contender{
 	{
-		name: "stintd", start: startStint, version: func(l *lab) string { return said(filepath.Join(l.root, "bin", "stintd"), "--version") },
+		name: "stintd", start: startStint, version: func(l *lab) string { return said(l.stintd(), "--version") },
 		how: "`Submit`, `BatchSubmit`, `Get` and `List` with `state = \"queued\"` and the exact total, over gRPC with a token on one connection; bbolt syncs each commit",
 	},
 	{

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -57,13 +56,10 @@ func startJetStream(ctx context.Context, l *lab) (peer, *rig.Process, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := rig.Start(ctx, rig.Command{
-		Program: self, Args: []string{jetStreamArgument, dir}, Log: filepath.Join(l.dir, "nats.log"), Ready: jetStreamReady,
-	})
+	p, err := l.start(ctx, "nats", rig.Command{Program: self, Args: []string{jetStreamArgument, dir}, Ready: jetStreamReady})
 	if err != nil {
 		return nil, nil, err
 	}
-	l.later(func() error { p.Stop(); return nil })
 	conn, err := nats.Connect(p.Address)
 	if err != nil {
 		return nil, nil, err

@@ -11,22 +11,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/stint-jobs/stint/bench/rig"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "peers:", err)
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(rig.Main("peers", run)) }
 
 // options is what the command line says.
 type options struct {
@@ -97,7 +90,7 @@ func compare(ctx context.Context, o options) (err error) {
 		}
 		r.Lines = append(r.Lines, line)
 	}
-	return r.print(o)
+	return r.print()
 }
 
 // contains says whether a list of names has one.
@@ -118,7 +111,7 @@ type lab struct {
 }
 
 func newLab(o options) (*lab, error) {
-	if _, err := os.Stat(filepath.Join(o.root, "bin", "stintd")); err != nil {
+	if _, err := os.Stat(o.stintd()); err != nil {
 		return nil, fmt.Errorf("the server to measure (`make build` makes it): %w", err)
 	}
 	// The paths of sockets must be short.
@@ -134,11 +127,26 @@ func (l *lab) later(end func() error) { l.open = append(l.open, end) }
 
 func (l *lab) close() error {
 	var errs []error
-	for i := len(l.open) - 1; i >= 0; i-- {
-		errs = append(errs, l.open[i]())
+	for _, end := range slices.Backward(l.open) {
+		errs = append(errs, end())
 	}
 	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
 }
+
+// start runs a server that ends with the lab. What it writes goes to a file of that name.
+func (l *lab) start(ctx context.Context, name string, c rig.Command) (*rig.Process, error) {
+	c.Log = l.log(name)
+	p, err := rig.Start(ctx, c)
+	if err == nil {
+		l.later(func() error { p.Stop(); return nil })
+	}
+	return p, err
+}
+
+func (l *lab) log(name string) string { return filepath.Join(l.dir, name+".log") }
+
+// stintd is the server to measure.
+func (o options) stintd() string { return filepath.Join(o.root, "bin", "stintd") }
 
 // folder makes an empty folder for a peer.
 func (l *lab) folder(name string) (string, error) {

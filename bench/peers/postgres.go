@@ -33,20 +33,15 @@ func startPostgres(ctx context.Context, l *lab) (*rig.Process, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	p, err := rig.Start(ctx, rig.Command{
+	return l.start(ctx, "postgres", rig.Command{
 		Program: filepath.Join(filepath.Dir(initdb), "postgres"),
 		Args: []string{
 			"-D", dir, "-c", "listen_addresses=", "-c", "unix_socket_directories=" + l.dir,
 			"-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "max_connections=100",
 		},
-		Log: filepath.Join(l.dir, "postgres.log"), Ready: "database system is ready to accept connections", Merge: true,
+		Ready: "database system is ready to accept connections", Merge: true,
 		User: as, Stop: syscall.SIGINT, // SIGTERM waits for clients
 	})
-	if err != nil {
-		return nil, err
-	}
-	l.later(func() error { p.Stop(); return nil })
-	return p, nil
 }
 
 // postgresProgram finds one of the programs that Debian keeps out of the way.

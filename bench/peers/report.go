@@ -43,21 +43,21 @@ type figures struct {
 
 func newReport(l *lab) *report {
 	return &report{
-		Machine: rig.NewMachine(filepath.Join(l.root, "bin", "stintd"), l.dir), Command: l.command,
+		Machine: rig.NewMachine(l.stintd(), l.dir), Command: l.command,
 		Rounds: l.rounds, Duration: l.duration.String(), Versions: make(map[string]string), lab: l,
 	}
 }
 
 // print writes the report to the terminal, and to the files where that was asked for.
-func (r *report) print(o options) error {
+func (r *report) print() error {
 	r.Done()
 	for _, c := range r.peers {
 		r.Versions[c.name] = c.version(r.lab)
 	}
-	if err := r.write(os.Stdout); err != nil || !o.write {
+	if err := r.write(os.Stdout); err != nil || !r.lab.write {
 		return err
 	}
-	f, err := os.Create(filepath.Join(o.root, "bench", "PEERS.md"))
+	f, err := os.Create(filepath.Join(r.lab.root, "bench", "PEERS.md"))
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (r *report) print(o options) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(o.root, "bench", "peers.json"), append(data, '\n'), 0o644) //nolint:gosec // results are for everybody
+	return os.WriteFile(filepath.Join(r.lab.root, "bench", "peers.json"), append(data, '\n'), 0o644) //nolint:gosec // results are for everybody
 }
 
 func (r *report) write(w io.Writer) error {

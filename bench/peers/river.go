@@ -36,11 +36,7 @@ func startRiver(ctx context.Context, l *lab) (peer, *rig.Process, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err := pgxpool.ParseConfig(fmt.Sprintf("host=%s user=bench dbname=postgres pool_max_conns=%d", l.dir, poolSize))
-	if err != nil {
-		return nil, nil, err
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	pool, err := pgxpool.New(ctx, fmt.Sprintf("host=%s user=bench dbname=postgres pool_max_conns=%d", l.dir, poolSize))
 	if err != nil {
 		return nil, nil, err
 	}

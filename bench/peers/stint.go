@@ -20,8 +20,8 @@ func startStint(ctx context.Context, l *lab) (peer, *rig.Process, error) {
 		return nil, nil, err
 	}
 	s, err := rig.Serve(ctx, rig.StintdConfig{
-		Binary: filepath.Join(l.root, "bin", "stintd"), Services: filepath.Join(l.root, "bench", "testdata", "services"),
-		Data: data, Log: filepath.Join(l.dir, "stintd.log"), Conns: 1,
+		Binary: l.stintd(), Services: filepath.Join(l.root, "bench", "testdata", "services"),
+		Data: data, Log: l.log("stintd"), Conns: 1,
 	})
 	if err != nil {
 		return nil, nil, err

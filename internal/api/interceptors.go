@@ -35,7 +35,7 @@ func StreamErrors(log *slog.Logger) layers.Layer {
 func finish(log *slog.Logger, method string, err error) error {
 	if p, ok := errors.AsType[*layers.PanicError](err); ok {
 		log.Error("a call panicked", "method", method, "panic", p.Value, "stack", p.Stack)
-		return toStatus(errPanic).Err()
+		return toStatus(p).Err()
 	}
 	if err == nil {
 		return nil
@@ -46,9 +46,3 @@ func finish(log *slog.Logger, method string, err error) error {
 	}
 	return st.Err()
 }
-
-type panicError string
-
-func (e panicError) Error() string { return string(e) }
-
-const errPanic = panicError("a call panicked")

@@ -88,7 +88,7 @@ func TestStreamsEndWithTheirCertificate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, stop := f.auth.Guard(t.Context(), p)
+			ctx, stop := f.auth.guard(t.Context(), p, func(error) {})
 			t.Cleanup(stop)
 			return p, ctx
 		}
@@ -101,7 +101,7 @@ func TestStreamsEndWithTheirCertificate(t *testing.T) {
 		for _, ctx := range []context.Context{goneCtx, changesCtx} {
 			wantStatus(t, context.Cause(ctx), codes.Unauthenticated, "CERTIFICATE_UNKNOWN")
 		}
-		late, stop := f.auth.Guard(t.Context(), p) // let in before, registered after
+		late, stop := f.auth.guard(t.Context(), p, func(error) {}) // let in before, registered after
 		defer stop()
 		wantStatus(t, context.Cause(late), codes.Unauthenticated, "CERTIFICATE_UNKNOWN")
 		<-time.After(time.Minute)

@@ -83,7 +83,7 @@ func TestEveryKindOfCredentialEndsInTheSameWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := f.auth.Guard(t.Context(), p)
+	ctx, stop := f.auth.guard(t.Context(), p, func(error) {})
 	defer stop()
 	f.auth.Revoked(p.TokenID)
 	<-ctx.Done()

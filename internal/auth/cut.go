@@ -23,8 +23,6 @@ func cutter(ctx context.Context) (cut func(why error), err error) {
 		return nil, status.Error(codes.Internal, "this transport cannot end a stream when its credential ends")
 	}
 	return func(why error) {
-		if why != nil {
-			_ = w.WriteStatus(status.Convert(why)) // fails where the stream is over already
-		}
+		_ = w.WriteStatus(status.Convert(why)) // fails where the stream is over already
 	}, nil
 }

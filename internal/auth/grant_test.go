@@ -92,7 +92,7 @@ func TestServiceAccountsActForUsers(t *testing.T) {
 	if f.tokens.Revoke(t.Context(), id, "") != nil {
 		t.Fatal("not revoked")
 	}
-	ctx, stop := f.auth.Guard(t.Context(), p) // what it does for the user ends with its own credential
+	ctx, stop := f.auth.guard(t.Context(), p, func(error) {}) // what it does for the user ends with its own credential
 	defer stop()
 	<-ctx.Done()
 }

@@ -19,14 +19,9 @@ type guard struct {
 	cancel context.CancelCauseFunc
 }
 
-// Guard derives a context that ends when the principal's credential, of
+// guard derives a context that ends when the principal's credential, of
 // whatever kind, expires or is revoked; its cause is then an error with a gRPC
-// status. The function must be called in the end.
-func (a *Authenticator) Guard(ctx context.Context, p Principal) (context.Context, func()) {
-	return a.guard(ctx, p, func(error) {})
-}
-
-// guard is Guard for what more has to be told that it ended, and why, with nil when it ended by itself.
+// status, which tell gets too. The function must be called in the end.
 func (a *Authenticator) guard(ctx context.Context, p Principal, tell func(why error)) (context.Context, func()) {
 	if p.TokenID == "" && p.Expires.IsZero() {
 		return ctx, func() {} // nothing ends it
@@ -34,7 +29,9 @@ func (a *Authenticator) guard(ctx context.Context, p Principal, tell func(why er
 	ctx, end := context.WithCancelCause(ctx)
 	cancel := func(why error) {
 		end(why)
-		tell(why)
+		if why != nil {
+			tell(why)
+		}
 	}
 	stop := a.register(&guard{how: p.How, cancel: cancel}, p.TokenID)
 	if p.Expires.IsZero() {

@@ -372,7 +372,7 @@ func TestATokenRevokedBeforeTheStreamIsRegisteredEndsIt(t *testing.T) {
 	if err := f.tokens.Revoke(t.Context(), id, ""); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := f.auth.Guard(t.Context(), p)
+	ctx, stop := f.auth.guard(t.Context(), p, func(error) {})
 	defer stop()
 	<-ctx.Done()
 	wantStatus(t, context.Cause(ctx), codes.Unauthenticated, "TOKEN_REVOKED")
@@ -380,7 +380,7 @@ func TestATokenRevokedBeforeTheStreamIsRegisteredEndsIt(t *testing.T) {
 
 func TestGuardOfWhatNeverEnds(t *testing.T) {
 	f := newFixture(t, ModeDev)
-	ctx, stop := f.auth.Guard(t.Context(), *f.auth.local)
+	ctx, stop := f.auth.guard(t.Context(), *f.auth.local, func(error) {})
 	defer stop()
 	f.auth.Revoked("")
 	if ctx.Err() != nil || len(f.auth.guards) != 0 {

@@ -105,7 +105,7 @@ func TestSignOutEndsStreamsAndSoDoesTheLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := f.auth.Guard(t.Context(), p)
+	ctx, stop := f.auth.guard(t.Context(), p, func(error) {})
 	defer stop()
 	if err := s.End(t.Context(), secret); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestSignOutEndsStreamsAndSoDoesTheLimit(t *testing.T) {
 	if p, err = s.Principal(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop = f.auth.Guard(t.Context(), p)
+	ctx, stop = f.auth.guard(t.Context(), p, func(error) {})
 	defer stop()
 	for range 5 * sessionsPerUser { // which one goes is the store's business
 		begin(t, s, "bob")

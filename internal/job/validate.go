@@ -49,7 +49,7 @@ var (
 	ownerForm    = form{128, regexp.MustCompile(`^[A-Za-z0-9_@+][A-Za-z0-9._@+-]*$`)}
 	labelKeyForm = form{63, regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)}
 	serviceForm  = form{64, regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)}
-	executorForm = form{63, labelKeyForm.letters}
+	executorForm = labelKeyForm
 	engineForm   = form{64, regexp.MustCompile(`^[A-Za-z0-9_.-]*$`)}
 	// BV-BRC allows letters, digits, & and |; brackets, parentheses, comma, star and ! are Slurm's own (man sbatch, --constraint).
 	constraintForm = form{256, regexp.MustCompile(`^[A-Za-z0-9_.&|,*!()\[\]:-]*$`)}

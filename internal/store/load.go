@@ -78,11 +78,8 @@ func buildIndex(tx *bolt.Tx) (*index, error) {
 	ix := &index{requests: newRequests()}
 	var damage error
 	for b := range ordered {
-		if err := <-b.decoded; damage == nil {
-			damage = err
-		}
-		for i := range b.n {
-			if damage == nil {
+		if damage = cmp.Or(damage, <-b.decoded); damage == nil {
+			for i := range b.n {
 				ix.add(&b.headers[i])
 			}
 		}

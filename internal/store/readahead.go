@@ -14,7 +14,7 @@ const readStep = 2 << 20
 // readAhead has the system begin to read up to most bytes of a file in order,
 // into its cache, beside what Open does. bbolt tells the system that it reads
 // at random, which makes every page of a cold start a read of its own, and a
-// start of a million jobs ten times as long. What is in the cache already costs next to nothing. stop ends the reading.
+// start of a million jobs ten times as long. What is in the cache already costs next to nothing. stop ends the asking and waits for that.
 func readAhead(path string, most int64) (stop func()) {
 	f, err := os.Open(path)
 	if err != nil {

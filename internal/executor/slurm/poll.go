@@ -42,7 +42,7 @@ type poller struct {
 func newPoller(p Pace, install string, ask func(ctx context.Context) ([]row, error)) *poller {
 	return &poller{
 		Pace: p, ask: ask, mine: prefix(install),
-		followers: make(map[chan struct{}]struct{}), changed: make(chan struct{}, 1),
+		followers: make(map[chan struct{}]struct{}), changed: make(chan struct{}, 1), unsure: true,
 	}
 }
 
@@ -96,8 +96,8 @@ func (p *poller) examine() {
 	p.hasten()
 }
 
-// isUnsure says whether it has to be found out, and that it will be.
-func (p *poller) isUnsure() bool {
+// wasUnsure says whether it has to be found out, which the caller does then.
+func (p *poller) wasUnsure() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	unsure := p.unsure
@@ -109,7 +109,7 @@ func (p *poller) isUnsure() bool {
 func (p *poller) run(ctx context.Context, before func(context.Context)) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for fresh := true; ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -118,20 +118,20 @@ func (p *poller) run(ctx context.Context, before func(context.Context)) error {
 			continue
 		case <-timer.C:
 		}
-		if p.isUnsure() || fresh {
+		if p.wasUnsure() {
 			before(ctx)
 		}
-		fresh = !p.poll(ctx)
+		p.poll(ctx)
 		timer.Reset(max(0, time.Until(p.due())))
 	}
 }
 
-// poll asks once and reports whether that went well.
-func (p *poller) poll(ctx context.Context) bool {
+// poll asks once.
+func (p *poller) poll(ctx context.Context) {
 	began := time.Now()
 	rows, err := p.ask(ctx)
 	if ctx.Err() != nil {
-		return false // on the way out; says nothing about the cluster
+		return // on the way out; says nothing about the cluster
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,7 +141,7 @@ func (p *poller) poll(ctx context.Context) bool {
 			p.firstFail = began
 		}
 		p.lastErr = err
-		p.view.broken = true
+		p.view.broken, p.unsure = true, true
 	} else {
 		v := view{began: began, streak: p.view.streak, first: p.view.first, rows: make(map[string][]row)}
 		if v.first.IsZero() {
@@ -162,7 +162,6 @@ func (p *poller) poll(ctx context.Context) bool {
 	for news := range p.followers {
 		signal(news)
 	}
-	return err == nil
 }
 
 // due is when the next poll is to begin. A slow cluster is asked less often,

@@ -56,6 +56,20 @@ func wantWaiting(t *testing.T, w *waiter, state stintv1.State, reason stintv1.Re
 	}
 }
 
+// wantOneRun brings a job that was started, of the first attempt of job 1, to its
+// end, and checks that this was seen, and that the attempt's command ran once.
+func (w *world) wantOneRun(wt *waiter, j *fakeJob, code int) {
+	w.t.Helper()
+	pass(10 * time.Second)
+	wantWaiting(w.t, wt, runs, byItself)
+	w.finish(j, code)
+	pass(time.Minute)
+	wantExit(w.t, wt, byItself, code)
+	if n := w.runsOf("stint-test-1-1"); n != 1 {
+		w.t.Errorf("the command ran %d times", n)
+	}
+}
+
 const (
 	queued   = stintv1.State_STATE_QUEUED
 	runs     = stintv1.State_STATE_RUNNING
@@ -162,14 +176,7 @@ func TestUnclearSubmissions(t *testing.T) {
 				t.Fatalf("Slurm has %d jobs after a while", len(jobs))
 			}
 			w.start(jobs[0])
-			pass(time.Minute)
-			wantWaiting(t, wt, runs, byItself)
-			w.finish(jobs[0], 0)
-			pass(time.Minute)
-			wantExit(t, wt, byItself, 0)
-			if n := w.runsOf("stint-test-1-1"); n != 1 {
-				t.Errorf("the command ran %d times", n)
-			}
+			w.wantOneRun(wt, jobs[0], 0)
 		})
 	}
 	story(t, "started before anybody noticed", func(w *world) {
@@ -188,7 +195,6 @@ func TestUnclearSubmissions(t *testing.T) {
 		}
 	})
 	story(t, "submitted again although the first one comes much later", func(w *world) {
-		t := w.t
 		w.sbatch = []fakeSubmit{{hang: true}}
 		wt := w.wait(w.begin(w.task(1, 1)))
 		pass(3 * time.Minute)
@@ -197,14 +203,7 @@ func TestUnclearSubmissions(t *testing.T) {
 		w.set(func() { w.jobs = append(w.jobs, first) })
 		w.start(first)
 		w.start(second) // finds the lock taken
-		pass(time.Minute)
-		wantWaiting(t, wt, runs, byItself)
-		w.finish(first, 3)
-		pass(time.Minute)
-		wantExit(t, wt, byItself, 3)
-		if n := w.runsOf(first.name); n != 1 {
-			t.Errorf("the command ran %d times", n)
-		}
+		w.wantOneRun(wt, first, 3)
 	})
 	story(t, "the run that holds the lock counts, not the second job", func(w *world) {
 		t := w.t

@@ -28,8 +28,7 @@ type Cluster struct {
 	wishes   map[token]bool          // whose cancellation was asked for
 	words    map[string]bool         // unknown states that were logged
 	found    features
-
-	boot, bootAsked time.Time // when the controller says it began, and when it was asked
+	probed   controller // as the probe that found the features saw it
 }
 
 var (

@@ -37,7 +37,7 @@ func (c *Cluster) probe(ctx context.Context) {
 	}
 	c.mu.Lock()
 	news := f != c.found
-	c.found, c.boot, c.bootAsked = f, parseTime(config["BOOT_TIME"]), asked
+	c.found, c.probed = f, controller{boot: parseTime(config["BOOT_TIME"]), asked: asked}
 	c.mu.Unlock()
 	c.poller.mu.Lock()
 	c.poller.longest = f.minJobAge / 3
@@ -58,7 +58,9 @@ func (c *Cluster) probe(ctx context.Context) {
 func (c *Cluster) controller(known time.Time) controller {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return controller{boot: c.boot, asked: c.bootAsked, known: known}
+	found := c.probed
+	found.known = known
+	return found
 }
 
 func (c *Cluster) features() features {

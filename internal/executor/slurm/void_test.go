@@ -22,8 +22,7 @@ func TestJobsEndedByMistakeAreSubmittedAgain(t *testing.T) {
 				w.set(func() { w.noBooks = noBooks })
 				wt := w.wait(w.begin(w.task(1, 1)))
 				pass(20 * time.Second)
-				first := w.live("PENDING")[0]
-				w.mistake(first)
+				w.mistake(w.live("PENDING")[0])
 				if purged {
 					w.purge()
 				}
@@ -35,14 +34,7 @@ func TestJobsEndedByMistakeAreSubmittedAgain(t *testing.T) {
 					t.Fatalf("Slurm has %d jobs after %d sbatch; want 1 after 2", len(jobs), w.count("sbatch"))
 				}
 				w.start(jobs[0])
-				pass(10 * time.Second)
-				wantWaiting(t, wt, runs, byItself)
-				w.finish(jobs[0], 3)
-				pass(time.Minute)
-				wantExit(t, wt, byItself, 3)
-				if n := w.runsOf(first.name); n != 1 {
-					t.Errorf("the command ran %d times", n)
-				}
+				w.wantOneRun(wt, jobs[0], 3)
 			})
 		}
 	}
