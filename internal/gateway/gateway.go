@@ -34,6 +34,9 @@ type Config struct {
 	// Authorization header. Nil tells nothing. What Caller writes is never mixed with
 	// what a client sends: of a request's headers only those named in headers.go reach a call.
 	Caller func(r *http.Request) metadata.MD
+	// Admit is asked before anything is made of a request, its body included. Where it says no, the
+	// request is refused with the wait that it answers. Nil admits all.
+	Admit func(r *http.Request) (wait time.Duration, ok bool)
 	// Logger gets what clients are not told. Nil discards it.
 	Logger *slog.Logger
 	// Next serves the paths that are not of the API, such as the pages. Nil means
@@ -141,7 +144,7 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	setSecurityHeaders(w.Header())
 	r = trimPrefix(r.WithContext(r.Context()), g.PathPrefix)
 	r.Body = body
-	if p := g.admit(r); p != nil {
+	if p := g.guard(r); p != nil {
 		g.refuse(w, r, p)
 		return
 	}

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 // NewServer makes the http.Server that a gateway is written for. Requests end
@@ -64,8 +66,14 @@ func trimPrefix(r *http.Request, prefix string) *http.Request {
 	return &trimmed
 }
 
-// admit refuses requests that a browser was tricked into, and what is no REST request at all.
-func (g *gateway) admit(r *http.Request) *problem {
+// guard refuses requests of those who send too many, that a browser was tricked into, and what is no REST request at all.
+func (g *gateway) guard(r *http.Request) *problem {
+	if g.Admit != nil {
+		if wait, ok := g.Admit(r); !ok {
+			return newProblem(codes.ResourceExhausted, "RATE_LIMITED", "Too many requests come from your address. Send fewer a second.",
+				&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+		}
+	}
 	switch {
 	case !strings.HasPrefix(r.URL.Path, "/"):
 		return noRoute()

@@ -19,14 +19,20 @@ import (
 )
 
 // origin says where a gRPC server learns its callers' addresses.
-type origin func(ctx context.Context) (context.Context, netip.Addr)
+type origin struct {
+	address func(ctx context.Context) (context.Context, netip.Addr)
+	// counted is set where the requests that the calls come from were counted already.
+	counted bool
+}
 
 // fromNowhere is for the operator's socket.
-func fromNowhere(ctx context.Context) (context.Context, netip.Addr) { return ctx, netip.Addr{} }
+var fromNowhere = origin{address: func(ctx context.Context) (context.Context, netip.Addr) { return ctx, netip.Addr{} }}
 
 // fromGateway takes the gateway's word, which is the address of the request
-// after limits.front. The gateway hands on no such header of a client's.
-func fromGateway(ctx context.Context) (context.Context, netip.Addr) {
+// after limits.front. The gateway hands on no such header of a client's, and has asked admitRequest.
+var fromGateway = origin{address: addressOfGateway, counted: true}
+
+func addressOfGateway(ctx context.Context) (context.Context, netip.Addr) {
 	values := metadata.ValueFromIncomingContext(ctx, forwardedFor)
 	if len(values) == 0 {
 		return ctx, netip.Addr{}
@@ -38,12 +44,12 @@ func fromGateway(ctx context.Context) (context.Context, netip.Addr) {
 // addressUnary holds addresses to their limits. It goes before the authentication, whose failures it counts.
 func (l *limits) addressUnary(from origin) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		ctx, addr := from(ctx)
+		ctx, addr := from.address(ctx)
 		if !byAddress(addr) {
 			return next(ctx, req)
 		}
 		addr = limit.Network(addr)
-		if err := l.admitAddress(ctx, addr); err != nil {
+		if err := l.admitAddress(ctx, addr, from.counted); err != nil {
 			return nil, err
 		}
 		resp, err := next(ctx, req)
@@ -55,12 +61,12 @@ func (l *limits) addressUnary(from origin) grpc.UnaryServerInterceptor {
 // addressStream is addressUnary for streams, whose number it bounds, too.
 func (l *limits) addressStream(from origin) layers.Layer {
 	return func(s *layers.Stream) (func(error) error, error) {
-		ctx, addr := from(s.Context())
+		ctx, addr := from.address(s.Context())
 		if !byAddress(addr) {
 			return nil, nil
 		}
 		addr = limit.Network(addr)
-		if err := l.admitAddress(ctx, addr); err != nil {
+		if err := l.admitAddress(ctx, addr, from.counted); err != nil {
 			return nil, err
 		}
 		if !l.streams.Acquire(addr) {
@@ -75,22 +81,31 @@ func (l *limits) addressStream(from origin) layers.Layer {
 	}
 }
 
-func (l *limits) admitAddress(ctx context.Context, addr netip.Addr) error {
-	if err := l.takeAddress(addr); err != nil {
-		return err
+func (l *limits) admitAddress(ctx context.Context, addr netip.Addr, counted bool) error {
+	if counted {
+		return l.admitSignIn(ctx, addr)
 	}
+	if wait, ok := l.takeAddress(addr); !ok {
+		return &job.UserError{Sentinel: job.ErrTooFast, Message: "Too many requests come from your address. Send fewer a second.", RetryAfter: wait}
+	}
+	return l.admitSignIn(ctx, addr)
+}
+
+// takeAddress counts a request of an address, or its refusal.
+func (l *limits) takeAddress(addr netip.Addr) (wait time.Duration, ok bool) {
+	if wait, ok = l.requests.Take(addr); !ok {
+		l.refused[addressRate].Add(1)
+	}
+	return wait, ok
+}
+
+// admitSignIn holds back addresses from which too many have failed to sign in.
+func (l *limits) admitSignIn(ctx context.Context, addr netip.Addr) error {
 	wait, ok := l.failures.Ready(addr)
 	if ok || l.good.Has(l.credential(ctx, addr)) {
 		return nil
 	}
 	return l.refuse(signIns, job.ErrTooManyFailures, roundUp(wait), "Too many attempts to sign in from your address have failed. Wait a moment.")
-}
-
-func (l *limits) takeAddress(addr netip.Addr) error {
-	if wait, ok := l.requests.Take(addr); !ok {
-		return l.refuse(addressRate, job.ErrTooFast, wait, "Too many requests come from your address. Send fewer a second.")
-	}
-	return nil
 }
 
 // signedIn notes how the attempt of a call to sign in ended. One without credentials is none.

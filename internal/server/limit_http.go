@@ -3,28 +3,20 @@ package server
 import (
 	"context"
 	"io"
-	"math"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
+	"google.golang.org/grpc/metadata"
+
+	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/limit"
 )
 
-// front gives requests the address of their client, and holds addresses to
-// their limit for what is not of the API: the API's requests are counted as calls.
-func (l *limits) front(prefix string, next http.Handler) http.Handler {
+// front gives requests the address of their client.
+func (l *limits) front(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, addr := l.proxies.request(r)
-		if byAddress(addr) && !strings.HasPrefix(strings.TrimPrefix(r.URL.Path, prefix), "/v1/") {
-			if wait, ok := l.requests.Take(limit.Network(addr)); !ok {
-				l.refused[addressRate].Add(1)
-				tooFast(w, wait)
-				return
-			}
-		}
+		r = l.proxies.request(r)
 		if c, ok := r.Context().Value(connKey{}).(*countedConn); ok {
 			defer c.settle()
 			if r.Method == http.MethodPut && r.Body != http.NoBody { // an upload is stored as it comes
@@ -34,6 +26,34 @@ func (l *limits) front(prefix string, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// admitRequest holds addresses to their limit, for requests that come through front: all of
+// them, for also one that never becomes a call costs the reading of its body.
+func (l *limits) admitRequest(r *http.Request) (wait time.Duration, ok bool) {
+	addr, _ := parseHost(r.RemoteAddr)
+	if !byAddress(addr) {
+		return 0, true
+	}
+	return l.takeAddress(limit.Network(addr))
+}
+
+// authenticate is next for a request that does not become a call: bad credentials hold back their
+// address like those of calls. md is what the gateway would tell of who sent the request.
+func (l *limits) authenticate(r *http.Request, md metadata.MD, next func() (auth.Principal, error)) (auth.Principal, error) {
+	addr, _ := parseHost(r.RemoteAddr)
+	if !byAddress(addr) {
+		return next()
+	}
+	md.Append("authorization", r.Header.Values("Authorization")...)
+	ctx := metadata.NewIncomingContext(r.Context(), md)
+	addr = limit.Network(addr)
+	if err := l.admitSignIn(ctx, addr); err != nil {
+		return auth.Principal{}, err
+	}
+	p, err := next()
+	l.signedIn(ctx, addr, err)
+	return p, err
 }
 
 // connKey finds the connection in the context of a request.
@@ -62,9 +82,4 @@ func (b *paidBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.conn.pay(int64(n))
 	return n, err
-}
-
-func tooFast(w http.ResponseWriter, wait time.Duration) {
-	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-	http.Error(w, "Too many requests come from your address.", http.StatusTooManyRequests)
 }

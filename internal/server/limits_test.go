@@ -9,18 +9,22 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 )
@@ -64,7 +68,7 @@ func (s *fakeStream) RecvMsg(m any) error {
 // serveUnary has a call of p from ctx pass the limits; a nil p does not pass the authentication.
 func serveUnary(l *limits, ctx context.Context, p *auth.Principal) error { //nolint:revive // the limits are what is tested
 	info := &grpc.UnaryServerInfo{FullMethod: stintv1.JobService_Get_FullMethodName}
-	_, err := l.addressUnary(l.proxies.call)(ctx, nil, info, func(ctx context.Context, req any) (any, error) {
+	_, err := l.addressUnary(origin{address: l.proxies.call})(ctx, nil, info, func(ctx context.Context, req any) (any, error) {
 		if p == nil {
 			return nil, status.Error(codes.Unauthenticated, "who?")
 		}
@@ -74,7 +78,7 @@ func serveUnary(l *limits, ctx context.Context, p *auth.Principal) error { //nol
 }
 
 func serveStream(l *limits, ctx context.Context, p auth.Principal, do func(grpc.ServerStream) error) error { //nolint:revive // likewise
-	return layers.Interceptor(l.addressStream(l.proxies.call), signedInAs(p), l.userStream)(nil, &fakeStream{ctx: ctx}, upload,
+	return layers.Interceptor(l.addressStream(origin{address: l.proxies.call}), signedInAs(p), l.userStream)(nil, &fakeStream{ctx: ctx}, upload,
 		func(_ any, ss grpc.ServerStream) error { return do(ss) })
 }
 
@@ -333,39 +337,143 @@ func TestDevelopmentModeHasNoLimitsOfUsers(t *testing.T) {
 	}
 }
 
-// Pages count by address; calls of the API are counted where they are calls.
-func TestPagesAreLimitedByAddress(t *testing.T) {
+// behindProxy serves one request that a proxy on this machine passes on.
+func behindProxy(t *testing.T, h http.Handler, r *http.Request, forwarded string) *httptest.ResponseRecorder {
+	t.Helper()
+	r = r.WithContext(t.Context())
+	r.RemoteAddr = "127.0.0.1:99"
+	r.Header.Set("X-Forwarded-For", forwarded)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// Every request counts for its address, also one that is refused before it becomes a call, and before its body is read.
+func TestRequestsAreLimitedByAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := limitsOf(t, LimitsConfig{RequestsPerAddress: 5, TrustedProxies: []string{"127.0.0.1"}})
-		h := l.front("/stint", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) }))
-		ask := func(path, forwarded string) *httptest.ResponseRecorder {
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
-			r.RemoteAddr = "127.0.0.1:99"
-			r.Header.Set("X-Forwarded-For", forwarded)
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
-			return w
+		conn, err := grpc.NewClient("passthrough:///nowhere", grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
 		}
-		for n := range 20 {
-			w := ask("/jobs", "192.0.2.1")
-			if refused := w.Code == http.StatusTooManyRequests; refused != (n >= 10) || refused != (w.Header().Get("Retry-After") == "1") {
-				t.Errorf("%d: %d %v", n, w.Code, w.Header())
-			}
-			for path, forwarded := range map[string]string{"/v1/jobs": "192.0.2.1", "/stint/v1/jobs": "192.0.2.1", "/jobs": ""} {
-				if w := ask(path, forwarded); w.Code != http.StatusOK {
-					t.Errorf("%s from %q: %d", path, forwarded, w.Code)
+		defer conn.Close()
+		pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) })
+		api, err := gateway.New(gateway.Config{Conn: conn, Admit: l.admitRequest, Next: pages, PathPrefix: "/stint"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := l.front(api)
+		for n, c := range []struct {
+			method, path, body string
+			code               int
+		}{
+			{"GET", "/jobs", "", http.StatusOK},
+			{"POST", "/v1/jobs", "{", http.StatusBadRequest},
+			{"POST", "/stint/v1/jobs", "{", http.StatusBadRequest},
+			{"GET", "/v1/nothing", "", http.StatusNotFound},
+			{"GET", "/v1/jobs?x=y", "", http.StatusBadRequest},
+			{"PATCH", "/v1/jobs", "", http.StatusMethodNotAllowed},
+			{"GET", "/%73tint/v1/jobs", "", http.StatusOK}, // the pages' own, for a prefix is not decoded
+		} {
+			from := fmt.Sprint("192.0.2.", n+1)
+			for i := range 20 {
+				body := strings.NewReader(c.body)
+				w := behindProxy(t, h, httptest.NewRequestWithContext(t.Context(), c.method, c.path, body), from)
+				switch {
+				case i < 10 && w.Code != c.code:
+					t.Errorf("%s %s, request %d: %d, want %d", c.method, c.path, i, w.Code, c.code)
+				case i >= 10 && (w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), "RATE_LIMITED")):
+					t.Errorf("%s %s, request %d: %d %v %s", c.method, c.path, i, w.Code, w.Header(), w.Body)
+				case i >= 10 && body.Len() != len(c.body):
+					t.Errorf("%s %s: the body of what is refused was read", c.method, c.path)
 				}
 			}
 		}
-		if w := ask("/v1/jobs", "192.0.2.1"); w.Body.String() != "192.0.2.1:0" {
-			t.Errorf("the API sees %s", w.Body)
+		if got := l.refused[addressRate].Load(); got != 70 {
+			t.Errorf("%d refusals were counted, want 70", got)
+		}
+		for range 20 {
+			if w := behindProxy(t, h, httptest.NewRequestWithContext(t.Context(), "GET", "/jobs", nil), ""); w.Code != http.StatusOK {
+				t.Errorf("this machine: %d", w.Code)
+			}
+		}
+		if w := behindProxy(t, h, httptest.NewRequestWithContext(t.Context(), "GET", "/jobs", nil), "198.51.100.7"); w.Body.String() != "198.51.100.7:0" {
+			t.Errorf("the pages see %s", w.Body)
 		}
 	})
 }
 
+// A request of REST counts once, however many calls it makes.
+func TestCallsOfTheGatewayAreCountedWithTheirRequest(t *testing.T) {
+	l := limitsOf(t, LimitsConfig{RequestsPerAddress: 1, FailedSignIns: 3})
+	call := func(code codes.Code) error {
+		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(forwardedFor, "192.0.2.1", "authorization", "Bearer x"))
+		_, err := l.addressUnary(fromGateway)(ctx, nil, nil, func(context.Context, any) (any, error) { return nil, status.Error(code, "") })
+		return err
+	}
+	for range 20 {
+		if err := call(codes.OK); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		if err := call(codes.Unauthenticated); status.Code(err) != codes.Unauthenticated {
+			t.Fatal(err)
+		}
+	}
+	if err := call(codes.OK); !errors.Is(err, job.ErrTooManyFailures) {
+		t.Errorf("failed sign-ins over REST: %v", err)
+	}
+}
+
+// What is answered without a call looks at credentials like one: /metrics is no place to try them at.
+func TestMetricsAreForOperatorsAndHoldBackWhoGuesses(t *testing.T) {
+	l := limitsOf(t, LimitsConfig{FailedSignIns: 5, TrustedProxies: []string{"127.0.0.1"}})
+	operator := []auth.Role{auth.RoleUser, auth.RoleOperator}
+	known := map[string]auth.Principal{
+		"Bearer op": {User: "op", Roles: operator}, "Bearer admin": {User: "op", Roles: operator, Scopes: []auth.Scope{auth.ScopeAdmin}},
+		"Bearer narrow": {User: "op", Roles: operator, Scopes: []auth.Scope{auth.ScopeJobsRead}}, "Bearer ann": {User: "ann", Roles: operator[:1]},
+	}
+	h := l.front(metricsHandler(prometheus.NewRegistry(), func(r *http.Request) (auth.Principal, error) {
+		return l.authenticate(r, metadata.MD{}, func() (auth.Principal, error) {
+			if p, ok := known[r.Header.Get("Authorization")]; ok {
+				return p, nil
+			}
+			return auth.Principal{}, status.Error(codes.Unauthenticated, "who?")
+		})
+	}))
+	ask := func(from, token string) int {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		return behindProxy(t, h, r, from).Code
+	}
+	for token, want := range map[string]int{"op": 200, "admin": 200, "narrow": 403, "ann": 403, "nobody": 401} {
+		if got := ask("192.0.2.1", token); got != want {
+			t.Errorf("%s: %d, want %d", token, got, want)
+		}
+	}
+	if got := ask("192.0.2.2", "guess"); got != 401 {
+		t.Errorf("the first guess: %d", got)
+	}
+	if got := ask("192.0.2.2", "op"); got != 200 {
+		t.Errorf("somebody at the same address: %d", got)
+	}
+	for range 10 {
+		ask("192.0.2.2", "guess")
+	}
+	for who, want := range map[string]int{"admin": 429, "op": 200} { // op was let in before
+		if got := ask("192.0.2.2", who); got != want {
+			t.Errorf("%s, from where too many guesses came: %d, want %d", who, got, want)
+		}
+	}
+	if err := l.admitSignIn(from("192.0.2.2", "another"), netip.MustParseAddr("192.0.2.2")); !errors.Is(err, job.ErrTooManyFailures) {
+		t.Errorf("calls are not held back: %v", err)
+	}
+}
+
 func BenchmarkLimitsOfACall(b *testing.B) {
 	l := limitsOf(b, LimitsConfig{RequestsPerUser: 1 << 30, RequestsPerAddress: 1 << 30, FailedSignIns: 10})
-	address, user := l.addressUnary(l.proxies.call), l.userUnary
+	address, user := l.addressUnary(origin{address: l.proxies.call}), l.userUnary
 	p := auth.Principal{User: "ann", Roles: []auth.Role{auth.RoleUser}}
 	handler := func(context.Context, any) (any, error) { return nil, nil }
 	inner := func(ctx context.Context, req any) (any, error) { return user(ctx, req, nil, handler) }

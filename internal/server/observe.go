@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,17 +103,23 @@ func newRegistry(stint *stintCollector) *prometheus.Registry {
 	return reg
 }
 
-// metricsHandler serves the registry to operators.
-func metricsHandler(reg *prometheus.Registry, a *auth.Authenticator) http.Handler {
+// metricsHandler serves the registry to operators whose credential may be used for running the server.
+func metricsHandler(reg *prometheus.Registry, authenticate func(*http.Request) (auth.Principal, error)) http.Handler {
 	h := promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := a.AuthenticateRequest(r)
+		p, err := authenticate(r)
+		held, _ := errors.AsType[*job.UserError](err)
 		switch {
+		case held != nil:
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(held.RetryAfter.Seconds()))))
+			http.Error(w, held.Message, http.StatusTooManyRequests)
 		case err != nil:
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			http.Error(w, status.Convert(err).Message(), http.StatusUnauthorized)
 		case !p.Has(auth.RoleOperator):
 			http.Error(w, "Only operators may read the metrics.", http.StatusForbidden)
+		case !p.InScope(auth.ScopeAdmin):
+			http.Error(w, "This credential is narrowed: the metrics need the scope admin.", http.StatusForbidden)
 		default:
 			h.ServeHTTP(w, r)
 		}

@@ -88,18 +88,18 @@ func addrOf(a net.Addr) netip.Addr {
 }
 
 // request gives a request the address of its client for that of the proxy, which everything behind goes by.
-func (p proxies) request(r *http.Request) (*http.Request, netip.Addr) {
+func (p proxies) request(r *http.Request) *http.Request {
 	caller, ok := parseHost(r.RemoteAddr)
 	if !ok || !p.trust(caller) {
-		return r, caller
+		return r
 	}
 	client := p.client(caller, r.Header.Values(forwardedFor))
 	if client == caller {
-		return r, caller
+		return r
 	}
 	r = r.WithContext(r.Context()) // a copy: net/http goes on with its own
 	r.RemoteAddr = netip.AddrPortFrom(client, 0).String()
-	return r, client
+	return r
 }
 
 // call is request for a gRPC call over a connection of its own.

@@ -105,7 +105,7 @@ func TestBodiesPayForWhatTheyBrought(t *testing.T) {
 	_, conns := accounts(1<<40, 1)
 	c := conns[0]
 	for method, want := range map[string]int64{http.MethodPost: 1 << 20, http.MethodPut: 0} {
-		h := l.front("", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		h := l.front(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if _, err := io.Copy(io.Discard, r.Body); err != nil || c.owed.Load() != want {
 				t.Errorf("%s owes %d while it is answered, want %d: %v", method, c.owed.Load(), want, err)
 			}

@@ -176,7 +176,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	if f.limits, err = newLimits(f.cfg.Limits, f.mode == auth.ModeDev, openFiles()); err != nil {
 		return err
 	}
-	f.grpc = f.newGRPC(SplitCredentials(), f.limits.proxies.call,
+	f.grpc = f.newGRPC(SplitCredentials(), origin{address: f.limits.proxies.call},
 		grpc.MaxConcurrentStreams(maxStreams), grpc.NumStreamWorkers(streamWorkers),
 		grpc.MaxHeaderListSize(maxHeaderList), grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 10 * time.Minute,
@@ -204,13 +204,15 @@ func (f *front) build(ctx context.Context) (err error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", f.healthz)
-	mux.Handle("GET /metrics", metricsHandler(reg, f.auth))
+	mux.Handle("GET /metrics", metricsHandler(reg, func(r *http.Request) (auth.Principal, error) {
+		return f.limits.authenticate(r, f.auth.CallerMetadata(r), func() (auth.Principal, error) { return f.auth.AuthenticateRequest(r) })
+	}))
 	mux.Handle("/", pages)
 	if f.signIn != nil {
 		mux.Handle("/auth/", withAddress(f.signIn))
 	}
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, Caller: f.auth.CallerMetadata, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		Conn: conn, Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {
@@ -218,7 +220,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	}
 	requests, cancel := context.WithCancel(ctx)
 	f.streams = cancel
-	f.http = gateway.NewServer(requests, f.limits.front(f.cfg.PathPrefix, handler), f.log)
+	f.http = gateway.NewServer(requests, f.limits.front(handler), f.log)
 	f.http.ConnContext = withConn
 	f.debug = newProfiles()
 	return nil
