@@ -125,6 +125,7 @@ type OIDC struct {
 	mu       sync.Mutex
 	provider *oidc.Provider
 	verifier *oidc.IDTokenVerifier
+	keySet   *keySet
 }
 
 // NewOIDC checks the configuration. Until Run has found the issuer nobody is signed in by it.
@@ -159,7 +160,7 @@ func (o *OIDC) Run(ctx context.Context) error {
 		err := o.discover(ctx)
 		if err == nil {
 			o.cfg.Logger.Info("users can sign in", "issuer", o.cfg.Issuer)
-			<-ctx.Done()
+			o.keepKeys(ctx)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -168,6 +169,18 @@ func (o *OIDC) Run(ctx context.Context) error {
 		o.cfg.Logger.Warn("the issuer cannot be reached; nobody can sign in by it", "issuer", o.cfg.Issuer, "error", err, "next_try", wait.String())
 		if o.wait(ctx, wait) != nil {
 			return nil
+		}
+	}
+}
+
+// keepKeys looks at the issuer's keys again and again, until ctx ends.
+func (o *OIDC) keepKeys(ctx context.Context) {
+	o.mu.Lock()
+	keys := o.keySet
+	o.mu.Unlock()
+	for o.wait(ctx, keysFor) == nil {
+		if err := keys.look(ctx); err != nil && ctx.Err() == nil {
+			o.cfg.Logger.Warn("the issuer's keys cannot be looked at; those that are known are still taken", "issuer", o.cfg.Issuer, "error", err)
 		}
 	}
 }
@@ -195,7 +208,7 @@ func (o *OIDC) discover(ctx context.Context) error {
 	v := oidc.NewVerifier(o.cfg.Issuer, keys, &oidc.Config{SupportedSigningAlgs: algorithms, SkipClientIDCheck: true})
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.provider, o.verifier = p, v
+	o.provider, o.verifier, o.keySet = p, v, keys
 	return nil
 }
 

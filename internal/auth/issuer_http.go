@@ -17,6 +17,8 @@ const (
 	// with a key that is not known makes the server ask, and anybody can make such tokens.
 	keysBurst = 5
 	keysEvery = 10 * time.Second
+	// keysFor is how long the issuer's keys are believed without a new look at them, and a token that was checked with one.
+	keysFor = 10 * time.Minute
 	// issuerMost bounds an answer of the issuer.
 	issuerMost = 1 << 20
 )
@@ -139,6 +141,19 @@ func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error
 		*unreachable = err
 	}
 	return nil, err
+}
+
+// nobodysToken is signed with a key of a name that no issuer has.
+const nobodysToken = "eyJhbGciOiJSUzI1NiIsImtpZCI6InN0aW50IGxvb2tzIGF0IHRoZSBrZXlzIGFnYWluIn0.e30.AA" //nolint:gosec // no credential
+
+// look asks for the keys anew, and fails where the issuer does not answer: then those that
+// are known go on. go-oidc by itself does so only when a token comes with a key that it does not
+// know, so that a key which the issuer took back, because it was stolen, could be good here for ever.
+func (k *keySet) look(ctx context.Context) error {
+	if _, err := k.remote.VerifySignature(ctx, nobodysToken); err != nil && err.Error() != wrongSignature {
+		return err
+	}
+	return nil
 }
 
 // wrongSignature is what go-oidc says when it has the keys and none of them fits; whatever else

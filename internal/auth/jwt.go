@@ -118,25 +118,30 @@ func (o *OIDC) forUs(audience []string, party string) bool {
 	return slices.Contains(ours, party) || party == "" && len(audience) == 1
 }
 
-// jwtCache remembers tokens that were found good until they expire.
+// jwtCache remembers tokens that were found good until they expire, or until it is time to ask the issuer's keys again.
 type jwtCache struct {
 	mu   *sync.Mutex
-	good map[[sha256.Size]byte]Principal
+	good map[[sha256.Size]byte]goodJWT
+}
+
+type goodJWT struct {
+	principal Principal
+	until     time.Time
 }
 
 func newJWTCache() jwtCache {
-	return jwtCache{mu: new(sync.Mutex), good: make(map[[sha256.Size]byte]Principal)}
+	return jwtCache{mu: new(sync.Mutex), good: make(map[[sha256.Size]byte]goodJWT)}
 }
 
 func (c jwtCache) get(hash [sha256.Size]byte) (Principal, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p, ok := c.good[hash]
-	if ok && !time.Now().Before(p.Expires) {
+	g, ok := c.good[hash]
+	if ok && !time.Now().Before(g.until) {
 		delete(c.good, hash)
 		return Principal{}, false
 	}
-	return p, ok
+	return g.principal, ok
 }
 
 func (c jwtCache) put(hash [sha256.Size]byte, p Principal) {
@@ -148,5 +153,9 @@ func (c jwtCache) put(hash [sha256.Size]byte, p Principal) {
 			break
 		}
 	}
-	c.good[hash] = p
+	until := time.Now().Add(keysFor)
+	if p.Expires.Before(until) {
+		until = p.Expires
+	}
+	c.good[hash] = goodJWT{p, until}
 }

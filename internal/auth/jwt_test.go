@@ -1,9 +1,11 @@
 package auth
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -240,6 +243,88 @@ func TestNewKeysAreFoundAtOnceAndOldOnesHold(t *testing.T) {
 		runtime.Gosched()
 	}
 	wantStatus(t, err, codes.Unauthenticated, "TOKEN_NOT_GENUINE")
+}
+
+// A key that the issuer took back is gone after the next look, though no token with another key makes
+// anybody look. An issuer that does not answer takes nothing back.
+func TestKeysThatTheIssuerTookBackEnd(t *testing.T) {
+	i := newIssuer(t)
+	o, err := NewOIDC(newOIDC(t, i, nil).cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, look := make(chan struct{}), make(chan struct{})
+	o.wait = func(ctx context.Context, d time.Duration) error {
+		if d != keysFor {
+			t.Errorf("waits %s", d)
+		}
+		waiting <- struct{}{}
+		select {
+		case <-look:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- o.Run(ctx) }()
+	<-waiting
+	again := func(change func()) {
+		i.mu.Lock()
+		before := i.fetches
+		change()
+		i.mu.Unlock()
+		look <- struct{}{}
+		<-waiting
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if i.fetches != before+1 {
+			t.Errorf("%d requests for the keys, want one", i.fetches-before)
+		}
+	}
+	forge := func(n int) error { // with the stolen key, each time another
+		_, err := o.Principal(t.Context(), i.sign(i.claims(map[string]any{"sub": fmt.Sprint("eve", n)})))
+		return err
+	}
+	if err := forge(0); err != nil {
+		t.Fatal(err)
+	}
+	again(func() { i.down = true })
+	if err := forge(1); err != nil {
+		t.Errorf("while the issuer is away: %v", err)
+	}
+	again(func() { i.down, i.keys = false, map[string]*rsa.PrivateKey{"k2": newKey()} })
+	// go-oidc answers who made it look a moment before it takes the new keys in.
+	for n := 2; n < 10_000 && err == nil; n++ {
+		err = forge(n)
+		runtime.Gosched()
+	}
+	wantStatus(t, err, codes.Unauthenticated, "TOKEN_NOT_GENUINE")
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A token that was checked is checked again before the keys are old.
+func TestCheckedTokensAreCheckedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newJWTCache()
+		c.put(Hash("long"), Principal{User: "ada", Expires: time.Now().Add(24 * time.Hour)})
+		c.put(Hash("short"), Principal{User: "bob", Expires: time.Now().Add(time.Minute)})
+		for _, step := range []struct {
+			after       time.Duration
+			long, short bool
+		}{{time.Minute - 1, true, true}, {1, true, false}, {keysFor - time.Minute - 1, true, false}, {1, false, false}} {
+			time.Sleep(step.after) //nolint:forbidigo // fake time: a synctest bubble
+			_, long := c.get(Hash("long"))
+			_, short := c.get(Hash("short"))
+			if long != step.long || short != step.short {
+				t.Errorf("after %s more: %v and %v", step.after, long, short)
+			}
+		}
+	})
 }
 
 func TestCheckedTokensAreForgottenInTime(t *testing.T) {
