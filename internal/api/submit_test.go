@@ -7,9 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
@@ -150,6 +153,17 @@ func TestBatchIsAllOrNone(t *testing.T) {
 	}
 	_, err = w.jobs().BatchSubmit(ann, &stintv1.BatchSubmitRequest{Jobs: many})
 	refusal(t, err, codes.ResourceExhausted, "LIMIT_REACHED")
+	if wait := retryDelay(err); wait != time.Minute {
+		t.Errorf("to wait %s for room, want a minute", wait)
+	}
+	for len(many) <= 20 { // more than there may ever be
+		many = append(many, copyJob())
+	}
+	_, err = w.jobs().BatchSubmit(ann, &stintv1.BatchSubmitRequest{Jobs: many})
+	refusal(t, err, codes.ResourceExhausted, "LIMIT_REACHED")
+	if wait := retryDelay(err); wait != 0 {
+		t.Errorf("to wait %s for what no wait helps", wait)
+	}
 }
 
 func TestValidateOnlyStoresNothingAndForecasts(t *testing.T) {
@@ -204,4 +218,14 @@ func TestRerunRepeatsWithChanges(t *testing.T) {
 	if byOperator.GetJob().GetOwner() != "ann" {
 		t.Errorf("an operator's rerun belongs to %s", byOperator.GetJob().GetOwner())
 	}
+}
+
+// retryDelay is the wait that a refusal asks for; 0 when it asks for none.
+func retryDelay(err error) time.Duration {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			return info.GetRetryDelay().AsDuration()
+		}
+	}
+	return 0
 }
