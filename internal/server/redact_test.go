@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -21,18 +22,20 @@ func TestSecretsAreCutOffInTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range []string{token, token[:30], "stint_" + strings.Repeat("x", 40), ofJob, jwt} {
+	session := strings.TrimPrefix(token, "stint_") // as a browser has it in its cookie
+	for _, secret := range []string{token, token[:30], "stint_" + strings.Repeat("x", 40), ofJob, jwt, session} {
 		log.Info("a request", "said", "by "+secret, "path", "/v1/jobs/"+secret+"/results", "error", errors.New("no job "+secret), "n", 7)
+		log.With("before", secret).WithGroup("in").Info("of a job", "names", []string{"a", secret}, slog.Group("deep", "cause", struct{ Said string }{secret}))
 		if text := b.String(); strings.Contains(text, secret[15:]) {
 			t.Errorf("logged %s", text)
 		}
 	}
-	for _, stays := range []string{"stint_" + id + "_(secret)", "stintjob_(secret)", `"n":7`, "/results"} {
+	for _, stays := range []string{"stint_" + id + "_(secret)", "stintjob_(secret)", `"n":7`, "/results", `"names":"[a stint_`} {
 		if !strings.Contains(b.String(), stays) {
 			t.Errorf("%s is not in the log:\n%s", stays, b.String())
 		}
 	}
-	if plain := "stint_jobs and stintd, eyJ, no_secret"; redact(plain) != plain {
+	if plain := "stint_jobs and stintd, eyJ, no_secret, " + strings.Repeat("a", 8) + "_" + strings.Repeat("b", 58); redact(plain) != plain {
 		t.Errorf("%q became %q", plain, redact(plain))
 	}
 }
