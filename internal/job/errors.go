@@ -3,8 +3,9 @@ package job
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
+
+	"github.com/stint-jobs/stint/internal/job/terms"
 )
 
 // Sentinels of the whole server. They are wrapped with what was attempted, and
@@ -12,7 +13,7 @@ import (
 // but what the typed errors below carry.
 var (
 	// ErrNotFound: the thing does not exist, or not for this caller.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = terms.ErrNotFound
 	// ErrAlreadyExists: something of that name is there.
 	ErrAlreadyExists = errors.New("already exists")
 	// ErrRequestIDReused: the request id came before with another request.
@@ -41,31 +42,16 @@ var (
 	ErrStorage = errors.New("storage failed")
 )
 
-// Violation is one thing wrong with one field of a request.
-type Violation struct {
-	// Field is the path of the field as in the API's JSON names with dots, for
-	// example `job.parameters.read1`.
-	Field string
-	// Description says what is wrong and what would be right, as a sentence.
-	Description string
-}
-
-// InvalidError is a request that is wrong in itself, with everything that is wrong with it.
-type InvalidError struct{ Violations []Violation }
-
-// Error lists all violations.
-func (e *InvalidError) Error() string {
-	parts := make([]string, len(e.Violations))
-	for i, v := range e.Violations {
-		parts[i] = v.Field + ": " + v.Description
-	}
-	return "invalid request: " + strings.Join(parts, "; ")
-}
+// What is wrong with a request.
+type (
+	// Violation is one thing wrong with one field.
+	Violation = terms.Violation
+	// InvalidError is a request that is wrong in itself, with everything that is wrong with it.
+	InvalidError = terms.InvalidError
+)
 
 // Invalid is an InvalidError with one violation.
-func Invalid(field, format string, args ...any) error {
-	return &InvalidError{Violations: []Violation{{Field: field, Description: fmt.Sprintf(format, args...)}}}
-}
+func Invalid(field, format string, args ...any) error { return terms.Invalid(field, format, args...) }
 
 // Violations collects what is wrong with a request.
 type Violations []Violation

@@ -1,42 +1,13 @@
 package job
 
-import (
-	"encoding/binary"
-	"fmt"
-	"strconv"
-)
+import "github.com/stint-jobs/stint/internal/job/terms"
 
 // ID is the number of a job: decimal in the API, 8 bytes big endian as a key on
 // disk. Numbers grow in the order of submission; 0 is never given out.
-type ID uint64
+type ID = terms.ID
 
-// ParseID reads the decimal form. Anything but digits, a leading zero, zero
-// itself and what does not fit in 64 bits is refused, so that a job has one name only.
-func ParseID(s string) (ID, error) {
-	if s == "" || s[0] < '1' || s[0] > '9' {
-		return 0, fmt.Errorf("job id %q is not a decimal number: %w", clip(s), ErrNotFound)
-	}
-	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("job id %q is not a decimal number: %w", clip(s), ErrNotFound)
-	}
-	return ID(n), nil
-}
+// ParseID reads the decimal form, and refuses what is another way to write it.
+func ParseID(s string) (ID, error) { return terms.ParseID(s) }
 
-// String is the decimal form.
-func (id ID) String() string { return strconv.FormatUint(uint64(id), 10) }
-
-// Key is the form on disk: its byte order is the order of the numbers.
-func (id ID) Key() []byte { return binary.BigEndian.AppendUint64(nil, uint64(id)) }
-
-// IDFromKey reads what Key wrote.
-func IDFromKey(k []byte) ID { return ID(binary.BigEndian.Uint64(k)) }
-
-// clip keeps what a caller sent from filling an error message.
-func clip(s string) string {
-	const most = 40
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "..."
-}
+// IDFromKey reads what ID.Key wrote.
+func IDFromKey(k []byte) ID { return terms.IDFromKey(k) }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/job/terms"
 )
 
 // Bounds of what a request may hold. They are part of the API and stated in job.proto.
@@ -163,7 +164,7 @@ func checkLabels(field string, labels map[string]string) Violations {
 	}
 	for k, val := range labels {
 		if !labelKeyForm.matches(k) {
-			v.Add(field, "key %q must be lower-case letters, digits and . _ - only, at most 63", clip(k))
+			v.Add(field, "key %q must be lower-case letters, digits and . _ - only, at most 63", terms.Clip(k))
 			continue
 		}
 		v = append(v, CheckText(field+"."+k, val, MaxLabelValue)...)

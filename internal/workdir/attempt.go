@@ -8,19 +8,19 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/job/terms"
 )
 
 // Attempt is the folder of one attempt of a job. It is a name: it may be copied
 // and need not exist. The zero Attempt is of no use.
 type Attempt struct {
 	root *Root
-	id   job.ID
+	id   terms.ID
 	n    int
 }
 
 // JobID is the job's.
-func (a Attempt) JobID() job.ID { return a.id }
+func (a Attempt) JobID() terms.ID { return a.id }
 
 // Number counts the job's attempts from 1.
 func (a Attempt) Number() int { return a.n }

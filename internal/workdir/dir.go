@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/job/terms"
 )
 
 // jobsPerFolder keeps any one folder small enough to list.
@@ -22,11 +22,11 @@ const paramsMost = 16 << 20
 // Dir is the folder of one job. The zero Dir is of no use.
 type Dir struct {
 	root *Root
-	id   job.ID
+	id   terms.ID
 }
 
 // ID is the job's.
-func (d Dir) ID() job.ID { return d.id }
+func (d Dir) ID() terms.ID { return d.id }
 
 // Path is the folder's absolute path.
 func (d Dir) Path() string { return filepath.Join(d.root.path, d.rel()) }

@@ -13,7 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/job/terms"
 )
 
 const (
@@ -101,17 +101,17 @@ func checkResultPath(name string) error {
 	const field = "path"
 	switch {
 	case name == "" || name == ".":
-		return job.Invalid(field, "must name a file, as ListResults does")
+		return terms.Invalid(field, "must name a file, as ListResults does")
 	case len(name) > MaxPath:
-		return job.Invalid(field, "is longer than %d bytes", MaxPath)
+		return terms.Invalid(field, "is longer than %d bytes", MaxPath)
 	case !utf8.ValidString(name):
-		return job.Invalid(field, "is not valid UTF-8")
+		return terms.Invalid(field, "is not valid UTF-8")
 	case strings.ContainsRune(name, 0):
-		return job.Invalid(field, "holds a NUL character")
+		return terms.Invalid(field, "holds a NUL character")
 	case strings.HasPrefix(name, "/"):
-		return job.Invalid(field, "must be relative to the output folder, without a slash at its begin")
+		return terms.Invalid(field, "must be relative to the output folder, without a slash at its begin")
 	case !fs.ValidPath(name):
-		return job.Invalid(field, `must not hold "..", "." or empty segments`)
+		return terms.Invalid(field, `must not hold "..", "." or empty segments`)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func resultError(name string, err error) error {
 	if cannotNow(err) {
 		return fmt.Errorf("open result %q: %w", name, err)
 	}
-	return fmt.Errorf("open result %q: %w: %w", name, job.ErrNotFound, err)
+	return fmt.Errorf("open result %q: %w: %w", name, terms.ErrNotFound, err)
 }
 
 // cannotNow reports whether the file system fails to do what it otherwise could.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/job/terms"
 )
 
 // Root is the folder that holds the folders of all jobs. Everything below it is
@@ -42,10 +42,10 @@ func (r *Root) Close() error { return r.fs.Close() }
 func (r *Root) Path() string { return r.path }
 
 // Job is the folder of one job. It need not exist.
-func (r *Root) Job(id job.ID) Dir { return Dir{root: r, id: id} }
+func (r *Root) Job(id terms.ID) Dir { return Dir{root: r, id: id} }
 
 // Last is the largest id of a job that has a folder; 0 when none has.
-func (r *Root) Last() (job.ID, error) {
+func (r *Root) Last() (terms.ID, error) {
 	groups, err := r.numbers(".")
 	if err != nil {
 		return 0, err
@@ -56,7 +56,7 @@ func (r *Root) Last() (job.ID, error) {
 			return 0, err
 		}
 		if len(ids) > 0 { // the folders of old jobs may have been removed
-			return job.ID(ids[len(ids)-1]), nil
+			return terms.ID(ids[len(ids)-1]), nil
 		}
 	}
 	return 0, nil
@@ -87,15 +87,15 @@ func (r *Root) numbers(dir string) ([]uint64, error) {
 func (r *Root) AttemptByName(name string) (Attempt, error) {
 	id, number, ok := strings.Cut(name, "/")
 	if !ok {
-		return Attempt{}, fmt.Errorf("attempt name %q is not JOB/NUMBER: %w", name, job.ErrNotFound)
+		return Attempt{}, fmt.Errorf("attempt name %q is not JOB/NUMBER: %w", name, terms.ErrNotFound)
 	}
-	jobID, err := job.ParseID(id)
+	jobID, err := terms.ParseID(id)
 	if err != nil {
 		return Attempt{}, fmt.Errorf("attempt name %q: %w", name, err)
 	}
 	n, err := strconv.Atoi(number)
 	if err != nil || n < 1 || strconv.Itoa(n) != number {
-		return Attempt{}, fmt.Errorf("attempt name %q is not JOB/NUMBER: %w", name, job.ErrNotFound)
+		return Attempt{}, fmt.Errorf("attempt name %q is not JOB/NUMBER: %w", name, terms.ErrNotFound)
 	}
 	return r.Job(jobID).Attempt(n), nil
 }
