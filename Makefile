@@ -30,7 +30,7 @@ demo-slurm: build
 	@tools/setup-debian.sh --require programs slurm
 	tools/demo-slurm.sh
 
-## build: build bin/stintd and bin/stint, with the pages where Node is there
+## build: build bin/stintd, bin/stintd-shim and bin/stint, with the pages where Node is there
 .PHONY: build
 build: web
 	CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/ ./cmd/...

@@ -20,13 +20,14 @@ import (
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
 // The test program is also the shim of the executor.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "shim" {
-		unix.Exit(local.ShimMain(os.Args[2:])) // os.Exit of the race detector takes a second
+		unix.Exit(shim.Main(os.Args[2:])) // os.Exit of the race detector takes a second
 	}
 	os.Exit(m.Run())
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stint-jobs/stint/internal/executor/local"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 )
 
 // Streams are where a command writes.
@@ -31,7 +31,7 @@ var errUsage = errors.New("usage")
 // code: 0 when it succeeded, 1 when it failed, 2 when it was called wrongly.
 func Main(args []string, std Streams, version string) int {
 	if len(args) > 1 && args[1] == shimCommand {
-		return local.ShimMain(args[2:])
+		return shim.Main(args[2:])
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -252,6 +252,7 @@ func (s *server) openLocal() (*local.Executor, error) {
 	ex, err := local.New(local.Config{
 		Folders: s.folders, Grace: s.cfg.Grace, HeadBytes: s.cfg.OutputHead, TailBytes: s.cfg.OutputTail,
 		CPUs: int32(s.cfg.CPUs), MemoryBytes: s.cfg.MemoryBytes, Logger: s.log, //nolint:gosec // checked to be small
+		Shim: s.shim(), Version: s.cfg.Version,
 		Sandbox: local.Sandbox{Mode: s.cfg.Sandbox, Hide: []string{data}, Reads: s.cfg.SandboxBind},
 	})
 	switch {
@@ -261,6 +262,16 @@ func (s *server) openLocal() (*local.Executor, error) {
 		return nil, fmt.Errorf("--sandbox-bind: %w: %w", err, errUsage)
 	}
 	return ex, err
+}
+
+// shim is where the small program lies that supervises jobs: beside this one, if it is installed.
+func (s *server) shim() string {
+	self, err := os.Executable()
+	if err != nil {
+		s.log.Warn("where this program lies cannot be told", "error", err)
+		return ""
+	}
+	return filepath.Join(filepath.Dir(self), "stintd-shim")
 }
 
 // capacityOf is what local jobs may use together.

@@ -2,7 +2,8 @@
 // under a shim of its own, and an attempt that was started is ended with all its processes and with
 // the truth about its end on disk, whatever happens to the server meanwhile.
 //
-// The shim is this program again (ShimMain), in a session of its own. It
+// The shim (package shim) is the program stintd-shim, or this program again where that is missing or of
+// another build (see findShim), in a session of its own. It
 // outlives the server, so a job survives a crash or an upgrade of it. It starts the command, keeps its
 // output within a cap, ends it on its time limit or a cancellation, ends
 // whatever the command left behind, and writes exit.json. It needs Linux: flock, pidfds, /proc, a
@@ -55,7 +56,7 @@
 // # Sandbox
 //
 // With Config.Sandbox the shim starts bwrap in place of the command. bwrap makes the sandbox and
-// runs this program again as the first process in it (insideMain), which starts the command,
+// runs the shim's program again as the first process in it, which starts the command,
 // tells through a pipe how it ended, and ends when nothing is left there:
 //
 //	shim - bwrap - first process - command and what it starts

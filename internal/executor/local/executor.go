@@ -17,6 +17,7 @@ import (
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/proc"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -29,9 +30,14 @@ type Config struct {
 	Folders *workdir.Root
 	// Name of the executor. Empty means `local`.
 	Name string
-	// ShimArgv is the program, with its first arguments, that calls ShimMain
-	// with the rest. Nil means this program with the argument `shim`.
+	// ShimArgv is the program, with its first arguments, that calls shim.Main
+	// with the rest. Nil means Shim, or else this program with the argument `shim`.
 	ShimArgv []string
+	// Shim is the file of the program stintd-shim, which starts in less time. It is used if it is there
+	// and of the same Version. Empty means none.
+	Shim string
+	// Version of this program.
+	Version string
 	// Grace is how long a command has to end after SIGTERM. Zero means 10 s.
 	Grace time.Duration
 	// HeadBytes is how much of the begin of each output stream is kept. Zero means 16 MiB.
@@ -82,9 +88,6 @@ func New(cfg Config) (*Executor, error) {
 	if cfg.Name == "" {
 		cfg.Name = "local"
 	}
-	if cfg.ShimArgv == nil {
-		cfg.ShimArgv = []string{selfExe, "shim"}
-	}
 	if cfg.Grace <= 0 {
 		cfg.Grace = 10 * time.Second
 	}
@@ -106,7 +109,10 @@ func New(cfg Config) (*Executor, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	boot, err := bootID()
+	if cfg.ShimArgv == nil {
+		cfg.ShimArgv = findShim(cfg)
+	}
+	boot, err := proc.BootID()
 	if err != nil {
 		return nil, fmt.Errorf("local executor: %w", err)
 	}

@@ -12,13 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/proc"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 )
 
 // Find answers from the attempt's folder. When it answers ErrNotFound it has
 // made sure that no shim of an earlier Start can still start the command.
 func (e *Executor) Find(ctx context.Context, t executor.Task) (executor.Handle, error) {
 	a := t.Dir
-	leave, err := enterGate(ctx, a)
+	leave, err := shim.EnterGate(ctx, a)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // no folder; and in a new one a shim that is late finds no ticket
 		return "", executor.ErrNotFound
@@ -26,13 +28,13 @@ func (e *Executor) Find(ctx context.Context, t executor.Task) (executor.Handle, 
 		return "", fmt.Errorf("find attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
 	}
 	defer leave()
-	switch there, err := known(a); {
+	switch there, err := shim.Known(a); {
 	case err != nil:
 		return "", fmt.Errorf("find attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
 	case there:
 		return handleOf(a), nil
 	}
-	if err := a.RemoveFile(launchName); err != nil {
+	if err := a.RemoveFile(shim.LaunchFile); err != nil {
 		return "", fmt.Errorf("find attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
 	}
 	return "", executor.ErrNotFound
@@ -44,15 +46,15 @@ func (e *Executor) Cancel(_ context.Context, h executor.Handle) error {
 	if err != nil {
 		return fmt.Errorf("cancel: %w", err)
 	}
-	if held, err := lockHeld(a); err != nil || !held {
+	if held, err := shim.LockHeld(a); err != nil || !held {
 		return err // it has ended; Wait tells how
 	}
-	markErr := a.Mark(cancelName)
+	markErr := a.Mark(shim.CancelFile)
 	if errors.Is(markErr, fs.ErrExist) {
 		markErr = nil
 	}
-	var s shimState
-	if err := readJSON(a, shimName, &s); err != nil {
+	var s shim.State
+	if err := shim.ReadJSON(a, shim.StateFile, &s); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return markErr // the shim will look for the mark after it has written that
 		}
@@ -61,7 +63,7 @@ func (e *Executor) Cancel(_ context.Context, h executor.Handle) error {
 	if s.BootID != e.boot {
 		return markErr
 	}
-	return errors.Join(markErr, process{pid: s.PID, birth: s.Birth}.signal(unix.SIGTERM))
+	return errors.Join(markErr, proc.Process{PID: s.PID, Birth: s.Birth}.Signal(unix.SIGTERM))
 }
 
 // pollLeast and pollMost are how soon and how late a state that gives no signal is looked at again.

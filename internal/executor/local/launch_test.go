@@ -12,6 +12,7 @@ import (
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -109,7 +110,7 @@ func smallDisk(t *testing.T) Config {
 func TestCommandThatFillsTheDisk(t *testing.T) {
 	j := newJob(t, smallDisk(t), "head -c 10000000 /dev/zero >big")
 	x := j.wait(j.start())
-	if x.Reason != stintv1.Reason_REASON_DISK_FULL || x.Code == 0 || !strings.HasPrefix(x.Message, diskFullMessage) {
+	if x.Reason != stintv1.Reason_REASON_DISK_FULL || x.Code == 0 || !strings.HasPrefix(x.Message, shim.DiskFullMessage) {
 		t.Errorf("ended with %+v", x)
 	}
 	// And what is started there next cannot be.

@@ -19,15 +19,20 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/executortest"
+	"github.com/stint-jobs/stint/internal/executor/local/proc"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
 // The test program is also the shim, a server, and a job that attacks.
 func TestMain(m *testing.M) {
+	if os.Args[0] == shimName || len(os.Args) == 2 && os.Args[1] == "inside" {
+		unix.Exit(smallShimMain(os.Args[1:]))
+	}
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "shim":
-			unix.Exit(ShimMain(os.Args[2:])) // os.Exit of the race detector takes a second
+			unix.Exit(shim.Main(os.Args[2:])) // os.Exit of the race detector takes a second
 		case "server":
 			os.Exit(serverMain(os.Args[2:]))
 		case "attack":
@@ -63,7 +68,7 @@ func testLogger(t *testing.T) *slog.Logger {
 
 func wantSilentShims(t *testing.T, root *workdir.Root) {
 	t.Helper()
-	logs, err := filepath.Glob(filepath.Join(root.Path(), "*/*/attempts/*", shimLogName))
+	logs, err := filepath.Glob(filepath.Join(root.Path(), "*/*/attempts/*", shim.LogFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,16 +83,16 @@ func wantSilentShims(t *testing.T, root *workdir.Root) {
 func wantNoCgroups(t *testing.T, root *workdir.Root) {
 	t.Helper()
 	parent := findCgroup("")
-	launches, err := filepath.Glob(filepath.Join(root.Path(), "*/*/attempts/*", launchName))
+	launches, err := filepath.Glob(filepath.Join(root.Path(), "*/*/attempts/*", shim.LaunchFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range launches {
-		var l launch
+		var l shim.Launch
 		if data, err := os.ReadFile(path); err != nil || json.Unmarshal(data, &l) != nil {
 			t.Fatalf("read %s: %v", path, err)
 		}
-		if parent.path != "" && exists(cgroupPath(parent.path, l.Token), "cgroup.procs") {
+		if parent.path != "" && exists(shim.CgroupPath(parent.path, l.Token), "cgroup.procs") {
 			t.Errorf("the cgroup of %s is still there", path)
 		}
 	}
@@ -105,11 +110,11 @@ func newExecutor(tb testing.TB, cfg Config) *Executor {
 // killShim kills the shim of an attempt.
 func killShim(tb testing.TB, a workdir.Attempt) {
 	tb.Helper()
-	var s shimState
-	if err := readJSON(a, shimName, &s); err != nil {
+	var s shim.State
+	if err := shim.ReadJSON(a, shim.StateFile, &s); err != nil {
 		tb.Fatal(err)
 	}
-	if err := (process{pid: s.PID, birth: s.Birth}).signal(unix.SIGKILL); err != nil {
+	if err := (proc.Process{PID: s.PID, Birth: s.Birth}).Signal(unix.SIGKILL); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -240,13 +245,13 @@ func (j *job) line(f *os.File) string {
 	}
 }
 
-func (j *job) pid(f *os.File) process {
+func (j *job) pid(f *os.File) proc.Process {
 	j.t.Helper()
 	n, err := strconv.Atoi(j.line(f))
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	p, err := readProcess(n)
+	p, err := proc.Read(n)
 	if err != nil {
 		j.t.Fatal(err)
 	}
@@ -254,9 +259,9 @@ func (j *job) pid(f *os.File) process {
 }
 
 // gone reports whether a process has ended.
-func gone(p process) bool {
-	now, err := readProcess(p.pid)
-	return err != nil || now.birth != p.birth || now.zombie
+func gone(p proc.Process) bool {
+	now, err := proc.Read(p.PID)
+	return err != nil || now.Birth != p.Birth || now.Zombie
 }
 
 func (j *job) stdout() string {

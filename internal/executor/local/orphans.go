@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/stint-jobs/stint/internal/executor/local/proc"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -19,28 +21,28 @@ import (
 // nothing is, or ctx ends.
 func (e *Executor) endOrphans(ctx context.Context, a workdir.Attempt) error {
 	h := hunt{attempt: []string{e.cfg.Folders.Path(), a.Name()}}
-	if err := readJSON(a, shimName, &h.shim); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := shim.ReadJSON(a, shim.StateFile, &h.shim); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		e.log.Warn("state of a shim cannot be read", "attempt", a.Name(), "error", err)
 	}
 	if h.shim.BootID != "" && h.shim.BootID != e.boot {
 		return nil // the machine was started anew since
 	}
 	h.tokens = []string{h.shim.Token}
-	var l launch
-	if err := readJSON(a, launchName, &l); err == nil {
+	var l shim.Launch
+	if err := shim.ReadJSON(a, shim.LaunchFile, &l); err == nil {
 		h.tokens = append(h.tokens, l.Token)
 	}
 	clean := 0
 	for idle := pollLeast; ; idle = min(2*idle, pollMost) {
 		for _, c := range e.cgroupsOf(h) {
-			c.kill()
+			c.Kill()
 		}
 		left, err := h.find()
 		if err != nil {
 			return fmt.Errorf("end what is left of attempt %s: %w", a.Name(), err)
 		}
 		for _, p := range left {
-			err = errors.Join(err, p.signal(unix.SIGKILL))
+			err = errors.Join(err, p.Signal(unix.SIGKILL))
 		}
 		// A process that forks can slip through one listing, but not through two.
 		if clean++; len(left) > 0 {
@@ -50,29 +52,29 @@ func (e *Executor) endOrphans(ctx context.Context, a workdir.Attempt) error {
 		if clean == 2 {
 			break
 		}
-		if err := pause(ctx, idle); err != nil {
+		if err := shim.Pause(ctx, idle); err != nil {
 			return err
 		}
 	}
 	for _, c := range e.cgroupsOf(h) {
-		c.remove()
+		c.Remove()
 	}
 	return nil
 }
 
 // cgroupsOf are the cgroups that the attempt may have left.
-func (e *Executor) cgroupsOf(h hunt) []cgroup {
+func (e *Executor) cgroupsOf(h hunt) []shim.Cgroup {
 	paths := []string{h.shim.Cgroup}
 	for _, token := range h.tokens {
 		if token != "" && e.cgroup.path != "" {
-			paths = append(paths, cgroupPath(e.cgroup.path, token))
+			paths = append(paths, shim.CgroupPath(e.cgroup.path, token))
 		}
 	}
 	slices.Sort(paths)
-	var left []cgroup
+	var left []shim.Cgroup
 	for _, path := range slices.Compact(paths) {
 		if path != "" && exists(path, "cgroup.kill") {
-			left = append(left, cgroup{path: path})
+			left = append(left, shim.Cgroup{Path: path})
 		}
 	}
 	return left
@@ -81,23 +83,23 @@ func (e *Executor) cgroupsOf(h hunt) []cgroup {
 // hunt looks for the processes of one attempt.
 type hunt struct {
 	attempt []string // the folder of all jobs and the attempt's name, as a shim's last arguments but the token
-	tokens  []string // values of markerVariable, possibly empty ones
-	shim    shimState
+	tokens  []string // values of shim.MarkerVariable, possibly empty ones
+	shim    shim.State
 }
 
 // find answers the attempt's processes that run now, descendants included.
-func (h *hunt) find() ([]process, error) {
-	all, err := processes()
+func (h *hunt) find() ([]proc.Process, error) {
+	all, err := proc.All()
 	if err != nil {
 		return nil, err
 	}
 	ours := h.sessionIsOurs(all)
 	self := os.Getpid()
-	return withDescendants(all, func(p process) bool {
-		if p.pid == self {
+	return proc.WithDescendants(all, func(p proc.Process) bool {
+		if p.PID == self {
 			return false
 		}
-		inGroup := p.session == h.shim.PID && p.group == h.shim.Command && p.birth >= h.shim.Birth
+		inGroup := p.Session == h.shim.PID && p.Group == h.shim.Command && p.Birth >= h.shim.Birth
 		return (ours && inGroup) || h.marked(p) || h.isShim(p)
 	}), nil
 }
@@ -105,23 +107,23 @@ func (h *hunt) find() ([]process, error) {
 // sessionIsOurs reports whether processes in the session and group of the shim
 // and its command can only be the attempt's: the kernel gives the numbers to nobody else as long as one
 // of them is left, so another process that has the shim's pid shows that all were gone.
-func (h *hunt) sessionIsOurs(all []process) bool {
-	return h.shim.PID > 0 && h.shim.Command > 0 && !slices.ContainsFunc(all, func(p process) bool {
-		return p.pid == h.shim.PID && p.birth != h.shim.Birth
+func (h *hunt) sessionIsOurs(all []proc.Process) bool {
+	return h.shim.PID > 0 && h.shim.Command > 0 && !slices.ContainsFunc(all, func(p proc.Process) bool {
+		return p.PID == h.shim.PID && p.Birth != h.shim.Birth
 	})
 }
 
 // marked reports whether a process inherited the attempt's marker.
-func (h *hunt) marked(p process) bool {
+func (h *hunt) marked(p proc.Process) bool {
 	return slices.ContainsFunc(h.tokens, func(token string) bool {
-		return token != "" && p.hasEnv(markerVariable+"="+token)
+		return token != "" && p.HasEnv(shim.MarkerVariable+"="+token)
 	})
 }
 
 // isShim finds a shim that lives though its lock is gone because the command
 // removed the attempt's folder, and learns the token from its arguments.
-func (h *hunt) isShim(p process) bool {
-	args := p.args()
+func (h *hunt) isShim(p proc.Process) bool {
+	args := p.Args()
 	n := len(args)
 	if n < 4 || !slices.Equal(args[n-3:n-1], h.attempt) {
 		return false

@@ -9,13 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 )
 
 // What Sandbox.Mode may be.
@@ -120,11 +120,8 @@ func (s *sandbox) probe(cfg Config) (err error) {
 		return fmt.Errorf("try the sandbox: %w", err)
 	}
 	defer program.Close()
-	const code = 7
-	return tryBox(boxed{
-		Bwrap: s.bwrap.path, Args: s.arguments(own, executor.Command{}), program: program, inside: cfg.ShimArgv[1:],
-		order: order{Argv: []string{"/bin/sh", "-c", "exit " + strconv.Itoa(code)}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: own.output, Threads: s.threads},
-	}, code)
+	return shim.Boxed{Bwrap: s.bwrap.path, Args: s.arguments(own, executor.Command{}), Threads: s.threads}.
+		Try(shim.Trial{Program: program, Arguments: cfg.ShimArgv[1:], Dir: own.output})
 }
 
 // on reports whether commands are run in a sandbox.

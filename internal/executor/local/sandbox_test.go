@@ -22,6 +22,8 @@ import (
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/proc"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -301,12 +303,12 @@ func TestSandboxedCommandInheritsNothing(t *testing.T) {
 		if x := j.wait(j.start()); x.Code != 0 {
 			t.Errorf("ended with %+v", x)
 		}
-		var l launch
-		if err := readJSON(j.task.Dir, launchName, &l); err != nil {
+		var l shim.Launch
+		if err := shim.ReadJSON(j.task.Dir, shim.LaunchFile, &l); err != nil {
 			t.Fatal(err)
 		}
 		zero := "0000000000000000"
-		want := append(slices.Clone(j.task.Command.Env), markerVariable+"="+l.Token, "", "0", "1", "2",
+		want := append(slices.Clone(j.task.Command.Env), shim.MarkerVariable+"="+l.Token, "", "0", "1", "2",
 			"SigBlk:\t"+zero, "SigIgn:\t"+zero, "0022", "/dev/null", "no tty", "")
 		got := strings.Split(strings.ReplaceAll(j.stdout(), "SigIgn:\t0000000080000000", "SigIgn:\t"+zero), "\n") // see TestCommandInheritsNothing
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -368,15 +370,15 @@ func TestSandboxIsForced(t *testing.T) {
 	j.fifo("hold")
 	h := j.start()
 	j.line(born)
-	var s shimState
-	if err := readJSON(j.task.Dir, shimName, &s); err != nil {
+	var s shim.State
+	if err := shim.ReadJSON(j.task.Dir, shim.StateFile, &s); err != nil {
 		t.Fatal(err)
 	}
-	all, err := processes()
+	all, err := proc.All()
 	if err != nil {
 		t.Fatal(err)
 	}
-	inside := withDescendants(all, func(p process) bool { return p.pid == s.Command })
+	inside := proc.WithDescendants(all, func(p proc.Process) bool { return p.PID == s.Command })
 	if len(inside) < 4 { // bwrap, the first process, the command, what it left
 		t.Fatalf("the sandbox has %+v", inside)
 	}
@@ -401,8 +403,8 @@ func TestSandboxThatIsKilled(t *testing.T) {
 	j.fifo("hold")
 	h := j.start()
 	j.line(born)
-	var s shimState
-	if err := readJSON(j.task.Dir, shimName, &s); err != nil {
+	var s shim.State
+	if err := shim.ReadJSON(j.task.Dir, shim.StateFile, &s); err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.Kill(s.Command, unix.SIGKILL); err != nil {
@@ -411,7 +413,7 @@ func TestSandboxThatIsKilled(t *testing.T) {
 	if x := j.wait(h); x.Reason != byItself || x.Code != -1 || x.Signal != int(unix.SIGKILL) {
 		t.Errorf("ended with %+v", x)
 	}
-	if err := os.Remove(filepath.Join(j.task.Dir.Path(), shimLogName)); err != nil {
+	if err := os.Remove(filepath.Join(j.task.Dir.Path(), shim.LogFile)); err != nil {
 		t.Errorf("the shim says nothing of it: %v", err)
 	}
 }

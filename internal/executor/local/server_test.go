@@ -16,6 +16,7 @@ import (
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -240,7 +241,7 @@ func TestShimThatDiesAtOnce(t *testing.T) {
 		if x := j.wait(j.start()); x.Code != 0 {
 			t.Errorf("the attempt started anew ended with %+v", x)
 		}
-		if err := j.task.Dir.RemoveFile(shimLogName); err != nil {
+		if err := j.task.Dir.RemoveFile(shim.LogFile); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,34 +20,19 @@ import (
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
-
-// selfExe is this program, also after its file was replaced.
-const selfExe = "/proc/self/exe"
 
 // errNotOurs: the shim came too late, and another start of the attempt goes on.
 var errNotOurs = errors.New("another start of the attempt is under way")
 
-// report is what a shim tells the one that spawned it, once.
-type report struct {
-	// Started says that the command runs, or that exit.json tells why it never will.
-	Started bool `json:"started,omitempty"`
-	// Superseded says that the shim found that the attempt is not its to start.
-	Superseded bool `json:"superseded,omitempty"`
-	// Failure says why nothing was or will be started.
-	Failure *refusal `json:"failure,omitempty"`
-}
-
-// refusal is an executor.Failure that can be sent.
-type refusal struct {
-	Reason  stintv1.Reason `json:"reason"`
-	Message string         `json:"message"`
-	Cause   string         `json:"cause,omitempty"`
-}
-
-func (r *refusal) failure() *executor.Failure {
-	f := &executor.Failure{Reason: r.Reason, Message: r.Message}
+// failureOf is a refusal as the seam has it.
+func failureOf(r *shim.Refusal) *executor.Failure {
+	f := &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: r.Message}
+	if n, ok := stintv1.Reason_value["REASON_"+string(r.Reason)]; ok {
+		f.Reason = stintv1.Reason(n)
+	}
 	if r.Cause != "" {
 		f.Err = errors.New(r.Cause)
 	}
@@ -85,10 +70,10 @@ func (e *Executor) Start(ctx context.Context, t executor.Task) (executor.Handle,
 		return "", err
 	case r.Failure != nil:
 		e.unuse(a)
-		return "", r.Failure.failure()
+		return "", failureOf(r.Failure)
 	case r.Superseded:
 		e.unuse(a)
-		if there, err := known(a); there && err == nil {
+		if there, err := shim.Known(a); there && err == nil {
 			return e.present(a)
 		}
 		return "", fmt.Errorf("start attempt %s: %w", a.Name(), errNotOurs)
@@ -98,17 +83,17 @@ func (e *Executor) Start(ctx context.Context, t executor.Task) (executor.Handle,
 }
 
 // issue writes the ticket for the attempt, or answers that it is there already.
-func (e *Executor) issue(ctx context.Context, t executor.Task) (launch, bool, error) {
+func (e *Executor) issue(ctx context.Context, t executor.Task) (shim.Launch, bool, error) {
 	a := t.Dir
-	leave, err := enterGate(ctx, a)
+	leave, err := shim.EnterGate(ctx, a)
 	if err != nil {
-		return launch{}, false, prepareError(a, err)
+		return shim.Launch{}, false, prepareError(a, err)
 	}
 	defer leave()
-	if there, err := known(a); there || err != nil {
-		return launch{}, there, err
+	if there, err := shim.Known(a); there || err != nil {
+		return shim.Launch{}, there, err
 	}
-	l := launch{
+	l := shim.Launch{
 		Token: newToken(), Argv: t.Command.Argv, Env: t.Command.Env,
 		TimeLimit: t.Command.Resources.GetTimeLimit().AsDuration(), Grace: e.cfg.Grace,
 		HeadBytes: e.cfg.HeadBytes, TailBytes: e.cfg.TailBytes,
@@ -117,14 +102,14 @@ func (e *Executor) issue(ctx context.Context, t executor.Task) (launch, bool, er
 	}
 	if e.sandbox.on() {
 		own := ownFilesOf(e.cfg.Folders.Job(a.JobID()), a)
-		l.Sandbox = &boxed{Bwrap: e.sandbox.bwrap.path, Args: e.sandbox.arguments(own, t.Command), Threads: e.sandbox.threads}
+		l.Sandbox = &shim.Boxed{Bwrap: e.sandbox.bwrap.path, Args: e.sandbox.arguments(own, t.Command), Threads: e.sandbox.threads}
 	}
-	if err := writeJSON(a, launchName, l); err != nil {
+	if err := shim.WriteJSON(a, shim.LaunchFile, l); err != nil {
 		// An older ticket must not be used after Start said that the attempt will not run.
-		if removeErr := a.RemoveFile(launchName); removeErr != nil {
-			return launch{}, false, errors.Join(err, removeErr)
+		if removeErr := a.RemoveFile(shim.LaunchFile); removeErr != nil {
+			return shim.Launch{}, false, errors.Join(err, removeErr)
 		}
-		return launch{}, false, prepareError(a, err)
+		return shim.Launch{}, false, prepareError(a, err)
 	}
 	return l, false, nil
 }
@@ -137,7 +122,7 @@ func prepareError(a workdir.Attempt, err error) error {
 	case passing(err):
 		return fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
 	case workdir.IsDiskFull(err):
-		return &executor.Failure{Reason: stintv1.Reason_REASON_DISK_FULL, Message: diskFullMessage, Err: err}
+		return &executor.Failure{Reason: stintv1.Reason_REASON_DISK_FULL, Message: shim.DiskFullMessage, Err: err}
 	case errors.Is(err, fs.ErrNotExist):
 		return &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The folder of the job is missing.", Err: err}
 	case errors.As(err, &path):
@@ -171,23 +156,23 @@ func isLaunchFailure(r stintv1.Reason) bool {
 
 // settle finds out what a shim that ended without a report did, and makes sure that it stays so.
 func (e *Executor) settle(ctx context.Context, a workdir.Attempt) (executor.Handle, error) {
-	leave, err := enterGate(ctx, a)
+	leave, err := shim.EnterGate(ctx, a)
 	if err != nil {
 		return "", fmt.Errorf("start attempt %s: %w", a.Name(), err)
 	}
 	defer leave()
-	there, err := known(a)
+	there, err := shim.Known(a)
 	if err != nil {
 		return "", err
 	}
 	if there {
 		return e.present(a)
 	}
-	if err := a.RemoveFile(launchName); err != nil {
+	if err := a.RemoveFile(shim.LaunchFile); err != nil {
 		return "", err
 	}
 	e.unuse(a)
-	said, _ := a.ReadFile(shimLogName)
+	said, _ := a.ReadFile(shim.LogFile)
 	return "", &executor.Failure{
 		Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
 		Message: "The process that was to supervise the job ended before it had started the command.",
@@ -196,30 +181,30 @@ func (e *Executor) settle(ctx context.Context, a workdir.Attempt) (executor.Hand
 }
 
 // spawn starts a shim and waits for its report. io.EOF means that it ended without one.
-func (e *Executor) spawn(ctx context.Context, a workdir.Attempt, token string) (report, error) {
+func (e *Executor) spawn(ctx context.Context, a workdir.Attempt, token string) (shim.Report, error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
-		return report{}, fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+		return shim.Report{}, fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
 	}
 	defer reader.Close()
 	pid, err := e.spawnShim(a, token, writer)
 	writer.Close()
 	if err != nil {
-		return report{}, err
+		return shim.Report{}, err
 	}
 	e.keepShim(a, pid)
 	defer context.AfterFunc(ctx, func() { _ = reader.SetReadDeadline(time.Unix(1, 0)) })()
-	var r report
+	var r shim.Report
 	err = json.NewDecoder(reader).Decode(&r)
 	switch {
 	case err == nil:
 		return r, nil
 	case ctx.Err() != nil:
-		return report{}, fmt.Errorf("start attempt %s: %w", a.Name(), ctx.Err())
+		return shim.Report{}, fmt.Errorf("start attempt %s: %w", a.Name(), ctx.Err())
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return report{}, io.EOF
+		return shim.Report{}, io.EOF
 	}
-	return report{}, fmt.Errorf("start attempt %s: read the report: %w", a.Name(), err)
+	return shim.Report{}, fmt.Errorf("start attempt %s: read the report: %w", a.Name(), err)
 }
 
 // spawnShim starts the process: in a session of its own, with nothing of this
@@ -230,16 +215,14 @@ func (e *Executor) spawnShim(a workdir.Attempt, token string, reportTo *os.File)
 		return 0, fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
 	}
 	defer null.Close()
-	log, err := openPrivate(a, shimLogName, os.O_WRONLY|os.O_CREATE|os.O_APPEND)
+	log, err := shim.OpenPrivate(a, shim.LogFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		return 0, prepareError(a, err)
 	}
 	defer log.Close()
 	argv := append([]string(nil), e.cfg.ShimArgv...)
 	program := argv[0]
-	if program == selfExe { // in lists of processes the program's name says more
-		argv[0] = filepath.Base(os.Args[0])
-	}
+	argv[0] = calledAs(program)
 	p, err := os.StartProcess(program, append(argv, e.cfg.Folders.Path(), a.Name(), token), &os.ProcAttr{
 		Dir: "/",
 		// One thread at a time is plenty for a process that waits.

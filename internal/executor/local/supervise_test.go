@@ -17,6 +17,8 @@ import (
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/proc"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 )
 
 const byItself = stintv1.Reason_REASON_UNSPECIFIED
@@ -31,11 +33,11 @@ func TestCancelAfterTheCommandKeepsItsEnd(t *testing.T) {
 	j.fifo("hold")
 	h := j.start()
 	j.line(left)
-	var s shimState
-	if err := readJSON(j.task.Dir, shimName, &s); err != nil {
+	var s shim.State
+	if err := shim.ReadJSON(j.task.Dir, shim.StateFile, &s); err != nil {
 		t.Fatal(err)
 	}
-	if command, err := readProcess(s.Command); err == nil {
+	if command, err := proc.Read(s.Command); err == nil {
 		j.untilGone(command)
 	}
 	if err := j.e.Cancel(t.Context(), h); err != nil {
@@ -50,13 +52,13 @@ func TestCancelAfterTheCommandKeepsItsEnd(t *testing.T) {
 }
 
 // untilGone looks until a process of somebody else has ended, of which no signal tells us.
-func (j *job) untilGone(p process) {
+func (j *job) untilGone(p proc.Process) {
 	j.t.Helper()
 	ctx, cancel := context.WithTimeout(j.t.Context(), time.Minute)
 	defer cancel()
 	for !gone(p) {
-		if err := pause(ctx, time.Millisecond); err != nil {
-			j.t.Fatalf("process %d has not ended", p.pid)
+		if err := shim.Pause(ctx, time.Millisecond); err != nil {
+			j.t.Fatalf("process %d has not ended", p.PID)
 		}
 	}
 }
@@ -95,17 +97,6 @@ func TestGraceLetsACommandEndInOrder(t *testing.T) {
 	}
 }
 
-func TestDurationsInWords(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		50 * time.Millisecond: "50ms", 20 * time.Second: "20s", 10 * time.Minute: "10m", time.Hour: "1h",
-		90 * time.Minute: "1h30m", 20 * time.Hour: "20h", time.Hour + time.Second: "1h0m1s",
-	} {
-		if got := inWords(d); got != want {
-			t.Errorf("inWords(%d) = %q, want %q", d, got, want)
-		}
-	}
-}
-
 // A stopped process is woken to hear that it is to end.
 func TestCancelOfAStoppedCommand(t *testing.T) {
 	cfg := testConfig(t)
@@ -129,20 +120,20 @@ func TestShimThatIsAskedToEndByOthers(t *testing.T) {
 	j.fifo("hold")
 	h := j.start()
 	command := j.pid(born)
-	var s shimState
-	if err := readJSON(j.task.Dir, shimName, &s); err != nil {
+	var s shim.State
+	if err := shim.ReadJSON(j.task.Dir, shim.StateFile, &s); err != nil {
 		t.Fatal(err)
 	}
-	shim := process{pid: s.PID, birth: s.Birth}
+	shim := proc.Process{PID: s.PID, Birth: s.Birth}
 	for _, harmless := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE} {
-		if err := shim.signal(harmless); err != nil {
+		if err := shim.Signal(harmless); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if gone(shim) || gone(command) {
 		t.Fatal("a signal meant for a terminal ended the job")
 	}
-	if err := shim.signal(unix.SIGTERM); err != nil {
+	if err := shim.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_NODE_FAILED || x.Signal != int(unix.SIGTERM) {
@@ -154,7 +145,7 @@ func TestShimThatIsAskedToEndByOthers(t *testing.T) {
 // a crash between the two, is not forgotten.
 func TestWishBeforeTheCommand(t *testing.T) {
 	j := newJob(t, testConfig(t), "echo ran")
-	if err := j.task.Dir.Mark(cancelName); err != nil {
+	if err := j.task.Dir.Mark(shim.CancelFile); err != nil {
 		t.Fatal(err)
 	}
 	x := j.wait(j.start())
@@ -177,7 +168,7 @@ func TestOrphansOfAKilledShim(t *testing.T) {
 		born := j.fifo("born")
 		j.fifo("hold")
 		h := j.start()
-		all := []process{j.pid(born), j.pid(born), j.pid(born)}
+		all := []proc.Process{j.pid(born), j.pid(born), j.pid(born)}
 		killShim(t, j.task.Dir)
 		if x, err := newExecutor(t, cfg).Wait(t.Context(), h, func(executor.Observation) {}); !errors.Is(err, executor.ErrLost) {
 			t.Errorf("Wait() = %+v, %v", x, err)
@@ -187,7 +178,7 @@ func TestOrphansOfAKilledShim(t *testing.T) {
 				t.Errorf("cgroup %q: process %d (%+v) still runs", group, i, p)
 			}
 		}
-		os.RemoveAll(filepath.Join(j.task.Dir.Path(), shimLogName))
+		os.RemoveAll(filepath.Join(j.task.Dir.Path(), shim.LogFile))
 	}
 }
 
@@ -328,10 +319,10 @@ func TestWaitingCostsNoThread(t *testing.T) {
 		if err := a.Create(); err != nil {
 			t.Fatal(err)
 		}
-		if err := unix.Mkfifo(filepath.Join(a.Path(), aliveName), 0o600); err != nil {
+		if err := unix.Mkfifo(filepath.Join(a.Path(), shim.AliveFile), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		alive, err := openPrivate(a, aliveName, os.O_RDWR)
+		alive, err := shim.OpenPrivate(a, shim.AliveFile, os.O_RDWR)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -28,7 +29,7 @@ func (e *Executor) Wait(ctx context.Context, h executor.Handle, observe func(exe
 	e.useAgain(a)
 	observed := false
 	for idle := pollLeast; ; {
-		held, err := lockHeld(a)
+		held, err := shim.LockHeld(a)
 		if err != nil {
 			return executor.Exit{}, fmt.Errorf("wait: %w", err)
 		}
@@ -52,7 +53,7 @@ func (e *Executor) Wait(ctx context.Context, h executor.Handle, observe func(exe
 		}
 		// The end of the FIFO and of the lock are moments apart. And if the
 		// command destroyed the FIFO, the lock is looked at now and then.
-		if err := pause(ctx, idle); err != nil {
+		if err := shim.Pause(ctx, idle); err != nil {
 			return executor.Exit{}, err
 		}
 		idle = min(2*idle, pollMost)
@@ -61,8 +62,8 @@ func (e *Executor) Wait(ctx context.Context, h executor.Handle, observe func(exe
 
 // observe tells that the command runs, once that is known.
 func (e *Executor) observe(a workdir.Attempt, observe func(executor.Observation)) bool {
-	var s shimState
-	if err := readJSON(a, shimName, &s); err != nil || s.Command == 0 {
+	var s shim.State
+	if err := shim.ReadJSON(a, shim.StateFile, &s); err != nil || s.Command == 0 {
 		return false
 	}
 	observe(executor.Observation{
@@ -74,7 +75,7 @@ func (e *Executor) observe(a workdir.Attempt, observe func(executor.Observation)
 // awaitEnd returns when nobody holds the FIFO for writing any more, when
 // there is no FIFO, or when patience, unless zero, has passed. An error is ctx's.
 func awaitEnd(ctx context.Context, a workdir.Attempt, patience time.Duration) error {
-	f, err := openPrivate(a, aliveName, os.O_RDONLY|unix.O_NONBLOCK)
+	f, err := shim.OpenPrivate(a, shim.AliveFile, os.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return ctx.Err()
 	}
@@ -125,8 +126,8 @@ func (e *Executor) useAgain(a workdir.Attempt) {
 	if counted {
 		return
 	}
-	var l launch
-	if err := readJSON(a, launchName, &l); err != nil {
+	var l shim.Launch
+	if err := shim.ReadJSON(a, shim.LaunchFile, &l); err != nil {
 		e.log.Debug("resources of an attempt are not known", "attempt", a.Name(), "error", err)
 	}
 	e.use(a, &stintv1.Resources{Cpus: l.CPUs, MemoryBytes: l.MemoryBytes})

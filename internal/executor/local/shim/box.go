@@ -1,6 +1,6 @@
 //go:build linux
 
-package local
+package shim
 
 import (
 	"encoding/json"
@@ -11,13 +11,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
-	"github.com/stint-jobs/stint/internal/executor"
 )
 
 const (
@@ -27,11 +25,14 @@ const (
 	complaintMost = 4 << 10
 )
 
-// boxed is a command in a sandbox, as the ticket has it.
-type boxed struct {
-	Bwrap   string   `json:"bwrap"`
-	Args    []string `json:"args"`
-	Threads int      `json:"threads,omitempty"`
+// Boxed is a command in a sandbox, as the ticket has it.
+type Boxed struct {
+	// Bwrap is the path of the program.
+	Bwrap string `json:"bwrap"`
+	// Args are all its arguments before the command.
+	Args []string `json:"args"`
+	// Threads is the most that the command may have; 0 is no limit.
+	Threads int `json:"threads,omitempty"`
 
 	program *os.File // what is the first process in the sandbox: this program
 	inside  []string // its arguments before insideArgument
@@ -46,7 +47,7 @@ type box struct {
 }
 
 // argv is the command line of bwrap. It names no more than folders: others on the machine can see it.
-func (b *boxed) argv() []string {
+func (b *Boxed) argv() []string {
 	argv := append([]string{filepath.Base(b.Bwrap)}, b.Args...)
 	argv = append(argv, "--", fmt.Sprintf("/proc/self/fd/%d", programFD))
 	return append(append(argv, b.inside...), insideArgument)
@@ -58,26 +59,26 @@ func (s *shim) startBox(attr os.ProcAttr) (*box, error) {
 	if _, err := os.Stat(attr.Dir); err != nil { // bwrap would say it less plainly
 		return nil, err
 	}
-	progress, err := openPrivate(s.attempt, filepath.Base(s.attempt.ProgressPath()), os.O_WRONLY|os.O_CREATE)
+	progress, err := OpenPrivate(s.attempt, filepath.Base(s.attempt.ProgressPath()), os.O_WRONLY|os.O_CREATE)
 	if err != nil { // only what is there can be shown
 		return nil, err
 	}
 	progress.Close()
 	b := *s.launch.Sandbox
 	// Also when the program's file was replaced or removed since.
-	if b.program, err = os.Open(selfExe); err != nil {
+	if b.program, err = os.Open("/proc/self/exe"); err != nil {
 		return nil, err
 	}
 	defer b.program.Close()
 	b.inside = os.Args[1 : len(os.Args)-shimArguments]
 	b.order = order{Argv: s.launch.Argv, Env: attr.Env, Dir: attr.Dir, Threads: b.Threads}
-	attr.Env = append(slices.Clip(boxEnv), markerVariable+"="+s.token)
+	attr.Env = append(slices.Clip(boxEnv), MarkerVariable+"="+s.token)
 	return b.start(attr)
 }
 
 // start starts bwrap. The thread must not end before the sandbox does, or the kernel ends that, too.
 // attr says how; its Files are the command's standard input, output and error output.
-func (b *boxed) start(attr os.ProcAttr) (*box, error) {
+func (b *Boxed) start(attr os.ProcAttr) (*box, error) {
 	var mine, theirs []*os.File
 	defer func() { closeAll(theirs) }()
 	for range 3 {
@@ -132,7 +133,7 @@ func (x *box) hear(from *os.File) {
 }
 
 // begun waits until the command was started, and answers when. The sandbox is gone if it was not.
-func (x *box) begun() (time.Time, *executor.Failure) {
+func (x *box) begun() (time.Time, *Refusal) {
 	t := time.NewTimer(boxPatience)
 	defer t.Stop()
 	var n news
@@ -148,11 +149,11 @@ func (x *box) begun() (time.Time, *executor.Failure) {
 	f := n.Failure
 	if f == nil {
 		said, _, _ := strings.Cut(<-x.complaint, "\n")
-		f = &refusal{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The sandbox of the job could not be made: " + said}
+		f = &Refusal{Reason: ReasonLaunchFailed, Message: "The sandbox of the job could not be made: " + said}
 	} else if strings.HasSuffix(f.Message, "was not found.") {
 		f.Message += " In the sandbox are only the system's folders, the service's and the job's own; an operator can show more."
 	}
-	return time.Time{}, f.failure()
+	return time.Time{}, f
 }
 
 // reap waits until bwrap has ended, and the sandbox with it.
@@ -170,8 +171,21 @@ func closeAll(files []*os.File) {
 	}
 }
 
-// tryBox runs a command in a sandbox to its end, which must be an exit with the code.
-func tryBox(b boxed, code int) error {
+// Trial is how to try whether sandboxes can be made.
+type Trial struct {
+	// Program calls Main with the arguments that follow Arguments. It is not closed.
+	Program *os.File
+	// Arguments before those of Main.
+	Arguments []string
+	// Dir exists in the sandbox.
+	Dir string
+}
+
+// Try runs a command in the sandbox to its end, which must be the exit code that was asked for.
+func (b Boxed) Try(t Trial) error {
+	const code = 7
+	b.program, b.inside = t.Program, t.Arguments
+	b.order = order{Argv: []string{"/bin/sh", "-c", "exit " + strconv.Itoa(code)}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: t.Dir, Threads: b.Threads}
 	runtime.LockOSThread() // see start
 	defer runtime.UnlockOSThread()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)

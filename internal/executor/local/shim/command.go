@@ -1,6 +1,6 @@
 //go:build linux
 
-package local
+package shim
 
 import (
 	"errors"
@@ -14,14 +14,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
-	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
 // startCommand starts the attempt's command in a process group, and where
 // possible a cgroup, of its own.
-func (s *shim) startCommand() (*command, *executor.Failure) {
+func (s *shim) startCommand() (*command, *Refusal) {
 	dir := s.attempt.OutputPath()
 	pipes, err := newOutputs(s.stdout, s.stderr)
 	if err != nil {
@@ -36,7 +34,7 @@ func (s *shim) startCommand() (*command, *executor.Failure) {
 	c := &command{launch: s.launch, log: s.log, outputs: pipes, asked: s.asked}
 	attr := &os.ProcAttr{
 		Dir:   dir,
-		Env:   append(slices.Clip(s.launch.Env), markerVariable+"="+s.token),
+		Env:   append(slices.Clip(s.launch.Env), MarkerVariable+"="+s.token),
 		Files: []*os.File{null, pipes.stdoutTo, pipes.stderrTo},
 		Sys:   &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL},
 	}
@@ -46,10 +44,10 @@ func (s *shim) startCommand() (*command, *executor.Failure) {
 		}
 	}
 	if c.cgroup != nil {
-		s.state.Cgroup = c.cgroup.path
+		s.state.Cgroup = c.cgroup.Path
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(c.cgroup.dir.Fd())
 		// Should this process die right now, its successor must know of the cgroup.
-		if err := writeJSON(s.attempt, shimName, s.state); err != nil {
+		if err := WriteJSON(s.attempt, StateFile, s.state); err != nil {
 			s.log.Error("cgroup is not in shim.json", "error", err)
 		}
 	}
@@ -69,7 +67,7 @@ func (s *shim) startCommand() (*command, *executor.Failure) {
 	if c.box == nil {
 		return c, nil
 	}
-	var failure *executor.Failure
+	var failure *Refusal
 	c.start, failure = c.box.begun()
 	return c, failure
 }
@@ -95,21 +93,21 @@ func (s *shim) startProcess(c *command, attr *os.ProcAttr) error {
 }
 
 // asked is why somebody sent SIGTERM to the shim.
-func (s *shim) asked() stintv1.Reason {
-	if cancelled, err := s.attempt.Marked(cancelName); cancelled || err != nil {
-		return stintv1.Reason_REASON_CANCELLED_BY_OWNER
+func (s *shim) asked() Reason {
+	if cancelled, err := s.attempt.Marked(CancelFile); cancelled || err != nil {
+		return ReasonCancelledByOwner
 	}
-	return stintv1.Reason_REASON_NODE_FAILED
+	return ReasonNodeFailed
 }
 
 // explain says in plain words why a program could not be started.
-func explain(program, dir string, err error) *executor.Failure {
-	f := &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Err: err}
+func explain(program, dir string, err error) *Refusal {
+	f := &Refusal{Reason: ReasonLaunchFailed, Cause: err.Error()}
 	_, dirErr := os.Stat(dir)
 	_, programErr := os.Stat(program)
 	switch {
 	case workdir.IsDiskFull(err):
-		f.Reason, f.Message = stintv1.Reason_REASON_DISK_FULL, diskFullMessage
+		f.Reason, f.Message = ReasonDiskFull, DiskFullMessage
 	case dirErr != nil:
 		f.Message = "The working directory of the job is missing or cannot be entered."
 	case errors.Is(programErr, fs.ErrNotExist):

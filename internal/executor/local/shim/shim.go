@@ -1,6 +1,6 @@
 //go:build linux
 
-package local
+package shim
 
 import (
 	"context"
@@ -18,8 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
-	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/proc"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -30,8 +29,6 @@ const (
 	shimArguments = 3
 	// gatePatience is how long a shim waits for the gate.
 	gatePatience = 30 * time.Second
-
-	diskFullMessage = "The disk that takes the job's files is full."
 )
 
 // shim is the process that supervises one attempt.
@@ -41,8 +38,8 @@ type shim struct {
 	token   string
 	log     *slog.Logger
 	report  *os.File
-	launch  launch
-	state   shimState
+	launch  Launch
+	state   State
 
 	lock, alive    *os.File
 	exit           *workdir.ExitFile
@@ -50,10 +47,10 @@ type shim struct {
 	term, child    chan os.Signal
 }
 
-// ShimMain is the whole life of a shim. The program calls it when it was
-// started as Config.ShimArgv says, with the arguments that follow, does nothing before, and exits with the code
+// Main is the whole life of a shim. The program calls it when it was
+// started as local.Config.ShimArgv says, with the arguments that follow, does nothing before, and exits with the code
 // that it answers: 0 when the attempt's end is on disk.
-func ShimMain(args []string) int {
+func Main(args []string) int {
 	if len(args) == 1 && args[0] == insideArgument {
 		return insideMain()
 	}
@@ -118,12 +115,12 @@ func (s *shim) detach(args []string) error {
 func (s *shim) birth() error {
 	ctx, cancel := context.WithTimeout(context.Background(), gatePatience)
 	defer cancel()
-	leave, err := enterGate(ctx, s.attempt)
+	leave, err := EnterGate(ctx, s.attempt)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if err := readJSON(s.attempt, launchName, &s.launch); errors.Is(err, fs.ErrNotExist) {
+	if err := ReadJSON(s.attempt, LaunchFile, &s.launch); errors.Is(err, fs.ErrNotExist) {
 		return errNotOurs
 	} else if err != nil {
 		return err
@@ -131,7 +128,7 @@ func (s *shim) birth() error {
 	if s.launch.Token != s.token {
 		return errNotOurs
 	}
-	there, err := known(s.attempt)
+	there, err := Known(s.attempt)
 	if err == nil && there {
 		return errNotOurs
 	}
@@ -144,7 +141,7 @@ func (s *shim) birth() error {
 	if s.exit != nil {
 		s.exit.Discard()
 	}
-	if removeErr := s.attempt.RemoveFile(launchName); removeErr != nil {
+	if removeErr := s.attempt.RemoveFile(LaunchFile); removeErr != nil {
 		s.log.Error("ticket remains", "error", removeErr)
 	}
 	return err
@@ -162,29 +159,29 @@ func (s *shim) prepare(ctx context.Context) (err error) {
 	if s.stderr, err = s.attempt.CreateLog(workdir.Stderr, limits); err != nil {
 		return err
 	}
-	if s.lock, err = openPrivate(s.attempt, lockName, os.O_RDWR|os.O_CREATE); err != nil {
+	if s.lock, err = OpenPrivate(s.attempt, lockName, os.O_RDWR|os.O_CREATE); err != nil {
 		return err
 	}
 	if err := flock(ctx, s.lock); err != nil { // against those who only look
 		return fmt.Errorf("lock: %w", err)
 	}
-	fifo := filepath.Join(s.attempt.Path(), aliveName)
+	fifo := filepath.Join(s.attempt.Path(), AliveFile)
 	if err := unix.Mkfifo(fifo, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
 		return &fs.PathError{Op: "mkfifo", Path: fifo, Err: err}
 	}
 	// For both ends, because opening for writing alone waits for a reader.
-	if s.alive, err = openPrivate(s.attempt, aliveName, os.O_RDWR); err != nil {
+	if s.alive, err = OpenPrivate(s.attempt, AliveFile, os.O_RDWR); err != nil {
 		return err
 	}
-	if s.state.BootID, err = bootID(); err != nil {
+	if s.state.BootID, err = proc.BootID(); err != nil {
 		return err
 	}
-	self, err := readProcess(os.Getpid())
+	self, err := proc.Read(os.Getpid())
 	if err != nil {
 		return err
 	}
-	s.state.Token, s.state.PID, s.state.Birth = s.token, self.pid, self.birth
-	if err := writeJSON(s.attempt, shimName, s.state); err != nil {
+	s.state.Token, s.state.PID, s.state.Birth = s.token, self.PID, self.Birth
+	if err := WriteJSON(s.attempt, StateFile, s.state); err != nil {
 		return err
 	}
 	return s.attempt.Mark(startedName)
@@ -201,14 +198,14 @@ func (s *shim) live() error {
 		s.log.Error("temporary files remain", "error", tmpErr)
 	}
 	if s.state.Cgroup != "" {
-		(&cgroup{path: s.state.Cgroup}).remove()
+		(&Cgroup{Path: s.state.Cgroup}).Remove()
 	}
 	if info, err := os.Stderr.Stat(); err == nil && info.Size() == 0 {
-		_ = s.attempt.RemoveFile(shimLogName)
+		_ = s.attempt.RemoveFile(LogFile)
 	}
 	s.leave()
-	if err == nil && end.Start.IsZero() && isLaunchFailure(end.Reason) {
-		s.tell(report{Failure: &refusal{Reason: end.Reason, Message: end.Message}})
+	if err == nil && end.Start.IsZero() && isLaunchFailure(Reason(end.Reason)) {
+		s.tell(Report{Failure: &Refusal{Reason: Reason(end.Reason), Message: end.Message}})
 	}
 	return err
 }
@@ -228,39 +225,39 @@ func (s *shim) leave() {
 }
 
 // run runs the command to its end, unless it was cancelled before.
-func (s *shim) run() executor.Exit {
-	cancelled, err := s.attempt.Marked(cancelName)
+func (s *shim) run() workdir.ExitRecord {
+	cancelled, err := s.attempt.Marked(CancelFile)
 	if err != nil {
 		s.log.Error("wish to cancel cannot be seen", "error", err)
 	}
 	if cancelled {
-		s.tell(report{Started: true})
-		return s.never(stintv1.Reason_REASON_CANCELLED_BY_OWNER, "")
+		s.tell(Report{Started: true})
+		return s.never(ReasonCancelledByOwner, "")
 	}
 	c, failure := s.startCommand()
 	if failure != nil {
 		return s.never(failure.Reason, failure.Message)
 	}
 	s.state.Command, s.state.Start = c.pid, c.start
-	if err := writeJSON(s.attempt, shimName, s.state); err != nil {
+	if err := WriteJSON(s.attempt, StateFile, s.state); err != nil {
 		s.log.Error("command is not in shim.json", "error", err)
 	}
-	s.tell(report{Started: true})
+	s.tell(Report{Started: true})
 	c.supervise(s.term, s.child)
 	return s.describe(c)
 }
 
 // never is the end of an attempt whose command did not run.
-func (s *shim) never(reason stintv1.Reason, message string) executor.Exit {
-	return executor.Exit{Reason: reason, Message: message, Code: -1, EngineID: strconv.Itoa(s.state.PID), Node: hostname()}
+func (s *shim) never(reason Reason, message string) workdir.ExitRecord {
+	return workdir.ExitRecord{Reason: string(reason), Message: message, Code: -1, EngineID: strconv.Itoa(s.state.PID), Node: hostname()}
 }
 
 // commit puts the end on disk. A disk that is full, or away for a moment, gets some time.
-func (s *shim) commit(end executor.Exit) error {
+func (s *shim) commit(end workdir.ExitRecord) error {
 	const tries = 60
 	var err error
 	for i := range tries {
-		if err = s.exit.Commit(end.Record()); err == nil {
+		if err = s.exit.Commit(end); err == nil {
 			return nil
 		}
 		s.log.Error("write the exit record", "try", i, "error", err)
@@ -279,22 +276,22 @@ func (s *shim) commit(end executor.Exit) error {
 func (s *shim) refuse(err error) {
 	s.leave()
 	if errors.Is(err, errNotOurs) {
-		s.tell(report{Superseded: true})
+		s.tell(Report{Superseded: true})
 		return
 	}
-	f := &refusal{
-		Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
+	f := &Refusal{
+		Reason:  ReasonLaunchFailed,
 		Message: "The job's files could not be prepared.",
 		Cause:   err.Error(),
 	}
 	if workdir.IsDiskFull(err) {
-		f.Reason, f.Message = stintv1.Reason_REASON_DISK_FULL, diskFullMessage
+		f.Reason, f.Message = ReasonDiskFull, DiskFullMessage
 	}
-	s.tell(report{Failure: f})
+	s.tell(Report{Failure: f})
 }
 
 // tell sends the report. A server that is gone reads the attempt's folder when it is back.
-func (s *shim) tell(r report) {
+func (s *shim) tell(r Report) {
 	_ = json.NewEncoder(s.report).Encode(r)
 	s.report.Close()
 }
@@ -306,3 +303,8 @@ func hostname() string {
 	}
 	return name
 }
+
+func isLaunchFailure(r Reason) bool { return r == ReasonLaunchFailed || r == ReasonDiskFull }
+
+// errNotOurs: the shim came too late, and another start of the attempt goes on.
+var errNotOurs = errors.New("another start of the attempt is under way")

@@ -1,6 +1,6 @@
 //go:build linux
 
-package local
+package shim
 
 import (
 	"encoding/json"
@@ -38,7 +38,7 @@ type news struct {
 	// Started is when the command was started.
 	Started time.Time `json:"started,omitzero"`
 	// Failure is why it could not be.
-	Failure *refusal `json:"failure,omitempty"`
+	Failure *Refusal `json:"failure,omitempty"`
 	// Ended tells how the command itself ended; what it left may still run.
 	Ended *ended `json:"ended,omitempty"`
 	// Usage is what it and all its descendants used; the last of the news.
@@ -114,7 +114,7 @@ func exitCode(err error) int {
 }
 
 // startOrder reads what to run and starts it in a process group of its own.
-func startOrder() (int, *refusal) {
+func startOrder() (int, *Refusal) {
 	in := os.NewFile(orderFD, "order")
 	stdout, stderr := os.NewFile(stdoutFD, "stdout"), os.NewFile(stderrFD, "stderr")
 	defer stdout.Close()
@@ -123,28 +123,23 @@ func startOrder() (int, *refusal) {
 	err := json.NewDecoder(in).Decode(&o)
 	in.Close()
 	if err != nil {
-		return 0, refused("", "", err)
+		return 0, explain("", "", err)
 	}
 	unix.Umask(0o022)
 	if o.Threads > 0 {
 		if err := limitThreads(uint64(o.Threads)); err != nil {
-			return 0, refused(o.Argv[0], o.Dir, err)
+			return 0, explain(o.Argv[0], o.Dir, err)
 		}
 	}
 	p, err := os.StartProcess(o.Argv[0], o.Argv, &os.ProcAttr{
 		Dir: o.Dir, Env: o.Env, Files: []*os.File{os.Stdin, stdout, stderr}, Sys: &unix.SysProcAttr{Setpgid: true},
 	})
 	if err != nil {
-		return 0, refused(o.Argv[0], o.Dir, err)
+		return 0, explain(o.Argv[0], o.Dir, err)
 	}
 	pid := p.Pid
 	_ = p.Release() // all children are waited for alike
 	return pid, nil
-}
-
-func refused(program, dir string, err error) *refusal {
-	f := explain(program, dir, err)
-	return &refusal{Reason: f.Reason, Message: f.Message, Cause: err.Error()}
 }
 
 // limitThreads bounds the processes and threads of this user in this user namespace.

@@ -1,6 +1,6 @@
 //go:build linux
 
-package local
+package shim
 
 import (
 	"errors"
@@ -12,10 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
-	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/local/proc"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -34,18 +32,18 @@ const (
 // them: whatever they do to their parents, groups and sessions, they stay the shim's descendants,
 // because it is a subreaper. When it has no children any more, nothing of the command is left.
 type command struct {
-	launch  launch
+	launch  Launch
 	log     *slog.Logger
 	outputs *outputs
-	cgroup  *cgroup               // nil without one
-	asked   func() stintv1.Reason // why SIGTERM came
+	cgroup  *Cgroup       // nil without one
+	asked   func() Reason // why SIGTERM came
 
 	pid    int  // and process group; in a sandbox that of bwrap
 	box    *box // nil without a sandbox
 	start  time.Time
 	end    time.Time // zero while it runs
 	status unix.WaitStatus
-	cause  stintv1.Reason // why we ended it; unspecified when it ended by itself
+	cause  Reason // why we ended it; empty when it ended by itself
 	phase  phase
 	timer  *time.Timer // when the phase has lasted long enough
 	forced time.Time   // when force was first used
@@ -89,7 +87,7 @@ func (c *command) supervise(term, child <-chan os.Signal) {
 		case <-term:
 			c.stop(c.asked())
 		case <-limit:
-			c.stop(stintv1.Reason_REASON_TIME_LIMIT)
+			c.stop(ReasonTimeLimit)
 		case <-c.timer.C:
 			c.escalate()
 		}
@@ -160,7 +158,7 @@ func (c *command) reap() bool {
 }
 
 // stop begins to end the command, unless it has ended by itself.
-func (c *command) stop(cause stintv1.Reason) {
+func (c *command) stop(cause Reason) {
 	if c.reap() || c.phase > lingering {
 		return
 	}
@@ -195,7 +193,7 @@ func (c *command) force() {
 		c.harder = true
 	}
 	if c.cgroup != nil && !c.spares() {
-		c.cgroup.kill()
+		c.cgroup.Kill()
 	}
 	left := c.signal(unix.SIGKILL)
 	if time.Since(c.forced) > forceMost {
@@ -219,22 +217,22 @@ func (c *command) signal(s unix.Signal) int {
 			c.log.Error("signal the process group", "signal", s, "error", err)
 		}
 	}
-	all, err := processes()
+	all, err := proc.All()
 	if err != nil {
 		c.log.Error("signal the descendants", "signal", s, "error", err)
 		return 0
 	}
 	self := os.Getpid()
 	count := 0
-	for _, p := range withDescendants(all, func(p process) bool { return p.ppid == self }) {
+	for _, p := range proc.WithDescendants(all, func(p proc.Process) bool { return p.Parent == self }) {
 		count++
-		if group && p.group == c.pid {
+		if group && p.Group == c.pid {
 			continue
 		}
-		if c.spares() && (p.pid == c.pid || p.ppid == c.pid) {
+		if c.spares() && (p.PID == c.pid || p.Parent == c.pid) {
 			continue
 		}
-		if err := p.signal(s); err != nil {
+		if err := p.Signal(s); err != nil {
 			c.log.Error("signal a descendant", "signal", s, "error", err)
 		}
 	}
@@ -242,9 +240,9 @@ func (c *command) signal(s unix.Signal) int {
 }
 
 // describe says how a command ended.
-func (s *shim) describe(c *command) executor.Exit {
-	x := executor.Exit{
-		Code: -1, Reason: c.cause, EngineID: strconv.Itoa(s.state.PID), Node: hostname(),
+func (s *shim) describe(c *command) workdir.ExitRecord {
+	x := workdir.ExitRecord{
+		Code: -1, Reason: string(c.cause), EngineID: strconv.Itoa(s.state.PID), Node: hostname(),
 		Start: c.start, End: c.end,
 	}
 	switch {
@@ -261,17 +259,17 @@ func (s *shim) describe(c *command) executor.Exit {
 	noRoom := workdir.IsDiskFull(outErr) || workdir.IsDiskFull(errErr)
 	var words []string
 	switch failed := x.Code != 0; {
-	case c.cause == stintv1.Reason_REASON_TIME_LIMIT:
+	case c.cause == ReasonTimeLimit:
 		words = append(words, fmt.Sprintf("The command ran longer than its time limit of %s.", inWords(c.launch.TimeLimit)))
-	case c.cause == stintv1.Reason_REASON_NODE_FAILED:
+	case c.cause == ReasonNodeFailed:
 		words = append(words, "The process that supervised the job was asked to end, as when the machine shuts down.")
-	case c.cause != stintv1.Reason_REASON_UNSPECIFIED:
+	case c.cause != "":
 	case failed && c.cgroup != nil && c.cgroup.outOfMemory():
-		x.Reason = stintv1.Reason_REASON_OUT_OF_MEMORY
+		x.Reason = string(ReasonOutOfMemory)
 		words = append(words, fmt.Sprintf("The command needed more memory than the %d MiB it had asked for.", c.launch.MemoryBytes>>20))
 	case failed && (noRoom || s.attempt.DiskFull()):
-		x.Reason = stintv1.Reason_REASON_DISK_FULL
-		words = append(words, diskFullMessage)
+		x.Reason = string(ReasonDiskFull)
+		words = append(words, DiskFullMessage)
 	}
 	words = append(words, lost("standard output", s.stdout), lost("error output", s.stderr))
 	if c.stuck > 0 {
@@ -308,7 +306,7 @@ func lost(what string, w *workdir.LogWriter) string {
 // usage is what the command and all its descendants used. The kernel counts
 // into the resident memory of a program what the process had that started it, so less than the
 // shim's own some 15 MB is not seen.
-func (c *command) usage(end time.Time) *stintv1.Usage {
+func (c *command) usage(end time.Time) *workdir.ExitUsage {
 	u := c.used
 	if u == nil {
 		var r unix.Rusage
@@ -319,11 +317,11 @@ func (c *command) usage(end time.Time) *stintv1.Usage {
 		all := usageOf(r)
 		u = &all
 	}
-	return &stintv1.Usage{
-		MaxRssBytes:          u.MaxRSSBytes,
-		CpuTime:              durationpb.New(u.CPUTime),
-		Elapsed:              durationpb.New(end.Sub(c.start)),
-		AllocatedCpus:        c.launch.CPUs,
-		AllocatedMemoryBytes: c.launch.MemoryBytes,
+	return &workdir.ExitUsage{
+		MaxRSSBytes:    u.MaxRSSBytes,
+		CPUSeconds:     u.CPUTime.Seconds(),
+		ElapsedSeconds: end.Sub(c.start).Seconds(),
+		CPUs:           c.launch.CPUs,
+		MemoryBytes:    c.launch.MemoryBytes,
 	}
 }

@@ -1,0 +1,168 @@
+//go:build linux
+
+package shim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/stint-jobs/stint/internal/workdir"
+)
+
+// Names of the private files in an attempt's folder. The documentation of package local says what they are for.
+const (
+	// LaunchFile holds a Launch.
+	LaunchFile = "launch.json"
+	// StateFile holds a State.
+	StateFile = "shim.json"
+	// AliveFile is the FIFO that only the shim holds for writing.
+	AliveFile = "alive"
+	// CancelFile exists once somebody asked for the cancellation.
+	CancelFile = "cancel"
+	// LogFile has what the shim had to say.
+	LogFile = "shim.log"
+
+	gateName    = "gate"
+	startedName = "started"
+	lockName    = "lock"
+)
+
+// MarkerVariable is in the environment of every process of an attempt; its value is the token.
+const MarkerVariable = "STINT_ATTEMPT"
+
+// Launch is what a shim is to run.
+type Launch struct {
+	// Token names this start of the attempt among all there ever are.
+	Token string `json:"token"`
+	// Argv, Env are the command's.
+	Argv []string `json:"argv"`
+	Env  []string `json:"env"`
+	// TimeLimit of the command; 0 is none. Grace is how long it has to end after SIGTERM.
+	TimeLimit time.Duration `json:"time_limit_ns,omitempty"`
+	Grace     time.Duration `json:"grace_ns"`
+	// HeadBytes and TailBytes bound each output stream, as workdir.LogLimits.
+	HeadBytes int64 `json:"head_bytes"`
+	TailBytes int64 `json:"tail_bytes"`
+	// CPUs and MemoryBytes are what the attempt gets.
+	CPUs        int32 `json:"cpus"`
+	MemoryBytes int64 `json:"memory_bytes"`
+	// Cgroup is the parent to make one in; empty for none. CgroupMemory says that it can limit memory.
+	Cgroup       string `json:"cgroup,omitempty"`
+	CgroupMemory bool   `json:"cgroup_memory,omitempty"`
+	// Sandbox of the command; none where it runs without.
+	Sandbox *Boxed `json:"sandbox,omitempty"`
+}
+
+// State is a shim and its command as processes.
+type State struct {
+	// Token of the Launch that it runs.
+	Token string `json:"token"`
+	// BootID is different after each start of the machine.
+	BootID string `json:"boot_id"`
+	// PID and Birth are the shim's, as a proc.Process.
+	PID   int    `json:"pid"`
+	Birth uint64 `json:"birth"`
+	// Command is the pid and process group of the command; 0 before it was started.
+	Command int `json:"command,omitempty"`
+	// Start of the command.
+	Start time.Time `json:"start,omitzero"`
+	// Cgroup that it is in.
+	Cgroup string `json:"cgroup,omitempty"`
+}
+
+// Known reports whether the attempt's command may have been started. For a no to stay true the caller is in the gate.
+func Known(a workdir.Attempt) (bool, error) { return a.Marked(startedName) }
+
+// WriteJSON replaces a private file of the attempt.
+func WriteJSON(a workdir.Attempt, name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("write %s of attempt %s: %w", name, a.Name(), err)
+	}
+	return a.WriteFile(name, append(data, '\n'))
+}
+
+// ReadJSON reads what WriteJSON wrote.
+func ReadJSON(a workdir.Attempt, name string, v any) error {
+	data, err := a.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("read %s of attempt %s: %w", name, a.Name(), err)
+	}
+	return nil
+}
+
+// OpenPrivate opens a private file, by its path because os.Root opens no FIFO for both ends.
+func OpenPrivate(a workdir.Attempt, name string, flag int) (*os.File, error) {
+	return os.OpenFile(filepath.Join(a.Path(), name), flag|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+}
+
+// EnterGate waits until nobody else decides something about the attempt. The
+// gate is held for moments only, but possibly by a process that is stopped, so waiting ends with ctx.
+func EnterGate(ctx context.Context, a workdir.Attempt) (leave func(), err error) {
+	f, err := OpenPrivate(a, gateName, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return nil, fmt.Errorf("enter the gate of attempt %s: %w", a.Name(), err)
+	}
+	if err := flock(ctx, f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("enter the gate of attempt %s: %w", a.Name(), err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// flock locks a file for this process alone. The lock ends when the file is closed.
+func flock(ctx context.Context, f *os.File) error {
+	const most = 50 * time.Millisecond
+	for wait := time.Millisecond; ; wait = min(2*wait, most) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		if err := Pause(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// LockHeld reports whether a shim of the attempt is alive.
+func LockHeld(a workdir.Attempt) (bool, error) {
+	f, err := OpenPrivate(a, lockName, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look at the lock of attempt %s: %w", a.Name(), err)
+	}
+	defer f.Close()
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {
+	case err == nil:
+		return false, nil
+	case errors.Is(err, unix.EWOULDBLOCK), errors.Is(err, unix.EINTR):
+		return true, nil
+	default:
+		return false, fmt.Errorf("look at the lock of attempt %s: %w", a.Name(), err)
+	}
+}
+
+// Pause lets time pass unless ctx ends.
+func Pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
