@@ -164,7 +164,7 @@ func TestArchitectureNamesEveryPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var named []string
-	for _, m := range regexp.MustCompile(`(?m)^((?:internal|cmd)/[a-z/0-9]+)/ `).FindAllSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^((?:internal|cmd)/[a-z/0-9-]+)/ `).FindAllSubmatch(text, -1) {
 		named = append(named, string(m[1]))
 	}
 	var there []string
