@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -36,9 +37,14 @@ type reporter struct {
 	ended  chan struct{}
 }
 
-func newReporter(url string, log *slog.Logger) *reporter {
+func newReporter(to string, log *slog.Logger) *reporter {
 	return &reporter{
-		url: url, log: log, client: &http.Client{Timeout: 10 * time.Second},
+		url: to, log: log,
+		// What users report goes to the address that was configured, and not to where that sends it.
+		client: &http.Client{
+			Timeout:       10 * time.Second,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 		queue: make(chan *stintv1.Issue, maxReports), ended: make(chan struct{}),
 	}
 }
@@ -106,18 +112,26 @@ func (r *reporter) send(ctx context.Context, issue *stintv1.Issue) error {
 func (r *reporter) post(ctx context.Context, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return withoutURL(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return err
+		return withoutURL(err)
 	}
 	if err := resp.Body.Close(); err != nil {
 		return err
 	}
-	if resp.StatusCode >= http.StatusBadRequest {
+	if resp.StatusCode >= http.StatusMultipleChoices {
 		return errors.New("the webhook answered " + resp.Status)
 	}
 	return nil
+}
+
+// withoutURL is an error of net/http without the address: who knows that of a webhook may use it.
+func withoutURL(err error) error {
+	if inner, ok := errors.AsType[*url.Error](err); ok {
+		return inner.Err
+	}
+	return err
 }
