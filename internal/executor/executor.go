@@ -179,6 +179,14 @@ type OrphanFinder interface {
 	CancelOrphan(ctx context.Context, o Orphan) error
 }
 
+// Prompt is an executor that, when Start has answered, often knows already what Wait would observe
+// first, so that both can be stored at once.
+type Prompt interface {
+	// Started answers that of an attempt of which Start just answered the handle; false if
+	// nothing is known yet. Wait may observe the same again.
+	Started(h Handle) (Observation, bool)
+}
+
 // Hinter is an executor that only looks at its engine now and then, and can be
 // told that it is worth looking now. One that sees by itself at once what happens need not be a Hinter.
 type Hinter interface {

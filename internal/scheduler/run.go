@@ -85,10 +85,7 @@ func (r *run) obtain(ctx context.Context) (executor.Handle, *executor.Exit) {
 		var failure *executor.Failure
 		switch {
 		case err == nil:
-			r.update(ctx, func(rec *storev1.Record) error {
-				rec.Phase, rec.Handle = storev1.Phase_PHASE_STARTED, string(h)
-				return nil
-			})
+			r.obtained(ctx, h)
 			return h, nil
 		case errors.Is(err, errNoStart):
 			return "", nil
@@ -104,6 +101,25 @@ func (r *run) obtain(ctx context.Context) (executor.Handle, *executor.Exit) {
 		}
 	}
 	return "", nil
+}
+
+// obtained stores the handle, and in the same commit what the executor knows of the attempt by then.
+func (r *run) obtained(ctx context.Context, h executor.Handle) {
+	var o executor.Observation
+	known := false
+	if p, ok := r.lane.engine.Executor.(executor.Prompt); ok {
+		o, known = p.Started(h)
+	}
+	stored := r.update(ctx, func(rec *storev1.Record) error {
+		rec.Phase, rec.Handle = storev1.Phase_PHASE_STARTED, string(h)
+		if known {
+			_ = observed(o)(rec) // the handle is stored in any case, and Wait observes it again
+		}
+		return nil
+	})
+	if stored && known {
+		r.running.Store(o.State == stintv1.State_STATE_RUNNING)
+	}
 }
 
 // errNoStart: the job is not to be started any more.

@@ -11,11 +11,13 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/executortest"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/store"
 )
 
 // TestMain bounds the random tests: each check is a store, an engine and a day of fake time.
@@ -56,6 +58,33 @@ func TestJobGoesThroughItsStates(t *testing.T) {
 		if got := strings.Join(states, " "); !strings.HasPrefix(got, "QUEUED") || !strings.HasSuffix(got, "RUNNING COMPLETED") {
 			t.Errorf("history is %s", got)
 		}
+	})
+}
+
+// What the executor knows when it answers the handle is stored with it: before Wait observes anything, and in one change.
+func TestWhatIsKnownAtTheStartIsStoredWithTheHandle(t *testing.T) {
+	inWorld(t, func(w *world) {
+		began := time.Now().Add(-time.Hour)
+		w.started = func(h executor.Handle) executor.Observation {
+			if h == "" {
+				t.Error("the executor is asked about no handle")
+			}
+			return executor.Observation{State: running, StartTime: began}
+		}
+		w.start()
+		id := w.submit("ann", "minute")
+		w.pass(0)
+		j := w.want(id, running, noReason)
+		history := j.GetHistory()
+		if last := history[len(history)-1]; len(history) != 3 || last.GetRevision() != history[1].GetRevision()+1 || !j.GetStartTime().AsTime().Equal(began) {
+			t.Errorf("what was known at the start is not stored with the handle: %v", j)
+		}
+		rec, err := w.store.Record(store.Everyone, id)
+		if err != nil || rec.GetHandle() == "" || rec.GetPhase() != storev1.Phase_PHASE_STARTED {
+			t.Errorf("the record is %v, %v", rec, err)
+		}
+		w.pass(time.Minute)
+		w.want(id, completed, noReason)
 	})
 }
 

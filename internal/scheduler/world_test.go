@@ -36,6 +36,7 @@ type world struct {
 	publish  func(*stintv1.Job) (string, error)
 	s        *scheduler.Scheduler
 	hints    []string // that the executor got
+	started  func(executor.Handle) executor.Observation
 	stop     func()
 }
 
@@ -108,6 +109,14 @@ func (w *world) start() {
 type hinted struct {
 	executor.Executor
 	w *world
+}
+
+// Started knows of an attempt at once what the test says.
+func (h hinted) Started(handle executor.Handle) (executor.Observation, bool) {
+	if h.w.started == nil {
+		return executor.Observation{}, false
+	}
+	return h.w.started(handle), true
 }
 
 func (h hinted) Hint(id job.ID, attempt int, event stintv1.JobEvent) {

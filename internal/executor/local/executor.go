@@ -78,6 +78,7 @@ type Executor struct {
 var (
 	_ executor.Executor = (*Executor)(nil)
 	_ executor.Reporter = (*Executor)(nil)
+	_ executor.Prompt   = (*Executor)(nil)
 )
 
 // New checks the configuration and looks at what the machine has.

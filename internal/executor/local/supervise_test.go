@@ -148,7 +148,11 @@ func TestWishBeforeTheCommand(t *testing.T) {
 	if err := j.task.Dir.Mark(shim.CancelFile); err != nil {
 		t.Fatal(err)
 	}
-	x := j.wait(j.start())
+	h := j.start()
+	if o, ok := j.e.Started(h); ok {
+		t.Errorf("a command that never ran was seen to: %+v", o)
+	}
+	x := j.wait(h)
 	if x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER || !x.Start.IsZero() || x.Code != -1 || j.stdout() != "" {
 		t.Errorf("ended with %+v, and wrote %q", x, j.stdout())
 	}
@@ -263,7 +267,12 @@ func TestCommandInheritsNothing(t *testing.T) {
 
 func TestExitRecordIsComplete(t *testing.T) {
 	j := newJob(t, testConfig(t), "exit 4")
-	x := j.wait(j.start())
+	h := j.start()
+	o, ok := j.e.Started(h)
+	x := j.wait(h)
+	if !ok || o.State != stintv1.State_STATE_RUNNING || o.EngineID != x.EngineID || o.Node != x.Node || !o.StartTime.Equal(x.Start) {
+		t.Errorf("at the start it was seen as %+v, %v; it ended with %+v", o, ok, x)
+	}
 	r, ok, err := j.task.Dir.ReadExit()
 	if !ok || err != nil || r.Code != 4 || r.Node == "" || r.EngineID == "" || r.Usage == nil || r.Usage.CPUs != 2 || r.Usage.MemoryBytes != 64<<20 {
 		t.Errorf("record %+v, %v, %v", r, ok, err)

@@ -37,7 +37,10 @@ func (e *Executor) Wait(ctx context.Context, h executor.Handle, observe func(exe
 			return e.conclude(ctx, a)
 		}
 		if !observed {
-			observed = e.observe(a, observe)
+			var o executor.Observation
+			if o, observed = e.observed(a); observed {
+				observe(o)
+			}
 		}
 		patience := time.Duration(0) // until the end
 		if !observed {
@@ -60,16 +63,24 @@ func (e *Executor) Wait(ctx context.Context, h executor.Handle, observe func(exe
 	}
 }
 
-// observe tells that the command runs, once that is known.
-func (e *Executor) observe(a workdir.Attempt, observe func(executor.Observation)) bool {
+// Started answers that the command runs, which it does, or did, when Start has answered, unless it was cancelled before.
+func (e *Executor) Started(h executor.Handle) (executor.Observation, bool) {
+	a, err := e.attempt(h)
+	if err != nil {
+		return executor.Observation{}, false // Wait says why
+	}
+	return e.observed(a)
+}
+
+// observed is that the command runs, once that is known.
+func (e *Executor) observed(a workdir.Attempt) (executor.Observation, bool) {
 	var s shim.State
 	if err := shim.ReadJSON(a, shim.StateFile, &s); err != nil || s.Command == 0 {
-		return false
+		return executor.Observation{}, false
 	}
-	observe(executor.Observation{
+	return executor.Observation{
 		State: stintv1.State_STATE_RUNNING, EngineID: strconv.Itoa(s.PID), Node: e.node, StartTime: s.Start,
-	})
-	return true
+	}, true
 }
 
 // awaitEnd returns when nobody holds the FIFO for writing any more, when
