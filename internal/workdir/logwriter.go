@@ -103,7 +103,10 @@ func (w *LogWriter) Close() error {
 	if w.file == nil {
 		return nil
 	}
-	err := w.file.Sync()
+	var err error
+	if w.offset > w.start { // an empty one has nothing to lose
+		err = w.file.Sync()
+	}
 	if closeErr := w.file.Close(); err == nil {
 		err = closeErr
 	}

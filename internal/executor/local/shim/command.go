@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -81,15 +83,24 @@ func (s *shim) startProcess(c *command, attr *os.ProcAttr) error {
 		}
 		return err
 	}
-	p, err := os.StartProcess(s.launch.Argv[0], s.launch.Argv, attr)
+	// Not os.StartProcess, which would first start a process to try pidfds: supervise waits for all children alike.
+	pid, err := syscall.ForkExec(s.launch.Argv[0], s.launch.Argv, &syscall.ProcAttr{
+		Dir: attr.Dir, Env: attr.Env, Files: descriptors(attr.Files), Sys: attr.Sys,
+	})
+	runtime.KeepAlive(attr)
 	if err != nil {
 		return err
 	}
-	c.pid, c.start = p.Pid, time.Now()
-	if err := p.Release(); err != nil { // supervise waits for all children alike
-		s.log.Error("release the command", "error", err)
-	}
+	c.pid, c.start = pid, time.Now()
 	return nil
+}
+
+func descriptors(files []*os.File) []uintptr {
+	fds := make([]uintptr, len(files))
+	for i, f := range files {
+		fds[i] = f.Fd()
+	}
+	return fds
 }
 
 // asked is why somebody sent SIGTERM to the shim.

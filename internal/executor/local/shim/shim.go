@@ -54,7 +54,6 @@ func Main(args []string) int {
 	if len(args) == 1 && args[0] == insideArgument {
 		return insideMain()
 	}
-	runtime.LockOSThread() // the kernel ends the command with the thread that started it
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	s := &shim{log: log, term: make(chan os.Signal, 1), child: make(chan os.Signal, 1)}
 	// Handled, not ignored: a command would inherit that, and handlers are reset for it.
@@ -234,6 +233,7 @@ func (s *shim) run() workdir.ExitRecord {
 		s.tell(Report{Started: true})
 		return s.never(ReasonCancelledByOwner, "")
 	}
+	runtime.LockOSThread() // the kernel ends the command with the thread that started it
 	c, failure := s.startCommand()
 	if failure != nil {
 		return s.never(failure.Reason, failure.Message)
