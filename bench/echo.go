@@ -43,6 +43,7 @@ func serveEcho(ctx context.Context) error {
 		grpc.MaxRecvMsgSize(4<<20),
 		grpc.MaxSendMsgSize(256<<20),
 		grpc.NumStreamWorkers(512),
+		grpc.StaticStreamWindowSize(1<<20), grpc.StaticConnWindowSize(1<<20),
 		grpc.ConnectionTimeout(20*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),

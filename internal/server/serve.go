@@ -40,6 +40,9 @@ const (
 	maxStreams = 1000
 	// memoryWindow is how far ahead of their readers REST's streams may be.
 	memoryWindow = 256 << 10
+	// callWindow is how far ahead of the server a gRPC connection's requests may be. One that grows by itself, to 16 MB,
+	// asks the client for its round-trip time with nearly every call, which wakes both for an answer to nothing.
+	callWindow = 1 << 20
 	// maxHeaderList bounds the metadata of a call; a token of the largest issuers has a quarter of it.
 	maxHeaderList = 64 << 10
 )
@@ -178,6 +181,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	}
 	f.grpc = f.newGRPC(SplitCredentials(), origin{address: f.limits.proxies.call},
 		grpc.MaxConcurrentStreams(maxStreams), grpc.NumStreamWorkers(streamWorkers),
+		grpc.StaticStreamWindowSize(callWindow), grpc.StaticConnWindowSize(callWindow),
 		grpc.MaxHeaderListSize(maxHeaderList), grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 10 * time.Minute,
 		}))
