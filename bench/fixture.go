@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/stint-jobs/stint/bench/rig"
@@ -17,8 +19,10 @@ import (
 const (
 	// smallStore is the store that the large one is compared with.
 	smallStore = 10_000
-	// owners of stored jobs.
+	// owners of stored jobs, beside rig.User.
 	owners = 200
+	// everyBatch of rig.User comes as often among all batches.
+	everyBatch = 10
 	// fillBatch is how many jobs the fixture writes in one commit.
 	fillBatch = 1000
 )
@@ -56,6 +60,21 @@ func fill(ctx context.Context, path string, n int) (err error) {
 	return nil
 }
 
+// ownerOf is whose jobs a batch holds: every tenth is rig.User's.
+func ownerOf(batch int) string {
+	if batch%everyBatch == 0 {
+		return rig.User
+	}
+	return fmt.Sprintf("user%03d@example.org", batch%owners)
+}
+
+// ownJob is the id of one of rig.User's, anywhere among n stored jobs. A Get of somebody else's would be noted in the
+// audit before it is answered, which is no part of reading.
+func ownJob(n int) string {
+	first := rand.IntN(1+(n-1)/(everyBatch*fillBatch)) * everyBatch * fillBatch
+	return strconv.Itoa(1 + first + rand.IntN(min(fillBatch, n-first)))
+}
+
 // fillSome stores n jobs of one owner and takes them through their lives.
 func fillSome(ctx context.Context, s *store.Store, first, n int) error {
 	jobs := make([]*stintv1.Job, n)
@@ -64,8 +83,7 @@ func fillSome(ctx context.Context, s *store.Store, first, n int) error {
 		jobs[i].Executor = "local"
 		jobs[i].Resources = &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
 	}
-	owner := fmt.Sprintf("user%03d@example.org", first/fillBatch%owners)
-	jobs, _, err := s.Submit(ctx, jobs, store.SubmitOptions{Owner: owner})
+	jobs, _, err := s.Submit(ctx, jobs, store.SubmitOptions{Owner: ownerOf(first / fillBatch)})
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"strconv"
 
 	"github.com/stint-jobs/stint/bench/rig"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
@@ -37,11 +35,10 @@ func (l *lab) serveStored(ctx context.Context, n int) (*stintd, error) {
 	return l.serve(ctx, data)
 }
 
-// getSide asks for jobs all over the store.
+// getSide asks for the caller's own jobs, all over the store.
 func getSide(l *lab, s *stintd, callers int) rig.Side {
 	run := rig.Load{Callers: callers, Duration: l.duration, Processor: s.Processor, Call: func(ctx context.Context, i int) error {
-		id := strconv.Itoa(1 + rand.IntN(l.jobs))
-		_, err := s.Clients.Jobs(i).Get(ctx, &stintv1.GetRequest{Id: id})
+		_, err := s.Clients.Jobs(i).Get(ctx, &stintv1.GetRequest{Id: ownJob(l.jobs)})
 		return err
 	}}
 	return rig.Side{Name: fmt.Sprint("Get at ", callers), Run: run.Run}
