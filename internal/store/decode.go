@@ -176,7 +176,7 @@ type field struct {
 // do, for the usual case in one go: a start reads some thirty fields of each job.
 func nextField(b []byte) (f field, rest []byte, ok bool) {
 	tag, i := shortVarint(b, 0)
-	if i < 0 || tag>>3 == 0 {
+	if i < 0 || tag>>3 == 0 || tag>>3 > uint64(protowire.MaxValidNumber) {
 		return slowField(b)
 	}
 	f.num = protowire.Number(tag >> 3)
@@ -197,13 +197,18 @@ func nextField(b []byte) (f field, rest []byte, ok bool) {
 	return slowField(b)
 }
 
-// shortVarint reads a varint of one or two bytes at i; next is negative for any other.
+// shortVarint reads a varint of up to five bytes at i, as those of times have; next is negative for any other.
 func shortVarint(b []byte, i int) (v uint64, next int) {
 	if i < len(b) && b[i] < 0x80 {
 		return uint64(b[i]), i + 1
 	}
-	if i+1 < len(b) && b[i+1] < 0x80 {
-		return uint64(b[i]&0x7f) | uint64(b[i+1])<<7, i + 2
+	for shift := 0; shift < 5*7 && i < len(b); shift += 7 {
+		c := b[i]
+		i++
+		v |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			return v, i
+		}
 	}
 	return 0, -1
 }

@@ -7,11 +7,16 @@ import "strings"
 type names struct {
 	byName map[string]uint32
 	list   []string
+	last   uint32 // the number that was last asked for, which often is so again
 }
 
 // number answers the number of a name, giving it one if need be.
 func (n *names) number(name string) uint32 {
+	if len(n.list) > 0 && n.list[n.last] == name {
+		return n.last
+	}
 	if i, ok := n.byName[name]; ok {
+		n.last = i
 		return i
 	}
 	if n.byName == nil {
@@ -20,7 +25,7 @@ func (n *names) number(name string) uint32 {
 	name = strings.Clone(name)
 	i := uint32(len(n.list))
 	n.byName[name] = i
-	n.list = append(n.list, name)
+	n.list, n.last = append(n.list, name), i
 	return i
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unsafe"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -188,7 +189,9 @@ func (s *slab) tail(id job.ID) *chunk {
 		grow = len(last.text) + len(last.text)/32 // texts are much alike
 	}
 	c := &chunk{first: id}
+	prefault(unsafe.Pointer(c), int(unsafe.Sizeof(*c)))
 	c.growth.Grow(grow)
+	prefault(unsafe.Pointer(unsafe.StringData(c.growth.String())), grow)
 	s.chunks = append(s.chunks, c)
 	return c
 }
