@@ -3,18 +3,16 @@ package store
 import (
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Field numbers of record.proto and job.proto that only a Brief has.
+// Fields of record.proto and job.proto that only a Brief has.
 const (
-	recordPhase     protowire.Number = 2
-	recordNotBefore protowire.Number = 7
-	jobCancelTime   protowire.Number = 27
+	recordPhase     tag = 2<<3 | varintType
+	recordNotBefore tag = 7<<3 | bytesType
+	jobCancelTime   tag = 27<<3 | bytesType
 )
 
 // Brief is what of a job's record says where the job waits.
@@ -81,9 +79,9 @@ func decodeBrief(raw []byte, b, last *Brief) bool {
 			return false
 		}
 		raw = rest
-		switch f.num {
+		switch f.tag {
 		case recordJob:
-			if !f.isBytes || !b.decodeJob(f.bytes, last) {
+			if !b.decodeJob(f.bytes, last) {
 				return false
 			}
 			hasJob = true
@@ -108,7 +106,7 @@ func (b *Brief) decodeJob(raw []byte, last *Brief) bool {
 			return false
 		}
 		raw = rest
-		switch f.num {
+		switch f.tag {
 		case jobOwner:
 			b.Owner = textLike(f.bytes, last.Owner)
 		case jobExecutor:

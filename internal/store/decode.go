@@ -10,30 +10,38 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Field numbers of record.proto and job.proto that the index reads. A test
-// compares what decodeHeader reads with what the generated code reads.
+// Fields of record.proto and job.proto that the index reads: number and type, so that one of the same number and another
+// type is none, as the generated code has it. A test compares what decodeHeader reads with what that reads.
 const (
-	recordJob       protowire.Number = 1
-	recordRequestID protowire.Number = 4
+	recordJob       tag = 1<<3 | bytesType
+	recordRequestID tag = 4<<3 | bytesType
 
-	jobOwner        protowire.Number = 2
-	jobService      protowire.Number = 3
-	jobOutputName   protowire.Number = 4
-	jobOutputFolder protowire.Number = 5
-	jobLabels       protowire.Number = 8
-	jobPriority     protowire.Number = 9
-	jobParentID     protowire.Number = 11
-	jobRerunOf      protowire.Number = 12
-	jobExecutor     protowire.Number = 13
-	jobState        protowire.Number = 20
-	jobReason       protowire.Number = 21
-	jobSubmitTime   protowire.Number = 24
-	jobStartTime    protowire.Number = 25
-	jobCompleteTime protowire.Number = 26
-	jobAttempts     protowire.Number = 30
-	jobHistory      protowire.Number = 31
-	jobExitCode     protowire.Number = 33
-	jobRevision     protowire.Number = 36
+	jobOwner        tag = 2<<3 | bytesType
+	jobService      tag = 3<<3 | bytesType
+	jobOutputName   tag = 4<<3 | bytesType
+	jobOutputFolder tag = 5<<3 | bytesType
+	jobLabels       tag = 8<<3 | bytesType
+	jobPriority     tag = 9<<3 | varintType
+	jobParentID     tag = 11<<3 | bytesType
+	jobRerunOf      tag = 12<<3 | bytesType
+	jobExecutor     tag = 13<<3 | bytesType
+	jobState        tag = 20<<3 | varintType
+	jobReason       tag = 21<<3 | varintType
+	jobSubmitTime   tag = 24<<3 | bytesType
+	jobStartTime    tag = 25<<3 | bytesType
+	jobCompleteTime tag = 26<<3 | bytesType
+	jobAttempts     tag = 30<<3 | bytesType
+	jobHistory      tag = 31<<3 | bytesType
+	jobExitCode     tag = 33<<3 | varintType
+	jobRevision     tag = 36<<3 | varintType
+)
+
+// tag is the number and the type of a field, as they stand before it.
+type tag uint64
+
+const (
+	varintType = tag(protowire.VarintType)
+	bytesType  = tag(protowire.BytesType)
 )
 
 var errRecord = errors.New("not a job record")
@@ -49,9 +57,9 @@ func decodeHeader(id job.ID, b []byte, h *header) error {
 			return errRecord
 		}
 		b = rest
-		switch f.num {
+		switch f.tag {
 		case recordJob:
-			if !f.isBytes || !decodeJobHeader(f.bytes, h) {
+			if !decodeJobHeader(f.bytes, h) {
 				return errRecord
 			}
 		case recordRequestID:
@@ -70,13 +78,7 @@ func decodeJobHeader(b []byte, h *header) bool {
 			return false
 		}
 		b = rest
-		if f.isBytes {
-			if !h.setBytes(f.num, f.bytes) {
-				return false
-			}
-			continue
-		}
-		switch f.num {
+		switch f.tag {
 		case jobPriority:
 			h.priority = int32(f.value)
 		case jobState:
@@ -88,39 +90,42 @@ func decodeJobHeader(b []byte, h *header) bool {
 		case jobRevision:
 			h.revision = f.value
 		default:
+			if !h.setBytes(f) {
+				return false
+			}
 		}
 	}
 	return true
 }
 
 // setBytes takes a field of a job that is a text or a message; false when it is malformed.
-func (h *header) setBytes(num protowire.Number, b []byte) bool {
+func (h *header) setBytes(f field) bool {
 	ok := true
-	switch num {
+	switch f.tag {
 	case jobOwner:
-		h.owner = text(b)
+		h.owner = text(f.bytes)
 	case jobService:
-		h.service = text(b)
+		h.service = text(f.bytes)
 	case jobOutputName:
-		h.name = text(b)
+		h.name = text(f.bytes)
 	case jobOutputFolder:
-		h.folder = text(b)
+		h.folder = text(f.bytes)
 	case jobExecutor:
-		h.executor = text(b)
+		h.executor = text(f.bytes)
 	case jobParentID:
-		h.parent = text(b)
+		h.parent = text(f.bytes)
 	case jobRerunOf:
-		h.rerun = text(b)
+		h.rerun = text(f.bytes)
 	case jobLabels:
 		var l label
-		l, ok = decodeLabel(b)
+		l, ok = decodeLabel(f.bytes)
 		h.labels = append(h.labels, l)
 	case jobSubmitTime:
-		h.submit, ok = decodeTime(b)
+		h.submit, ok = decodeTime(f.bytes)
 	case jobStartTime:
-		h.start, ok = decodeTime(b)
+		h.start, ok = decodeTime(f.bytes)
 	case jobCompleteTime:
-		h.complete, ok = decodeTime(b)
+		h.complete, ok = decodeTime(f.bytes)
 	default:
 	}
 	return ok
@@ -134,10 +139,10 @@ func decodeLabel(b []byte) (l label, ok bool) {
 			return l, false
 		}
 		b = rest
-		switch f.num {
-		case 1:
+		switch f.tag {
+		case 1<<3 | bytesType:
 			l.key = text(f.bytes)
-		case 2:
+		case 2<<3 | bytesType:
 			l.value = text(f.bytes)
 		default:
 		}
@@ -153,10 +158,10 @@ func decodeTime(b []byte) (t int64, ok bool) {
 			return 0, false
 		}
 		b = rest
-		switch f.num {
-		case 1:
+		switch f.tag {
+		case 1<<3 | varintType:
 			t += int64(f.value) * 1e9
-		case 2:
+		case 2<<3 | varintType:
 			t += int64(f.value)
 		default:
 		}
@@ -164,30 +169,29 @@ func decodeTime(b []byte) (t int64, ok bool) {
 	return t, true
 }
 
-// field is one field on the wire: bytes when its type says so, else value.
+// field is one field on the wire, with bytes or a value as its type says; those of other types have neither.
 type field struct {
-	num     protowire.Number
-	isBytes bool
-	value   uint64
-	bytes   []byte
+	tag   tag
+	value uint64
+	bytes []byte
 }
 
 // nextField takes the first field off b. It does what protowire's functions
 // do, for the usual case in one go: a start reads some thirty fields of each job.
 func nextField(b []byte) (f field, rest []byte, ok bool) {
-	tag, i := shortVarint(b, 0)
-	if i < 0 || tag>>3 == 0 || tag>>3 > uint64(protowire.MaxValidNumber) {
+	t, i := shortVarint(b, 0)
+	if i < 0 || t>>3 == 0 || t>>3 > uint64(protowire.MaxValidNumber) {
 		return slowField(b)
 	}
-	f.num = protowire.Number(tag >> 3)
-	switch protowire.Type(tag & 7) {
-	case protowire.BytesType:
+	f.tag = tag(t)
+	switch f.tag & 7 {
+	case bytesType:
 		n, at := shortVarint(b, i)
 		if end := at + int(n); at > 0 && end <= len(b) {
-			f.isBytes, f.bytes = true, b[at:end:end]
+			f.bytes = b[at:end:end]
 			return f, b[end:], true
 		}
-	case protowire.VarintType:
+	case varintType:
 		if v, at := shortVarint(b, i); at > 0 {
 			f.value = v
 			return f, b[at:], true
@@ -219,10 +223,9 @@ func slowField(b []byte) (f field, rest []byte, ok bool) {
 		return f, nil, false
 	}
 	b = b[n:]
-	f.num = num
+	f.tag = tag(num)<<3 | tag(typ)
 	switch typ {
 	case protowire.BytesType:
-		f.isBytes = true
 		f.bytes, n = protowire.ConsumeBytes(b)
 	case protowire.VarintType:
 		f.value, n = protowire.ConsumeVarint(b)

@@ -88,7 +88,7 @@ func (r *reader) jobBytes(raw []byte, full bool) []byte {
 		if !ok {
 			return raw // Unmarshal says what is wrong with it
 		}
-		if f.num == recordJob && f.isBytes {
+		if f.tag == recordJob {
 			if full {
 				return f.bytes
 			}
@@ -106,7 +106,7 @@ func (r *reader) basic(b []byte) []byte {
 		if !ok {
 			return b
 		}
-		if f.num != jobAttempts && f.num != jobHistory {
+		if f.tag != jobAttempts && f.tag != jobHistory {
 			r.scratch = append(r.scratch, b[:len(b)-len(rest)]...)
 		}
 		b = rest
