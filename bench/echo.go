@@ -14,8 +14,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/stint-jobs/stint/bench/rig"
+	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 )
 
@@ -27,6 +29,8 @@ const (
 	fanStream = "/" + echoService + "/Watch"
 	// fanMethod sends one message to all streams, directly, and returns when all are sent.
 	fanMethod = "/" + echoService + "/Fan"
+	// getMethod answers a GetRequest with a job, always the same.
+	getMethod = "/" + echoService + "/Get"
 	// restMethod collects the garbage and gives back what is free, so that memory can be compared.
 	restMethod = "/" + echoService + "/Rest"
 )
@@ -48,11 +52,16 @@ func serveEcho(ctx context.Context) error {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
 	)
+	one, err := oneJob()
+	if err != nil {
+		return err
+	}
 	f := &fan{streams: map[grpc.ServerStream]struct{}{}}
 	g.RegisterService(&grpc.ServiceDesc{
 		ServiceName: echoService, HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{
 			{MethodName: "Echo", Handler: handle(func(in *stintv1.SubmitRequest) (any, error) { return &stintv1.SubmitResponse{Job: in.GetJob()}, nil })},
+			{MethodName: "Get", Handler: handle(func(*stintv1.GetRequest) (any, error) { return one, nil })},
 			{MethodName: "Fan", Handler: handle(f.send)},
 			{MethodName: "Rest", Handler: handle(func(*stintv1.SubmitRequest) (any, error) { debug.FreeOSMemory(); return &stintv1.SubmitResponse{}, nil })},
 		},
@@ -64,14 +73,22 @@ func serveEcho(ctx context.Context) error {
 }
 
 // handle makes a method of a function.
-func handle(f func(in *stintv1.SubmitRequest) (any, error)) grpc.MethodHandler {
+func handle[M any](f func(in *M) (any, error)) grpc.MethodHandler {
 	return func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		in := &stintv1.SubmitRequest{}
+		in := new(M)
 		if err := decode(in); err != nil {
 			return nil, err
 		}
 		return f(in)
 	}
+}
+
+// oneJob is a job as large as those of a fixture, that answers every Get.
+func oneJob() (*stintv1.Job, error) {
+	j := rig.Job(0)
+	j.Id, j.Owner, j.State, j.Executor, j.Revision, j.SubmitTime = "123456", rig.User, stintv1.State_STATE_QUEUED, "local", 1234567, timestamppb.Now()
+	rec := &storev1.Record{Job: j}
+	return j, errors.Join(startJob(rec), endJob(rec))
 }
 
 // fan has the streams that are open.

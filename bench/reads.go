@@ -19,7 +19,7 @@ func getMany(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer s.Stop()
-	got, err := rig.Rounds(ctx, l.rounds, echoSide(l, echo, newSubmits(), many), getSide(l, s, many))
+	got, err := rig.Rounds(ctx, l.rounds, echoGetSide(l, echo, many), getSide(l, s, many))
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +33,14 @@ func (l *lab) serveStored(ctx context.Context, n int) (*stintd, error) {
 		return nil, err
 	}
 	return l.serve(ctx, data)
+}
+
+// echoGetSide asks the server that does nothing for a job.
+func echoGetSide(l *lab, echo *echoServer, callers int) rig.Side {
+	run := rig.Load{Callers: callers, Duration: l.duration, Processor: echo.Processor, Call: func(ctx context.Context, i int) error {
+		return echo.clients.Conn(i).Invoke(ctx, getMethod, &stintv1.GetRequest{Id: ownJob(l.jobs)}, &stintv1.Job{})
+	}}
+	return rig.Side{Name: fmt.Sprint("echo of a job at ", callers), Run: run.Run}
 }
 
 // getSide asks for the caller's own jobs, all over the store.

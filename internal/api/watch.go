@@ -48,6 +48,7 @@ type watcher struct {
 	counts    bool
 	last      *stintv1.Summary // counts as last sent
 	untilEnd  bool
+	final     int // how many of the watched jobs, from the first, are known to be final
 	every     time.Duration
 	lastFrame time.Time
 }
@@ -259,17 +260,21 @@ func sameServices(a, b *stintv1.Summary) bool {
 	return true
 }
 
+// allFinal reports whether the watch lasts until all its jobs are final, and they are, and that was sent. What is final stays
+// so: it looks at one job after the other, and at each time only at the first that is not known to be.
 func (w *watcher) allFinal() (bool, error) {
 	if !w.untilEnd {
 		return false, nil
 	}
-	jobs, missing, err := w.Store.GetMany(w.what.Scope, w.what.IDs, stintv1.JobView_JOB_VIEW_BASIC)
-	if err != nil || slices.ContainsFunc(missing, func(id job.ID) bool { return w.lent[id] }) {
-		return false, err // takeBack tells of those that are missing
-	}
-	for _, j := range jobs {
-		if !job.Terminal(j.GetState()) || j.GetRevision() > w.after {
-			return false, nil
+	for ; w.final < len(w.what.IDs); w.final++ {
+		jobs, missing, err := w.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], stintv1.JobView_JOB_VIEW_BASIC)
+		if err != nil || slices.ContainsFunc(missing, func(id job.ID) bool { return w.lent[id] }) {
+			return false, err // takeBack tells of those that are missing
+		}
+		for _, j := range jobs {
+			if !job.Terminal(j.GetState()) || j.GetRevision() > w.after {
+				return false, nil
+			}
 		}
 	}
 	return true, nil

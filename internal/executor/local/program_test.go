@@ -4,6 +4,7 @@ package local
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -78,6 +79,10 @@ func TestSmallShimOutlivesItsFile(t *testing.T) {
 			}
 			if args := p.Args(); len(args) != 4 || args[0] != shimName {
 				t.Errorf("the shim was started as %q", args)
+			}
+			comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", s.PID))
+			if err != nil || string(comm) != shimName+"\n" {
+				t.Errorf("the shim is called %q, %v", comm, err)
 			}
 			if _, err := hold.WriteString("5\n"); err != nil {
 				t.Fatal(err)

@@ -23,6 +23,8 @@ import (
 )
 
 const (
+	// commandName is what top and ps call a shim.
+	commandName = "stintd-shim"
 	// reportFD is the descriptor that a shim is given to report through.
 	reportFD = 3
 	// shimArguments is how many arguments a shim gets: the folder of all jobs, the attempt, the token.
@@ -97,6 +99,8 @@ func (s *shim) detach(args []string) error {
 			unix.Close(fd)
 		}
 	}
+	// Started through a descriptor it is called by that number where processes are listed by name. Without the name it runs as well.
+	_ = os.WriteFile("/proc/self/comm", []byte(commandName), 0)
 	unix.Umask(0o022)
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become a subreaper: %w", err)
