@@ -106,7 +106,7 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&o.write, "write", false, "write bench/RESULTS.md and bench/results.json")
 	f.IntVar(&o.jobs, "jobs", 0, "jobs stored for the rows about many; 0 means 1,000,000, or 30,000 with -quick")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds; 0 means 5, or 3 with -quick; at least 3")
-	f.DurationVar(&o.duration, "time", 0, "time of one side in one round; 0 means 3s, or 400ms with -quick")
+	f.DurationVar(&o.duration, "time", 0, "time of one side in one round; 0 means 2.5s, or 400ms with -quick")
 	f.IntVar(&o.conns, "conns", 1, "connections that the callers share, on both sides")
 	f.DurationVar(&o.timeout, "timeout", 0, "when to give up; 0 means 30m, or 5m with -quick")
 	f.StringVar(&o.stintd, "stintd", "bin/stintd", "the binary to measure; `make bench` builds it first")
@@ -125,7 +125,7 @@ func parse(args []string) (options, error) {
 	}
 	setDefault(&o.jobs, 1_000_000)
 	setDefault(&o.rounds, 5)
-	setDefault(&o.duration, 3*time.Second)
+	setDefault(&o.duration, 2500*time.Millisecond)
 	setDefault(&o.timeout, 30*time.Minute)
 	if o.rounds < 3 || o.jobs < smallStore || o.conns < 1 {
 		return o, fmt.Errorf("at least 3 rounds, %d jobs and 1 connection are needed", smallStore)

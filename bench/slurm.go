@@ -27,6 +27,8 @@ const (
 	afterSubmits = 35 * time.Second
 	// countFor is how long commands are counted in a round.
 	countFor = 20 * time.Second
+	// countRounds is how often: both are counted at the same time, and a count hardly differs from the next.
+	countRounds = 3
 	// pollInterval is the pace of polls while something has just been submitted (docs/slurm.md).
 	pollInterval = 2 * time.Second
 	// stamped is how many jobs tell of themselves in a round of a side.
@@ -167,7 +169,7 @@ func polls(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	var ofMany, ofFew rig.Series
-	for range l.rounds {
+	for range countRounds {
 		a, b, err := countBoth(ctx, large, small)
 		if err != nil {
 			return nil, err
