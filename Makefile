@@ -79,7 +79,7 @@ bench-try: build
 	go run ./bench -quick -time 500ms -jobs 10000 -row 1,3,5,8,12,13,16 -timeout 110s
 	go run ./bench soak -watchers 500 -submitters 16 -rate 100 -jobs 10000 -time 5s -every 2s
 
-## bench-growth: measure stores of 10,000 to 5,000,000 jobs and write bench/GROWTH.md with a plot (half an hour, 10 GB of disk)
+## bench-growth: measure stores of 10,000 to 5,000,000 jobs and write bench/GROWTH.md with a plot (7 minutes on a quiet machine, 10 GB of disk)
 .PHONY: bench-growth
 bench-growth: build
 	go run ./bench growth -write
