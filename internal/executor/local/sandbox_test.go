@@ -298,7 +298,7 @@ func TestSandboxedCommandInheritsNothing(t *testing.T) {
 	for _, mode := range []string{SandboxOff, SandboxRequire} {
 		cfg := sandboxed(t)
 		cfg.Sandbox.Mode = mode
-		j := newJob(t, cfg, `tr '\0' '\n' </proc/$$/environ; echo; ls /proc/$$/fd; grep -E '^Sig(Blk|Ign)' /proc/$$/status; umask; readlink /proc/$$/fd/0; tty -s || echo no tty`)
+		j := newJob(t, cfg, `tr '\0' '\n' </proc/$$/environ; echo; ls /proc/$$/fd; grep -E '^Sig(Blk|Ign)' /proc/self/status; umask; readlink /proc/$$/fd/0; tty -s || echo no tty`)
 		j.task.Command.Env = []string{"PATH=/usr/bin:/bin", "STINT_JOB_TOKEN=of the job", "STINT_JOB_ID=1"}
 		if x := j.wait(j.start()); x.Code != 0 {
 			t.Errorf("ended with %+v", x)
