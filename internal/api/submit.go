@@ -2,15 +2,12 @@ package api
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store"
 )
 
 // Submit stores a new job and answers once it is durable.
@@ -89,20 +86,7 @@ func (s *jobs) submit(ctx context.Context, in submission) (submitted, error) {
 	}
 	stored, dup, err := s.Store.Submit(ctx, ready, opts)
 	if err != nil {
-		return submitted{}, untilThereIsRoom(err, len(ready), opts)
+		return submitted{}, err
 	}
 	return submitted{jobs: stored, deduplicated: dup}, nil
-}
-
-// roomEvery is how long to wait for the end of a job that makes room for another.
-const roomEvery = time.Minute
-
-// untilThereIsRoom adds a wait to the refusal of n jobs over a limit on those that are queued or running,
-// unless they are more than there may ever be.
-func untilThereIsRoom(err error, n int, o store.SubmitOptions) error {
-	full, ok := errors.AsType[*job.UserError](err)
-	if !ok || !errors.Is(err, job.ErrExhausted) || o.MaxActivePerOwner > 0 && n > o.MaxActivePerOwner || o.MaxActive > 0 && n > o.MaxActive {
-		return err
-	}
-	return &job.UserError{Sentinel: full.Sentinel, Message: full.Message, RetryAfter: roomEvery}
 }

@@ -36,11 +36,10 @@ func ExitOf(r workdir.ExitRecord) (Exit, bool) {
 		Node: r.Node, EngineID: r.EngineID, Start: r.Start, End: r.End,
 	}
 	if r.Reason != "" {
-		n, ok := stintv1.Reason_value["REASON_"+r.Reason]
-		if !ok {
+		var ok bool
+		if e.Reason, ok = ReasonOf(r.Reason); !ok {
 			return Exit{}, false
 		}
-		e.Reason = stintv1.Reason(n)
 	}
 	if u := r.Usage; u != nil {
 		e.Usage = &stintv1.Usage{
@@ -52,6 +51,12 @@ func ExitOf(r workdir.ExitRecord) (Exit, bool) {
 		}
 	}
 	return e, true
+}
+
+// ReasonOf is the reason that job.ReasonWord calls so; false for a word that is none.
+func ReasonOf(word string) (stintv1.Reason, bool) {
+	n, ok := stintv1.Reason_value["REASON_"+word]
+	return stintv1.Reason(n), ok
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

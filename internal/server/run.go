@@ -29,6 +29,7 @@ import (
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local"
+	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
@@ -271,7 +272,7 @@ func (s *server) shim() string {
 		s.log.Warn("where this program lies cannot be told", "error", err)
 		return ""
 	}
-	return filepath.Join(filepath.Dir(self), "stintd-shim")
+	return filepath.Join(filepath.Dir(self), shim.Name)
 }
 
 // capacityOf is what local jobs may use together.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -161,13 +162,27 @@ func (s *submission) checkBounds(b *batch) error {
 		have += w.total.sum(active)
 	}
 	if most := int64(s.MaxActivePerOwner); most > 0 && have+n > most {
-		return job.Userf(job.ErrExhausted, "You have %d jobs that are queued or running, and each user may have %d at a time.", have, most)
+		return s.full("You have %d jobs that are queued or running, and each user may have %d at a time.", have, most)
 	}
 	all := b.activeAll + b.s.ix.counts.total.sum(active)
 	if most := int64(s.MaxActive); most > 0 && all+n > most {
-		return job.Userf(job.ErrExhausted, "The server has %d jobs that are queued or running, and takes %d at a time.", all, most)
+		return s.full("The server has %d jobs that are queued or running, and takes %d at a time.", all, most)
 	}
 	return nil
+}
+
+// roomEvery is how long to wait for the end of a job that makes room for another.
+const roomEvery = time.Minute
+
+// full is the refusal of a request that passes a bound. It asks to wait, unless its jobs are more than there may ever be.
+func (s *submission) full(format string, have, most int64) error {
+	e := &job.UserError{Sentinel: job.ErrExhausted, Message: fmt.Sprintf(format, have, most), RetryAfter: roomEvery}
+	for _, bound := range []int{s.MaxActivePerOwner, s.MaxActive} {
+		if bound > 0 && len(s.jobs) > bound {
+			e.RetryAfter = 0
+		}
+	}
+	return e
 }
 
 // findRequest answers the first job of a request of the owner; nil when there is none.

@@ -56,7 +56,7 @@ func findCgroup(want string) cgroupParent {
 	return cgroupParent{path: parent, memory: true}
 }
 
-// ownCgroup is the folder of this process's shim.Cgroup of version 2.
+// ownCgroup is the folder of this process's cgroup of version 2.
 func ownCgroup() (string, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

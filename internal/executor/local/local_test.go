@@ -26,7 +26,7 @@ import (
 
 // The test program is also the shim, a server, and a job that attacks.
 func TestMain(m *testing.M) {
-	if os.Args[0] == shimName || len(os.Args) == 2 && os.Args[1] == "inside" {
+	if os.Args[0] == shim.Name || len(os.Args) == 2 && os.Args[1] == "inside" {
 		unix.Exit(smallShimMain(os.Args[1:]))
 	}
 	if len(os.Args) > 1 {

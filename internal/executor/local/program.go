@@ -23,8 +23,6 @@ import (
 const (
 	// selfExe is this program, also after its file was replaced.
 	selfExe = "/proc/self/exe"
-	// shimName is how a small shim is called in lists of processes, and as a file.
-	shimName = "stintd-shim"
 	// ownFDs are the files that a process has open, which it can start as programs.
 	ownFDs = "/proc/self/fd/"
 	// shimPatience is how long a program has to say which shim it is.
@@ -55,7 +53,7 @@ func calledAs(program string) string {
 	case program == selfExe:
 		return filepath.Base(os.Args[0])
 	case strings.HasPrefix(program, ownFDs):
-		return shimName
+		return shim.Name
 	}
 	return program
 }
@@ -85,7 +83,7 @@ func checkShim(program, version string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shimPatience)
 	defer cancel()
 	c := exec.CommandContext(ctx, program, shim.VersionArgument)
-	c.Args[0] = shimName
+	c.Args[0] = shim.Name
 	c.Env, c.Dir, c.WaitDelay = []string{"GOMAXPROCS=1"}, "/", time.Second
 	said, err := c.Output()
 	if err != nil {

@@ -35,7 +35,7 @@ func smallShim(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer from.Close()
-	path := filepath.Join(t.TempDir(), shimName)
+	path := filepath.Join(t.TempDir(), shim.Name)
 	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
 	if err != nil {
 		t.Fatal(err)
@@ -77,11 +77,11 @@ func TestSmallShimOutlivesItsFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if args := p.Args(); len(args) != 4 || args[0] != shimName {
+			if args := p.Args(); len(args) != 4 || args[0] != shim.Name {
 				t.Errorf("the shim was started as %q", args)
 			}
 			comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", s.PID))
-			if err != nil || string(comm) != shimName+"\n" {
+			if err != nil || string(comm) != shim.Name+"\n" {
 				t.Errorf("the shim is called %q, %v", comm, err)
 			}
 			if _, err := hold.WriteString("5\n"); err != nil {
@@ -97,14 +97,14 @@ func TestSmallShimOutlivesItsFile(t *testing.T) {
 // An upgrade that replaced one program and not the other, or installed one alone, runs jobs all the same.
 func TestShimThatCannotBeUsed(t *testing.T) {
 	script := func(text string) string {
-		path := filepath.Join(t.TempDir(), shimName)
+		path := filepath.Join(t.TempDir(), shim.Name)
 		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		return path
 	}
 	for _, tt := range []struct{ name, path, version, level, says string }{
-		{"missing", filepath.Join(t.TempDir(), shimName), smallShimVersion, "INFO", "no such file"},
+		{"missing", filepath.Join(t.TempDir(), shim.Name), smallShimVersion, "INFO", "no such file"},
 		{"of another version", smallShim(t), "1.2.4", "WARN", `it is of the version \"1.2.3 `},
 		{"a script", script("#!/bin/sh\necho 1.2.3\n"), smallShimVersion, "WARN", "ask for its version"},
 		{"no program", script("stintd-shim"), smallShimVersion, "WARN", "ask for its version"},

@@ -24,14 +24,11 @@ import (
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
-// errNotOurs: the shim came too late, and another start of the attempt goes on.
-var errNotOurs = errors.New("another start of the attempt is under way")
-
 // failureOf is a refusal as the seam has it.
 func failureOf(r *shim.Refusal) *executor.Failure {
 	f := &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: r.Message}
-	if n, ok := stintv1.Reason_value["REASON_"+string(r.Reason)]; ok {
-		f.Reason = stintv1.Reason(n)
+	if reason, ok := executor.ReasonOf(string(r.Reason)); ok {
+		f.Reason = reason
 	}
 	if r.Cause != "" {
 		f.Err = errors.New(r.Cause)
@@ -76,7 +73,7 @@ func (e *Executor) Start(ctx context.Context, t executor.Task) (executor.Handle,
 		if there, err := shim.Known(a); there && err == nil {
 			return e.present(a)
 		}
-		return "", fmt.Errorf("start attempt %s: %w", a.Name(), errNotOurs)
+		return "", fmt.Errorf("start attempt %s: %w", a.Name(), shim.ErrNotOurs)
 	}
 	e.use(a, t.Command.Resources)
 	return handleOf(a), nil
@@ -144,14 +141,10 @@ func (e *Executor) present(a workdir.Attempt) (executor.Handle, error) {
 		return handleOf(a), nil //nolint:nilerr // Wait deals with a broken record
 	}
 	exit, ok := executor.ExitOf(r)
-	if ok && exit.Start.IsZero() && isLaunchFailure(exit.Reason) {
+	if ok && shim.NeverRan(r) {
 		return "", &executor.Failure{Reason: exit.Reason, Message: exit.Message}
 	}
 	return handleOf(a), nil
-}
-
-func isLaunchFailure(r stintv1.Reason) bool {
-	return r == stintv1.Reason_REASON_LAUNCH_FAILED || r == stintv1.Reason_REASON_DISK_FULL
 }
 
 // settle finds out what a shim that ended without a report did, and makes sure that it stays so.

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// commandName is what top and ps call a shim.
-	commandName = "stintd-shim"
+	// Name is what the small program is called as a file, and every shim in lists of processes.
+	Name = "stintd-shim"
 	// reportFD is the descriptor that a shim is given to report through.
 	reportFD = 3
 	// shimArguments is how many arguments a shim gets: the folder of all jobs, the attempt, the token.
@@ -100,7 +100,7 @@ func (s *shim) detach(args []string) error {
 		}
 	}
 	// Started through a descriptor it is called by that number where processes are listed by name. Without the name it runs as well.
-	_ = os.WriteFile("/proc/self/comm", []byte(commandName), 0)
+	_ = os.WriteFile("/proc/self/comm", []byte(Name), 0)
 	unix.Umask(0o022)
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become a subreaper: %w", err)
@@ -124,16 +124,16 @@ func (s *shim) birth() error {
 	}
 	defer leave()
 	if err := ReadJSON(s.attempt, LaunchFile, &s.launch); errors.Is(err, fs.ErrNotExist) {
-		return errNotOurs
+		return ErrNotOurs
 	} else if err != nil {
 		return err
 	}
 	if s.launch.Token != s.token {
-		return errNotOurs
+		return ErrNotOurs
 	}
 	there, err := Known(s.attempt)
 	if err == nil && there {
-		return errNotOurs
+		return ErrNotOurs
 	}
 	if err == nil {
 		err = s.prepare(ctx)
@@ -207,7 +207,7 @@ func (s *shim) live() error {
 		_ = s.attempt.RemoveFile(LogFile)
 	}
 	s.leave()
-	if err == nil && end.Start.IsZero() && isLaunchFailure(Reason(end.Reason)) {
+	if err == nil && NeverRan(end) {
 		s.tell(Report{Failure: &Refusal{Reason: Reason(end.Reason), Message: end.Message}})
 	}
 	return err
@@ -279,7 +279,7 @@ func (s *shim) commit(end workdir.ExitRecord) error {
 // refuse reports why the command will not be started.
 func (s *shim) refuse(err error) {
 	s.leave()
-	if errors.Is(err, errNotOurs) {
+	if errors.Is(err, ErrNotOurs) {
 		s.tell(Report{Superseded: true})
 		return
 	}
@@ -308,7 +308,11 @@ func hostname() string {
 	return name
 }
 
-func isLaunchFailure(r Reason) bool { return r == ReasonLaunchFailed || r == ReasonDiskFull }
+// NeverRan reports whether an attempt ended so because its command could not be started.
+func NeverRan(end workdir.ExitRecord) bool {
+	r := Reason(end.Reason)
+	return end.Start.IsZero() && (r == ReasonLaunchFailed || r == ReasonDiskFull)
+}
 
-// errNotOurs: the shim came too late, and another start of the attempt goes on.
-var errNotOurs = errors.New("another start of the attempt is under way")
+// ErrNotOurs says that the shim came too late: another start of the attempt goes on.
+var ErrNotOurs = errors.New("another start of the attempt is under way")
