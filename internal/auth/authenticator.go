@@ -50,7 +50,7 @@ type Authenticator struct {
 	local *Principal // who calls without credentials; nil when nobody may
 
 	mu       sync.Mutex
-	verified map[[sha256.Size]byte]verified
+	verified map[[sha256.Size]byte]*verified
 	uses     map[[sha256.Size]byte]time.Time // minutes of uses that are not stored yet
 	revoked  map[string]time.Time            // ids of credentials revoked of late
 	guards   map[string]map[*guard]struct{}
@@ -58,7 +58,7 @@ type Authenticator struct {
 	certificates Certificates
 }
 
-// verified is a token that the store knew.
+// verified is a token that the store knew. Authenticator.mu is held by who touches used.
 type verified struct {
 	principal Principal
 	at        time.Time
@@ -72,7 +72,7 @@ func New(cfg Config) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		cfg:      cfg,
-		verified: make(map[[sha256.Size]byte]verified),
+		verified: make(map[[sha256.Size]byte]*verified),
 		uses:     make(map[[sha256.Size]byte]time.Time),
 		revoked:  make(map[string]time.Time),
 		guards:   make(map[string]map[*guard]struct{}),
@@ -93,27 +93,32 @@ func New(cfg Config) (*Authenticator, error) {
 	return a, nil
 }
 
-// Authenticate finds out who makes the gRPC call of ctx, by its connection and
-// its metadata. A refusal is an error with a gRPC status.
-func (a *Authenticator) Authenticate(ctx context.Context) (Principal, error) {
-	return a.Identify(ctx, credentialsOfCall(ctx))
-}
-
-// AuthenticateRequest is Authenticate for handlers that answer HTTP without gRPC.
+// AuthenticateRequest finds out who sent a request, for handlers that answer HTTP without gRPC.
 func (a *Authenticator) AuthenticateRequest(r *http.Request) (Principal, error) {
 	return a.Identify(r.Context(), credentialsOfRequest(r, a.cfg.SessionCookie))
 }
 
 // Identify finds out who calls. Bad credentials are refused also where none are needed.
+// A refusal is an error with a gRPC status.
 func (a *Authenticator) Identify(ctx context.Context, c Credentials) (Principal, error) {
-	p, err := a.identify(ctx, c)
+	var p Principal
+	if err := a.find(ctx, &c, &p); err != nil {
+		return Principal{}, err
+	}
+	return p, nil
+}
+
+// find is Identify for a principal to be filled in. Here and below it is one for all functions: as the value of each
+// it would be some copies on the stack of each, with which a call needs twice the stack that Go gives it.
+func (a *Authenticator) find(ctx context.Context, c *Credentials, p *Principal) error {
+	err := a.identify(ctx, c, p)
 	switch {
 	case err != nil:
-		return Principal{}, asRefusal(err)
+		return asRefusal(err)
 	case !p.Expires.IsZero() && !time.Now().Before(p.Expires):
-		return Principal{}, refuse(expired(p.How))
+		return refuse(expired(p.How))
 	case a.isRevoked(p.TokenID):
-		return Principal{}, refuse(revoked(p.How))
+		return refuse(revoked(p.How))
 	}
 	p.Address = c.Address
 	return p.actFor(c.ActFor)
@@ -121,57 +126,64 @@ func (a *Authenticator) Identify(ctx context.Context, c Credentials) (Principal,
 
 // identify is the one place that decides which of the credentials count: what a
 // caller says with the call goes before what their connection or browser says by itself.
-func (a *Authenticator) identify(ctx context.Context, c Credentials) (Principal, error) {
+func (a *Authenticator) identify(ctx context.Context, c *Credentials, p *Principal) (err error) {
 	switch {
 	case c.Socket:
-		return LocalAdmin(), nil
+		*p = LocalAdmin()
 	case len(c.Authorization) > 0:
-		return a.bearer(ctx, c.Authorization)
+		err = a.bearer(ctx, c.Authorization, p)
 	case c.Session != "" && a.cfg.Session != nil:
-		return a.cfg.Session(ctx, c.Session)
+		*p, err = a.cfg.Session(ctx, c.Session)
 	case c.Certificate != nil:
-		return a.certificate(c.Certificate)
+		*p, err = a.certificate(c.Certificate)
 	case a.local != nil:
-		return *a.local, nil
+		*p = *a.local
 	default:
-		return Principal{}, errNoCredentials
+		err = errNoCredentials
 	}
+	return err
 }
 
 // bearer finds out whose the text of a bearer is, by its form.
-func (a *Authenticator) bearer(ctx context.Context, values []string) (Principal, error) {
+func (a *Authenticator) bearer(ctx context.Context, values []string, p *Principal) (err error) {
 	scheme, text, _ := strings.Cut(values[0], " ")
 	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return Principal{}, errScheme
+		return errScheme
 	}
 	switch text = strings.TrimSpace(text); {
 	case strings.HasPrefix(text, jobTokenPrefix) && a.cfg.Job != nil:
-		return a.cfg.Job(ctx, text)
+		*p, err = a.cfg.Job(ctx, text)
+		return err
 	case strings.Count(text, ".") == 2 && a.cfg.JWT != nil:
-		return a.cfg.JWT(ctx, text)
+		*p, err = a.cfg.JWT(ctx, text)
+		return err
+	}
+	if len(text) != tokenLength {
+		return errMalformed
+	}
+	hash := Hash(text)
+	if a.remembered(&hash, p) { // and thus has the form of a token
+		return nil
 	}
 	id, err := ParseSecret(text)
 	if err != nil { // does not reach the store, however many come
-		return Principal{}, errMalformed
+		return errMalformed
 	}
-	return a.verify(Hash(text), id)
+	return a.verify(hash, id, p)
 }
 
-// verify answers the principal of a token, expired or not.
-func (a *Authenticator) verify(hash [sha256.Size]byte, id string) (Principal, error) {
-	if p, ok := a.remembered(hash); ok {
-		return p, nil
-	}
+// verify asks the store for the principal of a token, expired or not.
+func (a *Authenticator) verify(hash [sha256.Size]byte, id string, p *Principal) error {
 	t, err := a.cfg.Tokens.Token(hash)
 	if errors.Is(err, job.ErrNotFound) || err == nil && t.GetId() != id {
-		return Principal{}, errUnknown
+		return errUnknown
 	}
 	if err != nil {
-		return Principal{}, fmt.Errorf("%w: %w", errUnavailable, err)
+		return fmt.Errorf("%w: %w", errUnavailable, err)
 	}
-	p := principalOf(t)
-	a.remember(hash, verified{principal: p, at: time.Now(), used: t.GetLastUseTime().AsTime()})
-	return p, nil
+	*p = principalOf(t)
+	a.remember(hash, &verified{principal: *p, at: time.Now(), used: t.GetLastUseTime().AsTime()})
+	return nil
 }
 
 func principalOf(t *storev1.Token) Principal {
@@ -188,19 +200,21 @@ func principalOf(t *storev1.Token) Principal {
 	return p
 }
 
-func (a *Authenticator) remembered(hash [sha256.Size]byte) (Principal, bool) {
+// remembered answers the principal of a token that was verified of late.
+func (a *Authenticator) remembered(hash *[sha256.Size]byte, p *Principal) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	v, ok := a.verified[hash]
-	if !ok || time.Since(v.at) > verifiedFor {
-		return Principal{}, false
+	v := a.verified[*hash]
+	if v == nil || time.Since(v.at) > verifiedFor {
+		return false
 	}
-	a.noteUse(hash, v)
-	return v.principal, true
+	a.noteUse(*hash, v)
+	*p = v.principal
+	return true
 }
 
 // remember keeps a verified token, unless it was revoked while the store was asked.
-func (a *Authenticator) remember(hash [sha256.Size]byte, v verified) {
+func (a *Authenticator) remember(hash [sha256.Size]byte, v *verified) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, gone := a.revoked[v.principal.TokenID]; gone {

@@ -42,26 +42,25 @@ const (
 	SecureSessionCookie = "__Host-stint_session"
 )
 
-// credentialsOfCall are those of a gRPC call.
-func credentialsOfCall(ctx context.Context) Credentials {
-	md, _ := metadata.FromIncomingContext(ctx)
-	c := Credentials{Authorization: md.Get("authorization"), ActFor: md.Get(actForHeader)}
+// ofCall fills in those of a gRPC call.
+func (c *Credentials) ofCall(ctx context.Context) {
+	c.Authorization = metadata.ValueFromIncomingContext(ctx, "authorization")
+	c.ActFor = metadata.ValueFromIncomingContext(ctx, actForHeader)
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return c
+		return
 	}
 	switch info := p.AuthInfo.(type) {
 	case SocketPeer:
 		c.Socket = true
 	case MemoryPeer:
-		c.fromGateway(md)
+		c.fromGateway(ctx)
 	case credentials.TLSInfo:
 		c.Certificate = verifiedLeaf(info.State.VerifiedChains)
 		c.Address = hostOf(p.Addr.String())
 	default:
 		c.Address = hostOf(p.Addr.String())
 	}
-	return c
 }
 
 // credentialsOfRequest are those of an HTTP request, for the gateway to hand on

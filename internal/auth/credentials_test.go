@@ -114,7 +114,9 @@ func gatewaysView(t *testing.T, l net.Listener, creds credentials.TransportCrede
 	seen := make(chan Credentials, 1)
 	server := grpc.NewServer(grpc.Creds(creds), grpc.UnaryInterceptor(
 		func(ctx context.Context, _ any, _ *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
-			seen <- credentialsOfCall(ctx)
+			var c Credentials
+			c.ofCall(ctx)
+			seen <- c
 			return &stintv1.GetResponse{}, nil
 		}))
 	stintv1.RegisterJobServiceServer(server, stintv1.UnimplementedJobServiceServer{})

@@ -19,7 +19,7 @@ func (a *Authenticator) Unary() grpc.UnaryServerInterceptor {
 		if err != nil {
 			return nil, err
 		}
-		return handler(NewContext(ctx, p), req)
+		return handler(withPrincipal(ctx, p), req)
 	}
 }
 
@@ -38,7 +38,7 @@ func (a *Authenticator) Stream(s *layers.Stream) (end func(error) error, err err
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := a.guard(NewContext(s.Context(), p), p, cut)
+	ctx, stop := a.guard(withPrincipal(s.Context(), p), *p, cut)
 	s.SetContext(ctx)
 	return func(err error) error {
 		why := ended(ctx)
@@ -50,20 +50,23 @@ func (a *Authenticator) Stream(s *layers.Stream) (end func(error) error, err err
 	}, nil
 }
 
-// admit authenticates a call and asks the table whether there is anything to go on for.
-func (a *Authenticator) admit(ctx context.Context, method string) (Principal, error) {
-	if _, known := rules[method]; !known {
-		return Principal{}, refuse(errMethod)
+// admit authenticates a call, by its connection and its metadata, and asks the table whether there is anything to go on for.
+func (a *Authenticator) admit(ctx context.Context, method string) (*Principal, error) {
+	rule, known := rules[method]
+	if !known {
+		return nil, refuse(errMethod)
 	}
-	p, err := a.Authenticate(ctx)
-	if err != nil {
-		return Principal{}, err
+	var c Credentials
+	c.ofCall(ctx)
+	p := new(Principal)
+	if err := a.find(ctx, &c, p); err != nil {
+		return nil, err
 	}
-	if !p.InScope(rules[method].scope) {
-		return Principal{}, refuse(errScope)
+	if !p.InScope(rule.scope) {
+		return nil, refuse(errScope)
 	}
-	if !mayCall(p, method) {
-		return Principal{}, refuse(errRole)
+	if !mayCall(*p, method) {
+		return nil, refuse(errRole)
 	}
 	return p, nil
 }

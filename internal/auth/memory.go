@@ -79,9 +79,9 @@ func (a *Authenticator) CallerMetadata(r *http.Request) metadata.MD {
 }
 
 // fromGateway takes what CallerMetadata wrote.
-func (c *Credentials) fromGateway(md metadata.MD) {
+func (c *Credentials) fromGateway(ctx context.Context) {
 	first := func(key string) string {
-		if values := md.Get(key); len(values) > 0 {
+		if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
 			return values[0]
 		}
 		return ""

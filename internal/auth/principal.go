@@ -108,21 +108,21 @@ func (p Principal) InScope(s Scope) bool {
 	return s == "" || len(p.Scopes) == 0 || slices.Contains(p.Scopes, s)
 }
 
-// actFor is p as the user whom a call names that p makes for somebody else:
+// actFor makes p the user whom a call names that p makes for somebody else:
 // that user alone, without a role of theirs or of p's.
-func (p Principal) actFor(users []string) (Principal, error) {
+func (p *Principal) actFor(users []string) error {
 	switch {
 	case len(users) == 0:
-		return p, nil
+		return nil
 	case !p.Has(RoleService):
-		return Principal{}, refuse(errActFor)
+		return refuse(errActFor)
 	case len(users) > 1:
-		return Principal{}, job.Invalid(actForHeader, "must be given once")
+		return job.Invalid(actForHeader, "must be given once")
 	case !job.ValidOwner(users[0]):
-		return Principal{}, job.Invalid(actForHeader, "is no user name: letters, digits and . _ @ + - only, at most 128")
+		return job.Invalid(actForHeader, "is no user name: letters, digits and . _ @ + - only, at most 128")
 	}
 	p.Actor, p.User, p.Roles = p.User, users[0], []Role{RoleUser}
-	return p, nil
+	return nil
 }
 
 // Ownership says whose a thing of owner is to the principal. For an owner that
@@ -156,11 +156,18 @@ type principalKey struct{}
 
 // NewContext carries p. The interceptors call it; so do tests and handlers outside of gRPC.
 func NewContext(ctx context.Context, p Principal) context.Context {
+	return withPrincipal(ctx, &p)
+}
+
+func withPrincipal(ctx context.Context, p *Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
 // FromContext is the principal of a call. It is false only for methods that are open to everybody.
 func FromContext(ctx context.Context) (Principal, bool) {
-	p, ok := ctx.Value(principalKey{}).(Principal)
-	return p, ok
+	p, ok := ctx.Value(principalKey{}).(*Principal)
+	if !ok {
+		return Principal{}, false
+	}
+	return *p, true
 }

@@ -29,13 +29,12 @@ func (a *Authenticator) Run(ctx context.Context, log *slog.Logger) error {
 }
 
 // noteUse notes the use of a verified token, if it is the first in its minute. a.mu is held.
-func (a *Authenticator) noteUse(hash [sha256.Size]byte, v verified) {
+func (a *Authenticator) noteUse(hash [sha256.Size]byte, v *verified) {
 	minute := time.Now().Truncate(time.Minute)
 	if !minute.After(v.used) {
 		return
 	}
 	v.used = minute
-	a.verified[hash] = v
 	if len(a.uses) < verifiedMost {
 		a.uses[hash] = minute
 	}
