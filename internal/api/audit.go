@@ -17,22 +17,11 @@ import (
 // with the change: the interceptors say who calls, and handlers do nothing for it.
 // What it reads of somebody else's is audited by auditRead before anything is answered.
 
-// UnaryAudit says to the store who makes a call. It goes behind the interceptor that authenticates.
-func UnaryAudit(st *store.Store) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		ctx, err := audited(ctx, st, info.FullMethod, req)
-		if err != nil {
-			return nil, err
-		}
-		return next(ctx, req)
-	}
-}
-
-// StreamAudit is UnaryAudit for streams.
-func StreamAudit(st *store.Store) layers.Layer {
-	return func(s *layers.Stream) (func(error) error, error) {
-		ctx, err := audited(s.Context(), st, s.Method, nil)
-		s.SetContext(ctx)
+// Audited says to the store who makes a call. It goes behind the layer that authenticates.
+func Audited(st *store.Store) layers.Layer {
+	return func(c *layers.Call) (func(error) error, error) {
+		ctx, err := audited(c.Context(), st, c.Method, c.Request)
+		c.SetContext(ctx)
 		return nil, err
 	}
 }

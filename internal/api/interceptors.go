@@ -1,34 +1,19 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
 	"github.com/stint-jobs/stint/internal/layers"
 )
 
-// UnaryErrors gives the errors of unary calls the form in which clients see
-// them, logs what clients are not told, and keeps a panic from ending the server. It goes outermost.
-func UnaryErrors(log *slog.Logger) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
-		defer func() {
-			if value := recover(); value != nil {
-				err = layers.Panicked(value)
-			}
-			err = finish(log, info.FullMethod, err)
-		}()
-		return next(ctx, req)
-	}
-}
-
-// StreamErrors is UnaryErrors for streams.
-func StreamErrors(log *slog.Logger) layers.Layer {
-	return func(s *layers.Stream) (func(error) error, error) {
-		return func(err error) error { return finish(log, s.Method, err) }, nil
+// Errors gives the errors of calls the form in which clients see them, logs what
+// clients are not told, among it a panic, which it makes an error like others. It goes outermost.
+func Errors(log *slog.Logger) layers.Layer {
+	return func(c *layers.Call) (func(error) error, error) {
+		return func(err error) error { return finish(log, c.Method, err) }, nil
 	}
 }
 

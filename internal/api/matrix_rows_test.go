@@ -78,8 +78,8 @@ func (m *matrix) gateway() string {
 	l := bufconn.Listen(1 << 20)
 	g := grpc.NewServer(
 		grpc.Creds(auth.MemoryCreds()), grpc.ForceServerCodecV2(api.Codec()),
-		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), m.auth.Unary()),
-		grpc.StreamInterceptor(layers.Interceptor(api.StreamErrors(discard()), m.auth.Stream)),
+		grpc.UnaryInterceptor(layers.Unary(api.Errors(discard()), m.auth.Layer)),
+		grpc.StreamInterceptor(layers.Stream(api.Errors(discard()), m.auth.Layer)),
 	)
 	m.register(g)
 	done := make(chan error, 1)

@@ -13,6 +13,7 @@ import (
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/layers"
 )
 
 // bearing is a context in which the bearer of a secret calls.
@@ -176,6 +177,6 @@ func TestTokensOfAFile(t *testing.T) {
 
 // statusOf gives an error of a handler the form that the interceptor gives it.
 func statusOf(err error) error {
-	_, err = api.UnaryErrors(discard())(context.Background(), nil, &grpc.UnaryServerInfo{}, func(context.Context, any) (any, error) { return nil, err })
+	_, err = layers.Unary(api.Errors(discard()))(context.Background(), nil, &grpc.UnaryServerInfo{}, func(context.Context, any) (any, error) { return nil, err })
 	return err
 }

@@ -144,10 +144,10 @@ func (w *world) service(name, spec string) {
 func (w *world) serve(srv *api.Server) {
 	w.Helper()
 	l := bufconn.Listen(1 << 20)
+	around := []layers.Layer{api.Errors(discard()), w.auth.Layer, api.Audited(w.store)}
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(api.Codec()),
-		grpc.ChainUnaryInterceptor(api.UnaryErrors(discard()), w.auth.Unary(), api.UnaryAudit(w.store)),
-		grpc.StreamInterceptor(layers.Interceptor(api.StreamErrors(discard()), w.auth.Stream, api.StreamAudit(w.store))),
+		grpc.UnaryInterceptor(layers.Unary(around...)), grpc.StreamInterceptor(layers.Stream(around...)),
 	)
 	w.srv = srv
 	w.register(g)

@@ -4,42 +4,35 @@ import (
 	"context"
 	"errors"
 
-	"google.golang.org/grpc"
-
 	"github.com/stint-jobs/stint/internal/layers"
 )
 
-// Unary authenticates unary calls and refuses those that the table does not allow the caller at all.
-func (a *Authenticator) Unary() grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		if Open(info.FullMethod) {
-			return handler(ctx, req)
-		}
-		p, err := a.admit(ctx, info.FullMethod)
-		if err != nil {
-			return nil, err
-		}
-		return handler(withPrincipal(ctx, p), req)
-	}
-}
-
-// Stream is Unary for streams. The context of the stream ends when the
-// caller's credential expires or is revoked; then the call ends with UNAUTHENTICATED,
+// Layer authenticates calls and refuses those that the table does not allow the caller at all.
+// The context of a stream ends when the caller's credential expires or is revoked; then the stream ends with UNAUTHENTICATED,
 // also when the handler waits for a client that sends or reads nothing.
-func (a *Authenticator) Stream(s *layers.Stream) (end func(error) error, err error) {
-	if Open(s.Method) {
+func (a *Authenticator) Layer(c *layers.Call) (end func(error) error, err error) {
+	if Open(c.Method) {
 		return nil, nil
 	}
-	p, err := a.admit(s.Context(), s.Method)
+	p, err := a.admit(c.Context(), c.Method)
 	if err != nil {
 		return nil, err
 	}
-	cut, err := cutter(s.Context())
+	c.SetContext(withPrincipal(c.Context(), p))
+	if !c.IsStream() {
+		return nil, nil
+	}
+	return a.endWith(c, p)
+}
+
+// endWith has a stream end with the credential of its caller.
+func (a *Authenticator) endWith(c *layers.Call, p *Principal) (end func(error) error, err error) {
+	cut, err := cutter(c.Context())
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := a.guard(withPrincipal(s.Context(), p), *p, cut)
-	s.SetContext(ctx)
+	ctx, stop := a.guard(c.Context(), *p, cut)
+	c.SetContext(ctx)
 	return func(err error) error {
 		why := ended(ctx)
 		stop()

@@ -112,7 +112,7 @@ var unlisted = grpc.ServiceDesc{
 func (f *fixture) serve(t *testing.T) (*service, *grpc.ClientConn) {
 	t.Helper()
 	s := &service{caller: make(chan Principal, 1), ended: make(chan error, 1)}
-	server := grpc.NewServer(grpc.UnaryInterceptor(f.auth.Unary()), grpc.StreamInterceptor(layers.Interceptor(f.auth.Stream)))
+	server := grpc.NewServer(grpc.UnaryInterceptor(layers.Unary(f.auth.Layer)), grpc.StreamInterceptor(layers.Stream(f.auth.Layer)))
 	stintv1.RegisterJobServiceServer(server, jobService{service: s})
 	stintv1.RegisterAdminServiceServer(server, adminService{service: s})
 	stintv1.RegisterWorkspaceServiceServer(server, workspaceService{service: s})

@@ -22,7 +22,7 @@ import (
 func (f *fixture) serveSocket(t *testing.T, listener net.Listener) *service {
 	t.Helper()
 	s := &service{caller: make(chan Principal, 1), ended: make(chan error, 1)}
-	server := grpc.NewServer(grpc.Creds(SocketCreds()), grpc.UnaryInterceptor(f.auth.Unary()), grpc.StreamInterceptor(layers.Interceptor(f.auth.Stream)))
+	server := grpc.NewServer(grpc.Creds(SocketCreds()), grpc.UnaryInterceptor(layers.Unary(f.auth.Layer)), grpc.StreamInterceptor(layers.Stream(f.auth.Layer)))
 	stintv1.RegisterAdminServiceServer(server, adminService{service: s})
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()

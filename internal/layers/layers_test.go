@@ -25,9 +25,9 @@ type key string
 
 // noted is a layer that notes when it begins and ends, and leaves its name in the context.
 func noted(notes *[]string, name string) Layer {
-	return func(s *Stream) (func(error) error, error) {
+	return func(c *Call) (func(error) error, error) {
 		*notes = append(*notes, name+" begins")
-		s.SetContext(context.WithValue(s.Context(), key(name), true))
+		c.SetContext(context.WithValue(c.Context(), key(name), true))
 		return func(err error) error {
 			*notes = append(*notes, name+" ends")
 			return err
@@ -54,16 +54,16 @@ func TestWhatALayerBeganIsEndedInTheOppositeOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var notes []string
-			refuse := func(s *Stream) (func(error) error, error) {
-				if s.Method != "/s/m" {
-					t.Errorf("method %q", s.Method)
+			refuse := func(c *Call) (func(error) error, error) {
+				if c.Method != "/s/m" {
+					t.Errorf("method %q", c.Method)
 				}
 				if tc.refuse {
 					return nil, errRefused
 				}
 				return nil, nil
 			}
-			err := run(t, Interceptor(noted(&notes, "a"), refuse, noted(&notes, "b")), func(srv any, ss grpc.ServerStream) error {
+			err := run(t, Stream(noted(&notes, "a"), refuse, noted(&notes, "b")), func(srv any, ss grpc.ServerStream) error {
 				if srv != "server" || ss.Context().Value(key("a")) == nil || ss.Context().Value(key("b")) == nil {
 					t.Errorf("handled for %v with %v", srv, ss.Context())
 				}
@@ -82,13 +82,13 @@ func TestWhatALayerBeganIsEndedInTheOppositeOrder(t *testing.T) {
 func TestAPanicIsAnErrorToTheLayers(t *testing.T) {
 	var notes []string
 	var seen *PanicError
-	outer := func(*Stream) (func(error) error, error) {
+	outer := func(*Call) (func(error) error, error) {
 		return func(err error) error {
 			seen, _ = errors.AsType[*PanicError](err)
 			return nil
 		}, nil
 	}
-	err := run(t, Interceptor(outer, noted(&notes, "a")), func(any, grpc.ServerStream) error { panic("oh") })
+	err := run(t, Stream(outer, noted(&notes, "a")), func(any, grpc.ServerStream) error { panic("oh") })
 	if err != nil || seen == nil || seen.Value != "oh" || !strings.Contains(seen.Stack, "TestAPanicIsAnErrorToTheLayers") || seen.Error() != "panic: oh" {
 		t.Errorf("got %v, and the layer saw %+v", err, seen)
 	}
@@ -103,8 +103,8 @@ type loud struct{ grpc.ServerStream }
 func (l loud) RecvMsg(m any) error { return errors.Join(errors.New("loud"), l.ServerStream.RecvMsg(m)) }
 
 func TestALayerCanWrapTheStream(t *testing.T) {
-	wrap := func(s *Stream) (func(error) error, error) {
-		s.Wrap(func(inner grpc.ServerStream) grpc.ServerStream {
+	wrap := func(c *Call) (func(error) error, error) {
+		c.Wrap(func(inner grpc.ServerStream) grpc.ServerStream {
 			if inner.Context().Value(key("a")) == nil || inner.Context().Value(key("b")) != nil {
 				t.Error("what is wrapped does not have the context of the layers outside")
 			}
@@ -113,7 +113,7 @@ func TestALayerCanWrapTheStream(t *testing.T) {
 		return nil, nil
 	}
 	var notes []string
-	err := run(t, Interceptor(noted(&notes, "a"), wrap, noted(&notes, "b")), func(_ any, ss grpc.ServerStream) error {
+	err := run(t, Stream(noted(&notes, "a"), wrap, noted(&notes, "b")), func(_ any, ss grpc.ServerStream) error {
 		if ss.Context().Value(key("b")) == nil {
 			t.Error("the handler does not have the context of the layers inside")
 		}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/layers"
 )
 
 // A line says who called, from where, and which service account acted for them.
@@ -17,7 +18,7 @@ func TestTheAccessLogNamesWhoActs(t *testing.T) {
 		var out strings.Builder
 		access := accessLog{log: slog.New(slog.NewTextHandler(&out, nil)), which: "all"}
 		ctx := auth.NewContext(t.Context(), p)
-		_, err := access.Unary(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/stint.v1.JobService/Get"},
+		_, err := layers.Unary(access.layer)(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/stint.v1.JobService/Get"},
 			func(context.Context, any) (any, error) { return nil, nil })
 		if err != nil {
 			t.Fatal(err)

@@ -41,27 +41,11 @@ func addressOfGateway(ctx context.Context) (context.Context, netip.Addr) {
 	return ctx, addr
 }
 
-// addressUnary holds addresses to their limits. It goes before the authentication, whose failures it counts.
-func (l *limits) addressUnary(from origin) grpc.UnaryServerInterceptor {
-	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-		ctx, addr := from.address(ctx)
-		if !byAddress(addr) {
-			return next(ctx, req)
-		}
-		addr = limit.Network(addr)
-		if err := l.admitAddress(ctx, addr, from.counted); err != nil {
-			return nil, err
-		}
-		resp, err := next(ctx, req)
-		l.signedIn(ctx, addr, err)
-		return resp, err
-	}
-}
-
-// addressStream is addressUnary for streams, whose number it bounds, too.
-func (l *limits) addressStream(from origin) layers.Layer {
-	return func(s *layers.Stream) (func(error) error, error) {
-		ctx, addr := from.address(s.Context())
+// address holds addresses to their limits, and bounds the number of their streams. It goes before the authentication, whose failures it counts.
+func (l *limits) address(from origin) layers.Layer {
+	return func(c *layers.Call) (func(error) error, error) {
+		ctx, addr := from.address(c.Context())
+		c.SetContext(ctx)
 		if !byAddress(addr) {
 			return nil, nil
 		}
@@ -69,12 +53,14 @@ func (l *limits) addressStream(from origin) layers.Layer {
 		if err := l.admitAddress(ctx, addr, from.counted); err != nil {
 			return nil, err
 		}
-		if !l.streams.Acquire(addr) {
+		stream := c.IsStream()
+		if stream && !l.streams.Acquire(addr) {
 			return nil, l.refuse(addressStreams, job.ErrTooManyOpen, busy, "Too many streams are open from your address. Close some, or try again later.")
 		}
-		s.SetContext(ctx)
 		return func(err error) error {
-			l.streams.Release(addr)
+			if stream {
+				l.streams.Release(addr)
+			}
 			l.signedIn(ctx, addr, err)
 			return err
 		}, nil
@@ -144,20 +130,10 @@ func (l *limits) credential(ctx context.Context, addr netip.Addr) uint64 {
 	return h.Sum64()
 }
 
-// userUnary holds users to their limits. It goes after the authentication.
-func (l *limits) userUnary(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if p, ok := auth.FromContext(ctx); ok {
-		if _, _, err := l.admitUser(p); err != nil {
-			return nil, err
-		}
-		paid(ctx, req)
-	}
-	return next(ctx, req)
-}
-
-// userStream is userUnary for streams, whose number it bounds, too, and for uploads how fast and how much.
-func (l *limits) userStream(s *layers.Stream) (end func(error) error, err error) {
-	p, ok := auth.FromContext(s.Context())
+// user holds users to their limits: how many calls they make and streams they have, and for uploads how fast and how much. It
+// goes after the authentication.
+func (l *limits) user(c *layers.Call) (end func(error) error, err error) {
+	p, ok := auth.FromContext(c.Context())
 	if !ok {
 		return nil, nil
 	}
@@ -165,12 +141,15 @@ func (l *limits) userStream(s *layers.Stream) (end func(error) error, err error)
 	if err != nil {
 		return nil, err
 	}
+	paid(c.Context(), c.Request)
+	if !c.IsStream() {
+		return nil, nil
+	}
 	if !mine.streams.Acquire(key) {
 		return nil, l.refuse(userStreams, job.ErrTooManyOpen, busy, "You have too many streams open. Close some, or try again later.")
 	}
-	paid(s.Context(), nil)
-	if s.Method == stintv1.WorkspaceService_Upload_FullMethodName {
-		s.Wrap(func(inner grpc.ServerStream) grpc.ServerStream {
+	if c.Method == stintv1.WorkspaceService_Upload_FullMethodName {
+		c.Wrap(func(inner grpc.ServerStream) grpc.ServerStream {
 			return &boundedUpload{ServerStream: inner, limits: l, rate: mine.upload, key: key}
 		})
 	}

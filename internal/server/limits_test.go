@@ -68,17 +68,17 @@ func (s *fakeStream) RecvMsg(m any) error {
 // serveUnary has a call of p from ctx pass the limits; a nil p does not pass the authentication.
 func serveUnary(l *limits, ctx context.Context, p *auth.Principal) error { //nolint:revive // the limits are what is tested
 	info := &grpc.UnaryServerInfo{FullMethod: stintv1.JobService_Get_FullMethodName}
-	_, err := l.addressUnary(origin{address: l.proxies.call})(ctx, nil, info, func(ctx context.Context, req any) (any, error) {
-		if p == nil {
-			return nil, status.Error(codes.Unauthenticated, "who?")
-		}
-		return l.userUnary(auth.NewContext(ctx, *p), req, info, func(context.Context, any) (any, error) { return nil, nil })
-	})
+	signIn := func(*layers.Call) (func(error) error, error) { return nil, status.Error(codes.Unauthenticated, "who?") }
+	if p != nil {
+		signIn = signedInAs(*p)
+	}
+	_, err := layers.Unary(l.address(origin{address: l.proxies.call}), signIn, l.user)(ctx, nil, info,
+		func(context.Context, any) (any, error) { return nil, nil })
 	return err
 }
 
 func serveStream(l *limits, ctx context.Context, p auth.Principal, do func(grpc.ServerStream) error) error { //nolint:revive // likewise
-	return layers.Interceptor(l.addressStream(origin{address: l.proxies.call}), signedInAs(p), l.userStream)(nil, &fakeStream{ctx: ctx}, upload,
+	return layers.Stream(l.address(origin{address: l.proxies.call}), signedInAs(p), l.user)(nil, &fakeStream{ctx: ctx}, upload,
 		func(_ any, ss grpc.ServerStream) error { return do(ss) })
 }
 
@@ -86,8 +86,8 @@ var upload = &grpc.StreamServerInfo{FullMethod: stintv1.WorkspaceService_Upload_
 
 // signedInAs is the layer of an authentication that knows one caller.
 func signedInAs(p auth.Principal) layers.Layer {
-	return func(s *layers.Stream) (func(error) error, error) {
-		s.SetContext(auth.NewContext(s.Context(), p))
+	return func(c *layers.Call) (func(error) error, error) {
+		c.SetContext(auth.NewContext(c.Context(), p))
 		return nil, nil
 	}
 }
@@ -301,7 +301,7 @@ func TestUploadsAreBounded(t *testing.T) {
 				l := limitsOf(t, c.config)
 				begin, received := time.Now(), 0
 				var err error
-				in := layers.Interceptor(signedInAs(auth.Principal{User: "ann"}), l.userStream)
+				in := layers.Stream(signedInAs(auth.Principal{User: "ann"}), l.user)
 				_ = in(nil, &fakeStream{ctx: t.Context(), in: c.in}, upload, func(_ any, ss grpc.ServerStream) error {
 					for ; err == nil; received++ {
 						err = ss.RecvMsg(&stintv1.UploadRequest{})
@@ -406,9 +406,10 @@ func TestRequestsAreLimitedByAddress(t *testing.T) {
 // A request of REST counts once, however many calls it makes.
 func TestCallsOfTheGatewayAreCountedWithTheirRequest(t *testing.T) {
 	l := limitsOf(t, LimitsConfig{RequestsPerAddress: 1, FailedSignIns: 3})
+	info := &grpc.UnaryServerInfo{FullMethod: stintv1.JobService_Get_FullMethodName}
 	call := func(code codes.Code) error {
 		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(forwardedFor, "192.0.2.1", "authorization", "Bearer x"))
-		_, err := l.addressUnary(fromGateway)(ctx, nil, nil, func(context.Context, any) (any, error) { return nil, status.Error(code, "") })
+		_, err := layers.Unary(l.address(fromGateway))(ctx, nil, info, func(context.Context, any) (any, error) { return nil, status.Error(code, "") })
 		return err
 	}
 	for range 20 {
@@ -473,16 +474,16 @@ func TestMetricsAreForOperatorsAndHoldBackWhoGuesses(t *testing.T) {
 
 func BenchmarkLimitsOfACall(b *testing.B) {
 	l := limitsOf(b, LimitsConfig{RequestsPerUser: 1 << 30, RequestsPerAddress: 1 << 30, FailedSignIns: 10})
-	address, user := l.addressUnary(origin{address: l.proxies.call}), l.userUnary
+	in := layers.Unary(l.address(origin{address: l.proxies.call}), l.user)
+	info := &grpc.UnaryServerInfo{FullMethod: stintv1.JobService_Get_FullMethodName}
 	p := auth.Principal{User: "ann", Roles: []auth.Role{auth.RoleUser}}
 	handler := func(context.Context, any) (any, error) { return nil, nil }
-	inner := func(ctx context.Context, req any) (any, error) { return user(ctx, req, nil, handler) }
 	for name, addr := range map[string]string{"loopback": "127.0.0.1", "abroad": "192.0.2.1"} {
 		b.Run(name, func(b *testing.B) {
 			ctx := auth.NewContext(from(addr, "token"), p) // as if authentication cost nothing
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := address(ctx, nil, nil, inner); err != nil {
+				if _, err := in(ctx, nil, info, handler); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -52,25 +51,20 @@ type accessLog struct {
 // accessLogs are the values of --access-log.
 var accessLogs = []string{"none", "errors", "all"}
 
-// Unary is the interceptor for unary calls.
-func (a accessLog) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+// layer writes the line of a call when it has ended.
+func (a accessLog) layer(c *layers.Call) (end func(error) error, err error) {
+	if a.which == "none" {
+		return nil, nil
+	}
 	begin := time.Now()
-	resp, err := next(ctx, req)
-	a.line(ctx, info.FullMethod, begin, err)
-	return resp, err
-}
-
-// Stream is the layer for streams; their line is written when they end.
-func (a accessLog) Stream(s *layers.Stream) (end func(error) error, err error) {
-	ctx, begin := s.Context(), time.Now()
 	return func(err error) error {
-		a.line(ctx, s.Method, begin, err)
+		a.line(c.Context(), c.Method, begin, err)
 		return err
 	}, nil
 }
 
 func (a accessLog) line(ctx context.Context, method string, begin time.Time, err error) {
-	if a.which == "none" || a.which == "errors" && (err == nil || wentAway(err)) {
+	if a.which == "errors" && (err == nil || wentAway(err)) {
 		return
 	}
 	p, _ := auth.FromContext(ctx)

@@ -232,14 +232,15 @@ func (f *front) build(ctx context.Context) (err error) {
 
 // newGRPC makes a gRPC server with all services. from tells where its callers are.
 func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
-	access := accessLog{log: f.log, which: f.cfg.AccessLog}
+	around := []layers.Layer{
+		api.Errors(f.log), f.limits.address(from), f.auth.Layer, f.limits.user,
+		accessLog{log: f.log, which: f.cfg.AccessLog}.layer, f.space.layer, api.Audited(f.store),
+	}
 	g := grpc.NewServer(append(more,
 		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(api.Codec()),
-		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), api.UnaryErrors(f.log), f.limits.addressUnary(from), f.auth.Unary(), f.limits.userUnary, access.Unary, f.space.unary, api.UnaryAudit(f.store)),
-		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), layers.Interceptor(
-			api.StreamErrors(f.log), f.limits.addressStream(from), f.auth.Stream, f.limits.userStream, access.Stream, f.space.stream, api.StreamAudit(f.store),
-		)),
+		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), layers.Unary(around...)),
+		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), layers.Stream(around...)),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxResponse),
 		grpc.ConnectionTimeout(20*time.Second),

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc"
 
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -98,15 +97,7 @@ func (s *space) check(method string) error {
 	}
 }
 
-// unary refuses calls that take something new.
-func (s *space) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if err := s.check(info.FullMethod); err != nil {
-		return nil, err
-	}
-	return next(ctx, req)
-}
-
-// stream is unary for streams.
-func (s *space) stream(of *layers.Stream) (end func(error) error, err error) {
-	return nil, s.check(of.Method)
+// layer refuses calls that need more room than there is.
+func (s *space) layer(c *layers.Call) (end func(error) error, err error) {
+	return nil, s.check(c.Method)
 }
