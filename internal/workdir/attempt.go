@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -17,6 +18,26 @@ type Attempt struct {
 	root *Root
 	id   terms.ID
 	n    int
+	held *os.Root // the folder itself; nil where it is reached from the root each time
+}
+
+// Hold opens the folder. The Attempt that it answers reaches its files from there instead of
+// going down from the Root for each, and is of use until Release is called; its paths are those of the name.
+// It is for whoever does several things to it. A missing folder is fs.ErrNotExist.
+func (a Attempt) Hold() (Attempt, error) {
+	dir, err := a.root.fs.OpenRoot(a.rel())
+	if err != nil {
+		return Attempt{}, fmt.Errorf("open the folder of attempt %s: %w", a.Name(), err)
+	}
+	a.held = dir
+	return a, nil
+}
+
+// Release closes what Hold opened. Files opened through it stay open.
+func (a Attempt) Release() {
+	if a.held != nil {
+		a.held.Close()
+	}
 }
 
 // JobID is the job's.
@@ -53,8 +74,8 @@ func (a Attempt) Create() error {
 
 // EmptyTmp removes what the command left in tmp/.
 func (a Attempt) EmptyTmp() error {
-	tmp := path.Join(a.rel(), "tmp")
-	f, err := a.root.fs.Open(tmp)
+	root, tmp := a.place("tmp")
+	f, err := root.Open(tmp)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -64,7 +85,7 @@ func (a Attempt) EmptyTmp() error {
 	defer f.Close()
 	names, err := f.Readdirnames(-1)
 	for _, name := range names {
-		err = errors.Join(err, removeAll(a.root.fs, path.Join(tmp, name)))
+		err = errors.Join(err, removeAll(root, path.Join(tmp, name)))
 	}
 	if err != nil {
 		return fmt.Errorf("empty tmp of attempt %s: %w", a.Name(), err)
@@ -83,5 +104,10 @@ func (a Attempt) rel() string {
 	return path.Join(Dir{root: a.root, id: a.id}.rel(), "attempts", strconv.Itoa(a.n))
 }
 
-// file is the path below the root of a file directly in the folder.
-func (a Attempt) file(name string) string { return path.Join(a.rel(), name) }
+// place is how a file directly in the folder, or the folder itself as ".", is reached.
+func (a Attempt) place(name string) (*os.Root, string) {
+	if a.held != nil {
+		return a.held, name
+	}
+	return a.root.fs, path.Join(a.rel(), name)
+}

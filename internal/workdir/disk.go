@@ -20,11 +20,12 @@ func IsDiskFull(err error) bool {
 // blocks make a file system's own figures misleading.
 func (a Attempt) DiskFull() bool {
 	const probe = ".room"
-	f, err := a.root.fs.OpenFile(a.file(probe), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	root, name := a.place(probe)
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return IsDiskFull(err)
 	}
-	defer func() { _ = a.root.fs.Remove(a.file(probe)) }()
+	defer func() { _ = root.Remove(name) }()
 	defer f.Close()
 	if _, err := f.Write(make([]byte, roomLeast)); err != nil {
 		return IsDiskFull(err)

@@ -17,7 +17,8 @@ func (a Attempt) WriteFile(name string, data []byte) error {
 	if err := checkPrivate(name); err != nil {
 		return err
 	}
-	if err := writeAtomic(a.root.fs, a.file(name), data); err != nil {
+	root, at := a.place(name)
+	if err := writeAtomic(root, at, data); err != nil {
 		return fmt.Errorf("write %s of attempt %s: %w", name, a.Name(), err)
 	}
 	return nil
@@ -30,7 +31,8 @@ func (a Attempt) ReadFile(name string) ([]byte, error) {
 	if err := checkPrivate(name); err != nil {
 		return nil, err
 	}
-	b, err := readSmall(a.root.fs, a.file(name), most)
+	root, at := a.place(name)
+	b, err := readSmall(root, at, most)
 	if err != nil {
 		return nil, fmt.Errorf("read %s of attempt %s: %w", name, a.Name(), err)
 	}
@@ -44,12 +46,13 @@ func (a Attempt) Mark(name string) error {
 	if err := checkPrivate(name); err != nil {
 		return err
 	}
-	f, err := a.root.fs.OpenFile(a.file(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	root, at := a.place(name)
+	f, err := root.OpenFile(at, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("mark %s of attempt %s: %w", name, a.Name(), err)
 	}
 	f.Close()
-	if err := syncFolder(a.root.fs, a.rel()); err != nil {
+	if err := syncFolder(a.place(".")); err != nil {
 		return fmt.Errorf("mark %s of attempt %s: %w", name, a.Name(), err)
 	}
 	return nil
@@ -61,7 +64,8 @@ func (a Attempt) Marked(name string) (bool, error) {
 	if err := checkPrivate(name); err != nil {
 		return false, err
 	}
-	_, err := a.root.fs.Lstat(a.file(name))
+	root, at := a.place(name)
+	_, err := root.Lstat(at)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, fmt.Errorf("look for %s of attempt %s: %w", name, a.Name(), err)
 	}
@@ -79,7 +83,8 @@ func (a Attempt) RemoveFile(name string) error {
 	if err := checkPrivate(name); err != nil {
 		return err
 	}
-	if err := a.root.fs.Remove(a.file(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	root, at := a.place(name)
+	if err := root.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s of attempt %s: %w", name, a.Name(), err)
 	}
 	return nil

@@ -64,13 +64,14 @@ type ExitFile struct {
 
 // ReserveExit sets room apart for the exit record. A full disk is reported here, before the command runs.
 func (a Attempt) ReserveExit() (*ExitFile, error) {
-	f, err := a.root.fs.OpenFile(a.file(exitReserved), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	root, name := a.place(exitReserved)
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("reserve the exit record of attempt %s: %w", a.Name(), err)
 	}
 	if _, err = f.Write(make([]byte, exitMost)); err != nil {
 		f.Close()
-		_ = a.root.fs.Remove(a.file(exitReserved))
+		_ = root.Remove(name)
 		return nil, fmt.Errorf("reserve the exit record of attempt %s: %w", a.Name(), err)
 	}
 	return &ExitFile{attempt: a, file: f}, nil
@@ -89,13 +90,14 @@ func (e *ExitFile) Commit(r ExitRecord) error {
 	if err == nil {
 		err = e.file.Sync()
 	}
-	root := e.attempt.root.fs
+	root, reserved := e.attempt.place(exitReserved)
 	if err == nil && !e.named {
-		err = root.Rename(e.attempt.file(exitReserved), e.attempt.file(exitName))
+		_, name := e.attempt.place(exitName)
+		err = root.Rename(reserved, name)
 		e.named = err == nil
 	}
 	if err == nil {
-		err = syncFolder(root, e.attempt.rel())
+		err = syncFolder(e.attempt.place("."))
 	}
 	if err != nil {
 		return fmt.Errorf("write the exit record of attempt %s: %w", e.attempt.Name(), err)
@@ -107,7 +109,8 @@ func (e *ExitFile) Commit(r ExitRecord) error {
 func (e *ExitFile) Discard() {
 	e.file.Close()
 	if !e.named {
-		_ = e.attempt.root.fs.Remove(e.attempt.file(exitReserved))
+		root, name := e.attempt.place(exitReserved)
+		_ = root.Remove(name)
 	}
 }
 
@@ -126,7 +129,8 @@ func (a Attempt) WriteExit(r ExitRecord) error {
 
 // ReadExit reads the exit record. The second result is false while there is none.
 func (a Attempt) ReadExit() (ExitRecord, bool, error) {
-	data, err := readSmall(a.root.fs, a.file(exitName), exitMost)
+	root, name := a.place(exitName)
+	data, err := readSmall(root, name, exitMost)
 	if errors.Is(err, fs.ErrNotExist) {
 		return ExitRecord{}, false, nil
 	}

@@ -61,9 +61,13 @@ func (a Attempt) CreateLog(s Stream, limits LogLimits) (*LogWriter, error) {
 	}
 	w := &LogWriter{stream: s, limits: limits, head: limits.HeadBytes}
 	w.open = func(name string) (segmentFile, error) {
-		return a.root.fs.OpenFile(a.file(name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+		root, at := a.place(name)
+		return root.OpenFile(at, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	}
-	w.remove = func(name string) error { return a.root.fs.Remove(a.file(name)) }
+	w.remove = func(name string) error {
+		root, at := a.place(name)
+		return root.Remove(at)
+	}
 	if err := w.roll(); err != nil {
 		return nil, fmt.Errorf("create %s of attempt %s: %w", s, a.Name(), err)
 	}

@@ -31,7 +31,7 @@ type Progress struct {
 // ReadProgress reads the last complete line that says something from the file
 // that the command appends to. The second result is false when there is none.
 func (a Attempt) ReadProgress() (Progress, bool, error) {
-	f, err := openPlain(a.root.fs, a.file(progressName))
+	f, err := openPlain(a.place(progressName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Progress{}, false, nil
 	}

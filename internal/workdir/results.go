@@ -85,15 +85,15 @@ func (a Attempt) OpenResult(name string) (*os.File, ResultFile, error) {
 // openOutput opens output/ as a root of its own, so that links cannot lead to
 // the rest of the job's folder either.
 func (a Attempt) openOutput() (*os.Root, error) {
-	name := a.file("output")
-	info, err := a.root.fs.Lstat(name)
+	root, name := a.place("output")
+	info, err := root.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() { // the command put something else there
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return a.root.fs.OpenRoot(name)
+	return root.OpenRoot(name)
 }
 
 // checkResultPath refuses what cannot be a path below output/.

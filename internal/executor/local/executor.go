@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local/proc"
@@ -65,6 +67,7 @@ type Executor struct {
 	log      *slog.Logger
 	node     string
 	boot     string
+	slack    int // how late timers of this process may be, in ns
 	cgroup   cgroupParent
 	sandbox  sandbox
 	starting keyed
@@ -117,6 +120,10 @@ func New(cfg Config) (*Executor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local executor: %w", err)
 	}
+	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("local executor: see how late timers may be: %w", err)
+	}
 	node, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("local executor: %w", err)
@@ -127,7 +134,7 @@ func New(cfg Config) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{
-		cfg: cfg, log: log, node: node, boot: boot, cgroup: findCgroup(cfg.Cgroup), sandbox: box,
+		cfg: cfg, log: log, node: node, boot: boot, slack: slack, cgroup: findCgroup(cfg.Cgroup), sandbox: box,
 		shims: make(map[string]int), ended: make(map[int]bool), active: make(map[string]*stintv1.Resources),
 	}
 	level := slog.LevelInfo

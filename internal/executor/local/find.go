@@ -53,8 +53,8 @@ func (e *Executor) Cancel(_ context.Context, h executor.Handle) error {
 	if errors.Is(markErr, fs.ErrExist) {
 		markErr = nil
 	}
-	var s shim.State
-	if err := shim.ReadJSON(a, shim.StateFile, &s); err != nil {
+	s, err := shim.ReadState(a)
+	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return markErr // the shim will look for the mark after it has written that
 		}

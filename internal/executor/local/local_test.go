@@ -110,8 +110,8 @@ func newExecutor(tb testing.TB, cfg Config) *Executor {
 // killShim kills the shim of an attempt.
 func killShim(tb testing.TB, a workdir.Attempt) {
 	tb.Helper()
-	var s shim.State
-	if err := shim.ReadJSON(a, shim.StateFile, &s); err != nil {
+	s, err := shim.ReadState(a)
+	if err != nil {
 		tb.Fatal(err)
 	}
 	if err := (proc.Process{PID: s.PID, Birth: s.Birth}).Signal(unix.SIGKILL); err != nil {

@@ -21,7 +21,8 @@ import (
 // nothing is, or ctx ends.
 func (e *Executor) endOrphans(ctx context.Context, a workdir.Attempt) error {
 	h := hunt{attempt: []string{e.cfg.Folders.Path(), a.Name()}}
-	if err := shim.ReadJSON(a, shim.StateFile, &h.shim); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	var err error
+	if h.shim, err = shim.ReadState(a); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		e.log.Warn("state of a shim cannot be read", "attempt", a.Name(), "error", err)
 	}
 	if h.shim.BootID != "" && h.shim.BootID != e.boot {

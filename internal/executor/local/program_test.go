@@ -69,8 +69,8 @@ func TestSmallShimOutlivesItsFile(t *testing.T) {
 			}
 			h := j.start()
 			j.line(born)
-			var s shim.State
-			if err := shim.ReadJSON(j.task.Dir, shim.StateFile, &s); err != nil {
+			s, err := shim.ReadState(j.task.Dir)
+			if err != nil {
 				t.Fatal(err)
 			}
 			p, err := proc.Read(s.PID)

@@ -370,8 +370,8 @@ func TestSandboxIsForced(t *testing.T) {
 	j.fifo("hold")
 	h := j.start()
 	j.line(born)
-	var s shim.State
-	if err := shim.ReadJSON(j.task.Dir, shim.StateFile, &s); err != nil {
+	s, err := shim.ReadState(j.task.Dir)
+	if err != nil {
 		t.Fatal(err)
 	}
 	all, err := proc.All()
@@ -403,8 +403,8 @@ func TestSandboxThatIsKilled(t *testing.T) {
 	j.fifo("hold")
 	h := j.start()
 	j.line(born)
-	var s shim.State
-	if err := shim.ReadJSON(j.task.Dir, shim.StateFile, &s); err != nil {
+	s, err := shim.ReadState(j.task.Dir)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := unix.Kill(s.Command, unix.SIGKILL); err != nil {

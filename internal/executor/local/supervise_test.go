@@ -33,8 +33,8 @@ func TestCancelAfterTheCommandKeepsItsEnd(t *testing.T) {
 	j.fifo("hold")
 	h := j.start()
 	j.line(left)
-	var s shim.State
-	if err := shim.ReadJSON(j.task.Dir, shim.StateFile, &s); err != nil {
+	s, err := shim.ReadState(j.task.Dir)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if command, err := proc.Read(s.Command); err == nil {
@@ -120,8 +120,8 @@ func TestShimThatIsAskedToEndByOthers(t *testing.T) {
 	j.fifo("hold")
 	h := j.start()
 	command := j.pid(born)
-	var s shim.State
-	if err := shim.ReadJSON(j.task.Dir, shim.StateFile, &s); err != nil {
+	s, err := shim.ReadState(j.task.Dir)
+	if err != nil {
 		t.Fatal(err)
 	}
 	shim := proc.Process{PID: s.PID, Birth: s.Birth}

@@ -74,8 +74,8 @@ func (e *Executor) Started(h executor.Handle) (executor.Observation, bool) {
 
 // observed is that the command runs, once that is known.
 func (e *Executor) observed(a workdir.Attempt) (executor.Observation, bool) {
-	var s shim.State
-	if err := shim.ReadJSON(a, shim.StateFile, &s); err != nil || s.Command == 0 {
+	s, err := shim.ReadState(a)
+	if err != nil || s.Command == 0 {
 		return executor.Observation{}, false
 	}
 	return executor.Observation{

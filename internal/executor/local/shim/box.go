@@ -36,6 +36,7 @@ type Boxed struct {
 
 	program *os.File // what is the first process in the sandbox: this program
 	inside  []string // its arguments before insideArgument
+	ring    func()   // called after each of the news
 	order   order
 }
 
@@ -43,6 +44,7 @@ type Boxed struct {
 type box struct {
 	pid       int
 	news      chan news   // closed when there will be no more
+	ring      func()      // after each of them
 	complaint chan string // what bwrap said, once
 }
 
@@ -71,6 +73,7 @@ func (s *shim) startBox(attr os.ProcAttr) (*box, error) {
 	}
 	defer b.program.Close()
 	b.inside = os.Args[1 : len(os.Args)-shimArguments]
+	b.ring = s.bell.ring
 	b.order = order{Argv: s.launch.Argv, Env: attr.Env, Dir: attr.Dir, Threads: b.Threads}
 	attr.Env = append(slices.Clip(boxEnv), MarkerVariable+"="+s.token)
 	return b.start(attr)
@@ -100,7 +103,7 @@ func (b *Boxed) start(attr os.ProcAttr) (*box, error) {
 		closeAll(mine)
 		return nil, err
 	}
-	x := &box{pid: p.Pid, news: make(chan news, 4), complaint: make(chan string, 1)}
+	x := &box{pid: p.Pid, news: make(chan news, 4), ring: b.ring, complaint: make(chan string, 1)}
 	_ = p.Release() // whoever has it waits for all children alike
 	go func() {     // an order may be larger than a pipe
 		_ = json.NewEncoder(orderTo).Encode(b.order)
@@ -121,6 +124,7 @@ func (x *box) listen(from *os.File) {
 			return
 		}
 		x.news <- n
+		x.ring()
 	}
 }
 
@@ -184,7 +188,7 @@ type Trial struct {
 // Try runs a command in the sandbox to its end, which must be the exit code that was asked for.
 func (b Boxed) Try(t Trial) error {
 	const code = 7
-	b.program, b.inside = t.Program, t.Arguments
+	b.program, b.inside, b.ring = t.Program, t.Arguments, func() {}
 	b.order = order{Argv: []string{"/bin/sh", "-c", "exit " + strconv.Itoa(code)}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: t.Dir, Threads: b.Threads}
 	runtime.LockOSThread() // see start
 	defer runtime.UnlockOSThread()

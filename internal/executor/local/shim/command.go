@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"runtime"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
@@ -24,20 +22,20 @@ import (
 func (s *shim) startCommand() (*command, *Refusal) {
 	dir := s.attempt.OutputPath()
 	pipes, err := newOutputs(s.stdout, s.stderr)
+	defer pipes.handOver()
 	if err != nil {
 		return nil, explain(s.launch.Argv[0], dir, err)
 	}
-	defer pipes.handOver()
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, explain(s.launch.Argv[0], dir, err)
 	}
 	defer null.Close()
-	c := &command{launch: s.launch, log: s.log, outputs: pipes, asked: s.asked}
+	c := &command{launch: s.launch, log: s.log, outputs: pipes, asked: s.asked, bell: s.bell, pidfd: -1}
 	attr := &os.ProcAttr{
 		Dir:   dir,
 		Env:   append(slices.Clip(s.launch.Env), MarkerVariable+"="+s.token),
-		Files: []*os.File{null, pipes.stdoutTo, pipes.stderrTo},
+		Files: []*os.File{null, pipes[0].to, pipes[1].to},
 		Sys:   &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL},
 	}
 	if s.launch.Cgroup != "" {
@@ -46,12 +44,7 @@ func (s *shim) startCommand() (*command, *Refusal) {
 		}
 	}
 	if c.cgroup != nil {
-		s.state.Cgroup = c.cgroup.Path
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(c.cgroup.dir.Fd())
-		// Should this process die right now, its successor must know of the cgroup.
-		if err := WriteJSON(s.attempt, StateFile, s.state); err != nil {
-			s.log.Error("cgroup is not in shim.json", "error", err)
-		}
 	}
 	err = s.startProcess(c, attr)
 	if err != nil && c.cgroup != nil {
@@ -83,7 +76,8 @@ func (s *shim) startProcess(c *command, attr *os.ProcAttr) error {
 		}
 		return err
 	}
-	// Not os.StartProcess, which would first start a process to try pidfds: supervise waits for all children alike.
+	// Not os.StartProcess, which would first start a process to try pidfds.
+	attr.Sys.PidFD = &c.pidfd
 	pid, err := syscall.ForkExec(s.launch.Argv[0], s.launch.Argv, &syscall.ProcAttr{
 		Dir: attr.Dir, Env: attr.Env, Files: descriptors(attr.Files), Sys: attr.Sys,
 	})
@@ -143,61 +137,4 @@ func rootCause(err error) error {
 		return errno
 	}
 	return err
-}
-
-// outputs are the pipes from a command to its logs.
-type outputs struct {
-	stdoutTo, stderrTo     *os.File // for the command
-	stdoutFrom, stderrFrom *os.File
-	stdout, stderr         *workdir.LogWriter
-	copying                sync.WaitGroup
-}
-
-// newOutputs makes the pipes and begins to copy.
-func newOutputs(stdout, stderr *workdir.LogWriter) (*outputs, error) {
-	o := &outputs{stdout: stdout, stderr: stderr}
-	var err error
-	if o.stdoutFrom, o.stdoutTo, err = os.Pipe(); err != nil {
-		return nil, err
-	}
-	if o.stderrFrom, o.stderrTo, err = os.Pipe(); err != nil {
-		return nil, err
-	}
-	o.copying.Go(func() { copyOutput(stdout, o.stdoutFrom) })
-	o.copying.Go(func() { copyOutput(stderr, o.stderrFrom) })
-	return o, nil
-}
-
-// handOver closes the ends that now only the command has.
-func (o *outputs) handOver() {
-	o.stdoutTo.Close()
-	o.stderrTo.Close()
-}
-
-// finish waits until everything is copied that was written. Whoever still has
-// the other end then, though all processes of the command have ended, is not waited for.
-func (o *outputs) finish(log *slog.Logger) {
-	const patience = 5 * time.Second
-	for _, f := range []*os.File{o.stdoutFrom, o.stderrFrom} {
-		if err := f.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			log.Error("bound the reading of output", "error", err)
-		}
-	}
-	o.copying.Wait()
-	for _, w := range []*workdir.LogWriter{o.stdout, o.stderr} {
-		if err := w.Close(); err != nil {
-			log.Error("close a log", "error", err)
-		}
-	}
-}
-
-// copyOutput copies until the pipe's end. The log takes everything.
-func copyOutput(to *workdir.LogWriter, from *os.File) {
-	for buf := make([]byte, 64<<10); ; {
-		n, err := from.Read(buf)
-		_, _ = to.Write(buf[:n])
-		if err != nil {
-			return
-		}
-	}
 }

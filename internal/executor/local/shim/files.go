@@ -3,6 +3,7 @@
 package shim
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,8 +22,6 @@ import (
 const (
 	// LaunchFile holds a Launch.
 	LaunchFile = "launch.json"
-	// StateFile holds a State.
-	StateFile = "shim.json"
 	// AliveFile is the FIFO that only the shim holds for writing.
 	AliveFile = "alive"
 	// CancelFile exists once somebody asked for the cancellation.
@@ -30,6 +29,7 @@ const (
 	// LogFile has what the shim had to say.
 	LogFile = "shim.log"
 
+	stateName   = "shim.json"
 	gateName    = "gate"
 	startedName = "started"
 	lockName    = "lock"
@@ -57,6 +57,8 @@ type Launch struct {
 	// Cgroup is the parent to make one in; empty for none. CgroupMemory says that it can limit memory.
 	Cgroup       string `json:"cgroup,omitempty"`
 	CgroupMemory bool   `json:"cgroup_memory,omitempty"`
+	// TimerSlack is how late the command's timers may be, in nanoseconds: as those of the server, where the shim's may be later.
+	TimerSlack int `json:"timer_slack_ns"`
 	// Sandbox of the command; none where it runs without.
 	Sandbox *Boxed `json:"sandbox,omitempty"`
 }
@@ -102,9 +104,55 @@ func ReadJSON(a workdir.Attempt, name string, v any) error {
 	return nil
 }
 
+// stateFile is shim.json: a line for each State, the last of which holds. One that is not whole counts for nothing.
+type stateFile struct{ f *os.File }
+
+// createState begins a shim.json, or that of an earlier shim that started nothing anew.
+func createState(a workdir.Attempt) (stateFile, error) {
+	f, err := OpenPrivate(a, stateName, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND)
+	return stateFile{f: f}, err
+}
+
+// add makes it the State.
+func (s stateFile) add(st State) error {
+	data, err := json.Marshal(st)
+	if err == nil {
+		_, err = s.f.Write(append(data, '\n'))
+	}
+	return err
+}
+
+// ReadState answers the State of the attempt's shim; fs.ErrNotExist while there is none.
+func ReadState(a workdir.Attempt) (State, error) {
+	data, err := a.ReadFile(stateName)
+	if err != nil {
+		return State{}, err
+	}
+	whole := data[:bytes.LastIndexByte(data, '\n')+1]
+	if len(whole) == 0 {
+		return State{}, fmt.Errorf("read %s of attempt %s: %w", stateName, a.Name(), fs.ErrNotExist)
+	}
+	last := whole[bytes.LastIndexByte(whole[:len(whole)-1], '\n')+1:]
+	var st State
+	if err := json.Unmarshal(last, &st); err != nil {
+		return State{}, fmt.Errorf("read %s of attempt %s: %w", stateName, a.Name(), err)
+	}
+	return st, nil
+}
+
 // OpenPrivate opens a private file, by its path because os.Root opens no FIFO for both ends.
+// Only one that is opened with O_NONBLOCK is waited for without a thread.
 func OpenPrivate(a workdir.Attempt, name string, flag int) (*os.File, error) {
-	return os.OpenFile(filepath.Join(a.Path(), name), flag|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	path := filepath.Join(a.Path(), name)
+	for {
+		fd, err := unix.Open(path, flag|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		switch {
+		case err == nil: // not os.OpenFile, which first tries for each file whether it can be polled
+			return os.NewFile(uintptr(fd), path), nil
+		case !errors.Is(err, unix.EINTR):
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
 }
 
 // EnterGate waits until nobody else decides something about the attempt. The

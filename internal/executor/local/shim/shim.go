@@ -44,9 +44,10 @@ type shim struct {
 	state   State
 
 	lock, alive    *os.File
+	states         stateFile
 	exit           *workdir.ExitFile
 	stdout, stderr *workdir.LogWriter
-	term, child    chan os.Signal
+	bell           *bell
 }
 
 // Main is the whole life of a shim. The program calls it when it was
@@ -57,11 +58,12 @@ func Main(args []string) int {
 		return insideMain()
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	s := &shim{log: log, term: make(chan os.Signal, 1), child: make(chan os.Signal, 1)}
-	// Handled, not ignored: a command would inherit that, and handlers are reset for it.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE)
-	signal.Notify(s.term, unix.SIGTERM)
-	signal.Notify(s.child, unix.SIGCHLD)
+	s := &shim{log: log}
+	var err error
+	if s.bell, err = newBell(); err != nil {
+		log.Error("shim cannot begin", "error", err)
+		return 2
+	}
 	if err := s.detach(args); err != nil {
 		log.Error("shim cannot begin", "error", err)
 		return 2
@@ -118,6 +120,11 @@ func (s *shim) detach(args []string) error {
 func (s *shim) birth() error {
 	ctx, cancel := context.WithTimeout(context.Background(), gatePatience)
 	defer cancel()
+	held, err := s.attempt.Hold()
+	if err != nil {
+		return err
+	}
+	s.attempt = held
 	leave, err := EnterGate(ctx, s.attempt)
 	if err != nil {
 		return err
@@ -184,7 +191,13 @@ func (s *shim) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	s.state.Token, s.state.PID, s.state.Birth = s.token, self.PID, self.Birth
-	if err := WriteJSON(s.attempt, StateFile, s.state); err != nil {
+	if s.launch.Cgroup != "" { // it is known before it is there: should this process die then, its successor finds it
+		s.state.Cgroup = CgroupPath(s.launch.Cgroup, s.token)
+	}
+	if s.states, err = createState(s.attempt); err != nil {
+		return err
+	}
+	if err := s.states.add(s.state); err != nil {
 		return err
 	}
 	return s.attempt.Mark(startedName)
@@ -203,9 +216,6 @@ func (s *shim) live() error {
 	if s.state.Cgroup != "" {
 		(&Cgroup{Path: s.state.Cgroup}).Remove()
 	}
-	if info, err := os.Stderr.Stat(); err == nil && info.Size() == 0 {
-		_ = s.attempt.RemoveFile(LogFile)
-	}
 	s.leave()
 	if err == nil && NeverRan(end) {
 		s.tell(Report{Failure: &Refusal{Reason: Reason(end.Reason), Message: end.Message}})
@@ -222,6 +232,8 @@ func (s *shim) leave() {
 		}
 	}
 	os.Stderr.Close()
+	s.states.f.Close()
+	s.attempt.Release()
 	s.root.Close()
 	s.lock.Close()
 	s.alive.Close()
@@ -238,16 +250,23 @@ func (s *shim) run() workdir.ExitRecord {
 		return s.never(ReasonCancelledByOwner, "")
 	}
 	runtime.LockOSThread() // the kernel ends the command with the thread that started it
+	// A command inherits it from the thread.
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(s.launch.TimerSlack), 0, 0, 0); err != nil {
+		s.log.Error("timers of the command may be late", "error", err)
+	}
 	c, failure := s.startCommand()
 	if failure != nil {
 		return s.never(failure.Reason, failure.Message)
 	}
+	// Ignored only now, or the command would do so too. In a session without a terminal nobody
+	// sends them but by mistake.
+	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
 	s.state.Command, s.state.Start = c.pid, c.start
-	if err := WriteJSON(s.attempt, StateFile, s.state); err != nil {
+	if err := s.states.add(s.state); err != nil {
 		s.log.Error("command is not in shim.json", "error", err)
 	}
 	s.tell(Report{Started: true})
-	c.supervise(s.term, s.child)
+	c.supervise()
 	return s.describe(c)
 }
 

@@ -26,6 +26,8 @@ const (
 	// forceMost is how long that is tried: a process that hangs in the kernel, as on
 	// a file server that is gone, must not make the job hang for ever.
 	forceMost = time.Minute
+	// soon is when a command has not ended at once.
+	soon = 50 * time.Millisecond
 )
 
 // command is the attempt's command with all its descendants, as the shim sees
@@ -38,18 +40,22 @@ type command struct {
 	cgroup  *Cgroup       // nil without one
 	asked   func() Reason // why SIGTERM came
 
+	bell *bell
+
 	pid    int  // and process group; in a sandbox that of bwrap
+	pidfd  int  // -1 where there is none
 	box    *box // nil without a sandbox
 	start  time.Time
 	end    time.Time // zero while it runs
 	status unix.WaitStatus
 	cause  Reason // why we ended it; empty when it ended by itself
 	phase  phase
-	timer  *time.Timer // when the phase has lasted long enough
-	forced time.Time   // when force was first used
-	harder bool        // force was used before
-	stuck  int         // processes that could not be ended
-	used   *usage      // as told from within a sandbox
+	limit  time.Time // when it has run long enough; zero for never
+	due    time.Time // when the phase has lasted long enough; zero for never
+	forced time.Time // when force was first used
+	harder bool      // force was used before
+	stuck  int       // processes that could not be ended
+	used   *usage    // as told from within a sandbox
 	boxEnd unix.WaitStatus
 }
 
@@ -64,39 +70,90 @@ const (
 )
 
 // supervise returns when nothing of the command is left, or cannot be ended.
-func (c *command) supervise(term, child <-chan os.Signal) {
-	c.timer = time.NewTimer(time.Hour)
-	c.timer.Stop()
-	var limit <-chan time.Time
+func (c *command) supervise() {
+	began := time.Now()
 	if c.launch.TimeLimit > 0 {
-		t := time.NewTimer(c.launch.TimeLimit)
-		defer t.Stop()
-		limit = t.C
-	}
-	var told <-chan news
-	if c.box != nil {
-		told = c.box.news
+		c.limit = began.Add(c.launch.TimeLimit)
 	}
 	for !c.reap() && c.stuck == 0 {
-		select {
-		case <-child:
-		case n, more := <-told:
-			if c.hear(n); !more {
-				told = nil
-			}
-		case <-term:
-			c.stop(c.asked())
-		case <-limit:
-			c.stop(ReasonTimeLimit)
-		case <-c.timer.C:
-			c.escalate()
+		// The end of the command alone is learned without signals, which take threads.
+		if !c.bell.children && (c.pidfd < 0 || !c.end.IsZero() || time.Since(began) >= soon) {
+			c.bell.watchChildren()
+			continue // one may have ended before
 		}
+		until := earliest(c.limit, c.due)
+		if !c.bell.children {
+			until = earliest(until, began.Add(soon))
+		}
+		c.await(until)
+		c.react()
+	}
+	if c.pidfd >= 0 {
+		unix.Close(c.pidfd)
 	}
 	if c.box != nil {
 		c.settle()
 	}
 	c.outputs.finish(c.log)
 }
+
+// await waits until something happens.
+func (c *command) await(until time.Time) {
+	fds := [3]unix.PollFd{{Fd: -1}, {Fd: int32(c.outputs[0].from)}, {Fd: int32(c.outputs[1].from)}} //nolint:gosec // descriptors
+	if c.end.IsZero() {
+		fds[0].Fd = int32(c.pidfd) //nolint:gosec // a descriptor
+	}
+	for i := range fds {
+		fds[i].Events = unix.POLLIN
+	}
+	c.bell.await(fds[:], until)
+	for i := range c.outputs {
+		c.outputs[i].see(fds[1+i].Revents)
+	}
+}
+
+// react does about what may have happened what is to be done.
+func (c *command) react() {
+	if c.box != nil {
+		c.hearAll()
+	}
+	switch {
+	case c.bell.term.Swap(false):
+		c.stop(c.asked())
+	case passed(c.limit):
+		c.limit = time.Time{}
+		c.stop(ReasonTimeLimit)
+	case passed(c.due):
+		c.due = time.Time{}
+		c.escalate()
+	}
+}
+
+// hearAll takes the news that there are.
+func (c *command) hearAll() {
+	for {
+		select {
+		case n, more := <-c.box.news:
+			if !more {
+				return
+			}
+			c.hear(n)
+		default:
+			return
+		}
+	}
+}
+
+// earliest is the sooner of two times, of which either may be none, that is zero.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// passed reports whether there is such a time and it has come.
+func passed(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
 
 // hear takes what the first process in the sandbox tells.
 func (c *command) hear(n news) {
@@ -131,7 +188,7 @@ func (c *command) over(status unix.WaitStatus, when time.Time) {
 	c.status, c.end = status, when
 	if c.phase == running {
 		c.phase = lingering
-		c.timer.Reset(min(lingerMost, c.launch.Grace))
+		c.due = time.Now().Add(min(lingerMost, c.launch.Grace))
 	}
 }
 
@@ -182,7 +239,7 @@ func (c *command) ask() {
 	c.phase = askedTo
 	c.signal(unix.SIGTERM)
 	c.signal(unix.SIGCONT) // one that is stopped could not do anything about it
-	c.timer.Reset(c.launch.Grace)
+	c.due = time.Now().Add(c.launch.Grace)
 }
 
 // force ends everything, again and again, because processes may be forking meanwhile.
@@ -201,7 +258,7 @@ func (c *command) force() {
 		c.log.Error("processes could not be ended", "count", left)
 		return
 	}
-	c.timer.Reset(forceEvery)
+	c.due = time.Now().Add(forceEvery)
 }
 
 // spares reports whether bwrap and the first process in the sandbox go on, so that the
