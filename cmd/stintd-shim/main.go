@@ -1,6 +1,4 @@
 // Command stintd-shim watches over one local job of stintd, which starts it.
-//
-//go:debug containermaxprocs=0
 package main
 
 import (

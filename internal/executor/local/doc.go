@@ -18,9 +18,9 @@
 //	started      exists once the command may have been started; made once, for ever
 //	lock         locked by the shim for its whole life: the lock, not a pid, says alive
 //	alive        a FIFO that only the shim holds for writing: its reader learns of the shim's end
-//	shim.json    the shim and its command, as processes
+//	shim.json    the shim and its command, as processes: a line each time that more is known
 //	cancel       exists once somebody asked for the cancellation
-//	shim.log     what the shim had to say; usually removed because it is empty
+//	shim.log     what the shim had to say; usually empty
 //
 // # Why an attempt never runs twice
 //
