@@ -9,7 +9,7 @@ import (
 var contenders = []contender{
 	{
 		name: "stintd", start: startStint, version: func(l *lab) string { return said(l.stintd(), "--version") },
-		how: "`Submit`, `BatchSubmit`, `Get` and `List` with `state = \"queued\"` and the exact total, over gRPC with a token on one connection; bbolt syncs each commit",
+		how: "`Submit`, `BatchSubmit`, `Get` and `List` with `state = \"queued\"` and the exact total, over gRPC with a token on one connection; each commit is synced to the log",
 	},
 	{
 		name: "River", start: startRiver, version: func(*lab) string { return module("riverqueue/river") + ", " + said(programOf("postgres"), "--version") },

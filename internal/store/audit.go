@@ -222,11 +222,7 @@ func (b *batch) appendAudit(a *audited, subject string, ids []job.ID) error {
 	value := b.buf[start:len(b.buf):len(b.buf)]
 	b.head = b.head.link(value)
 	copy(value, b.head.Hash[:])
-	if b.audits == nil {
-		b.audits = b.tx.Bucket(bucketAudit)
-		b.audits.FillPercent = fillSpecs
-	}
-	return staging(b.audits.Put(key, value))
+	return b.put(bucketAudit, key, value)
 }
 
 // storeHead stores where the chain ends, if it grew.
@@ -234,7 +230,7 @@ func (b *batch) storeHead() error {
 	if b.head == *b.s.auditHead.Load() {
 		return nil
 	}
-	return b.tx.Bucket(bucketMeta).Put(keyAuditHead, b.head.encode())
+	return b.put(bucketMeta, keyAuditHead, b.head.encode())
 }
 
 // loadAudit reads where the chain goes on. Times of entries never go back either.

@@ -28,8 +28,8 @@ type batch struct {
 	dirty    bool
 	about    about // of the present op
 	head     AuditHead
-	audits   *bolt.Bucket // nil until it is needed
-	buf      []byte       // encoded records; the transaction refers to them until it ends
+	buf      []byte // encoded records; the transaction refers to them until it ends
+	entry    []byte // what the transaction writes, for the log
 
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
@@ -49,12 +49,15 @@ func (b *batch) reset() {
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
 		b.buf = nil
 	}
+	if b.entry = b.entry[:0]; cap(b.entry) > 4<<20 {
+		b.entry = nil
+	}
 }
 
 func (b *batch) begin(tx *bolt.Tx) {
 	b.tx, b.reader, b.meta = tx, readerOf(tx), b.s.meta
-	b.head, b.audits = *b.s.auditHead.Load(), nil
-	b.jobs.FillPercent, b.specs.FillPercent = fillJobs, fillSpecs
+	b.head = *b.s.auditHead.Load()
+	fillPages(tx)
 	b.now = b.s.now()
 	if b.now.Before(b.s.lastTime) {
 		b.now = b.s.lastTime // the order of ids is the order of times, whatever the clock does
@@ -64,7 +67,7 @@ func (b *batch) begin(tx *bolt.Tx) {
 
 // finish commits.
 func (b *batch) finish(hook func() error) error {
-	if err := b.tx.Bucket(bucketMeta).Put(keyCounters, b.meta.encode()); err != nil {
+	if err := b.put(bucketMeta, keyCounters, b.meta.encode()); err != nil {
 		return err
 	}
 	if err := b.storeHead(); err != nil {
@@ -75,7 +78,7 @@ func (b *batch) finish(hook func() error) error {
 			return err
 		}
 	}
-	return b.tx.Commit()
+	return b.s.file.commit(b.tx, b.entry)
 }
 
 // failAll gives an error to every op that had none.
@@ -109,10 +112,10 @@ func (b *batch) encode(rec *storev1.Record) ([]byte, error) {
 	return buf[start:len(buf):len(buf)], nil
 }
 
-// put stages a record.
-func (b *batch) put(id job.ID, raw []byte) error {
+// putJob stages a record.
+func (b *batch) putJob(id job.ID, raw []byte) error {
 	b.dirty = true
-	return staging(b.jobs.Put(id.Key(), raw))
+	return b.put(bucketJobs, id.Key(), raw)
 }
 
 func staging(err error) error {

@@ -45,11 +45,11 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 	for _, id := range order {
 		ch := found[id]
 		b.dirty = true
-		if err := b.jobs.Delete(id.Key()); err != nil {
-			return nil, staging(err)
+		if err := b.remove(bucketJobs, id.Key()); err != nil {
+			return nil, err
 		}
-		if err := b.specs.Delete(id.Key()); err != nil {
-			return nil, staging(err)
+		if err := b.remove(bucketSpecs, id.Key()); err != nil {
+			return nil, err
 		}
 		if err := b.unshareAll(id); err != nil {
 			return nil, err

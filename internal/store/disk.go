@@ -52,23 +52,12 @@ func mapSize() int {
 	return int(size)
 }
 
-// openFile opens the database file for writing.
-func openFile(cfg *Config) (*bolt.DB, error) {
-	o := bolt.Options{
-		Timeout:         cfg.LockTimeout,
-		NoFreelistSync:  true,
-		FreelistType:    bolt.FreelistMapType,
-		InitialMmapSize: mapSize(),
-		NoStatistics:    true,
-		NoSync:          cfg.noSync,
-		NoGrowSync:      cfg.noSync,
-	}
-	return boltOpen(cfg.Path, &o)
-}
-
 // openReadOnly opens the file of a server that does not run.
 func openReadOnly(path string) (*bolt.DB, error) {
 	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	if err := recoverFile(path); err != nil {
 		return nil, err
 	}
 	return boltOpen(path, &bolt.Options{ReadOnly: true, Timeout: time.Second, FreelistType: bolt.FreelistMapType})
@@ -81,10 +70,12 @@ func boltOpen(path string, o *bolt.Options) (db *bolt.DB, err error) {
 		return err
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
-		err = fmt.Errorf("another process has the database open: %w", job.ErrUnavailable)
+		err = errOpenElsewhere
 	}
 	return db, err
 }
+
+var errOpenElsewhere = fmt.Errorf("another process has the database open: %w", job.ErrUnavailable)
 
 // guard makes an error of bbolt's panics, which is how it meets a damaged page.
 func guard(fn func() error) (err error) {

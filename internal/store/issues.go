@@ -55,17 +55,16 @@ type Issue struct {
 func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) (IssueID, error) {
 	issue := IssueID{Job: id}
 	err := s.do(ctx, 1, func(b *batch) error {
-		bucket := b.tx.Bucket(bucketIssues)
 		report.CreateTime = b.stamp
 		raw, err := proto.Marshal(report)
 		if err != nil {
 			return fmt.Errorf("encode the report: %w", err)
 		}
 		b.dirty, b.about = true, aboutJob(id, report.GetJob().GetOwner())
-		if issue.Seq, err = bucket.NextSequence(); err != nil {
-			return staging(err)
+		if issue.Seq, err = b.nextSequence(bucketIssues); err != nil {
+			return err
 		}
-		return staging(bucket.Put(issue.key(), raw))
+		return b.put(bucketIssues, issue.key(), raw)
 	})
 	if err != nil {
 		return IssueID{}, fmt.Errorf("store a report about job %s: %w", id, err)

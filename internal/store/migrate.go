@@ -19,6 +19,7 @@ var migrations = []migration{
 	makeBuckets(bucketSessions), // to 2: browsers that signed in
 	makeBuckets(bucketAudit),    // to 3: who did what; the chain of an older database begins with the next change
 	makeBuckets(bucketShares),   // to 4: jobs can be shared
+	makeBuckets(),               // to 5: a log is beside the file, without which older programs would miss what is only there
 }
 
 // makeBuckets makes buckets that earlier versions did not have.

@@ -55,12 +55,12 @@ func (s *Store) PutSession(ctx context.Context, hash SessionHash, session *store
 		})
 		b.dirty = true
 		for _, one := range theirs[:max(0, len(theirs)-most+1)] {
-			if err := staging(sessions.Delete(one.key)); err != nil {
+			if err := b.remove(bucketSessions, one.key); err != nil {
 				return err
 			}
 			gone = append(gone, one.GetId())
 		}
-		return staging(sessions.Put(hash[:], raw))
+		return b.put(bucketSessions, hash[:], raw)
 	})
 	return gone, err
 }
@@ -78,7 +78,7 @@ func (s *Store) TouchSession(ctx context.Context, hash SessionHash, at time.Time
 			return fmt.Errorf("encode session %s: %w", session.GetId(), err)
 		}
 		b.dirty = true
-		return staging(b.tx.Bucket(bucketSessions).Put(hash[:], raw))
+		return b.put(bucketSessions, hash[:], raw)
 	})
 }
 
@@ -90,7 +90,7 @@ func (s *Store) DeleteSession(ctx context.Context, hash SessionHash) (id string,
 			return err
 		}
 		id, b.dirty = session.GetId(), true
-		return staging(b.tx.Bucket(bucketSessions).Delete(hash[:]))
+		return b.remove(bucketSessions, hash[:])
 	})
 	return id, err
 }
@@ -123,7 +123,7 @@ func (s *Store) PurgeSessions(ctx context.Context, ended func(*storev1.Session) 
 				continue
 			}
 			b.dirty = true
-			if err := staging(sessions.Delete(k)); err != nil {
+			if err := b.remove(bucketSessions, k); err != nil {
 				return err
 			}
 		}

@@ -21,6 +21,6 @@ func (s *Store) SetSettings(ctx context.Context, set *storev1.Settings) error {
 	}
 	return s.do(ctx, 1, func(b *batch) error {
 		b.dirty, b.settings = true, set
-		return staging(b.tx.Bucket(bucketMeta).Put(keySettings, raw))
+		return b.put(bucketMeta, keySettings, raw)
 	})
 }

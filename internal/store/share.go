@@ -40,7 +40,7 @@ func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *stintv1.S
 		out.CreateTime = b.stamp
 		b.dirty, b.about = true, aboutJob(id, sh.GetUser())
 		b.shared = append(b.shared, shareChange{id, grantee{sh.GetUser(), rightsOf(given), nanos(b.stamp)}})
-		return staging(b.shares.Put(shareKey(id, sh.GetUser()), raw))
+		return b.put(bucketShares, shareKey(id, sh.GetUser()), raw)
 	})
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func keysOf(shares *bolt.Bucket, id job.ID) [][]byte {
 func (b *batch) unshare(id job.ID, key []byte) error {
 	b.dirty = true
 	b.shared = append(b.shared, shareChange{id: id, grantee: grantee{user: string(key[8:])}})
-	return staging(b.shares.Delete(key))
+	return b.remove(bucketShares, key)
 }
 
 // unshareAll takes a job back from everybody: it is about to be deleted.

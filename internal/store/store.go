@@ -7,7 +7,7 @@
 // rebuilt from the hot records at Open, so that a new index is code and not a migration.
 //
 // One goroutine writes. It takes what is waiting, puts it into one
-// transaction, commits, brings the index up to date by its one function apply,
+// transaction, commits (what is written to a log, which is synced, then to bbolt, which is not; see durable), brings the index up to date by its one function apply,
 // releases the callers and wakes the watchers, in that order. The commit under
 // way is the window in which the next batch gathers, and no longer than that took
 // the writer waits for those whom it has just released. A commit that fails fails its callers, and the store takes no more
@@ -18,7 +18,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -65,6 +64,8 @@ type Config struct {
 	ringSize  int   // 0 means defaultRing; a power of two
 	smallScan int64 // 0 means defaultSmallScan; negative, nothing is small
 	noSync    bool  // nothing is durable
+	moveAt    int64 // 0 means defaultMoveAt
+	most      int64 // 0 means half of mapSize
 }
 
 func (c *Config) setDefaults() {
@@ -81,6 +82,8 @@ func (c *Config) setDefaults() {
 	setDefault(&c.ScanBudget, 5_000_000)
 	setDefault(&c.ringSize, defaultRing)
 	setDefault(&c.smallScan, defaultSmallScan)
+	setDefault(&c.moveAt, defaultMoveAt)
+	setDefault(&c.most, int64(mapSize())/2)
 }
 
 func setDefault[T int | int64 | time.Duration](field *T, value T) {
@@ -94,8 +97,10 @@ type Store struct {
 	cfg Config
 	now func() time.Time
 	log *slog.Logger
-	db  *bolt.DB
 	ix  *index
+
+	file *durable
+	db   *bolt.DB // of file
 
 	tokens tokenIndex
 
@@ -140,8 +145,8 @@ func openWith(cfg Config, migrations []migration) (*Store, error) {
 		builds: make(chan struct{}, maxBuilds),
 	}
 	if err := guard(func() error { return s.start(migrations) }); err != nil {
-		if s.db != nil {
-			_ = s.db.Close()
+		if s.file != nil {
+			_ = s.file.abandon()
 		}
 		return nil, fmt.Errorf("open store %s: %w", cfg.Path, err)
 	}
@@ -151,9 +156,10 @@ func openWith(cfg Config, migrations []migration) (*Store, error) {
 
 func (s *Store) start(migrations []migration) (err error) {
 	defer readAhead(s.cfg.Path, s.cfg.ReadAhead)()
-	if s.db, err = openFile(&s.cfg); err != nil {
+	if s.file, err = openDurable(&s.cfg); err != nil {
 		return err
 	}
+	s.db = s.file.db
 	from, err := migrate(s.db, migrations)
 	if err != nil {
 		return err
@@ -163,6 +169,9 @@ func (s *Store) start(migrations []migration) (err error) {
 	}
 	begin := time.Now()
 	if err := s.load(); err != nil {
+		return err
+	}
+	if err := s.file.begin(); err != nil {
 		return err
 	}
 	if first := s.cfg.FirstID; first > s.meta.nextID {
@@ -201,18 +210,10 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.log.Info("store closed", "audit_head", s.AuditHead().String())
-	var err error
-	if s.failure.Load() == nil {
-		err = s.syncFreelist()
+	if s.failure.Load() != nil {
+		return s.file.abandon()
 	}
-	return errors.Join(err, s.db.Close())
-}
-
-// syncFreelist stores the list of free pages, which commits leave out, so that
-// the next Open need not look for them in the whole file.
-func (s *Store) syncFreelist() error {
-	s.db.NoFreelistSync = false
-	if err := s.db.Update(func(*bolt.Tx) error { return nil }); err != nil {
+	if err := s.file.close(); err != nil {
 		return fmt.Errorf("close store: %w: %w", job.ErrStorage, err)
 	}
 	return nil

@@ -100,11 +100,11 @@ func (s *submission) stage(b *batch) error {
 	}
 	for i, raw := range raws {
 		id := before.nextID + job.ID(i)
-		if err := b.put(id, raw); err != nil {
+		if err := b.putJob(id, raw); err != nil {
 			return err
 		}
-		if err := b.specs.Put(id.Key(), s.specs[i]); err != nil {
-			return staging(err)
+		if err := b.put(bucketSpecs, id.Key(), s.specs[i]); err != nil {
+			return err
 		}
 	}
 	s.note(b, before.nextID)

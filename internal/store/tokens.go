@@ -34,7 +34,7 @@ func (s *Store) PutToken(ctx context.Context, hash TokenHash, t *storev1.Token, 
 			return job.Userf(job.ErrExhausted, "%s has %d API tokens, and may have no more. Revoke those that are not needed.", t.GetUser(), most)
 		}
 		b.dirty, b.about.subject = true, t.GetUser()
-		if err := staging(tokens.Put(hash[:], raw)); err != nil {
+		if err := b.put(bucketTokens, hash[:], raw); err != nil {
 			return err
 		}
 		s.tokens.add(t, hash)
@@ -97,7 +97,7 @@ func (s *Store) DeleteToken(ctx context.Context, id, user string) error {
 			return fmt.Errorf("token %q: %w", id, job.ErrNotFound)
 		}
 		b.dirty, b.about.subject = true, ref.user
-		if err := staging(b.tx.Bucket(bucketTokens).Delete(ref.hash[:])); err != nil {
+		if err := b.remove(bucketTokens, ref.hash[:]); err != nil {
 			return err
 		}
 		s.tokens.remove(id)
@@ -123,7 +123,7 @@ func (s *Store) TouchTokens(ctx context.Context, uses map[TokenHash]time.Time) e
 				continue // it was read from such bytes just now
 			}
 			b.dirty = true
-			if err := staging(tokens.Put(hash[:], raw)); err != nil {
+			if err := b.put(bucketTokens, hash[:], raw); err != nil {
 				return err
 			}
 		}

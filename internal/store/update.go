@@ -143,7 +143,7 @@ func (b *batch) store(id job.ID, rec *storev1.Record, stood standing) error {
 		b.meta = before
 		return fmt.Errorf("update job %s: %w", id, err)
 	}
-	if err := b.put(id, raw); err != nil {
+	if err := b.putJob(id, raw); err != nil {
 		return err
 	}
 	j.Etag = etag(j.GetRevision())

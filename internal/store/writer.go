@@ -69,6 +69,7 @@ func (s *Store) write() {
 			o.done <- struct{}{}
 		}
 		s.hub.Notify(b.keys()...)
+		s.tend()
 	}
 }
 
@@ -169,10 +170,23 @@ func (s *Store) publish(b *batch) {
 	s.changes.Add(uint64(len(b.changes)))
 }
 
-// fail ends all writing: nobody knows what of the batch the disk holds.
-func (s *Store) fail(b *batch, cause error) {
+// tend looks after the file between two batches.
+func (s *Store) tend() {
+	if s.failure.Load() != nil {
+		return
+	}
+	if err := s.file.tend(); err != nil {
+		_ = s.end(err)
+	}
+}
+
+// fail fails the batch and ends all writing: nobody knows what of it the disk holds.
+func (s *Store) fail(b *batch, cause error) { b.failAll(s.end(cause)) }
+
+// end ends all writing and answers what writers are told.
+func (s *Store) end(cause error) error {
 	err := fmt.Errorf("store jobs: %w: %w", job.ErrStorage, cause)
 	s.failure.CompareAndSwap(nil, &err)
 	s.log.Error("the store cannot save and takes no more writes", "error", err)
-	b.failAll(err)
+	return err
 }
