@@ -35,14 +35,16 @@ type encoded struct {
 
 // Marshal writes a message, or takes the bytes that it has already.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	e, ok := v.(*encoded)
-	switch {
-	case !ok:
-		return c.CodecV2.Marshal(v)
-	case e.bytes == nil:
-		return c.CodecV2.Marshal(e.WatchStatusResponse)
+	switch v := v.(type) {
+	case *answer:
+		return v.bytes, nil
+	case *encoded:
+		if v.bytes != nil {
+			return mem.BufferSlice{mem.SliceBuffer(v.bytes)}, nil
+		}
+		return c.CodecV2.Marshal(v.WatchStatusResponse)
 	default:
-		return mem.BufferSlice{mem.SliceBuffer(e.bytes)}, nil
+		return c.CodecV2.Marshal(v)
 	}
 }
 
@@ -69,23 +71,28 @@ func message(v any) (proto.Message, bool) {
 	}
 }
 
-// Registrar registers services so that they refuse what Codec could not read.
-func Registrar(r grpc.ServiceRegistrar) grpc.ServiceRegistrar { return registrar{r} }
+// Registrar registers services so that they refuse what Codec could not read, and that their calls run as g says.
+func Registrar(r grpc.ServiceRegistrar, g Goroutines) grpc.ServiceRegistrar {
+	return registrar{r, &calls{Goroutines: g}}
+}
 
-type registrar struct{ grpc.ServiceRegistrar }
+type registrar struct {
+	grpc.ServiceRegistrar
+	calls *calls
+}
 
 // RegisterService registers the service with handlers that look for the mark.
 func (r registrar) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	d := *desc
 	d.Methods = slices.Clone(desc.Methods)
 	for i, m := range d.Methods {
-		d.Methods[i].Handler = func(srv any, ctx context.Context, read func(any) error, in grpc.UnaryServerInterceptor) (any, error) {
+		d.Methods[i].Handler = r.calls.unary(func(srv any, ctx context.Context, read func(any) error, in grpc.UnaryServerInterceptor) (any, error) {
 			return m.Handler(srv, ctx, func(v any) error { return received(v, read(v)) }, in)
-		}
+		})
 	}
 	d.Streams = slices.Clone(desc.Streams)
 	for i, m := range d.Streams {
-		d.Streams[i].Handler = func(srv any, ss grpc.ServerStream) error { return m.Handler(srv, receiver{ss}) }
+		d.Streams[i].Handler = r.calls.stream(func(srv any, ss grpc.ServerStream) error { return m.Handler(srv, receiver{ss}) })
 	}
 	r.ServiceRegistrar.RegisterService(&d, impl)
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
+	"github.com/stint-jobs/stint/internal/warm"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
@@ -166,13 +167,16 @@ func (w *world) serve(srv *api.Server) {
 	})
 }
 
-// register puts all services on a server.
+// register puts all services on a server. Some calls run on goroutines that are kept, and some, where more come at once, do not.
 func (w *world) register(g *grpc.Server) {
-	stintv1.RegisterJobServiceServer(api.Registrar(g), w.srv.Jobs)
-	stintv1.RegisterCatalogServiceServer(api.Registrar(g), w.srv.Catalog)
-	stintv1.RegisterWorkspaceServiceServer(api.Registrar(g), w.srv.Workspace)
-	stintv1.RegisterAdminServiceServer(api.Registrar(g), w.srv.Admin)
-	stintv1.RegisterAuthServiceServer(api.Registrar(g), w.srv.Auth)
+	kept := warm.New(1)
+	w.Cleanup(kept.Close)
+	services := api.Registrar(g, api.Goroutines{Kept: kept})
+	stintv1.RegisterJobServiceServer(services, w.srv.Jobs)
+	stintv1.RegisterCatalogServiceServer(services, w.srv.Catalog)
+	stintv1.RegisterWorkspaceServiceServer(services, w.srv.Workspace)
+	stintv1.RegisterAdminServiceServer(services, w.srv.Admin)
+	stintv1.RegisterAuthServiceServer(services, w.srv.Auth)
 }
 
 // as is a context in which a user calls, with a token of their own.

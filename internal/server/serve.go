@@ -26,6 +26,7 @@ import (
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/layers"
+	"github.com/stint-jobs/stint/internal/warm"
 	"github.com/stint-jobs/stint/internal/webui"
 )
 
@@ -36,6 +37,8 @@ const (
 	// streamWorkers are goroutines that wait for calls, each with the stack that the one before needed: growing one
 	// anew for each call costs a twentieth of it. Calls for which there is none, as beside many watches, get their own.
 	streamWorkers = 512
+	// keptGoroutines are for unary calls beside so many streams that half of those workers may be theirs.
+	keptGoroutines = 512
 	// maxStreams bounds the calls on one connection.
 	maxStreams = 1000
 	// memoryWindow is how far ahead of their readers REST's streams may be.
@@ -58,6 +61,7 @@ type front struct {
 	debug   *http.Server // profiles, on a socket of their own
 	metrics *grpcprom.ServerMetrics
 	limits  *limits
+	kept    *warm.Pool
 	streams context.CancelFunc // ends the requests of HTTP
 	wg      sync.WaitGroup
 	failed  chan error
@@ -65,7 +69,8 @@ type front struct {
 
 // serve listens, says so, and serves until ctx ends.
 func (s *server) serve(ctx context.Context) error {
-	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics()}
+	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics(), kept: warm.New(keptGoroutines)}
+	defer f.kept.Close()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	transport, err := s.cfg.TLS.open(s.log)
@@ -246,7 +251,7 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 		grpc.ConnectionTimeout(20*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)...)
-	services := api.Registrar(g)
+	services := api.Registrar(g, api.Goroutines{Kept: f.kept, Streams: streamWorkers / 2})
 	stintv1.RegisterJobServiceServer(services, f.api.Jobs)
 	stintv1.RegisterCatalogServiceServer(services, f.api.Catalog)
 	stintv1.RegisterWorkspaceServiceServer(services, f.api.Workspace)
