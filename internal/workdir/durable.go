@@ -52,8 +52,13 @@ func (a Attempt) Mark(name string) error {
 		return fmt.Errorf("mark %s of attempt %s: %w", name, a.Name(), err)
 	}
 	f.Close()
+	return a.Sync()
+}
+
+// Sync makes the names of files in the attempt's folder survive a loss of power.
+func (a Attempt) Sync() error {
 	if err := syncFolder(a.place(".")); err != nil {
-		return fmt.Errorf("mark %s of attempt %s: %w", name, a.Name(), err)
+		return fmt.Errorf("sync the folder of attempt %s: %w", a.Name(), err)
 	}
 	return nil
 }

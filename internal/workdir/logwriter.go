@@ -54,7 +54,7 @@ type LogWriter struct {
 	err    error // why the first byte was lost
 }
 
-// CreateLog begins the log of a stream. What an earlier run left of it is overwritten.
+// CreateLog begins the log of a stream, which has no file before its first byte. What an earlier run left is overwritten then.
 func (a Attempt) CreateLog(s Stream, limits LogLimits) (*LogWriter, error) {
 	if limits.HeadBytes <= 0 || limits.TailBytes <= 0 {
 		return nil, fmt.Errorf("create %s of attempt %s: limits must be positive", s, a.Name())
@@ -67,9 +67,6 @@ func (a Attempt) CreateLog(s Stream, limits LogLimits) (*LogWriter, error) {
 	w.remove = func(name string) error {
 		root, at := a.place(name)
 		return root.Remove(at)
-	}
-	if err := w.roll(); err != nil {
-		return nil, fmt.Errorf("create %s of attempt %s: %w", s, a.Name(), err)
 	}
 	return w, nil
 }

@@ -15,33 +15,33 @@
 //
 //	gate         locked for moments by whoever decides something about the attempt
 //	launch.json  what to run, with a random token: the ticket to start it
-//	started      exists once the command may have been started; made once, for ever
-//	lock         locked by the shim for its whole life: the lock, not a pid, says alive
 //	alive        a FIFO that only the shim holds for writing: its reader learns of the shim's end
-//	shim.json    the shim and its command, as processes: a line each time that more is known
+//	shim.json    exists once the command may have been started; made once, for ever. It has the shim and its
+//	             command as processes, a line each time that more is known, and is locked by the shim
+//	             for its whole life: the lock, not a pid, says alive
 //	cancel       exists once somebody asked for the cancellation
 //	shim.log     what the shim had to say; usually empty
 //
 // # Why an attempt never runs twice
 //
-// Start, in the gate: if `started` exists, the attempt is there and its handle
+// Start, in the gate: if shim.json exists, the attempt is there and its handle
 // is the answer. Otherwise a new launch.json with a new token replaces any older one. Then a
 // shim is spawned that is told the token, and reports through a pipe.
 //
-// The shim, in the gate: if launch.json has not its token, or `started`
-// exists, it ends without doing anything. Otherwise it takes `lock`, writes shim.json and makes `started`, which is
+// The shim, in the gate: if launch.json has not its token, or shim.json
+// exists, it ends without doing anything. Otherwise it makes, locks and writes shim.json, the name of which is
 // forced to disk. Only then, outside of the gate, it starts the command.
 //
-// Find, in the gate: if `started` exists, the handle is the answer. Otherwise it removes launch.json and answers ErrNotFound. That is definite: a shim that an earlier server
+// Find, in the gate: if shim.json exists, the handle is the answer. Otherwise it removes launch.json and answers ErrNotFound. That is definite: a shim that an earlier server
 // spawned and that is slow to come finds no ticket of its own any more. A Start
 // that follows writes another ticket.
 //
-// After a loss of power nothing runs, and `started` says what may have run.
+// After a loss of power nothing runs, and shim.json says what may have run.
 //
 // # How an end is learned
 //
 // Wait reads `alive`, which costs a descriptor but no thread, and looks at
-// `lock` when the read ends. While the lock is held the attempt runs. When it is free, exit.json tells the
+// the lock when the read ends. While it is held the attempt runs. When it is free, exit.json tells the
 // end. If there is none the shim was killed: whatever is left of the attempt is
 // found, by its cgroup, its process group and the variable STINT_ATTEMPT that its processes inherited,
 // and killed, and the end is ErrLost. As a second belt the kernel kills the

@@ -29,10 +29,10 @@ const (
 	// LogFile has what the shim had to say.
 	LogFile = "shim.log"
 
-	stateName   = "shim.json"
-	gateName    = "gate"
-	startedName = "started"
-	lockName    = "lock"
+	stateName = "shim.json"
+	gateName  = "gate"
+	// lockName is what shims of earlier versions hold in place of shim.json.
+	lockName = "lock"
 )
 
 // MarkerVariable is in the environment of every process of an attempt; its value is the token.
@@ -81,7 +81,7 @@ type State struct {
 }
 
 // Known reports whether the attempt's command may have been started. For a no to stay true the caller is in the gate.
-func Known(a workdir.Attempt) (bool, error) { return a.Marked(startedName) }
+func Known(a workdir.Attempt) (bool, error) { return a.Marked(stateName) }
 
 // WriteJSON replaces a private file of the attempt.
 func WriteJSON(a workdir.Attempt, name string, v any) error {
@@ -107,10 +107,26 @@ func ReadJSON(a workdir.Attempt, name string, v any) error {
 // stateFile is shim.json: a line for each State, the last of which holds. One that is not whole counts for nothing.
 type stateFile struct{ f *os.File }
 
-// createState begins a shim.json, or that of an earlier shim that started nothing anew.
-func createState(a workdir.Attempt) (stateFile, error) {
-	f, err := OpenPrivate(a, stateName, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND)
-	return stateFile{f: f}, err
+// createState makes shim.json with a first State, and locks it for this process alone until it is closed.
+// It survives a loss of power: from now on the attempt counts as started, unless there is an error.
+func createState(ctx context.Context, a workdir.Attempt, st State) (stateFile, error) {
+	f, err := OpenPrivate(a, stateName, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
+	if err != nil {
+		return stateFile{}, err
+	}
+	s := stateFile{f: f}
+	err = flock(ctx, f) // against those who only look
+	if err == nil {
+		err = s.add(st)
+	}
+	if err == nil {
+		err = a.Sync()
+	}
+	if err != nil {
+		f.Close()
+		return stateFile{}, errors.Join(err, a.RemoveFile(stateName))
+	}
+	return s, nil
 }
 
 // add makes it the State.
@@ -185,7 +201,15 @@ func flock(ctx context.Context, f *os.File) error {
 
 // LockHeld reports whether a shim of the attempt is alive.
 func LockHeld(a workdir.Attempt) (bool, error) {
-	f, err := OpenPrivate(a, lockName, os.O_RDONLY)
+	held, err := locked(a, stateName)
+	if err != nil || held {
+		return held, err
+	}
+	return locked(a, lockName)
+}
+
+func locked(a workdir.Attempt, name string) (bool, error) {
+	f, err := OpenPrivate(a, name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -43,7 +43,7 @@ type shim struct {
 	launch  Launch
 	state   State
 
-	lock, alive    *os.File
+	alive          *os.File
 	states         stateFile
 	exit           *workdir.ExitFile
 	stdout, stderr *workdir.LogWriter
@@ -157,7 +157,7 @@ func (s *shim) birth() error {
 	return err
 }
 
-// prepare makes all files that the attempt needs to run and to end, `started` last.
+// prepare makes all files that the attempt needs to run and to end, shim.json last.
 func (s *shim) prepare(ctx context.Context) (err error) {
 	if s.exit, err = s.attempt.ReserveExit(); err != nil {
 		return err
@@ -168,12 +168,6 @@ func (s *shim) prepare(ctx context.Context) (err error) {
 	}
 	if s.stderr, err = s.attempt.CreateLog(workdir.Stderr, limits); err != nil {
 		return err
-	}
-	if s.lock, err = OpenPrivate(s.attempt, lockName, os.O_RDWR|os.O_CREATE); err != nil {
-		return err
-	}
-	if err := flock(ctx, s.lock); err != nil { // against those who only look
-		return fmt.Errorf("lock: %w", err)
 	}
 	fifo := filepath.Join(s.attempt.Path(), AliveFile)
 	if err := unix.Mkfifo(fifo, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
@@ -194,13 +188,8 @@ func (s *shim) prepare(ctx context.Context) (err error) {
 	if s.launch.Cgroup != "" { // it is known before it is there: should this process die then, its successor finds it
 		s.state.Cgroup = CgroupPath(s.launch.Cgroup, s.token)
 	}
-	if s.states, err = createState(s.attempt); err != nil {
-		return err
-	}
-	if err := s.states.add(s.state); err != nil {
-		return err
-	}
-	return s.attempt.Mark(startedName)
+	s.states, err = createState(ctx, s.attempt, s.state)
+	return err
 }
 
 // live runs the command, and puts its end on disk.
@@ -232,10 +221,9 @@ func (s *shim) leave() {
 		}
 	}
 	os.Stderr.Close()
-	s.states.f.Close()
 	s.attempt.Release()
 	s.root.Close()
-	s.lock.Close()
+	s.states.f.Close() // and with it the lock
 	s.alive.Close()
 }
 
