@@ -123,12 +123,12 @@ func (t tree) build(ctx context.Context, im Import, room *reservation) (string, 
 	}
 	built := path.Join(tempDir, rand.Text())
 	x := transfer{src: im.Source, dst: t.Root, room: room.grow, longest: roomBelow(im.Targets), durable: true}
-	err := x.run(ctx, ".", built)
+	err := t.Mkdir(built, dirMode)
 	if err == nil {
 		err = t.writeMark(path.Join(built, markName), im.Mark)
 	}
 	if err == nil {
-		err = syncFolder(t.Root, built)
+		err = x.fill(ctx, ".", built) // last, because it makes the folder durable
 	}
 	if err != nil {
 		return "", Skipped{}, errors.Join(err, t.RemoveAll(built))

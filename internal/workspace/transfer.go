@@ -57,6 +57,11 @@ func (t *transfer) run(ctx context.Context, from, to string) error {
 	if err := t.dst.Mkdir(to, dirMode); err != nil {
 		return err
 	}
+	return t.fill(ctx, from, to)
+}
+
+// fill transfers it to a folder that is there, which becomes durable with what is in it already.
+func (t *transfer) fill(ctx context.Context, from, to string) error {
 	if err := t.folder(ctx, from, to, ""); err != nil {
 		return err
 	}
