@@ -178,8 +178,8 @@ func TestAFailedCommitFailsItsCallersAndEndsAllWriting(t *testing.T) {
 	become(t, s, 1, running)
 }
 
-// TestWhatWasAcknowledgedSurvivesACrash copies the file as it is when the next
-// commit is about to be written, as a crash would leave it, and opens the copy.
+// TestWhatWasAcknowledgedSurvivesACrash copies the files as they are when the next
+// commit is about to be written, as a crash would leave them, and opens the copy.
 func TestWhatWasAcknowledgedSurvivesACrash(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "jobs.db")
@@ -195,7 +195,7 @@ func TestWhatWasAcknowledgedSurvivesACrash(t *testing.T) {
 		if commits++; commits%9 == 0 {
 			c := crash{filepath.Join(dir, strconv.Itoa(commits)), maps.Clone(acknowledged)}
 			crashes = append(crashes, c)
-			return copyFile(path, c.path)
+			return copyFiles(path, c.path)
 		}
 		return nil
 	})
@@ -226,13 +226,18 @@ func TestWhatWasAcknowledgedSurvivesACrash(t *testing.T) {
 	}
 }
 
-// copyFile copies the part of a database that has pages in it: the rest is a hole.
-func copyFile(from, to string) error {
-	b, err := os.ReadFile(from)
-	if err != nil {
-		return err
+// copyFiles copies a database and its log.
+func copyFiles(from, to string) error {
+	for _, end := range []string{"", "-wal0", "-wal1"} {
+		b, err := os.ReadFile(from + end)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(to+end, b, 0o600); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(to, b, 0o600)
+	return nil
 }
 
 // TestManyCallersAtOnce has everything happen at the same time, for the race
