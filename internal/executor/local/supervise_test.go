@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -248,9 +249,13 @@ func TestCommandInheritsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
-	j := newJob(t, testConfig(t), `ls /proc/$$/fd; grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status; umask; readlink /proc/$$/fd/0; tty -s || echo no tty`)
+	j := newJob(t, testConfig(t), `ls /proc/$$/fd; grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status; cat /proc/self/timerslack_ns; umask; readlink /proc/$$/fd/0; tty -s || echo no tty`)
 	if x := j.wait(j.start()); x.Code != 0 {
 		t.Errorf("ended with %+v", x)
+	}
+	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
 	got := strings.Fields(j.stdout())
 	zero := "0000000000000000"
@@ -259,7 +264,7 @@ func TestCommandInheritsNothing(t *testing.T) {
 	if i := slices.Index(got, "SigIgn:") + 1; got[i] == "0000000080000000" {
 		got[i] = zero
 	}
-	want := []string{"0", "1", "2", "SigBlk:", zero, "SigIgn:", zero, "SigCgt:", got[slices.Index(got, "SigCgt:")+1], "0022", "/dev/null", "no", "tty"}
+	want := []string{"0", "1", "2", "SigBlk:", zero, "SigIgn:", zero, "SigCgt:", got[slices.Index(got, "SigCgt:")+1], strconv.Itoa(slack), "0022", "/dev/null", "no", "tty"}
 	if !slices.Equal(got, want) {
 		t.Errorf("the command has %q, want %q", got, want)
 	}
