@@ -197,7 +197,7 @@ func (d *durable) end() error {
 	if err := d.rest(); err != nil {
 		return err
 	}
-	d.db.NoSync = !d.sync
+	d.db.NoSync, d.db.NoGrowSync = !d.sync, !d.sync
 	if err := d.db.Update(func(*bolt.Tx) error { return nil }); err != nil {
 		return err
 	}
