@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -54,7 +56,7 @@ func (w *Workspace) Import(ctx context.Context, owner string, im Import) (Import
 		return Imported{}, err
 	}
 	defer t.Close()
-	if done, err := t.imported(targets, im.Mark); err != nil {
+	if done, _, err := t.imported(targets, im.Mark); err != nil {
 		return Imported{}, err
 	} else if done != "" { // perhaps by a call that did not get to making it durable
 		return Imported{Path: done, Already: true}, t.syncAbove(done)
@@ -68,8 +70,10 @@ func (w *Workspace) Import(ctx context.Context, owner string, im Import) (Import
 	if err != nil {
 		return Imported{}, storing("store results", err)
 	}
-	defer func() { _ = t.RemoveAll(built) }() // gone already when it was moved into place
 	in, err := t.settle(built, targets, im.Mark, room)
+	if err != nil || in.Already { // otherwise it was moved into place
+		_ = t.RemoveAll(built)
+	}
 	if err == nil {
 		in.Skipped = skipped
 		err = t.syncAbove(in.Path)
@@ -95,25 +99,56 @@ func cleanTargets(im Import) ([]string, error) {
 	return targets, nil
 }
 
-// imported answers which of the targets holds the import already; empty when none does.
-func (t tree) imported(targets []string, mark string) (string, error) {
-	for _, p := range targets {
+// imported answers which of the targets holds the import already, empty when none does, and which of them are free.
+func (t tree) imported(targets []string, mark string) (done string, free []bool, err error) {
+	if free, err = t.free(targets); err != nil {
+		return "", nil, fmt.Errorf("look for import: %w", err)
+	}
+	for i, p := range targets {
+		if free[i] {
+			continue
+		}
 		f, _, err := openRegular(t.Root, rel(path.Join(p, markName)))
 		if missing(err) || errors.Is(err, fs.ErrInvalid) {
 			continue
 		}
 		if err != nil {
-			return "", fmt.Errorf("look for import: %w", err)
+			return "", nil, fmt.Errorf("look for import: %w", err)
 		}
 		found, err := io.ReadAll(io.LimitReader(f, maxMark+1))
 		if err = errors.Join(err, f.Close()); err != nil {
-			return "", fmt.Errorf("read import mark: %w", err)
+			return "", nil, fmt.Errorf("read import mark: %w", err)
 		}
 		if string(found) == mark {
-			return p, nil
+			return p, free, nil
 		}
 	}
-	return "", nil
+	return "", free, nil
+}
+
+// free tells of each path whether nothing is there. The folder that several are in is opened once.
+func (t tree) free(paths []string) ([]bool, error) {
+	free := make([]bool, len(paths))
+	var parent *os.File // of the path before; nil where it is not there
+	defer func() { _ = parent.Close() }()
+	var err error
+	for i, p := range paths {
+		if i == 0 || path.Dir(p) != path.Dir(paths[i-1]) {
+			_ = parent.Close() // nil has nothing to close
+			if parent, err = openFolder(t.Root, rel(path.Dir(p))); err != nil && !missing(err) {
+				return nil, err
+			}
+		}
+		if free[i] = parent == nil; free[i] {
+			continue
+		}
+		var found unix.Stat_t // the name has no slash, so it leads nowhere else
+		err = unix.Fstatat(int(parent.Fd()), path.Base(p), &found, unix.AT_SYMLINK_NOFOLLOW)
+		if free[i] = errors.Is(err, fs.ErrNotExist); err != nil && !free[i] {
+			return nil, &fs.PathError{Op: "fstatat", Path: p, Err: err}
+		}
+	}
+	return free, nil
 }
 
 // build makes the whole folder, with its mark, where no path leads.
@@ -161,16 +196,13 @@ func (t tree) writeMark(name, mark string) error {
 func (t tree) settle(built string, targets []string, mark string, room *reservation) (Imported, error) {
 	t.account.tree.Lock()
 	defer t.account.tree.Unlock()
-	if done, err := t.imported(targets, mark); err != nil || done != "" { // by a call that ran beside this one
+	done, free, err := t.imported(targets, mark)
+	if err != nil || done != "" { // by a call that ran beside this one
 		return Imported{Path: done, Already: true}, err
 	}
-	for _, p := range targets {
-		_, err := t.Lstat(rel(p))
-		if err == nil {
+	for i, p := range targets {
+		if !free[i] {
 			continue
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return Imported{}, err
 		}
 		if err := t.makeFolder(path.Dir(p)); err != nil {
 			return Imported{}, err
