@@ -58,6 +58,7 @@ func (t tree) detach(ctx context.Context, p string, o DeleteOptions) (sum, strin
 	if err := t.Rename(rel(p), trash); err != nil {
 		return sum{}, "", reading("delete", p, err)
 	}
+	t.account.known.forget()
 	t.account.freed(gone.bytes)
 	return gone, trash, nil
 }

@@ -153,22 +153,34 @@ func (t tree) free(paths []string) ([]bool, error) {
 
 // build makes the whole folder, with its mark, where no path leads.
 func (t tree) build(ctx context.Context, im Import, room *reservation) (string, Skipped, error) {
-	if err := t.Mkdir(tempDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	built := path.Join(tempDir, rand.Text())
+	err := t.Mkdir(built, dirMode)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.Join(t.Mkdir(tempDir, 0o700), t.Mkdir(built, dirMode))
+	}
+	if err != nil {
 		return "", Skipped{}, err
 	}
-	built := path.Join(tempDir, rand.Text())
-	x := transfer{src: im.Source, dst: t.Root, room: room.grow, longest: roomBelow(im.Targets), durable: true}
-	err := t.Mkdir(built, dirMode)
-	if err == nil {
-		err = t.writeMark(path.Join(built, markName), im.Mark)
-	}
-	if err == nil {
-		err = x.fill(ctx, ".", built) // last, because it makes the folder durable
-	}
+	skipped, err := t.fill(ctx, built, im, room)
 	if err != nil {
 		return "", Skipped{}, errors.Join(err, t.RemoveAll(built))
 	}
-	return built, x.skipped, nil
+	return built, skipped, nil
+}
+
+// fill puts the mark and the content into the folder, which is reached once for all of it.
+func (t tree) fill(ctx context.Context, built string, im Import, room *reservation) (Skipped, error) {
+	dst, err := t.OpenRoot(built)
+	if err != nil {
+		return Skipped{}, err
+	}
+	defer dst.Close()
+	if err := writeMark(dst, im.Mark); err != nil {
+		return Skipped{}, err
+	}
+	x := transfer{src: im.Source, dst: dst, room: room.grow, longest: roomBelow(im.Targets), durable: true}
+	err = x.fill(ctx, ".", ".") // last, because it makes the folder durable
+	return x.skipped, err
 }
 
 // roomBelow is how long a path below any of the targets may be.
@@ -180,8 +192,8 @@ func roomBelow(targets []string) int {
 	return job.MaxPath - longest - len("//")
 }
 
-func (t tree) writeMark(name, mark string) error {
-	f, err := t.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+func writeMark(dst *os.Root, mark string) error {
+	f, err := dst.OpenFile(markName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}

@@ -198,6 +198,10 @@ func (u upload) move(temp, p string) error {
 
 // makeFolder makes the folder at p and those above it.
 func (t tree) makeFolder(p string) error {
+	if info, err := t.Stat(rel(p)); err == nil && info.IsDir() {
+		return nil
+	}
+	t.account.known.forget() // what is made may look like what somebody removed behind our back
 	err := t.MkdirAll(rel(p), dirMode)
 	if errors.Is(err, fs.ErrExist) { // such as a link that leads nowhere
 		return syscall.ENOTDIR
@@ -217,13 +221,28 @@ func (t tree) temp() (*os.File, string, error) {
 
 // syncAbove makes the names of p and of the folders above it durable.
 func (t tree) syncAbove(p string) error {
+	dir, since := path.Dir(p), t.account.known.removals()
+	parent, err := t.Lstat(rel(dir))
+	if err == nil && parent.IsDir() && t.account.known.has(dir, parent) {
+		return present(syncFolder(t.Root, rel(dir)))
+	}
 	for _, dir := range append([]string{"/"}, ancestors(p)...) {
-		err := syncFolder(t.Root, rel(dir))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // removed by another call meanwhile
+		if err := present(syncFolder(t.Root, rel(dir))); err != nil {
 			return err
 		}
 	}
+	if err == nil {
+		t.account.known.add(dir, parent, since)
+	}
 	return nil
+}
+
+// present leaves out the error of a folder that another call removed meanwhile.
+func present(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func syncFolder(root *os.Root, name string) error {

@@ -19,6 +19,7 @@ const recountAfter = time.Minute
 // them; from then on every change is added or subtracted.
 type account struct {
 	quota int64
+	known durables
 
 	// tree is held while files come into place or go, so that a count sees a
 	// tree that stands still. It is taken before mu.
