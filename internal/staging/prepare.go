@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/workdir"
 )
 
 const appSpecName = "app_spec.json"
@@ -45,9 +45,11 @@ func (a *Area) prepare(ctx context.Context, j *stintv1.Job, attempt int) (execut
 	}
 	folder := a.cfg.Folders.Job(id)
 	t := executor.Task{Job: j, Attempt: attempt, Dir: folder.Attempt(attempt)}
-	if err := errors.Join(folder.Create(), t.Dir.Create()); err != nil {
+	held, err := hold(folder, attempt)
+	if err != nil {
 		return executor.Task{}, err
 	}
+	defer held.release()
 	local := proto.CloneOf(j.GetParameters())
 	if err := a.stage(ctx, j.GetOwner(), folder, s.Files(local)); err != nil {
 		return executor.Task{}, err
@@ -56,14 +58,14 @@ func (a *Area) prepare(ctx context.Context, j *stintv1.Job, attempt int) (execut
 	if err != nil {
 		return executor.Task{}, err
 	}
-	if err := folder.WriteParams(params); err != nil {
+	if err := held.job.WriteParams(params); err != nil {
 		return executor.Task{}, err
 	}
 	t.Command.Reads, t.Command.Network = s.Reads(), s.Network()
 	call := catalog.Call{ParamsFile: folder.ParamsPath()}
 	if spec := s.AppSpec(); spec != nil {
 		call.AppSpecFile = filepath.Join(t.Dir.Path(), appSpecName)
-		if err := t.Dir.WriteFile(appSpecName, spec); err != nil {
+		if err := held.attempt.WriteFile(appSpecName, spec); err != nil {
 			return executor.Task{}, err
 		}
 		t.Command.Reads = append(t.Command.Reads, call.AppSpecFile)
@@ -74,6 +76,32 @@ func (a *Area) prepare(ctx context.Context, j *stintv1.Job, attempt int) (execut
 	t.Command.Resources = resources(j.GetResources())
 	t.Command.Env = a.environment(t, s, local)
 	return t, nil
+}
+
+// held are the folders of a job and an attempt, open while they are made ready.
+type held struct {
+	job     workdir.Dir
+	attempt workdir.Attempt
+}
+
+func (h held) release() {
+	h.attempt.Release()
+	h.job.Release()
+}
+
+// hold makes the folders where they are missing.
+func hold(folder workdir.Dir, attempt int) (h held, err error) {
+	if err := folder.Create(); err != nil {
+		return held{}, err
+	}
+	if h.job, err = folder.Hold(); err != nil {
+		return held{}, err
+	}
+	if h.attempt, err = h.job.CreateAttempt(attempt); err != nil {
+		h.job.Release()
+		return held{}, err
+	}
+	return h, nil
 }
 
 func launchFailed(format string, args ...any) error {

@@ -64,12 +64,9 @@ func (a Attempt) ProgressPath() string { return filepath.Join(a.Path(), progress
 
 // Create makes the folder with output/ and tmp/. They may be there already.
 func (a Attempt) Create() error {
-	for _, name := range []string{"output", "tmp"} {
-		if err := a.root.fs.MkdirAll(path.Join(a.rel(), name), 0o755); err != nil {
-			return fmt.Errorf("create the folder of attempt %s: %w", a.Name(), err)
-		}
-	}
-	return nil
+	made, err := Dir{root: a.root, id: a.id}.CreateAttempt(a.n)
+	made.Release()
+	return err
 }
 
 // EmptyTmp removes what the command left in tmp/.

@@ -23,6 +23,7 @@ const paramsMost = 16 << 20
 type Dir struct {
 	root *Root
 	id   terms.ID
+	held *os.Root // as in an Attempt
 }
 
 // ID is the job's.
@@ -37,17 +38,35 @@ func (d Dir) InputPath() string { return filepath.Join(d.Path(), "input") }
 // ParamsPath is the absolute path of the parameters that the command reads.
 func (d Dir) ParamsPath() string { return filepath.Join(d.Path(), "params.json") }
 
-// Create makes the folder and input/ in it. It may be there already.
+// Create makes the folder. It may be there already. input/ is made by whoever puts something into it.
 func (d Dir) Create() error {
-	if err := d.root.fs.MkdirAll(path.Join(d.rel(), "input"), 0o755); err != nil {
+	if err := d.root.fs.MkdirAll(d.rel(), 0o755); err != nil {
 		return fmt.Errorf("create the folder of job %s: %w", d.id, err)
 	}
 	return nil
 }
 
+// Hold opens the folder, as Attempt.Hold does. Attempts of the Dir that it answers are reached through it too.
+func (d Dir) Hold() (Dir, error) {
+	dir, err := d.root.fs.OpenRoot(d.rel())
+	if err != nil {
+		return Dir{}, fmt.Errorf("open the folder of job %s: %w", d.id, err)
+	}
+	d.held = dir
+	return d, nil
+}
+
+// Release closes what Hold opened.
+func (d Dir) Release() {
+	if d.held != nil {
+		d.held.Close()
+	}
+}
+
 // WriteParams replaces params.json. A reader sees the old or the new one, never a part.
 func (d Dir) WriteParams(data []byte) error {
-	if err := writeAtomic(d.root.fs, path.Join(d.rel(), "params.json"), data); err != nil {
+	root, name := d.place("params.json")
+	if err := writeAtomic(root, name, data); err != nil {
 		return fmt.Errorf("write the parameters of job %s: %w", d.id, err)
 	}
 	return nil
@@ -55,7 +74,8 @@ func (d Dir) WriteParams(data []byte) error {
 
 // ReadParams is what WriteParams wrote.
 func (d Dir) ReadParams() ([]byte, error) {
-	b, err := readSmall(d.root.fs, path.Join(d.rel(), "params.json"), paramsMost)
+	root, name := d.place("params.json")
+	b, err := readSmall(root, name, paramsMost)
 	if err != nil {
 		return nil, fmt.Errorf("read the parameters of job %s: %w", d.id, err)
 	}
@@ -64,6 +84,27 @@ func (d Dir) ReadParams() ([]byte, error) {
 
 // Attempt is the folder of the n-th attempt, counted from 1. It need not exist.
 func (d Dir) Attempt(n int) Attempt { return Attempt{root: d.root, id: d.id, n: n} }
+
+// CreateAttempt makes the folder of the n-th attempt with output/ and tmp/. They may be there already. Without
+// an error the Attempt that it answers is held.
+func (d Dir) CreateAttempt(n int) (Attempt, error) {
+	a, at := d.Attempt(n), path.Join("attempts", strconv.Itoa(n))
+	root, rel := d.place(at)
+	err := root.MkdirAll(rel, 0o755)
+	if err == nil {
+		a.held, err = root.OpenRoot(rel)
+	}
+	if err != nil {
+		return Attempt{}, fmt.Errorf("create the folder of attempt %s: %w", a.Name(), err)
+	}
+	for _, name := range []string{"output", "tmp"} {
+		if err := a.held.MkdirAll(name, 0o755); err != nil {
+			a.Release()
+			return Attempt{}, fmt.Errorf("create the folder of attempt %s: %w", a.Name(), err)
+		}
+	}
+	return a, nil
+}
 
 // Attempts are the numbers of the attempts that have a folder, in their order.
 func (d Dir) Attempts() ([]int, error) {
@@ -101,6 +142,14 @@ func (d Dir) Remove() error {
 // rel is the folder's path below the root.
 func (d Dir) rel() string {
 	return path.Join(strconv.FormatUint(uint64(d.id)/jobsPerFolder, 10), d.id.String())
+}
+
+// place is how what is in the folder is reached.
+func (d Dir) place(name string) (*os.Root, string) {
+	if d.held != nil {
+		return d.held, name
+	}
+	return d.root.fs, path.Join(d.rel(), name)
 }
 
 // removeAll is os.Root.RemoveAll that opens folders which a command closed to

@@ -4,7 +4,7 @@
 //
 //	<root>/<id / 1000>/<id>/
 //	    params.json            parameters as the command sees them
-//	    input/                 input files, hard-linked or copied from the workspace
+//	    input/                 input files, hard-linked or copied from the workspace; only where there are any
 //	    attempts/<n>/
 //	        output/            STINT_OUTPUT_DIR and working directory of the command
 //	        tmp/               TMPDIR of the command, emptied when it ends

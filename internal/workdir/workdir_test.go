@@ -68,7 +68,7 @@ func TestLayoutIsAsDocumented(t *testing.T) {
 		if got != filepath.Join(r.Path(), want) {
 			t.Errorf("got %s, want it to end in %s", got, want)
 		}
-		if _, err := os.Stat(got); err != nil && !strings.HasSuffix(want, "progress") {
+		if _, err := os.Stat(got); err != nil && !strings.HasSuffix(want, "progress") && !strings.HasSuffix(want, "input") {
 			t.Error(err)
 		}
 	}
@@ -248,4 +248,58 @@ func TestLastIsTheLargestIDWithAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(9_999)
+}
+
+func TestAHeldJobReachesItsFiles(t *testing.T) {
+	r := newRoot(t)
+	if _, err := r.Job(7).Hold(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Hold() of no folder = %v, want fs.ErrNotExist", err)
+	}
+	if err := r.Job(7).Create(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := r.Job(7).Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Release()
+	a, err := d.CreateAttempt(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Release()
+	if err := errors.Join(d.WriteParams([]byte("{}")), a.WriteFile("private", []byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := r.Job(7).ReadParams(); err != nil || string(b) != "{}" {
+		t.Errorf("ReadParams() = %q, %v", b, err)
+	}
+	if b, err := r.Job(7).Attempt(1).ReadFile("private"); err != nil || string(b) != "x" {
+		t.Errorf("ReadFile() = %q, %v", b, err)
+	}
+}
+
+func TestAnAttemptIsNotMadeThroughALink(t *testing.T) {
+	r := newRoot(t)
+	outside := t.TempDir()
+	if err := r.Job(7).Create(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(r.Job(7).Path(), "attempts")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Job(7).Attempt(1).Create(); err == nil {
+		t.Error("an attempt was made where a link leads out of the folder of jobs")
+	}
+	d, err := r.Job(7).Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Release()
+	if _, err := d.CreateAttempt(1); err == nil {
+		t.Error("an attempt was made where a link leads out of the job's folder")
+	}
+	if left, err := os.ReadDir(outside); err != nil || len(left) != 0 {
+		t.Errorf("outside there is %v, %v", left, err)
+	}
 }
