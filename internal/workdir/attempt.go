@@ -25,7 +25,7 @@ type Attempt struct {
 // going down from the Root for each, and is of use until Release is called; its paths are those of the name.
 // It is for whoever does several things to it. A missing folder is fs.ErrNotExist.
 func (a Attempt) Hold() (Attempt, error) {
-	dir, err := a.root.fs.OpenRoot(a.rel())
+	dir, err := openFolder(a.root.fs, a.rel())
 	if err != nil {
 		return Attempt{}, fmt.Errorf("open the folder of attempt %s: %w", a.Name(), err)
 	}
@@ -38,6 +38,15 @@ func (a Attempt) Release() {
 	if a.held != nil {
 		a.held.Close()
 	}
+}
+
+// at is the Attempt held, for something that takes several steps, and what to call afterwards.
+func (a Attempt) at() (Attempt, func(), error) {
+	if a.held != nil {
+		return a, func() {}, nil
+	}
+	held, err := a.Hold()
+	return held, held.Release, err
 }
 
 // JobID is the job's.

@@ -48,7 +48,7 @@ func (d Dir) Create() error {
 
 // Hold opens the folder, as Attempt.Hold does. Attempts of the Dir that it answers are reached through it too.
 func (d Dir) Hold() (Dir, error) {
-	dir, err := d.root.fs.OpenRoot(d.rel())
+	dir, err := openFolder(d.root.fs, d.rel())
 	if err != nil {
 		return Dir{}, fmt.Errorf("open the folder of job %s: %w", d.id, err)
 	}
@@ -92,7 +92,7 @@ func (d Dir) CreateAttempt(n int) (Attempt, error) {
 	root, rel := d.place(at)
 	err := root.MkdirAll(rel, 0o755)
 	if err == nil {
-		a.held, err = root.OpenRoot(rel)
+		a.held, err = openFolder(root, rel)
 	}
 	if err != nil {
 		return Attempt{}, fmt.Errorf("create the folder of attempt %s: %w", a.Name(), err)

@@ -17,8 +17,12 @@ func (a Attempt) WriteFile(name string, data []byte) error {
 	if err := checkPrivate(name); err != nil {
 		return err
 	}
-	root, at := a.place(name)
-	if err := writeAtomic(root, at, data); err != nil {
+	held, release, err := a.at()
+	if err != nil {
+		return fmt.Errorf("write %s of attempt %s: %w", name, a.Name(), err)
+	}
+	defer release()
+	if err := writeAtomic(held.held, name, data); err != nil {
 		return fmt.Errorf("write %s of attempt %s: %w", name, a.Name(), err)
 	}
 	return nil
@@ -31,8 +35,12 @@ func (a Attempt) ReadFile(name string) ([]byte, error) {
 	if err := checkPrivate(name); err != nil {
 		return nil, err
 	}
-	root, at := a.place(name)
-	b, err := readSmall(root, at, most)
+	held, release, err := a.at()
+	if err != nil {
+		return nil, fmt.Errorf("read %s of attempt %s: %w", name, a.Name(), err)
+	}
+	defer release()
+	b, err := readSmall(held.held, name, most)
 	if err != nil {
 		return nil, fmt.Errorf("read %s of attempt %s: %w", name, a.Name(), err)
 	}

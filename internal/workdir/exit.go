@@ -129,8 +129,12 @@ func (a Attempt) WriteExit(r ExitRecord) error {
 
 // ReadExit reads the exit record. The second result is false while there is none.
 func (a Attempt) ReadExit() (ExitRecord, bool, error) {
-	root, name := a.place(exitName)
-	data, err := readSmall(root, name, exitMost)
+	held, release, err := a.at()
+	var data []byte
+	if err == nil {
+		defer release()
+		data, err = readSmall(held.held, exitName, exitMost)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return ExitRecord{}, false, nil
 	}

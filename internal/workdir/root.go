@@ -99,3 +99,7 @@ func (r *Root) AttemptByName(name string) (Attempt, error) {
 	}
 	return r.Job(jobID).Attempt(n), nil
 }
+
+// openFolder opens a folder as a root of its own, and nothing else: where a command put a pipe
+// in its place, opening that would wait for the pipe's other end.
+func openFolder(root *os.Root, name string) (*os.Root, error) { return root.OpenRoot(name + "/.") }

@@ -48,7 +48,7 @@ type segmentSet struct {
 // list answers the segments in the order of their offsets. No folder and no file are no error.
 func (s *segmentSet) list() ([]segment, error) {
 	if s.dir == nil {
-		dir, err := s.attempt.root.fs.OpenRoot(s.attempt.rel())
+		dir, err := openFolder(s.attempt.root.fs, s.attempt.rel())
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}

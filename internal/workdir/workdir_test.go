@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -301,5 +302,25 @@ func TestAnAttemptIsNotMadeThroughALink(t *testing.T) {
 	}
 	if left, err := os.ReadDir(outside); err != nil || len(left) != 0 {
 		t.Errorf("outside there is %v, %v", left, err)
+	}
+}
+
+func TestAPipeInPlaceOfAnAttemptIsNotWaitedFor(t *testing.T) {
+	r := newRoot(t)
+	a := r.Job(7).Attempt(1)
+	if err := a.Create(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.RemoveAll(a.Path()), syscall.Mkfifo(a.Path(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Hold(); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("Hold() = %v", err)
+	}
+	if _, err := a.ReadFile("private"); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("ReadFile() = %v", err)
+	}
+	if err := a.Create(); err == nil {
+		t.Error("a pipe was taken for the folder of an attempt")
 	}
 }
