@@ -183,7 +183,7 @@ type OrphanFinder interface {
 // first, so that both can be stored at once.
 type Prompt interface {
 	// Started answers that of an attempt of which Start just answered the handle; false if
-	// nothing is known yet. Wait may observe the same again.
+	// nothing is known yet. Wait may observe the same again, and need not.
 	Started(h Handle) (Observation, bool)
 }
 

@@ -113,7 +113,7 @@ func (r *run) obtained(ctx context.Context, h executor.Handle) {
 	stored := r.update(ctx, func(rec *storev1.Record) error {
 		rec.Phase, rec.Handle = storev1.Phase_PHASE_STARTED, string(h)
 		if known {
-			_ = observed(o)(rec) // the handle is stored in any case, and Wait observes it again
+			_ = observed(o)(rec) // the handle is stored in any case
 		}
 		return nil
 	})

@@ -75,7 +75,13 @@ type Executor struct {
 	mu     sync.Mutex
 	shims  map[string]int // our own children among the shims, by attempt
 	ended  map[int]bool   // those that should be zombies by now
-	active map[string]*stintv1.Resources
+	active map[string]*inUse
+}
+
+// inUse is an attempt that takes part of the machine.
+type inUse struct {
+	resources *stintv1.Resources
+	told      bool // Started has told that its command runs
 }
 
 var (
@@ -135,7 +141,7 @@ func New(cfg Config) (*Executor, error) {
 	}
 	e := &Executor{
 		cfg: cfg, log: log, node: node, boot: boot, slack: slack, cgroup: findCgroup(cfg.Cgroup), sandbox: box,
-		shims: make(map[string]int), ended: make(map[int]bool), active: make(map[string]*stintv1.Resources),
+		shims: make(map[string]int), ended: make(map[int]bool), active: make(map[string]*inUse),
 	}
 	level := slog.LevelInfo
 	if box.mode != SandboxOff && !box.on() {
@@ -153,9 +159,9 @@ func (e *Executor) Status() *stintv1.ExecutorStatus {
 		Name: e.cfg.Name, Healthy: true, Message: e.enforced(),
 		ActiveJobs: int32(len(e.active)), TotalCpus: e.cfg.CPUs, TotalMemoryBytes: e.cfg.MemoryBytes,
 	}
-	for _, r := range e.active {
-		s.UsedCpus += r.GetCpus()
-		s.UsedMemoryBytes += r.GetMemoryBytes()
+	for _, u := range e.active {
+		s.UsedCpus += u.resources.GetCpus()
+		s.UsedMemoryBytes += u.resources.GetMemoryBytes()
 	}
 	return s
 }
@@ -167,7 +173,24 @@ func (e *Executor) enforced() string { return e.cgroup.describe() + "; " + e.san
 func (e *Executor) use(a workdir.Attempt, r *stintv1.Resources) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.active[a.Name()] = r
+	e.active[a.Name()] = &inUse{resources: r}
+}
+
+// tell notes that Started has told that an attempt in use runs.
+func (e *Executor) tell(a workdir.Attempt) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if u := e.active[a.Name()]; u != nil {
+		u.told = true
+	}
+}
+
+// hasTold reports whether tell was called.
+func (e *Executor) hasTold(a workdir.Attempt) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	u := e.active[a.Name()]
+	return u != nil && u.told
 }
 
 // unuse ends use, and reaps the attempt's shim if it is our child and has ended.

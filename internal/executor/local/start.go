@@ -88,7 +88,12 @@ func (e *Executor) issue(ctx context.Context, t executor.Task) (shim.Launch, boo
 		return shim.Launch{}, false, prepareError(a, err)
 	}
 	defer leave()
-	if there, err := shim.Known(a); there || err != nil {
+	held, err := a.Hold()
+	if err != nil {
+		return shim.Launch{}, false, prepareError(a, err)
+	}
+	defer held.Release()
+	if there, err := shim.Known(held); there || err != nil {
 		return shim.Launch{}, there, err
 	}
 	l := shim.Launch{
@@ -102,9 +107,9 @@ func (e *Executor) issue(ctx context.Context, t executor.Task) (shim.Launch, boo
 		own := ownFilesOf(e.cfg.Folders.Job(a.JobID()), a)
 		l.Sandbox = &shim.Boxed{Bwrap: e.sandbox.bwrap.path, Args: e.sandbox.arguments(own, t.Command), Threads: e.sandbox.threads}
 	}
-	if err := shim.WriteJSON(a, shim.LaunchFile, l); err != nil {
+	if err := shim.WriteJSON(held, shim.LaunchFile, l); err != nil {
 		// An older ticket must not be used after Start said that the attempt will not run.
-		if removeErr := a.RemoveFile(shim.LaunchFile); removeErr != nil {
+		if removeErr := held.RemoveFile(shim.LaunchFile); removeErr != nil {
 			return shim.Launch{}, false, errors.Join(err, removeErr)
 		}
 		return shim.Launch{}, false, prepareError(a, err)

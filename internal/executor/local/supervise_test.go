@@ -354,3 +354,32 @@ func TestWaitingCostsNoThread(t *testing.T) {
 		t.Errorf("%d waiting jobs took %d threads", jobs, more)
 	}
 }
+
+func TestWhatStartedToldIsNotObservedAgain(t *testing.T) {
+	j := newJob(t, testConfig(t), "read code <hold; exit $code")
+	hold := j.fifo("hold")
+	h := j.start()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	look := func() (n int) { // all that Wait does before it waits
+		if _, err := j.e.Wait(over, h, func(executor.Observation) { n++ }); !errors.Is(err, context.Canceled) {
+			t.Errorf("Wait() = %v", err)
+		}
+		return n
+	}
+	if n := look(); n != 1 {
+		t.Errorf("observed %d times while nobody had asked Started", n)
+	}
+	if _, ok := j.e.Started(h); !ok {
+		t.Fatal("a command that runs is not known to")
+	}
+	if n := look(); n != 0 {
+		t.Errorf("observed %d times after Started had told", n)
+	}
+	if _, err := hold.WriteString("5\n"); err != nil {
+		t.Fatal(err)
+	}
+	if x := j.wait(h); x.Code != 5 {
+		t.Errorf("ended with %+v", x)
+	}
+}

@@ -20,14 +20,19 @@ import (
 )
 
 // Wait waits for the end of the attempt's shim, and then answers what
-// exit.json says. A shim that left none was killed: Wait ends what is left of the attempt and answers ErrLost.
+// exit.json says. What Started told is not observed again. A shim that left none was killed: Wait ends what is left of the attempt and answers ErrLost.
 func (e *Executor) Wait(ctx context.Context, h executor.Handle, observe func(executor.Observation)) (executor.Exit, error) {
 	a, err := e.attempt(h)
 	if err != nil {
 		return executor.Exit{}, fmt.Errorf("wait: %w", err)
 	}
 	e.useAgain(a)
-	observed := false
+	observed := e.hasTold(a)
+	if observed { // it ran a moment ago: its end is waited for before anything is looked at
+		if err := awaitEnd(ctx, a, 0); err != nil {
+			return executor.Exit{}, err
+		}
+	}
 	for idle := pollLeast; ; {
 		held, err := shim.LockHeld(a)
 		if err != nil {
@@ -69,7 +74,11 @@ func (e *Executor) Started(h executor.Handle) (executor.Observation, bool) {
 	if err != nil {
 		return executor.Observation{}, false // Wait says why
 	}
-	return e.observed(a)
+	o, ok := e.observed(a)
+	if ok {
+		e.tell(a)
+	}
+	return o, ok
 }
 
 // observed is that the command runs, once that is known.
