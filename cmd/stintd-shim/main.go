@@ -1,4 +1,4 @@
-// Command stintd-shim watches over one local job of stintd, which starts it.
+// Command stintd-shim watches over local jobs of stintd, which starts it, one after the other.
 package main
 
 import (

@@ -44,6 +44,12 @@ func BenchmarkJob(b *testing.B) {
 					b.Fatal(x, err)
 				}
 			}
+			for _, s := range e.idle { // counted once they are reaped
+				s.server.Close()
+				if _, err := unix.Wait4(s.pid, nil, 0, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
 			if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &after); err != nil {
 				b.Fatal(err)
 			}

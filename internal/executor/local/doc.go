@@ -1,5 +1,5 @@
 // Package local runs jobs on this machine: each attempt is a process group
-// under a shim of its own, and an attempt that was started is ended with all its processes and with
+// under a shim that has no other at the same time, and an attempt that was started is ended with all its processes and with
 // the truth about its end on disk, whatever happens to the server meanwhile.
 //
 // The shim (package shim) is the program stintd-shim, or this program again where that is missing or of
@@ -26,7 +26,7 @@
 //
 // Start, in the gate: if shim.json exists, the attempt is there and its handle
 // is the answer. Otherwise a new launch.json with a new token replaces any older one. Then a
-// shim is spawned that is told the token, and reports through a pipe.
+// shim, an idle one or a new one, is told the token, and reports through a socket.
 //
 // The shim, in the gate: if launch.json has not its token, or shim.json
 // exists, it ends without doing anything. Otherwise it makes, locks and writes shim.json, the name of which is
@@ -50,8 +50,17 @@
 // of which that is not true. While the shim lives nothing escapes, because it is a subreaper.
 //
 // Cancel makes `cancel`, and then signals the shim through a pidfd that is
-// checked against shim.json, so that no other process can be hit. A shim that is not yet that far looks
+// checked against shim.json, so that no other process can be hit. The signal, SIGUSR1, only has the shim look for
+// `cancel` of what it supervises: it may have gone on to another attempt meanwhile. A shim that is not yet that far looks
 // for `cancel` before it starts the command, after it wrote shim.json.
+//
+// # Idle shims
+//
+// A shim that is done lets go of everything of the attempt and waits at its socket. The server, which
+// learns of the end by the attempt's files as always, counts it as idle, and sends the next order to the one that
+// became idle last. A shim ends instead when the server has closed the socket or died, after a minute, when
+// something of the attempt could not be ended, or when that was in a sandbox. If it did so before it read an order, the
+// socket says so and the attempt is not known to have begun, and another shim gets it with the same ticket. At most eight wait.
 //
 // # Sandbox
 //

@@ -73,8 +73,9 @@ type Executor struct {
 	starting keyed
 
 	mu     sync.Mutex
-	shims  map[string]int // our own children among the shims, by attempt
-	ended  map[int]bool   // those that should be zombies by now
+	shims  map[string]ownShim // by attempt
+	idle   []ownShim          // that wait for another attempt
+	ended  map[int]bool       // those that should be zombies by now
 	active map[string]*inUse
 }
 
@@ -141,7 +142,7 @@ func New(cfg Config) (*Executor, error) {
 	}
 	e := &Executor{
 		cfg: cfg, log: log, node: node, boot: boot, slack: slack, cgroup: findCgroup(cfg.Cgroup), sandbox: box,
-		shims: make(map[string]int), ended: make(map[int]bool), active: make(map[string]*inUse),
+		shims: make(map[string]ownShim), ended: make(map[int]bool), active: make(map[string]*inUse),
 	}
 	level := slog.LevelInfo
 	if box.mode != SandboxOff && !box.on() {
@@ -193,15 +194,12 @@ func (e *Executor) hasTold(a workdir.Attempt) bool {
 	return u != nil && u.told
 }
 
-// unuse ends use, and reaps the attempt's shim if it is our child and has ended.
+// unuse ends use, and frees the attempt's shim.
 func (e *Executor) unuse(a workdir.Attempt) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.active, a.Name())
-	if pid, ok := e.shims[a.Name()]; ok {
-		delete(e.shims, a.Name())
-		e.ended[pid] = true
-	}
+	e.freeShim(a)
 	e.reap()
 }
 

@@ -63,7 +63,11 @@ func (e *Executor) Cancel(_ context.Context, h executor.Handle) error {
 	if s.BootID != e.boot {
 		return markErr
 	}
-	return errors.Join(markErr, proc.Process{PID: s.PID, Birth: s.Birth}.Signal(unix.SIGTERM))
+	sig := unix.SIGTERM
+	if s.Shared { // it may have gone on to another attempt by now
+		sig = unix.SIGUSR1
+	}
+	return errors.Join(markErr, proc.Process{PID: s.PID, Birth: s.Birth}.Signal(sig))
 }
 
 // pollLeast and pollMost are how soon and how late a state that gives no signal is looked at again.

@@ -20,7 +20,7 @@ import (
 // endOrphans kills what is left of an attempt whose shim is gone, until
 // nothing is, or ctx ends.
 func (e *Executor) endOrphans(ctx context.Context, a workdir.Attempt) error {
-	h := hunt{attempt: []string{e.cfg.Folders.Path(), a.Name()}}
+	h := hunt{folders: e.cfg.Folders.Path(), folder: a.Path()}
 	var err error
 	if h.shim, err = shim.ReadState(a); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		e.log.Warn("state of a shim cannot be read", "attempt", a.Name(), "error", err)
@@ -83,7 +83,8 @@ func (e *Executor) cgroupsOf(h hunt) []shim.Cgroup {
 
 // hunt looks for the processes of one attempt.
 type hunt struct {
-	attempt []string // the folder of all jobs and the attempt's name, as a shim's last arguments but the token
+	folders string   // of all jobs, which is among a shim's arguments
+	folder  string   // of the attempt, in which a shim has files open
 	tokens  []string // values of shim.MarkerVariable, possibly empty ones
 	shim    shim.State
 }
@@ -122,15 +123,17 @@ func (h *hunt) marked(p proc.Process) bool {
 }
 
 // isShim finds a shim that lives though its lock is gone because the command
-// removed the attempt's folder, and learns the token from its arguments.
+// removed the attempt's folder: it still has its files open. It learns the token from one of them.
 func (h *hunt) isShim(p proc.Process) bool {
-	args := p.Args()
-	n := len(args)
-	if n < 4 || !slices.Equal(args[n-3:n-1], h.attempt) {
+	if args := p.Args(); len(args) < 4 || args[len(args)-3] != h.folders {
 		return false
 	}
-	if !slices.Contains(h.tokens, args[n-1]) {
-		h.tokens = append(h.tokens, args[n-1])
+	open := p.OpenFiles(h.folder)
+	for _, path := range open {
+		st, err := shim.ReadOpenState(path)
+		if err == nil && !slices.Contains(h.tokens, st.Token) {
+			h.tokens = append(h.tokens, st.Token)
+		}
 	}
-	return true
+	return len(open) > 0
 }

@@ -179,36 +179,89 @@ func (e *Executor) settle(ctx context.Context, a workdir.Attempt) (executor.Hand
 	}
 }
 
-// spawn starts a shim and waits for its report. io.EOF means that it ended without one.
+// spawn has a shim supervise the attempt, one that is idle or a new one, and waits for its report. io.EOF means that it ended without one.
 func (e *Executor) spawn(ctx context.Context, a workdir.Attempt, token string) (shim.Report, error) {
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		return shim.Report{}, fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+	for {
+		s, ok := e.takeIdle()
+		if !ok {
+			break
+		}
+		if (shim.Order{Attempt: a.Name(), Token: token}).Send(s.server) != nil {
+			e.dismiss(s) // it has ended: idle ones do after a while
+			continue
+		}
+		e.keepShim(a, s)
+		r, err := hear(ctx, a, token, s)
+		if !errors.Is(err, io.EOF) {
+			return r, err
+		}
+		// It may have ended before it read the order, or after it had begun with it.
+		if there, err := shim.Known(a); there || err != nil {
+			return shim.Report{}, io.EOF
+		}
 	}
-	defer reader.Close()
-	pid, err := e.spawnShim(a, token, writer)
-	writer.Close()
+	s, err := e.spawnShim(a, token)
 	if err != nil {
 		return shim.Report{}, err
 	}
-	e.keepShim(a, pid)
-	defer context.AfterFunc(ctx, func() { _ = reader.SetReadDeadline(time.Unix(1, 0)) })()
+	e.keepShim(a, s)
+	return hear(ctx, a, token, s)
+}
+
+// hear waits for the report of a shim.
+func hear(ctx context.Context, a workdir.Attempt, token string, s ownShim) (shim.Report, error) {
+	defer func() { _ = s.server.SetReadDeadline(time.Time{}) }()
+	stop := context.AfterFunc(ctx, func() { _ = s.server.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
 	var r shim.Report
-	err = json.NewDecoder(reader).Decode(&r)
+	var err error
+	for buf := make([]byte, shim.MessageMost); err == nil && r.Token != token; { // others were not waited for
+		var n int
+		if n, err = s.server.Read(buf); err == nil {
+			r = shim.Report{}
+			err = json.Unmarshal(buf[:n], &r)
+		}
+	}
 	switch {
 	case err == nil:
 		return r, nil
 	case ctx.Err() != nil:
 		return shim.Report{}, fmt.Errorf("start attempt %s: %w", a.Name(), ctx.Err())
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET):
 		return shim.Report{}, io.EOF
 	}
 	return shim.Report{}, fmt.Errorf("start attempt %s: read the report: %w", a.Name(), err)
 }
 
 // spawnShim starts the process: in a session of its own, with nothing of this
-// process but the report's pipe, so that nothing that ends or talks to the server reaches it.
-func (e *Executor) spawnShim(a workdir.Attempt, token string, reportTo *os.File) (int, error) {
+// process but the socket's other end, so that nothing that ends or talks to the server reaches it.
+func (e *Executor) spawnShim(a workdir.Attempt, token string) (ownShim, error) {
+	mine, theirs, err := socketPair()
+	if err != nil {
+		return ownShim{}, fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
+	}
+	defer theirs.Close()
+	pid, err := e.startShim(a, token, theirs)
+	if err != nil {
+		mine.Close()
+		return ownShim{}, err
+	}
+	return ownShim{pid, mine}, nil
+}
+
+// socketPair keeps messages apart, and its readers learn when the other end is closed.
+func socketPair() (mine, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil { // so that waiting takes no thread
+		return nil, nil, errors.Join(os.NewSyscallError("fcntl", err), unix.Close(fds[0]), unix.Close(fds[1]))
+	}
+	return os.NewFile(uintptr(fds[0]), "shim"), os.NewFile(uintptr(fds[1]), "server"), nil
+}
+
+func (e *Executor) startShim(a workdir.Attempt, token string, reportTo *os.File) (int, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return 0, fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
@@ -218,7 +271,7 @@ func (e *Executor) spawnShim(a workdir.Attempt, token string, reportTo *os.File)
 	if err != nil {
 		return 0, prepareError(a, err)
 	}
-	defer log.Close()
+	defer log.Close() // the shim opens it again; here is what goes wrong before
 	argv := append([]string(nil), e.cfg.ShimArgv...)
 	program := argv[0]
 	argv[0] = calledAs(program)
@@ -261,26 +314,6 @@ func patiently(fn func()) {
 		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(before), 0, 0, 0) }()
 	}
 	fn()
-}
-
-// keepShim notes a child, to reap it when it has ended.
-func (e *Executor) keepShim(a workdir.Attempt, pid int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if old, ok := e.shims[a.Name()]; ok { // one whose report was not waited for
-		e.ended[old] = true
-	}
-	e.shims[a.Name()] = pid
-}
-
-// reap takes the exit status of shims that have ended, so that they are gone.
-// One that is about to end is taken the next time. The caller holds mu.
-func (e *Executor) reap() {
-	for pid := range e.ended {
-		if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); got == pid || errors.Is(err, unix.ECHILD) {
-			delete(e.ended, pid)
-		}
-	}
 }
 
 // newToken names one start of one attempt among all there ever are.

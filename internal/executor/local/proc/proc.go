@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -150,6 +151,24 @@ func (p Process) Args() []string {
 		args = append(args, string(b))
 	}
 	return args
+}
+
+// OpenFiles are what a process has open in a folder, also if it was removed meanwhile, as paths below /proc
+// by which they can be opened; none when that cannot be seen.
+func (p Process) OpenFiles(folder string) []string {
+	fds := "/proc/" + strconv.Itoa(p.PID) + "/fd"
+	entries, err := os.ReadDir(fds)
+	if err != nil {
+		return nil
+	}
+	var open []string
+	for _, entry := range entries {
+		path := fds + "/" + entry.Name()
+		if name, err := os.Readlink(path); err == nil && strings.HasPrefix(name, folder+"/") {
+			open = append(open, path)
+		}
+	}
+	return open
 }
 
 // BootID is different after each start of the machine.

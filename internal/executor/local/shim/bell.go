@@ -16,10 +16,11 @@ import (
 type bell struct {
 	fd       int         // an eventfd
 	term     atomic.Bool // SIGTERM came
+	look     atomic.Bool // SIGUSR1 came
 	children bool        // whether it rings when a child ends
 }
 
-// newBell makes a bell that rings for SIGTERM.
+// newBell makes a bell that rings for SIGTERM and SIGUSR1.
 func newBell() (*bell, error) {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -27,6 +28,9 @@ func newBell() (*bell, error) {
 	}
 	b := &bell{fd: fd}
 	b.on(unix.SIGTERM, func() { b.term.Store(true) })
+	b.on(unix.SIGUSR1, func() { b.look.Store(true) })
+	// In a session without a terminal nobody sends these but by mistake. Handled, not ignored: commands would inherit that.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
 	return b, nil
 }
 

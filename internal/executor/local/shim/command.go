@@ -59,6 +59,10 @@ func (s *shim) startCommand() (*command, *Refusal) {
 	if err != nil {
 		return nil, explain(s.launch.Argv[0], dir, err)
 	}
+	if c.cgroup != nil {
+		c.cgroup.dir.Close()
+		c.cgroup.dir = nil
+	}
 	if c.box == nil {
 		return c, nil
 	}
@@ -97,12 +101,12 @@ func descriptors(files []*os.File) []uintptr {
 	return fds
 }
 
-// asked is why somebody sent SIGTERM to the shim.
+// asked is why somebody sent a signal to the shim, as far as the attempt's folder knows.
 func (s *shim) asked() Reason {
 	if cancelled, err := s.attempt.Marked(CancelFile); cancelled || err != nil {
 		return ReasonCancelledByOwner
 	}
-	return ReasonNodeFailed
+	return ""
 }
 
 // explain says in plain words why a program could not be started.

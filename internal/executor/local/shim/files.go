@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -78,6 +79,9 @@ type State struct {
 	Start time.Time `json:"start,omitzero"`
 	// Cgroup that it is in.
 	Cgroup string `json:"cgroup,omitempty"`
+	// Shared says that the shim may supervise other attempts later. To see that this one is to be cancelled it is
+	// asked by SIGUSR1, which means nothing to others; SIGTERM would end whatever it supervises.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // Known reports whether the attempt's command may have been started. For a no to stay true the caller is in the gate.
@@ -144,16 +148,35 @@ func ReadState(a workdir.Attempt) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	whole := data[:bytes.LastIndexByte(data, '\n')+1]
-	if len(whole) == 0 {
-		return State{}, fmt.Errorf("read %s of attempt %s: %w", stateName, a.Name(), fs.ErrNotExist)
-	}
-	last := whole[bytes.LastIndexByte(whole[:len(whole)-1], '\n')+1:]
-	var st State
-	if err := json.Unmarshal(last, &st); err != nil {
+	st, err := lastState(data)
+	if err != nil {
 		return State{}, fmt.Errorf("read %s of attempt %s: %w", stateName, a.Name(), err)
 	}
 	return st, nil
+}
+
+// ReadOpenState reads the State from a file that may be one, by another path than its own.
+func ReadOpenState(path string) (State, error) {
+	if name, err := os.Readlink(path); err != nil || !strings.HasPrefix(filepath.Base(name), stateName) {
+		return State{}, fs.ErrNotExist
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return State{}, err
+	}
+	return lastState(data)
+}
+
+// lastState is the last whole line.
+func lastState(data []byte) (State, error) {
+	whole := data[:bytes.LastIndexByte(data, '\n')+1]
+	if len(whole) == 0 {
+		return State{}, fs.ErrNotExist
+	}
+	last := whole[bytes.LastIndexByte(whole[:len(whole)-1], '\n')+1:]
+	var st State
+	err := json.Unmarshal(last, &st)
+	return st, err
 }
 
 // OpenPrivate opens a private file, by its path because os.Root opens no FIFO for both ends.

@@ -61,6 +61,12 @@ func usageOf(r unix.Rusage) usage {
 	return usage{MaxRSSBytes: r.Maxrss << 10, CPUTime: time.Duration(r.Utime.Nano() + r.Stime.Nano())}
 }
 
+// add counts what another process used, with those that it had waited for.
+func (u *usage) add(more usage) {
+	u.MaxRSSBytes = max(u.MaxRSSBytes, more.MaxRSSBytes)
+	u.CPUTime += more.CPUTime
+}
+
 // insideMain is the life of the first process of a sandbox. It starts the command, takes the
 // status of whatever ends there, and ends when nothing is left. It is there because bwrap tells
 // of a command that a signal ended only what a shell would: an exit code that the command may

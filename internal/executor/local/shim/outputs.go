@@ -88,6 +88,9 @@ func (o *outputs) finish(log *slog.Logger) {
 	}
 	for i := range o {
 		o[i].copying.Wait()
+		if o[i].copier != nil {
+			o[i].copier.Close()
+		}
 		if err := o[i].log.Close(); err != nil {
 			log.Error("close a log", "error", err)
 		}

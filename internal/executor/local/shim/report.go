@@ -19,8 +19,10 @@ const (
 // DiskFullMessage says ReasonDiskFull in plain words.
 const DiskFullMessage = "The disk that takes the job's files is full."
 
-// Report is what a shim tells the one that spawned it, once.
+// Report is what a shim tells the one that gave it an order, once for each.
 type Report struct {
+	// Token of the order.
+	Token string `json:"token"`
 	// Started says that the command runs, or that exit.json tells why it never will.
 	Started bool `json:"started,omitempty"`
 	// Superseded says that the shim found that the attempt is not its to start.

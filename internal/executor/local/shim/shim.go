@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -25,21 +24,21 @@ import (
 const (
 	// Name is what the small program is called as a file, and every shim in lists of processes.
 	Name = "stintd-shim"
-	// reportFD is the descriptor that a shim is given to report through.
-	reportFD = 3
+	// serverFD is the descriptor of the socket to the server: reports go there, and orders come from it.
+	serverFD = 3
 	// shimArguments is how many arguments a shim gets: the folder of all jobs, the attempt, the token.
 	shimArguments = 3
 	// gatePatience is how long a shim waits for the gate.
 	gatePatience = 30 * time.Second
 )
 
-// shim is the process that supervises one attempt.
+// shim is the process that supervises an attempt.
 type shim struct {
+	folders string
 	root    *workdir.Root
 	attempt workdir.Attempt
 	token   string
 	log     *slog.Logger
-	report  *os.File
 	launch  Launch
 	state   State
 
@@ -58,14 +57,36 @@ func Main(args []string) int {
 		return insideMain()
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	s := &shim{log: log}
-	var err error
-	if s.bell, err = newBell(); err != nil {
+	b, err := newBell()
+	if err == nil {
+		err = detach(args)
+	}
+	if err != nil {
 		log.Error("shim cannot begin", "error", err)
 		return 2
 	}
-	if err := s.detach(args); err != nil {
-		log.Error("shim cannot begin", "error", err)
+	for o := (Order{Attempt: args[1], Token: args[2]}); ; {
+		s := &shim{log: log, bell: b, folders: args[0], token: o.Token}
+		if code := s.supervise(o); code != 0 || !s.over() {
+			return code
+		}
+		var more bool
+		if o, more = nextOrder(b); !more {
+			return 0
+		}
+	}
+}
+
+// over reports whether nothing is left of the attempt, in this process neither: it may supervise another.
+func (s *shim) over() bool {
+	_, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+	return errors.Is(err, unix.ECHILD) && s.launch.Sandbox == nil
+}
+
+// supervise is the part of its life that a shim gives to one attempt. It answers an exit code.
+func (s *shim) supervise(o Order) int {
+	if err := s.begin(o); err != nil {
+		s.log.Error("shim cannot begin", "error", err)
 		return 2
 	}
 	if err := s.birth(); err != nil {
@@ -78,13 +99,28 @@ func Main(args []string) int {
 	return 0
 }
 
-// detach takes the arguments and gets rid of what else was inherited.
-func (s *shim) detach(args []string) error {
+// begin finds the attempt.
+func (s *shim) begin(o Order) (err error) {
+	if s.root, err = workdir.Open(s.folders); err != nil {
+		return err
+	}
+	if s.attempt, err = s.root.AttemptByName(o.Attempt); err != nil {
+		return err
+	}
+	log, err := OpenPrivate(s.attempt, LogFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return os.NewSyscallError("dup2", unix.Dup2(int(log.Fd()), 2))
+}
+
+// detach gets rid of what was inherited.
+func detach(args []string) error {
 	if len(args) != shimArguments {
 		return fmt.Errorf("want %d arguments, not %q", shimArguments, args)
 	}
-	unix.CloseOnExec(reportFD)
-	s.report = os.NewFile(reportFD, "report")
+	unix.CloseOnExec(serverFD)
 	// The server may itself have inherited descriptors from whoever started
 	// it. Those would be kept open by the job: an end of file somebody waits for would not come.
 	// All that a Go program opens is closed on exec, so what is not came from outside.
@@ -107,12 +143,7 @@ func (s *shim) detach(args []string) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become a subreaper: %w", err)
 	}
-	if s.root, err = workdir.Open(args[0]); err != nil {
-		return err
-	}
-	s.token = args[2]
-	s.attempt, err = s.root.AttemptByName(args[1])
-	return err
+	return nil
 }
 
 // birth decides, in the gate, whether this shim is the one to run the attempt,
@@ -184,7 +215,7 @@ func (s *shim) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.state.Token, s.state.PID, s.state.Birth = s.token, self.PID, self.Birth
+	s.state.Token, s.state.PID, s.state.Birth, s.state.Shared = s.token, self.PID, self.Birth, true
 	if s.launch.Cgroup != "" { // it is known before it is there: should this process die then, its successor finds it
 		s.state.Cgroup = CgroupPath(s.launch.Cgroup, s.token)
 	}
@@ -220,11 +251,15 @@ func (s *shim) leave() {
 			_ = w.Close() // closed long ago if there was anything in it
 		}
 	}
-	os.Stderr.Close()
+	_ = unix.Dup2(0, 2) // from the attempt's log to /dev/null
 	s.attempt.Release()
 	s.root.Close()
-	s.states.f.Close() // and with it the lock
-	s.alive.Close()
+	if s.states.f != nil {
+		s.states.f.Close() // and with it the lock
+	}
+	if s.alive != nil {
+		s.alive.Close()
+	}
 }
 
 // run runs the command to its end, unless it was cancelled before.
@@ -246,9 +281,6 @@ func (s *shim) run() workdir.ExitRecord {
 	if failure != nil {
 		return s.never(failure.Reason, failure.Message)
 	}
-	// Ignored only now, or the command would do so too. In a session without a terminal nobody
-	// sends them but by mistake.
-	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
 	s.state.Command, s.state.Start = c.pid, c.start
 	if err := s.states.add(s.state); err != nil {
 		s.log.Error("command is not in shim.json", "error", err)
@@ -303,8 +335,14 @@ func (s *shim) refuse(err error) {
 
 // tell sends the report. A server that is gone reads the attempt's folder when it is back.
 func (s *shim) tell(r Report) {
-	_ = json.NewEncoder(s.report).Encode(r)
-	s.report.Close()
+	r.Token = s.token
+	data, err := json.Marshal(r)
+	if err == nil {
+		err = unix.Send(serverFD, data, unix.MSG_NOSIGNAL)
+	}
+	if err != nil {
+		s.log.Debug("nobody takes the report", "error", err)
+	}
 }
 
 func hostname() string {

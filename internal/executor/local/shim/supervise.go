@@ -3,6 +3,7 @@
 package shim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,7 +39,7 @@ type command struct {
 	log     *slog.Logger
 	outputs *outputs
 	cgroup  *Cgroup       // nil without one
-	asked   func() Reason // why SIGTERM came
+	asked   func() Reason // why a signal came; empty for no reason
 
 	bell *bell
 
@@ -55,6 +56,7 @@ type command struct {
 	forced time.Time // when force was first used
 	harder bool      // force was used before
 	stuck  int       // processes that could not be ended
+	spent  usage     // by what has ended; not all that this process waited for, which had other attempts
 	used   *usage    // as told from within a sandbox
 	boxEnd unix.WaitStatus
 }
@@ -119,7 +121,11 @@ func (c *command) react() {
 	}
 	switch {
 	case c.bell.term.Swap(false):
-		c.stop(c.asked())
+		c.stop(cmp.Or(c.asked(), ReasonNodeFailed))
+	case c.bell.look.Swap(false):
+		if reason := c.asked(); reason != "" {
+			c.stop(reason)
+		}
 	case passed(c.limit):
 		c.limit = time.Time{}
 		c.stop(ReasonTimeLimit)
@@ -196,7 +202,11 @@ func (c *command) over(status unix.WaitStatus, when time.Time) {
 func (c *command) reap() bool {
 	for {
 		var status unix.WaitStatus
-		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		var used unix.Rusage
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, &used)
+		if err == nil && pid > 0 {
+			c.spent.add(usageOf(used))
+		}
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ECHILD):
@@ -364,16 +374,7 @@ func lost(what string, w *workdir.LogWriter) string {
 // into the resident memory of a program what the process had that started it, so less than the
 // shim's own some 15 MB is not seen.
 func (c *command) usage(end time.Time) *workdir.ExitUsage {
-	u := c.used
-	if u == nil {
-		var r unix.Rusage
-		if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &r); err != nil {
-			c.log.Error("measure the usage", "error", err)
-			return nil
-		}
-		all := usageOf(r)
-		u = &all
-	}
+	u := cmp.Or(c.used, &c.spent)
 	return &workdir.ExitUsage{
 		MaxRSSBytes:    u.MaxRSSBytes,
 		CPUSeconds:     u.CPUTime.Seconds(),

@@ -15,7 +15,7 @@ const VersionArgument = "--version"
 // that nobody gave a version do not pass for the same when they do not understand each other.
 func Version(build string) string {
 	shape := fnv.New64a()
-	fmt.Fprintf(shape, "%+v %+v %+v %+v %+v", Launch{}, Boxed{}, State{}, Report{}, Refusal{})
+	fmt.Fprintf(shape, "%+v %+v %+v %+v %+v %+v", Launch{}, Boxed{}, State{}, Order{}, Report{}, Refusal{})
 	return fmt.Sprintf("%s %016x", build, shape.Sum64())
 }
 
