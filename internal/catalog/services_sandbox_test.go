@@ -81,7 +81,7 @@ func inSandbox(t *testing.T, id string, params given, files map[string]string) (
 	t.Cleanup(func() { root.Close() })
 	folder := root.Job(1)
 	attempt := folder.Attempt(1)
-	for _, err := range []error{folder.Create(), attempt.Create()} {
+	for _, err := range []error{folder.Create(), attempt.Create(), os.MkdirAll(folder.InputPath(), 0o755)} {
 		if err != nil {
 			t.Fatal(err)
 		}
