@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -45,15 +46,15 @@ func (s *Service) Network() bool { return s.network }
 func (s *Service) Reads() []string {
 	reads := []string{s.dir}
 	if s.file != filepath.Base(s.file) { // in a folder of its own
-		shared, _ := filepath.Glob(filepath.Join(quoteGlob(filepath.Dir(s.dir)), "_*")) // the pattern is right
-		reads = append(reads, shared...)
+		all := filepath.Dir(s.dir)
+		entries, _ := os.ReadDir(all) // one that cannot be read shares nothing
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), "_") {
+				reads = append(reads, filepath.Join(all, e.Name()))
+			}
+		}
 	}
 	return append(reads, s.reads...)
-}
-
-// quoteGlob makes a pattern that only the path itself matches.
-func quoteGlob(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 // AppSpec is the description as strict JSON for a service that comes from a
