@@ -138,10 +138,11 @@ func TestProcessesAreKilled(t *testing.T) {
 		gone(t, h.written(t, id, 1, "pid", 1)[0])
 	})
 	t.Run("server stopped for a while", func(t *testing.T) {
-		id, shim := running(misbehave("wait"))
+		id, _ := running(misbehave("wait"))
+		command := h.written(t, id, 1, "pid", 1)[0]
 		kill(h.cmd.Process.Pid, syscall.SIGSTOP)
 		h.release()
-		gone(t, shim) // the job ended without it
+		gone(t, command) // the job ended without it
 		kill(h.cmd.Process.Pid, syscall.SIGCONT)
 		h.want(t, id, stintv1.State_STATE_COMPLETED, 0)
 	})
