@@ -156,7 +156,9 @@ func (t tree) build(ctx context.Context, im Import, room *reservation) (string, 
 	built := path.Join(tempDir, rand.Text())
 	err := t.Mkdir(built, dirMode)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = errors.Join(t.Mkdir(tempDir, 0o700), t.Mkdir(built, dirMode))
+		if err = t.Mkdir(tempDir, 0o700); err == nil || errors.Is(err, fs.ErrExist) { // made by a call beside this one
+			err = t.Mkdir(built, dirMode)
+		}
 	}
 	if err != nil {
 		return "", Skipped{}, err
