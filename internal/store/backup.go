@@ -9,6 +9,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/stint-jobs/stint/internal/store/wal"
 )
 
 // Snapshot is the database as of one moment, to be copied while the store goes
@@ -108,14 +110,5 @@ func compactTo(from *bolt.DB, dst string) (size int64, err error) {
 	if err := errors.Join(to.Sync(), to.Close()); err != nil {
 		return 0, err
 	}
-	return size, syncFolder(filepath.Dir(dst))
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return size, wal.SyncFolder(filepath.Dir(dst))
 }

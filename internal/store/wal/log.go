@@ -47,7 +47,7 @@ func Create(path string, past *Past, base []byte, sync bool) (*Log, error) {
 		}
 		f, err := place(name, content, sync)
 		if err == nil && sync && (past != nil || i == 1) { // a past base must not go before the new one is there
-			err = syncFolder(filepath.Dir(name))
+			err = SyncFolder(filepath.Dir(name))
 		}
 		l.parts[i] = part{f, name, mark, atFirst}
 		if err != nil {
@@ -77,7 +77,8 @@ func place(name string, content []byte, sync bool) (*os.File, error) {
 	return f, nil
 }
 
-func syncFolder(path string) error {
+// SyncFolder makes the names in a folder durable.
+func SyncFolder(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err
