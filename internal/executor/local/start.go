@@ -210,9 +210,8 @@ func (e *Executor) spawn(ctx context.Context, a workdir.Attempt, token string) (
 
 // hear waits for the report of a shim.
 func hear(ctx context.Context, a workdir.Attempt, token string, s ownShim) (shim.Report, error) {
-	defer func() { _ = s.server.SetReadDeadline(time.Time{}) }()
-	stop := context.AfterFunc(ctx, func() { _ = s.server.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	_ = s.server.SetReadDeadline(time.Time{}) // an earlier wait may have been given up
+	defer context.AfterFunc(ctx, func() { _ = s.server.SetReadDeadline(time.Unix(1, 0)) })()
 	var r shim.Report
 	var err error
 	for buf := make([]byte, shim.MessageMost); err == nil && r.Token != token; { // others were not waited for
