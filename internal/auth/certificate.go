@@ -108,7 +108,7 @@ func (a *Authenticator) SetCertificates(all Certificates) {
 	for id, guards := range a.guards {
 		for g := range guards {
 			if g.how == HowCertificate && !sameCertificate(before[nameOfID(id)], all[nameOfID(id)]) {
-				g.cancel(refuse(errCertificate))
+				g.end(refuse(errCertificate))
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
@@ -83,31 +82,28 @@ func TestStreamsEndWithTheirCertificate(t *testing.T) {
 		f := newFixture(t, ModeToken)
 		gone, stays, changes := Certificate{CommonName: "gone", User: "a"}, Certificate{CommonName: "stays", User: "b"}, Certificate{CommonName: "changes", User: "c"}
 		f.auth.SetCertificates(mapped(t, gone, stays, changes))
-		guard := func(name string, life time.Duration) (Principal, context.Context) {
+		begin := func(name string, life time.Duration) (Principal, cutStream) {
 			p, err := f.auth.Identify(t.Context(), Credentials{Certificate: certificateOf(name, time.Now().Add(life))})
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, stop := f.auth.guard(t.Context(), p, func(error) {})
-			t.Cleanup(stop)
-			return p, ctx
+			return p, guarded(t, f.auth, p)
 		}
-		p, goneCtx := guard("gone", time.Hour)
-		_, staysCtx := guard("stays", time.Hour)
-		_, changesCtx := guard("changes", time.Hour)
-		_, briefCtx := guard("stays", time.Minute)
+		p, ofGone := begin("gone", time.Hour)
+		_, ofStays := begin("stays", time.Hour)
+		_, ofChanges := begin("changes", time.Hour)
+		_, brief := begin("stays", time.Minute)
 		changes.Scopes = []string{"jobs:read"}
 		f.auth.SetCertificates(mapped(t, stays, changes))
-		for _, ctx := range []context.Context{goneCtx, changesCtx} {
-			wantStatus(t, context.Cause(ctx), codes.Unauthenticated, "CERTIFICATE_UNKNOWN")
+		for _, s := range []cutStream{ofGone, ofChanges} {
+			wantStatus(t, s.end(), codes.Unauthenticated, "CERTIFICATE_UNKNOWN")
 		}
-		late, stop := f.auth.guard(t.Context(), p, func(error) {}) // let in before, registered after
-		defer stop()
-		wantStatus(t, context.Cause(late), codes.Unauthenticated, "CERTIFICATE_UNKNOWN")
+		_, err := f.auth.guard(&p, make(cutStream, 1)) // let in before, registered after
+		wantStatus(t, err, codes.Unauthenticated, "CERTIFICATE_UNKNOWN")
 		<-time.After(time.Minute)
 		synctest.Wait()
-		wantStatus(t, context.Cause(briefCtx), codes.Unauthenticated, "CERTIFICATE_EXPIRED")
-		if staysCtx.Err() != nil {
+		wantStatus(t, brief.end(), codes.Unauthenticated, "CERTIFICATE_EXPIRED")
+		if !ofStays.goesOn() {
 			t.Error("a certificate that still stands for the same was cut off")
 		}
 	})

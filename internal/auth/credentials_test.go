@@ -83,11 +83,9 @@ func TestEveryKindOfCredentialEndsInTheSameWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := f.auth.guard(t.Context(), p, func(error) {})
-	defer stop()
+	stream := guarded(t, f.auth, p)
 	f.auth.Revoked(p.TokenID)
-	<-ctx.Done()
-	wantStatus(t, context.Cause(ctx), codes.Unauthenticated, "SESSION_ENDED")
+	wantStatus(t, stream.end(), codes.Unauthenticated, "SESSION_ENDED")
 	_, err = f.auth.Identify(t.Context(), given) // also when the hook has not heard of it yet
 	wantStatus(t, err, codes.Unauthenticated, "SESSION_ENDED")
 	f.auth.cfg.JWT = func(context.Context, string) (Principal, error) {

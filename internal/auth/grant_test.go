@@ -89,12 +89,11 @@ func TestServiceAccountsActForUsers(t *testing.T) {
 	}
 	_, err = f.auth.Identify(t.Context(), Credentials{ActFor: []string{"ann"}})
 	wantStatus(t, err, codes.Unauthenticated, "CREDENTIALS_MISSING")
+	stream := guarded(t, f.auth, p) // what it does for the user ends with its own credential
 	if f.tokens.Revoke(t.Context(), id, "") != nil {
 		t.Fatal("not revoked")
 	}
-	ctx, stop := f.auth.guard(t.Context(), p, func(error) {}) // what it does for the user ends with its own credential
-	defer stop()
-	<-ctx.Done()
+	wantStatus(t, stream.end(), codes.Unauthenticated, "TOKEN_REVOKED")
 }
 
 func TestUsesAreNotedOnceAMinute(t *testing.T) {

@@ -1,8 +1,9 @@
 package auth
 
 import (
-	"context"
 	"time"
+
+	"google.golang.org/grpc/status"
 )
 
 const (
@@ -13,60 +14,61 @@ const (
 	revokedFor = 10 * verifiedFor
 )
 
-// guard is something that goes on for longer than a moment and must end with its credential.
+// guard is a stream that ends with its caller's credential.
 type guard struct {
-	how    How
-	cancel context.CancelCauseFunc
+	credential string // its public id; empty for one that only expires
+	how        How
+	stream     statusWriter
+	expiry     *time.Timer // nil for a credential that stays until it is revoked
+	why        error       // what the stream was ended with. Authenticator.mu is held by who touches it.
 }
 
-// guard derives a context that ends when the principal's credential, of
-// whatever kind, expires or is revoked; its cause is then an error with a gRPC
-// status, which tell gets too. The function must be called in the end.
-func (a *Authenticator) guard(ctx context.Context, p Principal, tell func(why error)) (context.Context, func()) {
-	if p.TokenID == "" && p.Expires.IsZero() {
-		return ctx, func() {} // nothing ends it
-	}
-	ctx, end := context.WithCancelCause(ctx)
-	cancel := func(why error) {
-		end(why)
-		if why != nil {
-			tell(why)
-		}
-	}
-	stop := a.register(&guard{how: p.How, cancel: cancel}, p.TokenID)
-	if p.Expires.IsZero() {
-		return ctx, stop
-	}
-	timer := time.AfterFunc(time.Until(p.Expires), func() { cancel(refuse(expired(p.How))) })
-	return ctx, func() {
-		timer.Stop()
-		stop()
-	}
-}
-
-// register notes what goes on with a credential, and ends it at once if the credential was revoked since it was checked.
-func (a *Authenticator) register(g *guard, id string) (stop func()) {
+// guard has a stream end when the credential of its caller, of whatever kind, expires or is revoked. It refuses a stream whose
+// credential was revoked since it was checked. The stream's end must be told to release.
+func (a *Authenticator) guard(p *Principal, stream statusWriter) (*guard, error) {
+	g := &guard{credential: p.TokenID, how: p.How, stream: stream}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.guards[id] == nil {
-		a.guards[id] = make(map[*guard]struct{})
+	if _, gone := a.revoked[g.credential]; gone {
+		return nil, refuse(revoked(g.how))
 	}
-	a.guards[id][g] = struct{}{}
-	if _, gone := a.revoked[id]; gone {
-		g.cancel(refuse(revoked(g.how)))
+	if _, stands := a.certificates[nameOfID(g.credential)]; g.how == HowCertificate && !stands {
+		return nil, refuse(errCertificate)
 	}
-	if _, stands := a.certificates[nameOfID(id)]; g.how == HowCertificate && !stands {
-		g.cancel(refuse(errCertificate))
+	if a.guards[g.credential] == nil {
+		a.guards[g.credential] = make(map[*guard]struct{})
 	}
-	return func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.guards[id], g)
-		if len(a.guards[id]) == 0 {
-			delete(a.guards, id)
-		}
-		g.cancel(nil)
+	a.guards[g.credential][g] = struct{}{}
+	if !p.Expires.IsZero() {
+		g.expiry = time.AfterFunc(time.Until(p.Expires), func() {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			g.end(refuse(expired(g.how)))
+		})
 	}
+	return g, nil
+}
+
+// end ends the stream from outside. Authenticator.mu is held.
+func (g *guard) end(why error) {
+	if g.why == nil {
+		g.why = why
+		_ = g.stream.WriteStatus(status.Convert(why)) // fails where the stream is over already
+	}
+}
+
+// release forgets a stream that is over, and answers why its credential ended it; nil when it did not.
+func (a *Authenticator) release(g *guard) (why error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if g.expiry != nil {
+		g.expiry.Stop()
+	}
+	delete(a.guards[g.credential], g)
+	if len(a.guards[g.credential]) == 0 {
+		delete(a.guards, g.credential)
+	}
+	return g.why
 }
 
 // Revoked makes the credential with that public id, a token or a session, stop
@@ -92,7 +94,7 @@ func (a *Authenticator) Revoked(id string) {
 		}
 	}
 	for g := range a.guards[id] {
-		g.cancel(refuse(revoked(g.how)))
+		g.end(refuse(revoked(g.how)))
 	}
 }
 

@@ -2,10 +2,21 @@ package auth
 
 import (
 	"context"
-	"errors"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/stint-jobs/stint/internal/layers"
 )
+
+// statusWriter is what a stream of gRPC's own HTTP/2 transport can do beside
+// what grpc.ServerTransportStream says: end with a status, from any goroutine. That also ends the stream's context, and what
+// its handler waits for in Send and Recv. An interceptor has no other way to do so: SendMsg itself tells the client the
+// status of a stream whose context was cancelled, which would not say why.
+type statusWriter interface {
+	WriteStatus(s *status.Status) error
+}
 
 // Layer authenticates calls and refuses those that the table does not allow the caller at all.
 // The context of a stream ends when the caller's credential expires or is revoked; then the stream ends with UNAUTHENTICATED,
@@ -27,16 +38,19 @@ func (a *Authenticator) Layer(c *layers.Call) (end func(error) error, err error)
 
 // endWith has a stream end with the credential of its caller.
 func (a *Authenticator) endWith(c *layers.Call, p *Principal) (end func(error) error, err error) {
-	cut, err := cutter(c.Context())
+	stream, ok := grpc.ServerTransportStreamFromContext(c.Context()).(statusWriter)
+	if !ok {
+		return nil, status.Error(codes.Internal, "this transport cannot end a stream when its credential ends")
+	}
+	if p.TokenID == "" && p.Expires.IsZero() {
+		return nil, nil // nothing ends it
+	}
+	g, err := a.guard(p, stream)
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := a.guard(c.Context(), *p, cut)
-	c.SetContext(ctx)
 	return func(err error) error {
-		why := ended(ctx)
-		stop()
-		if err != nil && why != nil {
+		if why := a.release(g); err != nil && why != nil {
 			return why
 		}
 		return err
@@ -62,12 +76,4 @@ func (a *Authenticator) admit(ctx context.Context, method string) (*Principal, e
 		return nil, refuse(errRole)
 	}
 	return p, nil
-}
-
-// ended is why the credential behind ctx stopped working; nil when it did not.
-func ended(ctx context.Context) error {
-	if r, ok := errors.AsType[*refusal](context.Cause(ctx)); ok {
-		return r
-	}
-	return nil
 }

@@ -372,18 +372,30 @@ func TestATokenRevokedBeforeTheStreamIsRegisteredEndsIt(t *testing.T) {
 	if err := f.tokens.Revoke(t.Context(), id, ""); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := f.auth.guard(t.Context(), p, func(error) {})
-	defer stop()
-	<-ctx.Done()
-	wantStatus(t, context.Cause(ctx), codes.Unauthenticated, "TOKEN_REVOKED")
+	_, err = f.auth.guard(&p, make(cutStream, 1))
+	wantStatus(t, err, codes.Unauthenticated, "TOKEN_REVOKED")
+	if len(f.auth.guards) != 0 {
+		t.Error("it is guarded all the same")
+	}
 }
 
-func TestGuardOfWhatNeverEnds(t *testing.T) {
+func TestAStreamWithoutACredentialEndsByItself(t *testing.T) {
 	f := newFixture(t, ModeDev)
-	ctx, stop := f.auth.guard(t.Context(), *f.auth.local, func(error) {})
-	defer stop()
-	f.auth.Revoked("")
-	if ctx.Err() != nil || len(f.auth.guards) != 0 {
-		t.Fatal("the local user was revoked")
+	s, conn := f.serve(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	watch, err := stintv1.NewJobServiceClient(conn).WatchStatus(ctx, &stintv1.WatchStatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	<-s.caller
+	if f.auth.Revoked(""); len(f.auth.guards) != 0 {
+		t.Error("there is something that could end it")
+	}
+	cancel()
+	if err := <-s.ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the handler saw %v", err)
 	}
 }

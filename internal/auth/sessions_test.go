@@ -105,13 +105,11 @@ func TestSignOutEndsStreamsAndSoDoesTheLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := f.auth.guard(t.Context(), p, func(error) {})
-	defer stop()
+	stream := guarded(t, f.auth, p)
 	if err := s.End(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	<-ctx.Done()
-	wantStatus(t, ended(ctx), codes.Unauthenticated, "SESSION_ENDED")
+	wantStatus(t, stream.end(), codes.Unauthenticated, "SESSION_ENDED")
 	if err := s.End(t.Context(), secret); err != nil {
 		t.Errorf("signing out twice: %v", err)
 	}
@@ -120,12 +118,11 @@ func TestSignOutEndsStreamsAndSoDoesTheLimit(t *testing.T) {
 	if p, err = s.Principal(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop = f.auth.guard(t.Context(), p, func(error) {})
-	defer stop()
+	stream = guarded(t, f.auth, p)
 	for range 5 * sessionsPerUser { // which one goes is the store's business
 		begin(t, s, "bob")
 	}
-	<-ctx.Done()
+	wantStatus(t, stream.end(), codes.Unauthenticated, "SESSION_ENDED")
 	if _, err := s.Principal(t.Context(), first); err == nil {
 		t.Error("it goes on")
 	}
