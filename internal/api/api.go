@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -66,8 +67,6 @@ type Config struct {
 	// WatchEvery is the shortest time between two reads for a watcher of many jobs.
 	// Zero means 200 ms. The first change after a silence is sent at once.
 	WatchEvery time.Duration
-	// Draining is closed when the server is about to stop, so that streams end. Nil never is.
-	Draining <-chan struct{}
 	// OnIssue passes a stored problem report on. Nil passes it to nobody.
 	OnIssue func(id string, report *storev1.Issue)
 	// SignIn is how users can sign in. Nil means by API tokens alone.
@@ -90,7 +89,12 @@ type Server struct {
 	Admin stintv1.AdminServiceServer
 	// Auth is the AuthService.
 	Auth stintv1.AuthServiceServer
+
+	drain func()
 }
+
+// Drain ends the streams that wait, for the server is about to stop: their clients are told to come back. It may be called more than once.
+func (s *Server) Drain() { s.drain() }
 
 // New checks the configuration and makes the services. Nothing runs but what calls ask for.
 func New(cfg Config) (*Server, error) {
@@ -110,8 +114,13 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	draining := make(chan struct{})
 	return &Server{
-		Jobs:      &jobs{Config: cfg, pages: pages},
+		drain: sync.OnceFunc(func() {
+			close(draining)
+			cfg.Store.Hub().WakeAll() // those who wait for a key alone look at the channel then
+		}),
+		Jobs:      &jobs{Config: cfg, pages: pages, draining: draining},
 		Catalog:   &services{live: cfg.Catalog},
 		Workspace: &files{Config: cfg, pages: pages},
 		Admin:     &admin{Config: cfg, pages: pages},
@@ -123,7 +132,18 @@ func New(cfg Config) (*Server, error) {
 type jobs struct {
 	stintv1.UnimplementedJobServiceServer
 	Config
-	pages pageSealer
+	pages    pageSealer
+	draining <-chan struct{} // closed by Drain
+}
+
+// drained reports whether the server is about to stop.
+func (s *jobs) drained() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
 }
 
 // caller is who calls. The interceptor has put them there; without one the call fails.

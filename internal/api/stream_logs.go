@@ -157,7 +157,7 @@ func (f *follower) next(ctx context.Context) error {
 	select {
 	case <-f.sub.C():
 		return nil
-	case <-f.Draining:
+	case <-f.draining:
 		return job.Userf(job.ErrUnavailable, "The server is about to stop; read on from the last offset.")
 	case <-ctx.Done():
 		return ctx.Err()

@@ -157,9 +157,25 @@ func TestStreamsEndWhenTheServerDrains(t *testing.T) {
 	frames(t, watch, snapshotEnd)
 	logs, err := w.jobs().StreamLogs(ann, &stintv1.StreamLogsRequest{Id: j.GetId(), Stream: stintv1.LogStream_LOG_STREAM_STDOUT, Follow: true})
 	must(t, err)
-	close(w.draining)
+	w.srv.Drain()
 	refusal(t, drain(watch, nil), codes.Unavailable, "UNAVAILABLE")
 	refusal(t, drain(logs, nil), codes.Unavailable, "UNAVAILABLE")
+	late, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{})
+	must(t, err)
+	refusal(t, drain(late, nil), codes.Unavailable, "UNAVAILABLE")
+}
+
+// A watcher that hears nothing of others' changes does not fall behind them: when it comes back, it goes on from there.
+func TestHeartbeatsSayHowFarTheWatcherIs(t *testing.T) {
+	w := newWorld(t)
+	s, err := w.jobs().WatchStatus(w.as("ann"), &stintv1.WatchStatusRequest{})
+	must(t, err)
+	frames(t, s, snapshotEnd)
+	w.submit(w.as("bob"))
+	now := w.store.Revision()
+	if got := frames(t, s, func(m *stintv1.WatchStatusResponse) bool { return heartbeat(m) && m.GetRevision() == now }); got != "" {
+		t.Errorf("besides heartbeats came %s", got)
+	}
 }
 
 func TestLogsAreFollowedToTheEnd(t *testing.T) {

@@ -42,6 +42,7 @@ type watcher struct {
 	what      store.Watch
 	lent      map[job.ID]bool // watched jobs that are somebody else's and shared with the caller
 	keys      []store.Key
+	one       [1]store.Key      // of keys, where there is one
 	after     uint64            // revision up to which everything was sent
 	ahead     map[string]uint64 // revisions that the snapshot showed already, of jobs that changed while it was read
 	changes   bool
@@ -51,6 +52,8 @@ type watcher struct {
 	final     int // how many of the watched jobs, from the first, are known to be final
 	every     time.Duration
 	lastFrame time.Time
+	due       time.Time   // when alarm wakes the watcher, for there may have to be a heartbeat
+	alarm     *time.Timer // of run
 }
 
 func (s *jobs) newWatcher(stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse], req *stintv1.WatchStatusRequest) (*watcher, error) {
@@ -114,59 +117,70 @@ func (w *watcher) watchOwner(owner string) error {
 	}
 	w.what, w.every = store.Watch{Scope: scope}, w.WatchEvery
 	if scope.All {
-		w.keys = []store.Key{store.KeyAll()}
+		w.one[0] = store.KeyAll()
 	} else {
-		w.keys = []store.Key{store.KeyOwner(scope.Owner)}
+		w.one[0] = store.KeyOwner(scope.Owner)
 	}
+	w.keys = w.one[:]
 	return nil
 }
 
 // run sends until the client goes away, the server drains, or all watched jobs are final.
+//
+// Whatever there is to do, it hears of it by its subscription alone: the store wakes it for changes, a timer when a heartbeat may
+// be due, Drain at the end. Each further thing that an idle watcher waited for would be memory, and work for the collector.
 func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) error {
 	if w.after == 0 || w.after > w.Store.Revision() { // a revision of the future is one of another database
 		if err := w.restart(ctx, w.after != 0); err != nil {
 			return err
 		}
 	}
-	beat := time.NewTicker(w.Heartbeat)
-	defer beat.Stop()
+	w.due = time.Now().Add(w.Heartbeat)
+	w.alarm = time.AfterFunc(w.Heartbeat, sub.Wake)
+	defer w.alarm.Stop()
 	for {
 		read := time.Now()
 		done, err := w.catchUp(ctx)
 		if err != nil || done {
 			return err
 		}
-		if err := w.wait(ctx, sub, beat, read); err != nil {
+		if err := w.beat(read); err != nil {
+			return err
+		}
+		if w.drained() {
+			return &job.UserError{
+				Sentinel: job.ErrUnavailable, RetryAfter: time.Second,
+				Message: "The server is about to stop; watch again after the last revision.",
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-sub.C():
+		}
+		// The watcher of many jobs does not read too soon after the last time.
+		if err := pause(ctx, w.every-time.Since(read)); err != nil {
 			return err
 		}
 	}
 }
 
-// wait returns when there may be something new, but for a watcher of many jobs
-// not too soon after the last read.
-func (w *watcher) wait(ctx context.Context, sub *notify.Subscription[store.Key], beat *time.Ticker, read time.Time) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-w.Draining:
-			return &job.UserError{
-				Sentinel: job.ErrUnavailable, RetryAfter: time.Second,
-				Message: "The server is about to stop; watch again after the last revision.",
-			}
-		case <-beat.C:
-			if time.Since(w.lastFrame) < w.Heartbeat/2 {
-				continue
-			}
-			if err := w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Heartbeat{
-				Heartbeat: &stintv1.Heartbeat{Time: timestamppb.Now()},
-			}}); err != nil {
-				return err
-			}
-		case <-sub.C():
-			return pause(ctx, w.every-time.Since(read))
+// beat sends a heartbeat when nothing was sent for as long as a stream may be silent. It says how far the watcher has read, also
+// where others' changes were all there was.
+func (w *watcher) beat(now time.Time) error {
+	if now.Before(w.due) {
+		return nil
+	}
+	if now.Sub(w.lastFrame) >= w.Heartbeat {
+		if err := w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Heartbeat{
+			Heartbeat: &stintv1.Heartbeat{Time: timestamppb.Now()},
+		}}); err != nil {
+			return err
 		}
 	}
+	w.due = w.lastFrame.Add(w.Heartbeat)
+	w.alarm.Reset(time.Until(w.due))
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -33,12 +33,15 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 	if err := w.send(0, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &stintv1.SnapshotBegin{}}}); err != nil {
 		return err
 	}
-	w.ahead = make(map[string]uint64)
+	w.ahead = nil
 	for _, j := range jobs {
 		if id, err := job.ParseID(j.GetId()); err != nil || !w.maySend(id) {
 			continue
 		}
 		if j.GetRevision() > at {
+			if w.ahead == nil {
+				w.ahead = make(map[string]uint64)
+			}
 			w.ahead[j.GetId()] = j.GetRevision()
 		}
 		f := &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Changed{Changed: store.StatusOf(j)}}

@@ -83,7 +83,6 @@ type world struct {
 	commands *auth.JobTokens // makes the tokens of jobs' commands
 	told     []string        // what the scheduler was told by commands
 	reports  []string
-	draining chan struct{}
 	conn     *grpc.ClientConn
 	srv      *api.Server
 }
@@ -105,7 +104,7 @@ results:
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{T: t, services: filepath.Join(dir, "services"), draining: make(chan struct{})}
+	w := &world{T: t, services: filepath.Join(dir, "services")}
 	w.service("Copy", copyService)
 	w.service("Broken", strings.ReplaceAll(copyService, "[run]", "[no-such-program]")+"programs: [{name: no-such-program, package: nothing}]\n")
 	w.store = storetest.OpenConfig(t, store.Config{Path: filepath.Join(dir, "jobs.db")})
@@ -126,7 +125,7 @@ func newWorld(t *testing.T) *world {
 	srv, err := api.New(api.Config{
 		Store: w.store, Catalog: w.live, Scheduler: engines{told: w.tell}, Folders: w.folders, Workspace: w.files,
 		Tokens: auth.NewTokens(w.store, w.auth), DefaultExecutor: "local", MaxActivePerOwner: 20,
-		Heartbeat: 50 * time.Millisecond, WatchEvery: time.Millisecond, Draining: w.draining, Version: "test",
+		Heartbeat: 50 * time.Millisecond, WatchEvery: time.Millisecond, Version: "test",
 		OnIssue: func(id string, _ *storev1.Issue) { w.reports = append(w.reports, id) },
 	})
 	must(t, err)

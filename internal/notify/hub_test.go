@@ -51,6 +51,29 @@ func TestCloseForgetsTheKeys(t *testing.T) {
 	}
 }
 
+// Whoever is left in a key's list is woken, wherever in it others were.
+func TestOthersOfTheKeyStay(t *testing.T) {
+	for gone := range 3 {
+		var h notify.Hub[string]
+		subs := []*notify.Subscription[string]{h.Subscribe("a"), h.Subscribe("a", "b"), h.Subscribe("a")}
+		subs[gone].Close()
+		h.Notify("a")
+		for i, s := range subs {
+			if woken(s) == (i == gone) {
+				t.Errorf("without subscriber %d, number %d was woken, or not: %v", gone, i, i == gone)
+			}
+		}
+		h.Subscribe("a")
+		h.WakeAll()
+		for i, s := range subs {
+			if woken(s) == (i == gone) {
+				t.Errorf("without subscriber %d, number %d was woken with all, or not: %v", gone, i, i == gone)
+			}
+			s.Close()
+		}
+	}
+}
+
 // A subscriber that reads the truth after each wake-up ends with the last
 // value, whatever the interleaving.
 func TestNoWakeUpIsLost(t *testing.T) {

@@ -287,7 +287,7 @@ func (s *server) openAPI() (err error) {
 		Store: s.store, Catalog: s.catalog, Scheduler: s.scheduler, Folders: s.folders, Workspace: s.workspace,
 		Tokens: auth.NewTokens(s.store, s.auth), DefaultExecutor: s.cfg.Executor,
 		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
-		Heartbeat: s.cfg.Heartbeat, Draining: s.draining, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,
+		Heartbeat: s.cfg.Heartbeat, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,
 	})
 	return err
 }

@@ -300,6 +300,7 @@ func (f *front) drain() {
 	f.log.Info("stopping")
 	f.health.Shutdown()
 	close(f.draining)
+	f.api.Drain()
 	f.reports.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), f.cfg.DrainTimeout)
 	defer cancel()
