@@ -18,6 +18,8 @@ const (
 	fanOuts = 8
 	// between is left between two changes: a watcher of an owner reads at most every 200 ms, so that a burst is one reading.
 	between = 260 * time.Millisecond
+	// besideRounds is how many times more rounds the row has whose gate is nearest to what single rounds differ by.
+	besideRounds = 3
 )
 
 func (l *lab) dialer(s *rig.Process, token string) func(int) (rig.Clients, error) {
@@ -113,7 +115,7 @@ func besideIdle(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer idle.close()
-	s, err := rig.Rounds(ctx, l.rounds, quiet.submitSide(many), watched.submitSide(many))
+	s, err := rig.Rounds(ctx, besideRounds*l.rounds, quiet.submitSide(many), watched.submitSide(many))
 	if err != nil {
 		return nil, err
 	}

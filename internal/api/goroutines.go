@@ -43,7 +43,7 @@ func (c *calls) stream(handle grpc.StreamHandler) grpc.StreamHandler {
 }
 
 // unary has a handler run on a goroutine that is kept where gRPC would have it run on a new one. Reading the request and
-// writing the answer take as much stack as the handler, so that they are done there, too.
+// writing the answer with its headers take as much stack as the handler, so that they are done there, too.
 func (c *calls) unary(handle grpc.MethodHandler) grpc.MethodHandler {
 	if c.Kept == nil {
 		return handle
@@ -59,6 +59,7 @@ func (c *calls) unary(handle grpc.MethodHandler) grpc.MethodHandler {
 			}
 			if bytes, failed := encode(resp); failed == nil { // otherwise gRPC fails in the same way, and says so
 				resp = &answer{bytes}
+				_ = grpc.SendHeader(ctx, nil) // its error is that of sending the answer, too
 			}
 		})
 		return resp, err

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -52,8 +53,9 @@ type watcher struct {
 	final     int // how many of the watched jobs, from the first, are known to be final
 	every     time.Duration
 	lastFrame time.Time
-	due       time.Time   // when alarm wakes the watcher, for there may have to be a heartbeat
-	alarm     *time.Timer // of run
+	silence   time.Duration // after which there is a heartbeat
+	due       time.Time     // when alarm wakes the watcher, for there may have to be a heartbeat
+	alarm     *time.Timer   // of run
 }
 
 func (s *jobs) newWatcher(stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse], req *stintv1.WatchStatusRequest) (*watcher, error) {
@@ -135,8 +137,11 @@ func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) 
 			return err
 		}
 	}
-	w.due = time.Now().Add(w.Heartbeat)
-	w.alarm = time.AfterFunc(w.Heartbeat, sub.Wake)
+	// The first heartbeat comes early, at a time of its own, so that streams that were opened together, such as all of them after a
+	// restart, do not beat together for ever.
+	w.silence = 1 + rand.N(w.Heartbeat)
+	w.due = time.Now().Add(w.silence)
+	w.alarm = time.AfterFunc(w.silence, sub.Wake)
 	defer w.alarm.Stop()
 	for {
 		read := time.Now()
@@ -171,14 +176,15 @@ func (w *watcher) beat(now time.Time) error {
 	if now.Before(w.due) {
 		return nil
 	}
-	if now.Sub(w.lastFrame) >= w.Heartbeat {
+	if now.Sub(w.lastFrame) >= w.silence {
+		w.silence = w.Heartbeat
 		if err := w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Heartbeat{
 			Heartbeat: &stintv1.Heartbeat{Time: timestamppb.Now()},
 		}}); err != nil {
 			return err
 		}
 	}
-	w.due = w.lastFrame.Add(w.Heartbeat)
+	w.due = w.lastFrame.Add(w.silence)
 	w.alarm.Reset(time.Until(w.due))
 	return nil
 }

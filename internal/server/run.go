@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -45,8 +46,15 @@ func Run(ctx context.Context, cfg Config, std Streams) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, errUsage)
 	}
-	floor := newHeapFloor(os.LookupEnv)
-	defer runtime.KeepAlive(floor)
+	if !collectorTuned(os.LookupEnv) {
+		floor := newHeapFloor()
+		defer runtime.KeepAlive(floor)
+		tuning, stop := context.WithCancel(ctx)
+		var tuned sync.WaitGroup
+		tuned.Go(func() { tuneCollector(tuning) })
+		defer tuned.Wait()
+		defer stop()
+	}
 	s := &server{cfg: cfg, log: log, std: std}
 	defer func() { err = errors.Join(err, s.close()) }()
 	if err := s.open(); err != nil {
