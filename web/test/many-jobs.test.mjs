@@ -69,12 +69,11 @@ test('scrolls without blank gaps, and keeps few rows in the document', { skip },
     assert.ok(seen.above <= 1 && seen.below <= 1, `step ${i}: a gap, ${JSON.stringify(seen)}`);
     assert.ok(seen.rows < 120, `step ${i}: ${seen.rows} rows in the document`);
   }
-  const row = Number(
-    new URL(
-      await eventually(async () => /row=\d+/.test(page.url()) && page.url(), 'the address says where'),
-    ).searchParams.get('row'),
+  // The address follows when the scrolling pauses, which a busy machine also does midway.
+  await eventually(
+    async () => Number(new URL(page.url()).searchParams.get('row')) > 1000,
+    'the address says where',
   );
-  assert.ok(row > 1000, `scrolled to row ${row}`);
   await until(() => page.evaluate(() => document.title), '(100000) Jobs · Stint');
   await picture(page, 'jobs-many');
   await close();
