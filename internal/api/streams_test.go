@@ -7,11 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
 	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -163,6 +166,28 @@ func TestStreamsEndWhenTheServerDrains(t *testing.T) {
 	late, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{})
 	must(t, err)
 	refusal(t, drain(late, nil), codes.Unavailable, "UNAVAILABLE")
+}
+
+// The first change after a silence is sent at once: what a watcher reads because a heartbeat may be due is no change.
+func TestHeartbeatsDoNotHoldChangesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *api.Config) { c.Heartbeat, c.WatchEvery = time.Minute, time.Hour })
+		ann := w.as("ann")
+		s, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{})
+		must(t, err)
+		frames(t, s, snapshotEnd)
+		for begin := time.Now(); time.Since(begin) < 2*time.Hour; {
+			frames(t, s, heartbeat)
+		}
+		at := time.Now()
+		w.submit(ann)
+		if got := frames(t, s, func(m *stintv1.WatchStatusResponse) bool { return m.GetChanged() != nil }); got != "1:QUEUED" {
+			t.Errorf("got %s", got)
+		}
+		if took := time.Since(at); took > time.Second {
+			t.Errorf("the change came after %s", took)
+		}
+	})
 }
 
 // A watcher that hears nothing of others' changes does not fall behind them: when it comes back, it goes on from there.

@@ -143,13 +143,17 @@ func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) 
 	w.due = time.Now().Add(w.silence)
 	w.alarm = time.AfterFunc(w.silence, sub.Wake)
 	defer w.alarm.Stop()
+	var read time.Time
 	for {
-		read := time.Now()
+		now := time.Now()
+		if now.Before(w.due) {
+			read = now // what it reads because of its alarm does not count: a change soon after that is still the first after a silence
+		}
 		done, err := w.catchUp(ctx)
 		if err != nil || done {
 			return err
 		}
-		if err := w.beat(read); err != nil {
+		if err := w.beat(now); err != nil {
 			return err
 		}
 		if w.drained() {
@@ -176,8 +180,9 @@ func (w *watcher) beat(now time.Time) error {
 	if now.Before(w.due) {
 		return nil
 	}
-	if now.Sub(w.lastFrame) >= w.silence {
-		w.silence = w.Heartbeat
+	due := now.Sub(w.lastFrame) >= w.silence
+	w.silence = w.Heartbeat // but for the first
+	if due {
 		if err := w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Heartbeat{
 			Heartbeat: &stintv1.Heartbeat{Time: timestamppb.Now()},
 		}}); err != nil {

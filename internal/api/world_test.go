@@ -101,7 +101,7 @@ results:
   - {pattern: "*.tsv", display: table, title: Table}
 `
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{T: t, services: filepath.Join(dir, "services")}
@@ -122,12 +122,16 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w.auth, err = auth.New(auth.Config{Mode: auth.ModeToken, Tokens: w.store, Job: w.commands.Principal})
 	must(t, err)
-	srv, err := api.New(api.Config{
+	cfg := api.Config{
 		Store: w.store, Catalog: w.live, Scheduler: engines{told: w.tell}, Folders: w.folders, Workspace: w.files,
 		Tokens: auth.NewTokens(w.store, w.auth), DefaultExecutor: "local", MaxActivePerOwner: 20,
 		Heartbeat: 50 * time.Millisecond, WatchEvery: time.Millisecond, Version: "test",
 		OnIssue: func(id string, _ *storev1.Issue) { w.reports = append(w.reports, id) },
-	})
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	srv, err := api.New(cfg)
 	must(t, err)
 	w.serve(srv)
 	return w
