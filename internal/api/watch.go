@@ -129,8 +129,8 @@ func (w *watcher) watchOwner(owner string) error {
 
 // run sends until the client goes away, the server drains, or all watched jobs are final.
 //
-// Whatever there is to do, it hears of it by its subscription alone: the store wakes it for changes, a timer when a heartbeat may
-// be due, Drain at the end. Each further thing that an idle watcher waited for would be memory, and work for the collector.
+// Whatever there is to do, it hears of it by its subscription: the store wakes it for changes, a timer when a heartbeat may
+// be due, Drain at the end. Beside that it waits for its client to go away alone. Each further thing that an idle watcher waited for would be memory, and work for the collector.
 func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) error {
 	if w.after == 0 || w.after > w.Store.Revision() { // a revision of the future is one of another database
 		if err := w.restart(ctx, w.after != 0); err != nil {
@@ -180,9 +180,9 @@ func (w *watcher) beat(now time.Time) error {
 	if now.Before(w.due) {
 		return nil
 	}
-	due := now.Sub(w.lastFrame) >= w.silence
+	silent := now.Sub(w.lastFrame) >= w.silence
 	w.silence = w.Heartbeat // but for the first
-	if due {
+	if silent {
 		if err := w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Heartbeat{
 			Heartbeat: &stintv1.Heartbeat{Time: timestamppb.Now()},
 		}}); err != nil {

@@ -41,6 +41,13 @@ const (
 	garbageUsual = 100
 )
 
+// The names that runtime/metrics has for what counts.
+const (
+	goroutinesNow = "/sched/goroutines:goroutines"
+	heapAlive     = "/gc/heap/live:bytes"
+	stacksInUse   = "/gc/scan/stack:bytes"
+)
+
 // garbagePercent is how much garbage may gather, in percent of what is alive, in bytes.
 func garbagePercent(goroutines, alive uint64) int {
 	want := goroutines * garbagePerGoroutine * 100 / max(alive, 1)
@@ -52,7 +59,7 @@ func tuneCollector(ctx context.Context) {
 	defer debug.SetGCPercent(garbageUsual)
 	tick := time.NewTicker(garbageEvery)
 	defer tick.Stop()
-	read := []metrics.Sample{{Name: "/sched/goroutines:goroutines"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}}
+	read := []metrics.Sample{{Name: goroutinesNow}, {Name: heapAlive}, {Name: stacksInUse}}
 	for now := garbageUsual; ; {
 		select {
 		case <-ctx.Done():

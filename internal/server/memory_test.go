@@ -25,7 +25,7 @@ func TestGarbageGathersWithTheGoroutines(t *testing.T) {
 	for _, d := range metrics.All() {
 		known[d.Name] = true
 	}
-	for _, name := range []string{"/sched/goroutines:goroutines", "/gc/heap/live:bytes", "/gc/scan/stack:bytes"} {
+	for _, name := range []string{goroutinesNow, heapAlive, stacksInUse} {
 		if !known[name] {
 			t.Errorf("this version of Go has no %s", name)
 		}
