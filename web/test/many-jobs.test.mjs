@@ -70,10 +70,7 @@ test('scrolls without blank gaps, and keeps few rows in the document', { skip },
     assert.ok(seen.rows < 120, `step ${i}: ${seen.rows} rows in the document`);
   }
   // The address follows when the scrolling pauses, which a busy machine also does midway.
-  await eventually(
-    async () => Number(new URL(page.url()).searchParams.get('row')) > 1000,
-    'the address says where',
-  );
+  await eventually(async () => Number(new URL(page.url()).searchParams.get('row')) > 1000, 'the address says where');
   await until(() => page.evaluate(() => document.title), '(100000) Jobs · Stint');
   await picture(page, 'jobs-many');
   await close();
