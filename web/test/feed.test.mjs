@@ -78,6 +78,21 @@ test('tells every end once and nothing twice, also when the server is killed and
   await until(() => heard.last.counts.total, summary.total, 'the counts are those of the end');
 });
 
+test('gives up a server that takes the connection and never answers, and comes back when it does', async (t) => {
+  server.process.kill('SIGSTOP');
+  t.after(() => server.process.kill('SIGCONT'));
+  t.mock.timers.enable({ apis: ['Date', 'setInterval'], now: Date.now() });
+  const heard = listen(t);
+  // The first try that fails is not spoken of.
+  await eventually(() => {
+    t.mock.timers.tick(5_000);
+    return heard.last?.link.problem;
+  }, 'it says that the server cannot be reached');
+  assert.equal(heard.last.link.live, false);
+  server.process.kill('SIGCONT');
+  await eventually(() => heard.last.link.live, 'the stream is up');
+});
+
 test('loses no change under a storm of them', async (t) => {
   const heard = listen(t);
   await eventually(() => heard.last?.link.live, 'the stream is up');

@@ -32,6 +32,7 @@ export class Feed {
   private inSnapshot = false;
   private stopped = new AbortController();
   private attempt: AbortController | undefined;
+  private triedAt = 0; // when the attempt began, in milliseconds since 1970
   private wake: () => void = () => {};
   private lastTick = Date.now();
 
@@ -50,6 +51,7 @@ export class Feed {
       let up = Number.POSITIVE_INFINITY;
       try {
         this.attempt = new AbortController();
+        this.triedAt = Date.now();
         await this.stream(this.attempt.signal, () => {
           up = Math.min(up, Date.now());
         });
@@ -182,12 +184,12 @@ export class Feed {
     if (was.live || was.problem !== this.link.problem) this.flush();
   }
 
-  // tick notices a connection that is silently gone, and a machine that slept.
+  // tick notices a connection that is silently gone, whether or not it ever answered, and a machine that slept.
   private tick(): void {
     const now = Date.now();
     const slept = now - this.lastTick > 4 * tickMillis;
     this.lastTick = now;
-    if (this.link.live && (slept || now - this.link.heard > silenceMillis)) this.attempt?.abort();
+    if (slept || now - Math.max(this.triedAt, this.link.heard) > silenceMillis) this.attempt?.abort();
     if (slept) this.wake();
   }
 

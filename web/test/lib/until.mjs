@@ -7,14 +7,14 @@ const pause = 40;
 
 /** Asks until the answer is what is expected. Fails with the difference to the last answer. */
 export async function until(ask, expected, what = '') {
-  const end = Date.now() + deadline;
+  const end = performance.now() + deadline;
   for (;;) {
     const answer = await ask();
     try {
       assert.deepEqual(answer, expected, what || undefined);
       return;
     } catch (error) {
-      if (Date.now() > end) throw error;
+      if (performance.now() > end) throw error;
     }
     await setTimeout(pause);
   }
@@ -22,11 +22,11 @@ export async function until(ask, expected, what = '') {
 
 /** Asks until the answer is neither false nor nothing, and answers it. */
 export async function eventually(ask, what) {
-  const end = Date.now() + deadline;
+  const end = performance.now() + deadline;
   for (;;) {
     const answer = await ask();
     if (answer) return answer;
-    assert.ok(Date.now() < end, `never: ${what}`);
+    assert.ok(performance.now() < end, `never: ${what}`);
     await setTimeout(pause);
   }
 }
