@@ -72,7 +72,8 @@
 //
 // The end of each of them is the end of those to its right: bwrap asks the kernel for that, and
 // the kernel ends all processes of a namespace with its first. So what the shim signals is the
-// command and what it started, and the others only when that was of no use.
+// command and what it started, and the others only when that was of no use. Whoever ends what a dead
+// shim left waits for the first process, which is gone only when all others in the sandbox are.
 //
 // # Service managers
 //

@@ -20,7 +20,7 @@ import (
 // endOrphans kills what is left of an attempt whose shim is gone, until
 // nothing is, or ctx ends.
 func (e *Executor) endOrphans(ctx context.Context, a workdir.Attempt) error {
-	h := hunt{folders: e.cfg.Folders.Path(), folder: a.Path()}
+	h := hunt{folders: e.cfg.Folders.Path(), folder: a.Path(), found: map[int]uint64{}}
 	var err error
 	if h.shim, err = shim.ReadState(a); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		e.log.Warn("state of a shim cannot be read", "attempt", a.Name(), "error", err)
@@ -87,9 +87,11 @@ type hunt struct {
 	folder  string   // of the attempt, in which a shim has files open
 	tokens  []string // values of shim.MarkerVariable, possibly empty ones
 	shim    shim.State
+	found   map[int]uint64 // birth by pid
 }
 
-// find answers the attempt's processes that run now, descendants included.
+// find answers the attempt's processes that run now, descendants included. What was found once is the attempt's until it has
+// ended: a process that is about to end shows no environment any more, and may have files open still.
 func (h *hunt) find() ([]proc.Process, error) {
 	all, err := proc.All()
 	if err != nil {
@@ -97,13 +99,27 @@ func (h *hunt) find() ([]proc.Process, error) {
 	}
 	ours := h.sessionIsOurs(all)
 	self := os.Getpid()
-	return proc.WithDescendants(all, func(p proc.Process) bool {
+	left := proc.WithDescendants(all, func(p proc.Process) bool {
 		if p.PID == self {
 			return false
 		}
 		inGroup := p.Session == h.shim.PID && p.Group == h.shim.Command && p.Birth >= h.shim.Birth
-		return (ours && inGroup) || h.marked(p) || h.isShim(p)
-	}), nil
+		return h.wasFound(p) || h.isFirst(p) || (ours && inGroup) || h.marked(p) || h.isShim(p)
+	})
+	for _, p := range left {
+		h.found[p.PID] = p.Birth
+	}
+	return left, nil
+}
+
+func (h *hunt) wasFound(p proc.Process) bool {
+	birth, found := h.found[p.PID]
+	return found && birth == p.Birth
+}
+
+// isFirst finds the first process of the attempt's sandbox, which the kernel lets go only when no other in it is left.
+func (h *hunt) isFirst(p proc.Process) bool {
+	return h.shim.First > 0 && p.PID == h.shim.First && p.Birth == h.shim.FirstBirth
 }
 
 // sessionIsOurs reports whether processes in the session and group of the shim

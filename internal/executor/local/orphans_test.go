@@ -3,6 +3,9 @@
 package local
 
 import (
+	"bufio"
+	"io"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -21,6 +24,62 @@ func TestHuntTellsSessionsApart(t *testing.T) {
 	if (&hunt{}).sessionIsOurs(nil) {
 		t.Error("a session is ours though no shim is known")
 	}
+}
+
+// What was the attempt's once is so until it has ended, whatever it looks like then.
+func TestHuntKeepsWhatItFound(t *testing.T) {
+	const token = "4d1c9a7be2f05836"
+	cmd := exec.Command("/bin/sh", "-c", "echo marked; read line; exec env -i /bin/sh -c 'echo bare; read line'")
+	cmd.Env = []string{"PATH=/usr/bin:/bin", shim.MarkerVariable + "=" + token}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewReader(pipe)
+	hears := func(want string) {
+		t.Helper()
+		if line, err := out.ReadString('\n'); err != nil || line != want+"\n" {
+			t.Fatalf("it said %q, %v; want %q", line, err, want)
+		}
+	}
+	finds := func(h *hunt, want bool) {
+		t.Helper()
+		left, err := h.find()
+		if err != nil || len(left) > 1 || (len(left) == 1) != want {
+			t.Fatalf("find() = %+v, %v; found is to be %v", left, err, want)
+		}
+	}
+	newHunt := func(s shim.State) *hunt {
+		return &hunt{folders: t.TempDir(), tokens: []string{token}, shim: s, found: map[int]uint64{}}
+	}
+	p, err := proc.Read(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hears("marked")
+	h := newHunt(shim.State{})
+	finds(h, true)
+	if _, err := io.WriteString(in, "go on\n"); err != nil {
+		t.Fatal(err)
+	}
+	hears("bare")
+	finds(newHunt(shim.State{}), false)
+	finds(h, true)
+	finds(newHunt(shim.State{First: p.PID, FirstBirth: p.Birth}), true)
+	finds(newHunt(shim.State{First: p.PID, FirstBirth: p.Birth + 1}), false)
+	h.found[p.PID]++
+	finds(h, false)
+	h.found[p.PID]--
+	in.Close()
+	_ = cmd.Wait() // the read of no line is an exit code
+	finds(h, false)
 }
 
 func TestCgroupsAreTriedNotGuessed(t *testing.T) {

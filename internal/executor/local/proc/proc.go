@@ -23,8 +23,10 @@ type Process struct {
 	Group, Session int
 	// Birth is its start time in clock ticks after boot: with the pid it is unique.
 	Birth uint64
-	// Zombie says that it has ended and nobody has asked how.
+	// Zombie says that it has ended, with all its threads, and nobody has asked how.
 	Zombie bool
+
+	headless bool // its first thread has ended, others run
 }
 
 // Read reads /proc/PID/stat; fs.ErrNotExist when there is no such process.
@@ -51,13 +53,17 @@ func parseStat(data []byte) (Process, error) {
 		return Process{}, fmt.Errorf("parse process status %q", data)
 	}
 	var p Process
-	var errs [5]error
+	var errs [6]error
 	p.PID, errs[0] = strconv.Atoi(string(data[:open]))
 	p.Parent, errs[1] = strconv.Atoi(string(fields[1]))
 	p.Group, errs[2] = strconv.Atoi(string(fields[2]))
 	p.Session, errs[3] = strconv.Atoi(string(fields[3]))
 	p.Birth, errs[4] = strconv.ParseUint(string(fields[19]), 10, 64)
-	p.Zombie = fields[0][0] == 'Z' || fields[0][0] == 'X'
+	var threads int
+	threads, errs[5] = strconv.Atoi(string(fields[17]))
+	// The state is that of the first thread alone. One that has ended counts until the others have, too.
+	ended := fields[0][0] == 'Z' || fields[0][0] == 'X'
+	p.Zombie, p.headless = ended && threads <= 1, ended && threads > 1
 	if err := errors.Join(errs[:]...); err != nil {
 		return Process{}, fmt.Errorf("parse process status: %w", err)
 	}
@@ -133,16 +139,31 @@ func (p Process) Signal(s unix.Signal) error {
 	return nil
 }
 
+// file is a file about a process. That of the first thread says nothing once that has ended.
+func (p Process) file(name string) string {
+	dir := "/proc/" + strconv.Itoa(p.PID)
+	if !p.headless {
+		return dir + "/" + name
+	}
+	threads, _ := os.ReadDir(dir + "/task")
+	for _, t := range threads {
+		if t.Name() != strconv.Itoa(p.PID) {
+			return dir + "/task/" + t.Name() + "/" + name
+		}
+	}
+	return dir + "/" + name
+}
+
 // HasEnv reports whether a process was started with the variable in its
 // environment. One that we may not look into was not started by us.
 func (p Process) HasEnv(entry string) bool {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/environ")
+	data, err := os.ReadFile(p.file("environ"))
 	return err == nil && bytes.Contains(append([]byte{0}, data...), []byte("\x00"+entry+"\x00"))
 }
 
 // Args are a process's argument vector; nil when it cannot be seen.
 func (p Process) Args() []string {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/cmdline")
+	data, err := os.ReadFile(p.file("cmdline"))
 	if err != nil || len(data) == 0 {
 		return nil
 	}
@@ -156,7 +177,7 @@ func (p Process) Args() []string {
 // OpenFiles are what a process has open in a folder, also if it was removed meanwhile, as paths below /proc
 // by which they can be opened; none when that cannot be seen.
 func (p Process) OpenFiles(folder string) []string {
-	fds := "/proc/" + strconv.Itoa(p.PID) + "/fd"
+	fds := p.file("fd")
 	entries, err := os.ReadDir(fds)
 	if err != nil {
 		return nil

@@ -3,10 +3,16 @@
 package proc
 
 import (
+	"bufio"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +27,11 @@ func TestParseStat(t *testing.T) {
 	}
 	if p, err := parseStat([]byte(strings.Replace(line, ") R", ") Z", 1))); err != nil || !p.Zombie {
 		t.Errorf("parseStat() of a zombie = %+v, %v", p, err)
+	}
+	threads := strings.Replace(line, ") R", ") Z", 1)
+	threads = strings.Replace(threads, " 20 0 1 0 ", " 20 0 2 0 ", 1)
+	if p, err := parseStat([]byte(threads)); err != nil || p.Zombie || !p.headless {
+		t.Errorf("parseStat() of a process whose first thread has ended = %+v, %v", p, err)
 	}
 	for _, bad := range []string{"", "1", "1 (x)", "1 (x) R 1 2", "x (y) R" + strings.Repeat(" 1", 30), "1 (y) R" + strings.Repeat(" x", 30)} {
 		if p, err := parseStat([]byte(bad)); err == nil {
@@ -63,6 +74,75 @@ func TestSelfIsAProcess(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("%d processes, this one not among them", len(all))
+	}
+}
+
+// headlessVariable has the test binary be a process whose first thread ends while another runs.
+const headlessVariable = "STINT_TEST_HEADLESS"
+
+func init() { //nolint:gochecknoinits // only here is it known which thread this is
+	if os.Getenv(headlessVariable) == "" {
+		return
+	}
+	go func() {
+		for p := (Process{}); !p.headless; {
+			p, _ = Read(os.Getpid())
+		}
+		_, _ = os.Stdout.WriteString("ready\n")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		unix.Exit(0)
+	}()
+	_, _, _ = unix.Syscall(unix.SYS_EXIT, 0, 0, 0) // of this thread alone
+}
+
+// A process runs as long as any of its threads does.
+func TestAProcessWhoseFirstThreadHasEnded(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "open")
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cmd := exec.Command(os.Args[0], "argument")
+	cmd.Env = []string{headlessVariable + "=1"}
+	cmd.ExtraFiles = []*os.File{f}
+	if _, err := cmd.StdinPipe(); err != nil { // which Wait closes
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("it said %q, %v", line, err)
+	}
+	all, err := All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(p Process) bool { return p.PID == cmd.Process.Pid })
+	if i < 0 {
+		t.Fatal("it is not among all processes")
+	}
+	p := all[i]
+	if args := p.Args(); len(args) != 2 || args[1] != "argument" {
+		t.Errorf("Args() = %q", args)
+	}
+	if !p.HasEnv(headlessVariable + "=1") {
+		t.Error("HasEnv() does not see its environment")
+	}
+	if open := p.OpenFiles(filepath.Dir(file)); len(open) != 1 {
+		t.Errorf("OpenFiles() = %q", open)
+	}
+	if err := p.Signal(unix.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	err = cmd.Wait()
+	if s, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || s.Signal() != unix.SIGKILL {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stint-jobs/stint/internal/executor/local/proc"
 )
 
 const (
@@ -158,6 +160,17 @@ func (x *box) begun() (time.Time, *Refusal) {
 		f.Message += " In the sandbox are only the system's folders, the service's and the job's own; an operator can show more."
 	}
 	return time.Time{}, f
+}
+
+// first is the first process in the sandbox, by its pid and birth: the one child of bwrap. It is 0 when that has ended.
+func (x *box) first() (pid int, birth uint64) {
+	all, _ := proc.All()
+	for _, p := range all {
+		if p.Parent == x.pid {
+			return p.PID, p.Birth
+		}
+	}
+	return 0, 0
 }
 
 // reap waits until bwrap has ended, and the sandbox with it.

@@ -77,6 +77,9 @@ type State struct {
 	Command int `json:"command,omitempty"`
 	// Start of the command.
 	Start time.Time `json:"start,omitzero"`
+	// First and FirstBirth are the first process of the sandbox that the command is in, as a proc.Process; 0 without one.
+	First      int    `json:"first,omitempty"`
+	FirstBirth uint64 `json:"first_birth,omitempty"`
 	// Cgroup that it is in.
 	Cgroup string `json:"cgroup,omitempty"`
 	// Shared says that the shim may supervise other attempts later. To see that this one is to be cancelled it is

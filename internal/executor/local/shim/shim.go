@@ -282,6 +282,9 @@ func (s *shim) run() workdir.ExitRecord {
 		return s.never(failure.Reason, failure.Message)
 	}
 	s.state.Command, s.state.Start = c.pid, c.start
+	if c.box != nil {
+		s.state.First, s.state.FirstBirth = c.box.first()
+	}
 	if err := s.states.add(s.state); err != nil {
 		s.log.Error("command is not in shim.json", "error", err)
 	}
