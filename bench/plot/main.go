@@ -57,7 +57,7 @@ func run(from, to string) error {
 			}
 		}
 	}
-	canvas := vgsvg.New(columns*6*vg.Centimeter, vg.Length(rows)*4.5*vg.Centimeter)
+	canvas := vgsvg.New(columns*6.5*vg.Centimeter, vg.Length(rows)*4.5*vg.Centimeter)
 	tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: vg.Millimeter * 4, PadY: vg.Millimeter * 4}
 	for i, row := range plot.Align(grid, tiles, draw.New(canvas)) {
 		for j, c := range row {
@@ -78,7 +78,7 @@ func run(from, to string) error {
 // panel draws one figure. The axis begins at a tenth of the largest value or lower, so that a flat line looks flat.
 func (s study) panel(name string) (*plot.Plot, error) {
 	p := plot.New()
-	p.Title.Text, p.Title.TextStyle.Font.Size = name, font.Points(8)
+	p.Title.Text, p.Title.TextStyle.Font.Size = name, font.Points(7)
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: 0}
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	var points plotter.XYs
