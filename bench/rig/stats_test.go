@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -107,5 +108,22 @@ func TestRoundsTakeTurns(t *testing.T) {
 	}
 	if diff := cmp.Diff(Series{1, 6, 8}, Pick(got[0], Rate)); diff != "" {
 		t.Errorf("samples of a (-want +got):\n%s", diff)
+	}
+}
+
+// A row is made of all sides' samples of one run: where one of them fails there are none.
+func TestRoundsOfASideThatFails(t *testing.T) {
+	broken := errors.New("the limit does not answer")
+	ours := Side{"ours", func(context.Context) (Sample, error) { return Sample{Rate: 1}, nil }}
+	times := 0
+	limit := Side{"the limit", func(context.Context) (Sample, error) {
+		if times++; times == 2 {
+			return Sample{}, broken
+		}
+		return Sample{Rate: 2}, nil
+	}}
+	got, err := Rounds(t.Context(), 3, ours, limit)
+	if got != nil || !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "the limit, round 2: ") {
+		t.Errorf("Rounds() = %v, %v", got, err)
 	}
 }
