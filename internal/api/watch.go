@@ -130,7 +130,8 @@ func (w *watcher) watchOwner(owner string) error {
 // run sends until the client goes away, the server drains, or all watched jobs are final.
 //
 // Whatever there is to do, it hears of it by its subscription: the store wakes it for changes, a timer when a heartbeat may
-// be due, Drain at the end. Beside that it waits for its client to go away alone. Each further thing that an idle watcher waited for would be memory, and work for the collector.
+// be due, Drain at the end. Beside that it waits for its client alone: each further thing that an idle watcher waited for would
+// be memory, and work for the collector.
 func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) error {
 	if w.after == 0 || w.after > w.Store.Revision() { // a revision of the future is one of another database
 		if err := w.restart(ctx, w.after != 0); err != nil {

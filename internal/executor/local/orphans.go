@@ -20,15 +20,14 @@ import (
 // endOrphans kills what is left of an attempt whose shim is gone, until
 // nothing is, or ctx ends.
 func (e *Executor) endOrphans(ctx context.Context, a workdir.Attempt) error {
-	h := hunt{folders: e.cfg.Folders.Path(), folder: a.Path(), found: map[int]uint64{}}
-	var err error
-	if h.shim, err = shim.ReadState(a); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	state, err := shim.ReadState(a)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		e.log.Warn("state of a shim cannot be read", "attempt", a.Name(), "error", err)
 	}
+	h := newHunt(e.cfg.Folders.Path(), a.Path(), state)
 	if h.shim.BootID != "" && h.shim.BootID != e.boot {
 		return nil // the machine was started anew since
 	}
-	h.tokens = []string{h.shim.Token}
 	var l shim.Launch
 	if err := shim.ReadJSON(a, shim.LaunchFile, &l); err == nil {
 		h.tokens = append(h.tokens, l.Token)
@@ -87,7 +86,15 @@ type hunt struct {
 	folder  string   // of the attempt, in which a shim has files open
 	tokens  []string // values of shim.MarkerVariable, possibly empty ones
 	shim    shim.State
-	found   map[int]uint64 // birth by pid
+	found   map[int]uint64 // births of processes that are known to be the attempt's, by pid
+}
+
+func newHunt(folders, folder string, s shim.State) hunt {
+	h := hunt{folders: folders, folder: folder, tokens: []string{s.Token}, shim: s, found: make(map[int]uint64)}
+	if s.First > 0 { // the kernel lets it go only when no other in the sandbox is left
+		h.found[s.First] = s.FirstBirth
+	}
+	return h
 }
 
 // find answers the attempt's processes that run now, descendants included. What was found once is the attempt's until it has
@@ -104,7 +111,7 @@ func (h *hunt) find() ([]proc.Process, error) {
 			return false
 		}
 		inGroup := p.Session == h.shim.PID && p.Group == h.shim.Command && p.Birth >= h.shim.Birth
-		return h.wasFound(p) || h.isFirst(p) || (ours && inGroup) || h.marked(p) || h.isShim(p)
+		return h.known(p) || (ours && inGroup) || h.marked(p) || h.isShim(p)
 	})
 	for _, p := range left {
 		h.found[p.PID] = p.Birth
@@ -112,14 +119,9 @@ func (h *hunt) find() ([]proc.Process, error) {
 	return left, nil
 }
 
-func (h *hunt) wasFound(p proc.Process) bool {
-	birth, found := h.found[p.PID]
-	return found && birth == p.Birth
-}
-
-// isFirst finds the first process of the attempt's sandbox, which the kernel lets go only when no other in it is left.
-func (h *hunt) isFirst(p proc.Process) bool {
-	return h.shim.First > 0 && p.PID == h.shim.First && p.Birth == h.shim.FirstBirth
+func (h *hunt) known(p proc.Process) bool {
+	birth, ok := h.found[p.PID]
+	return ok && birth == p.Birth
 }
 
 // sessionIsOurs reports whether processes in the session and group of the shim

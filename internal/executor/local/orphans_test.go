@@ -56,24 +56,26 @@ func TestHuntKeepsWhatItFound(t *testing.T) {
 			t.Fatalf("find() = %+v, %v; found is to be %v", left, err, want)
 		}
 	}
-	newHunt := func(s shim.State) *hunt {
-		return &hunt{folders: t.TempDir(), tokens: []string{token}, shim: s, found: map[int]uint64{}}
+	begin := func(s shim.State) *hunt {
+		s.Token = token
+		h := newHunt(t.TempDir(), t.TempDir(), s)
+		return &h
 	}
 	p, err := proc.Read(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hears("marked")
-	h := newHunt(shim.State{})
+	h := begin(shim.State{})
 	finds(h, true)
 	if _, err := io.WriteString(in, "go on\n"); err != nil {
 		t.Fatal(err)
 	}
 	hears("bare")
-	finds(newHunt(shim.State{}), false)
+	finds(begin(shim.State{}), false)
 	finds(h, true)
-	finds(newHunt(shim.State{First: p.PID, FirstBirth: p.Birth}), true)
-	finds(newHunt(shim.State{First: p.PID, FirstBirth: p.Birth + 1}), false)
+	finds(begin(shim.State{First: p.PID, FirstBirth: p.Birth}), true)
+	finds(begin(shim.State{First: p.PID, FirstBirth: p.Birth + 1}), false)
 	h.found[p.PID]++
 	finds(h, false)
 	h.found[p.PID]--

@@ -407,6 +407,9 @@ func TestSandboxThatIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if first, err := proc.Read(s.First); err != nil || first.Parent != s.Command || first.Birth != s.FirstBirth {
+		t.Errorf("the first process in it is %+v, %v; the shim says %+v", first, err, s)
+	}
 	if err := unix.Kill(s.Command, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -95,6 +95,23 @@ func All() ([]Process, error) {
 	return all, nil
 }
 
+// Children are what the first thread of a process has started and not yet waited for, without a look at all processes. Some may be
+// left out while it starts or ends others, and there are none where the kernel does not tell (CONFIG_PROC_CHILDREN).
+func Children(pid int) []Process {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
+	var found []Process
+	for word := range bytes.FieldsSeq(data) {
+		child, err := strconv.Atoi(string(word))
+		if err != nil {
+			continue
+		}
+		if p, err := Read(child); err == nil && p.Parent == pid { // not one that got the number since
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
 // WithDescendants adds to the chosen processes all that descend from them.
 func WithDescendants(all []Process, chosen func(Process) bool) []Process {
 	children := make(map[int][]Process)

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -158,6 +159,41 @@ func TestSignalHitsTheVeryProcess(t *testing.T) {
 	}
 	if err := (Process{PID: 1 << 22, Birth: 1}).Signal(unix.SIGKILL); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestChildren(t *testing.T) {
+	cmd := exec.Command("/bin/sh", "-c", "exec 3<&0; /bin/cat <&3 & echo $!; wait")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := Children(cmd.Process.Pid)
+	if len(got) != 1 || strconv.Itoa(got[0].PID) != strings.TrimSpace(line) || got[0].Parent != cmd.Process.Pid || got[0].Birth == 0 {
+		t.Errorf("Children() = %+v, want %s", got, line)
+	}
+	for _, p := range got {
+		if err := p.Signal(unix.SIGKILL); err != nil {
+			t.Error(err)
+		}
+	}
+	stdin.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if got := Children(cmd.Process.Pid); got != nil {
+		t.Errorf("Children() of one that has ended = %+v", got)
 	}
 }
 

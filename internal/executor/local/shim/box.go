@@ -164,11 +164,8 @@ func (x *box) begun() (time.Time, *Refusal) {
 
 // first is the first process in the sandbox, by its pid and birth: the one child of bwrap. It is 0 when that has ended.
 func (x *box) first() (pid int, birth uint64) {
-	all, _ := proc.All()
-	for _, p := range all {
-		if p.Parent == x.pid {
-			return p.PID, p.Birth
-		}
+	for _, p := range proc.Children(x.pid) {
+		return p.PID, p.Birth
 	}
 	return 0, 0
 }

@@ -77,7 +77,8 @@ type State struct {
 	Command int `json:"command,omitempty"`
 	// Start of the command.
 	Start time.Time `json:"start,omitzero"`
-	// First and FirstBirth are the first process of the sandbox that the command is in, as a proc.Process; 0 without one.
+	// First and FirstBirth are the first process of the sandbox that the command is in, as a proc.Process; 0 without one, and
+	// where the kernel does not tell.
 	First      int    `json:"first,omitempty"`
 	FirstBirth uint64 `json:"first_birth,omitempty"`
 	// Cgroup that it is in.
