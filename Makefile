@@ -1,7 +1,7 @@
 # What a developer and CI run. `make help` lists it; what a target needs it sets up itself.
 
-BUF  := go tool -modfile=tools/go.mod buf
-LINT := go tool -modfile=tools/lint/go.mod golangci-lint
+BUF  := tools/run.sh tools/go.mod buf
+LINT := tools/run.sh tools/lint/go.mod golangci-lint
 
 # Shown by `stint version`. An archive without history is a "devel" build.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -47,7 +47,7 @@ internal/webui/dist/index.html: $(shell find web -path web/node_modules -prune -
 test:
 	@tools/setup-debian.sh --require race
 	@tools/setup-debian.sh programs slurm
-	go -C tools test ./...
+	GOWORK=off go -C tools test ./...
 	go test -race -p $(TEST_JOBS) -timeout 20m $$(go list ./... | grep -v '/internal/e2e/slurm$$')
 	go test -race -timeout 20m ./internal/e2e/slurm # alone: a real cluster loses its nodes where others take the processors
 	@$(MAKE) --no-print-directory test-web
@@ -83,7 +83,7 @@ bench-try: build
 .PHONY: bench-growth
 bench-growth: build
 	go run ./bench growth -write
-	go -C bench/plot run . ../growth.json ../growth.svg
+	GOWORK=off go -C bench/plot run . ../growth.json ../growth.svg
 
 ## bench-soak: 10,000 watchers, 256 submitters and a million stored jobs for five minutes; writes bench/SOAK.md
 .PHONY: bench-soak
@@ -94,9 +94,9 @@ bench-soak: build
 .PHONY: bench-peers
 bench-peers: build
 	@tools/setup-debian.sh --require peers
-	go -C bench/peers run . -write
+	GOWORK=off go -C bench/peers run . -write
 
-## generate: make gen/ from proto/
+## generate: make gen/ and internal/gen/ from proto/
 .PHONY: generate
 generate: .deps/proto
 	tools/generate.sh
@@ -112,7 +112,7 @@ fmt: .deps/proto
 .PHONY: lint
 lint:
 	$(LINT) run --allow-parallel-runners
-	cd tools && $(subst tools/,,$(LINT)) run --allow-parallel-runners --config ../.golangci.yml
+	cd tools && GOWORK=off ../$(LINT) run --allow-parallel-runners --config ../.golangci.yml
 
 ## check: all that can be said without running the code; changes nothing
 .PHONY: check
@@ -134,10 +134,8 @@ check-generated: .deps/proto
 
 .PHONY: check-modules
 check-modules:
-	go mod tidy -diff
-	go -C tools mod tidy -diff
-	go -C bench/plot mod tidy -diff
-	go -C bench/peers mod tidy -diff
+	@mkdir -p .deps
+	tools/tidy.sh
 
 .PHONY: check-scripts
 check-scripts:
@@ -150,7 +148,7 @@ check-web:
 .PHONY: vet
 vet:
 	go vet ./...
-	go -C tools vet ./...
+	GOWORK=off go -C tools vet ./...
 
 ## clean: remove what was built
 .PHONY: clean
@@ -162,5 +160,5 @@ clean:
 .deps/proto: tools/go.mod tools/go.sum tools/protodeps/main.go
 	@rm -rf $@ $@.new
 	@mkdir -p $(@D)
-	@go -C tools run ./protodeps -out '$(CURDIR)/$@.new'
+	@GOWORK=off go -C tools run ./protodeps -out '$(CURDIR)/$@.new'
 	@mv $@.new $@

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 )
 
 const (
@@ -60,10 +60,10 @@ func serveEcho(ctx context.Context) error {
 	g.RegisterService(&grpc.ServiceDesc{
 		ServiceName: echoService, HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{
-			{MethodName: "Echo", Handler: handle(func(in *stintv1.SubmitRequest) (any, error) { return &stintv1.SubmitResponse{Job: in.GetJob()}, nil })},
-			{MethodName: "Get", Handler: handle(func(*stintv1.GetRequest) (any, error) { return one, nil })},
+			{MethodName: "Echo", Handler: handle(func(in *jobsv1.SubmitRequest) (any, error) { return &jobsv1.SubmitResponse{Job: in.GetJob()}, nil })},
+			{MethodName: "Get", Handler: handle(func(*jobsv1.GetRequest) (any, error) { return one, nil })},
 			{MethodName: "Fan", Handler: handle(f.send)},
-			{MethodName: "Rest", Handler: handle(func(*stintv1.SubmitRequest) (any, error) { debug.FreeOSMemory(); return &stintv1.SubmitResponse{}, nil })},
+			{MethodName: "Rest", Handler: handle(func(*jobsv1.SubmitRequest) (any, error) { debug.FreeOSMemory(); return &jobsv1.SubmitResponse{}, nil })},
 		},
 		Streams: []grpc.StreamDesc{{StreamName: "Watch", ServerStreams: true, Handler: f.watch}},
 	}, nil)
@@ -84,9 +84,9 @@ func handle[M any](f func(in *M) (any, error)) grpc.MethodHandler {
 }
 
 // oneJob is a job as large as those of a fixture, that answers every Get.
-func oneJob() (*stintv1.Job, error) {
+func oneJob() (*jobsv1.Job, error) {
 	j := rig.Job(0)
-	j.Id, j.Owner, j.State, j.Executor, j.Revision, j.SubmitTime = "123456", rig.User, stintv1.State_STATE_QUEUED, "local", 1234567, timestamppb.Now()
+	j.Id, j.Owner, j.State, j.Executor, j.Revision, j.SubmitTime = "123456", rig.User, jobsv1.State_STATE_QUEUED, "local", 1234567, timestamppb.Now()
 	rec := &storev1.Record{Job: j}
 	return j, errors.Join(startJob(rec), endJob(rec))
 }
@@ -99,10 +99,10 @@ type fan struct {
 
 // watch holds a stream open.
 func (f *fan) watch(_ any, s grpc.ServerStream) error {
-	if err := s.RecvMsg(&stintv1.WatchStatusRequest{}); err != nil {
+	if err := s.RecvMsg(&jobsv1.WatchStatusRequest{}); err != nil {
 		return err
 	}
-	if err := s.SendMsg(&stintv1.WatchStatusResponse{}); err != nil {
+	if err := s.SendMsg(&jobsv1.WatchStatusResponse{}); err != nil {
 		return err
 	}
 	f.mu.Lock()
@@ -116,11 +116,11 @@ func (f *fan) watch(_ any, s grpc.ServerStream) error {
 }
 
 // send sends the status of the job to all streams, as directly as gRPC can: a goroutine a processor, each with its share.
-func (f *fan) send(in *stintv1.SubmitRequest) (any, error) {
+func (f *fan) send(in *jobsv1.SubmitRequest) (any, error) {
 	j := in.GetJob()
-	status := &stintv1.JobStatus{
-		Id: "1234567", Owner: rig.User, Service: j.GetService(), OutputName: j.GetOutputName(), State: stintv1.State_STATE_QUEUED,
-		Reason: stintv1.Reason_REASON_WAITING_FOR_TURN, Message: "Waiting for its turn.",
+	status := &jobsv1.JobStatus{
+		Id: "1234567", Owner: rig.User, Service: j.GetService(), OutputName: j.GetOutputName(), State: jobsv1.State_STATE_QUEUED,
+		Reason: jobsv1.Reason_REASON_WAITING_FOR_TURN, Message: "Waiting for its turn.",
 	}
 	f.mu.Lock()
 	var all []grpc.ServerStream
@@ -135,11 +135,11 @@ func (f *fan) send(in *stintv1.SubmitRequest) (any, error) {
 	for i, some := range slices.Collect(slices.Chunk(all, max(1, share))) {
 		wg.Go(func() {
 			for _, s := range some {
-				m := &stintv1.WatchStatusResponse{Revision: 7654321, Event: &stintv1.WatchStatusResponse_Changed{Changed: status}}
+				m := &jobsv1.WatchStatusResponse{Revision: 7654321, Event: &jobsv1.WatchStatusResponse_Changed{Changed: status}}
 				errs[i] = errors.Join(errs[i], s.SendMsg(m))
 			}
 		})
 	}
 	wg.Wait()
-	return &stintv1.SubmitResponse{}, errors.Join(errs...)
+	return &jobsv1.SubmitResponse{}, errors.Join(errs...)
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -77,11 +77,11 @@ func ownJob(n int) string {
 
 // fillSome stores n jobs of one owner and takes them through their lives.
 func fillSome(ctx context.Context, s *store.Store, first, n int) error {
-	jobs := make([]*stintv1.Job, n)
+	jobs := make([]*jobsv1.Job, n)
 	for i := range jobs {
 		jobs[i] = rig.Job(first + i)
 		jobs[i].Executor = "local"
-		jobs[i].Resources = &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
+		jobs[i].Resources = &jobsv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
 	}
 	jobs, _, err := s.Submit(ctx, jobs, store.SubmitOptions{Owner: ownerOf(first / fillBatch)})
 	if err != nil {
@@ -108,24 +108,24 @@ func fillSome(ctx context.Context, s *store.Store, first, n int) error {
 }
 
 func startJob(r *storev1.Record) error {
-	r.GetJob().Attempts = append(r.GetJob().GetAttempts(), &stintv1.Attempt{Number: 1, Executor: "local", EngineId: "12345", Node: "node1"})
-	_, err := job.Transition(r.GetJob(), job.Status{State: stintv1.State_STATE_RUNNING, Time: time.Now()})
+	r.GetJob().Attempts = append(r.GetJob().GetAttempts(), &jobsv1.Attempt{Number: 1, Executor: "local", EngineId: "12345", Node: "node1"})
+	_, err := job.Transition(r.GetJob(), job.Status{State: jobsv1.State_STATE_RUNNING, Time: time.Now()})
 	return err
 }
 
 // endJob completes seven of ten jobs, fails two and cancels one.
 func endJob(r *storev1.Record) error {
-	to := job.Status{State: stintv1.State_STATE_COMPLETED, Time: time.Now()}
+	to := job.Status{State: jobsv1.State_STATE_COMPLETED, Time: time.Now()}
 	code := int32(0)
 	switch r.GetJob().GetRevision() % 10 {
 	case 0, 1:
-		to.State, to.Reason, to.Message, code = stintv1.State_STATE_FAILED, stintv1.Reason_REASON_EXIT_NONZERO, "The command exited with code 1.", 1
+		to.State, to.Reason, to.Message, code = jobsv1.State_STATE_FAILED, jobsv1.Reason_REASON_EXIT_NONZERO, "The command exited with code 1.", 1
 	case 2:
-		to.State, to.Reason, to.Message = stintv1.State_STATE_CANCELLED, stintv1.Reason_REASON_CANCELLED_BY_OWNER, "You cancelled it."
+		to.State, to.Reason, to.Message = jobsv1.State_STATE_CANCELLED, jobsv1.Reason_REASON_CANCELLED_BY_OWNER, "You cancelled it."
 	default:
 	}
 	_, err := job.Transition(r.GetJob(), to)
-	if to.State != stintv1.State_STATE_CANCELLED {
+	if to.State != jobsv1.State_STATE_CANCELLED {
 		r.GetJob().ExitCode = &code
 	}
 	return err

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // growthSizes are the stores that the study compares.
@@ -185,7 +185,7 @@ func (g *grower) calls(ctx context.Context, s *stintd) error {
 		}
 	}
 	if err := p50s("Summarize", rig.Side{Name: "Summarize", Run: rig.Load{Callers: 1, Duration: g.duration, Call: func(ctx context.Context, i int) error {
-		_, err := s.Clients.Jobs(i).Summarize(ctx, &stintv1.SummarizeRequest{Owner: "*"})
+		_, err := s.Clients.Jobs(i).Summarize(ctx, &jobsv1.SummarizeRequest{Owner: "*"})
 		return err
 	}}.Run}); err != nil {
 		return err
@@ -211,7 +211,7 @@ func (g *grower) calls(ctx context.Context, s *stintd) error {
 // firstList is a list with a filter that nobody has asked before, in microseconds.
 func (s *stintd) firstList(ctx context.Context) (float64, error) {
 	begin := time.Now()
-	_, err := s.Clients.Jobs(0).List(ctx, &stintv1.ListRequest{Owner: "*", PageSize: 50, Filter: `output_name = "*77-phage" AND exit_code = 0`})
+	_, err := s.Clients.Jobs(0).List(ctx, &jobsv1.ListRequest{Owner: "*", PageSize: 50, Filter: `output_name = "*77-phage" AND exit_code = 0`})
 	return float64(time.Since(begin).Microseconds()), err
 }
 
@@ -227,7 +227,7 @@ func (s *stintd) toWatcher(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	begin := time.Now()
-	res, err := s.Clients.Jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: rig.Job(0)})
+	res, err := s.Clients.Jobs(0).Submit(ctx, &jobsv1.SubmitRequest{Job: rig.Job(0)})
 	if err != nil {
 		return 0, err
 	}

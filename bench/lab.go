@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // lab has what experiments share: a folder on the disk to measure and the
@@ -58,8 +58,8 @@ type echoServer struct {
 }
 
 // echo makes a call for a caller.
-func (e *echoServer) echo(ctx context.Context, caller int, req *stintv1.SubmitRequest) error {
-	return e.clients.Conn(caller).Invoke(ctx, echoMethod, req, &stintv1.SubmitResponse{})
+func (e *echoServer) echo(ctx context.Context, caller int, req *jobsv1.SubmitRequest) error {
+	return e.clients.Conn(caller).Invoke(ctx, echoMethod, req, &jobsv1.SubmitResponse{})
 }
 
 // startEcho starts this program as `bench echo`.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
@@ -69,10 +69,10 @@ func live(ctx context.Context, data, duration string, out io.Writer) (err error)
 	defer folders.Close()
 	sched, err := scheduler.New(scheduler.Config{
 		Store: st, Folders: folders, Engines: map[string]scheduler.Engine{"local": {Executor: &memoryEngine{}}},
-		Prepare: func(_ context.Context, j *stintv1.Job, attempt int) (executor.Task, error) {
+		Prepare: func(_ context.Context, j *jobsv1.Job, attempt int) (executor.Task, error) {
 			return executor.Task{Job: j, Attempt: attempt}, nil
 		},
-		Publish: func(context.Context, *stintv1.Job, int) (string, error) { return "/home/results", nil },
+		Publish: func(context.Context, *jobsv1.Job, int) (string, error) { return "/home/results", nil },
 	})
 	if err != nil {
 		return err
@@ -92,8 +92,8 @@ func live(ctx context.Context, data, duration string, out io.Writer) (err error)
 // oneLife submits a job and waits for its end.
 func oneLife(ctx context.Context, st *store.Store, n int) error {
 	j := rig.Job(n)
-	j.Executor, j.Resources = "local", &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
-	jobs, _, err := st.Submit(ctx, []*stintv1.Job{j}, store.SubmitOptions{Owner: "user" + strconv.Itoa(n)})
+	j.Executor, j.Resources = "local", &jobsv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
+	jobs, _, err := st.Submit(ctx, []*jobsv1.Job{j}, store.SubmitOptions{Owner: "user" + strconv.Itoa(n)})
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func oneLife(ctx context.Context, st *store.Store, n int) error {
 		switch {
 		case err != nil:
 			return err
-		case now[0].State == stintv1.State_STATE_COMPLETED:
+		case now[0].State == jobsv1.State_STATE_COMPLETED:
 			return nil
 		case job.Terminal(now[0].State):
 			return fmt.Errorf("job %s ended as %v", id, now[0].State)
@@ -138,10 +138,10 @@ func (*memoryEngine) Find(context.Context, executor.Task) (executor.Handle, erro
 func (*memoryEngine) Wait(_ context.Context, h executor.Handle, observe func(executor.Observation)) (executor.Exit, error) {
 	now := time.Now()
 	observe(executor.Observation{
-		State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_RESOURCES,
+		State: jobsv1.State_STATE_QUEUED, Reason: jobsv1.Reason_REASON_WAITING_FOR_RESOURCES,
 		Message: "Waiting for a node.", EngineState: "PENDING", EngineID: string(h),
 	})
-	observe(executor.Observation{State: stintv1.State_STATE_RUNNING, EngineState: "RUNNING", EngineID: string(h), Node: "n1", StartTime: now})
+	observe(executor.Observation{State: jobsv1.State_STATE_RUNNING, EngineState: "RUNNING", EngineID: string(h), Node: "n1", StartTime: now})
 	return executor.Exit{EngineState: "COMPLETED", EngineID: string(h), Node: "n1", Start: now, End: now}, nil
 }
 

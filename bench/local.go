@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 const (
@@ -77,11 +77,11 @@ func (l *lab) oneByOne(once func(context.Context) (time.Duration, error)) func(c
 // ended before the server looked, by COMPLETED, which is later. It waits for the job's end.
 func (s *stintd) toRunning(ctx context.Context) (time.Duration, error) {
 	begin := time.Now()
-	res, err := s.Clients.Jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: rig.Job(0)})
+	res, err := s.Clients.Jobs(0).Submit(ctx, &jobsv1.SubmitRequest{Job: rig.Job(0)})
 	if err != nil {
 		return 0, err
 	}
-	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &stintv1.WatchStatusRequest{
+	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &jobsv1.WatchStatusRequest{
 		Id: res.GetJob().GetId(), AfterRevision: res.GetJob().GetRevision(), UntilFinal: true,
 	})
 	if err != nil {
@@ -94,14 +94,14 @@ func (s *stintd) toRunning(ctx context.Context) (time.Duration, error) {
 			return 0, fmt.Errorf("before the job was complete: %w", err)
 		}
 		switch m.GetChanged().GetState() {
-		case stintv1.State_STATE_RUNNING, stintv1.State_STATE_COMPLETED:
+		case jobsv1.State_STATE_RUNNING, jobsv1.State_STATE_COMPLETED:
 			if took == 0 {
 				took = time.Since(begin)
 			}
-			if m.GetChanged().GetState() == stintv1.State_STATE_COMPLETED {
+			if m.GetChanged().GetState() == jobsv1.State_STATE_COMPLETED {
 				return took, nil
 			}
-		case stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED:
+		case jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED:
 			return 0, fmt.Errorf("job %s: %s", res.GetJob().GetId(), m.GetChanged().GetMessage())
 		default:
 		}
@@ -157,7 +157,7 @@ func inAll(n int, took time.Duration) rig.Sample {
 
 // runMany submits n jobs in one call and returns when all are complete.
 func (s *stintd) runMany(ctx context.Context, n int) error {
-	req := &stintv1.BatchSubmitRequest{}
+	req := &jobsv1.BatchSubmitRequest{}
 	for i := range n {
 		req.Jobs = append(req.Jobs, rig.Job(i))
 	}
@@ -165,7 +165,7 @@ func (s *stintd) runMany(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	watch := &stintv1.WatchStatusRequest{UntilFinal: true}
+	watch := &jobsv1.WatchStatusRequest{UntilFinal: true}
 	for _, j := range res.GetJobs() {
 		watch.Ids = append(watch.Ids, j.GetId())
 		watch.AfterRevision = max(watch.AfterRevision, j.GetRevision())
@@ -180,9 +180,9 @@ func (s *stintd) runMany(ctx context.Context, n int) error {
 			return fmt.Errorf("%d of %d jobs were complete: %w", done, n, err)
 		}
 		switch m.GetChanged().GetState() {
-		case stintv1.State_STATE_COMPLETED:
+		case jobsv1.State_STATE_COMPLETED:
 			done++
-		case stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED:
+		case jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED:
 			return fmt.Errorf("job %s: %s", m.GetChanged().GetId(), m.GetChanged().GetMessage())
 		default:
 		}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // getMany measures row 5.
@@ -38,7 +38,7 @@ func (l *lab) serveStored(ctx context.Context, n int) (*stintd, error) {
 // echoGetSide asks the server that does nothing for a job.
 func echoGetSide(l *lab, echo *echoServer, callers int) rig.Side {
 	run := rig.Load{Callers: callers, Duration: l.duration, Processor: echo.Processor, Call: func(ctx context.Context, i int) error {
-		return echo.clients.Conn(i).Invoke(ctx, getMethod, &stintv1.GetRequest{Id: ownJob(l.jobs)}, &stintv1.Job{})
+		return echo.clients.Conn(i).Invoke(ctx, getMethod, &jobsv1.GetRequest{Id: ownJob(l.jobs)}, &jobsv1.Job{})
 	}}
 	return rig.Side{Name: fmt.Sprint("echo of a job at ", callers), Run: run.Run}
 }
@@ -46,7 +46,7 @@ func echoGetSide(l *lab, echo *echoServer, callers int) rig.Side {
 // getSide asks for the caller's own jobs, all over the store.
 func getSide(l *lab, s *stintd, callers int) rig.Side {
 	run := rig.Load{Callers: callers, Duration: l.duration, Processor: s.Processor, Call: func(ctx context.Context, i int) error {
-		_, err := s.Clients.Jobs(i).Get(ctx, &stintv1.GetRequest{Id: ownJob(l.jobs)})
+		_, err := s.Clients.Jobs(i).Get(ctx, &jobsv1.GetRequest{Id: ownJob(l.jobs)})
 		return err
 	}}
 	return rig.Side{Name: fmt.Sprint("Get at ", callers), Run: run.Run}
@@ -54,7 +54,7 @@ func getSide(l *lab, s *stintd, callers int) rig.Side {
 
 // listSide asks for the first page of everybody's jobs, as operators' pages do, and insists on an exact total.
 func listSide(l *lab, s *stintd, filter string) rig.Side {
-	req := &stintv1.ListRequest{Owner: "*", PageSize: 50, Filter: filter}
+	req := &jobsv1.ListRequest{Owner: "*", PageSize: 50, Filter: filter}
 	run := rig.Load{Callers: 1, Duration: l.duration, Processor: s.Processor, Call: func(ctx context.Context, i int) error {
 		page, err := s.Clients.Jobs(i).List(ctx, req)
 		if err == nil && !page.GetTotalSizeExact() {

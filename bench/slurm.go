@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 const (
@@ -188,9 +188,9 @@ func (s *onCluster) fillCluster(ctx context.Context, n int, pipe string) error {
 		return err
 	}
 	for left := n; left > 0; left -= batch {
-		req := &stintv1.BatchSubmitRequest{}
+		req := &jobsv1.BatchSubmitRequest{}
 		for range min(left, batch) {
-			req.Jobs = append(req.Jobs, &stintv1.Job{Service: "Hold", Parameters: params})
+			req.Jobs = append(req.Jobs, &jobsv1.Job{Service: "Hold", Parameters: params})
 		}
 		if _, err := s.Clients.Jobs(0).BatchSubmit(ctx, req); err != nil {
 			return err
@@ -289,11 +289,11 @@ func (s *onCluster) stamped(ctx context.Context) ([]time.Duration, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := s.Clients.Jobs(0).Submit(ctx, &stintv1.SubmitRequest{Job: &stintv1.Job{Service: "Stamp", Parameters: params}})
+	res, err := s.Clients.Jobs(0).Submit(ctx, &jobsv1.SubmitRequest{Job: &jobsv1.Job{Service: "Stamp", Parameters: params}})
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &stintv1.WatchStatusRequest{
+	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &jobsv1.WatchStatusRequest{
 		Id: res.GetJob().GetId(), AfterRevision: res.GetJob().GetRevision(), UntilFinal: true,
 	})
 	if err != nil {
@@ -306,13 +306,13 @@ func (s *onCluster) stamped(ctx context.Context) ([]time.Duration, error) {
 			return nil, err
 		}
 		switch now := time.Now(); m.GetChanged().GetState() {
-		case stintv1.State_STATE_RUNNING:
+		case jobsv1.State_STATE_RUNNING:
 			if ran.IsZero() {
 				ran = now
 			}
-		case stintv1.State_STATE_COMPLETED:
+		case jobsv1.State_STATE_COMPLETED:
 			ended = now
-		case stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED:
+		case jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED:
 			return nil, fmt.Errorf("job %s: %s", m.GetChanged().GetId(), m.GetChanged().GetMessage())
 		default:
 		}

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // soakOptions is what `bench soak` does.
@@ -150,7 +150,7 @@ func (b *bath) submit(ctx context.Context, caller int) {
 		j.Owner = idleOwner(n % b.watchers)
 		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), rig.CallTimeout)
 		begin := time.Now()
-		_, err := b.server.Clients.Jobs(caller).Submit(call, &stintv1.SubmitRequest{Job: j})
+		_, err := b.server.Clients.Jobs(caller).Submit(call, &jobsv1.SubmitRequest{Job: j})
 		took := time.Since(begin)
 		cancel()
 		if err != nil {
@@ -164,7 +164,7 @@ func (b *bath) submit(ctx context.Context, caller int) {
 }
 
 // arrived notes how long after its submission a job was seen by the watcher of its owner.
-func (b *bath) arrived(m *stintv1.WatchStatusResponse) {
+func (b *bath) arrived(m *jobsv1.WatchStatusResponse) {
 	took := time.Since(m.GetChanged().GetSubmitTime().AsTime())
 	b.mu.Lock()
 	b.changes = append(b.changes, took)

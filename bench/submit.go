@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 const (
@@ -19,18 +19,18 @@ const (
 // submits gives each call a job of its own, taken from messages that are made before.
 type submits struct {
 	next     atomic.Uint64
-	requests [1000]*stintv1.SubmitRequest
+	requests [1000]*jobsv1.SubmitRequest
 }
 
 func newSubmits() *submits {
 	s := &submits{}
 	for i := range s.requests {
-		s.requests[i] = &stintv1.SubmitRequest{Job: rig.Job(i)}
+		s.requests[i] = &jobsv1.SubmitRequest{Job: rig.Job(i)}
 	}
 	return s
 }
 
-func (s *submits) request() *stintv1.SubmitRequest {
+func (s *submits) request() *jobsv1.SubmitRequest {
 	return s.requests[s.next.Add(1)%uint64(len(s.requests))]
 }
 
@@ -75,7 +75,7 @@ func (p *pair) submitSide(callers int) rig.Side {
 }
 
 func (p *pair) batchSide() rig.Side {
-	req := &stintv1.BatchSubmitRequest{}
+	req := &jobsv1.BatchSubmitRequest{}
 	for i := range batch {
 		req.Jobs = append(req.Jobs, rig.Job(i))
 	}

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 const (
@@ -40,11 +40,11 @@ type swarm struct {
 	want    atomic.Int64 // the count at which full is told
 	full    chan struct{}
 	failed  chan error
-	late    atomic.Pointer[func(*stintv1.WatchStatusResponse)] // what else to do with a change; may be nil
+	late    atomic.Pointer[func(*jobsv1.WatchStatusResponse)] // what else to do with a change; may be nil
 }
 
 // opener opens stream n and returns when it is known to be open.
-type opener func(ctx context.Context, conn *grpc.ClientConn, n int) (grpc.ServerStreamingClient[stintv1.WatchStatusResponse], error)
+type opener func(ctx context.Context, conn *grpc.ClientConn, n int) (grpc.ServerStreamingClient[jobsv1.WatchStatusResponse], error)
 
 // newSwarm opens n streams.
 func newSwarm(ctx context.Context, dialer func(conns int) (rig.Clients, error), n int, open opener) (*swarm, error) {
@@ -86,7 +86,7 @@ func (s *swarm) fail(err error) {
 	}
 }
 
-func (s *swarm) receive(ctx context.Context, stream grpc.ServerStreamingClient[stintv1.WatchStatusResponse]) {
+func (s *swarm) receive(ctx context.Context, stream grpc.ServerStreamingClient[jobsv1.WatchStatusResponse]) {
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -137,10 +137,10 @@ func (s *swarm) close() {
 
 // watchOwner opens watches of the jobs of one owner, or of an owner each, and waits for the end of the snapshot.
 func watchOwner(owner func(n int) string) opener {
-	return func(ctx context.Context, conn *grpc.ClientConn, n int) (grpc.ServerStreamingClient[stintv1.WatchStatusResponse], error) {
-		w, err := stintv1.NewJobServiceClient(conn).WatchStatus(ctx, &stintv1.WatchStatusRequest{Owner: owner(n)})
+	return func(ctx context.Context, conn *grpc.ClientConn, n int) (grpc.ServerStreamingClient[jobsv1.WatchStatusResponse], error) {
+		w, err := jobsv1.NewJobServiceClient(conn).WatchStatus(ctx, &jobsv1.WatchStatusRequest{Owner: owner(n)})
 		for err == nil {
-			var m *stintv1.WatchStatusResponse
+			var m *jobsv1.WatchStatusResponse
 			if m, err = w.Recv(); err == nil && m.GetSnapshotEnd() != nil {
 				return w, nil
 			}
@@ -150,13 +150,13 @@ func watchOwner(owner func(n int) string) opener {
 }
 
 // watchEcho opens streams of the echo server, which sends one message at once.
-func watchEcho(ctx context.Context, conn *grpc.ClientConn, _ int) (grpc.ServerStreamingClient[stintv1.WatchStatusResponse], error) {
+func watchEcho(ctx context.Context, conn *grpc.ClientConn, _ int) (grpc.ServerStreamingClient[jobsv1.WatchStatusResponse], error) {
 	s, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, fanStream)
 	if err != nil {
 		return nil, err
 	}
-	w := &grpc.GenericClientStream[stintv1.WatchStatusRequest, stintv1.WatchStatusResponse]{ClientStream: s}
-	if err := w.Send(&stintv1.WatchStatusRequest{}); err != nil {
+	w := &grpc.GenericClientStream[jobsv1.WatchStatusRequest, jobsv1.WatchStatusResponse]{ClientStream: s}
+	if err := w.Send(&jobsv1.WatchStatusRequest{}); err != nil {
 		return nil, err
 	}
 	if err := w.CloseSend(); err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 const (
@@ -51,7 +51,7 @@ func fanOut(ctx context.Context, l *lab) ([]result, error) {
 	requests := newSubmits()
 	got, err := rig.Rounds(ctx, l.rounds,
 		rig.Side{Name: "direct Send", Run: fanRound(direct, n, echo.Process, func(ctx context.Context) error {
-			return echo.clients.Conn(0).Invoke(ctx, fanMethod, requests.request(), &stintv1.SubmitResponse{})
+			return echo.clients.Conn(0).Invoke(ctx, fanMethod, requests.request(), &jobsv1.SubmitResponse{})
 		})},
 		rig.Side{Name: "a change", Run: fanRound(ours, n, s.Process, func(ctx context.Context) error {
 			_, err := s.Clients.Jobs(0).Submit(ctx, requests.request())
@@ -171,7 +171,7 @@ func (l *lab) bareMemory(ctx context.Context) (float64, error) {
 	}
 	defer func() { _ = c.Close() }()
 	collect := func() error {
-		return c.Conn(0).Invoke(ctx, restMethod, &stintv1.SubmitRequest{}, &stintv1.SubmitResponse{})
+		return c.Conn(0).Invoke(ctx, restMethod, &jobsv1.SubmitRequest{}, &jobsv1.SubmitResponse{})
 	}
 	return l.memoryPer(ctx, p, collect, func() (*swarm, error) { return newSwarm(ctx, l.dialer(p, "none"), l.watchers(), watchEcho) })
 }

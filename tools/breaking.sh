@@ -21,4 +21,4 @@ trap 'rm -rf "$work"' EXIT
 git archive "$base" buf.yaml proto | tar -x -C "$work"
 mkdir "$work/.deps"
 cp -r .deps/proto "$work/.deps/proto"
-go tool -modfile=tools/go.mod buf breaking proto --against "$work/proto"
+tools/run.sh tools/go.mod buf breaking proto --against "$work/proto"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes gen/ from proto/: Go code, and the OpenAPI document with a package that embeds it.
+# Makes from proto/ the public stubs in gen/, and in internal/gen/ the gateway's code, the format on disk, and the
+# OpenAPI document with a package that embeds it.
 # Where Node is there, also web/src/gen: types for the pages.
 #
 #   tools/generate.sh           replaces them
@@ -13,21 +14,24 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d "$PWD/.deps/gen.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-go tool -modfile=tools/go.mod buf generate --output "$work"
+buf() { tools/run.sh tools/go.mod buf "$@"; }
 
-go tool -modfile=tools/go.mod buf build proto --output "$work/descriptors.binpb"
+buf generate --output "$work"
+buf generate --template buf.gen.store.yaml --output "$work"
+
+buf build proto --output "$work/descriptors.binpb"
 
 mapfile -t documents < <(find "$work/openapi" -name '*.openapi.json' | LC_ALL=C sort)
-go -C tools run ./openapi \
-  -base "$PWD/proto/stint/v1/rest.openapi.json" \
+GOWORK=off go -C tools run ./openapi \
+  -base "$PWD/proto/stint/rest.openapi.json" \
   -descriptors "$work/descriptors.binpb" \
-  -out "$work/gen/openapi" \
+  -out "$work/internal/gen/openapi" \
   "${documents[@]}"
 
 tools/web.sh install
-made=(gen)
+made=(gen/stint internal/gen)
 if [ -e web/node_modules/@bufbuild/protoc-gen-es ]; then
-  go tool -modfile=tools/go.mod buf generate --template web/buf.gen.yaml --output "$work"
+  buf generate --template web/buf.gen.yaml --output "$work"
   made+=(web/src/gen)
 fi
 

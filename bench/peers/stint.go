@@ -5,12 +5,12 @@ import (
 	"path/filepath"
 
 	"github.com/stint-jobs/stint/bench/rig"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // stint is stintd over gRPC, with a token. Its only core is taken, so that jobs wait.
 type stint struct {
-	jobs stintv1.JobServiceClient
+	jobs jobsv1.JobServiceClient
 	ids  kept[string]
 }
 
@@ -36,7 +36,7 @@ func startStint(ctx context.Context, l *lab) (peer, *rig.Process, error) {
 }
 
 func (s *stint) submit(ctx context.Context) error {
-	res, err := s.jobs.Submit(ctx, &stintv1.SubmitRequest{Job: rig.Job(0)})
+	res, err := s.jobs.Submit(ctx, &jobsv1.SubmitRequest{Job: rig.Job(0)})
 	if err == nil {
 		s.ids.add(res.GetJob().GetId())
 	}
@@ -44,7 +44,7 @@ func (s *stint) submit(ctx context.Context) error {
 }
 
 func (s *stint) batch(ctx context.Context) error {
-	req := &stintv1.BatchSubmitRequest{Jobs: make([]*stintv1.Job, batchSize)}
+	req := &jobsv1.BatchSubmitRequest{Jobs: make([]*jobsv1.Job, batchSize)}
 	for i := range req.GetJobs() {
 		req.Jobs[i] = rig.Job(i)
 	}
@@ -53,11 +53,11 @@ func (s *stint) batch(ctx context.Context) error {
 }
 
 func (s *stint) get(ctx context.Context) error {
-	_, err := s.jobs.Get(ctx, &stintv1.GetRequest{Id: s.ids.one()})
+	_, err := s.jobs.Get(ctx, &jobsv1.GetRequest{Id: s.ids.one()})
 	return err
 }
 
 func (s *stint) list(ctx context.Context) error {
-	res, err := s.jobs.List(ctx, &stintv1.ListRequest{PageSize: pageSize, Filter: `state = "queued"`})
+	res, err := s.jobs.List(ctx, &jobsv1.ListRequest{PageSize: pageSize, Filter: `state = "queued"`})
 	return full(len(res.GetJobs()), err)
 }

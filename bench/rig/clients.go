@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // Clients are connections to one server; callers share them evenly.
@@ -53,6 +53,6 @@ func (c Clients) Close() error {
 func (c Clients) Conn(caller int) *grpc.ClientConn { return c[caller%len(c)] }
 
 // Jobs is a client of stintd on the connection of a caller.
-func (c Clients) Jobs(caller int) stintv1.JobServiceClient {
-	return stintv1.NewJobServiceClient(c.Conn(caller))
+func (c Clients) Jobs(caller int) jobsv1.JobServiceClient {
+	return jobsv1.NewJobServiceClient(c.Conn(caller))
 }

@@ -13,15 +13,15 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // User is who calls stintd, an operator.
 const User = "bench"
 
 // Job is the job that is submitted and stored everywhere here, about 600 bytes on the wire.
-func Job(n int) *stintv1.Job {
-	return &stintv1.Job{
+func Job(n int) *jobsv1.Job {
+	return &jobsv1.Job{
 		Service: "Bench", OutputName: fmt.Sprint("sample-", n, "-phage"), OutputFolder: "/home/run1",
 		Labels: map[string]string{"project": fmt.Sprint("p", n%100)},
 		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{
@@ -102,12 +102,12 @@ func (s *Stintd) Hold(ctx context.Context, pipe string) error {
 	if err != nil {
 		return err
 	}
-	req := &stintv1.SubmitRequest{Job: &stintv1.Job{Service: "Hold", Parameters: params}}
+	req := &jobsv1.SubmitRequest{Job: &jobsv1.Job{Service: "Hold", Parameters: params}}
 	res, err := s.Clients.Jobs(0).Submit(ctx, req)
 	if err != nil {
 		return err
 	}
-	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &stintv1.WatchStatusRequest{Id: res.GetJob().GetId()})
+	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &jobsv1.WatchStatusRequest{Id: res.GetJob().GetId()})
 	if err != nil {
 		return err
 	}
@@ -117,9 +117,9 @@ func (s *Stintd) Hold(ctx context.Context, pipe string) error {
 			return err
 		}
 		switch m.GetChanged().GetState() {
-		case stintv1.State_STATE_RUNNING:
+		case jobsv1.State_STATE_RUNNING:
 			return nil
-		case stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED, stintv1.State_STATE_COMPLETED:
+		case jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED, jobsv1.State_STATE_COMPLETED:
 			return errors.New("the job that should hold the core ended: " + m.GetChanged().GetMessage())
 		default:
 		}

@@ -10,7 +10,9 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -20,35 +22,35 @@ var everyone = store.Everyone
 func (w *world) calls(id string) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"Get": func(ctx context.Context) error {
-			_, err := w.jobs().Get(ctx, &stintv1.GetRequest{Id: id})
+			_, err := w.jobs().Get(ctx, &jobsv1.GetRequest{Id: id})
 			return err
 		},
 		"Cancel": func(ctx context.Context) error {
-			_, err := w.jobs().Cancel(ctx, &stintv1.CancelRequest{Id: id, Reason: "because"})
+			_, err := w.jobs().Cancel(ctx, &jobsv1.CancelRequest{Id: id, Reason: "because"})
 			return err
 		},
 		"Rerun": func(ctx context.Context) error {
-			_, err := w.jobs().Rerun(ctx, &stintv1.RerunRequest{Id: id, ValidateOnly: true})
+			_, err := w.jobs().Rerun(ctx, &jobsv1.RerunRequest{Id: id, ValidateOnly: true})
 			return err
 		},
 		"ReportIssue": func(ctx context.Context) error {
-			_, err := w.jobs().ReportIssue(ctx, &stintv1.ReportIssueRequest{Id: id, Description: "x"})
+			_, err := w.jobs().ReportIssue(ctx, &jobsv1.ReportIssueRequest{Id: id, Description: "x"})
 			return err
 		},
 		"ListResults": func(ctx context.Context) error {
-			_, err := w.jobs().ListResults(ctx, &stintv1.ListResultsRequest{Id: id})
+			_, err := w.jobs().ListResults(ctx, &jobsv1.ListResultsRequest{Id: id})
 			return err
 		},
 		"ReadResult": func(ctx context.Context) error {
-			s, err := w.jobs().ReadResult(ctx, &stintv1.ReadResultRequest{Id: id, Path: "t.tsv"})
+			s, err := w.jobs().ReadResult(ctx, &jobsv1.ReadResultRequest{Id: id, Path: "t.tsv"})
 			return drain(s, err)
 		},
 		"StreamLogs": func(ctx context.Context) error {
-			s, err := w.jobs().StreamLogs(ctx, &stintv1.StreamLogsRequest{Id: id, Stream: stintv1.LogStream_LOG_STREAM_STDOUT})
+			s, err := w.jobs().StreamLogs(ctx, &jobsv1.StreamLogsRequest{Id: id, Stream: jobsv1.LogStream_LOG_STREAM_STDOUT})
 			return drain(s, err)
 		},
 		"WatchStatus": func(ctx context.Context) error {
-			s, err := w.jobs().WatchStatus(ctx, &stintv1.WatchStatusRequest{Id: id, UntilFinal: true})
+			s, err := w.jobs().WatchStatus(ctx, &jobsv1.WatchStatusRequest{Id: id, UntilFinal: true})
 			return drain(s, err)
 		},
 	}
@@ -70,7 +72,7 @@ func TestSomebodyElsesJobDoesNotExist(t *testing.T) {
 	w := newWorld(t)
 	ann, bob, op := w.as("ann"), w.as("bob"), w.as("root", "operator")
 	j := w.submit(ann)
-	w.finish(j, stintv1.State_STATE_FAILED, map[string]string{"output/t.tsv": "a\tb\n", "stdout": "hello\n"})
+	w.finish(j, jobsv1.State_STATE_FAILED, map[string]string{"output/t.tsv": "a\tb\n", "stdout": "hello\n"})
 	before := w.store.Revision()
 	for name, call := range w.calls(j.GetId()) {
 		t.Run(name, func(t *testing.T) {
@@ -115,11 +117,11 @@ func TestListsAreOfTheCallerUnlessAnOperatorAsks(t *testing.T) {
 		{op, "*", 3, codes.OK},
 		{op, "a b", 0, codes.InvalidArgument},
 	} {
-		list, err := w.jobs().List(c.ctx, &stintv1.ListRequest{Owner: c.owner})
+		list, err := w.jobs().List(c.ctx, &jobsv1.ListRequest{Owner: c.owner})
 		if c.code == codes.OK && (err != nil || list.GetTotalSize() != c.want || int64(len(list.GetJobs())) != c.want) {
 			t.Errorf("List(%q) = %d jobs of %d, %v; want %d", c.owner, len(list.GetJobs()), list.GetTotalSize(), err, c.want)
 		}
-		sum, serr := w.jobs().Summarize(c.ctx, &stintv1.SummarizeRequest{Owner: c.owner})
+		sum, serr := w.jobs().Summarize(c.ctx, &jobsv1.SummarizeRequest{Owner: c.owner})
 		if c.code == codes.OK && (serr != nil || sum.GetSummary().GetTotal().GetQueued() != c.want) {
 			t.Errorf("Summarize(%q) = %v, %v", c.owner, sum, serr)
 		}
@@ -127,7 +129,7 @@ func TestListsAreOfTheCallerUnlessAnOperatorAsks(t *testing.T) {
 			reason := map[codes.Code]string{codes.PermissionDenied: "PERMISSION_DENIED", codes.InvalidArgument: "INVALID_ARGUMENT"}[c.code]
 			refusal(t, err, c.code, reason)
 			refusal(t, serr, c.code, reason)
-			s, err := w.jobs().WatchStatus(c.ctx, &stintv1.WatchStatusRequest{Owner: c.owner})
+			s, err := w.jobs().WatchStatus(c.ctx, &jobsv1.WatchStatusRequest{Owner: c.owner})
 			refusal(t, drain(s, err), c.code, reason)
 		}
 	}
@@ -140,23 +142,23 @@ func TestPageTokenOfAnotherIsRefused(t *testing.T) {
 		w.submit(ann)
 		w.submit(bob)
 	}
-	page, err := w.jobs().List(ann, &stintv1.ListRequest{PageSize: 2, Filter: "state = QUEUED"})
+	page, err := w.jobs().List(ann, &jobsv1.ListRequest{PageSize: 2, Filter: "state = QUEUED"})
 	must(t, err)
 	token := page.GetNextPageToken()
-	next, err := w.jobs().List(ann, &stintv1.ListRequest{PageSize: 2, Filter: "state = QUEUED", PageToken: token})
+	next, err := w.jobs().List(ann, &jobsv1.ListRequest{PageSize: 2, Filter: "state = QUEUED", PageToken: token})
 	if err != nil || len(next.GetJobs()) != 1 || next.GetNextPageToken() != "" {
 		t.Errorf("second page %v, %v", next, err)
 	}
 	for name, c := range map[string]struct {
 		ctx context.Context //nolint:containedctx // a row of a table
-		req *stintv1.ListRequest
+		req *jobsv1.ListRequest
 	}{
-		"another caller": {bob, &stintv1.ListRequest{Filter: "state = QUEUED", PageToken: token}},
-		"an operator":    {op, &stintv1.ListRequest{Filter: "state = QUEUED", PageToken: token, Owner: "ann"}},
-		"another filter": {ann, &stintv1.ListRequest{Filter: "state = RUNNING", PageToken: token}},
-		"another order":  {ann, &stintv1.ListRequest{Filter: "state = QUEUED", OrderBy: "id", PageToken: token}},
-		"garbage":        {ann, &stintv1.ListRequest{Filter: "state = QUEUED", PageToken: "AAAA"}},
-		"a long one":     {ann, &stintv1.ListRequest{Filter: "state = QUEUED", PageToken: string(make([]byte, 100_000))}},
+		"another caller": {bob, &jobsv1.ListRequest{Filter: "state = QUEUED", PageToken: token}},
+		"an operator":    {op, &jobsv1.ListRequest{Filter: "state = QUEUED", PageToken: token, Owner: "ann"}},
+		"another filter": {ann, &jobsv1.ListRequest{Filter: "state = RUNNING", PageToken: token}},
+		"another order":  {ann, &jobsv1.ListRequest{Filter: "state = QUEUED", OrderBy: "id", PageToken: token}},
+		"garbage":        {ann, &jobsv1.ListRequest{Filter: "state = QUEUED", PageToken: "AAAA"}},
+		"a long one":     {ann, &jobsv1.ListRequest{Filter: "state = QUEUED", PageToken: string(make([]byte, 100_000))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := w.jobs().List(c.ctx, c.req)
@@ -165,7 +167,7 @@ func TestPageTokenOfAnotherIsRefused(t *testing.T) {
 			}
 		})
 	}
-	_, err = w.jobs().List(ann, &stintv1.ListRequest{PageSize: -1})
+	_, err = w.jobs().List(ann, &jobsv1.ListRequest{PageSize: -1})
 	refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
 }
 
@@ -173,14 +175,14 @@ func TestOperatorCallsAreForOperators(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
 	for name, call := range map[string]func() error{
-		"SetSubmissions": func() error { _, err := w.admin().SetSubmissions(ann, &stintv1.SetSubmissionsRequest{}); return err },
-		"ListOrphans":    func() error { _, err := w.admin().ListOrphans(ann, &stintv1.ListOrphansRequest{}); return err },
+		"SetSubmissions": func() error { _, err := w.admin().SetSubmissions(ann, &adminv1.SetSubmissionsRequest{}); return err },
+		"ListOrphans":    func() error { _, err := w.admin().ListOrphans(ann, &adminv1.ListOrphansRequest{}); return err },
 		"CancelOrphan": func() error {
-			_, err := w.admin().CancelOrphan(ann, &stintv1.CancelOrphanRequest{})
+			_, err := w.admin().CancelOrphan(ann, &adminv1.CancelOrphanRequest{})
 			return err
 		},
-		"ListIssues": func() error { _, err := w.admin().ListIssues(ann, &stintv1.ListIssuesRequest{}); return err },
-		"Backup":     func() error { s, err := w.admin().Backup(ann, &stintv1.BackupRequest{}); return drain(s, err) },
+		"ListIssues": func() error { _, err := w.admin().ListIssues(ann, &adminv1.ListIssuesRequest{}); return err },
+		"Backup":     func() error { s, err := w.admin().Backup(ann, &adminv1.BackupRequest{}); return drain(s, err) },
 	} {
 		t.Run(name, func(t *testing.T) { refusal(t, call(), codes.PermissionDenied, "ROLE_REQUIRED") })
 	}
@@ -190,16 +192,16 @@ func TestResultsStayInTheirFolder(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
 	j := w.submit(ann)
-	w.finish(j, stintv1.State_STATE_COMPLETED, map[string]string{"output/t.tsv": "a\tb\n", "secret": "no", "stdout": "hello\n"})
+	w.finish(j, jobsv1.State_STATE_COMPLETED, map[string]string{"output/t.tsv": "a\tb\n", "secret": "no", "stdout": "hello\n"})
 	must(t, os.Symlink("/etc/passwd", filepath.Join(w.folders.Path(), "0/1/attempts/1/output/link")))
 	must(t, os.Symlink("../secret", filepath.Join(w.folders.Path(), "0/1/attempts/1/output/up")))
-	list, err := w.jobs().ListResults(ann, &stintv1.ListResultsRequest{Id: j.GetId()})
+	list, err := w.jobs().ListResults(ann, &jobsv1.ListResultsRequest{Id: j.GetId()})
 	must(t, err)
 	if len(list.GetFiles()) != 1 || list.GetFiles()[0].GetPath() != "t.tsv" || list.GetFiles()[0].GetDisplay() != "table" || list.GetFiles()[0].GetTitle() != "Table" {
 		t.Errorf("results %v", list)
 	}
 	read := func(path string, offset, limit int64) (string, error) {
-		s, err := w.jobs().ReadResult(ann, &stintv1.ReadResultRequest{Id: j.GetId(), Path: path, Offset: offset, LimitBytes: limit})
+		s, err := w.jobs().ReadResult(ann, &jobsv1.ReadResultRequest{Id: j.GetId(), Path: path, Offset: offset, LimitBytes: limit})
 		must(t, err)
 		var got []byte
 		for {
@@ -237,11 +239,11 @@ func TestWorkspacePathsStayInTheTree(t *testing.T) {
 	must(t, w.upload(w.as("bob"), "/private.txt", "bob's"))
 	for _, path := range []string{"/../bob/private.txt", "../bob/private.txt", "/a/../../bob/private.txt", "a\x00b", "/" + string(make([]byte, 2000)), "/a\nb", ".stint-tmp/x", "/", ""} {
 		refusal(t, w.upload(ann, path, "x"), codes.InvalidArgument, "INVALID_ARGUMENT")
-		s, err := w.space().Download(ann, &stintv1.DownloadRequest{Path: path})
+		s, err := w.space().Download(ann, &workspacev1.DownloadRequest{Path: path})
 		if err := drain(s, err); err == nil {
 			t.Errorf("download of %q", path)
 		}
-		if _, err := w.space().Delete(ann, &stintv1.DeleteRequest{Path: path, Recursive: true}); err == nil {
+		if _, err := w.space().Delete(ann, &workspacev1.DeleteRequest{Path: path, Recursive: true}); err == nil {
 			t.Errorf("delete of %q", path)
 		}
 	}
@@ -249,7 +251,7 @@ func TestWorkspacePathsStayInTheTree(t *testing.T) {
 	must(t, w.upload(ann, "/half", string(make([]byte, 1<<19))))
 	refusal(t, w.upload(ann, "/more", string(make([]byte, 1<<20))), codes.ResourceExhausted, "LIMIT_REACHED")
 	refusal(t, w.upload(ann, "/half", "again"), codes.AlreadyExists, "ALREADY_EXISTS")
-	list, err := w.space().List(ann, &stintv1.WorkspaceServiceListRequest{PageSize: 1})
+	list, err := w.space().List(ann, &workspacev1.ListRequest{PageSize: 1})
 	must(t, err)
 	if len(list.GetEntries()) != 1 || list.GetUsageBytes() != 1<<19 || list.GetQuotaBytes() != 1<<20 {
 		t.Errorf("list %v", list)
@@ -259,13 +261,13 @@ func TestWorkspacePathsStayInTheTree(t *testing.T) {
 func TestOrphansAreListedAndEnded(t *testing.T) {
 	w := newWorld(t)
 	op := w.as("root", "operator")
-	list, err := w.admin().ListOrphans(op, &stintv1.ListOrphansRequest{})
+	list, err := w.admin().ListOrphans(op, &adminv1.ListOrphansRequest{})
 	must(t, err)
 	if len(list.GetOrphans()) != 1 || len(list.GetUnreachable()) != 1 {
 		t.Errorf("orphans %v", list)
 	}
-	_, err = w.admin().CancelOrphan(op, &stintv1.CancelOrphanRequest{Executor: "local", EngineId: "7"})
+	_, err = w.admin().CancelOrphan(op, &adminv1.CancelOrphanRequest{Executor: "local", EngineId: "7"})
 	must(t, err)
-	_, err = w.admin().CancelOrphan(op, &stintv1.CancelOrphanRequest{Executor: "local", EngineId: "8"})
+	_, err = w.admin().CancelOrphan(op, &adminv1.CancelOrphanRequest{Executor: "local", EngineId: "8"})
 	refusal(t, err, codes.NotFound, "NOT_FOUND")
 }

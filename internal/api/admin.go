@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -16,30 +16,13 @@ const backupFrame = 1 << 20
 
 // admin is the AdminService. The interceptor lets only those in whom the table gives a reason to come.
 type admin struct {
-	stintv1.UnimplementedAdminServiceServer
+	adminv1.UnimplementedAdminServiceServer
 	Config
 	pages pageSealer
 }
 
-// GetServerStatus answers what users should know of the server.
-func (s *admin) GetServerStatus(ctx context.Context, _ *stintv1.GetServerStatusRequest) (*stintv1.GetServerStatusResponse, error) {
-	p, err := caller(ctx)
-	if err != nil {
-		return nil, err
-	}
-	set := s.Store.Settings()
-	resp := &stintv1.GetServerStatusResponse{
-		SubmissionsOpen: !set.GetSubmissionsClosed(), Message: set.GetMessage(), Version: s.Version,
-		User: p.User, Revision: s.Store.Revision(), Executors: s.Scheduler.Status(),
-	}
-	for _, r := range p.Roles {
-		resp.Roles = append(resp.Roles, string(r))
-	}
-	return resp, nil
-}
-
 // SetSubmissions opens or closes the server for new jobs.
-func (s *admin) SetSubmissions(ctx context.Context, req *stintv1.SetSubmissionsRequest) (*stintv1.SetSubmissionsResponse, error) {
+func (s *admin) SetSubmissions(ctx context.Context, req *adminv1.SetSubmissionsRequest) (*adminv1.SetSubmissionsResponse, error) {
 	if err := job.CheckText("message", req.GetMessage(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
@@ -48,11 +31,11 @@ func (s *admin) SetSubmissions(ctx context.Context, req *stintv1.SetSubmissionsR
 	if err := s.Store.SetSettings(ctx, set); err != nil {
 		return nil, err
 	}
-	return &stintv1.SetSubmissionsResponse{}, nil
+	return &adminv1.SetSubmissionsResponse{}, nil
 }
 
 // Backup streams a consistent copy of the database while the server runs.
-func (s *admin) Backup(_ *stintv1.BackupRequest, stream grpc.ServerStreamingServer[stintv1.BackupResponse]) error {
+func (s *admin) Backup(_ *adminv1.BackupRequest, stream grpc.ServerStreamingServer[adminv1.BackupResponse]) error {
 	snap, err := s.Store.Snapshot()
 	if err != nil {
 		return err
@@ -64,7 +47,7 @@ func (s *admin) Backup(_ *stintv1.BackupRequest, stream grpc.ServerStreamingServ
 
 // backupWriter sends what is written to it as frames.
 type backupWriter struct {
-	stream grpc.ServerStreamingServer[stintv1.BackupResponse]
+	stream grpc.ServerStreamingServer[adminv1.BackupResponse]
 	size   int64
 }
 
@@ -73,7 +56,7 @@ func (w *backupWriter) Write(p []byte) (int, error) {
 	sent := 0
 	for sent < len(p) {
 		end := min(sent+backupFrame, len(p))
-		if err := w.stream.Send(&stintv1.BackupResponse{Data: append([]byte(nil), p[sent:end]...), SizeBytes: w.size}); err != nil {
+		if err := w.stream.Send(&adminv1.BackupResponse{Data: append([]byte(nil), p[sent:end]...), SizeBytes: w.size}); err != nil {
 			return sent, err
 		}
 		sent = end
@@ -82,7 +65,7 @@ func (w *backupWriter) Write(p []byte) (int, error) {
 }
 
 // ListIssues answers the problem reports of users, newest first.
-func (s *admin) ListIssues(_ context.Context, req *stintv1.ListIssuesRequest) (*stintv1.ListIssuesResponse, error) {
+func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*adminv1.ListIssuesResponse, error) {
 	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
 	if err != nil {
 		return nil, err
@@ -99,9 +82,9 @@ func (s *admin) ListIssues(_ context.Context, req *stintv1.ListIssuesRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	resp := &stintv1.ListIssuesResponse{}
+	resp := &adminv1.ListIssuesResponse{}
 	for _, i := range issues {
-		resp.Issues = append(resp.Issues, &stintv1.Issue{
+		resp.Issues = append(resp.Issues, &adminv1.Issue{
 			Id: i.ID.String(), Reporter: i.Report.GetReporter(), Description: i.Report.GetDescription(),
 			CreateTime: i.Report.GetCreateTime(), Job: i.Report.GetJob(),
 		})

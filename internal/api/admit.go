@@ -11,7 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/job"
@@ -76,8 +76,8 @@ func (s *jobs) open(ctx context.Context) error {
 }
 
 // admit checks every job whole and answers them as they are to be stored, or everything that is wrong.
-func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*stintv1.Job, error) {
-	ready := make([]*stintv1.Job, 0, len(in.jobs))
+func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*jobsv1.Job, error) {
+	ready := make([]*jobsv1.Job, 0, len(in.jobs))
 	var wrong job.Violations
 	for i := range in.jobs {
 		j, v := s.admitOne(ctx, owner, in, i)
@@ -98,7 +98,7 @@ func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*stint
 	return ready, nil
 }
 
-func (s *jobs) admitOne(ctx context.Context, owner string, in submission, i int) (*stintv1.Job, job.Violations) {
+func (s *jobs) admitOne(ctx context.Context, owner string, in submission, i int) (*jobsv1.Job, job.Violations) {
 	asked, prefix := in.jobs[i], in.prefixes[i]
 	var wrong job.Violations
 	if asked == nil {
@@ -106,11 +106,11 @@ func (s *jobs) admitOne(ctx context.Context, owner string, in submission, i int)
 		return nil, wrong
 	}
 	wrong = job.CheckSubmit(asked, prefix)
-	j := &stintv1.Job{
+	j := &jobsv1.Job{
 		Service: asked.GetService(), OutputName: asked.GetOutputName(), OutputFolder: folder(asked.GetOutputFolder()),
 		Labels: asked.GetLabels(), Priority: asked.GetPriority(), Retry: asked.GetRetry(), ParentId: asked.GetParentId(), RerunOf: in.rerunOf,
-		Executor: asked.GetExecutor(), State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_TURN,
-		Message: job.Explain(stintv1.Reason_REASON_WAITING_FOR_TURN, 0, 0),
+		Executor: asked.GetExecutor(), State: jobsv1.State_STATE_QUEUED, Reason: jobsv1.Reason_REASON_WAITING_FOR_TURN,
+		Message: job.Explain(jobsv1.Reason_REASON_WAITING_FOR_TURN, 0, 0),
 	}
 	if in.rerunOf == "" {
 		wrong = append(wrong, s.checkParent(owner, asked.GetParentId(), prefix)...)
@@ -150,7 +150,7 @@ func (s *jobs) checkParent(owner, parent, prefix string) job.Violations {
 }
 
 // place chooses the executor and finds what it can never give.
-func (s *jobs) place(j *stintv1.Job, ofService, prefix string) job.Violations {
+func (s *jobs) place(j *jobsv1.Job, ofService, prefix string) job.Violations {
 	var wrong job.Violations
 	if j.GetExecutor() == "" {
 		j.Executor = ofService
@@ -189,7 +189,7 @@ func (s *jobs) fileOf(ctx context.Context, owner string) catalog.FileChecker {
 }
 
 // forecast says what jobs that were only validated would wait for.
-func (s *jobs) forecast(ready []*stintv1.Job) []string {
+func (s *jobs) forecast(ready []*jobsv1.Job) []string {
 	var all []string
 	for _, j := range ready {
 		if w := s.Scheduler.Forecast(j.GetExecutor(), j.GetResources()); w != "" && !slices.Contains(all, w) {
@@ -200,11 +200,11 @@ func (s *jobs) forecast(ready []*stintv1.Job) []string {
 }
 
 // resources fills in what a job did not ask for.
-func resources(asked, def *stintv1.Resources) *stintv1.Resources {
+func resources(asked, def *jobsv1.Resources) *jobsv1.Resources {
 	if def == nil {
-		def = &stintv1.Resources{}
+		def = &jobsv1.Resources{}
 	}
-	r := &stintv1.Resources{
+	r := &jobsv1.Resources{
 		Cpus: asked.GetCpus(), MemoryBytes: asked.GetMemoryBytes(), TimeLimit: asked.GetTimeLimit(), Gpus: asked.GetGpus(),
 		Partition: asked.GetPartition(), Account: asked.GetAccount(), Constraint: asked.GetConstraint(),
 	}

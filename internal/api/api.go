@@ -16,10 +16,14 @@ import (
 
 	"google.golang.org/grpc"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -31,17 +35,17 @@ type Scheduler interface {
 	// Has reports whether there is an executor of that name.
 	Has(executor string) bool
 	// Never says why a job that asks for r can never start there, or "".
-	Never(executor string, r *stintv1.Resources) string
+	Never(executor string, r *jobsv1.Resources) string
 	// Forecast says what a job that asks for r would wait for now, or "".
-	Forecast(executor string, r *stintv1.Resources) string
+	Forecast(executor string, r *jobsv1.Resources) string
 	// Status answers the health of all executors.
-	Status() []*stintv1.ExecutorStatus
+	Status() []*adminv1.ExecutorStatus
 	// Orphans answers what runs on the engines and is not known here, and which executors could not be asked.
-	Orphans(ctx context.Context) (orphans []*stintv1.Orphan, unreachable []string)
+	Orphans(ctx context.Context) (orphans []*adminv1.Orphan, unreachable []string)
 	// CancelOrphan asks an engine to end an orphan; one that is none is job.ErrNotFound.
 	CancelOrphan(ctx context.Context, executor, engineID string) error
 	// Report passes on what the command of an attempt tells of itself; progress may be nil.
-	Report(id job.ID, attempt int, event stintv1.JobEvent, progress *workdir.Progress)
+	Report(id job.ID, attempt int, event jobsv1.JobEvent, progress *workdir.Progress)
 }
 
 // Config is what the services need. Fields without a word about zero are required.
@@ -70,7 +74,7 @@ type Config struct {
 	// OnIssue passes a stored problem report on. Nil passes it to nobody.
 	OnIssue func(id string, report *storev1.Issue)
 	// SignIn is how users can sign in. Nil means by API tokens alone.
-	SignIn *stintv1.GetSignInOptionsResponse
+	SignIn *authv1.GetSignInOptionsResponse
 	// Version of the server.
 	Version string
 	// Logger gets what an operator should know. Nil discards it.
@@ -80,15 +84,21 @@ type Config struct {
 // Server has the gRPC services.
 type Server struct {
 	// Jobs is the JobService.
-	Jobs stintv1.JobServiceServer
+	Jobs jobsv1.JobServiceServer
 	// Catalog is the CatalogService.
-	Catalog stintv1.CatalogServiceServer
+	Catalog catalogv1.CatalogServiceServer
 	// Workspace is the WorkspaceService.
-	Workspace stintv1.WorkspaceServiceServer
+	Workspace workspacev1.WorkspaceServiceServer
 	// Admin is the AdminService.
-	Admin stintv1.AdminServiceServer
+	Admin adminv1.AdminServiceServer
+	// Queue is the QueueService.
+	Queue adminv1.QueueServiceServer
+	// Status is the StatusService.
+	Status adminv1.StatusServiceServer
 	// Auth is the AuthService.
-	Auth stintv1.AuthServiceServer
+	Auth authv1.AuthServiceServer
+	// Tokens is the TokenService.
+	Tokens authv1.TokenServiceServer
 
 	drain func()
 }
@@ -124,13 +134,16 @@ func New(cfg Config) (*Server, error) {
 		Catalog:   &services{live: cfg.Catalog},
 		Workspace: &files{Config: cfg, pages: pages},
 		Admin:     &admin{Config: cfg, pages: pages},
+		Queue:     &queue{Config: cfg, pages: pages},
+		Status:    &serverStatus{Config: cfg},
 		Auth:      &signIn{options: cfg.SignIn},
+		Tokens:    &tokens{tokens: cfg.Tokens},
 	}, nil
 }
 
 // jobs is the JobService.
 type jobs struct {
-	stintv1.UnimplementedJobServiceServer
+	jobsv1.UnimplementedJobServiceServer
 	Config
 	pages    pageSealer
 	draining <-chan struct{} // closed by Drain

@@ -5,9 +5,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/store"
@@ -56,7 +56,7 @@ func AuditEntry(p auth.Principal, method string) *storev1.AuditEntry {
 }
 
 // auditRead is auditForeign where the table says that the RPC of ctx reads.
-func (c Config) auditRead(ctx context.Context, read ...*stintv1.Job) error {
+func (c Config) auditRead(ctx context.Context, read ...*jobsv1.Job) error {
 	if method, _ := grpc.Method(ctx); auth.AuditOf(method) != auth.AuditReads {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (c Config) auditRead(ctx context.Context, read ...*stintv1.Job) error {
 
 // auditForeign stores that the RPC of ctx reads what belongs to those of the jobs that are
 // not the caller's: an entry for each owner. Nothing may be answered before it.
-func (c Config) auditForeign(ctx context.Context, read ...*stintv1.Job) error {
+func (c Config) auditForeign(ctx context.Context, read ...*jobsv1.Job) error {
 	method, _ := grpc.Method(ctx)
 	p, err := caller(ctx)
 	if err != nil {

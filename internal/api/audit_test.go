@@ -10,11 +10,13 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // audit is what the audit says, oldest first, each entry in short: who, what, jobs, whose, why.
-func (w *world) audit(ctx context.Context, req *stintv1.ListAuditRequest) []string {
+func (w *world) audit(ctx context.Context, req *adminv1.ListAuditRequest) []string {
 	w.Helper()
 	var all []string
 	for {
@@ -36,7 +38,7 @@ func (w *world) audit(ctx context.Context, req *stintv1.ListAuditRequest) []stri
 
 func (w *world) sameAudit(ctx context.Context, want ...string) {
 	w.Helper()
-	if diff := cmp.Diff(want, w.audit(ctx, &stintv1.ListAuditRequest{PageSize: 2})); diff != "" {
+	if diff := cmp.Diff(want, w.audit(ctx, &adminv1.ListAuditRequest{PageSize: 2})); diff != "" {
 		w.Errorf("the audit is not as it should be:\n%s", diff)
 	}
 }
@@ -46,31 +48,31 @@ func TestWhatCallsChangeIsInTheAudit(t *testing.T) {
 	ann, op := w.as("ann"), w.as("root", "operator")
 	must(t, w.upload(ann, "/in.txt", "x"))
 	w.submit(ann)
-	two, err := w.jobs().BatchSubmit(ann, &stintv1.BatchSubmitRequest{Jobs: []*stintv1.Job{copyJob(), copyJob()}})
+	two, err := w.jobs().BatchSubmit(ann, &jobsv1.BatchSubmitRequest{Jobs: []*jobsv1.Job{copyJob(), copyJob()}})
 	must(t, err)
 	for range 2 { // the second changes nothing
-		_, err = w.jobs().Cancel(ann, &stintv1.CancelRequest{Id: "1", Reason: "mine"})
+		_, err = w.jobs().Cancel(ann, &jobsv1.CancelRequest{Id: "1", Reason: "mine"})
 		must(t, err)
 	}
-	_, err = w.jobs().Cancel(op, &stintv1.CancelRequest{Id: two.GetJobs()[0].GetId(), Reason: "it floods the disk"})
+	_, err = w.jobs().Cancel(op, &jobsv1.CancelRequest{Id: two.GetJobs()[0].GetId(), Reason: "it floods the disk"})
 	must(t, err)
-	_, err = w.jobs().Rerun(op, &stintv1.RerunRequest{Id: "1", Reason: "our fault"})
+	_, err = w.jobs().Rerun(op, &jobsv1.RerunRequest{Id: "1", Reason: "our fault"})
 	must(t, err)
-	_, err = w.jobs().Rerun(ann, &stintv1.RerunRequest{Id: "1", Parameters: params("times", structpb.NewNumberValue(99))})
+	_, err = w.jobs().Rerun(ann, &jobsv1.RerunRequest{Id: "1", Parameters: params("times", structpb.NewNumberValue(99))})
 	refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
-	_, err = w.jobs().ReportIssue(ann, &stintv1.ReportIssueRequest{Id: "1", Description: "odd"})
+	_, err = w.jobs().ReportIssue(ann, &jobsv1.ReportIssueRequest{Id: "1", Description: "odd"})
 	must(t, err)
-	made, err := w.admin().CreateToken(op, &stintv1.CreateTokenRequest{User: "bob"})
+	made, err := w.tokens().CreateToken(op, &authv1.CreateTokenRequest{User: "bob"})
 	must(t, err)
-	_, err = w.admin().RevokeToken(op, &stintv1.RevokeTokenRequest{Id: made.GetToken().GetId()})
+	_, err = w.tokens().RevokeToken(op, &authv1.RevokeTokenRequest{Id: made.GetToken().GetId()})
 	must(t, err)
-	_, err = w.admin().SetSubmissions(op, &stintv1.SetSubmissionsRequest{})
+	_, err = w.admin().SetSubmissions(op, &adminv1.SetSubmissionsRequest{})
 	must(t, err)
-	_, err = w.admin().SetSubmissions(ann, &stintv1.SetSubmissionsRequest{Open: true})
+	_, err = w.admin().SetSubmissions(ann, &adminv1.SetSubmissionsRequest{Open: true})
 	refusal(t, err, codes.PermissionDenied, "ROLE_REQUIRED")
-	_, err = w.admin().CancelOrphan(op, &stintv1.CancelOrphanRequest{Executor: "local", EngineId: "7"})
+	_, err = w.admin().CancelOrphan(op, &adminv1.CancelOrphanRequest{Executor: "local", EngineId: "7"})
 	must(t, err)
-	backup, err := w.admin().Backup(op, &stintv1.BackupRequest{})
+	backup, err := w.admin().Backup(op, &adminv1.BackupRequest{})
 	must(t, drain(backup, err))
 	w.sameAudit(op,
 		"ann|Submit|1||",
@@ -91,27 +93,27 @@ func TestReadsOfOthersJobsAreInTheAuditBeforeTheyAreAnswered(t *testing.T) {
 	w := newWorld(t)
 	ann, op, auditor := w.as("ann"), w.as("root", "operator"), w.as("eve", "auditor")
 	j := w.submit(ann)
-	w.finish(j, stintv1.State_STATE_FAILED, map[string]string{"output/t.tsv": "a\tb\n", "stdout": "hello\n"})
+	w.finish(j, jobsv1.State_STATE_FAILED, map[string]string{"output/t.tsv": "a\tb\n", "stdout": "hello\n"})
 	reads := func(ctx context.Context) {
 		for _, call := range []string{"Get", "ListResults", "ReadResult", "StreamLogs", "WatchStatus", "Rerun"} {
 			must(t, w.calls("1")[call](ctx)) // Rerun only checks
 		}
-		for _, view := range []stintv1.JobView{stintv1.JobView_JOB_VIEW_FULL, stintv1.JobView_JOB_VIEW_BASIC} {
-			_, err := w.jobs().BatchGet(ctx, &stintv1.BatchGetRequest{Ids: []string{"1", "7"}, View: view})
+		for _, view := range []jobsv1.JobView{jobsv1.JobView_JOB_VIEW_FULL, jobsv1.JobView_JOB_VIEW_BASIC} {
+			_, err := w.jobs().BatchGet(ctx, &jobsv1.BatchGetRequest{Ids: []string{"1", "7"}, View: view})
 			must(t, err)
-			_, err = w.jobs().List(ctx, &stintv1.ListRequest{Owner: "ann", View: view})
+			_, err = w.jobs().List(ctx, &jobsv1.ListRequest{Owner: "ann", View: view})
 			must(t, err)
 		}
 	}
 	reads(ann)
 	reads(op)
-	_, err := w.jobs().Get(auditor, &stintv1.GetRequest{Id: "1"})
+	_, err := w.jobs().Get(auditor, &jobsv1.GetRequest{Id: "1"})
 	must(t, err)
-	s, err := w.jobs().ReadResult(op, &stintv1.ReadResultRequest{Id: "1", Path: "none.tsv"}) // what fails afterwards was audited before
+	s, err := w.jobs().ReadResult(op, &jobsv1.ReadResultRequest{Id: "1", Path: "none.tsv"}) // what fails afterwards was audited before
 	refusal(t, drain(s, err), codes.NotFound, "NOT_FOUND")
-	_, err = w.jobs().Get(w.as("bob"), &stintv1.GetRequest{Id: "1"})
+	_, err = w.jobs().Get(w.as("bob"), &jobsv1.GetRequest{Id: "1"})
 	refusal(t, err, codes.NotFound, "NOT_FOUND")
-	_, err = w.admin().ListIssues(op, &stintv1.ListIssuesRequest{})
+	_, err = w.admin().ListIssues(op, &adminv1.ListIssuesRequest{})
 	must(t, err)
 	w.sameAudit(auditor,
 		"ann|Submit|1||",
@@ -134,22 +136,22 @@ func TestAnOperatorActsOnOthersJobsWithAReason(t *testing.T) {
 	theirs := w.submit(ann).GetId()
 	mine := w.submit(op).GetId()
 	for _, reason := range []string{"", " \n"} {
-		_, err := w.jobs().Cancel(op, &stintv1.CancelRequest{Id: theirs, Reason: reason})
+		_, err := w.jobs().Cancel(op, &jobsv1.CancelRequest{Id: theirs, Reason: reason})
 		if f := refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); !slices.Equal(f, []string{"reason"}) {
 			t.Errorf("cancel: fields %v", f)
 		}
-		_, err = w.jobs().Rerun(op, &stintv1.RerunRequest{Id: theirs, Reason: reason})
+		_, err = w.jobs().Rerun(op, &jobsv1.RerunRequest{Id: theirs, Reason: reason})
 		if f := refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); !slices.Equal(f, []string{"reason"}) {
 			t.Errorf("rerun: fields %v", f)
 		}
 	}
-	_, err := w.jobs().Rerun(op, &stintv1.RerunRequest{Id: mine, Reason: strings.Repeat("x", 501)})
+	_, err := w.jobs().Rerun(op, &jobsv1.RerunRequest{Id: mine, Reason: strings.Repeat("x", 501)})
 	if f := refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); !slices.Equal(f, []string{"reason"}) {
 		t.Errorf("a long reason: fields %v", f)
 	}
-	_, err = w.jobs().Rerun(op, &stintv1.RerunRequest{Id: mine})
+	_, err = w.jobs().Rerun(op, &jobsv1.RerunRequest{Id: mine})
 	must(t, err)
-	both, err := w.jobs().BatchCancel(op, &stintv1.BatchCancelRequest{Ids: []string{theirs, mine, "77"}})
+	both, err := w.jobs().BatchCancel(op, &jobsv1.BatchCancelRequest{Ids: []string{theirs, mine, "77"}})
 	must(t, err)
 	var got []codes.Code
 	for _, r := range both.GetResults() {
@@ -158,13 +160,13 @@ func TestAnOperatorActsOnOthersJobsWithAReason(t *testing.T) {
 	if diff := cmp.Diff([]codes.Code{codes.InvalidArgument, codes.OK, codes.NotFound}, got); diff != "" {
 		t.Errorf("own and others' jobs without a reason:\n%s", diff)
 	}
-	j, err := w.jobs().Get(ann, &stintv1.GetRequest{Id: theirs})
-	if must(t, err); j.GetJob().GetState() != stintv1.State_STATE_QUEUED || j.GetJob().GetCancelTime() != nil {
+	j, err := w.jobs().Get(ann, &jobsv1.GetRequest{Id: theirs})
+	if must(t, err); j.GetJob().GetState() != jobsv1.State_STATE_QUEUED || j.GetJob().GetCancelTime() != nil {
 		t.Errorf("a refused cancellation changed %v", j)
 	}
-	_, err = w.jobs().BatchCancel(op, &stintv1.BatchCancelRequest{Ids: []string{theirs}, Reason: "maintenance"})
+	_, err = w.jobs().BatchCancel(op, &jobsv1.BatchCancelRequest{Ids: []string{theirs}, Reason: "maintenance"})
 	must(t, err)
-	if j, err = w.jobs().Get(ann, &stintv1.GetRequest{Id: theirs}); err != nil || j.GetJob().GetCancelReason() != "maintenance" || j.GetJob().GetCancelledBy() != "root" {
+	if j, err = w.jobs().Get(ann, &jobsv1.GetRequest{Id: theirs}); err != nil || j.GetJob().GetCancelReason() != "maintenance" || j.GetJob().GetCancelledBy() != "root" {
 		t.Errorf("%v %v", j, err)
 	}
 	w.sameAudit(op,
@@ -179,18 +181,18 @@ func TestTheAuditIsForOperatorsAndAuditors(t *testing.T) {
 		w.submit(bob)
 	}
 	for _, ctx := range []context.Context{ann, w.as("svc", "service")} {
-		_, err := w.admin().ListAudit(ctx, &stintv1.ListAuditRequest{User: "ann"})
+		_, err := w.admin().ListAudit(ctx, &adminv1.ListAuditRequest{User: "ann"})
 		refusal(t, err, codes.PermissionDenied, "ROLE_REQUIRED")
 	}
-	if got := w.audit(op, &stintv1.ListAuditRequest{User: "bob", PageSize: 1}); !slices.Equal(got, []string{"bob|Submit|2||", "bob|Submit|4||", "bob|Submit|6||"}) {
+	if got := w.audit(op, &adminv1.ListAuditRequest{User: "bob", PageSize: 1}); !slices.Equal(got, []string{"bob|Submit|2||", "bob|Submit|4||", "bob|Submit|6||"}) {
 		t.Errorf("of bob: %v", got)
 	}
-	if got := w.audit(op, &stintv1.ListAuditRequest{JobId: "3"}); !slices.Equal(got, []string{"ann|Submit|3||"}) {
+	if got := w.audit(op, &adminv1.ListAuditRequest{JobId: "3"}); !slices.Equal(got, []string{"ann|Submit|3||"}) {
 		t.Errorf("of job 3: %v", got)
 	}
-	page, err := w.admin().ListAudit(op, &stintv1.ListAuditRequest{User: "bob", PageSize: 1})
+	page, err := w.admin().ListAudit(op, &adminv1.ListAuditRequest{User: "bob", PageSize: 1})
 	must(t, err)
-	for field, req := range map[string]*stintv1.ListAuditRequest{
+	for field, req := range map[string]*adminv1.ListAuditRequest{
 		"pageToken": {User: "ann", PageToken: page.GetNextPageToken()},
 		"jobId":     {JobId: "first"},
 		"pageSize":  {PageSize: -1},

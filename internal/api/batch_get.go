@@ -3,12 +3,12 @@ package api
 import (
 	"context"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // BatchGet answers several jobs; those that do not exist are listed apart.
-func (s *jobs) BatchGet(ctx context.Context, req *stintv1.BatchGetRequest) (*stintv1.BatchGetResponse, error) {
+func (s *jobs) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*jobsv1.BatchGetResponse, error) {
 	scope, err := reach(ctx)
 	if err != nil {
 		return nil, err
@@ -24,16 +24,16 @@ func (s *jobs) BatchGet(ctx context.Context, req *stintv1.BatchGetRequest) (*sti
 	if err != nil {
 		return nil, err
 	}
-	if req.GetView() == stintv1.JobView_JOB_VIEW_FULL {
+	if req.GetView() == jobsv1.JobView_JOB_VIEW_FULL {
 		if err := s.auditRead(ctx, found...); err != nil {
 			return nil, err
 		}
 	}
-	byID := make(map[string]*stintv1.Job, len(found))
+	byID := make(map[string]*jobsv1.Job, len(found))
 	for _, j := range found {
 		byID[j.GetId()] = j
 	}
-	resp := &stintv1.BatchGetResponse{}
+	resp := &jobsv1.BatchGetResponse{}
 	for i, text := range req.GetIds() {
 		if j := byID[text]; j != nil && ids[i] != 0 {
 			resp.Jobs = append(resp.Jobs, j)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // BatchSubmit stores up to 1,000 jobs in one commit: all of them or none.
-func (s *jobs) BatchSubmit(ctx context.Context, req *stintv1.BatchSubmitRequest) (*stintv1.BatchSubmitResponse, error) {
+func (s *jobs) BatchSubmit(ctx context.Context, req *jobsv1.BatchSubmitRequest) (*jobsv1.BatchSubmitResponse, error) {
 	switch n := len(req.GetJobs()); {
 	case n == 0:
 		return nil, job.Invalid("jobs", "must have at least one job")
@@ -26,5 +26,5 @@ func (s *jobs) BatchSubmit(ctx context.Context, req *stintv1.BatchSubmitRequest)
 	if err != nil {
 		return nil, err
 	}
-	return &stintv1.BatchSubmitResponse{Jobs: out.jobs, Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
+	return &jobsv1.BatchSubmitResponse{Jobs: out.jobs, Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
 }

@@ -7,15 +7,15 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
 // Cancel asks for a job to be ended. A finished job answers OK with its state.
-func (s *jobs) Cancel(ctx context.Context, req *stintv1.CancelRequest) (*stintv1.CancelResponse, error) {
+func (s *jobs) Cancel(ctx context.Context, req *jobsv1.CancelRequest) (*jobsv1.CancelResponse, error) {
 	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
@@ -31,11 +31,11 @@ func (s *jobs) Cancel(ctx context.Context, req *stintv1.CancelRequest) (*stintv1
 	if err != nil {
 		return nil, orNoJob(err, req.GetId())
 	}
-	return &stintv1.CancelResponse{Job: j}, nil
+	return &jobsv1.CancelResponse{Job: j}, nil
 }
 
 // BatchCancel asks for several jobs to be ended and answers for each.
-func (s *jobs) BatchCancel(ctx context.Context, req *stintv1.BatchCancelRequest) (*stintv1.BatchCancelResponse, error) {
+func (s *jobs) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelRequest) (*jobsv1.BatchCancelResponse, error) {
 	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
@@ -55,9 +55,9 @@ func (s *jobs) BatchCancel(ctx context.Context, req *stintv1.BatchCancelRequest)
 	if err != nil {
 		return nil, err
 	}
-	resp := &stintv1.BatchCancelResponse{}
+	resp := &jobsv1.BatchCancelResponse{}
 	for i, r := range results {
-		out := &stintv1.CancelResult{Id: req.GetIds()[i], Job: r.Job}
+		out := &jobsv1.CancelResult{Id: req.GetIds()[i], Job: r.Job}
 		if r.Err != nil {
 			out.Job, out.Error = nil, toStatus(orNoJob(r.Err, out.GetId())).Proto()
 		}

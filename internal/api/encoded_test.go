@@ -6,13 +6,13 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-func frame() *stintv1.WatchStatusResponse {
-	return &stintv1.WatchStatusResponse{Revision: 7, Event: &stintv1.WatchStatusResponse_Changed{Changed: &stintv1.JobStatus{
-		Id: "12", Owner: "ada", Service: "Date", OutputName: "out", State: stintv1.State_STATE_RUNNING, Message: "It runs.",
+func frame() *jobsv1.WatchStatusResponse {
+	return &jobsv1.WatchStatusResponse{Revision: 7, Event: &jobsv1.WatchStatusResponse_Changed{Changed: &jobsv1.JobStatus{
+		Id: "12", Owner: "ada", Service: "Date", OutputName: "out", State: jobsv1.State_STATE_RUNNING, Message: "It runs.",
 	}}}
 }
 

@@ -10,7 +10,7 @@ import (
 	"go.einride.tech/aip/filtering"
 	expr "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -25,8 +25,8 @@ const (
 // condition is a compiled filter. What it says of state and service stands
 // apart, because the store has indexes for that; match is the rest.
 type condition struct {
-	states  []stintv1.State // nil means any
-	service string          // empty means any
+	states  []jobsv1.State // nil means any
+	service string         // empty means any
 	match   func(*store.Entry) bool
 	never   bool // the parts contradict each other
 }
@@ -181,12 +181,12 @@ func (c condition) whole() func(*store.Entry) bool {
 	}
 }
 
-func hasState(states []stintv1.State, s stintv1.State) bool {
+func hasState(states []jobsv1.State, s jobsv1.State) bool {
 	return slices.Contains(states, s)
 }
 
-func intersect(a, b []stintv1.State) []stintv1.State {
-	var both []stintv1.State
+func intersect(a, b []jobsv1.State) []jobsv1.State {
+	var both []jobsv1.State
 	for _, s := range a {
 		if hasState(b, s) {
 			both = append(both, s)

@@ -9,7 +9,7 @@ import (
 	"go.einride.tech/aip/filtering"
 	expr "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -79,16 +79,16 @@ func compileRestriction(call *expr.Expr_Call) (condition, error) {
 }
 
 func compileState(op, value string) (condition, error) {
-	n, ok := stintv1.State_value["STATE_"+strings.TrimPrefix(strings.ToUpper(value), "STATE_")]
+	n, ok := jobsv1.State_value["STATE_"+strings.TrimPrefix(strings.ToUpper(value), "STATE_")]
 	if !ok || n == 0 {
 		return condition{}, job.Invalid("filter", "knows no state %q; there are QUEUED, RUNNING, COMPLETED, FAILED and CANCELLED", short(value))
 	}
-	states := []stintv1.State{stintv1.State(n)}
+	states := []jobsv1.State{jobsv1.State(n)}
 	switch op {
 	case filtering.FunctionEquals, filtering.FunctionHas:
 		return condition{states: states}, nil
 	case filtering.FunctionNotEquals:
-		var rest []stintv1.State
+		var rest []jobsv1.State
 		for _, s := range job.States {
 			if s != states[0] {
 				rest = append(rest, s)
@@ -101,11 +101,11 @@ func compileState(op, value string) (condition, error) {
 }
 
 func compileReason(op, value string) (condition, error) {
-	n, ok := stintv1.Reason_value["REASON_"+strings.TrimPrefix(strings.ToUpper(value), "REASON_")]
+	n, ok := jobsv1.Reason_value["REASON_"+strings.TrimPrefix(strings.ToUpper(value), "REASON_")]
 	if !ok {
 		return condition{}, job.Invalid("filter", "knows no reason %q", short(value))
 	}
-	want := stintv1.Reason(n)
+	want := jobsv1.Reason(n)
 	switch op {
 	case filtering.FunctionEquals, filtering.FunctionHas:
 		return condition{match: func(e *store.Entry) bool { return e.Reason() == want }}, nil

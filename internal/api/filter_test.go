@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -16,7 +16,7 @@ import (
 func filterStore(tb testing.TB) *store.Store {
 	tb.Helper()
 	s := storetest.OpenConfig(tb, store.Config{Path: filepath.Join(tb.TempDir(), "jobs.db")})
-	for _, j := range []*stintv1.Job{
+	for _, j := range []*jobsv1.Job{
 		{
 			Service: "GenomeAssembly", OutputName: "Lambda Phage", OutputFolder: "/runs", Executor: "local",
 			Labels: map[string]string{"project": "x", "sample": "one-two"},
@@ -28,7 +28,7 @@ func filterStore(tb testing.TB) *store.Store {
 		if owner == "" {
 			owner = "ann"
 		}
-		if _, _, err := s.Submit(tb.Context(), []*stintv1.Job{j}, store.SubmitOptions{Owner: owner}); err != nil {
+		if _, _, err := s.Submit(tb.Context(), []*jobsv1.Job{j}, store.SubmitOptions{Owner: owner}); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -3,23 +3,23 @@ package api
 import (
 	"context"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
 // Get answers one job in full.
-func (s *jobs) Get(ctx context.Context, req *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+func (s *jobs) Get(ctx context.Context, req *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 	j, err := s.find(ctx, req.GetId())
 	if err != nil {
 		return nil, err
 	}
-	return &stintv1.GetResponse{Job: j}, nil
+	return &jobsv1.GetResponse{Job: j}, nil
 }
 
 // holds answers the id of a job that a stream is about, and what it asks before each
 // message: nil as long as the caller may see the job, then as if there were none.
-func (s *jobs) holds(ctx context.Context, j *stintv1.Job) (job.ID, func() error, error) {
+func (s *jobs) holds(ctx context.Context, j *jobsv1.Job) (job.ID, func() error, error) {
 	scope, err := reach(ctx)
 	if err != nil {
 		return 0, nil, err
@@ -34,7 +34,7 @@ func (s *jobs) holds(ctx context.Context, j *stintv1.Job) (job.ID, func() error,
 }
 
 // find is the job of that id, in full, if the caller may see it.
-func (s *jobs) find(ctx context.Context, text string) (*stintv1.Job, error) {
+func (s *jobs) find(ctx context.Context, text string) (*jobsv1.Job, error) {
 	scope, id, err := address(ctx, text)
 	if err != nil {
 		return nil, err

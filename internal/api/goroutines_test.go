@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/warm"
 )
 
@@ -37,7 +37,7 @@ func TestCallsBesideStreamsRunOnKeptGoroutines(t *testing.T) {
 	nested := 0
 	var stream grpc.StreamHandler
 	method := func(any, context.Context, func(any) error, grpc.UnaryServerInterceptor) (any, error) {
-		return &stintv1.GetRequest{Id: map[bool]string{true: "kept", false: "other"}[strings.Contains(string(debug.Stack()), "warm.(*kept).run")]}, nil
+		return &jobsv1.GetRequest{Id: map[bool]string{true: "kept", false: "other"}[strings.Contains(string(debug.Stack()), "warm.(*kept).run")]}, nil
 	}
 	unary, stream := oneOfEach(Goroutines{Kept: kept, Streams: 2}, method, func(any, grpc.ServerStream) error {
 		if nested++; nested == 1 {
@@ -57,7 +57,7 @@ func TestCallsBesideStreamsRunOnKeptGoroutines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got stintv1.GetRequest
+		var got jobsv1.GetRequest
 		if err := proto.Unmarshal(out.Materialize(), &got); err != nil || (got.GetId() == "kept") != want {
 			t.Errorf("ran on a goroutine that is %s, want kept: %t; %v", got.GetId(), want, err)
 		}
@@ -73,7 +73,7 @@ func TestCallsBesideStreamsRunOnKeptGoroutines(t *testing.T) {
 func TestAnswersOfKeptGoroutines(t *testing.T) {
 	kept := warm.New(1)
 	defer kept.Close()
-	job, failure := &stintv1.Job{Id: "7", Owner: "ada"}, errors.New("no")
+	job, failure := &jobsv1.Job{Id: "7", Owner: "ada"}, errors.New("no")
 	for name, c := range map[string]struct {
 		resp any
 		err  error
@@ -85,7 +85,7 @@ func TestAnswersOfKeptGoroutines(t *testing.T) {
 				if ctx != t.Context() {
 					t.Errorf("the context is %v", ctx)
 				}
-				return c.resp, errors.Join(read(&stintv1.GetRequest{}), c.err)
+				return c.resp, errors.Join(read(&jobsv1.GetRequest{}), c.err)
 			}, nil)
 			read := 0
 			resp, err := unary(nil, t.Context(), func(any) error { read++; return nil }, nil)

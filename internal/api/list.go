@@ -4,13 +4,13 @@ import (
 	"context"
 	"strconv"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
 // List answers a page of jobs, filtered and sorted.
-func (s *jobs) List(ctx context.Context, req *stintv1.ListRequest) (*stintv1.ListResponse, error) {
+func (s *jobs) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListResponse, error) {
 	scope, err := wanted(ctx, req.GetOwner())
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (s *jobs) List(ctx context.Context, req *stintv1.ListRequest) (*stintv1.Lis
 		return nil, err
 	}
 	if cond.never {
-		return &stintv1.ListResponse{TotalSizeExact: true, Revision: s.Store.Revision()}, nil
+		return &jobsv1.ListResponse{TotalSizeExact: true, Revision: s.Store.Revision()}, nil
 	}
 	page, err := s.Store.Page(ctx, store.Query{
 		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchKey: req.GetFilter(),
@@ -48,7 +48,7 @@ func (s *jobs) List(ctx context.Context, req *stintv1.ListRequest) (*stintv1.Lis
 	if err != nil {
 		return nil, err
 	}
-	if req.GetView() == stintv1.JobView_JOB_VIEW_FULL {
+	if req.GetView() == jobsv1.JobView_JOB_VIEW_FULL {
 		if err := s.auditRead(ctx, page.Jobs...); err != nil {
 			return nil, err
 		}
@@ -57,21 +57,21 @@ func (s *jobs) List(ctx context.Context, req *stintv1.ListRequest) (*stintv1.Lis
 	if err != nil {
 		return nil, err
 	}
-	return &stintv1.ListResponse{
+	return &jobsv1.ListResponse{
 		Jobs: page.Jobs, NextPageToken: next,
 		TotalSize: page.Total, TotalSizeExact: page.Exact, Revision: page.Revision,
 	}, nil
 }
 
 // bound is what must be the same on all pages of a list.
-func (s *jobs) bound(ctx context.Context, scope store.Scope, req *stintv1.ListRequest) ([]string, error) {
+func (s *jobs) bound(ctx context.Context, scope store.Scope, req *jobsv1.ListRequest) ([]string, error) {
 	p, err := caller(ctx)
 	return []string{"jobs", p.User, scope.Owner, strconv.FormatBool(scope.All), req.GetFilter(), req.GetOrderBy()}, err
 }
 
 // checkView refuses the views of a newer contract, rather than to show something else.
-func checkView(v stintv1.JobView) error {
-	if _, known := stintv1.JobView_name[int32(v)]; !known {
+func checkView(v jobsv1.JobView) error {
+	if _, known := jobsv1.JobView_name[int32(v)]; !known {
 		return job.Invalid("view", "is not a view of a job")
 	}
 	return nil

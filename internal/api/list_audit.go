@@ -5,14 +5,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
 // ListAudit answers who did what, newest first. A page can have fewer entries than asked for, also none, and
 // still not be the last one: entries that do not fit are looked at in portions.
-func (s *admin) ListAudit(ctx context.Context, req *stintv1.ListAuditRequest) (*stintv1.ListAuditResponse, error) {
+func (s *admin) ListAudit(ctx context.Context, req *adminv1.ListAuditRequest) (*adminv1.ListAuditResponse, error) {
 	q, err := s.auditQuery(req)
 	if err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func (s *admin) ListAudit(ctx context.Context, req *stintv1.ListAuditRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	resp := &stintv1.ListAuditResponse{}
+	resp := &adminv1.ListAuditResponse{}
 	for _, r := range rows {
 		resp.Entries = append(resp.Entries, auditEntry(r))
 	}
@@ -31,7 +31,7 @@ func (s *admin) ListAudit(ctx context.Context, req *stintv1.ListAuditRequest) (*
 	return resp, nil
 }
 
-func (s *admin) auditQuery(req *stintv1.ListAuditRequest) (q store.AuditQuery, err error) {
+func (s *admin) auditQuery(req *adminv1.ListAuditRequest) (q store.AuditQuery, err error) {
 	if q.Limit, err = pageSize(req.GetPageSize(), defaultPage, maxPage); err != nil {
 		return q, err
 	}
@@ -58,13 +58,13 @@ func (s *admin) auditQuery(req *stintv1.ListAuditRequest) (q store.AuditQuery, e
 const maxUser = 256
 
 // auditBound is what must be the same on every page.
-func auditBound(req *stintv1.ListAuditRequest) []string {
+func auditBound(req *adminv1.ListAuditRequest) []string {
 	return []string{"audit", req.GetUser(), req.GetJobId()}
 }
 
-func auditEntry(r store.AuditRow) *stintv1.AuditEntry {
+func auditEntry(r store.AuditRow) *adminv1.AuditEntry {
 	e := r.Entry
-	out := &stintv1.AuditEntry{
+	out := &adminv1.AuditEntry{
 		Sequence: r.Sequence, Time: e.GetTime(), User: e.GetUser(), Actor: e.GetActor(), How: e.GetHow(),
 		CredentialId: e.GetCredentialId(), Address: e.GetAddress(), Method: e.GetMethod(), Subject: e.GetSubject(),
 		Reason: e.GetReason(), Hash: hex.EncodeToString(r.Hash[:]),

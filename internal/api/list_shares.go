@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
 // ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
-func (s *jobs) ListShares(ctx context.Context, req *stintv1.ListSharesRequest) (*stintv1.ListSharesResponse, error) {
+func (s *jobs) ListShares(ctx context.Context, req *jobsv1.ListSharesRequest) (*jobsv1.ListSharesResponse, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func (s *jobs) ListShares(ctx context.Context, req *stintv1.ListSharesRequest) (
 			return nil, err
 		}
 	}
-	var list []*stintv1.Share
+	var list []*jobsv1.Share
 	var next []byte
 	if req.GetId() == "" {
 		list, next, err = s.sharedWith(p.User, after, limit)
@@ -36,7 +36,7 @@ func (s *jobs) ListShares(ctx context.Context, req *stintv1.ListSharesRequest) (
 	if err != nil {
 		return nil, err
 	}
-	resp := &stintv1.ListSharesResponse{Shares: list}
+	resp := &jobsv1.ListSharesResponse{Shares: list}
 	if next != nil {
 		resp.NextPageToken = s.pages.sealBytes(next, bound...)
 	}
@@ -44,7 +44,7 @@ func (s *jobs) ListShares(ctx context.Context, req *stintv1.ListSharesRequest) (
 }
 
 // sharesOf is with whom a job of the caller is shared, in the order of users. A page goes on behind a user.
-func (s *jobs) sharesOf(ctx context.Context, text string, after []byte, limit int) ([]*stintv1.Share, []byte, error) {
+func (s *jobs) sharesOf(ctx context.Context, text string, after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
 	scope, err := reach(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -64,7 +64,7 @@ func (s *jobs) sharesOf(ctx context.Context, text string, after []byte, limit in
 }
 
 // sharedWith is what others share with a user, newest first. A page goes on behind a time and a job.
-func (s *jobs) sharedWith(user string, after []byte, limit int) ([]*stintv1.Share, []byte, error) {
+func (s *jobs) sharedWith(user string, after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
 	var from store.SharePlace
 	switch len(after) {
 	case 0:

@@ -13,7 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 )
 
@@ -21,7 +22,7 @@ import (
 func TestTheMatrixHasEveryColumn(t *testing.T) {
 	m := newMatrix(t)
 	// What these name is no thing of a user's.
-	public := map[string]bool{stintv1.CatalogService_GetService_FullMethodName: true}
+	public := map[string]bool{catalogv1.CatalogService_Get_FullMethodName: true}
 	found := 0
 	for name, method := range contractMethods() {
 		fields := method.Input().Fields()
@@ -56,25 +57,25 @@ type route struct {
 
 // routes are all ways to jobs that the matrix itself does not take.
 var routes = []route{
-	{"GET", "/v1/jobs/%:watch?untilFinal=true", [2]string{}, stintv1.JobService_WatchStatus_FullMethodName},
-	{"GET", "/v1/jobs/%:watch?untilFinal=true", [2]string{"Accept", "text/event-stream"}, stintv1.JobService_WatchStatus_FullMethodName},
-	{"GET", "/v1/jobs:watch?untilFinal=true&ids=%", [2]string{"Accept", "text/event-stream"}, stintv1.JobService_WatchStatus_FullMethodName},
-	{"GET", "/v1/jobs/%/shares", [2]string{}, stintv1.JobService_ListShares_FullMethodName},
-	{"GET", "/v1/jobs/%/logs/stdout", [2]string{"Accept", "text/event-stream"}, stintv1.JobService_StreamLogs_FullMethodName},
-	{"GET", "/v1/jobs/%/logs/stdout?follow=true", [2]string{"Accept", "text/plain"}, stintv1.JobService_StreamLogs_FullMethodName},
-	{"GET", "/v1/jobs/%/logs/stderr?download=true", [2]string{}, stintv1.JobService_StreamLogs_FullMethodName},
-	{"GET", "/v1/jobs/%/results.zip", [2]string{}, stintv1.JobService_ReadResult_FullMethodName},
-	{"HEAD", "/v1/jobs/%/results.zip", [2]string{}, stintv1.JobService_ReadResult_FullMethodName},
-	{"HEAD", "/v1/jobs/%/results/t.tsv", [2]string{}, stintv1.JobService_ReadResult_FullMethodName},
-	{"GET", "/v1/jobs/%/results/t.tsv?download=true", [2]string{"Range", "bytes=0-1"}, stintv1.JobService_ReadResult_FullMethodName},
-	{"GET", "/v1/jobs/%/results/t.tsv", [2]string{"If-None-Match", `"another"`}, stintv1.JobService_ReadResult_FullMethodName},
+	{"GET", "/v1/jobs/%:watch?untilFinal=true", [2]string{}, jobsv1.JobService_WatchStatus_FullMethodName},
+	{"GET", "/v1/jobs/%:watch?untilFinal=true", [2]string{"Accept", "text/event-stream"}, jobsv1.JobService_WatchStatus_FullMethodName},
+	{"GET", "/v1/jobs:watch?untilFinal=true&ids=%", [2]string{"Accept", "text/event-stream"}, jobsv1.JobService_WatchStatus_FullMethodName},
+	{"GET", "/v1/jobs/%/shares", [2]string{}, jobsv1.JobService_ListShares_FullMethodName},
+	{"GET", "/v1/jobs/%/logs/stdout", [2]string{"Accept", "text/event-stream"}, jobsv1.JobService_StreamLogs_FullMethodName},
+	{"GET", "/v1/jobs/%/logs/stdout?follow=true", [2]string{"Accept", "text/plain"}, jobsv1.JobService_StreamLogs_FullMethodName},
+	{"GET", "/v1/jobs/%/logs/stderr?download=true", [2]string{}, jobsv1.JobService_StreamLogs_FullMethodName},
+	{"GET", "/v1/jobs/%/results.zip", [2]string{}, jobsv1.JobService_ReadResult_FullMethodName},
+	{"HEAD", "/v1/jobs/%/results.zip", [2]string{}, jobsv1.JobService_ReadResult_FullMethodName},
+	{"HEAD", "/v1/jobs/%/results/t.tsv", [2]string{}, jobsv1.JobService_ReadResult_FullMethodName},
+	{"GET", "/v1/jobs/%/results/t.tsv?download=true", [2]string{"Range", "bytes=0-1"}, jobsv1.JobService_ReadResult_FullMethodName},
+	{"GET", "/v1/jobs/%/results/t.tsv", [2]string{"If-None-Match", `"another"`}, jobsv1.JobService_ReadResult_FullMethodName},
 }
 
 // Streams of events, downloads, ranges and archives are open to whom their calls are, and to nobody else.
 func TestEveryRouteIsOpenToWhomItsCallIs(t *testing.T) {
 	m := newMatrix(t)
 	finished := func(user string) string {
-		list, err := m.jobs().List(m.as(user), &stintv1.ListRequest{Filter: "state = COMPLETED"})
+		list, err := m.jobs().List(m.as(user), &jobsv1.ListRequest{Filter: "state = COMPLETED"})
 		must(t, err)
 		return list.GetJobs()[0].GetId()
 	}
@@ -86,7 +87,7 @@ func TestEveryRouteIsOpenToWhomItsCallIs(t *testing.T) {
 			m.route(t, r, foreign, p, p.expected(r.call, auth.Foreign))
 		}
 	}
-	for _, right := range []stintv1.ShareRight{history, logs, results, rerun} {
+	for _, right := range []jobsv1.ShareRight{history, logs, results, rerun} {
 		guest := m.guest("guest-"+right.String(), right)
 		for _, r := range routes {
 			want := guest.expected(r.call, auth.Foreign)

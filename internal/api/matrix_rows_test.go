@@ -21,7 +21,11 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
@@ -68,7 +72,7 @@ func newMatrix(t *testing.T) *matrix {
 func (m *matrix) makeJobs(user string) jobsOf {
 	ctx := m.as(user)
 	queued, done := m.submit(ctx), m.submit(ctx)
-	m.finish(done, stintv1.State_STATE_COMPLETED, map[string]string{"output/t.tsv": "a\tb\n", "stdout": "hello\n"})
+	m.finish(done, jobsv1.State_STATE_COMPLETED, map[string]string{"output/t.tsv": "a\tb\n", "stdout": "hello\n"})
 	return jobsOf{queued: queued.GetId(), finished: done.GetId()}
 }
 
@@ -109,68 +113,68 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 	byOwner := func(f func(owner string) proto.Message) row {
 		return row{own: func() proto.Message { return f("") }, named: func() proto.Message { return f("zoe") }}
 	}
-	submitted := func(owner string) *stintv1.Job {
+	submitted := func(owner string) *jobsv1.Job {
 		j := copyJob()
 		j.Owner = owner
 		return j
 	}
 	const why = "a test of the table"
-	watch := byID(func(j jobsOf) proto.Message { return &stintv1.WatchStatusRequest{Id: j.finished, UntilFinal: true} })
-	watch.named = func() proto.Message { return &stintv1.WatchStatusRequest{Owner: "zoe"} }
-	batchGet := byID(func(j jobsOf) proto.Message { return &stintv1.BatchGetRequest{Ids: []string{j.queued}} })
-	batchGet.hides = func(r proto.Message) bool { return len(r.(*stintv1.BatchGetResponse).GetMissingIds()) == 1 } //nolint:errcheck,forcetypeassert // of this method
-	batchCancel := byID(func(j jobsOf) proto.Message { return &stintv1.BatchCancelRequest{Ids: []string{j.queued}, Reason: why} })
+	watch := byID(func(j jobsOf) proto.Message { return &jobsv1.WatchStatusRequest{Id: j.finished, UntilFinal: true} })
+	watch.named = func() proto.Message { return &jobsv1.WatchStatusRequest{Owner: "zoe"} }
+	batchGet := byID(func(j jobsOf) proto.Message { return &jobsv1.BatchGetRequest{Ids: []string{j.queued}} })
+	batchGet.hides = func(r proto.Message) bool { return len(r.(*jobsv1.BatchGetResponse).GetMissingIds()) == 1 } //nolint:errcheck,forcetypeassert // of this method
+	batchCancel := byID(func(j jobsOf) proto.Message { return &jobsv1.BatchCancelRequest{Ids: []string{j.queued}, Reason: why} })
 	batchCancel.hides = func(r proto.Message) bool {
-		results := r.(*stintv1.BatchCancelResponse).GetResults()                                  //nolint:errcheck,forcetypeassert // of this method
+		results := r.(*jobsv1.BatchCancelResponse).GetResults()                                   //nolint:errcheck,forcetypeassert // of this method
 		return len(results) == 1 && codes.Code(results[0].GetError().GetCode()) == codes.NotFound //nolint:gosec // a gRPC code
 	}
-	read := byID(func(j jobsOf) proto.Message { return &stintv1.ReadResultRequest{Id: j.finished, Path: "t.tsv"} })
+	read := byID(func(j jobsOf) proto.Message { return &jobsv1.ReadResultRequest{Id: j.finished, Path: "t.tsv"} })
 	read.rest = func(_ *testing.T, _ protoreflect.MethodDescriptor, req proto.Message) *http.Request {
-		r := req.(*stintv1.ReadResultRequest) //nolint:errcheck,forcetypeassert // of this method
+		r := req.(*jobsv1.ReadResultRequest) //nolint:errcheck,forcetypeassert // of this method
 		return httptest.NewRequest(http.MethodGet, "/v1/jobs/"+r.GetId()+"/results/"+r.GetPath(), nil)
 	}
 	share := byID(func(j jobsOf) proto.Message {
-		return &stintv1.ShareRequest{Id: j.finished, User: "bob", Rights: []stintv1.ShareRight{stintv1.ShareRight_SHARE_RIGHT_HISTORY}}
+		return &jobsv1.ShareRequest{Id: j.finished, User: "bob", Rights: []jobsv1.ShareRight{jobsv1.ShareRight_SHARE_RIGHT_HISTORY}}
 	})
-	unshare := byID(func(j jobsOf) proto.Message { return &stintv1.UnshareRequest{Id: j.finished, User: "bob"} })
-	shares := byID(func(j jobsOf) proto.Message { return &stintv1.ListSharesRequest{Id: j.finished} })
+	unshare := byID(func(j jobsOf) proto.Message { return &jobsv1.UnshareRequest{Id: j.finished, User: "bob"} })
+	shares := byID(func(j jobsOf) proto.Message { return &jobsv1.ListSharesRequest{Id: j.finished} })
 	report := byID(func(j jobsOf) proto.Message {
-		return &stintv1.ReportRequest{Id: j.queued, Event: stintv1.JobEvent_JOB_EVENT_STARTED}
+		return &jobsv1.ReportRequest{Id: j.queued, Event: jobsv1.JobEvent_JOB_EVENT_STARTED}
 	})
 	report.own = func() proto.Message {
-		return &stintv1.ReportRequest{Id: m.running.String(), Event: stintv1.JobEvent_JOB_EVENT_STARTED}
+		return &jobsv1.ReportRequest{Id: m.running.String(), Event: jobsv1.JobEvent_JOB_EVENT_STARTED}
 	}
 	maps.Copy(m.rows, map[string]row{
-		stintv1.JobService_Submit_FullMethodName: byOwner(func(owner string) proto.Message {
-			return &stintv1.SubmitRequest{Job: submitted(owner), ValidateOnly: true}
+		jobsv1.JobService_Submit_FullMethodName: byOwner(func(owner string) proto.Message {
+			return &jobsv1.SubmitRequest{Job: submitted(owner), ValidateOnly: true}
 		}),
-		stintv1.JobService_BatchSubmit_FullMethodName: byOwner(func(owner string) proto.Message {
-			return &stintv1.BatchSubmitRequest{Jobs: []*stintv1.Job{submitted(owner)}, ValidateOnly: true}
+		jobsv1.JobService_BatchSubmit_FullMethodName: byOwner(func(owner string) proto.Message {
+			return &jobsv1.BatchSubmitRequest{Jobs: []*jobsv1.Job{submitted(owner)}, ValidateOnly: true}
 		}),
-		stintv1.JobService_Get_FullMethodName:         byID(func(j jobsOf) proto.Message { return &stintv1.GetRequest{Id: j.queued} }),
-		stintv1.JobService_BatchGet_FullMethodName:    batchGet,
-		stintv1.JobService_List_FullMethodName:        byOwner(func(owner string) proto.Message { return &stintv1.ListRequest{Owner: owner} }),
-		stintv1.JobService_WatchStatus_FullMethodName: watch,
-		stintv1.JobService_Summarize_FullMethodName:   byOwner(func(owner string) proto.Message { return &stintv1.SummarizeRequest{Owner: owner} }),
-		stintv1.JobService_Cancel_FullMethodName:      byID(func(j jobsOf) proto.Message { return &stintv1.CancelRequest{Id: j.queued, Reason: why} }),
-		stintv1.JobService_BatchCancel_FullMethodName: batchCancel,
-		stintv1.JobService_Rerun_FullMethodName: byID(func(j jobsOf) proto.Message {
-			return &stintv1.RerunRequest{Id: j.finished, ValidateOnly: true, Reason: why}
+		jobsv1.JobService_Get_FullMethodName:         byID(func(j jobsOf) proto.Message { return &jobsv1.GetRequest{Id: j.queued} }),
+		jobsv1.JobService_BatchGet_FullMethodName:    batchGet,
+		jobsv1.JobService_List_FullMethodName:        byOwner(func(owner string) proto.Message { return &jobsv1.ListRequest{Owner: owner} }),
+		jobsv1.JobService_WatchStatus_FullMethodName: watch,
+		jobsv1.JobService_Summarize_FullMethodName:   byOwner(func(owner string) proto.Message { return &jobsv1.SummarizeRequest{Owner: owner} }),
+		jobsv1.JobService_Cancel_FullMethodName:      byID(func(j jobsOf) proto.Message { return &jobsv1.CancelRequest{Id: j.queued, Reason: why} }),
+		jobsv1.JobService_BatchCancel_FullMethodName: batchCancel,
+		jobsv1.JobService_Rerun_FullMethodName: byID(func(j jobsOf) proto.Message {
+			return &jobsv1.RerunRequest{Id: j.finished, ValidateOnly: true, Reason: why}
 		}),
-		stintv1.JobService_StreamLogs_FullMethodName: byID(func(j jobsOf) proto.Message {
-			return &stintv1.StreamLogsRequest{Id: j.finished, Stream: stintv1.LogStream_LOG_STREAM_STDOUT}
+		jobsv1.JobService_StreamLogs_FullMethodName: byID(func(j jobsOf) proto.Message {
+			return &jobsv1.StreamLogsRequest{Id: j.finished, Stream: jobsv1.LogStream_LOG_STREAM_STDOUT}
 		}),
-		stintv1.JobService_ListResults_FullMethodName: byID(func(j jobsOf) proto.Message { return &stintv1.ListResultsRequest{Id: j.finished} }),
-		stintv1.JobService_ReadResult_FullMethodName:  read,
-		stintv1.JobService_ReportIssue_FullMethodName: byID(func(j jobsOf) proto.Message {
-			return &stintv1.ReportIssueRequest{Id: j.finished, Description: why}
+		jobsv1.JobService_ListResults_FullMethodName: byID(func(j jobsOf) proto.Message { return &jobsv1.ListResultsRequest{Id: j.finished} }),
+		jobsv1.JobService_ReadResult_FullMethodName:  read,
+		jobsv1.JobService_ReportIssue_FullMethodName: byID(func(j jobsOf) proto.Message {
+			return &jobsv1.ReportIssueRequest{Id: j.finished, Description: why}
 		}),
-		stintv1.JobService_Share_FullMethodName:            share,
-		stintv1.JobService_Unshare_FullMethodName:          unshare,
-		stintv1.JobService_ListShares_FullMethodName:       shares,
-		stintv1.JobService_Report_FullMethodName:           report,
-		stintv1.CatalogService_ListServices_FullMethodName: {own: func() proto.Message { return &stintv1.ListServicesRequest{} }},
-		stintv1.CatalogService_GetService_FullMethodName:   {own: func() proto.Message { return &stintv1.GetServiceRequest{Id: "Copy"} }},
+		jobsv1.JobService_Share_FullMethodName:       share,
+		jobsv1.JobService_Unshare_FullMethodName:     unshare,
+		jobsv1.JobService_ListShares_FullMethodName:  shares,
+		jobsv1.JobService_Report_FullMethodName:      report,
+		catalogv1.CatalogService_List_FullMethodName: {own: func() proto.Message { return &catalogv1.ListRequest{} }},
+		catalogv1.CatalogService_Get_FullMethodName:  {own: func() proto.Message { return &catalogv1.GetRequest{Id: "Copy"} }},
 	})
 }
 
@@ -188,32 +192,32 @@ func (m *matrix) tokenRows() {
 		}
 	}
 	revoke := func(user string) func() proto.Message {
-		return func() proto.Message { tidy(); return &stintv1.RevokeTokenRequest{Id: made(user)} }
+		return func() proto.Message { tidy(); return &authv1.RevokeTokenRequest{Id: made(user)} }
 	}
-	m.rows[stintv1.AdminService_CreateToken_FullMethodName] = row{
-		own:   func() proto.Message { return &stintv1.CreateTokenRequest{} },
-		named: func() proto.Message { return &stintv1.CreateTokenRequest{User: "zoe"} },
+	m.rows[authv1.TokenService_CreateToken_FullMethodName] = row{
+		own:   func() proto.Message { return &authv1.CreateTokenRequest{} },
+		named: func() proto.Message { return &authv1.CreateTokenRequest{User: "zoe"} },
 	}
-	m.rows[stintv1.AdminService_ListTokens_FullMethodName] = row{
-		own:   func() proto.Message { return &stintv1.ListTokensRequest{} },
-		named: func() proto.Message { return &stintv1.ListTokensRequest{User: "zoe"} },
+	m.rows[authv1.TokenService_ListTokens_FullMethodName] = row{
+		own:   func() proto.Message { return &authv1.ListTokensRequest{} },
+		named: func() proto.Message { return &authv1.ListTokensRequest{User: "zoe"} },
 	}
-	m.rows[stintv1.AdminService_RevokeToken_FullMethodName] = row{own: revoke("ann"), foreign: revoke("zoe")}
+	m.rows[authv1.TokenService_RevokeToken_FullMethodName] = row{own: revoke("ann"), foreign: revoke("zoe")}
 }
 
 // adminRows are those of the rest of the AdminService, and of the AuthService.
 func (m *matrix) adminRows() {
 	for name, req := range map[string]proto.Message{
-		stintv1.AdminService_GetServerStatus_FullMethodName: &stintv1.GetServerStatusRequest{},
-		stintv1.AdminService_SetSubmissions_FullMethodName:  &stintv1.SetSubmissionsRequest{Open: true},
-		stintv1.AdminService_Backup_FullMethodName:          &stintv1.BackupRequest{},
-		stintv1.AdminService_ListIssues_FullMethodName:      &stintv1.ListIssuesRequest{},
-		stintv1.AdminService_ListOrphans_FullMethodName:     &stintv1.ListOrphansRequest{},
-		stintv1.AdminService_CancelOrphan_FullMethodName:    &stintv1.CancelOrphanRequest{Executor: "local", EngineId: "7"},
-		stintv1.AdminService_ListQueue_FullMethodName:       &stintv1.ListQueueRequest{},
-		stintv1.AdminService_ListAudit_FullMethodName:       &stintv1.ListAuditRequest{},
-		stintv1.AuthService_WhoAmI_FullMethodName:           &stintv1.WhoAmIRequest{},
-		stintv1.AuthService_GetSignInOptions_FullMethodName: &stintv1.GetSignInOptionsRequest{},
+		adminv1.StatusService_GetServerStatus_FullMethodName: &adminv1.GetServerStatusRequest{},
+		adminv1.AdminService_SetSubmissions_FullMethodName:   &adminv1.SetSubmissionsRequest{Open: true},
+		adminv1.AdminService_Backup_FullMethodName:           &adminv1.BackupRequest{},
+		adminv1.AdminService_ListIssues_FullMethodName:       &adminv1.ListIssuesRequest{},
+		adminv1.AdminService_ListOrphans_FullMethodName:      &adminv1.ListOrphansRequest{},
+		adminv1.AdminService_CancelOrphan_FullMethodName:     &adminv1.CancelOrphanRequest{Executor: "local", EngineId: "7"},
+		adminv1.QueueService_ListQueue_FullMethodName:        &adminv1.ListQueueRequest{},
+		adminv1.AdminService_ListAudit_FullMethodName:        &adminv1.ListAuditRequest{},
+		authv1.AuthService_WhoAmI_FullMethodName:             &authv1.WhoAmIRequest{},
+		authv1.AuthService_GetSignInOptions_FullMethodName:   &authv1.GetSignInOptionsRequest{},
 	} {
 		m.rows[name] = row{own: func() proto.Message { return req }}
 	}
@@ -228,22 +232,22 @@ func (m *matrix) fileRows() {
 			return httptest.NewRequest(method, "/v1/workspace"+path(req), strings.NewReader("x"))
 		}
 	}
-	m.rows[stintv1.WorkspaceService_Upload_FullMethodName] = row{
+	m.rows[workspacev1.WorkspaceService_Upload_FullMethodName] = row{
 		own: func() proto.Message {
-			return &stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: &stintv1.UploadTarget{Path: next()}}}
+			return &workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: &workspacev1.UploadTarget{Path: next()}}}
 		},
-		rest: atPath(http.MethodPut, func(r proto.Message) string { return r.(*stintv1.UploadRequest).GetTarget().GetPath() }), //nolint:errcheck,forcetypeassert // of this method
+		rest: atPath(http.MethodPut, func(r proto.Message) string { return r.(*workspacev1.UploadRequest).GetTarget().GetPath() }), //nolint:errcheck,forcetypeassert // of this method
 	}
-	m.rows[stintv1.WorkspaceService_List_FullMethodName] = row{own: func() proto.Message { return &stintv1.WorkspaceServiceListRequest{} }}
-	m.rows[stintv1.WorkspaceService_Download_FullMethodName] = row{
-		own:  func() proto.Message { return &stintv1.DownloadRequest{Path: "/in.txt"} },
-		rest: atPath(http.MethodGet, func(r proto.Message) string { return r.(*stintv1.DownloadRequest).GetPath() }), //nolint:errcheck,forcetypeassert // of this method
+	m.rows[workspacev1.WorkspaceService_List_FullMethodName] = row{own: func() proto.Message { return &workspacev1.ListRequest{} }}
+	m.rows[workspacev1.WorkspaceService_Download_FullMethodName] = row{
+		own:  func() proto.Message { return &workspacev1.DownloadRequest{Path: "/in.txt"} },
+		rest: atPath(http.MethodGet, func(r proto.Message) string { return r.(*workspacev1.DownloadRequest).GetPath() }), //nolint:errcheck,forcetypeassert // of this method
 	}
-	m.rows[stintv1.WorkspaceService_Delete_FullMethodName] = row{
+	m.rows[workspacev1.WorkspaceService_Delete_FullMethodName] = row{
 		own: func() proto.Message {
 			path := next()
 			must(m, m.upload(ann, path, "x"))
-			return &stintv1.DeleteRequest{Path: path}
+			return &workspacev1.DeleteRequest{Path: path}
 		},
 	}
 }

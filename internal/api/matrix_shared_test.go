@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/grpc/metadata"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 )
 
@@ -16,9 +16,9 @@ import (
 func TestTheSharedColumnOverTheWire(t *testing.T) {
 	m := newMatrix(t)
 	methods := contractMethods()
-	for _, right := range []stintv1.ShareRight{
-		stintv1.ShareRight_SHARE_RIGHT_HISTORY, stintv1.ShareRight_SHARE_RIGHT_LOGS,
-		stintv1.ShareRight_SHARE_RIGHT_RESULTS, stintv1.ShareRight_SHARE_RIGHT_RERUN,
+	for _, right := range []jobsv1.ShareRight{
+		jobsv1.ShareRight_SHARE_RIGHT_HISTORY, jobsv1.ShareRight_SHARE_RIGHT_LOGS,
+		jobsv1.ShareRight_SHARE_RIGHT_RESULTS, jobsv1.ShareRight_SHARE_RIGHT_RERUN,
 	} {
 		guest := m.guest("guest-"+right.String(), right)
 		opened := 0
@@ -28,7 +28,7 @@ func TestTheSharedColumnOverTheWire(t *testing.T) {
 				continue
 			}
 			want := guest.expected(name, auth.Foreign)
-			if need := auth.SharedBy(name); need == right || need == stintv1.ShareRight_SHARE_RIGHT_HISTORY {
+			if need := auth.SharedBy(name); need == right || need == jobsv1.ShareRight_SHARE_RIGHT_HISTORY {
 				want = allowed
 				opened++
 			}
@@ -41,12 +41,12 @@ func TestTheSharedColumnOverTheWire(t *testing.T) {
 }
 
 // guest is a user with whom zoe shares all of her jobs.
-func (m *matrix) guest(user string, right stintv1.ShareRight) person {
+func (m *matrix) guest(user string, right jobsv1.ShareRight) person {
 	m.Helper()
-	jobs, err := m.jobs().List(m.as("zoe"), &stintv1.ListRequest{})
+	jobs, err := m.jobs().List(m.as("zoe"), &jobsv1.ListRequest{})
 	must(m, err)
 	for _, j := range jobs.GetJobs() {
-		_, err := m.jobs().Share(m.as("zoe"), &stintv1.ShareRequest{Id: j.GetId(), User: user, Rights: []stintv1.ShareRight{right}})
+		_, err := m.jobs().Share(m.as("zoe"), &jobsv1.ShareRequest{Id: j.GetId(), User: user, Rights: []jobsv1.ShareRight{right}})
 		must(m, err)
 	}
 	must(m, m.upload(m.as(user), "/in.txt", "x")) // a rerun reads the caller's files and not the owner's

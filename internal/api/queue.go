@@ -4,15 +4,23 @@ import (
 	"context"
 	"strconv"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
+// queue is the QueueService.
+type queue struct {
+	adminv1.UnimplementedQueueServiceServer
+	Config
+	pages pageSealer
+}
+
 // ListQueue answers the waiting and running jobs of all users, in the order in
 // which they were submitted. The store masks those that the caller may not see. A page token
 // is the sealed id of the last row, so that all tokens are of one length.
-func (s *admin) ListQueue(ctx context.Context, req *stintv1.ListQueueRequest) (*stintv1.ListQueueResponse, error) {
+func (s *queue) ListQueue(ctx context.Context, req *adminv1.ListQueueRequest) (*adminv1.ListQueueResponse, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return nil, err
@@ -22,7 +30,7 @@ func (s *admin) ListQueue(ctx context.Context, req *stintv1.ListQueueRequest) (*
 		return nil, err
 	}
 	switch req.GetState() {
-	case stintv1.State_STATE_UNSPECIFIED, stintv1.State_STATE_QUEUED, stintv1.State_STATE_RUNNING:
+	case jobsv1.State_STATE_UNSPECIFIED, jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_RUNNING:
 	default:
 		return nil, job.Invalid("state", "must be QUEUED or RUNNING: jobs in other states are not in the queue")
 	}
@@ -31,7 +39,7 @@ func (s *admin) ListQueue(ctx context.Context, req *stintv1.ListQueueRequest) (*
 		return nil, err
 	}
 	bound := []string{"queue", p.User, strconv.FormatBool(scope.All), req.GetState().String()}
-	q := store.QueueQuery{Scope: scope.With(stintv1.ShareRight_SHARE_RIGHT_HISTORY), State: req.GetState(), Limit: limit}
+	q := store.QueueQuery{Scope: scope.With(jobsv1.ShareRight_SHARE_RIGHT_HISTORY), State: req.GetState(), Limit: limit}
 	if req.GetPageToken() != "" {
 		plain, err := s.pages.openBytes(req.GetPageToken(), bound...)
 		if err != nil || len(plain) != 8 {
@@ -43,7 +51,7 @@ func (s *admin) ListQueue(ctx context.Context, req *stintv1.ListQueueRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	resp := &stintv1.ListQueueResponse{Rows: page.Rows, TotalQueued: page.Queued, TotalRunning: page.Running}
+	resp := &adminv1.ListQueueResponse{Rows: page.Rows, TotalQueued: page.Queued, TotalRunning: page.Running}
 	if page.Next != 0 {
 		resp.NextPageToken = s.pages.sealBytes(page.Next.Key(), bound...)
 	}

@@ -18,10 +18,11 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -31,14 +32,14 @@ func TestTheQueueShowsEverybodysJobsAndMasksThoseOfOthers(t *testing.T) {
 	w := newWorld(t)
 	ann, bob := w.as("ann"), w.as("bob")
 	hidden, lent, done, own := w.submit(ann), w.submit(ann), w.submit(ann), w.submit(bob)
-	w.finish(done, stintv1.State_STATE_COMPLETED, nil)
-	w.finish(lent, stintv1.State_STATE_RUNNING, nil)
+	w.finish(done, jobsv1.State_STATE_COMPLETED, nil)
+	w.finish(lent, jobsv1.State_STATE_RUNNING, nil)
 	w.share(ann, lent.GetId(), logs)
-	ids := func(ctx context.Context, state stintv1.State) (got []string) {
+	ids := func(ctx context.Context, state jobsv1.State) (got []string) {
 		t.Helper()
 		token := ""
 		for {
-			resp, err := w.admin().ListQueue(ctx, &stintv1.ListQueueRequest{State: state, PageSize: 1, PageToken: token})
+			resp, err := w.queue().ListQueue(ctx, &adminv1.ListQueueRequest{State: state, PageSize: 1, PageToken: token})
 			must(t, err)
 			if resp.GetTotalQueued() != 2 || resp.GetTotalRunning() != 1 {
 				t.Errorf("totals %d and %d", resp.GetTotalQueued(), resp.GetTotalRunning())
@@ -56,13 +57,13 @@ func TestTheQueueShowsEverybodysJobsAndMasksThoseOfOthers(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		ctx   context.Context //nolint:containedctx // a row of a table
-		state stintv1.State
+		state jobsv1.State
 		want  []string
 	}{
 		"a user":           {bob, 0, []string{"", lent.GetId(), own.GetId()}},
 		"nobody's friend":  {w.as("eve"), 0, []string{"", "", ""}},
-		"the waiting":      {bob, stintv1.State_STATE_QUEUED, []string{"", own.GetId()}},
-		"the running":      {bob, stintv1.State_STATE_RUNNING, []string{lent.GetId()}},
+		"the waiting":      {bob, jobsv1.State_STATE_QUEUED, []string{"", own.GetId()}},
+		"the running":      {bob, jobsv1.State_STATE_RUNNING, []string{lent.GetId()}},
 		"an operator":      {w.as("root", "operator"), 0, []string{hidden.GetId(), lent.GetId(), own.GetId()}},
 		"an auditor":       {w.as("mel", "auditor"), 0, []string{hidden.GetId(), lent.GetId(), own.GetId()}},
 		"an owner":         {ann, 0, []string{hidden.GetId(), lent.GetId(), ""}},
@@ -72,26 +73,26 @@ func TestTheQueueShowsEverybodysJobsAndMasksThoseOfOthers(t *testing.T) {
 			t.Errorf("%s sees %q, want %q", name, got, c.want)
 		}
 	}
-	first, err := w.admin().ListQueue(bob, &stintv1.ListQueueRequest{PageSize: 1})
+	first, err := w.queue().ListQueue(bob, &adminv1.ListQueueRequest{PageSize: 1})
 	must(t, err)
-	for name, req := range map[string]*stintv1.ListQueueRequest{
-		"a state that waits for nothing": {State: stintv1.State_STATE_FAILED}, "a state that is none": {State: 99},
-		"a negative size": {PageSize: -1}, "no token": {PageToken: "x"}, "another query's token": {State: stintv1.State_STATE_QUEUED, PageToken: first.GetNextPageToken()},
+	for name, req := range map[string]*adminv1.ListQueueRequest{
+		"a state that waits for nothing": {State: jobsv1.State_STATE_FAILED}, "a state that is none": {State: 99},
+		"a negative size": {PageSize: -1}, "no token": {PageToken: "x"}, "another query's token": {State: jobsv1.State_STATE_QUEUED, PageToken: first.GetNextPageToken()},
 	} {
-		if _, err := w.admin().ListQueue(bob, req); err == nil {
+		if _, err := w.queue().ListQueue(bob, req); err == nil {
 			t.Errorf("%s is taken", name)
 		} else {
 			refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
 		}
 	}
-	_, err = w.admin().ListQueue(ann, &stintv1.ListQueueRequest{PageToken: first.GetNextPageToken()})
+	_, err = w.queue().ListQueue(ann, &adminv1.ListQueueRequest{PageToken: first.GetNextPageToken()})
 	refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
 }
 
 // secret is what of a job only those may know who see it.
 type secret struct {
 	Owner, Service, Name, Folder, Executor, Label, Parameter, Message, Partition string
-	Reason                                                                       stintv1.Reason
+	Reason                                                                       jobsv1.Reason
 	Priority                                                                     int32
 	Expected                                                                     bool
 	Before                                                                       int // jobs that came and went before it
@@ -101,7 +102,7 @@ type secret struct {
 type known struct {
 	Own       bool
 	Running   bool
-	Resources *stintv1.Resources
+	Resources *jobsv1.Resources
 	After     time.Duration // since the job before
 }
 
@@ -112,14 +113,14 @@ func drawSecret(t *rapid.T) secret {
 	return secret{
 		Owner: word("owner"), Service: word("service"), Name: word("name"), Folder: "/" + word("folder"), Executor: word("executor"),
 		Label: word("label"), Parameter: word("parameter"), Message: word("message"), Partition: word("partition"),
-		Reason:   stintv1.Reason(rapid.Int32Range(0, 20).Draw(t, "reason")),
+		Reason:   jobsv1.Reason(rapid.Int32Range(0, 20).Draw(t, "reason")),
 		Priority: rapid.Int32Range(-100, 100).Draw(t, "priority"), Expected: rapid.Bool().Draw(t, "expected"),
 		Before: rapid.IntRange(0, 2).Draw(t, "before"),
 	}
 }
 
 func drawKnown(t *rapid.T) known {
-	r := &stintv1.Resources{
+	r := &jobsv1.Resources{
 		Cpus: rapid.Int32Range(1, 70).Draw(t, "cpus"), Gpus: rapid.Int32Range(0, 3).Draw(t, "gpus"),
 		MemoryBytes: rapid.Int64Range(1, 1<<40).Draw(t, "memory"),
 	}
@@ -139,8 +140,8 @@ type population struct {
 	now time.Time
 }
 
-func (p *population) submit(owner string, j *stintv1.Job) job.ID {
-	got, _, err := p.s.Submit(context.Background(), []*stintv1.Job{j}, store.SubmitOptions{Owner: owner})
+func (p *population) submit(owner string, j *jobsv1.Job) job.ID {
+	got, _, err := p.s.Submit(context.Background(), []*jobsv1.Job{j}, store.SubmitOptions{Owner: owner})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func (p *population) submit(owner string, j *stintv1.Job) job.ID {
 	return id
 }
 
-func (p *population) update(id job.ID, fn func(*stintv1.Job)) {
+func (p *population) update(id job.ID, fn func(*jobsv1.Job)) {
 	_, err := p.s.Update(context.Background(), store.Everyone, id, func(r *storev1.Record) error {
 		fn(r.GetJob())
 		return nil
@@ -164,8 +165,8 @@ func (p *population) update(id job.ID, fn func(*stintv1.Job)) {
 func (p *population) add(k known, x secret) {
 	p.now = p.now.Add(k.After)
 	for range x.Before {
-		id := p.submit(x.Owner, &stintv1.Job{Service: x.Service, State: stintv1.State_STATE_QUEUED})
-		p.update(id, func(j *stintv1.Job) { j.State = stintv1.State_STATE_COMPLETED })
+		id := p.submit(x.Owner, &jobsv1.Job{Service: x.Service, State: jobsv1.State_STATE_QUEUED})
+		p.update(id, func(j *jobsv1.Job) { j.State = jobsv1.State_STATE_COMPLETED })
 		if _, err := p.s.Delete(context.Background(), id); err != nil {
 			p.t.Fatal(err)
 		}
@@ -176,18 +177,18 @@ func (p *population) add(k known, x secret) {
 	}
 	asked := proto.CloneOf(k.Resources)
 	asked.Partition, asked.Account, asked.Constraint = x.Partition, x.Partition, x.Partition
-	id := p.submit(owner, &stintv1.Job{
+	id := p.submit(owner, &jobsv1.Job{
 		Service: x.Service, OutputName: x.Name, OutputFolder: x.Folder, Executor: x.Executor, Priority: x.Priority,
 		Labels: map[string]string{x.Label: x.Label}, Parameters: params(x.Parameter, structpb.NewStringValue(x.Parameter)),
-		Resources: asked, State: stintv1.State_STATE_QUEUED, Reason: x.Reason, Message: x.Message,
+		Resources: asked, State: jobsv1.State_STATE_QUEUED, Reason: x.Reason, Message: x.Message,
 	})
-	p.update(id, func(j *stintv1.Job) {
-		j.EngineState, j.Progress = x.Message, &stintv1.Progress{Message: x.Message}
+	p.update(id, func(j *jobsv1.Job) {
+		j.EngineState, j.Progress = x.Message, &jobsv1.Progress{Message: x.Message}
 		if x.Expected {
 			j.ExpectedStartTime = timestamppb.New(p.now.Add(time.Hour))
 		}
 		if k.Running {
-			j.State, j.StartTime = stintv1.State_STATE_RUNNING, timestamppb.New(p.now)
+			j.State, j.StartTime = jobsv1.State_STATE_RUNNING, timestamppb.New(p.now)
 		}
 	})
 }
@@ -195,16 +196,16 @@ func (p *population) add(k known, x secret) {
 // called is a context in which the interceptors let a call through.
 type called struct{ grpc.ServerTransportStream }
 
-func (called) Method() string { return stintv1.AdminService_ListQueue_FullMethodName }
+func (called) Method() string { return adminv1.QueueService_ListQueue_FullMethodName }
 
 // answers are all pages of the queue for ann, without the values of tokens
 // and what she may know: of her own jobs everything but that they are there.
-func (p *population) answers(srv *api.Server, page int32) (all []*stintv1.ListQueueResponse) {
+func (p *population) answers(srv *api.Server, page int32) (all []*adminv1.ListQueueResponse) {
 	ctx := auth.NewContext(context.Background(), auth.Principal{User: "ann", Roles: []auth.Role{auth.RoleUser}})
 	ctx = grpc.NewContextWithServerTransportStream(ctx, called{})
 	token := ""
 	for {
-		resp, err := srv.Admin.ListQueue(ctx, &stintv1.ListQueueRequest{PageSize: page, PageToken: token})
+		resp, err := srv.Queue.ListQueue(ctx, &adminv1.ListQueueRequest{PageSize: page, PageToken: token})
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -213,7 +214,7 @@ func (p *population) answers(srv *api.Server, page int32) (all []*stintv1.ListQu
 		}
 		for i, r := range resp.GetRows() {
 			if !r.GetMasked() {
-				resp.Rows[i] = &stintv1.QueueRow{Owner: r.GetOwner()}
+				resp.Rows[i] = &adminv1.QueueRow{Owner: r.GetOwner()}
 			}
 		}
 		if all = append(all, resp); token == "" {
@@ -229,7 +230,7 @@ func TestAMaskedAnswerDependsOnNothingHidden(t *testing.T) {
 		run++
 		facts := rapid.SliceOfN(rapid.Custom(drawKnown), 1, 5).Draw(rt, "facts")
 		page := rapid.Int32Range(1, 4).Draw(rt, "page")
-		var worlds [2][]*stintv1.ListQueueResponse
+		var worlds [2][]*adminv1.ListQueueResponse
 		for i := range worlds {
 			func() {
 				p := &population{t: rt, now: time.Unix(1_700_000_000, 0)}

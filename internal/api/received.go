@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // A message that cannot be read is a wrong request like any other, but gRPC
@@ -29,7 +29,7 @@ type codec struct{ encoding.CodecV2 }
 
 // encoded is a message of a watch with its bytes, which many streams share.
 type encoded struct {
-	*stintv1.WatchStatusResponse
+	*jobsv1.WatchStatusResponse
 	bytes []byte // nil when it could not be encoded
 }
 

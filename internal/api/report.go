@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
@@ -13,7 +13,7 @@ import (
 // Report takes in what the command of a job tells of itself. It changes nothing
 // but the progress: an event makes the executor look, which alone knows what is true. It is over
 // with the attempt that the token was made for.
-func (s *jobs) Report(ctx context.Context, req *stintv1.ReportRequest) (*stintv1.ReportResponse, error) {
+func (s *jobs) Report(ctx context.Context, req *jobsv1.ReportRequest) (*jobsv1.ReportResponse, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return nil, err
@@ -34,12 +34,12 @@ func (s *jobs) Report(ctx context.Context, req *stintv1.ReportRequest) (*stintv1
 		return nil, err
 	}
 	s.Scheduler.Report(id, p.Attempt, req.GetEvent(), progress)
-	return &stintv1.ReportResponse{}, nil
+	return &jobsv1.ReportResponse{}, nil
 }
 
 // attemptGoesOn refuses the token of an attempt that has ended, and one that
 // does not belong to the job, as after the database was restored from an old copy.
-func attemptGoesOn(j *stintv1.Job, p auth.Principal) error {
+func attemptGoesOn(j *jobsv1.Job, p auth.Principal) error {
 	a := job.Attempt(j)
 	if j.GetOwner() != p.User || job.Terminal(j.GetState()) || int(a.GetNumber()) != p.Attempt || a.GetCompleteTime() != nil {
 		return auth.JobOver()
@@ -48,8 +48,8 @@ func attemptGoesOn(j *stintv1.Job, p auth.Principal) error {
 }
 
 // reported is the progress in a request, checked; nil when it has none.
-func reported(req *stintv1.ReportRequest) (*workdir.Progress, error) {
-	if _, known := stintv1.JobEvent_name[int32(req.GetEvent())]; !known {
+func reported(req *jobsv1.ReportRequest) (*workdir.Progress, error) {
+	if _, known := jobsv1.JobEvent_name[int32(req.GetEvent())]; !known {
 		return nil, job.Invalid("event", "must be JOB_EVENT_STARTED, JOB_EVENT_ENDED or left out")
 	}
 	said := req.GetProgress()

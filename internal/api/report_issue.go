@@ -4,8 +4,8 @@ import (
 	"context"
 	"strings"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -13,7 +13,7 @@ import (
 const maxDescription = 10_000
 
 // ReportIssue stores a problem with a job, with the job's facts, and passes it on.
-func (s *jobs) ReportIssue(ctx context.Context, req *stintv1.ReportIssueRequest) (*stintv1.ReportIssueResponse, error) {
+func (s *jobs) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueRequest) (*jobsv1.ReportIssueResponse, error) {
 	if err := job.CheckText("description", req.GetDescription(), maxDescription).Err(); err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (s *jobs) ReportIssue(ctx context.Context, req *stintv1.ReportIssueRequest)
 	if err != nil {
 		return nil, err
 	}
-	if j.GetState() != stintv1.State_STATE_FAILED && strings.TrimSpace(req.GetDescription()) == "" {
+	if j.GetState() != jobsv1.State_STATE_FAILED && strings.TrimSpace(req.GetDescription()) == "" {
 		return nil, job.Invalid("description", "must say what is wrong, since the job did not fail")
 	}
 	id, err := job.ParseID(j.GetId())
@@ -40,5 +40,5 @@ func (s *jobs) ReportIssue(ctx context.Context, req *stintv1.ReportIssueRequest)
 	if s.OnIssue != nil {
 		s.OnIssue(issue.String(), report)
 	}
-	return &stintv1.ReportIssueResponse{IssueId: issue.String()}, nil
+	return &jobsv1.ReportIssueResponse{IssueId: issue.String()}, nil
 }

@@ -13,14 +13,14 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
-func (w *world) tell(id job.ID, attempt int, event stintv1.JobEvent, p *workdir.Progress) {
+func (w *world) tell(id job.ID, attempt int, event jobsv1.JobEvent, p *workdir.Progress) {
 	words := fmt.Sprint(id, " ", attempt, " ", event)
 	if p != nil {
 		words += fmt.Sprintf(" %d %s", p.Percent, p.Message)
@@ -39,19 +39,19 @@ func (w *world) running() job.ID {
 	w.Helper()
 	id, err := job.ParseID(w.submit(w.as("ann")).GetId())
 	must(w, err)
-	w.transition(id, stintv1.State_STATE_RUNNING, 1)
+	w.transition(id, jobsv1.State_STATE_RUNNING, 1)
 	return id
 }
 
 // transition brings a job into a state, in an attempt of that number.
-func (w *world) transition(id job.ID, state stintv1.State, attempt int32) {
+func (w *world) transition(id job.ID, state jobsv1.State, attempt int32) {
 	w.Helper()
 	_, err := w.store.Update(w.Context(), everyone, id, func(r *storev1.Record) error {
 		for n := int32(len(r.GetJob().GetAttempts())) + 1; n <= attempt; n++ { //nolint:gosec // few
 			if last := job.Attempt(r.GetJob()); last != nil {
 				last.CompleteTime = timestamppb.Now()
 			}
-			r.Job.Attempts = append(r.Job.Attempts, &stintv1.Attempt{Number: n, Executor: "local"})
+			r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: n, Executor: "local"})
 		}
 		_, err := job.Transition(r.GetJob(), job.Status{State: state, Time: time.Now()})
 		return err
@@ -63,11 +63,11 @@ func TestACommandTellsOfItself(t *testing.T) {
 	w := newWorld(t)
 	id := w.running()
 	before := w.store.Revision()
-	for _, req := range []*stintv1.ReportRequest{
-		{Event: stintv1.JobEvent_JOB_EVENT_STARTED},
-		{Progress: &stintv1.Progress{Percent: proto.Int32(0)}},
-		{Progress: &stintv1.Progress{Message: "reading\n\x1b[31mfiles", UpdateTime: timestamppb.Now()}},
-		{Event: stintv1.JobEvent_JOB_EVENT_ENDED, Progress: &stintv1.Progress{Percent: proto.Int32(100), Message: "done"}},
+	for _, req := range []*jobsv1.ReportRequest{
+		{Event: jobsv1.JobEvent_JOB_EVENT_STARTED},
+		{Progress: &jobsv1.Progress{Percent: proto.Int32(0)}},
+		{Progress: &jobsv1.Progress{Message: "reading\n\x1b[31mfiles", UpdateTime: timestamppb.Now()}},
+		{Event: jobsv1.JobEvent_JOB_EVENT_ENDED, Progress: &jobsv1.Progress{Percent: proto.Int32(100), Message: "done"}},
 		{},
 	} {
 		req.Id = id.String()
@@ -89,8 +89,8 @@ func TestACommandTellsOfItself(t *testing.T) {
 func TestReportsThatAreRefused(t *testing.T) {
 	w := newWorld(t)
 	id, other := w.running(), w.running()
-	report := func(ctx context.Context, id string, change ...func(*stintv1.ReportRequest)) error {
-		req := &stintv1.ReportRequest{Id: id, Event: stintv1.JobEvent_JOB_EVENT_ENDED}
+	report := func(ctx context.Context, id string, change ...func(*jobsv1.ReportRequest)) error {
+		req := &jobsv1.ReportRequest{Id: id, Event: jobsv1.JobEvent_JOB_EVENT_ENDED}
 		for _, c := range change {
 			c(req)
 		}
@@ -107,10 +107,10 @@ func TestReportsThatAreRefused(t *testing.T) {
 	}
 	refusal(t, report(w.as("ann"), id.String()), codes.PermissionDenied, "ROLE_REQUIRED")
 	refusal(t, report(w.Context(), id.String()), codes.Unauthenticated, "CREDENTIALS_MISSING")
-	for field, change := range map[string]func(*stintv1.ReportRequest){
-		"event":            func(r *stintv1.ReportRequest) { r.Event = 99 },
-		"progress":         func(r *stintv1.ReportRequest) { r.Progress = &stintv1.Progress{Message: strings.Repeat("x", 1025)} },
-		"progress.percent": func(r *stintv1.ReportRequest) { r.Progress = &stintv1.Progress{Percent: proto.Int32(101)} },
+	for field, change := range map[string]func(*jobsv1.ReportRequest){
+		"event":            func(r *jobsv1.ReportRequest) { r.Event = 99 },
+		"progress":         func(r *jobsv1.ReportRequest) { r.Progress = &jobsv1.Progress{Message: strings.Repeat("x", 1025)} },
+		"progress.percent": func(r *jobsv1.ReportRequest) { r.Progress = &jobsv1.Progress{Percent: proto.Int32(101)} },
 	} {
 		if fields := refusal(t, report(mine, id.String(), change), codes.InvalidArgument, "INVALID_ARGUMENT"); len(fields) != 1 || fields[0] != field {
 			t.Errorf("the fields named are %v, want %s", fields, field)
@@ -126,14 +126,14 @@ func TestATokenOfACommandEndsWithItsAttempt(t *testing.T) {
 	id := w.running()
 	first := w.command(id, 1, "ann")
 	call := func(ctx context.Context) error {
-		_, err := w.jobs().Report(ctx, &stintv1.ReportRequest{Id: id.String()})
+		_, err := w.jobs().Report(ctx, &jobsv1.ReportRequest{Id: id.String()})
 		return err
 	}
 	must(t, call(first))
-	w.transition(id, stintv1.State_STATE_RUNNING, 2)
+	w.transition(id, jobsv1.State_STATE_RUNNING, 2)
 	refusal(t, call(first), codes.Unauthenticated, "ATTEMPT_OVER")
 	must(t, call(w.command(id, 2, "ann")))
-	w.transition(id, stintv1.State_STATE_COMPLETED, 2)
+	w.transition(id, jobsv1.State_STATE_COMPLETED, 2)
 	refusal(t, call(w.command(id, 2, "ann")), codes.Unauthenticated, "ATTEMPT_OVER")
 }
 

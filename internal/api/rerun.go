@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -17,7 +17,7 @@ import (
 // asked. The new job belongs to the owner of the old one, also when an operator
 // reruns it: it counts against the owner's limits, reads their files, and its results are theirs.
 // When the old one is only shared with the caller, all this is the caller's.
-func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.RerunResponse, error) {
+func (s *jobs) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.RerunResponse, error) {
 	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.R
 	if err := s.mayRepeat(ctx, old, owner, req); err != nil {
 		return nil, err
 	}
-	again := &stintv1.Job{
+	again := &jobsv1.Job{
 		Service: old.GetService(), OutputName: old.GetOutputName(), OutputFolder: old.GetOutputFolder(),
 		Parameters: changed(old.GetParameters(), req.GetParameters()), Resources: old.GetResources(), Labels: old.GetLabels(),
 		Priority: old.GetPriority(), Retry: old.GetRetry(), ParentId: old.GetParentId(), Executor: old.GetExecutor(),
@@ -45,18 +45,18 @@ func (s *jobs) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.R
 		again.OutputName = req.GetOutputName()
 	}
 	out, err := s.submit(ctx, submission{
-		jobs: []*stintv1.Job{again}, prefixes: []string{""}, requestID: requestID(ctx, req.GetRequestId()),
+		jobs: []*jobsv1.Job{again}, prefixes: []string{""}, requestID: requestID(ctx, req.GetRequestId()),
 		validateOnly: req.GetValidateOnly(), body: req, owner: owner, rerunOf: old.GetId(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &stintv1.RerunResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
+	return &jobsv1.RerunResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
 }
 
 // mayRepeat asks an operator for the reason to repeat somebody else's job. To check
 // whether it could be repeated needs none, but shows its parameters, and is audited as that.
-func (s *jobs) mayRepeat(ctx context.Context, old *stintv1.Job, owner string, req *stintv1.RerunRequest) error {
+func (s *jobs) mayRepeat(ctx context.Context, old *jobsv1.Job, owner string, req *jobsv1.RerunRequest) error {
 	if req.GetValidateOnly() {
 		return s.auditForeign(ctx, old)
 	}
@@ -68,7 +68,7 @@ func (s *jobs) mayRepeat(ctx context.Context, old *stintv1.Job, owner string, re
 }
 
 // ownerOfRerun is whose the new job becomes. Files that its parameters name are then looked for in that user's workspace.
-func (s *jobs) ownerOfRerun(ctx context.Context, old *stintv1.Job) (string, error) {
+func (s *jobs) ownerOfRerun(ctx context.Context, old *jobsv1.Job) (string, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return "", err

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
@@ -22,12 +22,12 @@ const (
 )
 
 // ListResults answers the files that a job made, also of a failed or running one.
-func (s *jobs) ListResults(ctx context.Context, req *stintv1.ListResultsRequest) (*stintv1.ListResultsResponse, error) {
+func (s *jobs) ListResults(ctx context.Context, req *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
 	j, attempt, err := s.resultsOf(ctx, req.GetId())
 	if err != nil {
 		return nil, err
 	}
-	resp := &stintv1.ListResultsResponse{ResultFolder: j.GetResultFolder()}
+	resp := &jobsv1.ListResultsResponse{ResultFolder: j.GetResultFolder()}
 	if attempt.Number() == 0 {
 		return resp, nil
 	}
@@ -43,7 +43,7 @@ func (s *jobs) ListResults(ctx context.Context, req *stintv1.ListResultsRequest)
 }
 
 // ReadResult streams one result file from an offset.
-func (s *jobs) ReadResult(req *stintv1.ReadResultRequest, stream grpc.ServerStreamingServer[stintv1.ReadResultResponse]) error {
+func (s *jobs) ReadResult(req *jobsv1.ReadResultRequest, stream grpc.ServerStreamingServer[jobsv1.ReadResultResponse]) error {
 	if err := checkRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (s *jobs) ReadResult(req *stintv1.ReadResultRequest, stream grpc.ServerStre
 		return err
 	}
 	defer f.Close()
-	first := &stintv1.ReadResultResponse{File: s.resultFile(j, info), Offset: req.GetOffset()}
+	first := &jobsv1.ReadResultResponse{File: s.resultFile(j, info), Offset: req.GetOffset()}
 	if err := stream.Send(first); err != nil {
 		return err
 	}
@@ -75,12 +75,12 @@ func (s *jobs) ReadResult(req *stintv1.ReadResultRequest, stream grpc.ServerStre
 		if err := still(); err != nil {
 			return err
 		}
-		return stream.Send(&stintv1.ReadResultResponse{Offset: offset, Data: data})
+		return stream.Send(&jobsv1.ReadResultResponse{Offset: offset, Data: data})
 	})
 }
 
 // resultsOf is the job and the folder of its latest attempt; the attempt has number 0 when there is none.
-func (s *jobs) resultsOf(ctx context.Context, text string) (*stintv1.Job, workdir.Attempt, error) {
+func (s *jobs) resultsOf(ctx context.Context, text string) (*jobsv1.Job, workdir.Attempt, error) {
 	j, err := s.find(ctx, text)
 	if err != nil {
 		return nil, workdir.Attempt{}, err
@@ -92,8 +92,8 @@ func (s *jobs) resultsOf(ctx context.Context, text string) (*stintv1.Job, workdi
 	return j, s.Folders.Job(id).Attempt(int(job.Attempt(j).GetNumber())), nil
 }
 
-func (s *jobs) resultFile(j *stintv1.Job, f workdir.ResultFile) *stintv1.ResultFile {
-	out := &stintv1.ResultFile{
+func (s *jobs) resultFile(j *jobsv1.Job, f workdir.ResultFile) *jobsv1.ResultFile {
+	out := &jobsv1.ResultFile{
 		Path: f.Path, SizeBytes: f.Size, ModifyTime: timestamppb.New(f.ModTime), ContentType: workspace.ContentType(f.Path),
 	}
 	if svc, ok := s.Catalog.Catalog().Get(j.GetService()); ok {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Share lets another user see parts of a job. Only its owner can; rights that the user has of it already are replaced.
-func (s *jobs) Share(ctx context.Context, req *stintv1.ShareRequest) (*stintv1.ShareResponse, error) {
+func (s *jobs) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.ShareResponse, error) {
 	wrong := checkGrantee(req.GetUser())
 	wrong = append(wrong, checkRights(req.GetRights())...)
 	if err := wrong.Err(); err != nil {
@@ -19,16 +19,16 @@ func (s *jobs) Share(ctx context.Context, req *stintv1.ShareRequest) (*stintv1.S
 	if err != nil {
 		return nil, err
 	}
-	sh, err := s.Store.Share(ctx, scope, id, &stintv1.Share{User: req.GetUser(), Rights: req.GetRights()})
+	sh, err := s.Store.Share(ctx, scope, id, &jobsv1.Share{User: req.GetUser(), Rights: req.GetRights()})
 	if err != nil {
 		return nil, orNoJob(err, req.GetId())
 	}
-	return &stintv1.ShareResponse{Share: sh}, nil
+	return &jobsv1.ShareResponse{Share: sh}, nil
 }
 
 // Unshare takes back all that a user was given of a job. Their streams of it
 // end: each asks before every message, and is woken by this.
-func (s *jobs) Unshare(ctx context.Context, req *stintv1.UnshareRequest) (*stintv1.UnshareResponse, error) {
+func (s *jobs) Unshare(ctx context.Context, req *jobsv1.UnshareRequest) (*jobsv1.UnshareResponse, error) {
 	if err := checkGrantee(req.GetUser()).Err(); err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (s *jobs) Unshare(ctx context.Context, req *stintv1.UnshareRequest) (*stint
 	if err := s.Store.Unshare(ctx, scope, id, req.GetUser()); err != nil {
 		return nil, orNoJob(err, req.GetId())
 	}
-	return &stintv1.UnshareResponse{}, nil
+	return &jobsv1.UnshareResponse{}, nil
 }
 
 func checkGrantee(user string) job.Violations {
@@ -56,14 +56,14 @@ func checkGrantee(user string) job.Violations {
 // maxRights bounds the rights in one request: repeating one is no mistake, sending them by the thousand is.
 const maxRights = 16
 
-func checkRights(rights []stintv1.ShareRight) job.Violations {
+func checkRights(rights []jobsv1.ShareRight) job.Violations {
 	var wrong job.Violations
 	if n := len(rights); n == 0 || n > maxRights {
 		wrong.Add("rights", "must have at least one right: HISTORY, LOGS, RESULTS or RERUN")
 		return wrong
 	}
 	for i, r := range rights {
-		if _, known := stintv1.ShareRight_name[int32(r)]; !known || r == stintv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
+		if _, known := jobsv1.ShareRight_name[int32(r)]; !known || r == jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
 			wrong.Add(fmt.Sprintf("rights[%d]", i), "is no right; they are HISTORY, LOGS, RESULTS and RERUN")
 		}
 	}

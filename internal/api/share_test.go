@@ -13,38 +13,38 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 const (
-	history = stintv1.ShareRight_SHARE_RIGHT_HISTORY
-	logs    = stintv1.ShareRight_SHARE_RIGHT_LOGS
-	results = stintv1.ShareRight_SHARE_RIGHT_RESULTS
-	rerun   = stintv1.ShareRight_SHARE_RIGHT_RERUN
+	history = jobsv1.ShareRight_SHARE_RIGHT_HISTORY
+	logs    = jobsv1.ShareRight_SHARE_RIGHT_LOGS
+	results = jobsv1.ShareRight_SHARE_RIGHT_RESULTS
+	rerun   = jobsv1.ShareRight_SHARE_RIGHT_RERUN
 )
 
 // share gives bob rights of a job of the caller.
-func (w *world) share(ctx context.Context, id string, rights ...stintv1.ShareRight) {
+func (w *world) share(ctx context.Context, id string, rights ...jobsv1.ShareRight) {
 	w.Helper()
-	_, err := w.jobs().Share(ctx, &stintv1.ShareRequest{Id: id, User: "bob", Rights: rights})
+	_, err := w.jobs().Share(ctx, &jobsv1.ShareRequest{Id: id, User: "bob", Rights: rights})
 	must(w, err)
 }
 
 // unshare takes a job back from bob.
 func (w *world) unshare(ctx context.Context, id string) {
 	w.Helper()
-	_, err := w.jobs().Unshare(ctx, &stintv1.UnshareRequest{Id: id, User: "bob"})
+	_, err := w.jobs().Unshare(ctx, &jobsv1.UnshareRequest{Id: id, User: "bob"})
 	must(w, err)
 }
 
 // finished is a job of the caller with a log and a result.
-func (w *world) finished(ctx context.Context) *stintv1.Job {
+func (w *world) finished(ctx context.Context) *jobsv1.Job {
 	w.Helper()
 	j := w.submit(ctx)
-	w.finish(j, stintv1.State_STATE_FAILED, map[string]string{"output/t.tsv": "a\tb\n", "stdout": "hello\n"})
+	w.finish(j, jobsv1.State_STATE_FAILED, map[string]string{"output/t.tsv": "a\tb\n", "stdout": "hello\n"})
 	return j
 }
 
@@ -52,15 +52,15 @@ func (w *world) finished(ctx context.Context) *stintv1.Job {
 func (w *world) sharedCalls(id string) map[string]func(context.Context) error {
 	calls := w.calls(id)
 	calls["Share"] = func(ctx context.Context) error {
-		_, err := w.jobs().Share(ctx, &stintv1.ShareRequest{Id: id, User: "eve", Rights: []stintv1.ShareRight{history}})
+		_, err := w.jobs().Share(ctx, &jobsv1.ShareRequest{Id: id, User: "eve", Rights: []jobsv1.ShareRight{history}})
 		return err
 	}
 	calls["Unshare"] = func(ctx context.Context) error {
-		_, err := w.jobs().Unshare(ctx, &stintv1.UnshareRequest{Id: id, User: "eve"})
+		_, err := w.jobs().Unshare(ctx, &jobsv1.UnshareRequest{Id: id, User: "eve"})
 		return err
 	}
 	calls["ListShares"] = func(ctx context.Context) error {
-		_, err := w.jobs().ListShares(ctx, &stintv1.ListSharesRequest{Id: id})
+		_, err := w.jobs().ListShares(ctx, &jobsv1.ListSharesRequest{Id: id})
 		return err
 	}
 	return calls
@@ -71,12 +71,12 @@ func TestARightOpensItsCallsAndNoOther(t *testing.T) {
 	ann, bob, eve := w.as("ann"), w.as("bob"), w.as("eve")
 	w.submit(bob) // he has the file that the parameters name, too
 	j := w.finished(ann)
-	for _, given := range [][]stintv1.ShareRight{nil, {history}, {logs}, {results}, {rerun}, {logs, results}} {
+	for _, given := range [][]jobsv1.ShareRight{nil, {history}, {logs}, {results}, {rerun}, {logs, results}} {
 		if given != nil {
 			w.share(ann, j.GetId(), given...)
 		}
 		for name, call := range w.sharedCalls(j.GetId()) {
-			right := auth.SharedBy("/stint.v1.JobService/" + name)
+			right := auth.SharedBy("/stint.jobs.v1.JobService/" + name)
 			if given != nil && right == history || slices.Contains(given, right) {
 				must(t, call(bob))
 			} else {
@@ -84,11 +84,11 @@ func TestARightOpensItsCallsAndNoOther(t *testing.T) {
 			}
 			likeNone(t, w, name, call(eve), j.GetId(), eve)
 		}
-		got, err := w.jobs().BatchGet(bob, &stintv1.BatchGetRequest{Ids: []string{j.GetId(), "999"}})
+		got, err := w.jobs().BatchGet(bob, &jobsv1.BatchGetRequest{Ids: []string{j.GetId(), "999"}})
 		if err != nil || (len(got.GetJobs()) == 1) != (given != nil) {
 			t.Errorf("BatchGet with %v: %v, %v", given, got, err)
 		}
-		list, err := w.jobs().List(bob, &stintv1.ListRequest{})
+		list, err := w.jobs().List(bob, &jobsv1.ListRequest{})
 		if err != nil || list.GetTotalSize() != 1 {
 			t.Errorf("List with %v: %v, %v", given, list, err)
 		}
@@ -115,17 +115,17 @@ func TestARerunOfASharedJobIsTheCallers(t *testing.T) {
 	ann, bob, op := w.as("ann"), w.as("bob"), w.as("root", "operator")
 	must(t, w.upload(ann, "/in.txt", "ann's"))
 	asked := copyJob()
-	asked.OutputFolder, asked.Labels, asked.Resources = "/ann/runs", map[string]string{"run": "7"}, &stintv1.Resources{Account: "anns", Cpus: 3}
-	resp, err := w.jobs().Submit(ann, &stintv1.SubmitRequest{Job: asked})
+	asked.OutputFolder, asked.Labels, asked.Resources = "/ann/runs", map[string]string{"run": "7"}, &jobsv1.Resources{Account: "anns", Cpus: 3}
+	resp, err := w.jobs().Submit(ann, &jobsv1.SubmitRequest{Job: asked})
 	must(t, err)
 	id := resp.GetJob().GetId()
 	w.share(ann, id, rerun)
-	_, err = w.jobs().Rerun(bob, &stintv1.RerunRequest{Id: id})
+	_, err = w.jobs().Rerun(bob, &jobsv1.RerunRequest{Id: id})
 	if fields := refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); !slices.Equal(fields, []string{"parameters.source"}) {
 		t.Errorf("without the file: %v", fields)
 	}
 	must(t, w.upload(bob, "/in.txt", "bob's"))
-	again, err := w.jobs().Rerun(bob, &stintv1.RerunRequest{Id: id})
+	again, err := w.jobs().Rerun(bob, &jobsv1.RerunRequest{Id: id})
 	must(t, err)
 	j := again.GetJob()
 	if j.GetOwner() != "bob" || j.GetRerunOf() != id || j.GetOutputFolder() != job.DefaultOutputFolder ||
@@ -133,9 +133,9 @@ func TestARerunOfASharedJobIsTheCallers(t *testing.T) {
 		t.Errorf("the new job is %v", j)
 	}
 	refusalOf := func(err error) { t.Helper(); refusal(t, err, codes.NotFound, "NOT_FOUND") }
-	_, err = w.jobs().Get(ann, &stintv1.GetRequest{Id: j.GetId()})
+	_, err = w.jobs().Get(ann, &jobsv1.GetRequest{Id: j.GetId()})
 	refusalOf(err)
-	byOperator, err := w.jobs().Rerun(op, &stintv1.RerunRequest{Id: id, Reason: "the disk was full"})
+	byOperator, err := w.jobs().Rerun(op, &jobsv1.RerunRequest{Id: id, Reason: "the disk was full"})
 	if err != nil || byOperator.GetJob().GetOwner() != "ann" {
 		t.Errorf("by an operator: %v, %v", byOperator, err)
 	}
@@ -161,20 +161,20 @@ func TestOpenStreamsEndWhenAJobIsTakenBack(t *testing.T) {
 			w := newWorld(t)
 			ann, bob := w.as("ann"), w.as("bob")
 			j := w.submit(ann)
-			w.finish(j, stintv1.State_STATE_RUNNING, map[string]string{"output/big.tsv": strings.Repeat("x", 32<<20), "stdout": "one\n"})
+			w.finish(j, jobsv1.State_STATE_RUNNING, map[string]string{"output/big.tsv": strings.Repeat("x", 32<<20), "stdout": "one\n"})
 			w.share(ann, j.GetId(), logs, results)
-			follow, err := w.jobs().StreamLogs(bob, &stintv1.StreamLogsRequest{Id: j.GetId(), Stream: stintv1.LogStream_LOG_STREAM_STDOUT, Follow: true})
+			follow, err := w.jobs().StreamLogs(bob, &jobsv1.StreamLogsRequest{Id: j.GetId(), Stream: jobsv1.LogStream_LOG_STREAM_STDOUT, Follow: true})
 			must(t, err)
 			first, err := follow.Recv()
 			if err != nil || string(first.GetData()) != "one\n" {
 				t.Fatal(first, err)
 			}
-			read, err := w.jobs().ReadResult(bob, &stintv1.ReadResultRequest{Id: j.GetId(), Path: "big.tsv"})
+			read, err := w.jobs().ReadResult(bob, &jobsv1.ReadResultRequest{Id: j.GetId(), Path: "big.tsv"})
 			must(t, err)
 			_, err = read.Recv()
 			must(t, err)
 			takeBack(w, ann, j.GetId())
-			w.finish(j, stintv1.State_STATE_RUNNING, map[string]string{"stdout": "one\nsecret\n"})
+			w.finish(j, jobsv1.State_STATE_RUNNING, map[string]string{"stdout": "one\nsecret\n"})
 			rest, err := drained(follow)
 			refusal(t, err, codes.NotFound, "NOT_FOUND")
 			for _, m := range rest {
@@ -198,17 +198,17 @@ func TestAnOpenWatchEndsWhenAJobIsTakenBack(t *testing.T) {
 	w.share(ann, a.GetId(), history)
 	w.share(ann, b.GetId(), history)
 	watch := func(ids ...string) interface {
-		Recv() (*stintv1.WatchStatusResponse, error)
+		Recv() (*jobsv1.WatchStatusResponse, error)
 	} {
 		t.Helper()
-		s, err := w.jobs().WatchStatus(bob, &stintv1.WatchStatusRequest{Ids: ids, UntilFinal: true})
+		s, err := w.jobs().WatchStatus(bob, &jobsv1.WatchStatusRequest{Ids: ids, UntilFinal: true})
 		must(t, err)
 		frames(t, s, snapshotEnd)
 		return s
 	}
 	one, both, mixed := watch(a.GetId()), watch(a.GetId(), b.GetId()), watch(a.GetId(), own.GetId())
 	w.unshare(ann, a.GetId())
-	w.finish(a, stintv1.State_STATE_RUNNING, nil)
+	w.finish(a, jobsv1.State_STATE_RUNNING, nil)
 	rest, err := drained(one)
 	refusal(t, err, codes.NotFound, "NOT_FOUND")
 	for _, m := range rest {
@@ -216,9 +216,9 @@ func TestAnOpenWatchEndsWhenAJobIsTakenBack(t *testing.T) {
 			t.Errorf("after the end: %v", m)
 		}
 	}
-	w.finish(b, stintv1.State_STATE_COMPLETED, nil)
-	w.finish(own, stintv1.State_STATE_COMPLETED, nil)
-	toTheEnd := func(*stintv1.WatchStatusResponse) bool { return false }
+	w.finish(b, jobsv1.State_STATE_COMPLETED, nil)
+	w.finish(own, jobsv1.State_STATE_COMPLETED, nil)
+	toTheEnd := func(*jobsv1.WatchStatusResponse) bool { return false }
 	if got, want := frames(t, both, toTheEnd), fmt.Sprintf("removed:%s %s:COMPLETED end", a.GetId(), b.GetId()); got != want {
 		t.Errorf("another shared job: %s, want %s", got, want)
 	}
@@ -233,11 +233,11 @@ func TestAnOpenWatchOfASharedJobEndsWithIt(t *testing.T) {
 	ann, bob := w.as("ann"), w.as("bob")
 	j := w.submit(ann)
 	w.share(ann, j.GetId(), history)
-	s, err := w.jobs().WatchStatus(bob, &stintv1.WatchStatusRequest{Id: j.GetId()})
+	s, err := w.jobs().WatchStatus(bob, &jobsv1.WatchStatusRequest{Id: j.GetId()})
 	must(t, err)
 	frames(t, s, snapshotEnd)
-	w.finish(j, stintv1.State_STATE_COMPLETED, nil)
-	if got := frames(t, s, func(m *stintv1.WatchStatusResponse) bool { return m.GetChanged() != nil }); got != j.GetId()+":COMPLETED" {
+	w.finish(j, jobsv1.State_STATE_COMPLETED, nil)
+	if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return m.GetChanged() != nil }); got != j.GetId()+":COMPLETED" {
 		t.Errorf("change: %s", got)
 	}
 	id, err := job.ParseID(j.GetId())
@@ -246,7 +246,7 @@ func TestAnOpenWatchOfASharedJobEndsWithIt(t *testing.T) {
 	must(t, err)
 	rest, err := drained(s)
 	refusal(t, err, codes.NotFound, "NOT_FOUND")
-	if !slices.ContainsFunc(rest, func(m *stintv1.WatchStatusResponse) bool { return m.GetRemoved() != nil }) {
+	if !slices.ContainsFunc(rest, func(m *jobsv1.WatchStatusResponse) bool { return m.GetRemoved() != nil }) {
 		t.Errorf("no word of its end: %v", rest)
 	}
 }
@@ -257,26 +257,26 @@ func TestSharingIsCheckedWhole(t *testing.T) {
 	j := w.submit(ann)
 	for name, c := range map[string]struct {
 		user   string
-		rights []stintv1.ShareRight
+		rights []jobsv1.ShareRight
 		fields []string
 	}{
 		"nobody, and nothing":   {"", nil, []string{"user", "rights"}},
-		"no name":               {"b ob", []stintv1.ShareRight{logs}, []string{"user"}},
-		"oneself":               {"ann", []stintv1.ShareRight{logs}, []string{"user"}},
-		"a right that is none":  {"bob", []stintv1.ShareRight{logs, 0, 99, -1}, []string{"rights[1]", "rights[2]", "rights[3]"}},
-		"rights by the hundred": {"bob", slices.Repeat([]stintv1.ShareRight{logs}, 100), []string{"rights"}},
+		"no name":               {"b ob", []jobsv1.ShareRight{logs}, []string{"user"}},
+		"oneself":               {"ann", []jobsv1.ShareRight{logs}, []string{"user"}},
+		"a right that is none":  {"bob", []jobsv1.ShareRight{logs, 0, 99, -1}, []string{"rights[1]", "rights[2]", "rights[3]"}},
+		"rights by the hundred": {"bob", slices.Repeat([]jobsv1.ShareRight{logs}, 100), []string{"rights"}},
 	} {
-		_, err := w.jobs().Share(ann, &stintv1.ShareRequest{Id: j.GetId(), User: c.user, Rights: c.rights})
+		_, err := w.jobs().Share(ann, &jobsv1.ShareRequest{Id: j.GetId(), User: c.user, Rights: c.rights})
 		if got := refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); !slices.Equal(got, c.fields) {
 			t.Errorf("%s: fields %v, want %v", name, got, c.fields)
 		}
 	}
-	_, err := w.jobs().Unshare(ann, &stintv1.UnshareRequest{Id: j.GetId(), User: "b/ob"})
+	_, err := w.jobs().Unshare(ann, &jobsv1.UnshareRequest{Id: j.GetId(), User: "b/ob"})
 	if got := refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); !slices.Equal(got, []string{"user"}) {
 		t.Errorf("take back from no name: %v", got)
 	}
 	for i := range 101 {
-		_, err = w.jobs().Share(ann, &stintv1.ShareRequest{Id: j.GetId(), User: fmt.Sprintf("u%d", i), Rights: []stintv1.ShareRight{logs}})
+		_, err = w.jobs().Share(ann, &jobsv1.ShareRequest{Id: j.GetId(), User: fmt.Sprintf("u%d", i), Rights: []jobsv1.ShareRight{logs}})
 	}
 	refusal(t, err, codes.ResourceExhausted, "LIMIT_REACHED")
 }
@@ -290,12 +290,12 @@ func TestListsOfSharesArePagedForTheCallerAlone(t *testing.T) {
 		ids = append([]string{j.GetId()}, ids...)
 		w.share(ann, j.GetId(), logs)
 	}
-	_, err := w.jobs().Share(ann, &stintv1.ShareRequest{Id: ids[0], User: "eve", Rights: []stintv1.ShareRight{rerun}})
+	_, err := w.jobs().Share(ann, &jobsv1.ShareRequest{Id: ids[0], User: "eve", Rights: []jobsv1.ShareRight{rerun}})
 	must(t, err)
-	list := func(ctx context.Context, id string) (got []*stintv1.Share, token string) {
+	list := func(ctx context.Context, id string) (got []*jobsv1.Share, token string) {
 		t.Helper()
 		for {
-			resp, err := w.jobs().ListShares(ctx, &stintv1.ListSharesRequest{Id: id, PageSize: 1, PageToken: token})
+			resp, err := w.jobs().ListShares(ctx, &jobsv1.ListSharesRequest{Id: id, PageSize: 1, PageToken: token})
 			must(t, err)
 			got = append(got, resp.GetShares()...)
 			if resp.GetNextPageToken() == "" {
@@ -306,7 +306,7 @@ func TestListsOfSharesArePagedForTheCallerAlone(t *testing.T) {
 	}
 	received, token := list(bob, "")
 	for i, sh := range received {
-		if sh.GetJobId() != ids[i] || sh.GetJob().GetOwner() != "ann" || sh.GetJob().GetParameters() != nil || !slices.Equal(sh.GetRights(), []stintv1.ShareRight{history, logs}) {
+		if sh.GetJobId() != ids[i] || sh.GetJob().GetOwner() != "ann" || sh.GetJob().GetParameters() != nil || !slices.Equal(sh.GetRights(), []jobsv1.ShareRight{history, logs}) {
 			t.Errorf("share %d: %v", i, sh)
 		}
 	}
@@ -314,7 +314,7 @@ func TestListsOfSharesArePagedForTheCallerAlone(t *testing.T) {
 	if len(received) != 3 || len(given) != 2 || given[0].GetUser() != "bob" || given[1].GetUser() != "eve" || given[0].GetJob() != nil {
 		t.Errorf("%d shares with bob; of the job: %v", len(received), given)
 	}
-	for name, req := range map[string]*stintv1.ListSharesRequest{
+	for name, req := range map[string]*jobsv1.ListSharesRequest{
 		"another caller's token": {PageToken: token}, "one of a job": {PageToken: ofJob}, "none": {PageToken: "x"}, "a negative size": {PageSize: -1},
 	} {
 		_, err := w.jobs().ListShares(eve, req)
@@ -337,18 +337,18 @@ func TestASharedJobHidesTheOwnersFolders(t *testing.T) {
 	})
 	must(t, err)
 	w.share(ann, j.GetId(), results)
-	list, err := w.jobs().ListResults(bob, &stintv1.ListResultsRequest{Id: j.GetId()})
+	list, err := w.jobs().ListResults(bob, &jobsv1.ListResultsRequest{Id: j.GetId()})
 	if err != nil || len(list.GetFiles()) != 1 || list.GetResultFolder() != "" {
 		t.Errorf("results: %v, %v", list, err)
 	}
-	got, err := w.jobs().Get(bob, &stintv1.GetRequest{Id: j.GetId()})
+	got, err := w.jobs().Get(bob, &jobsv1.GetRequest{Id: j.GetId()})
 	if err != nil || got.GetJob().GetResultFolder()+got.GetJob().GetOutputFolder() != "" || got.GetJob().GetParameters() == nil {
 		t.Errorf("job: %v, %v", got, err)
 	}
-	if list, err := w.jobs().ListResults(ann, &stintv1.ListResultsRequest{Id: j.GetId()}); err != nil || list.GetResultFolder() == "" {
+	if list, err := w.jobs().ListResults(ann, &jobsv1.ListResultsRequest{Id: j.GetId()}); err != nil || list.GetResultFolder() == "" {
 		t.Errorf("the owner's: %v, %v", list, err)
 	}
-	if _, err := drained(must1(w.jobs().ReadResult(bob, &stintv1.ReadResultRequest{Id: j.GetId(), Path: "t.tsv"}))); !errors.Is(err, io.EOF) {
+	if _, err := drained(must1(w.jobs().ReadResult(bob, &jobsv1.ReadResultRequest{Id: j.GetId(), Path: "t.tsv"}))); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}
 }

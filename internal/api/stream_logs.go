@@ -5,8 +5,8 @@ import (
 
 	"google.golang.org/grpc"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
 	"github.com/stint-jobs/stint/internal/store"
@@ -17,7 +17,7 @@ import (
 const maxTail = 100_000
 
 // StreamLogs streams what the command wrote, and goes on while it writes if asked to follow.
-func (s *jobs) StreamLogs(req *stintv1.StreamLogsRequest, stream grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
+func (s *jobs) StreamLogs(req *jobsv1.StreamLogsRequest, stream grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
 	ctx := stream.Context()
 	which, err := checkLogs(req)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *jobs) StreamLogs(req *stintv1.StreamLogsRequest, stream grpc.ServerStre
 		if err := still(); err != nil {
 			return err
 		}
-		return stream.Send(&stintv1.StreamLogsResponse{Offset: c.Offset, Data: c.Data, SizeBytes: c.Size})
+		return stream.Send(&jobsv1.StreamLogsResponse{Offset: c.Offset, Data: c.Data, SizeBytes: c.Size})
 	})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
@@ -61,12 +61,12 @@ func (s *jobs) StreamLogs(req *stintv1.StreamLogsRequest, stream grpc.ServerStre
 	return err
 }
 
-func checkLogs(req *stintv1.StreamLogsRequest) (workdir.Stream, error) {
+func checkLogs(req *jobsv1.StreamLogsRequest) (workdir.Stream, error) {
 	var v job.Violations
 	which := workdir.Stdout
 	switch req.GetStream() {
-	case stintv1.LogStream_LOG_STREAM_STDOUT:
-	case stintv1.LogStream_LOG_STREAM_STDERR:
+	case jobsv1.LogStream_LOG_STREAM_STDOUT:
+	case jobsv1.LogStream_LOG_STREAM_STDERR:
 		which = workdir.Stderr
 	default:
 		v.Add("stream", "must be stdout or stderr")

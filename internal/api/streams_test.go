@@ -12,17 +12,19 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
 // frames reads until stop answers true and gives the kinds of frames as words.
 func frames(t *testing.T, s interface {
-	Recv() (*stintv1.WatchStatusResponse, error)
-}, stop func(*stintv1.WatchStatusResponse) bool,
+	Recv() (*jobsv1.WatchStatusResponse, error)
+}, stop func(*jobsv1.WatchStatusResponse) bool,
 ) string {
 	t.Helper()
 	var words []string
@@ -35,17 +37,17 @@ func frames(t *testing.T, s interface {
 			t.Fatalf("%v after %v", err, words)
 		}
 		switch e := m.GetEvent().(type) {
-		case *stintv1.WatchStatusResponse_SnapshotBegin:
+		case *jobsv1.WatchStatusResponse_SnapshotBegin:
 			words = append(words, "begin")
-		case *stintv1.WatchStatusResponse_SnapshotEnd:
+		case *jobsv1.WatchStatusResponse_SnapshotEnd:
 			words = append(words, "snapshot")
-		case *stintv1.WatchStatusResponse_Changed:
+		case *jobsv1.WatchStatusResponse_Changed:
 			words = append(words, e.Changed.GetId()+":"+job.StateWord(e.Changed.GetState()))
-		case *stintv1.WatchStatusResponse_Removed:
+		case *jobsv1.WatchStatusResponse_Removed:
 			words = append(words, "removed:"+e.Removed.GetId())
-		case *stintv1.WatchStatusResponse_Reset_:
+		case *jobsv1.WatchStatusResponse_Reset_:
 			words = append(words, "reset")
-		case *stintv1.WatchStatusResponse_Counts:
+		case *jobsv1.WatchStatusResponse_Counts:
 			words = append(words, "counts")
 		}
 		if stop(m) {
@@ -54,34 +56,34 @@ func frames(t *testing.T, s interface {
 	}
 }
 
-func snapshotEnd(m *stintv1.WatchStatusResponse) bool { return m.GetSnapshotEnd() != nil }
-func heartbeat(m *stintv1.WatchStatusResponse) bool   { return m.GetHeartbeat() != nil }
+func snapshotEnd(m *jobsv1.WatchStatusResponse) bool { return m.GetSnapshotEnd() != nil }
+func heartbeat(m *jobsv1.WatchStatusResponse) bool   { return m.GetHeartbeat() != nil }
 
 func TestWatchSnapshotThenChangesThenResume(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
 	w.submit(ann)
 	w.submit(w.as("bob"))
-	s, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{})
+	s, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{})
 	must(t, err)
 	if got := frames(t, s, snapshotEnd); got != "begin 1:QUEUED snapshot" {
 		t.Errorf("snapshot: %s", got)
 	}
 	from := w.store.Revision()
 	j := w.submit(ann)
-	w.finish(j, stintv1.State_STATE_RUNNING, nil)
-	w.finish(j, stintv1.State_STATE_COMPLETED, nil)
-	if got := frames(t, s, func(m *stintv1.WatchStatusResponse) bool {
-		return m.GetChanged().GetState() == stintv1.State_STATE_COMPLETED
+	w.finish(j, jobsv1.State_STATE_RUNNING, nil)
+	w.finish(j, jobsv1.State_STATE_COMPLETED, nil)
+	if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool {
+		return m.GetChanged().GetState() == jobsv1.State_STATE_COMPLETED
 	}); got != "3:QUEUED 3:RUNNING 3:COMPLETED" {
 		t.Errorf("changes: %s", got)
 	}
-	again, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{AfterRevision: from + 1})
+	again, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{AfterRevision: from + 1})
 	must(t, err)
 	if got := frames(t, again, heartbeat); got != "3:RUNNING 3:COMPLETED" {
 		t.Errorf("resumed: %s", got)
 	}
-	future, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{AfterRevision: 1 << 40})
+	future, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{AfterRevision: 1 << 40})
 	must(t, err)
 	if got := frames(t, future, snapshotEnd); got != "reset begin 3:COMPLETED 1:QUEUED snapshot" {
 		t.Errorf("a revision of the future: %s", got)
@@ -90,7 +92,7 @@ func TestWatchSnapshotThenChangesThenResume(t *testing.T) {
 	must(t, err)
 	_, err = w.store.Delete(t.Context(), id)
 	must(t, err)
-	if got := frames(t, s, func(m *stintv1.WatchStatusResponse) bool { return m.GetRemoved() != nil }); got != "removed:3" {
+	if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return m.GetRemoved() != nil }); got != "removed:3" {
 		t.Errorf("deleted: %s", got)
 	}
 }
@@ -99,15 +101,15 @@ func TestWatchOfIDsEndsWithTheirJobs(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
 	a, b := w.submit(ann), w.submit(ann)
-	s, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{Ids: []string{a.GetId(), b.GetId()}, UntilFinal: true})
+	s, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{Ids: []string{a.GetId(), b.GetId()}, UntilFinal: true})
 	must(t, err)
 	if got := frames(t, s, snapshotEnd); got != "begin 1:QUEUED 2:QUEUED snapshot" {
 		t.Errorf("snapshot: %s", got)
 	}
-	w.finish(a, stintv1.State_STATE_COMPLETED, nil)
-	_, err = w.jobs().Cancel(ann, &stintv1.CancelRequest{Id: b.GetId(), Reason: "no need"})
+	w.finish(a, jobsv1.State_STATE_COMPLETED, nil)
+	_, err = w.jobs().Cancel(ann, &jobsv1.CancelRequest{Id: b.GetId(), Reason: "no need"})
 	must(t, err)
-	if got := frames(t, s, func(*stintv1.WatchStatusResponse) bool { return false }); got != "1:COMPLETED 2:CANCELLED end" {
+	if got := frames(t, s, func(*jobsv1.WatchStatusResponse) bool { return false }); got != "1:COMPLETED 2:CANCELLED end" {
 		t.Errorf("changes: %s", got)
 	}
 }
@@ -115,11 +117,11 @@ func TestWatchOfIDsEndsWithTheirJobs(t *testing.T) {
 func TestWatchOfCounts(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
-	s, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{View: stintv1.WatchView_WATCH_VIEW_COUNTS})
+	s, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{View: jobsv1.WatchView_WATCH_VIEW_COUNTS})
 	must(t, err)
 	want := func(queued int64) {
 		t.Helper()
-		if got := frames(t, s, func(m *stintv1.WatchStatusResponse) bool {
+		if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool {
 			return m.GetCounts() != nil && m.GetCounts().GetTotal().GetQueued() == queued
 		}); !strings.HasSuffix(got, "counts") {
 			t.Errorf("got %s", got)
@@ -137,10 +139,10 @@ func TestWatchRefusals(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
 	j := w.submit(ann)
-	for name, req := range map[string]*stintv1.WatchStatusRequest{
+	for name, req := range map[string]*jobsv1.WatchStatusRequest{
 		"ids and owner":       {Id: j.GetId(), Owner: "ann"},
 		"until final of all":  {UntilFinal: true},
-		"counts of ids":       {Id: j.GetId(), View: stintv1.WatchView_WATCH_VIEW_COUNTS},
+		"counts of ids":       {Id: j.GetId(), View: jobsv1.WatchView_WATCH_VIEW_COUNTS},
 		"a view that is none": {View: 99},
 		"more ids than 1,000": {Ids: make([]string, 1001)},
 	} {
@@ -155,15 +157,15 @@ func TestStreamsEndWhenTheServerDrains(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
 	j := w.submit(ann)
-	watch, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{})
+	watch, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{})
 	must(t, err)
 	frames(t, watch, snapshotEnd)
-	logs, err := w.jobs().StreamLogs(ann, &stintv1.StreamLogsRequest{Id: j.GetId(), Stream: stintv1.LogStream_LOG_STREAM_STDOUT, Follow: true})
+	logs, err := w.jobs().StreamLogs(ann, &jobsv1.StreamLogsRequest{Id: j.GetId(), Stream: jobsv1.LogStream_LOG_STREAM_STDOUT, Follow: true})
 	must(t, err)
 	w.srv.Drain()
 	refusal(t, drain(watch, nil), codes.Unavailable, "UNAVAILABLE")
 	refusal(t, drain(logs, nil), codes.Unavailable, "UNAVAILABLE")
-	late, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{})
+	late, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{})
 	must(t, err)
 	refusal(t, drain(late, nil), codes.Unavailable, "UNAVAILABLE")
 }
@@ -173,7 +175,7 @@ func TestHeartbeatsDoNotHoldChangesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(c *api.Config) { c.Heartbeat, c.WatchEvery = time.Minute, time.Hour })
 		ann := w.as("ann")
-		s, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{})
+		s, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{})
 		must(t, err)
 		frames(t, s, snapshotEnd)
 		for begin := time.Now(); time.Since(begin) < 2*time.Hour; {
@@ -181,7 +183,7 @@ func TestHeartbeatsDoNotHoldChangesBack(t *testing.T) {
 		}
 		at := time.Now()
 		w.submit(ann)
-		if got := frames(t, s, func(m *stintv1.WatchStatusResponse) bool { return m.GetChanged() != nil }); got != "1:QUEUED" {
+		if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return m.GetChanged() != nil }); got != "1:QUEUED" {
 			t.Errorf("got %s", got)
 		}
 		if took := time.Since(at); took > time.Second {
@@ -193,12 +195,12 @@ func TestHeartbeatsDoNotHoldChangesBack(t *testing.T) {
 // A watcher that hears nothing of others' changes does not fall behind them: when it comes back, it goes on from there.
 func TestHeartbeatsSayHowFarTheWatcherIs(t *testing.T) {
 	w := newWorld(t)
-	s, err := w.jobs().WatchStatus(w.as("ann"), &stintv1.WatchStatusRequest{})
+	s, err := w.jobs().WatchStatus(w.as("ann"), &jobsv1.WatchStatusRequest{})
 	must(t, err)
 	frames(t, s, snapshotEnd)
 	w.submit(w.as("bob"))
 	now := w.store.Revision()
-	if got := frames(t, s, func(m *stintv1.WatchStatusResponse) bool { return heartbeat(m) && m.GetRevision() == now }); got != "" {
+	if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return heartbeat(m) && m.GetRevision() == now }); got != "" {
 		t.Errorf("besides heartbeats came %s", got)
 	}
 }
@@ -207,9 +209,9 @@ func TestLogsAreFollowedToTheEnd(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
 	j := w.submit(ann)
-	s, err := w.jobs().StreamLogs(ann, &stintv1.StreamLogsRequest{Id: j.GetId(), Stream: stintv1.LogStream_LOG_STREAM_STDOUT, Follow: true})
+	s, err := w.jobs().StreamLogs(ann, &jobsv1.StreamLogsRequest{Id: j.GetId(), Stream: jobsv1.LogStream_LOG_STREAM_STDOUT, Follow: true})
 	must(t, err)
-	w.finish(j, stintv1.State_STATE_RUNNING, map[string]string{"stdout": "one\n"}) // it waits for the first attempt
+	w.finish(j, jobsv1.State_STATE_RUNNING, map[string]string{"stdout": "one\n"}) // it waits for the first attempt
 	first, err := s.Recv()
 	for err == nil && len(first.GetData()) == 0 {
 		first, err = s.Recv()
@@ -217,11 +219,11 @@ func TestLogsAreFollowedToTheEnd(t *testing.T) {
 	if err != nil || string(first.GetData()) != "one\n" || first.GetOffset() != 0 {
 		t.Fatalf("first chunk %v, %v", first, err)
 	}
-	w.finish(j, stintv1.State_STATE_RUNNING, map[string]string{"stdout": "one\ntwo\n"})
+	w.finish(j, jobsv1.State_STATE_RUNNING, map[string]string{"stdout": "one\ntwo\n"})
 	id, err := job.ParseID(j.GetId())
 	must(t, err)
 	_, err = w.store.Update(t.Context(), store.Everyone, id, func(r *storev1.Record) error {
-		_, err := job.Transition(r.GetJob(), job.Status{State: stintv1.State_STATE_COMPLETED})
+		_, err := job.Transition(r.GetJob(), job.Status{State: jobsv1.State_STATE_COMPLETED})
 		return err
 	})
 	must(t, err)
@@ -237,7 +239,7 @@ func TestLogsAreFollowedToTheEnd(t *testing.T) {
 	if string(rest) != "two\n" {
 		t.Errorf("then came %q", rest)
 	}
-	for name, req := range map[string]*stintv1.StreamLogsRequest{
+	for name, req := range map[string]*jobsv1.StreamLogsRequest{
 		"no stream":         {},
 		"negative offset":   {Stream: 1, Offset: -1},
 		"tail and offset":   {Stream: 1, Offset: 1, TailLines: 1},
@@ -259,11 +261,11 @@ func TestCancelAnswersTheTruthForEachJob(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
 	waiting, done, bobs := w.submit(ann), w.submit(ann), w.submit(w.as("bob"))
-	w.finish(done, stintv1.State_STATE_COMPLETED, nil)
-	resp, err := w.jobs().BatchCancel(ann, &stintv1.BatchCancelRequest{Ids: []string{waiting.GetId(), done.GetId(), bobs.GetId(), "x", "99"}})
+	w.finish(done, jobsv1.State_STATE_COMPLETED, nil)
+	resp, err := w.jobs().BatchCancel(ann, &jobsv1.BatchCancelRequest{Ids: []string{waiting.GetId(), done.GetId(), bobs.GetId(), "x", "99"}})
 	must(t, err)
 	r := resp.GetResults()
-	if len(r) != 5 || r[0].GetJob().GetState() != stintv1.State_STATE_CANCELLED || r[1].GetJob().GetState() != stintv1.State_STATE_COMPLETED {
+	if len(r) != 5 || r[0].GetJob().GetState() != jobsv1.State_STATE_CANCELLED || r[1].GetJob().GetState() != jobsv1.State_STATE_COMPLETED {
 		t.Fatalf("results %v", r)
 	}
 	for _, bad := range r[2:] {
@@ -271,11 +273,11 @@ func TestCancelAnswersTheTruthForEachJob(t *testing.T) {
 			t.Errorf("result %v", bad)
 		}
 	}
-	_, err = w.jobs().Cancel(ann, &stintv1.CancelRequest{Id: done.GetId(), Reason: string(make([]byte, 501))})
+	_, err = w.jobs().Cancel(ann, &jobsv1.CancelRequest{Id: done.GetId(), Reason: string(make([]byte, 501))})
 	refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
-	byOperator, err := w.jobs().Cancel(w.as("root", "operator"), &stintv1.CancelRequest{Id: bobs.GetId(), Reason: "too large"})
+	byOperator, err := w.jobs().Cancel(w.as("root", "operator"), &jobsv1.CancelRequest{Id: bobs.GetId(), Reason: "too large"})
 	must(t, err)
-	if j := byOperator.GetJob(); j.GetReason() != stintv1.Reason_REASON_CANCELLED_BY_OPERATOR || j.GetCancelledBy() != "root" || !strings.Contains(j.GetMessage(), "too large") {
+	if j := byOperator.GetJob(); j.GetReason() != jobsv1.Reason_REASON_CANCELLED_BY_OPERATOR || j.GetCancelledBy() != "root" || !strings.Contains(j.GetMessage(), "too large") {
 		t.Errorf("cancelled by an operator: %v", j)
 	}
 }
@@ -284,12 +286,12 @@ func TestReportIsStoredWithTheJob(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
 	j := w.submit(ann)
-	_, err := w.jobs().ReportIssue(ann, &stintv1.ReportIssueRequest{Id: j.GetId()})
+	_, err := w.jobs().ReportIssue(ann, &jobsv1.ReportIssueRequest{Id: j.GetId()})
 	refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
-	w.finish(j, stintv1.State_STATE_FAILED, nil)
-	resp, err := w.jobs().ReportIssue(ann, &stintv1.ReportIssueRequest{Id: j.GetId()})
+	w.finish(j, jobsv1.State_STATE_FAILED, nil)
+	resp, err := w.jobs().ReportIssue(ann, &jobsv1.ReportIssueRequest{Id: j.GetId()})
 	must(t, err)
-	list, err := w.admin().ListIssues(w.as("root", "operator"), &stintv1.ListIssuesRequest{PageSize: 1})
+	list, err := w.admin().ListIssues(w.as("root", "operator"), &adminv1.ListIssuesRequest{PageSize: 1})
 	must(t, err)
 	i := list.GetIssues()[0]
 	if i.GetId() != resp.GetIssueId() || i.GetReporter() != "ann" || i.GetJob().GetParameters() == nil || len(w.reports) != 1 {
@@ -301,28 +303,28 @@ func TestRevokedTokenEndsItsStreams(t *testing.T) {
 	w := newWorld(t)
 	op := w.as("root", "operator")
 	ann := w.as("ann")
-	s, err := w.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{})
+	s, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{})
 	must(t, err)
 	frames(t, s, snapshotEnd)
-	list, err := w.admin().ListTokens(op, &stintv1.ListTokensRequest{})
+	list, err := w.tokens().ListTokens(op, &authv1.ListTokensRequest{})
 	must(t, err)
 	for _, tok := range list.GetTokens() {
 		if tok.GetUser() == "ann" {
-			_, err := w.admin().RevokeToken(op, &stintv1.RevokeTokenRequest{Id: tok.GetId()})
+			_, err := w.tokens().RevokeToken(op, &authv1.RevokeTokenRequest{Id: tok.GetId()})
 			must(t, err)
 		}
 	}
 	if err := drain(s, nil); err == nil {
 		t.Error("the stream ended well")
 	}
-	_, err = w.jobs().List(ann, &stintv1.ListRequest{})
+	_, err = w.jobs().List(ann, &jobsv1.ListRequest{})
 	refusal(t, err, codes.Unauthenticated, "TOKEN_UNKNOWN")
 }
 
 func TestBackupIsADatabase(t *testing.T) {
 	w := newWorld(t)
 	w.submit(w.as("ann"))
-	s, err := w.admin().Backup(w.as("root", "operator"), &stintv1.BackupRequest{})
+	s, err := w.admin().Backup(w.as("root", "operator"), &adminv1.BackupRequest{})
 	must(t, err)
 	path := filepath.Join(t.TempDir(), "copy.db")
 	f, err := os.Create(path)

@@ -6,21 +6,21 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Submit stores a new job and answers once it is durable.
-func (s *jobs) Submit(ctx context.Context, req *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+func (s *jobs) Submit(ctx context.Context, req *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 	in := submission{
-		jobs: []*stintv1.Job{req.GetJob()}, prefixes: []string{"job."},
+		jobs: []*jobsv1.Job{req.GetJob()}, prefixes: []string{"job."},
 		requestID: requestID(ctx, req.GetRequestId()), validateOnly: req.GetValidateOnly(), body: req,
 	}
 	out, err := s.submit(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	return &stintv1.SubmitResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
+	return &jobsv1.SubmitResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
 }
 
 // requestIDHeader is how REST clients may send the request id; the gateway passes it on.
@@ -39,7 +39,7 @@ func requestID(ctx context.Context, body string) string {
 
 // submission is one request to store jobs, from whichever RPC.
 type submission struct {
-	jobs         []*stintv1.Job
+	jobs         []*jobsv1.Job
 	prefixes     []string // of the fields of each job, for violations
 	requestID    string
 	validateOnly bool
@@ -50,7 +50,7 @@ type submission struct {
 
 // submitted is what became of it.
 type submitted struct {
-	jobs         []*stintv1.Job
+	jobs         []*jobsv1.Job
 	deduplicated bool
 	warnings     []string
 }

@@ -6,14 +6,20 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
+// tokens is the TokenService.
+type tokens struct {
+	authv1.UnimplementedTokenServiceServer
+	tokens *auth.Tokens
+}
+
 // CreateToken makes an API token and answers its secret, this once.
-func (s *admin) CreateToken(ctx context.Context, req *stintv1.CreateTokenRequest) (*stintv1.CreateTokenResponse, error) {
+func (s *tokens) CreateToken(ctx context.Context, req *authv1.CreateTokenRequest) (*authv1.CreateTokenResponse, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return nil, err
@@ -36,15 +42,15 @@ func (s *admin) CreateToken(ctx context.Context, req *stintv1.CreateTokenRequest
 	if grant, err = grant.Within(p); err != nil {
 		return nil, err
 	}
-	t, secret, err := s.Tokens.Create(ctx, grant)
+	t, secret, err := s.tokens.Create(ctx, grant)
 	if err != nil {
 		return nil, err
 	}
-	return &stintv1.CreateTokenResponse{Token: publicToken(t), Secret: secret}, nil
+	return &authv1.CreateTokenResponse{Token: publicToken(t), Secret: secret}, nil
 }
 
 // ListTokens answers the API tokens of the caller, for operators all or those of one user, without their secrets.
-func (s *admin) ListTokens(ctx context.Context, req *stintv1.ListTokensRequest) (*stintv1.ListTokensResponse, error) {
+func (s *tokens) ListTokens(ctx context.Context, req *authv1.ListTokensRequest) (*authv1.ListTokensResponse, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return nil, err
@@ -58,11 +64,11 @@ func (s *admin) ListTokens(ctx context.Context, req *stintv1.ListTokensRequest) 
 	case user != "" && user != p.User && !job.ValidOwner(user):
 		return nil, job.Invalid("user", "is no user name")
 	}
-	all, err := s.Tokens.List(user)
+	all, err := s.tokens.List(user)
 	if err != nil {
 		return nil, err
 	}
-	resp := &stintv1.ListTokensResponse{}
+	resp := &authv1.ListTokensResponse{}
 	for _, t := range all {
 		resp.Tokens = append(resp.Tokens, publicToken(t))
 	}
@@ -70,7 +76,7 @@ func (s *admin) ListTokens(ctx context.Context, req *stintv1.ListTokensRequest) 
 }
 
 // RevokeToken makes an API token stop working, also for streams that are open.
-func (s *admin) RevokeToken(ctx context.Context, req *stintv1.RevokeTokenRequest) (*stintv1.RevokeTokenResponse, error) {
+func (s *tokens) RevokeToken(ctx context.Context, req *authv1.RevokeTokenRequest) (*authv1.RevokeTokenResponse, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return nil, err
@@ -79,41 +85,41 @@ func (s *admin) RevokeToken(ctx context.Context, req *stintv1.RevokeTokenRequest
 	if mayForeign(ctx, p) {
 		user = ""
 	}
-	if err := s.Tokens.Revoke(ctx, req.GetId(), user); err != nil {
+	if err := s.tokens.Revoke(ctx, req.GetId(), user); err != nil {
 		return nil, err
 	}
-	return &stintv1.RevokeTokenResponse{}, nil
+	return &authv1.RevokeTokenResponse{}, nil
 }
 
-func publicToken(t *storev1.Token) *stintv1.Token {
-	return &stintv1.Token{
+func publicToken(t *storev1.Token) *authv1.Token {
+	return &authv1.Token{
 		Id: t.GetId(), User: t.GetUser(), Roles: t.GetRoles(), Description: t.GetDescription(), CreateTime: t.GetCreateTime(),
 		ExpireTime: t.GetExpireTime(), Scopes: t.GetScopes(), LastUseTime: t.GetLastUseTime(),
 	}
 }
 
-// NewTokenAdmin is an AdminService of which only the calls for tokens work, for
-// the tools that use a database without a server. Whoever can open the file is its operator.
-func NewTokenAdmin(t *auth.Tokens) stintv1.AdminServiceServer {
-	return &offlineTokens{admin: admin{Config: Config{Tokens: t}}}
+// NewOfflineTokens is a TokenService for the tools that use a database without a server. Whoever can open the file is
+// its operator.
+func NewOfflineTokens(t *auth.Tokens) authv1.TokenServiceServer {
+	return &offlineTokens{tokens: tokens{tokens: t}}
 }
 
 // offlineTokens gives calls what the interceptors and gRPC itself would give them.
-type offlineTokens struct{ admin }
+type offlineTokens struct{ tokens }
 
 // CreateToken makes an API token in the file.
-func (o *offlineTokens) CreateToken(ctx context.Context, req *stintv1.CreateTokenRequest) (*stintv1.CreateTokenResponse, error) {
-	return o.admin.CreateToken(asLocalAdmin(ctx, stintv1.AdminService_CreateToken_FullMethodName), req)
+func (o *offlineTokens) CreateToken(ctx context.Context, req *authv1.CreateTokenRequest) (*authv1.CreateTokenResponse, error) {
+	return o.tokens.CreateToken(asLocalAdmin(ctx, authv1.TokenService_CreateToken_FullMethodName), req)
 }
 
 // ListTokens answers the API tokens of the file.
-func (o *offlineTokens) ListTokens(ctx context.Context, req *stintv1.ListTokensRequest) (*stintv1.ListTokensResponse, error) {
-	return o.admin.ListTokens(asLocalAdmin(ctx, stintv1.AdminService_ListTokens_FullMethodName), req)
+func (o *offlineTokens) ListTokens(ctx context.Context, req *authv1.ListTokensRequest) (*authv1.ListTokensResponse, error) {
+	return o.tokens.ListTokens(asLocalAdmin(ctx, authv1.TokenService_ListTokens_FullMethodName), req)
 }
 
 // RevokeToken makes an API token of the file stop working.
-func (o *offlineTokens) RevokeToken(ctx context.Context, req *stintv1.RevokeTokenRequest) (*stintv1.RevokeTokenResponse, error) {
-	return o.admin.RevokeToken(asLocalAdmin(ctx, stintv1.AdminService_RevokeToken_FullMethodName), req)
+func (o *offlineTokens) RevokeToken(ctx context.Context, req *authv1.RevokeTokenRequest) (*authv1.RevokeTokenResponse, error) {
+	return o.tokens.RevokeToken(asLocalAdmin(ctx, authv1.TokenService_RevokeToken_FullMethodName), req)
 }
 
 func asLocalAdmin(ctx context.Context, method string) context.Context {

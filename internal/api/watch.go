@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
 	"github.com/stint-jobs/stint/internal/store"
@@ -26,7 +26,7 @@ const changesAtOnce = 500
 // WatchStatus streams every change of the watched jobs, in the order of their
 // revisions, strictly after the revision it resumes from. It subscribes, then
 // reads, then waits: signals say that something changed, the store says what.
-func (s *jobs) WatchStatus(req *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+func (s *jobs) WatchStatus(req *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 	w, err := s.newWatcher(stream, req)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (s *jobs) WatchStatus(req *stintv1.WatchStatusRequest, stream grpc.ServerSt
 // watcher is one stream of WatchStatus.
 type watcher struct {
 	*jobs
-	stream    grpc.ServerStreamingServer[stintv1.WatchStatusResponse]
+	stream    grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]
 	what      store.Watch
 	lent      map[job.ID]bool // watched jobs that are somebody else's and shared with the caller
 	keys      []store.Key
@@ -48,7 +48,7 @@ type watcher struct {
 	ahead     map[string]uint64 // revisions that the snapshot showed already, of jobs that changed while it was read
 	changes   bool
 	counts    bool
-	last      *stintv1.Summary // counts as last sent
+	last      *jobsv1.Summary // counts as last sent
 	untilEnd  bool
 	final     int // how many of the watched jobs, from the first, are known to be final
 	every     time.Duration
@@ -58,14 +58,14 @@ type watcher struct {
 	alarm     *time.Timer   // of run
 }
 
-func (s *jobs) newWatcher(stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse], req *stintv1.WatchStatusRequest) (*watcher, error) {
+func (s *jobs) newWatcher(stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse], req *jobsv1.WatchStatusRequest) (*watcher, error) {
 	w := &watcher{jobs: s, stream: stream, after: resumeFrom(stream.Context(), req), untilEnd: req.GetUntilFinal()}
 	switch req.GetView() {
-	case stintv1.WatchView_WATCH_VIEW_UNSPECIFIED, stintv1.WatchView_WATCH_VIEW_CHANGES:
+	case jobsv1.WatchView_WATCH_VIEW_UNSPECIFIED, jobsv1.WatchView_WATCH_VIEW_CHANGES:
 		w.changes = true
-	case stintv1.WatchView_WATCH_VIEW_COUNTS:
+	case jobsv1.WatchView_WATCH_VIEW_COUNTS:
 		w.counts = true
-	case stintv1.WatchView_WATCH_VIEW_CHANGES_AND_COUNTS:
+	case jobsv1.WatchView_WATCH_VIEW_CHANGES_AND_COUNTS:
 		w.changes, w.counts = true, true
 	default:
 		return nil, job.Invalid("view", "is not a view of a watch")
@@ -83,7 +83,7 @@ func (s *jobs) newWatcher(stream grpc.ServerStreamingServer[stintv1.WatchStatusR
 	return w, w.watchOwner(req.GetOwner())
 }
 
-func (w *watcher) watchIDs(req *stintv1.WatchStatusRequest, texts []string) error {
+func (w *watcher) watchIDs(req *jobsv1.WatchStatusRequest, texts []string) error {
 	if req.GetOwner() != "" {
 		return job.Invalid("owner", "cannot be given together with ids")
 	}
@@ -98,7 +98,7 @@ func (w *watcher) watchIDs(req *stintv1.WatchStatusRequest, texts []string) erro
 	if err != nil {
 		return err
 	}
-	found, missing, err := w.Store.GetMany(scope, ids, stintv1.JobView_JOB_VIEW_BASIC)
+	found, missing, err := w.Store.GetMany(scope, ids, jobsv1.JobView_JOB_VIEW_BASIC)
 	if err != nil {
 		return err
 	}
@@ -184,8 +184,8 @@ func (w *watcher) beat(now time.Time) error {
 	silent := now.Sub(w.lastFrame) >= w.silence
 	w.silence = w.Heartbeat // but for the first
 	if silent {
-		if err := w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Heartbeat{
-			Heartbeat: &stintv1.Heartbeat{Time: timestamppb.Now()},
+		if err := w.send(w.after, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Heartbeat{
+			Heartbeat: &jobsv1.Heartbeat{Time: timestamppb.Now()},
 		}}); err != nil {
 			return err
 		}
@@ -245,9 +245,9 @@ func (w *watcher) sendChange(c *store.Change) error {
 	if seen, ok := w.ahead[id]; ok && c.Revision <= seen || !w.maySend(c.ID) {
 		return nil
 	}
-	f := &stintv1.WatchStatusResponse{Revision: c.Revision, Event: &stintv1.WatchStatusResponse_Changed{Changed: c.Status}}
+	f := &jobsv1.WatchStatusResponse{Revision: c.Revision, Event: &jobsv1.WatchStatusResponse_Changed{Changed: c.Status}}
 	if c.Status == nil {
-		f.Event = &stintv1.WatchStatusResponse_Removed{Removed: &stintv1.Removed{Id: id}}
+		f.Event = &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id}}
 	}
 	w.lastFrame = time.Now()
 	return w.stream.SendMsg(&encoded{WatchStatusResponse: f, bytes: c.Share(func() []byte {
@@ -271,10 +271,10 @@ func (w *watcher) sendCounts() error {
 		return nil
 	}
 	w.last = sum
-	return w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Counts{Counts: sum}})
+	return w.send(w.after, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Counts{Counts: sum}})
 }
 
-func sameServices(a, b *stintv1.Summary) bool {
+func sameServices(a, b *jobsv1.Summary) bool {
 	if len(a.GetServices()) != len(b.GetServices()) {
 		return false
 	}
@@ -293,7 +293,7 @@ func (w *watcher) allFinal() (bool, error) {
 		return false, nil
 	}
 	for ; w.final < len(w.what.IDs); w.final++ {
-		jobs, missing, err := w.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], stintv1.JobView_JOB_VIEW_BASIC)
+		jobs, missing, err := w.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], jobsv1.JobView_JOB_VIEW_BASIC)
 		if err != nil || slices.ContainsFunc(missing, func(id job.ID) bool { return w.lent[id] }) {
 			return false, err // takeBack tells of those that are missing
 		}
@@ -306,7 +306,7 @@ func (w *watcher) allFinal() (bool, error) {
 	return true, nil
 }
 
-func (w *watcher) send(revision uint64, f *stintv1.WatchStatusResponse) error {
+func (w *watcher) send(revision uint64, f *jobsv1.WatchStatusResponse) error {
 	f.Revision = revision
 	w.lastFrame = time.Now()
 	return w.stream.Send(f)
@@ -315,7 +315,7 @@ func (w *watcher) send(revision uint64, f *stintv1.WatchStatusResponse) error {
 // lastEventID is how browsers say where a stream of server-sent events broke off.
 const lastEventID = "last-event-id"
 
-func resumeFrom(ctx context.Context, req *stintv1.WatchStatusRequest) uint64 {
+func resumeFrom(ctx context.Context, req *jobsv1.WatchStatusRequest) uint64 {
 	if req.GetAfterRevision() != 0 {
 		return req.GetAfterRevision()
 	}

@@ -3,14 +3,14 @@ package api
 import (
 	"slices"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
 // lentIn are the jobs that a scope sees only because they were shared. The
 // right to them can end while the scope stays as it is.
-func lentIn(scope store.Scope, jobs []*stintv1.Job) map[job.ID]bool {
+func lentIn(scope store.Scope, jobs []*jobsv1.Job) map[job.ID]bool {
 	lent := make(map[job.ID]bool)
 	for _, j := range jobs {
 		if scope.All || j.GetOwner() == scope.Owner {
@@ -39,7 +39,7 @@ func (w *watcher) takeBack() error {
 		delete(w.lent, id)
 		w.what.IDs = slices.DeleteFunc(slices.Clone(w.what.IDs), func(other job.ID) bool { return other == id })
 		last = id
-		err := w.send(w.after, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Removed{Removed: &stintv1.Removed{Id: id.String()}}})
+		err := w.send(w.after, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id.String()}}})
 		if err != nil {
 			return err
 		}

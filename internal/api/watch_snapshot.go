@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -21,7 +21,7 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 		return nil
 	}
 	if reset {
-		if err := w.send(0, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Reset_{Reset_: &stintv1.Reset{}}}); err != nil {
+		if err := w.send(0, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Reset_{Reset_: &jobsv1.Reset{}}}); err != nil {
 			return err
 		}
 	}
@@ -30,7 +30,7 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 	if err != nil {
 		return err
 	}
-	if err := w.send(0, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &stintv1.SnapshotBegin{}}}); err != nil {
+	if err := w.send(0, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &jobsv1.SnapshotBegin{}}}); err != nil {
 		return err
 	}
 	w.ahead = nil
@@ -44,24 +44,24 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 			}
 			w.ahead[j.GetId()] = j.GetRevision()
 		}
-		f := &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Changed{Changed: store.StatusOf(j)}}
+		f := &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Changed{Changed: store.StatusOf(j)}}
 		if err := w.send(0, f); err != nil {
 			return err
 		}
 	}
 	w.after = at
-	return w.send(at, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &stintv1.SnapshotEnd{}}})
+	return w.send(at, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}})
 }
 
 // snapshot is the watched ids, or all jobs that are not final and the newest that are, oldest first.
-func (w *watcher) snapshot(ctx context.Context) ([]*stintv1.Job, error) {
+func (w *watcher) snapshot(ctx context.Context) ([]*jobsv1.Job, error) {
 	if w.what.IDs != nil {
-		jobs, _, err := w.Store.GetMany(w.what.Scope, w.what.IDs, stintv1.JobView_JOB_VIEW_FULL)
+		jobs, _, err := w.Store.GetMany(w.what.Scope, w.what.IDs, jobsv1.JobView_JOB_VIEW_FULL)
 		return jobs, err
 	}
 	final, err := w.Store.Page(ctx, store.Query{
-		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), func(s stintv1.State) bool { return !job.Terminal(s) }),
-		Limit: recentFinal, View: stintv1.JobView_JOB_VIEW_FULL,
+		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), func(s jobsv1.State) bool { return !job.Terminal(s) }),
+		Limit: recentFinal, View: jobsv1.JobView_JOB_VIEW_FULL,
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (w *watcher) snapshot(ctx context.Context) ([]*stintv1.Job, error) {
 	slices.Reverse(jobs)
 	q := store.Query{
 		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), job.Terminal),
-		Order: []store.Order{{Field: store.ByID}}, Limit: maxPage, View: stintv1.JobView_JOB_VIEW_FULL,
+		Order: []store.Order{{Field: store.ByID}}, Limit: maxPage, View: jobsv1.JobView_JOB_VIEW_FULL,
 	}
 	seen := make(map[string]bool, len(jobs))
 	for _, j := range jobs {

@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
@@ -17,13 +17,13 @@ const maxUploadFrame = 1 << 20
 
 // files is the WorkspaceService. Everybody has their own tree only.
 type files struct {
-	stintv1.UnimplementedWorkspaceServiceServer
+	workspacev1.UnimplementedWorkspaceServiceServer
 	Config
 	pages pageSealer
 }
 
 // Upload stores a file whole or not at all.
-func (s *files) Upload(stream grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+func (s *files) Upload(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 	p, err := caller(stream.Context())
 	if err != nil {
 		return err
@@ -44,12 +44,12 @@ func (s *files) Upload(stream grpc.ClientStreamingServer[stintv1.UploadRequest, 
 	if err != nil {
 		return err
 	}
-	return stream.SendAndClose(&stintv1.UploadResponse{Entry: e})
+	return stream.SendAndClose(&workspacev1.UploadResponse{Entry: e})
 }
 
 // uploadReader reads the bytes of an upload.
 type uploadReader struct {
-	stream grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]
+	stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]
 	rest   []byte
 }
 
@@ -74,7 +74,7 @@ func (r *uploadReader) Read(p []byte) (int, error) {
 }
 
 // List answers what is in a folder.
-func (s *files) List(ctx context.Context, req *stintv1.WorkspaceServiceListRequest) (*stintv1.WorkspaceServiceListResponse, error) {
+func (s *files) List(ctx context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (s *files) List(ctx context.Context, req *stintv1.WorkspaceServiceListReque
 	if err != nil {
 		return nil, err
 	}
-	resp := &stintv1.WorkspaceServiceListResponse{Entries: listing.Entries, UsageBytes: usage.UsedBytes, QuotaBytes: usage.QuotaBytes}
+	resp := &workspacev1.ListResponse{Entries: listing.Entries, UsageBytes: usage.UsedBytes, QuotaBytes: usage.QuotaBytes}
 	if listing.Next != "" {
 		resp.NextPageToken = s.pages.sealBytes([]byte(listing.Next), bound...)
 	}
@@ -108,7 +108,7 @@ func (s *files) List(ctx context.Context, req *stintv1.WorkspaceServiceListReque
 }
 
 // Download streams a file.
-func (s *files) Download(req *stintv1.DownloadRequest, stream grpc.ServerStreamingServer[stintv1.DownloadResponse]) error {
+func (s *files) Download(req *workspacev1.DownloadRequest, stream grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
 	if err := checkRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
 		return err
 	}
@@ -121,17 +121,17 @@ func (s *files) Download(req *stintv1.DownloadRequest, stream grpc.ServerStreami
 		return err
 	}
 	defer f.Close()
-	if err := stream.Send(&stintv1.DownloadResponse{Entry: f.Entry, Offset: req.GetOffset()}); err != nil {
+	if err := stream.Send(&workspacev1.DownloadResponse{Entry: f.Entry, Offset: req.GetOffset()}); err != nil {
 		return err
 	}
 	part := io.NewSectionReader(f, req.GetOffset(), sectionLength(req.GetOffset(), req.GetLimitBytes()))
 	return sendFile(stream.Context(), part, req.GetOffset(), func(offset int64, data []byte) error {
-		return stream.Send(&stintv1.DownloadResponse{Offset: offset, Data: data})
+		return stream.Send(&workspacev1.DownloadResponse{Offset: offset, Data: data})
 	})
 }
 
 // Delete removes a file, or a folder with everything in it if asked to.
-func (s *files) Delete(ctx context.Context, req *stintv1.DeleteRequest) (*stintv1.DeleteResponse, error) {
+func (s *files) Delete(ctx context.Context, req *workspacev1.DeleteRequest) (*workspacev1.DeleteResponse, error) {
 	p, err := caller(ctx)
 	if err != nil {
 		return nil, err
@@ -140,5 +140,5 @@ func (s *files) Delete(ctx context.Context, req *stintv1.DeleteRequest) (*stintv
 	if err != nil {
 		return nil, err
 	}
-	return &stintv1.DeleteResponse{RemovedFiles: n}, nil
+	return &workspacev1.DeleteResponse{RemovedFiles: n}, nil
 }

@@ -20,11 +20,15 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/store"
@@ -38,22 +42,22 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // engines are executors as the API sees them: one, with four cores, that never has room.
 type engines struct {
-	told func(id job.ID, attempt int, event stintv1.JobEvent, p *workdir.Progress)
+	told func(id job.ID, attempt int, event jobsv1.JobEvent, p *workdir.Progress)
 }
 
 func (engines) Has(name string) bool { return name == "local" }
 
-func (engines) Never(_ string, r *stintv1.Resources) string {
+func (engines) Never(_ string, r *jobsv1.Resources) string {
 	if r.GetCpus() > 4 {
 		return "asks for more cores than there are"
 	}
 	return ""
 }
 
-func (engines) Forecast(string, *stintv1.Resources) string { return "Waiting for cores." }
+func (engines) Forecast(string, *jobsv1.Resources) string { return "Waiting for cores." }
 
-func (engines) Orphans(context.Context) ([]*stintv1.Orphan, []string) {
-	return []*stintv1.Orphan{{Executor: "local", EngineId: "7"}}, []string{"away"}
+func (engines) Orphans(context.Context) ([]*adminv1.Orphan, []string) {
+	return []*adminv1.Orphan{{Executor: "local", EngineId: "7"}}, []string{"away"}
 }
 
 func (engines) CancelOrphan(_ context.Context, _, id string) error {
@@ -63,12 +67,12 @@ func (engines) CancelOrphan(_ context.Context, _, id string) error {
 	return nil
 }
 
-func (e engines) Report(id job.ID, attempt int, event stintv1.JobEvent, p *workdir.Progress) {
+func (e engines) Report(id job.ID, attempt int, event jobsv1.JobEvent, p *workdir.Progress) {
 	e.told(id, attempt, event, p)
 }
 
-func (engines) Status() []*stintv1.ExecutorStatus {
-	return []*stintv1.ExecutorStatus{{Name: "local", Healthy: true}}
+func (engines) Status() []*adminv1.ExecutorStatus {
+	return []*adminv1.ExecutorStatus{{Name: "local", Healthy: true}}
 }
 
 // world is the API on real parts, without anything that runs jobs.
@@ -175,11 +179,14 @@ func (w *world) register(g *grpc.Server) {
 	kept := warm.New(1)
 	w.Cleanup(kept.Close)
 	services := api.Registrar(g, api.Goroutines{Kept: kept})
-	stintv1.RegisterJobServiceServer(services, w.srv.Jobs)
-	stintv1.RegisterCatalogServiceServer(services, w.srv.Catalog)
-	stintv1.RegisterWorkspaceServiceServer(services, w.srv.Workspace)
-	stintv1.RegisterAdminServiceServer(services, w.srv.Admin)
-	stintv1.RegisterAuthServiceServer(services, w.srv.Auth)
+	jobsv1.RegisterJobServiceServer(services, w.srv.Jobs)
+	catalogv1.RegisterCatalogServiceServer(services, w.srv.Catalog)
+	workspacev1.RegisterWorkspaceServiceServer(services, w.srv.Workspace)
+	adminv1.RegisterAdminServiceServer(services, w.srv.Admin)
+	adminv1.RegisterQueueServiceServer(services, w.srv.Queue)
+	adminv1.RegisterStatusServiceServer(services, w.srv.Status)
+	authv1.RegisterTokenServiceServer(services, w.srv.Tokens)
+	authv1.RegisterAuthServiceServer(services, w.srv.Auth)
 }
 
 // as is a context in which a user calls, with a token of their own.
@@ -196,19 +203,25 @@ func (w *world) with(g auth.Grant) context.Context {
 	return metadata.AppendToOutgoingContext(w.Context(), "authorization", "Bearer "+text)
 }
 
-func (w *world) jobs() stintv1.JobServiceClient { return stintv1.NewJobServiceClient(w.conn) }
-func (w *world) space() stintv1.WorkspaceServiceClient {
-	return stintv1.NewWorkspaceServiceClient(w.conn)
+func (w *world) jobs() jobsv1.JobServiceClient { return jobsv1.NewJobServiceClient(w.conn) }
+func (w *world) space() workspacev1.WorkspaceServiceClient {
+	return workspacev1.NewWorkspaceServiceClient(w.conn)
 }
-func (w *world) admin() stintv1.AdminServiceClient { return stintv1.NewAdminServiceClient(w.conn) }
+func (w *world) admin() adminv1.AdminServiceClient { return adminv1.NewAdminServiceClient(w.conn) }
+
+func (w *world) queue() adminv1.QueueServiceClient { return adminv1.NewQueueServiceClient(w.conn) }
+
+func (w *world) status() adminv1.StatusServiceClient { return adminv1.NewStatusServiceClient(w.conn) }
+
+func (w *world) tokens() authv1.TokenServiceClient { return authv1.NewTokenServiceClient(w.conn) }
 
 // upload puts a file into the caller's workspace.
 func (w *world) upload(ctx context.Context, path, content string) error {
 	w.Helper()
 	stream, err := w.space().Upload(ctx)
 	must(w, err)
-	must(w, stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: &stintv1.UploadTarget{Path: path}}}))
-	if err := stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Data{Data: []byte(content)}}); err != nil {
+	must(w, stream.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: &workspacev1.UploadTarget{Path: path}}}))
+	if err := stream.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Data{Data: []byte(content)}}); err != nil {
 		w.Log(err) // the answer says why
 	}
 	_, err = stream.CloseAndRecv()
@@ -216,8 +229,8 @@ func (w *world) upload(ctx context.Context, path, content string) error {
 }
 
 // copyJob is a good job on /in.txt.
-func copyJob() *stintv1.Job {
-	return &stintv1.Job{Service: "Copy", Parameters: params("source", structpb.NewStringValue("/in.txt"))}
+func copyJob() *jobsv1.Job {
+	return &jobsv1.Job{Service: "Copy", Parameters: params("source", structpb.NewStringValue("/in.txt"))}
 }
 
 func params(pairs ...any) *structpb.Struct {
@@ -229,18 +242,18 @@ func params(pairs ...any) *structpb.Struct {
 }
 
 // submit stores a good job of the caller.
-func (w *world) submit(ctx context.Context) *stintv1.Job {
+func (w *world) submit(ctx context.Context) *jobsv1.Job {
 	w.Helper()
 	if err := w.upload(ctx, "/in.txt", "x"); err != nil && status.Code(err) != codes.AlreadyExists {
 		w.Fatal(err)
 	}
-	resp, err := w.jobs().Submit(ctx, &stintv1.SubmitRequest{Job: copyJob()})
+	resp, err := w.jobs().Submit(ctx, &jobsv1.SubmitRequest{Job: copyJob()})
 	must(w, err)
 	return resp.GetJob()
 }
 
 // finish makes a job look as if its attempt had run and written the files.
-func (w *world) finish(j *stintv1.Job, state stintv1.State, files map[string]string) {
+func (w *world) finish(j *jobsv1.Job, state jobsv1.State, files map[string]string) {
 	w.Helper()
 	id, err := job.ParseID(j.GetId())
 	must(w, err)
@@ -253,7 +266,7 @@ func (w *world) finish(j *stintv1.Job, state stintv1.State, files map[string]str
 		must(w, os.WriteFile(path, []byte(content), 0o600))
 	}
 	_, err = w.store.Update(w.Context(), store.Everyone, id, func(r *storev1.Record) error {
-		r.Job.Attempts = []*stintv1.Attempt{{Number: 1, Executor: "local"}}
+		r.Job.Attempts = []*jobsv1.Attempt{{Number: 1, Executor: "local"}}
 		_, err := job.Transition(r.GetJob(), job.Status{State: state, Time: time.Now()})
 		return err
 	})

@@ -8,43 +8,43 @@ import (
 // audits is what is audited of each method. What changes jobs, shares, tokens or the server is; so is what shows the
 // parameters, logs or results of somebody else's jobs.
 const audits = `
-AdminService/Backup               calls
-AdminService/CancelOrphan         calls
-AdminService/CreateToken          changes
-AdminService/GetServerStatus      nothing
-AdminService/ListAudit            nothing
-AdminService/ListIssues           calls
-AdminService/ListOrphans          nothing
-AdminService/ListQueue            nothing
-AdminService/ListTokens           nothing
-AdminService/RevokeToken          changes
-AdminService/SetSubmissions       changes
-AuthService/GetSignInOptions      nothing
-AuthService/WhoAmI                nothing
-CatalogService/GetService         nothing
-CatalogService/ListServices       nothing
-JobService/BatchCancel            changes
-JobService/BatchGet               reads
-JobService/BatchSubmit            changes
-JobService/Cancel                 changes
-JobService/Get                    reads
-JobService/List                   reads
-JobService/ListResults            reads
-JobService/ListShares             nothing
-JobService/ReadResult             reads
-JobService/Report                 nothing
-JobService/ReportIssue            changes
-JobService/Rerun                  changes
-JobService/Share                  changes
-JobService/StreamLogs             reads
-JobService/Submit                 changes
-JobService/Summarize              nothing
-JobService/Unshare                changes
-JobService/WatchStatus            nothing
-WorkspaceService/Delete           nothing
-WorkspaceService/Download         nothing
-WorkspaceService/List             nothing
-WorkspaceService/Upload           nothing
+admin.v1.AdminService/Backup            calls
+admin.v1.AdminService/CancelOrphan      calls
+admin.v1.AdminService/ListAudit         nothing
+admin.v1.AdminService/ListIssues        calls
+admin.v1.AdminService/ListOrphans       nothing
+admin.v1.AdminService/SetSubmissions    changes
+admin.v1.QueueService/ListQueue         nothing
+admin.v1.StatusService/GetServerStatus  nothing
+auth.v1.AuthService/GetSignInOptions    nothing
+auth.v1.AuthService/WhoAmI              nothing
+auth.v1.TokenService/CreateToken        changes
+auth.v1.TokenService/ListTokens         nothing
+auth.v1.TokenService/RevokeToken        changes
+catalog.v1.CatalogService/Get           nothing
+catalog.v1.CatalogService/List          nothing
+jobs.v1.JobService/BatchCancel          changes
+jobs.v1.JobService/BatchGet             reads
+jobs.v1.JobService/BatchSubmit          changes
+jobs.v1.JobService/Cancel               changes
+jobs.v1.JobService/Get                  reads
+jobs.v1.JobService/List                 reads
+jobs.v1.JobService/ListResults          reads
+jobs.v1.JobService/ListShares           nothing
+jobs.v1.JobService/ReadResult           reads
+jobs.v1.JobService/Report               nothing
+jobs.v1.JobService/ReportIssue          changes
+jobs.v1.JobService/Rerun                changes
+jobs.v1.JobService/Share                changes
+jobs.v1.JobService/StreamLogs           reads
+jobs.v1.JobService/Submit               changes
+jobs.v1.JobService/Summarize            nothing
+jobs.v1.JobService/Unshare              changes
+jobs.v1.JobService/WatchStatus          nothing
+workspace.v1.WorkspaceService/Delete    nothing
+workspace.v1.WorkspaceService/Download  nothing
+workspace.v1.WorkspaceService/List      nothing
+workspace.v1.WorkspaceService/Upload    nothing
 `
 
 func TestEveryMethodSaysWhatOfItIsAudited(t *testing.T) {
@@ -52,14 +52,14 @@ func TestEveryMethodSaysWhatOfItIsAudited(t *testing.T) {
 	want := map[string]string{}
 	for line := range strings.Lines(strings.TrimSpace(audits)) {
 		w := strings.Fields(line)
-		want["/stint.v1."+w[0]] = w[1]
+		want["/stint."+w[0]] = w[1]
 	}
 	for m := range contract() {
 		if got := words[AuditOf(m)]; got != want[m] {
 			t.Errorf("%s: %s is audited, want %q; say it here and in the table", m, got, want[m])
 		}
 	}
-	if AuditOf("/stint.v1.JobService/NoSuch") != AuditNothing {
+	if AuditOf("/stint.jobs.v1.JobService/NoSuch") != AuditNothing {
 		t.Error("a method without a row is audited")
 	}
 }

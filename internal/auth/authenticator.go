@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 

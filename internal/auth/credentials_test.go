@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // withHooks is a fixture that knows a JWT, a session and a job's token.
@@ -115,9 +115,9 @@ func gatewaysView(t *testing.T, l net.Listener, creds credentials.TransportCrede
 			var c Credentials
 			c.ofCall(ctx)
 			seen <- c
-			return &stintv1.GetResponse{}, nil
+			return &jobsv1.GetResponse{}, nil
 		}))
-	stintv1.RegisterJobServiceServer(server, stintv1.UnimplementedJobServiceServer{})
+	jobsv1.RegisterJobServiceServer(server, jobsv1.UnimplementedJobServiceServer{})
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	conn, err := grpc.NewClient("passthrough:///x", grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -137,7 +137,7 @@ func gatewaysView(t *testing.T, l net.Listener, creds credentials.TransportCrede
 			t.Error(err)
 		}
 	}()
-	_, err = stintv1.NewJobServiceClient(conn).Get(metadata.NewOutgoingContext(t.Context(), md), &stintv1.GetRequest{})
+	_, err = jobsv1.NewJobServiceClient(conn).Get(metadata.NewOutgoingContext(t.Context(), md), &jobsv1.GetRequest{})
 	if err != nil {
 		return Credentials{}, err
 	}

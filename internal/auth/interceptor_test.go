@@ -19,7 +19,10 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/types/known/emptypb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/layers"
 )
 
@@ -31,15 +34,19 @@ type service struct {
 
 type (
 	jobService struct {
-		stintv1.UnimplementedJobServiceServer
+		jobsv1.UnimplementedJobServiceServer
 		*service
 	}
 	adminService struct {
-		stintv1.UnimplementedAdminServiceServer
+		adminv1.UnimplementedAdminServiceServer
+		*service
+	}
+	tokenService struct {
+		authv1.UnimplementedTokenServiceServer
 		*service
 	}
 	workspaceService struct {
-		stintv1.UnimplementedWorkspaceServiceServer
+		workspacev1.UnimplementedWorkspaceServiceServer
 		*service
 	}
 )
@@ -49,20 +56,20 @@ func (s *service) note(ctx context.Context) {
 	s.caller <- p
 }
 
-func (s jobService) Get(ctx context.Context, _ *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+func (s jobService) Get(ctx context.Context, _ *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 	s.note(ctx)
-	return &stintv1.GetResponse{}, nil
+	return &jobsv1.GetResponse{}, nil
 }
 
-func (s adminService) ListTokens(ctx context.Context, _ *stintv1.ListTokensRequest) (*stintv1.ListTokensResponse, error) {
+func (s tokenService) ListTokens(ctx context.Context, _ *authv1.ListTokensRequest) (*authv1.ListTokensResponse, error) {
 	s.note(ctx)
-	return &stintv1.ListTokensResponse{}, nil
+	return &authv1.ListTokensResponse{}, nil
 }
 
 // WatchStatus sends one frame and then waits for its context.
-func (s jobService) WatchStatus(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+func (s jobService) WatchStatus(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 	s.note(stream.Context())
-	if err := stream.Send(&stintv1.WatchStatusResponse{}); err != nil {
+	if err := stream.Send(&jobsv1.WatchStatusResponse{}); err != nil {
 		return err
 	}
 	<-stream.Context().Done()
@@ -71,10 +78,10 @@ func (s jobService) WatchStatus(_ *stintv1.WatchStatusRequest, stream grpc.Serve
 }
 
 // Backup sends more than anybody reads.
-func (s adminService) Backup(_ *stintv1.BackupRequest, stream grpc.ServerStreamingServer[stintv1.BackupResponse]) error {
+func (s adminService) Backup(_ *adminv1.BackupRequest, stream grpc.ServerStreamingServer[adminv1.BackupResponse]) error {
 	s.note(stream.Context())
 	for {
-		if err := stream.Send(&stintv1.BackupResponse{Data: make([]byte, 1<<16)}); err != nil {
+		if err := stream.Send(&adminv1.BackupResponse{Data: make([]byte, 1<<16)}); err != nil {
 			s.ended <- err
 			return err
 		}
@@ -82,11 +89,11 @@ func (s adminService) Backup(_ *stintv1.BackupRequest, stream grpc.ServerStreami
 }
 
 // Upload waits for frames.
-func (s workspaceService) Upload(stream grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+func (s workspaceService) Upload(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 	s.note(stream.Context())
 	for {
 		if _, err := stream.Recv(); errors.Is(err, io.EOF) {
-			return stream.SendAndClose(&stintv1.UploadResponse{})
+			return stream.SendAndClose(&workspacev1.UploadResponse{})
 		} else if err != nil {
 			s.ended <- err
 			return err
@@ -113,9 +120,10 @@ func (f *fixture) serve(t *testing.T) (*service, *grpc.ClientConn) {
 	t.Helper()
 	s := &service{caller: make(chan Principal, 1), ended: make(chan error, 1)}
 	server := grpc.NewServer(grpc.UnaryInterceptor(layers.Unary(f.auth.Layer)), grpc.StreamInterceptor(layers.Stream(f.auth.Layer)))
-	stintv1.RegisterJobServiceServer(server, jobService{service: s})
-	stintv1.RegisterAdminServiceServer(server, adminService{service: s})
-	stintv1.RegisterWorkspaceServiceServer(server, workspaceService{service: s})
+	jobsv1.RegisterJobServiceServer(server, jobService{service: s})
+	adminv1.RegisterAdminServiceServer(server, adminService{service: s})
+	authv1.RegisterTokenServiceServer(server, tokenService{service: s})
+	workspacev1.RegisterWorkspaceServiceServer(server, workspaceService{service: s})
 	healthv1.RegisterHealthServer(server, health.NewServer())
 	server.RegisterService(&unlisted, struct{}{})
 	listener := bufconn.Listen(1 << 16)
@@ -143,40 +151,40 @@ func with(ctx context.Context, token string) context.Context {
 func TestUnaryCallsAreAuthenticated(t *testing.T) {
 	f := newFixture(t, ModeToken)
 	s, conn := f.serve(t)
-	jobs := stintv1.NewJobServiceClient(conn)
+	jobs := jobsv1.NewJobServiceClient(conn)
 	id, text := f.token(t, Grant{User: "alice"})
-	if _, err := jobs.Get(with(t.Context(), text), &stintv1.GetRequest{}); err != nil {
+	if _, err := jobs.Get(with(t.Context(), text), &jobsv1.GetRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(Principal{User: "alice", Roles: []Role{RoleUser}, How: HowToken, TokenID: id}, <-s.caller); diff != "" {
 		t.Fatal(diff)
 	}
-	_, err := jobs.Get(t.Context(), &stintv1.GetRequest{})
+	_, err := jobs.Get(t.Context(), &jobsv1.GetRequest{})
 	wantStatus(t, err, codes.Unauthenticated, "CREDENTIALS_MISSING")
-	_, err = jobs.Get(with(t.Context(), text+"x"), &stintv1.GetRequest{})
+	_, err = jobs.Get(with(t.Context(), text+"x"), &jobsv1.GetRequest{})
 	wantStatus(t, err, codes.Unauthenticated, "TOKEN_MALFORMED")
-	_, err = jobs.Get(with(with(t.Context(), text), text), &stintv1.GetRequest{})
+	_, err = jobs.Get(with(with(t.Context(), text), text), &jobsv1.GetRequest{})
 	wantStatus(t, err, codes.Unauthenticated, "CREDENTIALS_UNSUPPORTED")
 }
 
 func TestOnlyOperatorsReachWhatIsTheirs(t *testing.T) {
 	f := newFixture(t, ModeToken)
 	s, conn := f.serve(t)
-	admin := stintv1.NewAdminServiceClient(conn)
+	admin := adminv1.NewAdminServiceClient(conn)
 	_, user := f.token(t, Grant{User: "alice"})
 	_, operator := f.token(t, Grant{User: "bob", Roles: []string{"operator"}})
 	_, narrow := f.token(t, Grant{User: "bob", Roles: []string{"operator"}, Scopes: []string{"jobs:read"}})
-	_, err := admin.ListIssues(with(t.Context(), user), &stintv1.ListIssuesRequest{})
+	_, err := admin.ListIssues(with(t.Context(), user), &adminv1.ListIssuesRequest{})
 	wantStatus(t, err, codes.PermissionDenied, "ROLE_REQUIRED")
-	_, err = admin.ListIssues(with(t.Context(), narrow), &stintv1.ListIssuesRequest{})
+	_, err = admin.ListIssues(with(t.Context(), narrow), &adminv1.ListIssuesRequest{})
 	wantStatus(t, err, codes.PermissionDenied, "SCOPE_REQUIRED")
-	stream, err := admin.Backup(with(t.Context(), user), &stintv1.BackupRequest{})
+	stream, err := admin.Backup(with(t.Context(), user), &adminv1.BackupRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = stream.Recv()
 	wantStatus(t, err, codes.PermissionDenied, "ROLE_REQUIRED")
-	if _, err := admin.ListTokens(with(t.Context(), operator), &stintv1.ListTokensRequest{}); err != nil {
+	if _, err := authv1.NewTokenServiceClient(conn).ListTokens(with(t.Context(), operator), &authv1.ListTokensRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if p := <-s.caller; p.User != "bob" || !p.Has(RoleOperator) {
@@ -219,14 +227,14 @@ func TestHealthIsOpen(t *testing.T) {
 func TestDevelopmentModeIsTheLocalOperator(t *testing.T) {
 	f := newFixture(t, ModeDev)
 	s, conn := f.serve(t)
-	if _, err := stintv1.NewAdminServiceClient(conn).ListTokens(t.Context(), &stintv1.ListTokensRequest{}); err != nil {
+	if _, err := authv1.NewTokenServiceClient(conn).ListTokens(t.Context(), &authv1.ListTokensRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(Principal{User: "me", Roles: []Role{RoleUser, RoleOperator}, How: HowDev}, <-s.caller); diff != "" {
 		t.Fatal(diff)
 	}
 	_, unknown := NewSecret()
-	_, err := stintv1.NewJobServiceClient(conn).Get(with(t.Context(), unknown), &stintv1.GetRequest{})
+	_, err := jobsv1.NewJobServiceClient(conn).Get(with(t.Context(), unknown), &jobsv1.GetRequest{})
 	wantStatus(t, err, codes.Unauthenticated, "TOKEN_UNKNOWN")
 }
 
@@ -277,7 +285,7 @@ func inEachEnd(t *testing.T, open func(context.Context, *testing.T, *grpc.Client
 				if len(f.auth.guards) != 0 {
 					t.Fatalf("%d sessions are left", len(f.auth.guards))
 				}
-				if _, err := stintv1.NewJobServiceClient(conn).Get(with(t.Context(), other), &stintv1.GetRequest{}); err != nil {
+				if _, err := jobsv1.NewJobServiceClient(conn).Get(with(t.Context(), other), &jobsv1.GetRequest{}); err != nil {
 					t.Fatalf("another token on the same connection: %v", err)
 				}
 			})
@@ -288,7 +296,7 @@ func inEachEnd(t *testing.T, open func(context.Context, *testing.T, *grpc.Client
 func TestAStreamThatWaitsEndsWithItsToken(t *testing.T) {
 	inEachEnd(t, func(ctx context.Context, t *testing.T, conn *grpc.ClientConn) func() error {
 		t.Helper()
-		stream, err := stintv1.NewJobServiceClient(conn).WatchStatus(ctx, &stintv1.WatchStatusRequest{})
+		stream, err := jobsv1.NewJobServiceClient(conn).WatchStatus(ctx, &jobsv1.WatchStatusRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +310,7 @@ func TestAStreamThatWaitsEndsWithItsToken(t *testing.T) {
 func TestAStreamThatNobodyReadsEndsWithItsToken(t *testing.T) {
 	inEachEnd(t, func(ctx context.Context, t *testing.T, conn *grpc.ClientConn) func() error {
 		t.Helper()
-		stream, err := stintv1.NewAdminServiceClient(conn).Backup(ctx, &stintv1.BackupRequest{})
+		stream, err := adminv1.NewAdminServiceClient(conn).Backup(ctx, &adminv1.BackupRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,11 +327,11 @@ func TestAStreamThatNobodyReadsEndsWithItsToken(t *testing.T) {
 func TestAStreamThatNobodySendsOnEndsWithItsToken(t *testing.T) {
 	inEachEnd(t, func(ctx context.Context, t *testing.T, conn *grpc.ClientConn) func() error {
 		t.Helper()
-		stream, err := stintv1.NewWorkspaceServiceClient(conn).Upload(ctx)
+		stream, err := workspacev1.NewWorkspaceServiceClient(conn).Upload(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := stream.Send(&stintv1.UploadRequest{}); err != nil {
+		if err := stream.Send(&workspacev1.UploadRequest{}); err != nil {
 			t.Fatal(err)
 		}
 		return func() error { _, err := stream.CloseAndRecv(); return err }
@@ -335,7 +343,7 @@ func TestAStreamEndsByItselfAsItWould(t *testing.T) {
 		f := newFixture(t, ModeToken)
 		s, conn := f.serve(t)
 		_, text := f.token(t, Grant{User: "alice", Expires: time.Now().Add(time.Hour)})
-		upload, err := stintv1.NewWorkspaceServiceClient(conn).Upload(with(t.Context(), text))
+		upload, err := workspacev1.NewWorkspaceServiceClient(conn).Upload(with(t.Context(), text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,7 +352,7 @@ func TestAStreamEndsByItselfAsItWould(t *testing.T) {
 		}
 		<-s.caller
 		ctx, cancel := context.WithCancel(with(t.Context(), text))
-		watch, err := stintv1.NewJobServiceClient(conn).WatchStatus(ctx, &stintv1.WatchStatusRequest{})
+		watch, err := jobsv1.NewJobServiceClient(conn).WatchStatus(ctx, &jobsv1.WatchStatusRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -383,7 +391,7 @@ func TestAStreamWithoutACredentialEndsByItself(t *testing.T) {
 	f := newFixture(t, ModeDev)
 	s, conn := f.serve(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	watch, err := stintv1.NewJobServiceClient(conn).WatchStatus(ctx, &stintv1.WatchStatusRequest{})
+	watch, err := jobsv1.NewJobServiceClient(conn).WatchStatus(ctx, &jobsv1.WatchStatusRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -83,7 +83,7 @@ func TestATokenOfAJobIsGoodForReportAlone(t *testing.T) {
 		t.Errorf("the store was asked %d times", f.store.lookups)
 	}
 	for method, r := range rules {
-		if may := mayCall(p, method); may != (method == stintv1.JobService_Report_FullMethodName) && !r.open {
+		if may := mayCall(p, method); may != (method == jobsv1.JobService_Report_FullMethodName) && !r.open {
 			t.Errorf("the command of a job may call %s: %v", method, may)
 		}
 	}

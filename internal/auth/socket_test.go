@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	"github.com/stint-jobs/stint/internal/layers"
 )
 
@@ -23,7 +23,7 @@ func (f *fixture) serveSocket(t *testing.T, listener net.Listener) *service {
 	t.Helper()
 	s := &service{caller: make(chan Principal, 1), ended: make(chan error, 1)}
 	server := grpc.NewServer(grpc.Creds(SocketCreds()), grpc.UnaryInterceptor(layers.Unary(f.auth.Layer)), grpc.StreamInterceptor(layers.Stream(f.auth.Layer)))
-	stintv1.RegisterAdminServiceServer(server, adminService{service: s})
+	authv1.RegisterTokenServiceServer(server, tokenService{service: s})
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	t.Cleanup(func() {
@@ -35,14 +35,14 @@ func (f *fixture) serveSocket(t *testing.T, listener net.Listener) *service {
 	return s
 }
 
-func dial(t *testing.T, target string) stintv1.AdminServiceClient {
+func dial(t *testing.T, target string) authv1.TokenServiceClient {
 	t.Helper()
 	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return stintv1.NewAdminServiceClient(conn)
+	return authv1.NewTokenServiceClient(conn)
 }
 
 func listenUnix(t *testing.T) net.Listener {
@@ -58,7 +58,7 @@ func TestTheSocketIsTheLocalAdmin(t *testing.T) {
 	f := newFixture(t, ModeToken)
 	l := listenUnix(t)
 	s := f.serveSocket(t, l)
-	if _, err := dial(t, "unix:"+l.Addr().String()).ListTokens(t.Context(), &stintv1.ListTokensRequest{}); err != nil {
+	if _, err := dial(t, "unix:"+l.Addr().String()).ListTokens(t.Context(), &authv1.ListTokensRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(Principal{User: "local admin", Roles: []Role{RoleUser, RoleOperator}, How: HowSocket}, <-s.caller); diff != "" {
@@ -73,7 +73,7 @@ func TestTheSocketIsNoSocketOfTheNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.serveSocket(t, l)
-	_, err = dial(t, l.Addr().String()).ListTokens(t.Context(), &stintv1.ListTokensRequest{})
+	_, err = dial(t, l.Addr().String()).ListTokens(t.Context(), &authv1.ListTokensRequest{})
 	if status.Code(err) != codes.Unavailable {
 		t.Fatalf("got %v", err)
 	}

@@ -9,7 +9,11 @@ import (
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -52,7 +56,7 @@ type rule struct {
 	// scope is what the credential must not be narrowed to exclude.
 	scope Scope
 	// shared opens the method to those whom the owner gave this right of the job.
-	shared stintv1.ShareRight
+	shared jobsv1.ShareRight
 	// audit says what of a call is audited.
 	audit Audit
 }
@@ -64,7 +68,7 @@ func (r rule) in(s Scope) rule {
 }
 
 // with is the row for methods that an owner can share.
-func (r rule) with(right stintv1.ShareRight) rule {
+func (r rule) with(right jobsv1.ShareRight) rule {
 	r.shared = right
 	return r
 }
@@ -107,47 +111,47 @@ var (
 // rules is the whole table, by full method name. What is not in it is denied;
 // a test fails when a method of the contract is missing.
 var rules = map[string]rule{
-	stintv1.JobService_Submit_FullMethodName:      changesJobs, // Named: for another owner
-	stintv1.JobService_BatchSubmit_FullMethodName: changesJobs,
-	stintv1.JobService_Get_FullMethodName:         seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY),
-	stintv1.JobService_BatchGet_FullMethodName:    seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY),
-	stintv1.JobService_List_FullMethodName:        seesJobs,
-	stintv1.JobService_WatchStatus_FullMethodName: seesJobs.with(stintv1.ShareRight_SHARE_RIGHT_HISTORY).audited(AuditNothing), // by id; it shows no parameters
-	stintv1.JobService_Summarize_FullMethodName:   seesJobs.audited(AuditNothing),
-	stintv1.JobService_Cancel_FullMethodName:      changesJobs,
-	stintv1.JobService_BatchCancel_FullMethodName: changesJobs,
-	stintv1.JobService_Rerun_FullMethodName:       changesJobs.with(stintv1.ShareRight_SHARE_RIGHT_RERUN),
-	stintv1.JobService_StreamLogs_FullMethodName:  readsJobs.with(stintv1.ShareRight_SHARE_RIGHT_LOGS),
-	stintv1.JobService_ListResults_FullMethodName: readsJobs.with(stintv1.ShareRight_SHARE_RIGHT_RESULTS),
-	stintv1.JobService_ReadResult_FullMethodName:  readsJobs.with(stintv1.ShareRight_SHARE_RIGHT_RESULTS),
-	stintv1.JobService_ReportIssue_FullMethodName: changesJobs,
-	stintv1.JobService_Share_FullMethodName:       sharesJobs,
-	stintv1.JobService_Unshare_FullMethodName:     sharesJobs,
-	stintv1.JobService_ListShares_FullMethodName:  {own: everybody, scope: ScopeJobsRead},
-	stintv1.JobService_Report_FullMethodName:      toJobs,
+	jobsv1.JobService_Submit_FullMethodName:      changesJobs, // Named: for another owner
+	jobsv1.JobService_BatchSubmit_FullMethodName: changesJobs,
+	jobsv1.JobService_Get_FullMethodName:         seesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_HISTORY),
+	jobsv1.JobService_BatchGet_FullMethodName:    seesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_HISTORY),
+	jobsv1.JobService_List_FullMethodName:        seesJobs,
+	jobsv1.JobService_WatchStatus_FullMethodName: seesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_HISTORY).audited(AuditNothing), // by id; it shows no parameters
+	jobsv1.JobService_Summarize_FullMethodName:   seesJobs.audited(AuditNothing),
+	jobsv1.JobService_Cancel_FullMethodName:      changesJobs,
+	jobsv1.JobService_BatchCancel_FullMethodName: changesJobs,
+	jobsv1.JobService_Rerun_FullMethodName:       changesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RERUN),
+	jobsv1.JobService_StreamLogs_FullMethodName:  readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_LOGS),
+	jobsv1.JobService_ListResults_FullMethodName: readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RESULTS),
+	jobsv1.JobService_ReadResult_FullMethodName:  readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RESULTS),
+	jobsv1.JobService_ReportIssue_FullMethodName: changesJobs,
+	jobsv1.JobService_Share_FullMethodName:       sharesJobs,
+	jobsv1.JobService_Unshare_FullMethodName:     sharesJobs,
+	jobsv1.JobService_ListShares_FullMethodName:  {own: everybody, scope: ScopeJobsRead},
+	jobsv1.JobService_Report_FullMethodName:      toJobs,
 
-	stintv1.CatalogService_ListServices_FullMethodName: ofServer,
-	stintv1.CatalogService_GetService_FullMethodName:   ofServer,
+	catalogv1.CatalogService_List_FullMethodName: ofServer,
+	catalogv1.CatalogService_Get_FullMethodName:  ofServer,
 
-	stintv1.WorkspaceService_Upload_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
-	stintv1.WorkspaceService_List_FullMethodName:     onOwnFiles.in(ScopeFilesRead),
-	stintv1.WorkspaceService_Download_FullMethodName: onOwnFiles.in(ScopeFilesRead),
-	stintv1.WorkspaceService_Delete_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
+	workspacev1.WorkspaceService_Upload_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
+	workspacev1.WorkspaceService_List_FullMethodName:     onOwnFiles.in(ScopeFilesRead),
+	workspacev1.WorkspaceService_Download_FullMethodName: onOwnFiles.in(ScopeFilesRead),
+	workspacev1.WorkspaceService_Delete_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
 
-	stintv1.AuthService_GetSignInOptions_FullMethodName: toAll,
-	stintv1.AuthService_WhoAmI_FullMethodName:           ofServer,
+	authv1.AuthService_GetSignInOptions_FullMethodName: toAll,
+	authv1.AuthService_WhoAmI_FullMethodName:           ofServer,
 
-	stintv1.AdminService_GetServerStatus_FullMethodName: ofServer,
-	stintv1.AdminService_SetSubmissions_FullMethodName:  toOperators,
-	stintv1.AdminService_Backup_FullMethodName:          toOperators.audited(AuditCalls),
-	stintv1.AdminService_CreateToken_FullMethodName:     onTokens,
-	stintv1.AdminService_ListTokens_FullMethodName:      onTokens.audited(AuditNothing),
-	stintv1.AdminService_RevokeToken_FullMethodName:     onTokens,
-	stintv1.AdminService_ListIssues_FullMethodName:      toOperators.audited(AuditCalls),
-	stintv1.AdminService_ListOrphans_FullMethodName:     toOperators.audited(AuditNothing),
-	stintv1.AdminService_CancelOrphan_FullMethodName:    toOperators.audited(AuditCalls),
-	stintv1.AdminService_ListQueue_FullMethodName:       {own: everybody, foreign: readers, scope: ScopeJobsRead}, // Foreign: unmasked
-	stintv1.AdminService_ListAudit_FullMethodName:       toAuditors,
+	adminv1.StatusService_GetServerStatus_FullMethodName: ofServer,
+	adminv1.AdminService_SetSubmissions_FullMethodName:   toOperators,
+	adminv1.AdminService_Backup_FullMethodName:           toOperators.audited(AuditCalls),
+	authv1.TokenService_CreateToken_FullMethodName:       onTokens,
+	authv1.TokenService_ListTokens_FullMethodName:        onTokens.audited(AuditNothing),
+	authv1.TokenService_RevokeToken_FullMethodName:       onTokens,
+	adminv1.AdminService_ListIssues_FullMethodName:       toOperators.audited(AuditCalls),
+	adminv1.AdminService_ListOrphans_FullMethodName:      toOperators.audited(AuditNothing),
+	adminv1.AdminService_CancelOrphan_FullMethodName:     toOperators.audited(AuditCalls),
+	adminv1.QueueService_ListQueue_FullMethodName:        {own: everybody, foreign: readers, scope: ScopeJobsRead}, // Foreign: unmasked
+	adminv1.AdminService_ListAudit_FullMethodName:        toAuditors,
 
 	healthv1.Health_Check_FullMethodName:                                   toAll,
 	healthv1.Health_Watch_FullMethodName:                                   toAll,
@@ -179,7 +183,7 @@ func Allow(p Principal, method string, o Ownership) Decision {
 
 // SharedBy is the right of a job that opens a method to those whom its owner
 // gave it to; unspecified where sharing does not open it.
-func SharedBy(method string) stintv1.ShareRight { return rules[method].shared }
+func SharedBy(method string) jobsv1.ShareRight { return rules[method].shared }
 
 func decide(p Principal, roles []Role, otherwise Decision) Decision {
 	if slices.ContainsFunc(p.Roles, func(r Role) bool { return slices.Contains(roles, r) }) {

@@ -31,18 +31,20 @@ func methodsOf(files ...protoreflect.FileDescriptor) map[string]bool {
 	return names
 }
 
-// contract are the methods of all files of our package.
+// contract are the methods of all files of our packages.
 func contract() map[string]bool {
 	var files []protoreflect.FileDescriptor
-	protoregistry.GlobalFiles.RangeFilesByPackage("stint.v1", func(f protoreflect.FileDescriptor) bool {
-		files = append(files, f)
+	protoregistry.GlobalFiles.RangeFiles(func(f protoreflect.FileDescriptor) bool {
+		if strings.HasPrefix(string(f.Package()), "stint.") {
+			files = append(files, f)
+		}
 		return true
 	})
 	return methodsOf(files...)
 }
 
 // withoutCredentials are the methods of the contract that need none.
-var withoutCredentials = map[string]bool{"/stint.v1.AuthService/GetSignInOptions": true}
+var withoutCredentials = map[string]bool{"/stint.auth.v1.AuthService/GetSignInOptions": true}
 
 func TestEveryMethodOfTheContractIsInTheTable(t *testing.T) {
 	methods := contract()
@@ -79,43 +81,43 @@ func TestEveryRowHasAMethod(t *testing.T) {
 // A is allowed, H is hidden, D is denied. Behind them are the scope that a
 // narrowed credential needs, and the right of a job that opens the method to those whom it was given.
 const cells = `
-                                  user  operator  auditor  service  job  acting  neither  scope        shared
-AdminService/Backup               DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
-AdminService/CancelOrphan         DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
-AdminService/CreateToken          AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
-AdminService/GetServerStatus      AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
-AdminService/ListAudit            DHD   AAA       AAA      DHD      DHD  DDD     DHD      admin        -
-AdminService/ListIssues           DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
-AdminService/ListOrphans          DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
-AdminService/ListQueue            AHD   AAD       AAD      AHD      DHD  AHD     DHD      jobs:read    -
-AdminService/ListTokens           AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
-AdminService/RevokeToken          AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
-AdminService/SetSubmissions       DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
-AuthService/WhoAmI                AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
-CatalogService/GetService         AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
-CatalogService/ListServices       AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
-JobService/BatchCancel            AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
-JobService/BatchGet               AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
-JobService/BatchSubmit            AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
-JobService/Cancel                 AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
-JobService/Get                    AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
-JobService/List                   AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
-JobService/ListResults            AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
-JobService/ListShares             AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:read    -
-JobService/ReadResult             AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
-JobService/Report                 DHD   DHD       DHD      DHD      AHD  DHD     DHD      -            -
-JobService/ReportIssue            AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
-JobService/Rerun                  AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   RERUN
-JobService/Share                  AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
-JobService/StreamLogs             AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    LOGS
-JobService/Submit                 AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
-JobService/Summarize              AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
-JobService/Unshare                AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
-JobService/WatchStatus            AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
-WorkspaceService/Delete           AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
-WorkspaceService/Download         AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
-WorkspaceService/List             AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
-WorkspaceService/Upload           AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
+                                        user  operator  auditor  service  job  acting  neither  scope        shared
+admin.v1.AdminService/Backup            DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.AdminService/CancelOrphan      DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.AdminService/ListAudit         DHD   AAA       AAA      DHD      DHD  DDD     DHD      admin        -
+admin.v1.AdminService/ListIssues        DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.AdminService/ListOrphans       DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.AdminService/SetSubmissions    DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.QueueService/ListQueue         AHD   AAD       AAD      AHD      DHD  AHD     DHD      jobs:read    -
+admin.v1.StatusService/GetServerStatus  AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
+auth.v1.AuthService/WhoAmI              AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
+auth.v1.TokenService/CreateToken        AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
+auth.v1.TokenService/ListTokens         AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
+auth.v1.TokenService/RevokeToken        AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
+catalog.v1.CatalogService/Get           AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
+catalog.v1.CatalogService/List          AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
+jobs.v1.JobService/BatchCancel          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/BatchGet             AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
+jobs.v1.JobService/BatchSubmit          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/Cancel               AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/Get                  AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
+jobs.v1.JobService/List                 AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
+jobs.v1.JobService/ListResults          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
+jobs.v1.JobService/ListShares           AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:read    -
+jobs.v1.JobService/ReadResult           AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
+jobs.v1.JobService/Report               DHD   DHD       DHD      DHD      AHD  DHD     DHD      -            -
+jobs.v1.JobService/ReportIssue          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/Rerun                AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   RERUN
+jobs.v1.JobService/Share                AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/StreamLogs           AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    LOGS
+jobs.v1.JobService/Submit               AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/Summarize            AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
+jobs.v1.JobService/Unshare              AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/WatchStatus          AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
+workspace.v1.WorkspaceService/Delete    AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
+workspace.v1.WorkspaceService/Download  AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
+workspace.v1.WorkspaceService/List      AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
+workspace.v1.WorkspaceService/Upload    AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
 `
 
 func TestEveryCellOfTheTable(t *testing.T) {
@@ -134,7 +136,7 @@ func TestEveryCellOfTheTable(t *testing.T) {
 		if len(words) != len(callers)+3 {
 			continue
 		}
-		method := "/stint.v1." + words[0]
+		method := "/stint." + words[0]
 		seen[method] = true
 		var got []string
 		for _, p := range callers {
@@ -186,17 +188,17 @@ func TestScopesNarrowEveryRow(t *testing.T) {
 func TestWhatIsNotInTheTableIsDenied(t *testing.T) {
 	operator := Principal{User: "a", Roles: []Role{RoleUser, RoleOperator}}
 	for _, o := range []Ownership{0, Own, Named, 99} {
-		if got := Allow(operator, "/stint.v1.JobService/NoSuch", o); got != Denied {
+		if got := Allow(operator, "/stint.jobs.v1.JobService/NoSuch", o); got != Denied {
 			t.Errorf("ownership %d: %v", o, got)
 		}
 	}
-	if Open("/stint.v1.JobService/NoSuch") || mayCall(operator, "/stint.v1.JobService/NoSuch") {
+	if Open("/stint.jobs.v1.JobService/NoSuch") || mayCall(operator, "/stint.jobs.v1.JobService/NoSuch") {
 		t.Error("a method without a row may be called")
 	}
 }
 
 func TestAuthorizeSpeaksInTheWordsOfTheDomain(t *testing.T) {
-	const get = "/stint.v1.JobService/Get"
+	const get = "/stint.jobs.v1.JobService/Get"
 	nobody := t.Context()
 	user := NewContext(nobody, Principal{User: "a", Roles: []Role{RoleUser}})
 	if err := Authorize(user, get, Own); err != nil {

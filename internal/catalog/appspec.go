@@ -13,7 +13,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // parseAppSpec reads an app spec of BV-BRC: relaxed JSON with `id`, `script`,
@@ -28,7 +29,7 @@ func parseAppSpec(text []byte, s *Service, p *problems) {
 		return
 	}
 	r := specReader{p: p}
-	s.proto = &stintv1.Service{
+	s.proto = &catalogv1.Service{
 		Id:               r.text(spec, "", "id"),
 		Label:            r.text(spec, "", "label"),
 		Description:      r.text(spec, "", "description"),
@@ -87,7 +88,7 @@ func (r *specReader) flag(o object, path, key string) bool {
 }
 
 // parameters reads a list of parameters. Entries without an id are documentation.
-func (r *specReader) parameters(field string, raw json.RawMessage, depth int) []*stintv1.Parameter {
+func (r *specReader) parameters(field string, raw json.RawMessage, depth int) []*catalogv1.Parameter {
 	var list []json.RawMessage
 	if raw != nil && json.Unmarshal(raw, &list) != nil {
 		r.p.add(field, "must be a list, not %s", clipRaw(raw))
@@ -97,7 +98,7 @@ func (r *specReader) parameters(field string, raw json.RawMessage, depth int) []
 		r.p.add(field, "groups are nested more than %d deep", maxGroupDepth)
 		return nil
 	}
-	var out []*stintv1.Parameter
+	var out []*catalogv1.Parameter
 	place := map[string]int{}
 	for i, e := range list {
 		var o object
@@ -125,8 +126,8 @@ func (r *specReader) parameters(field string, raw json.RawMessage, depth int) []
 	return out
 }
 
-func (r *specReader) parameter(path string, o object, depth int) *stintv1.Parameter {
-	d := &stintv1.Parameter{
+func (r *specReader) parameter(path string, o object, depth int) *catalogv1.Parameter {
+	d := &catalogv1.Parameter{
 		Id:          r.text(o, path, "id"),
 		Description: r.text(o, path, "desc"),
 		Required:    r.flag(o, path, "required"),
@@ -135,9 +136,9 @@ func (r *specReader) parameter(path string, o object, depth int) *stintv1.Parame
 	d.Label = labelOr(r.text(o, path, "label"), d.GetId())
 	r.setType(path, o, d)
 	switch d.GetType() {
-	case stintv1.ParameterType_PARAMETER_TYPE_ENUM:
+	case catalogv1.ParameterType_PARAMETER_TYPE_ENUM:
 		d.EnumValues = r.enum(path, o)
-	case stintv1.ParameterType_PARAMETER_TYPE_GROUP:
+	case catalogv1.ParameterType_PARAMETER_TYPE_GROUP:
 		d.Group = r.parameters(path+"group", o["group"], depth+1)
 	default:
 	}
@@ -155,48 +156,48 @@ func (r *specReader) parameter(path string, o object, depth int) *stintv1.Parame
 // setType translates the types seen in BV-BRC's specs. output_path and
 // output_file say where results go, which is for the job's own output_folder
 // and output_name to say here: they are text that may be left out, and no input.
-func (r *specReader) setType(path string, o object, d *stintv1.Parameter) {
+func (r *specReader) setType(path string, o object, d *catalogv1.Parameter) {
 	name := r.text(o, path, "type")
 	switch name {
 	case "string":
-		d.Type = stintv1.ParameterType_PARAMETER_TYPE_STRING
+		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_STRING
 	case "list", "array":
-		d.Type, d.Multiple = stintv1.ParameterType_PARAMETER_TYPE_STRING, true
+		d.Type, d.Multiple = catalogv1.ParameterType_PARAMETER_TYPE_STRING, true
 	case "int", "integer":
-		d.Type = stintv1.ParameterType_PARAMETER_TYPE_INTEGER
+		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_INTEGER
 	case "float", "number":
-		d.Type = stintv1.ParameterType_PARAMETER_TYPE_NUMBER
+		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_NUMBER
 	case "bool", "boolean":
-		d.Type = stintv1.ParameterType_PARAMETER_TYPE_BOOLEAN
+		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_BOOLEAN
 	case "enum":
-		d.Type = stintv1.ParameterType_PARAMETER_TYPE_ENUM
+		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_ENUM
 	case "wstype", "wsid":
-		d.Type = stintv1.ParameterType_PARAMETER_TYPE_FILE
+		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_FILE
 	case "folder":
-		d.Type = stintv1.ParameterType_PARAMETER_TYPE_FOLDER
+		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_FOLDER
 	case "group":
-		d.Type = stintv1.ParameterType_PARAMETER_TYPE_GROUP
+		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_GROUP
 	case "":
 		d.Type = typeOfUntyped(o)
 	default:
 		r.p.add(path+"type", "there is no type %s", quote(name))
 	}
 	if d.GetId() == "output_path" || d.GetId() == "output_file" {
-		d.Type, d.Required = stintv1.ParameterType_PARAMETER_TYPE_STRING, false
+		d.Type, d.Required = catalogv1.ParameterType_PARAMETER_TYPE_STRING, false
 	}
 }
 
-func typeOfUntyped(o object) stintv1.ParameterType {
+func typeOfUntyped(o object) catalogv1.ParameterType {
 	if _, ok := o["group"]; ok {
-		return stintv1.ParameterType_PARAMETER_TYPE_GROUP
+		return catalogv1.ParameterType_PARAMETER_TYPE_GROUP
 	}
 	if _, ok := o["enum"]; ok {
-		return stintv1.ParameterType_PARAMETER_TYPE_ENUM
+		return catalogv1.ParameterType_PARAMETER_TYPE_ENUM
 	}
 	if _, ok := o["wstype"]; ok {
-		return stintv1.ParameterType_PARAMETER_TYPE_FILE
+		return catalogv1.ParameterType_PARAMETER_TYPE_FILE
 	}
-	return stintv1.ParameterType_PARAMETER_TYPE_STRING
+	return catalogv1.ParameterType_PARAMETER_TYPE_STRING
 }
 
 // enum reads the values to choose from: texts, numbers or truths. One that is there
@@ -227,8 +228,8 @@ func (r *specReader) enum(path string, o object) []string {
 // resources reads what a job of the service gets by default. A number for
 // memory is in megabytes, as in Slurm's --mem, which it is written for; default_runtime
 // is in seconds.
-func (r *specReader) resources(spec object) *stintv1.Resources {
-	out := &stintv1.Resources{}
+func (r *specReader) resources(spec object) *jobsv1.Resources {
+	out := &jobsv1.Resources{}
 	if raw, ok := spec["default_memory"]; ok && string(raw) != "null" {
 		bytes, err := parseMemory(strings.Trim(string(raw), `"`), 1<<20)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 )
 
 // thingSpec has all that the specs of BV-BRC have, in their style.
@@ -61,7 +61,7 @@ func TestAnAppSpecBecomesAService(t *testing.T) {
 		t.Error(d)
 	}
 	s, _ := c.Get("Thing")
-	want := &stintv1.Service{}
+	want := &catalogv1.Service{}
 	if err := prototext.Unmarshal([]byte(`
 		id: "Thing" label: "Do a thing" description: "With a tab, a # and a // and a /* in it" available: true
 		default_resources { cpus: 4 memory_bytes: 2147483648 time_limit { seconds: 3600 } }
@@ -205,7 +205,7 @@ func FuzzRelaxedSpec(f *testing.F) {
 		if json.Valid(text) && string(strict) != string(text) {
 			t.Errorf("%q became %q", text, strict)
 		}
-		s := &Service{proto: &stintv1.Service{}, dir: "/nowhere", file: "S.json", programs: newPrograms("")}
+		s := &Service{proto: &catalogv1.Service{}, dir: "/nowhere", file: "S.json", programs: newPrograms("")}
 		p := &problems{file: s.file}
 		parseAppSpec(text, s, p)
 		if _, err := proto.Marshal(s.proto); err != nil {

@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -59,8 +60,8 @@ func Load(dir string, o Options) (*Catalog, []Problem, error) {
 }
 
 // List answers all services, sorted by label. The messages are read-only.
-func (c *Catalog) List() []*stintv1.Service {
-	out := make([]*stintv1.Service, len(c.services))
+func (c *Catalog) List() []*catalogv1.Service {
+	out := make([]*catalogv1.Service, len(c.services))
 	for i, s := range c.services {
 		out[i] = s.Proto()
 	}
@@ -88,7 +89,7 @@ func (c *Catalog) Find(id string) (*Service, error) {
 
 // FindFor is Get for a job that was accepted earlier: the error says that the
 // service went away since.
-func (c *Catalog) FindFor(j *stintv1.Job) (*Service, error) {
+func (c *Catalog) FindFor(j *jobsv1.Job) (*Service, error) {
 	if s, ok := c.byID[j.GetService()]; ok {
 		return s, nil
 	}

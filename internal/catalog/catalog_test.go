@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -158,7 +158,7 @@ func TestFindSaysWhatWasMeantAndWhatWentAway(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	j := &stintv1.Job{Service: "Gone"}
+	j := &jobsv1.Job{Service: "Gone"}
 	if _, err := c.FindFor(j); !errors.Is(err, job.ErrNotFound) || err.Error() != `the service "Gone" was removed from the catalog after this job was submitted` {
 		t.Error(err)
 	}

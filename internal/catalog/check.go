@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -118,7 +118,7 @@ func (c *checker) add(field, format string, args ...any) {
 }
 
 // fields checks an object against the parameters it may have.
-func (c *checker) fields(path string, described []*stintv1.Parameter, given map[string]*structpb.Value) map[string]*structpb.Value {
+func (c *checker) fields(path string, described []*catalogv1.Parameter, given map[string]*structpb.Value) map[string]*structpb.Value {
 	out := make(map[string]*structpb.Value, len(described))
 	known := make([]string, len(described))
 	for i, d := range described {
@@ -158,7 +158,7 @@ func unknownField(path, id string) string {
 }
 
 // parameter checks what was given for one parameter; nil when it does not do.
-func (c *checker) parameter(field string, d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
+func (c *checker) parameter(field string, d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
 	if !d.GetMultiple() {
 		return c.value(field, d, v)
 	}
@@ -184,29 +184,29 @@ func (c *checker) parameter(field string, d *stintv1.Parameter, v *structpb.Valu
 }
 
 // value checks one value, not null; nil when it does not do.
-func (c *checker) value(field string, d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
+func (c *checker) value(field string, d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
 	if _, list := v.GetKind().(*structpb.Value_ListValue); list {
 		c.add(field, "must be a single value, not %s", describe(v))
 		return nil
 	}
 	switch d.GetType() {
-	case stintv1.ParameterType_PARAMETER_TYPE_STRING:
+	case catalogv1.ParameterType_PARAMETER_TYPE_STRING:
 		return c.text(field, d, v)
-	case stintv1.ParameterType_PARAMETER_TYPE_INTEGER, stintv1.ParameterType_PARAMETER_TYPE_NUMBER:
+	case catalogv1.ParameterType_PARAMETER_TYPE_INTEGER, catalogv1.ParameterType_PARAMETER_TYPE_NUMBER:
 		return c.number(field, d, v)
-	case stintv1.ParameterType_PARAMETER_TYPE_BOOLEAN:
+	case catalogv1.ParameterType_PARAMETER_TYPE_BOOLEAN:
 		if _, ok := v.GetKind().(*structpb.Value_BoolValue); !ok {
 			c.add(field, "must be true or false, not %s", describe(v))
 			return nil
 		}
 		return v
-	case stintv1.ParameterType_PARAMETER_TYPE_ENUM:
+	case catalogv1.ParameterType_PARAMETER_TYPE_ENUM:
 		return c.choice(field, d, v)
-	case stintv1.ParameterType_PARAMETER_TYPE_FILE:
+	case catalogv1.ParameterType_PARAMETER_TYPE_FILE:
 		return c.file(field, v, File)
-	case stintv1.ParameterType_PARAMETER_TYPE_FOLDER:
+	case catalogv1.ParameterType_PARAMETER_TYPE_FOLDER:
 		return c.file(field, v, Folder)
-	case stintv1.ParameterType_PARAMETER_TYPE_GROUP:
+	case catalogv1.ParameterType_PARAMETER_TYPE_GROUP:
 		g, ok := v.GetKind().(*structpb.Value_StructValue)
 		if !ok {
 			c.add(field, "must be an object, not %s", describe(v))
@@ -219,7 +219,7 @@ func (c *checker) value(field string, d *stintv1.Parameter, v *structpb.Value) *
 	}
 }
 
-func (c *checker) text(field string, d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
+func (c *checker) text(field string, d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
 	k, ok := v.GetKind().(*structpb.Value_StringValue)
 	if !ok {
 		c.add(field, "must be text, not %s", describe(v))
@@ -260,8 +260,8 @@ func badText(s, controls string) string {
 	return ""
 }
 
-func (c *checker) number(field string, d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
-	whole := d.GetType() == stintv1.ParameterType_PARAMETER_TYPE_INTEGER
+func (c *checker) number(field string, d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
+	whole := d.GetType() == catalogv1.ParameterType_PARAMETER_TYPE_INTEGER
 	k, ok := v.GetKind().(*structpb.Value_NumberValue)
 	if !ok {
 		c.add(field, "must be %s, not %s", numberName(whole), describe(v))
@@ -296,7 +296,7 @@ func numberName(whole bool) string {
 
 // choice takes a number for a value that looks like one: a form and a person
 // write 11 where the description says "11".
-func (c *checker) choice(field string, d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
+func (c *checker) choice(field string, d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
 	var s string
 	switch k := v.GetKind().(type) {
 	case *structpb.Value_StringValue:

@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 )
 
 // Limits of a description. They are far above what any service has, and keep one
@@ -51,7 +51,7 @@ type rules struct {
 
 // checkDescribed finds what is wrong with the parameters of a description,
 // defaults included.
-func checkDescribed(field string, list []*stintv1.Parameter, r *rules, p *problems) {
+func checkDescribed(field string, list []*catalogv1.Parameter, r *rules, p *problems) {
 	if len(list) > maxParameters {
 		p.add(field, "has %d parameters; at most %d are taken", len(list), maxParameters)
 		return
@@ -77,11 +77,11 @@ func checkDescribed(field string, list []*stintv1.Parameter, r *rules, p *proble
 	}
 }
 
-func checkDescribedOne(f string, d *stintv1.Parameter, r *rules, p *problems) {
+func checkDescribedOne(f string, d *catalogv1.Parameter, r *rules, p *problems) {
 	t := d.GetType()
-	enum, group := t == stintv1.ParameterType_PARAMETER_TYPE_ENUM, t == stintv1.ParameterType_PARAMETER_TYPE_GROUP
-	file := t == stintv1.ParameterType_PARAMETER_TYPE_FILE
-	known := t != stintv1.ParameterType_PARAMETER_TYPE_UNSPECIFIED
+	enum, group := t == catalogv1.ParameterType_PARAMETER_TYPE_ENUM, t == catalogv1.ParameterType_PARAMETER_TYPE_GROUP
+	file := t == catalogv1.ParameterType_PARAMETER_TYPE_FILE
+	known := t != catalogv1.ParameterType_PARAMETER_TYPE_UNSPECIFIED
 	switch {
 	case enum && len(d.GetEnumValues()) == 0:
 		p.add(f+".enum", "is missing: the values to choose from")
@@ -117,16 +117,16 @@ func checkDescribedOne(f string, d *stintv1.Parameter, r *rules, p *problems) {
 	}
 }
 
-func checkBounds(f string, d *stintv1.Parameter, p *problems) {
+func checkBounds(f string, d *catalogv1.Parameter, p *problems) {
 	if d.Min == nil && d.Max == nil {
 		return
 	}
 	switch d.GetType() {
-	case stintv1.ParameterType_PARAMETER_TYPE_STRING:
+	case catalogv1.ParameterType_PARAMETER_TYPE_STRING:
 		if d.GetMin() < 0 {
 			p.add(f+".min", "a text cannot have %v characters", d.GetMin())
 		}
-	case stintv1.ParameterType_PARAMETER_TYPE_INTEGER, stintv1.ParameterType_PARAMETER_TYPE_NUMBER:
+	case catalogv1.ParameterType_PARAMETER_TYPE_INTEGER, catalogv1.ParameterType_PARAMETER_TYPE_NUMBER:
 	default:
 		p.add(f, "min and max belong to the types string, integer and number only")
 		return
@@ -140,12 +140,12 @@ func checkBounds(f string, d *stintv1.Parameter, p *problems) {
 }
 
 // checkDefault holds the default against the parameter's own rules.
-func checkDefault(f string, d *stintv1.Parameter, r *rules, p *problems) {
+func checkDefault(f string, d *catalogv1.Parameter, r *rules, p *problems) {
 	if d.GetDefaultValue() == nil {
 		return
 	}
 	switch d.GetType() {
-	case stintv1.ParameterType_PARAMETER_TYPE_FILE, stintv1.ParameterType_PARAMETER_TYPE_FOLDER:
+	case catalogv1.ParameterType_PARAMETER_TYPE_FILE, catalogv1.ParameterType_PARAMETER_TYPE_FOLDER:
 		if r.appSpec {
 			d.DefaultValue = nil
 			return

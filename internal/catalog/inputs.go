@@ -3,7 +3,7 @@ package catalog
 import (
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 )
 
 // Input is a place in parameters that names a file or folder of the owner's workspace.
@@ -29,7 +29,7 @@ func (s *Service) Files(params *structpb.Struct) []Input {
 	return inputs(nil, "", s.proto.GetParameters(), params.GetFields())
 }
 
-func inputs(out []Input, path string, described []*stintv1.Parameter, given map[string]*structpb.Value) []Input {
+func inputs(out []Input, path string, described []*catalogv1.Parameter, given map[string]*structpb.Value) []Input {
 	for _, d := range described {
 		v, field := given[d.GetId()], path+d.GetId()
 		if list, ok := v.GetKind().(*structpb.Value_ListValue); ok && d.GetMultiple() {
@@ -43,13 +43,13 @@ func inputs(out []Input, path string, described []*stintv1.Parameter, given map[
 	return out
 }
 
-func inputsOf(out []Input, field string, d *stintv1.Parameter, v *structpb.Value) []Input {
+func inputsOf(out []Input, field string, d *catalogv1.Parameter, v *structpb.Value) []Input {
 	kind := File
 	switch d.GetType() {
-	case stintv1.ParameterType_PARAMETER_TYPE_GROUP:
+	case catalogv1.ParameterType_PARAMETER_TYPE_GROUP:
 		return inputs(out, field+".", d.GetGroup(), v.GetStructValue().GetFields())
-	case stintv1.ParameterType_PARAMETER_TYPE_FILE:
-	case stintv1.ParameterType_PARAMETER_TYPE_FOLDER:
+	case catalogv1.ParameterType_PARAMETER_TYPE_FILE:
+	case catalogv1.ParameterType_PARAMETER_TYPE_FOLDER:
 		kind = Folder
 	default:
 		return out

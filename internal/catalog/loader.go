@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strings"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 )
 
 const (
@@ -74,7 +74,7 @@ type parser func(text []byte, s *Service, p *problems)
 // for it if only its name can be a service's.
 func (l *loader) spec(file string, parse parser) {
 	s := &Service{
-		proto:    &stintv1.Service{},
+		proto:    &catalogv1.Service{},
 		dir:      filepath.Dir(filepath.Join(l.root, file)),
 		file:     file,
 		programs: l.programs,

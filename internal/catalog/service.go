@@ -9,14 +9,14 @@ import (
 	"strings"
 	"sync/atomic"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Service is one analysis as its description says. Its methods may be called
 // from several goroutines.
 type Service struct {
-	proto   *stintv1.Service // all but availability; read-only once loaded
+	proto   *catalogv1.Service // all but availability; read-only once loaded
 	dir     string
 	file    string    // below the services folder, for messages
 	argv    []string  // files of the folder are absolute
@@ -28,7 +28,7 @@ type Service struct {
 	remote  bool
 
 	programs *programs
-	shown    atomic.Pointer[stintv1.Service]
+	shown    atomic.Pointer[catalogv1.Service]
 }
 
 // ID is the service's stable name.
@@ -64,12 +64,12 @@ func (s *Service) AppSpec() []byte { return s.appSpec }
 
 // Proto is the service as the API shows it, with its availability now. The
 // message is shared and read-only.
-func (s *Service) Proto() *stintv1.Service {
+func (s *Service) Proto() *catalogv1.Service {
 	ok, why := s.Available()
 	if m := s.shown.Load(); m != nil && m.GetAvailable() == ok && m.GetUnavailableReason() == why {
 		return m
 	}
-	m := &stintv1.Service{
+	m := &catalogv1.Service{
 		Id:                s.proto.GetId(),
 		Label:             s.proto.GetLabel(),
 		Description:       s.proto.GetDescription(),

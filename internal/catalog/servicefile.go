@@ -11,7 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // The keys of a service.yaml. services/README.md explains them.
@@ -68,15 +69,15 @@ type (
 	}
 )
 
-var typesByName = map[string]stintv1.ParameterType{
-	"string":  stintv1.ParameterType_PARAMETER_TYPE_STRING,
-	"integer": stintv1.ParameterType_PARAMETER_TYPE_INTEGER,
-	"number":  stintv1.ParameterType_PARAMETER_TYPE_NUMBER,
-	"boolean": stintv1.ParameterType_PARAMETER_TYPE_BOOLEAN,
-	"enum":    stintv1.ParameterType_PARAMETER_TYPE_ENUM,
-	"file":    stintv1.ParameterType_PARAMETER_TYPE_FILE,
-	"folder":  stintv1.ParameterType_PARAMETER_TYPE_FOLDER,
-	"group":   stintv1.ParameterType_PARAMETER_TYPE_GROUP,
+var typesByName = map[string]catalogv1.ParameterType{
+	"string":  catalogv1.ParameterType_PARAMETER_TYPE_STRING,
+	"integer": catalogv1.ParameterType_PARAMETER_TYPE_INTEGER,
+	"number":  catalogv1.ParameterType_PARAMETER_TYPE_NUMBER,
+	"boolean": catalogv1.ParameterType_PARAMETER_TYPE_BOOLEAN,
+	"enum":    catalogv1.ParameterType_PARAMETER_TYPE_ENUM,
+	"file":    catalogv1.ParameterType_PARAMETER_TYPE_FILE,
+	"folder":  catalogv1.ParameterType_PARAMETER_TYPE_FOLDER,
+	"group":   catalogv1.ParameterType_PARAMETER_TYPE_GROUP,
 }
 
 // parseServiceFile reads a service.yaml. It goes on after each mistake, so that
@@ -107,7 +108,7 @@ func parseServiceFile(text []byte, s *Service, p *problems) {
 	if dec.Decode(new(yaml.Node)) == nil {
 		p.add("", "it has a second document after ---; one file describes one service")
 	}
-	s.proto = &stintv1.Service{
+	s.proto = &catalogv1.Service{
 		Id:               y.ID,
 		Label:            y.Label,
 		Description:      y.Description,
@@ -150,8 +151,8 @@ func (s *Service) setReads(list []string, p *problems) {
 	}
 }
 
-func parametersFromYAML(path string, list []parameterYAML, p *problems) []*stintv1.Parameter {
-	var out []*stintv1.Parameter
+func parametersFromYAML(path string, list []parameterYAML, p *problems) []*catalogv1.Parameter {
+	var out []*catalogv1.Parameter
 	for i, y := range list {
 		field := entry(path, i, y.ID)
 		t, ok := typesByName[y.Type]
@@ -165,7 +166,7 @@ func parametersFromYAML(path string, list []parameterYAML, p *problems) []*stint
 		if err != nil {
 			p.addAt(y.Default.Line, field+".default", err.Error())
 		}
-		out = append(out, &stintv1.Parameter{
+		out = append(out, &catalogv1.Parameter{
 			Id:           y.ID,
 			Label:        labelOr(y.Label, y.ID),
 			Description:  y.Description,
@@ -183,8 +184,8 @@ func parametersFromYAML(path string, list []parameterYAML, p *problems) []*stint
 	return out
 }
 
-func resourcesFromYAML(y resourcesYAML, o optionsYAML, p *problems) *stintv1.Resources {
-	r := &stintv1.Resources{Cpus: y.CPUs, Gpus: o.GPUs, Partition: o.Partition, Account: o.Account, Constraint: o.Constraint}
+func resourcesFromYAML(y resourcesYAML, o optionsYAML, p *problems) *jobsv1.Resources {
+	r := &jobsv1.Resources{Cpus: y.CPUs, Gpus: o.GPUs, Partition: o.Partition, Account: o.Account, Constraint: o.Constraint}
 	if y.CPUs < 0 || y.CPUs > maxCPUs {
 		p.add("resources.cpus", "%d is not between 1 and %d", y.CPUs, maxCPUs)
 	}
@@ -212,15 +213,15 @@ func resourcesFromYAML(y resourcesYAML, o optionsYAML, p *problems) *stintv1.Res
 	return r
 }
 
-func resultsFromYAML(list []resultYAML, p *problems) []*stintv1.ResultDisplay {
-	var out []*stintv1.ResultDisplay
+func resultsFromYAML(list []resultYAML, p *problems) []*catalogv1.ResultDisplay {
+	var out []*catalogv1.ResultDisplay
 	for i, y := range list {
 		field := at("results", i)
 		checkPattern(field+".pattern", y.Pattern, p)
 		if !displays[y.Display] {
 			p.add(field+".display", "%s is no way to show a file; the ways are %s", quote(y.Display), displayList)
 		}
-		out = append(out, &stintv1.ResultDisplay{Pattern: y.Pattern, Display: y.Display, Title: y.Title})
+		out = append(out, &catalogv1.ResultDisplay{Pattern: y.Pattern, Display: y.Display, Title: y.Title})
 	}
 	return out
 }

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 )
 
 func TestAServiceFileBecomesTheServiceOfTheAPI(t *testing.T) {
@@ -32,7 +32,7 @@ parameters:
 results:
   - {pattern: "*.gff", display: features, title: Features}
 `)
-	want := &stintv1.Service{}
+	want := &catalogv1.Service{}
 	if err := prototext.Unmarshal([]byte(`
 		id: "GenomeThing" label: "Thing" category: "Genomics" description: "Does a thing to a genome." executor: "slurm" available: true
 		default_resources { cpus: 4 memory_bytes: 1610612736 time_limit { seconds: 5400 } gpus: 1 partition: "long" account: "lab" constraint: "avx2&ssd" }
@@ -258,7 +258,7 @@ func FuzzServiceFile(f *testing.F) {
 	f.Add([]byte("a: &a [*a]\n"))
 	f.Add([]byte("parameters: [{id: a, type: string, default: {? [x] : y}}]\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s := &Service{proto: &stintv1.Service{}, dir: "/nowhere", file: "S/service.yaml", programs: newPrograms("")}
+		s := &Service{proto: &catalogv1.Service{}, dir: "/nowhere", file: "S/service.yaml", programs: newPrograms("")}
 		p := &problems{file: s.file}
 		parseServiceFile(text, s, p)
 		if _, err := proto.Marshal(s.proto); err != nil && p.broken() == "" {

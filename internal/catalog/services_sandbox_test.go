@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local"
@@ -61,7 +61,7 @@ func TestShippedServicesRunInASandbox(t *testing.T) {
 	} {
 		t.Run(tt.id, func(t *testing.T) {
 			exit, files, said := inSandbox(t, tt.id, tt.params, tt.files)
-			if exit.Code != 0 || exit.Reason != stintv1.Reason_REASON_UNSPECIFIED {
+			if exit.Code != 0 || exit.Reason != jobsv1.Reason_REASON_UNSPECIFIED {
 				t.Fatalf("ended with %+v: %s", exit, said)
 			}
 			if d := gocmp.Diff(tt.results, files); d != "" {
@@ -105,9 +105,9 @@ func inSandbox(t *testing.T, id string, params given, files map[string]string) (
 		t.Fatal(err)
 	}
 	h, err := e.Start(t.Context(), executor.Task{
-		Job: &stintv1.Job{Id: "1"}, Attempt: 1, Dir: attempt,
+		Job: &jobsv1.Job{Id: "1"}, Attempt: 1, Dir: attempt,
 		Command: executor.Command{
-			Argv: argv, Reads: s.Reads(), Network: s.Network(), Resources: &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 30},
+			Argv: argv, Reads: s.Reads(), Network: s.Network(), Resources: &jobsv1.Resources{Cpus: 1, MemoryBytes: 1 << 30},
 			Env: append(s.Env(checked), "PATH="+os.Getenv("PATH"), "TMPDIR="+attempt.TmpPath(), "STINT_JOB_ID=1", "STINT_OUTPUT_DIR="+attempt.OutputPath(),
 				"STINT_CPUS=1", "STINT_MEMORY_BYTES=1073741824", "STINT_PROGRESS="+attempt.ProgressPath()),
 		},

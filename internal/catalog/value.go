@@ -6,7 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 )
 
 // decimal is a number without an exponent, in as few digits as tell it from all others.
@@ -35,7 +35,7 @@ var decimalText = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?
 // coerce takes what the clients of BV-BRC send for what they mean: numbers and
 // truths as text, 0 and 1 for truths, numbers for text, "" for nothing at all, a single value
 // where a list may be given. What cannot be meant stays as it is, for the check to refuse.
-func coerce(d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
+func coerce(d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
 	if isNull(v) || !d.GetMultiple() {
 		return coerceOne(d, v)
 	}
@@ -55,10 +55,10 @@ func coerce(d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
 	return structpb.NewListValue(out)
 }
 
-func coerceOne(d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
+func coerceOne(d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
 	text, isText := v.GetKind().(*structpb.Value_StringValue)
 	number, isNumber := v.GetKind().(*structpb.Value_NumberValue)
-	if d.GetType() == stintv1.ParameterType_PARAMETER_TYPE_STRING {
+	if d.GetType() == catalogv1.ParameterType_PARAMETER_TYPE_STRING {
 		if isNumber {
 			return structpb.NewStringValue(decimal(number.NumberValue))
 		}
@@ -68,14 +68,14 @@ func coerceOne(d *stintv1.Parameter, v *structpb.Value) *structpb.Value {
 		return nil
 	}
 	switch d.GetType() {
-	case stintv1.ParameterType_PARAMETER_TYPE_BOOLEAN:
+	case catalogv1.ParameterType_PARAMETER_TYPE_BOOLEAN:
 		switch {
 		case isText && (text.StringValue == "1" || text.StringValue == "true"), isNumber && number.NumberValue == 1:
 			return structpb.NewBoolValue(true)
 		case isText && (text.StringValue == "0" || text.StringValue == "false"), isNumber && number.NumberValue == 0:
 			return structpb.NewBoolValue(false)
 		}
-	case stintv1.ParameterType_PARAMETER_TYPE_INTEGER, stintv1.ParameterType_PARAMETER_TYPE_NUMBER:
+	case catalogv1.ParameterType_PARAMETER_TYPE_INTEGER, catalogv1.ParameterType_PARAMETER_TYPE_NUMBER:
 		if isText && decimalText.MatchString(text.StringValue) {
 			if n, err := strconv.ParseFloat(text.StringValue, 64); err == nil {
 				return structpb.NewNumberValue(n)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 )
 
 func newAdminCommand(a *app) *cobra.Command {
@@ -24,7 +24,7 @@ func newSubmissionsCommand(a *app) *cobra.Command {
 				return err
 			}
 			err = a.call(ctx, func(ctx context.Context) error {
-				_, err := client.SetSubmissions(ctx, &stintv1.SetSubmissionsRequest{Open: open, Message: message})
+				_, err := client.SetSubmissions(ctx, &adminv1.SetSubmissionsRequest{Open: open, Message: message})
 				return err
 			})
 			if err == nil {

@@ -8,12 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 )
 
 func newAuditCommand(a *app) *cobra.Command {
 	var limit int
-	req := &stintv1.ListAuditRequest{}
+	req := &adminv1.ListAuditRequest{}
 	cmd := &cobra.Command{
 		Use:   "audit",
 		Short: "List who did what, newest first",
@@ -45,15 +45,15 @@ whether one was changed or taken out.`,
 }
 
 // auditEntries asks page by page. A page may be empty and not the last one.
-func (a *app) auditEntries(ctx context.Context, req *stintv1.ListAuditRequest, limit int) ([]*stintv1.AuditEntry, error) {
+func (a *app) auditEntries(ctx context.Context, req *adminv1.ListAuditRequest, limit int) ([]*adminv1.AuditEntry, error) {
 	client, err := a.admin()
 	if err != nil {
 		return nil, err
 	}
-	var all []*stintv1.AuditEntry
+	var all []*adminv1.AuditEntry
 	for {
 		req.PageSize = int32(min(limit-len(all), 1000))
-		var page *stintv1.ListAuditResponse
+		var page *adminv1.ListAuditResponse
 		err := a.call(ctx, func(ctx context.Context) error {
 			page, err = client.ListAudit(ctx, req)
 			return err
@@ -68,7 +68,7 @@ func (a *app) auditEntries(ctx context.Context, req *stintv1.ListAuditRequest, l
 	}
 }
 
-func (a *app) auditTable(entries []*stintv1.AuditEntry) {
+func (a *app) auditTable(entries []*adminv1.AuditEntry) {
 	g := &grid{columns: []column{
 		{title: "ENTRY", right: true},
 		{title: "TIME"},
@@ -92,10 +92,10 @@ func (a *app) auditTable(entries []*stintv1.AuditEntry) {
 	g.print(a.out, a.screen)
 }
 
-func auditNumber(e *stintv1.AuditEntry) string { return strconv.FormatUint(e.GetSequence(), 10) }
+func auditNumber(e *adminv1.AuditEntry) string { return strconv.FormatUint(e.GetSequence(), 10) }
 
 // auditJobs is the jobs of an entry: all of few, and how many there are of many.
-func auditJobs(e *stintv1.AuditEntry) string {
+func auditJobs(e *adminv1.AuditEntry) string {
 	const few = 5
 	ids := e.GetJobIds()
 	if len(ids) <= few {

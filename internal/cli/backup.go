@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 )
 
 func newBackupCommand(a *app) *cobra.Command {
@@ -44,7 +44,7 @@ func (a *app) backup(ctx context.Context, name string, w io.Writer) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := client.Backup(ctx, &stintv1.BackupRequest{})
+	stream, err := client.Backup(ctx, &adminv1.BackupRequest{})
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func newCancelCommand(a *app) *cobra.Command {
@@ -26,7 +26,7 @@ An operator who ends another user's job must say why; on a terminal they are ask
 		Example: `  stint cancel 12 13
   stint cancel $(stint list --state queued -o name) --reason "wrong reads"`,
 		Args:              arguments(1, -1),
-		ValidArgsFunction: a.completeWith(a.completeJobs(stintv1.State_STATE_QUEUED, stintv1.State_STATE_RUNNING)),
+		ValidArgsFunction: a.completeWith(a.completeJobs(jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_RUNNING)),
 	}
 	f := addFormat(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever reads it later")
@@ -56,16 +56,16 @@ An operator who ends another user's job must say why; on a terminal they are ask
 }
 
 // cancelAll asks in batches. That is safe to repeat.
-func (a *app) cancelAll(ctx context.Context, ids []string, reason string) ([]*stintv1.CancelResult, error) {
+func (a *app) cancelAll(ctx context.Context, ids []string, reason string) ([]*jobsv1.CancelResult, error) {
 	client, err := a.jobs()
 	if err != nil {
 		return nil, err
 	}
-	var all []*stintv1.CancelResult
+	var all []*jobsv1.CancelResult
 	for chunk := range slices.Chunk(ids, mostIDs) {
-		var res *stintv1.BatchCancelResponse
+		var res *jobsv1.BatchCancelResponse
 		err := a.call(ctx, func(ctx context.Context) error {
-			res, err = client.BatchCancel(ctx, &stintv1.BatchCancelRequest{Ids: chunk, Reason: reason})
+			res, err = client.BatchCancel(ctx, &jobsv1.BatchCancelRequest{Ids: chunk, Reason: reason})
 			return err
 		})
 		if err != nil {
@@ -77,7 +77,7 @@ func (a *app) cancelAll(ctx context.Context, ids []string, reason string) ([]*st
 }
 
 // cancelWithReason asks why and again for those of the jobs that are other users', and puts their answers in place.
-func (a *app) cancelWithReason(ctx context.Context, results []*stintv1.CancelResult) error {
+func (a *app) cancelWithReason(ctx context.Context, results []*jobsv1.CancelResult) error {
 	var ids []string
 	for _, r := range results {
 		if lacksReason(status.FromProto(r.GetError())) {
@@ -100,7 +100,7 @@ func (a *app) cancelWithReason(ctx context.Context, results []*stintv1.CancelRes
 	return err
 }
 
-func cancelAnswer(a *app, results []*stintv1.CancelResult) answer {
+func cancelAnswer(a *app, results []*jobsv1.CancelResult) answer {
 	g := &grid{columns: []column{
 		{title: "ID"},
 		{title: "STATE", color: stateColor},
@@ -126,7 +126,7 @@ func cancelAnswer(a *app, results []*stintv1.CancelResult) answer {
 	}
 }
 
-func refusal(r *stintv1.CancelResult) string {
+func refusal(r *jobsv1.CancelResult) string {
 	if m := r.GetError().GetMessage(); m != "" {
 		return m
 	}
@@ -134,9 +134,9 @@ func refusal(r *stintv1.CancelResult) string {
 }
 
 // cancelWords says what a stored wish to cancel came to.
-func cancelWords(j *stintv1.Job) string {
+func cancelWords(j *jobsv1.Job) string {
 	switch {
-	case j.GetState() == stintv1.State_STATE_CANCELLED:
+	case j.GetState() == jobsv1.State_STATE_CANCELLED:
 		return "cancelled"
 	case finalState(j.GetState()):
 		return "had ended before"

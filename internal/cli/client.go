@@ -18,7 +18,11 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 const (
@@ -212,22 +216,37 @@ func (l *link) transport(t target) (credentials.TransportCredentials, error) {
 	return credentials.NewTLS(config), nil
 }
 
-func (a *app) jobs() (stintv1.JobServiceClient, error) {
+func (a *app) jobs() (jobsv1.JobServiceClient, error) {
 	conn, err := a.connect()
-	return stintv1.NewJobServiceClient(conn), err
+	return jobsv1.NewJobServiceClient(conn), err
 }
 
-func (a *app) catalog() (stintv1.CatalogServiceClient, error) {
+func (a *app) catalog() (catalogv1.CatalogServiceClient, error) {
 	conn, err := a.connect()
-	return stintv1.NewCatalogServiceClient(conn), err
+	return catalogv1.NewCatalogServiceClient(conn), err
 }
 
-func (a *app) workspace() (stintv1.WorkspaceServiceClient, error) {
+func (a *app) workspace() (workspacev1.WorkspaceServiceClient, error) {
 	conn, err := a.connect()
-	return stintv1.NewWorkspaceServiceClient(conn), err
+	return workspacev1.NewWorkspaceServiceClient(conn), err
 }
 
-func (a *app) admin() (stintv1.AdminServiceClient, error) {
+func (a *app) tokens() (authv1.TokenServiceClient, error) {
 	conn, err := a.connect()
-	return stintv1.NewAdminServiceClient(conn), err
+	return authv1.NewTokenServiceClient(conn), err
+}
+
+func (a *app) queueService() (adminv1.QueueServiceClient, error) {
+	conn, err := a.connect()
+	return adminv1.NewQueueServiceClient(conn), err
+}
+
+func (a *app) statusService() (adminv1.StatusServiceClient, error) {
+	conn, err := a.connect()
+	return adminv1.NewStatusServiceClient(conn), err
+}
+
+func (a *app) admin() (adminv1.AdminServiceClient, error) {
+	conn, err := a.connect()
+	return adminv1.NewAdminServiceClient(conn), err
 }

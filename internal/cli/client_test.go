@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func TestWhereAndHowToConnect(t *testing.T) {
@@ -216,7 +216,7 @@ func TestEveryStateHasAName(t *testing.T) {
 		t.Errorf("states: %s", got)
 	}
 	states, err := parseStates([]string{"running,Failed"})
-	if err != nil || len(states) != 2 || states[1] != stintv1.State_STATE_FAILED {
+	if err != nil || len(states) != 2 || states[1] != jobsv1.State_STATE_FAILED {
 		t.Errorf("%v, %v", states, err)
 	}
 	if _, err := parseStates([]string{"unspecified"}); err == nil {

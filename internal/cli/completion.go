@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // completionTime is the longest that a shell waits for the server when the
@@ -84,15 +86,15 @@ func (a *app) completeServices(ctx context.Context, _ []string, _ string) []stri
 	if err != nil {
 		return nil
 	}
-	res, err := client.ListServices(ctx, &stintv1.ListServicesRequest{})
+	res, err := client.List(ctx, &catalogv1.ListRequest{})
 	if err != nil {
 		return nil
 	}
-	return namesOf(res.GetServices(), func(s *stintv1.Service) string { return described(s.GetId(), s.GetLabel()) })
+	return namesOf(res.GetServices(), func(s *catalogv1.Service) string { return described(s.GetId(), s.GetLabel()) })
 }
 
 // completeJobs finds the caller's latest jobs in the given states; none means all.
-func (a *app) completeJobs(states ...stintv1.State) candidates {
+func (a *app) completeJobs(states ...jobsv1.State) candidates {
 	return func(ctx context.Context, before []string, _ string) []string {
 		client, err := a.jobs()
 		if err != nil {
@@ -100,7 +102,7 @@ func (a *app) completeJobs(states ...stintv1.State) candidates {
 		}
 		query := jobQuery{states: states}
 		filter, _ := query.filter(time.Now())
-		res, err := client.List(ctx, &stintv1.ListRequest{Filter: filter, PageSize: 50})
+		res, err := client.List(ctx, &jobsv1.ListRequest{Filter: filter, PageSize: 50})
 		if err != nil {
 			return nil
 		}
@@ -123,11 +125,11 @@ func (a *app) completeResults(ctx context.Context, before []string, typed string
 	if err != nil || len(before) > 1 {
 		return nil
 	}
-	res, err := client.ListResults(ctx, &stintv1.ListResultsRequest{Id: before[0]})
+	res, err := client.ListResults(ctx, &jobsv1.ListResultsRequest{Id: before[0]})
 	if err != nil {
 		return nil
 	}
-	return namesOf(res.GetFiles(), func(f *stintv1.ResultFile) string { return described(f.GetPath(), f.GetTitle()) })
+	return namesOf(res.GetFiles(), func(f *jobsv1.ResultFile) string { return described(f.GetPath(), f.GetTitle()) })
 }
 
 // completePaths finds paths in the workspace below the folder typed so far.
@@ -140,11 +142,11 @@ func (a *app) completePaths(ctx context.Context, _ []string, typed string) []str
 		typed = "/"
 	}
 	folder := path.Dir(typed + "x")
-	res, err := client.List(ctx, &stintv1.WorkspaceServiceListRequest{Path: folder})
+	res, err := client.List(ctx, &workspacev1.ListRequest{Path: folder})
 	if err != nil {
 		return nil
 	}
-	return namesOf(res.GetEntries(), func(e *stintv1.WorkspaceEntry) string {
+	return namesOf(res.GetEntries(), func(e *workspacev1.WorkspaceEntry) string {
 		if e.GetFolder() {
 			return clean(e.GetPath()) + "/"
 		}
@@ -161,9 +163,9 @@ func (a *app) completeParameters(ctx context.Context, before []string, typed str
 	if err != nil {
 		return nil
 	}
-	res, err := client.GetService(ctx, &stintv1.GetServiceRequest{Id: before[0]})
+	res, err := client.Get(ctx, &catalogv1.GetRequest{Id: before[0]})
 	if err != nil {
 		return nil
 	}
-	return namesOf(res.GetService().GetParameters(), func(p *stintv1.Parameter) string { return clean(p.GetId()) + "=" })
+	return namesOf(res.GetService().GetParameters(), func(p *catalogv1.Parameter) string { return clean(p.GetId()) + "=" })
 }

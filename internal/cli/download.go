@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 func newDownloadCommand(a *app) *cobra.Command {
@@ -56,7 +56,7 @@ func (a *app) download(ctx context.Context, remote string, w io.Writer) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := client.Download(ctx, &stintv1.DownloadRequest{Path: remote})
+	stream, err := client.Download(ctx, &workspacev1.DownloadRequest{Path: remote})
 	if err != nil {
 		return err
 	}

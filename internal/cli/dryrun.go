@@ -6,12 +6,12 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // dryRun is what a check without a submit came to.
 type dryRun struct {
-	asked, checked *stintv1.Job
+	asked, checked *jobsv1.Job
 	warnings       []string
 	missing        []string // parameters whose files are not uploaded yet
 	err            error

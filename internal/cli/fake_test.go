@@ -14,17 +14,23 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // fake is a server of the published API in memory, scripted to fail. Jobs do
 // not run by themselves: a test says what becomes of them, except those of
 // services that end at once.
 type fake struct {
-	stintv1.UnimplementedJobServiceServer
-	stintv1.UnimplementedCatalogServiceServer
-	stintv1.UnimplementedAdminServiceServer
-	stintv1.UnimplementedAuthServiceServer
+	jobsv1.UnimplementedJobServiceServer
+	adminv1.UnimplementedAdminServiceServer
+	adminv1.UnimplementedQueueServiceServer
+	adminv1.UnimplementedStatusServiceServer
+	authv1.UnimplementedAuthServiceServer
+	authv1.UnimplementedTokenServiceServer
 	files *fakeFiles
 
 	addr   string
@@ -38,15 +44,15 @@ type fake struct {
 	changed  chan struct{} // closed and made anew at every change
 	oldest   uint64        // revisions up to this one are forgotten
 	closed   string        // message while submissions are closed
-	issues   []*stintv1.Issue
-	shares   []*stintv1.Share
+	issues   []*adminv1.Issue
+	shares   []*jobsv1.Share
 	foreign  []string // ids of other users' jobs
-	audit    []*stintv1.AuditEntry
+	audit    []*adminv1.AuditEntry
 	faults   map[string][]fault
 	calls    map[string]int
 	tokens   []string // authorization headers as they came
-	granted  []*stintv1.Token
-	catalog  []*stintv1.Service
+	granted  []*authv1.Token
+	catalog  []*catalogv1.Service
 	issuer   *fakeIssuer // nil without one
 	called   *sync.Cond  // tells of every call
 }
@@ -90,11 +96,14 @@ func (f *fake) listen(addr string) error {
 	}
 	f.addr = l.Addr().String()
 	f.server = grpc.NewServer(grpc.UnaryInterceptor(f.unary), grpc.StreamInterceptor(f.stream))
-	stintv1.RegisterJobServiceServer(f.server, f)
-	stintv1.RegisterCatalogServiceServer(f.server, f)
-	stintv1.RegisterAdminServiceServer(f.server, f)
-	stintv1.RegisterAuthServiceServer(f.server, f)
-	stintv1.RegisterWorkspaceServiceServer(f.server, f.files)
+	jobsv1.RegisterJobServiceServer(f.server, f)
+	catalogv1.RegisterCatalogServiceServer(f.server, fakeServices{f: f})
+	adminv1.RegisterAdminServiceServer(f.server, f)
+	adminv1.RegisterQueueServiceServer(f.server, f)
+	adminv1.RegisterStatusServiceServer(f.server, f)
+	authv1.RegisterAuthServiceServer(f.server, f)
+	authv1.RegisterTokenServiceServer(f.server, f)
+	workspacev1.RegisterWorkspaceServiceServer(f.server, f.files)
 	go f.server.Serve(l) //nolint:errcheck // ends with stop
 	return nil
 }

@@ -9,26 +9,27 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 const (
-	typeString  = stintv1.ParameterType_PARAMETER_TYPE_STRING
-	typeInteger = stintv1.ParameterType_PARAMETER_TYPE_INTEGER
-	typeNumber  = stintv1.ParameterType_PARAMETER_TYPE_NUMBER
-	typeBoolean = stintv1.ParameterType_PARAMETER_TYPE_BOOLEAN
-	typeEnum    = stintv1.ParameterType_PARAMETER_TYPE_ENUM
-	typeFile    = stintv1.ParameterType_PARAMETER_TYPE_FILE
-	typeGroup   = stintv1.ParameterType_PARAMETER_TYPE_GROUP
+	typeString  = catalogv1.ParameterType_PARAMETER_TYPE_STRING
+	typeInteger = catalogv1.ParameterType_PARAMETER_TYPE_INTEGER
+	typeNumber  = catalogv1.ParameterType_PARAMETER_TYPE_NUMBER
+	typeBoolean = catalogv1.ParameterType_PARAMETER_TYPE_BOOLEAN
+	typeEnum    = catalogv1.ParameterType_PARAMETER_TYPE_ENUM
+	typeFile    = catalogv1.ParameterType_PARAMETER_TYPE_FILE
+	typeGroup   = catalogv1.ParameterType_PARAMETER_TYPE_GROUP
 )
 
 // fakeCatalog has services of the real catalog, and Everything with all types of parameters.
-func fakeCatalog() []*stintv1.Service {
+func fakeCatalog() []*catalogv1.Service {
 	most := 604800.0
 	least := 0.0
-	return []*stintv1.Service{
+	return []*catalogv1.Service{
 		{Id: "Date", Label: "Date", Description: "Writes the date.", Available: true, Category: "Trying things"},
-		{Id: "Everything", Label: "Everything", Description: "Has parameters of all types. And more words.", Available: true, Parameters: []*stintv1.Parameter{
+		{Id: "Everything", Label: "Everything", Description: "Has parameters of all types. And more words.", Available: true, Parameters: []*catalogv1.Parameter{
 			{Id: "text", Type: typeString},
 			{Id: "count", Type: typeInteger},
 			{Id: "share", Type: typeNumber},
@@ -37,33 +38,39 @@ func fakeCatalog() []*stintv1.Service {
 			{Id: "reads", Type: typeFile, Multiple: true, Extensions: []string{".fq"}},
 			{Id: "reference", Type: typeFile},
 			{Id: "sizes", Type: typeInteger, Multiple: true},
-			{Id: "pairs", Type: typeGroup, Multiple: true, Group: []*stintv1.Parameter{{Id: "r1", Type: typeFile}, {Id: "r2", Type: typeFile}, {Id: "name", Type: typeString}}},
+			{Id: "pairs", Type: typeGroup, Multiple: true, Group: []*catalogv1.Parameter{{Id: "r1", Type: typeFile}, {Id: "r2", Type: typeFile}, {Id: "name", Type: typeString}}},
 		}},
 		{Id: "GeneTree", Label: "Gene Tree", Description: "Makes a tree.", UnavailableReason: "mafft is missing: apt-get install mafft"},
-		{Id: "SequenceStats", Label: "Sequence Statistics", Description: "Counts sequences.", Available: true, Parameters: []*stintv1.Parameter{
+		{Id: "SequenceStats", Label: "Sequence Statistics", Description: "Counts sequences.", Available: true, Parameters: []*catalogv1.Parameter{
 			{Id: "sequences", Type: typeFile, Required: true, Description: "FASTA or FASTQ file."},
 		}},
-		{Id: "Sleep", Label: "Sleep", Description: "Does nothing for a while.", Available: true, Parameters: []*stintv1.Parameter{
+		{Id: "Sleep", Label: "Sleep", Description: "Does nothing for a while.", Available: true, Parameters: []*catalogv1.Parameter{
 			{Id: "sleep_time", Type: typeInteger, DefaultValue: structpb.NewNumberValue(10), Min: &least, Max: &most, Description: "Time to sleep, in seconds."},
 		}},
 	}
 }
 
-func (f *fake) ListServices(context.Context, *stintv1.ListServicesRequest) (*stintv1.ListServicesResponse, error) {
-	return &stintv1.ListServicesResponse{Services: f.catalog}, nil
+// fakeServices is the fake's CatalogService.
+type fakeServices struct {
+	catalogv1.UnimplementedCatalogServiceServer
+	f *fake
 }
 
-func (f *fake) GetService(_ context.Context, req *stintv1.GetServiceRequest) (*stintv1.GetServiceResponse, error) {
-	i := slices.IndexFunc(f.catalog, func(s *stintv1.Service) bool { return s.GetId() == req.GetId() })
+func (s fakeServices) List(context.Context, *catalogv1.ListRequest) (*catalogv1.ListResponse, error) {
+	return &catalogv1.ListResponse{Services: s.f.catalog}, nil
+}
+
+func (s fakeServices) Get(_ context.Context, req *catalogv1.GetRequest) (*catalogv1.GetResponse, error) {
+	i := slices.IndexFunc(s.f.catalog, func(one *catalogv1.Service) bool { return one.GetId() == req.GetId() })
 	if i < 0 {
 		return nil, refuse(codes.NotFound, "NOT_FOUND", "There is no such service.")
 	}
-	return &stintv1.GetServiceResponse{Service: f.catalog[i]}, nil
+	return &catalogv1.GetResponse{Service: s.f.catalog[i]}, nil
 }
 
 // checkParameters finds what is wrong the way the real server does, in less detail.
-func (f *fake) checkParameters(j *stintv1.Job) error {
-	res, err := f.GetService(context.Background(), &stintv1.GetServiceRequest{Id: j.GetService()})
+func (f *fake) checkParameters(j *jobsv1.Job) error {
+	res, err := fakeServices{f: f}.Get(context.Background(), &catalogv1.GetRequest{Id: j.GetService()})
 	if err != nil {
 		return invalid(violation("job.service", "is not a service here"))
 	}
@@ -92,7 +99,7 @@ func (f *fake) checkParameters(j *stintv1.Job) error {
 	return invalid(namesToViolations(wrong)...)
 }
 
-func (f *fake) wrongWith(p *stintv1.Parameter, v *structpb.Value) string {
+func (f *fake) wrongWith(p *catalogv1.Parameter, v *structpb.Value) string {
 	if p.GetType() == typeFile && !p.GetMultiple() {
 		if !strings.HasPrefix(v.GetStringValue(), "/") {
 			return "must be a path in the workspace"

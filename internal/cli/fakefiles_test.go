@@ -13,12 +13,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // fakeFiles is a workspace in memory.
 type fakeFiles struct {
-	stintv1.UnimplementedWorkspaceServiceServer
+	workspacev1.UnimplementedWorkspaceServiceServer
 
 	mu    sync.Mutex
 	files map[string]string
@@ -51,7 +51,7 @@ func (w *fakeFiles) paths() []string {
 	return sortedKeys(w.files)
 }
 
-func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 	first, err := s.Recv()
 	if err != nil {
 		return err
@@ -75,14 +75,14 @@ func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[stintv1.UploadRequest, s
 		return refuse(codes.InvalidArgument, "INVALID_ARGUMENT", "The upload is shorter or longer than announced.")
 	}
 	w.put(target.GetPath(), content.String())
-	return s.SendAndClose(&stintv1.UploadResponse{Entry: &stintv1.WorkspaceEntry{Path: target.GetPath()}})
+	return s.SendAndClose(&workspacev1.UploadResponse{Entry: &workspacev1.WorkspaceEntry{Path: target.GetPath()}})
 }
 
-func (w *fakeFiles) List(_ context.Context, req *stintv1.WorkspaceServiceListRequest) (*stintv1.WorkspaceServiceListResponse, error) {
+func (w *fakeFiles) List(_ context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {
 	prefix := strings.TrimSuffix(req.GetPath(), "/") + "/"
-	res := &stintv1.WorkspaceServiceListResponse{}
+	res := &workspacev1.ListResponse{}
 	folders := make(map[string]bool)
-	var files []*stintv1.WorkspaceEntry
+	var files []*workspacev1.WorkspaceEntry
 	for _, p := range w.paths() {
 		below, ok := strings.CutPrefix(p, prefix)
 		if !ok {
@@ -92,30 +92,30 @@ func (w *fakeFiles) List(_ context.Context, req *stintv1.WorkspaceServiceListReq
 			folders[dir] = true
 			continue
 		}
-		files = append(files, &stintv1.WorkspaceEntry{Path: p, SizeBytes: int64(len(w.content(p))), ModifyTime: timestamppb.Now(), ContentType: "text/plain"})
+		files = append(files, &workspacev1.WorkspaceEntry{Path: p, SizeBytes: int64(len(w.content(p))), ModifyTime: timestamppb.Now(), ContentType: "text/plain"})
 	}
 	if len(files)+len(folders) == 0 && prefix != "/" {
 		return nil, refuse(codes.NotFound, "NOT_FOUND", "There is no such folder.")
 	}
 	for _, dir := range sortedKeys(folders) {
-		res.Entries = append(res.Entries, &stintv1.WorkspaceEntry{Path: path.Join(prefix, dir), Folder: true})
+		res.Entries = append(res.Entries, &workspacev1.WorkspaceEntry{Path: path.Join(prefix, dir), Folder: true})
 	}
 	res.Entries = append(res.Entries, files...)
 	return res, nil
 }
 
-func (w *fakeFiles) Download(req *stintv1.DownloadRequest, s grpc.ServerStreamingServer[stintv1.DownloadResponse]) error {
+func (w *fakeFiles) Download(req *workspacev1.DownloadRequest, s grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
 	if !w.has(req.GetPath()) {
 		return refuse(codes.NotFound, "NOT_FOUND", "There is no file "+req.GetPath()+".")
 	}
 	content := w.content(req.GetPath())
-	if err := s.Send(&stintv1.DownloadResponse{Entry: &stintv1.WorkspaceEntry{Path: req.GetPath(), SizeBytes: int64(len(content))}}); err != nil {
+	if err := s.Send(&workspacev1.DownloadResponse{Entry: &workspacev1.WorkspaceEntry{Path: req.GetPath(), SizeBytes: int64(len(content))}}); err != nil {
 		return err
 	}
-	return s.Send(&stintv1.DownloadResponse{Data: []byte(content)})
+	return s.Send(&workspacev1.DownloadResponse{Data: []byte(content)})
 }
 
-func (w *fakeFiles) Delete(_ context.Context, req *stintv1.DeleteRequest) (*stintv1.DeleteResponse, error) {
+func (w *fakeFiles) Delete(_ context.Context, req *workspacev1.DeleteRequest) (*workspacev1.DeleteResponse, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	gone := slices.DeleteFunc(sortedKeys(w.files), func(p string) bool {
@@ -127,5 +127,5 @@ func (w *fakeFiles) Delete(_ context.Context, req *stintv1.DeleteRequest) (*stin
 	for _, p := range gone {
 		delete(w.files, p)
 	}
-	return &stintv1.DeleteResponse{RemovedFiles: int64(len(gone))}, nil
+	return &workspacev1.DeleteResponse{RemovedFiles: int64(len(gone))}, nil
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 )
 
 // fakeIssuer is an issuer with a device flow, as a script says.
@@ -27,13 +27,13 @@ type fakeIssuer struct {
 }
 
 // GetSignInOptions answers that there is the issuer, if there is.
-func (f *fake) GetSignInOptions(context.Context, *stintv1.GetSignInOptionsRequest) (*stintv1.GetSignInOptionsResponse, error) {
+func (f *fake) GetSignInOptions(context.Context, *authv1.GetSignInOptionsRequest) (*authv1.GetSignInOptionsResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.issuer == nil {
-		return &stintv1.GetSignInOptionsResponse{}, nil
+		return &authv1.GetSignInOptionsResponse{}, nil
 	}
-	return &stintv1.GetSignInOptionsResponse{OidcIssuer: f.issuer.URL, OidcDeviceClientId: "stint-cli", OidcScopes: []string{"openid"}}, nil
+	return &authv1.GetSignInOptionsResponse{OidcIssuer: f.issuer.URL, OidcDeviceClientId: "stint-cli", OidcScopes: []string{"openid"}}, nil
 }
 
 func (f *fake) startIssuer() {

@@ -17,11 +17,12 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 type fakeJob struct {
-	*stintv1.Job
+	*jobsv1.Job
 	stdout, stderr []string // an element for each attempt
 	results        []fakeResult
 }
@@ -35,7 +36,7 @@ type fakeResult struct {
 type fakeChange struct {
 	revision uint64
 	id       string
-	status   *stintv1.JobStatus // nil when the job was removed
+	status   *jobsv1.JobStatus // nil when the job was removed
 }
 
 // commit gives a job's present state a revision and tells watchers. The lock is held.
@@ -45,7 +46,7 @@ func (f *fake) commit(j *fakeJob) {
 	s := statusOf(j.Job)
 	s.ChangeTime = timestamppb.Now()
 	f.changes = append(f.changes, fakeChange{revision: f.revision, id: j.GetId(), status: s})
-	j.History = append(j.History, &stintv1.StatusChange{Revision: f.revision, Time: s.GetChangeTime(), State: j.GetState(), Reason: j.GetReason(), Message: j.GetMessage()})
+	j.History = append(j.History, &jobsv1.StatusChange{Revision: f.revision, Time: s.GetChangeTime(), State: j.GetState(), Reason: j.GetReason(), Message: j.GetMessage()})
 	f.wake()
 }
 
@@ -76,17 +77,17 @@ func (f *fake) update(id string, change func(*fakeJob)) {
 // start lets a job run, as another attempt.
 func (f *fake) start(id string) {
 	f.update(id, func(j *fakeJob) {
-		j.State, j.Reason, j.StartTime = stintv1.State_STATE_RUNNING, 0, timestamppb.Now()
-		j.Attempts = append(j.Attempts, &stintv1.Attempt{Number: int32(len(j.Attempts) + 1), Executor: "fake", StartTime: j.StartTime})
+		j.State, j.Reason, j.StartTime = jobsv1.State_STATE_RUNNING, 0, timestamppb.Now()
+		j.Attempts = append(j.Attempts, &jobsv1.Attempt{Number: int32(len(j.Attempts) + 1), Executor: "fake", StartTime: j.StartTime})
 		j.stdout, j.stderr = append(j.stdout, ""), append(j.stderr, "")
 	})
 }
 
 // end lets a job end.
-func (f *fake) end(id string, state stintv1.State, reason stintv1.Reason, message string) {
+func (f *fake) end(id string, state jobsv1.State, reason jobsv1.Reason, message string) {
 	f.update(id, func(j *fakeJob) {
 		j.State, j.Reason, j.Message, j.CompleteTime = state, reason, message, timestamppb.Now()
-		if state == stintv1.State_STATE_COMPLETED {
+		if state == jobsv1.State_STATE_COMPLETED {
 			j.ResultFolder = j.GetOutputFolder() + "/" + j.GetOutputName()
 		}
 	})
@@ -112,7 +113,7 @@ func (f *fake) remove(id string) {
 	f.wake()
 }
 
-func (f *fake) Submit(_ context.Context, req *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+func (f *fake) Submit(_ context.Context, req *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed != "" {
@@ -122,12 +123,12 @@ func (f *fake) Submit(_ context.Context, req *stintv1.SubmitRequest) (*stintv1.S
 		return nil, err
 	}
 	if id, ok := f.requests[req.GetRequestId()]; ok && req.GetRequestId() != "" {
-		return &stintv1.SubmitResponse{Job: proto.CloneOf(f.find(id).Job), Deduplicated: true}, nil
+		return &jobsv1.SubmitResponse{Job: proto.CloneOf(f.find(id).Job), Deduplicated: true}, nil
 	}
 	j := &fakeJob{Job: proto.CloneOf(req.GetJob())}
-	j.State, j.Owner, j.SubmitTime = stintv1.State_STATE_QUEUED, "tester", timestamppb.Now()
+	j.State, j.Owner, j.SubmitTime = jobsv1.State_STATE_QUEUED, "tester", timestamppb.Now()
 	if req.GetValidateOnly() {
-		return &stintv1.SubmitResponse{Job: j.Job}, nil
+		return &jobsv1.SubmitResponse{Job: j.Job}, nil
 	}
 	f.jobs = append(f.jobs, j)
 	j.Id = strconv.Itoa(len(f.jobs))
@@ -141,7 +142,7 @@ func (f *fake) Submit(_ context.Context, req *stintv1.SubmitRequest) (*stintv1.S
 	f.commit(j)
 	answer := proto.CloneOf(j.Job)
 	f.runAtOnce(j)
-	return &stintv1.SubmitResponse{Job: answer}, nil
+	return &jobsv1.SubmitResponse{Job: answer}, nil
 }
 
 // runAtOnce plays the services that end at once. The lock is held.
@@ -150,18 +151,18 @@ func (f *fake) runAtOnce(j *fakeJob) {
 	if s := j.GetService(); s != "Date" && s != "SequenceStats" && !(sleeps && nap.GetNumberValue() == 0) {
 		return
 	}
-	j.State, j.StartTime = stintv1.State_STATE_RUNNING, timestamppb.Now()
-	j.Attempts = []*stintv1.Attempt{{Number: 1, Executor: "fake", StartTime: j.StartTime}}
+	j.State, j.StartTime = jobsv1.State_STATE_RUNNING, timestamppb.Now()
+	j.Attempts = []*jobsv1.Attempt{{Number: 1, Executor: "fake", StartTime: j.StartTime}}
 	f.commit(j)
 	j.stdout, j.stderr = []string{"hello\n"}, []string{""}
-	j.State, j.CompleteTime, j.ExitCode = stintv1.State_STATE_COMPLETED, timestamppb.Now(), proto.Int32(0)
+	j.State, j.CompleteTime, j.ExitCode = jobsv1.State_STATE_COMPLETED, timestamppb.Now(), proto.Int32(0)
 	j.ResultFolder = j.GetOutputFolder() + "/" + j.GetOutputName()
 	switch path := j.GetParameters().GetFields()["sequences"].GetStringValue(); {
 	case j.GetService() == "Sleep":
 	case j.GetService() == "Date":
 		j.results = []fakeResult{{"now", "2026-01-31T12:00:00Z\n"}}
 	case !strings.HasPrefix(f.files.content(path), ">"):
-		j.State, j.Reason, j.Message = stintv1.State_STATE_FAILED, stintv1.Reason_REASON_EXIT_NONZERO, "The command exited with code 12."
+		j.State, j.Reason, j.Message = jobsv1.State_STATE_FAILED, jobsv1.Reason_REASON_EXIT_NONZERO, "The command exited with code 12."
 		j.ExitCode, j.ResultFolder = proto.Int32(12), ""
 		j.stderr[0] = "sequences: neither FASTA nor FASTQ\n"
 	default:
@@ -171,7 +172,7 @@ func (f *fake) runAtOnce(j *fakeJob) {
 	f.commit(j)
 }
 
-func (f *fake) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.RerunResponse, error) {
+func (f *fake) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.RerunResponse, error) {
 	f.mu.Lock()
 	old := f.find(req.GetId())
 	if old == nil {
@@ -182,7 +183,7 @@ func (f *fake) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.R
 		f.mu.Unlock()
 		return nil, err
 	}
-	next := &stintv1.Job{Service: old.GetService(), Parameters: proto.CloneOf(old.GetParameters()), OutputName: req.GetOutputName(), RerunOf: req.GetId()}
+	next := &jobsv1.Job{Service: old.GetService(), Parameters: proto.CloneOf(old.GetParameters()), OutputName: req.GetOutputName(), RerunOf: req.GetId()}
 	f.mu.Unlock()
 	for name, v := range req.GetParameters().GetFields() {
 		if next.Parameters == nil {
@@ -193,23 +194,23 @@ func (f *fake) Rerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.R
 			delete(next.Parameters.Fields, name)
 		}
 	}
-	res, err := f.Submit(ctx, &stintv1.SubmitRequest{Job: next, RequestId: req.GetRequestId(), ValidateOnly: req.GetValidateOnly()})
-	return &stintv1.RerunResponse{Job: res.GetJob(), Deduplicated: res.GetDeduplicated()}, err
+	res, err := f.Submit(ctx, &jobsv1.SubmitRequest{Job: next, RequestId: req.GetRequestId(), ValidateOnly: req.GetValidateOnly()})
+	return &jobsv1.RerunResponse{Job: res.GetJob(), Deduplicated: res.GetDeduplicated()}, err
 }
 
-func (f *fake) Get(_ context.Context, req *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+func (f *fake) Get(_ context.Context, req *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if j := f.find(req.GetId()); j != nil {
-		return &stintv1.GetResponse{Job: proto.CloneOf(j.Job)}, nil
+		return &jobsv1.GetResponse{Job: proto.CloneOf(j.Job)}, nil
 	}
 	return nil, errNoJob
 }
 
-func (f *fake) BatchGet(_ context.Context, req *stintv1.BatchGetRequest) (*stintv1.BatchGetResponse, error) {
+func (f *fake) BatchGet(_ context.Context, req *jobsv1.BatchGetRequest) (*jobsv1.BatchGetResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	res := &stintv1.BatchGetResponse{}
+	res := &jobsv1.BatchGetResponse{}
 	for _, id := range req.GetIds() {
 		if j := f.find(id); j != nil {
 			res.Jobs = append(res.Jobs, proto.CloneOf(j.Job))
@@ -221,13 +222,13 @@ func (f *fake) BatchGet(_ context.Context, req *stintv1.BatchGetRequest) (*stint
 }
 
 // List knows conditions joined by AND and OR, which is all that the flags make.
-func (f *fake) List(_ context.Context, req *stintv1.ListRequest) (*stintv1.ListResponse, error) {
+func (f *fake) List(_ context.Context, req *jobsv1.ListRequest) (*jobsv1.ListResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, err := matchesFilter(&stintv1.Job{}, req.GetFilter()); err != nil {
+	if _, err := matchesFilter(&jobsv1.Job{}, req.GetFilter()); err != nil {
 		return nil, invalid(violation("filter", err.Error()))
 	}
-	var found []*stintv1.Job
+	var found []*jobsv1.Job
 	for _, j := range f.jobs {
 		if j == nil {
 			continue
@@ -241,14 +242,14 @@ func (f *fake) List(_ context.Context, req *stintv1.ListRequest) (*stintv1.ListR
 	}
 	from, _ := strconv.Atoi(req.GetPageToken())
 	to := min(from+int(req.GetPageSize()), len(found))
-	res := &stintv1.ListResponse{Jobs: found[from:to], TotalSize: int64(len(found)), TotalSizeExact: true, Revision: f.revision}
+	res := &jobsv1.ListResponse{Jobs: found[from:to], TotalSize: int64(len(found)), TotalSizeExact: true, Revision: f.revision}
 	if to < len(found) {
 		res.NextPageToken = strconv.Itoa(to)
 	}
 	return res, nil
 }
 
-func matchesFilter(j *stintv1.Job, filter string) (bool, error) {
+func matchesFilter(j *jobsv1.Job, filter string) (bool, error) {
 	if filter == "" {
 		return true, nil
 	}
@@ -281,90 +282,90 @@ func matchesFilter(j *stintv1.Job, filter string) (bool, error) {
 	return true, nil
 }
 
-func (f *fake) Summarize(context.Context, *stintv1.SummarizeRequest) (*stintv1.SummarizeResponse, error) {
+func (f *fake) Summarize(context.Context, *jobsv1.SummarizeRequest) (*jobsv1.SummarizeResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	sum := &stintv1.Summary{Total: &stintv1.StateCounts{}, Services: map[string]*stintv1.StateCounts{}, Revision: f.revision}
+	sum := &jobsv1.Summary{Total: &jobsv1.StateCounts{}, Services: map[string]*jobsv1.StateCounts{}, Revision: f.revision}
 	for _, j := range f.jobs {
 		if sum.Services[j.GetService()] == nil {
-			sum.Services[j.GetService()] = &stintv1.StateCounts{}
+			sum.Services[j.GetService()] = &jobsv1.StateCounts{}
 		}
-		for _, c := range []*stintv1.StateCounts{sum.GetTotal(), sum.GetServices()[j.GetService()]} {
+		for _, c := range []*jobsv1.StateCounts{sum.GetTotal(), sum.GetServices()[j.GetService()]} {
 			switch j.GetState() {
-			case stintv1.State_STATE_QUEUED:
+			case jobsv1.State_STATE_QUEUED:
 				c.Queued++
-			case stintv1.State_STATE_RUNNING:
+			case jobsv1.State_STATE_RUNNING:
 				c.Running++
-			case stintv1.State_STATE_COMPLETED:
+			case jobsv1.State_STATE_COMPLETED:
 				c.Completed++
-			case stintv1.State_STATE_FAILED:
+			case jobsv1.State_STATE_FAILED:
 				c.Failed++
-			case stintv1.State_STATE_CANCELLED:
+			case jobsv1.State_STATE_CANCELLED:
 				c.Cancelled++
-			case stintv1.State_STATE_UNSPECIFIED:
+			case jobsv1.State_STATE_UNSPECIFIED:
 			}
 		}
 	}
-	return &stintv1.SummarizeResponse{Summary: sum}, nil
+	return &jobsv1.SummarizeResponse{Summary: sum}, nil
 }
 
-func (f *fake) BatchCancel(_ context.Context, req *stintv1.BatchCancelRequest) (*stintv1.BatchCancelResponse, error) {
+func (f *fake) BatchCancel(_ context.Context, req *jobsv1.BatchCancelRequest) (*jobsv1.BatchCancelResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	res := &stintv1.BatchCancelResponse{}
+	res := &jobsv1.BatchCancelResponse{}
 	for _, id := range req.GetIds() {
 		j := f.find(id)
 		if j == nil {
 			s, _ := callStatus(errNoJob)
-			res.Results = append(res.Results, &stintv1.CancelResult{Id: id, Error: s.Proto()})
+			res.Results = append(res.Results, &jobsv1.CancelResult{Id: id, Error: s.Proto()})
 			continue
 		}
 		if err := f.needsReason(id, req.GetReason()); err != nil {
 			s, _ := callStatus(err)
-			res.Results = append(res.Results, &stintv1.CancelResult{Id: id, Error: s.Proto()})
+			res.Results = append(res.Results, &jobsv1.CancelResult{Id: id, Error: s.Proto()})
 			continue
 		}
 		if !finalState(j.GetState()) {
 			j.CancelTime, j.CancelledBy, j.CancelReason = timestamppb.Now(), "tester", req.GetReason()
-			j.State, j.Reason, j.CompleteTime = stintv1.State_STATE_CANCELLED, stintv1.Reason_REASON_CANCELLED_BY_OWNER, timestamppb.Now()
+			j.State, j.Reason, j.CompleteTime = jobsv1.State_STATE_CANCELLED, jobsv1.Reason_REASON_CANCELLED_BY_OWNER, timestamppb.Now()
 			f.commit(j)
 		}
-		res.Results = append(res.Results, &stintv1.CancelResult{Id: id, Job: proto.CloneOf(j.Job)})
+		res.Results = append(res.Results, &jobsv1.CancelResult{Id: id, Job: proto.CloneOf(j.Job)})
 	}
 	return res, nil
 }
 
-func (f *fake) ReportIssue(_ context.Context, req *stintv1.ReportIssueRequest) (*stintv1.ReportIssueResponse, error) {
+func (f *fake) ReportIssue(_ context.Context, req *jobsv1.ReportIssueRequest) (*jobsv1.ReportIssueResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	j := f.find(req.GetId())
 	switch {
 	case j == nil:
 		return nil, errNoJob
-	case req.GetDescription() == "" && j.GetState() != stintv1.State_STATE_FAILED:
+	case req.GetDescription() == "" && j.GetState() != jobsv1.State_STATE_FAILED:
 		return nil, invalid(violation("description", "is required unless the job failed"))
 	}
 	id := fmt.Sprintf("issue-%d", len(f.issues)+1)
-	f.issues = append(f.issues, &stintv1.Issue{Id: id, Reporter: "tester", Description: req.GetDescription(), CreateTime: timestamppb.Now(), Job: proto.CloneOf(j.Job)})
-	return &stintv1.ReportIssueResponse{IssueId: id}, nil
+	f.issues = append(f.issues, &adminv1.Issue{Id: id, Reporter: "tester", Description: req.GetDescription(), CreateTime: timestamppb.Now(), Job: proto.CloneOf(j.Job)})
+	return &jobsv1.ReportIssueResponse{IssueId: id}, nil
 }
 
-func (f *fake) GetServerStatus(context.Context, *stintv1.GetServerStatusRequest) (*stintv1.GetServerStatusResponse, error) {
+func (f *fake) GetServerStatus(context.Context, *adminv1.GetServerStatusRequest) (*adminv1.GetServerStatusResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &stintv1.GetServerStatusResponse{
+	return &adminv1.GetServerStatusResponse{
 		SubmissionsOpen: f.closed == "", Message: f.closed, Version: "fake", User: "tester", Roles: []string{"user", "operator"}, Revision: f.revision,
-		Executors: []*stintv1.ExecutorStatus{{Name: "local", Healthy: true, UsedCpus: 1, TotalCpus: 2, ActiveJobs: 1}},
+		Executors: []*adminv1.ExecutorStatus{{Name: "local", Healthy: true, UsedCpus: 1, TotalCpus: 2, ActiveJobs: 1}},
 	}, nil
 }
 
-func (f *fake) SetSubmissions(_ context.Context, req *stintv1.SetSubmissionsRequest) (*stintv1.SetSubmissionsResponse, error) {
+func (f *fake) SetSubmissions(_ context.Context, req *adminv1.SetSubmissionsRequest) (*adminv1.SetSubmissionsResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed = ""; !req.GetOpen() {
 		f.closed = req.GetMessage()
 	}
-	return &stintv1.SetSubmissionsResponse{}, nil
+	return &adminv1.SetSubmissionsResponse{}, nil
 }
 
 // needsReason refuses an operator who does not say why.
@@ -379,10 +380,10 @@ func (f *fake) needsReason(id, reason string) error {
 }
 
 // ListAudit answers two entries a page, and an empty page before each but the first.
-func (f *fake) ListAudit(_ context.Context, req *stintv1.ListAuditRequest) (*stintv1.ListAuditResponse, error) {
+func (f *fake) ListAudit(_ context.Context, req *adminv1.ListAuditRequest) (*adminv1.ListAuditResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var fit []*stintv1.AuditEntry
+	var fit []*adminv1.AuditEntry
 	for _, e := range slices.Backward(f.audit) {
 		if (req.GetUser() == "" || req.GetUser() == e.GetUser()) && (req.GetJobId() == "" || slices.Contains(e.GetJobIds(), req.GetJobId())) {
 			fit = append(fit, e)
@@ -390,26 +391,26 @@ func (f *fake) ListAudit(_ context.Context, req *stintv1.ListAuditRequest) (*sti
 	}
 	number, looked := strings.CutSuffix(req.GetPageToken(), "+")
 	if number != "" && !looked {
-		return &stintv1.ListAuditResponse{NextPageToken: number + "+"}, nil
+		return &adminv1.ListAuditResponse{NextPageToken: number + "+"}, nil
 	}
 	at, _ := strconv.Atoi(number)
 	end := min(at+2, at+int(req.GetPageSize()), len(fit))
-	page := &stintv1.ListAuditResponse{Entries: fit[at:end]}
+	page := &adminv1.ListAuditResponse{Entries: fit[at:end]}
 	if end < len(fit) {
 		page.NextPageToken = strconv.Itoa(end)
 	}
 	return page, nil
 }
 
-func (f *fake) ListIssues(context.Context, *stintv1.ListIssuesRequest) (*stintv1.ListIssuesResponse, error) {
+func (f *fake) ListIssues(context.Context, *adminv1.ListIssuesRequest) (*adminv1.ListIssuesResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &stintv1.ListIssuesResponse{Issues: slices.Clone(f.issues)}, nil
+	return &adminv1.ListIssuesResponse{Issues: slices.Clone(f.issues)}, nil
 }
 
-func (f *fake) Backup(_ *stintv1.BackupRequest, s grpc.ServerStreamingServer[stintv1.BackupResponse]) error {
+func (f *fake) Backup(_ *adminv1.BackupRequest, s grpc.ServerStreamingServer[adminv1.BackupResponse]) error {
 	for _, data := range []string{"data", "base"} {
-		if err := s.Send(&stintv1.BackupResponse{Data: []byte(data), SizeBytes: 8}); err != nil {
+		if err := s.Send(&adminv1.BackupResponse{Data: []byte(data), SizeBytes: 8}); err != nil {
 			return err
 		}
 	}

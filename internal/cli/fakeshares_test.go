@@ -9,13 +9,14 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // fakeCaller is who everybody is to the fake.
 const fakeCaller = "tester"
 
-func (f *fake) Share(_ context.Context, req *stintv1.ShareRequest) (*stintv1.ShareResponse, error) {
+func (f *fake) Share(_ context.Context, req *jobsv1.ShareRequest) (*jobsv1.ShareResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	j := f.find(req.GetId())
@@ -25,33 +26,33 @@ func (f *fake) Share(_ context.Context, req *stintv1.ShareRequest) (*stintv1.Sha
 	case req.GetUser() == fakeCaller:
 		return nil, invalid(violation("user", "is the owner of the job"))
 	}
-	sh := &stintv1.Share{JobId: req.GetId(), User: req.GetUser(), Rights: req.GetRights(), CreateTime: timestamppb.Now()}
+	sh := &jobsv1.Share{JobId: req.GetId(), User: req.GetUser(), Rights: req.GetRights(), CreateTime: timestamppb.Now()}
 	f.unshare(req.GetId(), req.GetUser())
 	f.shares = append(f.shares, sh)
-	return &stintv1.ShareResponse{Share: sh}, nil
+	return &jobsv1.ShareResponse{Share: sh}, nil
 }
 
 func (f *fake) unshare(id, user string) {
-	f.shares = slices.DeleteFunc(f.shares, func(sh *stintv1.Share) bool { return sh.GetJobId() == id && sh.GetUser() == user })
+	f.shares = slices.DeleteFunc(f.shares, func(sh *jobsv1.Share) bool { return sh.GetJobId() == id && sh.GetUser() == user })
 }
 
-func (f *fake) Unshare(_ context.Context, req *stintv1.UnshareRequest) (*stintv1.UnshareResponse, error) {
+func (f *fake) Unshare(_ context.Context, req *jobsv1.UnshareRequest) (*jobsv1.UnshareResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if j := f.find(req.GetId()); j == nil || j.GetOwner() != fakeCaller {
 		return nil, errNoJob
 	}
 	f.unshare(req.GetId(), req.GetUser())
-	return &stintv1.UnshareResponse{}, nil
+	return &jobsv1.UnshareResponse{}, nil
 }
 
-func (f *fake) ListShares(_ context.Context, req *stintv1.ListSharesRequest) (*stintv1.ListSharesResponse, error) {
+func (f *fake) ListShares(_ context.Context, req *jobsv1.ListSharesRequest) (*jobsv1.ListSharesResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if req.GetId() != "" && f.find(req.GetId()) == nil {
 		return nil, errNoJob
 	}
-	var found []*stintv1.Share
+	var found []*jobsv1.Share
 	for _, sh := range f.shares {
 		switch {
 		case req.GetId() == "" && sh.GetUser() == fakeCaller:
@@ -64,7 +65,7 @@ func (f *fake) ListShares(_ context.Context, req *stintv1.ListSharesRequest) (*s
 	}
 	from, _ := strconv.Atoi(req.GetPageToken())
 	to := min(from+int(req.GetPageSize()), len(found))
-	res := &stintv1.ListSharesResponse{Shares: found[from:to]}
+	res := &jobsv1.ListSharesResponse{Shares: found[from:to]}
 	if to < len(found) {
 		res.NextPageToken = strconv.Itoa(to)
 	}
@@ -72,23 +73,23 @@ func (f *fake) ListShares(_ context.Context, req *stintv1.ListSharesRequest) (*s
 }
 
 // received makes a job somebody else's that is shared with the caller.
-func (f *fake) received(id, owner string, rights ...stintv1.ShareRight) {
+func (f *fake) received(id, owner string, rights ...jobsv1.ShareRight) {
 	f.update(id, func(j *fakeJob) { j.Owner = owner })
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.shares = append(f.shares, &stintv1.Share{JobId: id, User: fakeCaller, Rights: rights, CreateTime: timestamppb.Now()})
+	f.shares = append(f.shares, &jobsv1.Share{JobId: id, User: fakeCaller, Rights: rights, CreateTime: timestamppb.Now()})
 }
 
-func (f *fake) ListQueue(_ context.Context, req *stintv1.ListQueueRequest) (*stintv1.ListQueueResponse, error) {
+func (f *fake) ListQueue(_ context.Context, req *adminv1.ListQueueRequest) (*adminv1.ListQueueResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	res := &stintv1.ListQueueResponse{}
-	var rows []*stintv1.QueueRow
+	res := &adminv1.ListQueueResponse{}
+	var rows []*adminv1.QueueRow
 	for _, j := range f.jobs {
 		switch j.GetState() {
-		case stintv1.State_STATE_QUEUED:
+		case jobsv1.State_STATE_QUEUED:
 			res.TotalQueued++
-		case stintv1.State_STATE_RUNNING:
+		case jobsv1.State_STATE_RUNNING:
 			res.TotalRunning++
 		default:
 			continue
@@ -96,7 +97,7 @@ func (f *fake) ListQueue(_ context.Context, req *stintv1.ListQueueRequest) (*sti
 		if req.GetState() != 0 && req.GetState() != j.GetState() {
 			continue
 		}
-		r := &stintv1.QueueRow{State: j.GetState(), SubmitTime: j.GetSubmitTime(), StartTime: j.GetStartTime(), Resources: &stintv1.Resources{Cpus: 4, MemoryBytes: 8 << 30}}
+		r := &adminv1.QueueRow{State: j.GetState(), SubmitTime: j.GetSubmitTime(), StartTime: j.GetStartTime(), Resources: &jobsv1.Resources{Cpus: 4, MemoryBytes: 8 << 30}}
 		if r.Masked = strings.HasPrefix(j.GetOwner(), "other"); !r.GetMasked() {
 			r.Id, r.Owner, r.Service, r.OutputName, r.Reason, r.Executor = j.GetId(), j.GetOwner(), j.GetService(), j.GetOutputName(), j.GetReason(), "fake"
 		}

@@ -8,12 +8,12 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // WatchStatus does what the contract says: a snapshot, or the changes behind a
 // revision; a reset when that is too long ago.
-func (f *fake) WatchStatus(req *stintv1.WatchStatusRequest, s grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+func (f *fake) WatchStatus(req *jobsv1.WatchStatusRequest, s grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 	after := req.GetAfterRevision()
 	f.mu.Lock()
 	for _, id := range req.GetIds() {
@@ -25,7 +25,7 @@ func (f *fake) WatchStatus(req *stintv1.WatchStatusRequest, s grpc.ServerStreami
 	old := f.oldest
 	f.mu.Unlock()
 	if after > 0 && after < old {
-		if err := s.Send(&stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Reset_{Reset_: &stintv1.Reset{}}}); err != nil {
+		if err := s.Send(&jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Reset_{Reset_: &jobsv1.Reset{}}}); err != nil {
 			return err
 		}
 		after = 0
@@ -57,18 +57,18 @@ func (f *fake) WatchStatus(req *stintv1.WatchStatusRequest, s grpc.ServerStreami
 	}
 }
 
-func frameOf(c fakeChange) *stintv1.WatchStatusResponse {
+func frameOf(c fakeChange) *jobsv1.WatchStatusResponse {
 	if c.status == nil {
-		return &stintv1.WatchStatusResponse{Revision: c.revision, Event: &stintv1.WatchStatusResponse_Removed{Removed: &stintv1.Removed{Id: c.id}}}
+		return &jobsv1.WatchStatusResponse{Revision: c.revision, Event: &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: c.id}}}
 	}
-	return &stintv1.WatchStatusResponse{Revision: c.revision, Event: &stintv1.WatchStatusResponse_Changed{Changed: c.status}}
+	return &jobsv1.WatchStatusResponse{Revision: c.revision, Event: &jobsv1.WatchStatusResponse_Changed{Changed: c.status}}
 }
 
-func watched(req *stintv1.WatchStatusRequest, id string) bool {
+func watched(req *jobsv1.WatchStatusRequest, id string) bool {
 	return len(req.GetIds()) == 0 || slices.Contains(req.GetIds(), id)
 }
 
-func (f *fake) newsAfter(req *stintv1.WatchStatusRequest, after uint64) []fakeChange {
+func (f *fake) newsAfter(req *jobsv1.WatchStatusRequest, after uint64) []fakeChange {
 	var news []fakeChange
 	for _, c := range f.changes {
 		if c.revision > after && watched(req, c.id) {
@@ -78,7 +78,7 @@ func (f *fake) newsAfter(req *stintv1.WatchStatusRequest, after uint64) []fakeCh
 	return news
 }
 
-func (f *fake) allFinal(req *stintv1.WatchStatusRequest) bool {
+func (f *fake) allFinal(req *jobsv1.WatchStatusRequest) bool {
 	for _, id := range req.GetIds() {
 		if j := f.find(id); j != nil && !finalState(j.GetState()) {
 			return false
@@ -87,19 +87,19 @@ func (f *fake) allFinal(req *stintv1.WatchStatusRequest) bool {
 	return true
 }
 
-func (f *fake) sendSnapshot(req *stintv1.WatchStatusRequest, s grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) (uint64, error) {
+func (f *fake) sendSnapshot(req *jobsv1.WatchStatusRequest, s grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) (uint64, error) {
 	f.mu.Lock()
 	at := f.revision
-	frames := []*stintv1.WatchStatusResponse{{Event: &stintv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &stintv1.SnapshotBegin{}}}}
+	frames := []*jobsv1.WatchStatusResponse{{Event: &jobsv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &jobsv1.SnapshotBegin{}}}}
 	for _, j := range f.jobs {
 		if j == nil || !watched(req, j.GetId()) {
 			continue
 		}
 		last := f.changes[slices.IndexFunc(f.changes, func(c fakeChange) bool { return c.revision == j.GetRevision() })]
-		frames = append(frames, &stintv1.WatchStatusResponse{Event: &stintv1.WatchStatusResponse_Changed{Changed: last.status}})
+		frames = append(frames, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Changed{Changed: last.status}})
 	}
 	f.mu.Unlock()
-	frames = append(frames, &stintv1.WatchStatusResponse{Revision: at, Event: &stintv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &stintv1.SnapshotEnd{}}})
+	frames = append(frames, &jobsv1.WatchStatusResponse{Revision: at, Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}})
 	for _, frame := range frames {
 		if err := s.Send(frame); err != nil {
 			return 0, err
@@ -110,7 +110,7 @@ func (f *fake) sendSnapshot(req *stintv1.WatchStatusRequest, s grpc.ServerStream
 }
 
 // StreamLogs sends a log in frames of at most 8 bytes, so that cuts fall in the middle.
-func (f *fake) StreamLogs(req *stintv1.StreamLogsRequest, s grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
+func (f *fake) StreamLogs(req *jobsv1.StreamLogsRequest, s grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
 	offset := req.GetOffset()
 	for first := true; ; first = false {
 		f.mu.Lock()
@@ -123,10 +123,10 @@ func (f *fake) StreamLogs(req *stintv1.StreamLogsRequest, s grpc.ServerStreaming
 		if attempt == 0 {
 			attempt = len(j.stdout)
 		}
-		text, over := "", finalState(j.GetState()) || attempt > 0 && attempt < len(j.stdout) || j.GetReason() == stintv1.Reason_REASON_WAITING_FOR_RETRY
+		text, over := "", finalState(j.GetState()) || attempt > 0 && attempt < len(j.stdout) || j.GetReason() == jobsv1.Reason_REASON_WAITING_FOR_RETRY
 		if attempt > 0 {
 			text = j.stdout[attempt-1]
-			if req.GetStream() == stintv1.LogStream_LOG_STREAM_STDERR {
+			if req.GetStream() == jobsv1.LogStream_LOG_STREAM_STDERR {
 				text = j.stderr[attempt-1]
 			}
 		}
@@ -137,7 +137,7 @@ func (f *fake) StreamLogs(req *stintv1.StreamLogsRequest, s grpc.ServerStreaming
 		}
 		for int(offset) < len(text) {
 			n := min(8, len(text)-int(offset))
-			frame := &stintv1.StreamLogsResponse{Offset: offset, Data: []byte(text[offset : int(offset)+n]), SizeBytes: int64(len(text))}
+			frame := &jobsv1.StreamLogsResponse{Offset: offset, Data: []byte(text[offset : int(offset)+n]), SizeBytes: int64(len(text))}
 			if err := s.Send(frame); err != nil {
 				return err
 			}
@@ -160,21 +160,21 @@ func tailOffset(text string, lines int) int64 {
 	return int64(len(strings.Join(all[:skip], "")))
 }
 
-func (f *fake) ListResults(_ context.Context, req *stintv1.ListResultsRequest) (*stintv1.ListResultsResponse, error) {
+func (f *fake) ListResults(_ context.Context, req *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	j := f.find(req.GetId())
 	if j == nil {
 		return nil, errNoJob
 	}
-	res := &stintv1.ListResultsResponse{ResultFolder: j.GetResultFolder()}
+	res := &jobsv1.ListResultsResponse{ResultFolder: j.GetResultFolder()}
 	for _, r := range j.results {
-		res.Files = append(res.Files, &stintv1.ResultFile{Path: r.path, SizeBytes: int64(len(r.content)), ContentType: "text/plain"})
+		res.Files = append(res.Files, &jobsv1.ResultFile{Path: r.path, SizeBytes: int64(len(r.content)), ContentType: "text/plain"})
 	}
 	return res, nil
 }
 
-func (f *fake) ReadResult(req *stintv1.ReadResultRequest, s grpc.ServerStreamingServer[stintv1.ReadResultResponse]) error {
+func (f *fake) ReadResult(req *jobsv1.ReadResultRequest, s grpc.ServerStreamingServer[jobsv1.ReadResultResponse]) error {
 	f.mu.Lock()
 	j := f.find(req.GetId())
 	i := -1
@@ -186,12 +186,12 @@ func (f *fake) ReadResult(req *stintv1.ReadResultRequest, s grpc.ServerStreaming
 		return refuse(codes.NotFound, "NOT_FOUND", "There is no such result file.")
 	}
 	content := j.results[i].content
-	if err := s.Send(&stintv1.ReadResultResponse{File: &stintv1.ResultFile{Path: req.GetPath(), SizeBytes: int64(len(content))}}); err != nil {
+	if err := s.Send(&jobsv1.ReadResultResponse{File: &jobsv1.ResultFile{Path: req.GetPath(), SizeBytes: int64(len(content))}}); err != nil {
 		return err
 	}
 	for at := 0; at < len(content); at += 8 {
 		part := content[at:min(at+8, len(content))]
-		if err := s.Send(&stintv1.ReadResultResponse{Offset: int64(at), Data: []byte(part)}); err != nil {
+		if err := s.Send(&jobsv1.ReadResultResponse{Offset: int64(at), Data: []byte(part)}); err != nil {
 			return err
 		}
 	}

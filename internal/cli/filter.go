@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // plainLabel are the label keys that the filter language reads as one word.
@@ -14,7 +14,7 @@ var plainLabel = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // jobQuery is which jobs the flags of a verb ask for.
 type jobQuery struct {
-	states   []stintv1.State
+	states   []jobsv1.State
 	services []string
 	labels   []string // key=value
 	since    string
@@ -93,18 +93,18 @@ func quoted(s string) string {
 }
 
 // parseStates reads names of states in any case, several separated by commas.
-func parseStates(words []string) ([]stintv1.State, error) {
-	var states []stintv1.State
+func parseStates(words []string) ([]jobsv1.State, error) {
+	var states []jobsv1.State
 	for word := range strings.SplitSeq(strings.Join(words, ","), ",") {
 		name := strings.ToUpper(strings.TrimSpace(word))
 		if name == "" {
 			continue
 		}
-		n, ok := stintv1.State_value["STATE_"+name]
+		n, ok := jobsv1.State_value["STATE_"+name]
 		if !ok || n == 0 {
 			return nil, usagef("--state %q: must be one of %s", word, strings.Join(stateNames(), ", "))
 		}
-		states = append(states, stintv1.State(n))
+		states = append(states, jobsv1.State(n))
 	}
 	return states, nil
 }
@@ -112,9 +112,9 @@ func parseStates(words []string) ([]stintv1.State, error) {
 // stateNames are the names of all states, in the order of a job's life.
 func stateNames() []string {
 	var names []string
-	for n := range int32(len(stintv1.State_name)) {
+	for n := range int32(len(jobsv1.State_name)) {
 		if n > 0 {
-			names = append(names, strings.ToLower(stateWord(stintv1.State(n))))
+			names = append(names, strings.ToLower(stateWord(jobsv1.State(n))))
 		}
 	}
 	return names

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // addPatience gives a verb that follows something the flag --patience.
@@ -26,11 +26,11 @@ func addPatience(cmd *cobra.Command, patience *time.Duration) {
 // is known.
 type follower struct {
 	app      *app
-	client   stintv1.JobServiceClient
-	request  *stintv1.WatchStatusRequest
+	client   jobsv1.JobServiceClient
+	request  *jobsv1.WatchStatusRequest
 	patience time.Duration
 
-	known map[string]*stintv1.JobStatus
+	known map[string]*jobsv1.JobStatus
 	// seen has the jobs of the snapshot that is coming in; nil when none is.
 	seen map[string]bool
 	lost bool // the user was told that the connection is lost
@@ -40,9 +40,9 @@ type follower struct {
 
 // change is what a follower's handler gets. frame holds a changed or a removed event.
 type change struct {
-	frame *stintv1.WatchStatusResponse
+	frame *jobsv1.WatchStatusResponse
 	// before is what was known of the job; nil when nothing was.
-	before *stintv1.JobStatus
+	before *jobsv1.JobStatus
 }
 
 // errEnough is answered by a handler that has seen enough.
@@ -53,14 +53,14 @@ type handlerError struct{ err error }
 
 func (e *handlerError) Error() string { return e.err.Error() }
 
-func (a *app) follow(request *stintv1.WatchStatusRequest, patience time.Duration) (*follower, error) {
+func (a *app) follow(request *jobsv1.WatchStatusRequest, patience time.Duration) (*follower, error) {
 	client, err := a.jobs()
 	if err != nil {
 		return nil, err
 	}
 	return &follower{
 		app: a, client: client, request: request, patience: patience,
-		known: make(map[string]*stintv1.JobStatus),
+		known: make(map[string]*jobsv1.JobStatus),
 	}, nil
 }
 
@@ -140,17 +140,17 @@ func (f *follower) tellBack() {
 
 // take handles one frame. The revision to resume after moves on only once the
 // frame is handled, and not within a snapshot: half of one is worth nothing.
-func (f *follower) take(frame *stintv1.WatchStatusResponse, handle func(change) error) error {
+func (f *follower) take(frame *jobsv1.WatchStatusResponse, handle func(change) error) error {
 	fresh := frame.GetRevision() > f.request.GetAfterRevision()
 	switch event := frame.GetEvent().(type) {
-	case *stintv1.WatchStatusResponse_SnapshotBegin:
+	case *jobsv1.WatchStatusResponse_SnapshotBegin:
 		f.seen = make(map[string]bool)
 		return nil
-	case *stintv1.WatchStatusResponse_SnapshotEnd:
+	case *jobsv1.WatchStatusResponse_SnapshotEnd:
 		if err := f.endSnapshot(frame.GetRevision(), handle); err != nil {
 			return err
 		}
-	case *stintv1.WatchStatusResponse_Changed:
+	case *jobsv1.WatchStatusResponse_Changed:
 		id, before := event.Changed.GetId(), f.known[event.Changed.GetId()]
 		if f.seen != nil {
 			f.seen[id], fresh = true, true
@@ -161,13 +161,13 @@ func (f *follower) take(frame *stintv1.WatchStatusResponse, handle func(change) 
 				return err
 			}
 		}
-	case *stintv1.WatchStatusResponse_Removed:
+	case *jobsv1.WatchStatusResponse_Removed:
 		if fresh {
 			if err := f.remove(frame, handle); err != nil {
 				return err
 			}
 		}
-	case *stintv1.WatchStatusResponse_Reset_:
+	case *jobsv1.WatchStatusResponse_Reset_:
 		return nil // the snapshot that follows says more
 	}
 	if f.seen == nil && frame.GetRevision() > f.request.GetAfterRevision() {
@@ -179,7 +179,7 @@ func (f *follower) take(frame *stintv1.WatchStatusResponse, handle func(change) 
 // knew reports whether a status says nothing new. After a connection was lost
 // right behind a snapshot, changes can come that the snapshot showed already: it
 // is newer than the revision at its end where jobs changed while it was read.
-func (f *follower) knew(before, now *stintv1.JobStatus) bool {
+func (f *follower) knew(before, now *jobsv1.JobStatus) bool {
 	return before != nil && (finalState(before.GetState()) || proto.Equal(before, now))
 }
 
@@ -200,9 +200,9 @@ func (f *follower) endSnapshot(revision uint64, handle func(change) error) error
 	slices.Sort(gone)
 	f.seen = nil
 	for _, id := range gone {
-		removed := &stintv1.WatchStatusResponse{
+		removed := &jobsv1.WatchStatusResponse{
 			Revision: revision,
-			Event:    &stintv1.WatchStatusResponse_Removed{Removed: &stintv1.Removed{Id: id}},
+			Event:    &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id}},
 		}
 		if err := f.remove(removed, handle); err != nil {
 			return err
@@ -211,7 +211,7 @@ func (f *follower) endSnapshot(revision uint64, handle func(change) error) error
 	return nil
 }
 
-func (f *follower) remove(frame *stintv1.WatchStatusResponse, handle func(change) error) error {
+func (f *follower) remove(frame *jobsv1.WatchStatusResponse, handle func(change) error) error {
 	id := frame.GetRemoved().GetId()
 	before := f.known[id]
 	delete(f.known, id)

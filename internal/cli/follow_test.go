@@ -15,17 +15,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 const (
-	completed = stintv1.State_STATE_COMPLETED
-	failed    = stintv1.State_STATE_FAILED
-	cancelled = stintv1.State_STATE_CANCELLED
+	completed = jobsv1.State_STATE_COMPLETED
+	failed    = jobsv1.State_STATE_FAILED
+	cancelled = jobsv1.State_STATE_CANCELLED
 )
 
 // followAll runs a follower until all ids are final and answers what it saw, as "id revision".
-func followAll(t interface{ Fatal(...any) }, f *fake, req *stintv1.WatchStatusRequest) []string {
+func followAll(t interface{ Fatal(...any) }, f *fake, req *jobsv1.WatchStatusRequest) []string {
 	a := newApp(strings.NewReader(""), io.Discard, io.Discard)
 	a.link = link{server: f.addr, timeout: fakeTimeout}
 	a.wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
@@ -53,7 +53,7 @@ func TestAWatchLosesAndDoublesNothingHoweverOftenItIsCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var ids []string
 		for range rapid.IntRange(1, 3).Draw(t, "jobs") {
-			res, err := f.Submit(context.Background(), &stintv1.SubmitRequest{Job: &stintv1.Job{Service: "Sleep"}})
+			res, err := f.Submit(context.Background(), &jobsv1.SubmitRequest{Job: &jobsv1.Job{Service: "Sleep"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,16 +72,16 @@ func TestAWatchLosesAndDoublesNothingHoweverOftenItIsCut(t *testing.T) {
 		var played sync.WaitGroup
 		played.Go(func() {
 			for i, which := range steps {
-				f.update(ids[which], func(j *fakeJob) { j.State, j.Message = stintv1.State_STATE_RUNNING, strconv.Itoa(i) })
+				f.update(ids[which], func(j *fakeJob) { j.State, j.Message = jobsv1.State_STATE_RUNNING, strconv.Itoa(i) })
 			}
 			for _, id := range ids {
 				f.end(id, completed, 0, "")
 			}
 		})
-		seen := followAll(t, f, &stintv1.WatchStatusRequest{Ids: ids, AfterRevision: from, UntilFinal: true})
+		seen := followAll(t, f, &jobsv1.WatchStatusRequest{Ids: ids, AfterRevision: from, UntilFinal: true})
 		played.Wait()
 		var want []string
-		for _, c := range f.newsAfter(&stintv1.WatchStatusRequest{Ids: ids}, from) {
+		for _, c := range f.newsAfter(&jobsv1.WatchStatusRequest{Ids: ids}, from) {
 			want = append(want, fmt.Sprintf("%s %s %s", c.id, stateWord(c.status.GetState()), c.status.GetMessage()))
 		}
 		if diff := cmp.Diff(want, seen); diff != "" {
@@ -106,7 +106,7 @@ func TestASnapshotThatIsCutBeginsAnewAndDoublesNothing(t *testing.T) {
 			f.end(id, completed, 0, "")
 		}
 	})
-	seen := followAll(t, f, &stintv1.WatchStatusRequest{Ids: ids})
+	seen := followAll(t, f, &jobsv1.WatchStatusRequest{Ids: ids})
 	played.Wait()
 	want := []string{"1 QUEUED ", "2 QUEUED ", "1 RUNNING ", "1 COMPLETED ", "2 RUNNING ", "2 COMPLETED "}
 	if diff := cmp.Diff(want, seen); diff != "" {
@@ -124,7 +124,7 @@ func TestAResetIsMadeGoodByTheSnapshotBehindIt(t *testing.T) {
 	f.mu.Unlock()
 	f.end(ids[0], completed, 0, "")
 	f.remove(ids[2])
-	seen := followAll(t, f, &stintv1.WatchStatusRequest{Ids: ids, AfterRevision: 1})
+	seen := followAll(t, f, &jobsv1.WatchStatusRequest{Ids: ids, AfterRevision: 1})
 	want := []string{"1 COMPLETED ", "2 COMPLETED ", "3 UNSPECIFIED "}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Error(diff)
@@ -144,7 +144,7 @@ func TestAWatchGoesOnAfterTheServerWasStartedAnew(t *testing.T) {
 		if err := f.listen(f.addr); err != nil {
 			t.Error(err)
 		}
-		f.end(id, failed, stintv1.Reason_REASON_OUT_OF_MEMORY, "It needed more than 1 GiB.")
+		f.end(id, failed, jobsv1.Reason_REASON_OUT_OF_MEMORY, "It needed more than 1 GiB.")
 	})
 	addr := f.addr
 	r := stintWith(nil, func(a *app) {
@@ -163,8 +163,8 @@ func TestAWatchGoesOnAfterTheServerWasStartedAnew(t *testing.T) {
 
 func TestWatchExitCodesAreTrue(t *testing.T) {
 	f := startFake(t)
-	jobs := make(map[stintv1.State]string)
-	for _, s := range []stintv1.State{completed, failed, cancelled} {
+	jobs := make(map[jobsv1.State]string)
+	for _, s := range []jobsv1.State{completed, failed, cancelled} {
 		jobs[s] = submitted(t, f, "Sleep")
 		f.end(jobs[s], s, 0, "")
 	}

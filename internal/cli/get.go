@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // mostIDs is the most ids in one call of the API.
@@ -34,7 +34,7 @@ func newGetCommand(a *app) *cobra.Command {
 		}
 		err = a.show(*f, answer{
 			messages: messagesOf(jobs), list: len(ids) > 1,
-			names: namesOf(jobs, (*stintv1.Job).GetId),
+			names: namesOf(jobs, (*jobsv1.Job).GetId),
 			table: func() error {
 				for i, j := range jobs {
 					if i > 0 {
@@ -54,14 +54,14 @@ func newGetCommand(a *app) *cobra.Command {
 }
 
 // getJob asks for one job in full.
-func (a *app) getJob(ctx context.Context, id string) (*stintv1.Job, error) {
+func (a *app) getJob(ctx context.Context, id string) (*jobsv1.Job, error) {
 	client, err := a.jobs()
 	if err != nil {
 		return nil, err
 	}
-	var res *stintv1.GetResponse
+	var res *jobsv1.GetResponse
 	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = client.Get(ctx, &stintv1.GetRequest{Id: id})
+		res, err = client.Get(ctx, &jobsv1.GetRequest{Id: id})
 		return err
 	})
 	return res.GetJob(), err
@@ -69,19 +69,19 @@ func (a *app) getJob(ctx context.Context, id string) (*stintv1.Job, error) {
 
 // getJobs asks for jobs in full and answers apart which do not exist. One
 // that does not exist alone is the server's own error.
-func (a *app) getJobs(ctx context.Context, ids []string) (jobs []*stintv1.Job, missing []string, err error) {
+func (a *app) getJobs(ctx context.Context, ids []string) (jobs []*jobsv1.Job, missing []string, err error) {
 	if len(ids) == 1 {
 		j, err := a.getJob(ctx, ids[0])
-		return []*stintv1.Job{j}, nil, err
+		return []*jobsv1.Job{j}, nil, err
 	}
 	client, err := a.jobs()
 	if err != nil {
 		return nil, nil, err
 	}
 	for chunk := range slices.Chunk(ids, mostFullJobs) {
-		var res *stintv1.BatchGetResponse
+		var res *jobsv1.BatchGetResponse
 		err := a.call(ctx, func(ctx context.Context) error {
-			res, err = client.BatchGet(ctx, &stintv1.BatchGetRequest{Ids: chunk, View: stintv1.JobView_JOB_VIEW_FULL})
+			res, err = client.BatchGet(ctx, &jobsv1.BatchGetRequest{Ids: chunk, View: jobsv1.JobView_JOB_VIEW_FULL})
 			return err
 		})
 		if err != nil {
@@ -93,7 +93,7 @@ func (a *app) getJobs(ctx context.Context, ids []string) (jobs []*stintv1.Job, m
 }
 
 // printJob describes a job. Facts come first, then parameters, attempts and history.
-func (a *app) printJob(j *stintv1.Job) {
+func (a *app) printJob(j *jobsv1.Job) {
 	a.printFacts(a.jobFacts(j))
 	if fields := j.GetParameters().GetFields(); len(fields) > 0 {
 		g := &grid{columns: []column{{title: "PARAMETER"}, {title: "VALUE", least: 20, wrap: true}}}
@@ -130,7 +130,7 @@ func (a *app) section(g *grid) {
 	g.print(a.out, a.screen)
 }
 
-func (a *app) jobFacts(j *stintv1.Job) []fact {
+func (a *app) jobFacts(j *jobsv1.Job) []fact {
 	state := stateWord(j.GetState())
 	if r := reasonWord(j.GetReason()); r != "" {
 		state += " (" + r + ")"
@@ -171,7 +171,7 @@ func (a *app) jobFacts(j *stintv1.Job) []fact {
 	return facts
 }
 
-func (a *app) attemptGrid(attempts []*stintv1.Attempt) *grid {
+func (a *app) attemptGrid(attempts []*jobsv1.Attempt) *grid {
 	g := &grid{columns: []column{
 		{title: "ATTEMPT", right: a.screen.tty},
 		{title: "EXECUTOR"},

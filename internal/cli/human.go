@@ -9,24 +9,24 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // stateWord is the name of a state as users see it: QUEUED.
-func stateWord(s stintv1.State) string { return strings.TrimPrefix(s.String(), "STATE_") }
+func stateWord(s jobsv1.State) string { return strings.TrimPrefix(s.String(), "STATE_") }
 
 // reasonWord is the name of a reason as users see it; empty when there is none.
-func reasonWord(r stintv1.Reason) string {
-	if r == stintv1.Reason_REASON_UNSPECIFIED {
+func reasonWord(r jobsv1.Reason) string {
+	if r == jobsv1.Reason_REASON_UNSPECIFIED {
 		return ""
 	}
 	return strings.TrimPrefix(r.String(), "REASON_")
 }
 
 // final reports whether a job in state s stays in it.
-func finalState(s stintv1.State) bool {
+func finalState(s jobsv1.State) bool {
 	switch s {
-	case stintv1.State_STATE_COMPLETED, stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED:
+	case jobsv1.State_STATE_COMPLETED, jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED:
 		return true
 	default:
 		return false
@@ -128,7 +128,7 @@ func plural(n int64, noun string) string {
 }
 
 // progressWords gives what a command says of itself: "40% assembling contigs".
-func progressWords(p *stintv1.Progress) string {
+func progressWords(p *jobsv1.Progress) string {
 	var parts []string
 	if p != nil && p.Percent != nil {
 		parts = append(parts, fmt.Sprintf("%d%%", p.GetPercent()))

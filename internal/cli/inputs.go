@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // uploadsFolder holds the files that `stint submit` uploads: below a folder
@@ -101,9 +101,9 @@ func (a *app) findInput(ctx context.Context, name string) (remote string, there 
 	if err != nil {
 		return "", false, err
 	}
-	var res *stintv1.WorkspaceServiceListResponse
+	var res *workspacev1.ListResponse
 	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = client.List(ctx, &stintv1.WorkspaceServiceListRequest{Path: folder})
+		res, err = client.List(ctx, &workspacev1.ListRequest{Path: folder})
 		return err
 	})
 	if s, ok := callStatus(err); ok && s.Code() == codes.NotFound {
@@ -121,7 +121,7 @@ func (a *app) findInput(ctx context.Context, name string) (remote string, there 
 // whatever is at that path has that content.
 func (a *app) putInput(ctx context.Context, name, remote string) error {
 	for try := 0; ; try++ {
-		err := a.uploadFile(ctx, name, &stintv1.UploadTarget{Path: remote})
+		err := a.uploadFile(ctx, name, &workspacev1.UploadTarget{Path: remote})
 		if s, ok := callStatus(err); ok && s.Code() == codes.AlreadyExists {
 			return nil // somebody else uploaded the same just now, or the answer to the first try was lost
 		}

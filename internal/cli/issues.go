@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 )
 
 func newIssuesCommand(a *app) *cobra.Command {
@@ -36,23 +36,23 @@ func newIssuesCommand(a *app) *cobra.Command {
 				stateWord(i.GetJob().GetState()), reasonWord(i.GetJob().GetReason()), i.GetDescription())
 		}
 		return a.show(*f, answer{
-			messages: messagesOf(issues), list: true, names: namesOf(issues, (*stintv1.Issue).GetId),
+			messages: messagesOf(issues), list: true, names: namesOf(issues, (*adminv1.Issue).GetId),
 			table: func() error { g.print(a.out, a.screen); return nil },
 		})
 	})
 	return cmd
 }
 
-func (a *app) issues(ctx context.Context, limit int) ([]*stintv1.Issue, error) {
+func (a *app) issues(ctx context.Context, limit int) ([]*adminv1.Issue, error) {
 	client, err := a.admin()
 	if err != nil {
 		return nil, err
 	}
-	var all []*stintv1.Issue
+	var all []*adminv1.Issue
 	for token := ""; ; {
-		var page *stintv1.ListIssuesResponse
+		var page *adminv1.ListIssuesResponse
 		err := a.call(ctx, func(ctx context.Context) error {
-			page, err = client.ListIssues(ctx, &stintv1.ListIssuesRequest{PageSize: int32(min(limit-len(all), 100)), PageToken: token})
+			page, err = client.ListIssues(ctx, &adminv1.ListIssuesRequest{PageSize: int32(min(limit-len(all), 100)), PageToken: token})
 			return err
 		})
 		if err != nil {

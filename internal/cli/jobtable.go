@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // stateColor gives the colour of a cell that begins with a state's name.
@@ -27,7 +27,7 @@ func hasWord(cell, word string) bool { return len(cell) >= len(word) && cell[:le
 
 // jobGrid shows jobs as `stint list` does: the columns of a Job Status page.
 // owners says whether several owners' jobs may be among them.
-func (a *app) jobGrid(jobs []*stintv1.Job, owners bool) *grid {
+func (a *app) jobGrid(jobs []*jobsv1.Job, owners bool) *grid {
 	g := &grid{columns: []column{
 		{title: "ID", right: a.screen.tty},
 		{title: "STATE", color: stateColor},
@@ -42,7 +42,7 @@ func (a *app) jobGrid(jobs []*stintv1.Job, owners bool) *grid {
 	}}
 	for _, j := range jobs {
 		state := stateWord(j.GetState())
-		if a.screen.tty && j.GetState() == stintv1.State_STATE_RUNNING && j.GetProgress() != nil && j.GetProgress().Percent != nil {
+		if a.screen.tty && j.GetState() == jobsv1.State_STATE_RUNNING && j.GetProgress() != nil && j.GetProgress().Percent != nil {
 			state += fmt.Sprintf(" %d%%", j.GetProgress().GetPercent())
 		}
 		g.add(j.GetId(), state, reasonWord(j.GetReason()), j.GetService(), j.GetOutputName(), j.GetOwner(),
@@ -63,7 +63,7 @@ func (g *grid) remove(column int) {
 }
 
 // elapsed is how long the command of a job runs or ran.
-func elapsed(j *stintv1.Job, now time.Time) string {
+func elapsed(j *jobsv1.Job, now time.Time) string {
 	if j.GetStartTime() == nil {
 		return ""
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // listOptions are the flags of `stint list`.
@@ -94,8 +94,8 @@ func (a *app) list(ctx context.Context, o *listOptions) error {
 	}
 	if *o.format == asJSONL || *o.format == asName {
 		// Line by line, so that millions of jobs need no memory here.
-		return a.eachPage(ctx, req, o.limit, func(page *stintv1.ListResponse) error {
-			return a.show(*o.format, answer{messages: messagesOf(page.GetJobs()), names: namesOf(page.GetJobs(), (*stintv1.Job).GetId)})
+		return a.eachPage(ctx, req, o.limit, func(page *jobsv1.ListResponse) error {
+			return a.show(*o.format, answer{messages: messagesOf(page.GetJobs()), names: namesOf(page.GetJobs(), (*jobsv1.Job).GetId)})
 		})
 	}
 	page, err := a.listPages(ctx, req, o.limit)
@@ -115,7 +115,7 @@ func (a *app) list(ctx context.Context, o *listOptions) error {
 }
 
 // request puts the flags into a request; its page size is left open.
-func (o *listOptions) request(now time.Time) (*stintv1.ListRequest, error) {
+func (o *listOptions) request(now time.Time) (*jobsv1.ListRequest, error) {
 	var err error
 	if o.query.states, err = parseStates(o.states); err != nil {
 		return nil, err
@@ -136,13 +136,13 @@ func (o *listOptions) request(now time.Time) (*stintv1.ListRequest, error) {
 	case o.limit < 1:
 		return nil, usagef("--limit must be at least 1; --all-pages shows all")
 	}
-	req := &stintv1.ListRequest{Filter: filter, OrderBy: orderBy(o.sort), Owner: owner}
+	req := &jobsv1.ListRequest{Filter: filter, OrderBy: orderBy(o.sort), Owner: owner}
 	switch *o.format {
 	case asJSON, asJSONL, asYAML:
 		// Programs get whole jobs: the BASIC view would show no parameters and attempts, as if there were none.
-		req.View = stintv1.JobView_JOB_VIEW_FULL
+		req.View = jobsv1.JobView_JOB_VIEW_FULL
 	case asTable, asName:
-		req.View = stintv1.JobView_JOB_VIEW_BASIC
+		req.View = jobsv1.JobView_JOB_VIEW_BASIC
 	}
 	return req, nil
 }
@@ -163,7 +163,7 @@ func orderBy(s string) string {
 }
 
 // listFooter says how much of the whole is seen.
-func listFooter(page *stintv1.ListResponse) string {
+func listFooter(page *jobsv1.ListResponse) string {
 	shown, total := int64(len(page.GetJobs())), page.GetTotalSize()
 	if page.GetNextPageToken() == "" {
 		return plural(shown, "job")

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/oauth2"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 )
 
 const loginHelp = `Sign in to the server with your browser, on this or any other machine.
@@ -78,15 +78,15 @@ func (a *app) signIn(ctx context.Context) error {
 }
 
 // signInOptions asks the server how to sign in, without any credentials.
-func (a *app) signInOptions(ctx context.Context) (*stintv1.GetSignInOptionsResponse, error) {
+func (a *app) signInOptions(ctx context.Context) (*authv1.GetSignInOptionsResponse, error) {
 	a.anonymous = true
 	conn, err := a.connect()
 	if err != nil {
 		return nil, err
 	}
-	var res *stintv1.GetSignInOptionsResponse
+	var res *authv1.GetSignInOptionsResponse
 	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = stintv1.NewAuthServiceClient(conn).GetSignInOptions(ctx, &stintv1.GetSignInOptionsRequest{})
+		res, err = authv1.NewAuthServiceClient(conn).GetSignInOptions(ctx, &authv1.GetSignInOptionsRequest{})
 		return err
 	})
 	return res, err

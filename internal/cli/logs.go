@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // logOptions are the flags of `stint logs`.
@@ -58,11 +58,11 @@ func (a *app) logs(ctx context.Context, id string, o *logOptions) error {
 	if err != nil {
 		return err
 	}
-	req := &stintv1.StreamLogsRequest{
-		Id: id, Stream: stintv1.LogStream_LOG_STREAM_STDOUT, TailLines: o.tail, Follow: o.follow, Attempt: o.attempt,
+	req := &jobsv1.StreamLogsRequest{
+		Id: id, Stream: jobsv1.LogStream_LOG_STREAM_STDOUT, TailLines: o.tail, Follow: o.follow, Attempt: o.attempt,
 	}
 	if o.stderr {
-		req.Stream = stintv1.LogStream_LOG_STREAM_STDERR
+		req.Stream = jobsv1.LogStream_LOG_STREAM_STDERR
 	}
 	if o.follow {
 		a.afterSignal = "; the " + jobsGoOn([]string{id})
@@ -80,8 +80,8 @@ func (a *app) logs(ctx context.Context, id string, o *logOptions) error {
 // byte behind the last one printed, of the same attempt.
 type logReader struct {
 	app      *app
-	client   stintv1.JobServiceClient
-	request  *stintv1.StreamLogsRequest
+	client   jobsv1.JobServiceClient
+	request  *jobsv1.StreamLogsRequest
 	out      io.Writer
 	patience time.Duration
 
@@ -129,14 +129,14 @@ func (r *logReader) run(ctx context.Context) error {
 // job runs on or is over: then there is more to read of another attempt, or of
 // the same one when the server ended the stream early.
 func (r *logReader) nextAttempt(ctx context.Context) error {
-	f, err := r.app.follow(&stintv1.WatchStatusRequest{Ids: []string{r.request.GetId()}, View: stintv1.WatchView_WATCH_VIEW_CHANGES}, r.patience)
+	f, err := r.app.follow(&jobsv1.WatchStatusRequest{Ids: []string{r.request.GetId()}, View: jobsv1.WatchView_WATCH_VIEW_CHANGES}, r.patience)
 	if err != nil {
 		return err
 	}
 	err = f.run(ctx, func(c change) error {
 		now := c.frame.GetChanged()
 		r.over = now == nil || finalState(now.GetState())
-		if !r.over && now.GetState() != stintv1.State_STATE_RUNNING {
+		if !r.over && now.GetState() != jobsv1.State_STATE_RUNNING {
 			return nil
 		}
 		if n := now.GetAttempt(); n > r.request.GetAttempt() {
@@ -185,7 +185,7 @@ func (r *logReader) stream(ctx context.Context, back *backoff) error {
 
 // take prints a frame's bytes, those that came before left out, and says where
 // bytes are missing.
-func (r *logReader) take(frame *stintv1.StreamLogsResponse) error {
+func (r *logReader) take(frame *jobsv1.StreamLogsResponse) error {
 	data, offset := frame.GetData(), frame.GetOffset()
 	if len(data) == 0 {
 		return nil

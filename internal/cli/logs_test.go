@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func TestFollowedLogsAreWholeHoweverOftenTheyAreCut(t *testing.T) {
@@ -43,7 +43,7 @@ func TestFollowedLogsGoOnWithTheNextAttempt(t *testing.T) {
 	f.start(id)
 	f.print(id, "first\n")
 	f.update(id, func(j *fakeJob) {
-		j.State, j.Reason = stintv1.State_STATE_QUEUED, stintv1.Reason_REASON_WAITING_FOR_RETRY
+		j.State, j.Reason = jobsv1.State_STATE_QUEUED, jobsv1.Reason_REASON_WAITING_FOR_RETRY
 	})
 	var played sync.WaitGroup
 	played.Go(func() {
@@ -90,8 +90,8 @@ func TestLogsOfOneStreamAndItsEnd(t *testing.T) {
 
 func TestAHoleInALogIsSaid(t *testing.T) {
 	var out, errOut strings.Builder
-	r := &logReader{app: &app{err: &errOut}, request: &stintv1.StreamLogsRequest{}, out: &out}
-	for _, frame := range []*stintv1.StreamLogsResponse{
+	r := &logReader{app: &app{err: &errOut}, request: &jobsv1.StreamLogsRequest{}, out: &out}
+	for _, frame := range []*jobsv1.StreamLogsResponse{
 		{Offset: 0, Data: []byte("head")},
 		{Offset: 2, Data: []byte("adx")}, // comes a second time, and one byte more
 		{Offset: 0, Data: []byte("head")},

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 func newLsCommand(a *app) *cobra.Command {
@@ -41,7 +41,7 @@ func newLsCommand(a *app) *cobra.Command {
 }
 
 // entryPath is the path of an entry, with a slash behind a folder.
-func entryPath(e *stintv1.WorkspaceEntry) string {
+func entryPath(e *workspacev1.WorkspaceEntry) string {
 	if e.GetFolder() {
 		return e.GetPath() + "/"
 	}
@@ -49,16 +49,16 @@ func entryPath(e *stintv1.WorkspaceEntry) string {
 }
 
 // listFolder collects all pages of a folder.
-func (a *app) listFolder(ctx context.Context, folder string) (*stintv1.WorkspaceServiceListResponse, error) {
+func (a *app) listFolder(ctx context.Context, folder string) (*workspacev1.ListResponse, error) {
 	client, err := a.workspace()
 	if err != nil {
 		return nil, err
 	}
-	all := &stintv1.WorkspaceServiceListResponse{}
+	all := &workspacev1.ListResponse{}
 	for {
-		var page *stintv1.WorkspaceServiceListResponse
+		var page *workspacev1.ListResponse
 		err := a.call(ctx, func(ctx context.Context) error {
-			page, err = client.List(ctx, &stintv1.WorkspaceServiceListRequest{Path: folder, PageToken: all.GetNextPageToken()})
+			page, err = client.List(ctx, &workspacev1.ListRequest{Path: folder, PageToken: all.GetNextPageToken()})
 			return err
 		})
 		if err != nil {
@@ -72,7 +72,7 @@ func (a *app) listFolder(ctx context.Context, folder string) (*stintv1.Workspace
 	}
 }
 
-func (a *app) printEntries(res *stintv1.WorkspaceServiceListResponse) {
+func (a *app) printEntries(res *workspacev1.ListResponse) {
 	g := &grid{columns: []column{
 		{title: "NAME", least: 20, color: func(cell string) string {
 			if strings.HasSuffix(cell, "/") {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 )
 
 func newOrphansCommand(a *app) *cobra.Command {
@@ -32,9 +32,9 @@ them unless --cancel names one.`,
 		if len(end) > 0 {
 			return a.cancelOrphans(ctx, client, end)
 		}
-		var resp *stintv1.ListOrphansResponse
+		var resp *adminv1.ListOrphansResponse
 		if err := a.call(ctx, func(ctx context.Context) error {
-			resp, err = client.ListOrphans(ctx, &stintv1.ListOrphansRequest{})
+			resp, err = client.ListOrphans(ctx, &adminv1.ListOrphansRequest{})
 			return err
 		}); err != nil {
 			return err
@@ -50,9 +50,9 @@ them unless --cancel names one.`,
 	return cmd
 }
 
-func orphanName(o *stintv1.Orphan) string { return o.GetExecutor() + "/" + o.GetEngineId() }
+func orphanName(o *adminv1.Orphan) string { return o.GetExecutor() + "/" + o.GetEngineId() }
 
-func (a *app) orphanTable(orphans []*stintv1.Orphan) {
+func (a *app) orphanTable(orphans []*adminv1.Orphan) {
 	g := &grid{columns: []column{
 		{title: "ORPHAN"}, {title: "JOB"}, {title: "ATTEMPT", drop: 2}, {title: "STATE"}, {title: "NODE", drop: 3}, {title: "SUBMITTED", drop: 1},
 	}}
@@ -63,7 +63,7 @@ func (a *app) orphanTable(orphans []*stintv1.Orphan) {
 }
 
 // cancelOrphans asks for each, and goes on to the next when one cannot be had.
-func (a *app) cancelOrphans(ctx context.Context, client stintv1.AdminServiceClient, names []string) error {
+func (a *app) cancelOrphans(ctx context.Context, client adminv1.AdminServiceClient, names []string) error {
 	var failed error
 	for _, name := range names {
 		executor, id, ok := strings.Cut(name, "/")
@@ -71,7 +71,7 @@ func (a *app) cancelOrphans(ctx context.Context, client stintv1.AdminServiceClie
 			return usagef("--cancel takes EXECUTOR/ENGINE-ID, not %q", name)
 		}
 		err := a.call(ctx, func(ctx context.Context) error {
-			_, err := client.CancelOrphan(ctx, &stintv1.CancelOrphanRequest{Executor: executor, EngineId: id})
+			_, err := client.CancelOrphan(ctx, &adminv1.CancelOrphanRequest{Executor: executor, EngineId: id})
 			return err
 		})
 		if err != nil {

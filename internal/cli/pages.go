@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // Jobs in one page: in full they can be large.
@@ -15,14 +15,14 @@ const (
 )
 
 // eachPage asks for pages and hands them on, up to limit jobs; 0 means all.
-func (a *app) eachPage(ctx context.Context, req *stintv1.ListRequest, limit int, take func(*stintv1.ListResponse) error) error {
+func (a *app) eachPage(ctx context.Context, req *jobsv1.ListRequest, limit int, take func(*jobsv1.ListResponse) error) error {
 	client, err := a.jobs()
 	if err != nil {
 		return err
 	}
 	req = proto.CloneOf(req) // the caller's stays at the first page
 	most := mostBasicJobs
-	if req.GetView() == stintv1.JobView_JOB_VIEW_FULL {
+	if req.GetView() == jobsv1.JobView_JOB_VIEW_FULL {
 		most = mostFullJobs
 	}
 	for got := 0; ; {
@@ -31,7 +31,7 @@ func (a *app) eachPage(ctx context.Context, req *stintv1.ListRequest, limit int,
 			size = min(most, limit-got)
 		}
 		req.PageSize = int32(size)
-		var page *stintv1.ListResponse
+		var page *jobsv1.ListResponse
 		err := a.call(ctx, func(ctx context.Context) error {
 			page, err = client.List(ctx, req)
 			return err
@@ -51,9 +51,9 @@ func (a *app) eachPage(ctx context.Context, req *stintv1.ListRequest, limit int,
 }
 
 // listPages collects pages into one. Counts and revision are those of the first.
-func (a *app) listPages(ctx context.Context, req *stintv1.ListRequest, limit int) (*stintv1.ListResponse, error) {
-	var all *stintv1.ListResponse
-	err := a.eachPage(ctx, req, limit, func(page *stintv1.ListResponse) error {
+func (a *app) listPages(ctx context.Context, req *jobsv1.ListRequest, limit int) (*jobsv1.ListResponse, error) {
+	var all *jobsv1.ListResponse
+	err := a.eachPage(ctx, req, limit, func(page *jobsv1.ListResponse) error {
 		if all == nil {
 			all = page
 			return nil

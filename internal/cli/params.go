@@ -12,7 +12,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 )
 
 const paramHelp = `Parameters: -p NAME=VALUE, the value being read as what the service's spec says:
@@ -64,7 +64,7 @@ type parameters struct {
 // paramBuilder puts -p and --params-file together by a service's spec. What is
 // wrong is collected, so that the user sees all of it at once.
 type paramBuilder struct {
-	spec     *stintv1.Service
+	spec     *catalogv1.Service
 	values   map[string]*structpb.Value
 	files    []localFile
 	problems []string
@@ -72,7 +72,7 @@ type paramBuilder struct {
 
 // buildParameters reads the arguments by the spec. They replace values of base,
 // those of a --params-file; base may be nil.
-func buildParameters(spec *stintv1.Service, base *structpb.Struct, args []string) (parameters, error) {
+func buildParameters(spec *catalogv1.Service, base *structpb.Struct, args []string) (parameters, error) {
 	b := &paramBuilder{spec: spec, values: make(map[string]*structpb.Value)}
 	maps.Copy(b.values, base.GetFields())
 	given := make(map[string][]argument)
@@ -113,7 +113,7 @@ func (b *paramBuilder) set(name string, args []argument) {
 	spec := findParameter(b.spec.GetParameters(), name)
 	if spec == nil {
 		b.problem("-p %s: %s has no such parameter; it has: %s", name, b.spec.GetId(),
-			strings.Join(namesOf(b.spec.GetParameters(), (*stintv1.Parameter).GetId), ", "))
+			strings.Join(namesOf(b.spec.GetParameters(), (*catalogv1.Parameter).GetId), ", "))
 		return
 	}
 	var list []*structpb.Value
@@ -141,7 +141,7 @@ func isNull(v *structpb.Value) bool {
 	return null
 }
 
-func findParameter(list []*stintv1.Parameter, name string) *stintv1.Parameter {
+func findParameter(list []*catalogv1.Parameter, name string) *catalogv1.Parameter {
 	for _, p := range list {
 		if p.GetId() == name {
 			return p
@@ -152,12 +152,12 @@ func findParameter(list []*stintv1.Parameter, name string) *stintv1.Parameter {
 
 // parameterValue reads one value by the type of its parameter. Values of files
 // stay as they are; findFiles looks at them.
-func parameterValue(spec *stintv1.Parameter, arg argument) (*structpb.Value, error) {
+func parameterValue(spec *catalogv1.Parameter, arg argument) (*structpb.Value, error) {
 	if arg.json {
 		return jsonValue(arg.value)
 	}
 	switch spec.GetType() {
-	case stintv1.ParameterType_PARAMETER_TYPE_INTEGER:
+	case catalogv1.ParameterType_PARAMETER_TYPE_INTEGER:
 		n, err := strconv.ParseInt(arg.value, 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("%q is no whole number", arg.value)
@@ -166,17 +166,17 @@ func parameterValue(spec *stintv1.Parameter, arg argument) (*structpb.Value, err
 			return nil, fmt.Errorf("%s is too large to stay exact", arg.value)
 		}
 		return structpb.NewNumberValue(float64(n)), nil
-	case stintv1.ParameterType_PARAMETER_TYPE_NUMBER:
+	case catalogv1.ParameterType_PARAMETER_TYPE_NUMBER:
 		f, err := strconv.ParseFloat(arg.value, 64)
 		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 			return nil, fmt.Errorf("%q is no number", arg.value)
 		}
 		return structpb.NewNumberValue(f), nil
-	case stintv1.ParameterType_PARAMETER_TYPE_BOOLEAN:
+	case catalogv1.ParameterType_PARAMETER_TYPE_BOOLEAN:
 		return booleanValue(arg.value)
-	case stintv1.ParameterType_PARAMETER_TYPE_GROUP:
+	case catalogv1.ParameterType_PARAMETER_TYPE_GROUP:
 		return nil, fmt.Errorf("it has parts; write it as JSON: -p '%s:={...}'", arg.name)
-	case stintv1.ParameterType_PARAMETER_TYPE_FILE:
+	case catalogv1.ParameterType_PARAMETER_TYPE_FILE:
 		return structpb.NewStringValue(arg.value), nil
 	default:
 		if text, ok := strings.CutPrefix(arg.value, "@@"); ok {
@@ -223,7 +223,7 @@ func bufferedRest(dec *json.Decoder) (string, error) {
 
 // findFiles goes through a value by its parameter's spec and finds the files
 // from here: texts that begin with @ where a file belongs. @@ stands for an @.
-func (b *paramBuilder) findFiles(name string, spec *stintv1.Parameter, v *structpb.Value) {
+func (b *paramBuilder) findFiles(name string, spec *catalogv1.Parameter, v *structpb.Value) {
 	if list := v.GetListValue(); list != nil && spec.GetMultiple() {
 		for i, e := range list.GetValues() {
 			b.findFiles(fmt.Sprintf("%s[%d]", name, i), spec, e)
@@ -231,13 +231,13 @@ func (b *paramBuilder) findFiles(name string, spec *stintv1.Parameter, v *struct
 		return
 	}
 	switch spec.GetType() {
-	case stintv1.ParameterType_PARAMETER_TYPE_GROUP:
+	case catalogv1.ParameterType_PARAMETER_TYPE_GROUP:
 		for part, e := range v.GetStructValue().GetFields() {
 			if s := findParameter(spec.GetGroup(), part); s != nil {
 				b.findFiles(name+"."+part, s, e)
 			}
 		}
-	case stintv1.ParameterType_PARAMETER_TYPE_FILE:
+	case catalogv1.ParameterType_PARAMETER_TYPE_FILE:
 		text, ok := v.GetKind().(*structpb.Value_StringValue)
 		if !ok {
 			return

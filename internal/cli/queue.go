@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 )
 
 // mostQueueRows is how many rows are asked for at a time.
@@ -37,7 +37,7 @@ much they ask for: times to the minute, amounts rounded up to a power of two.`,
 		if limit < 1 {
 			return usagef("--limit must be at least 1")
 		}
-		req := &stintv1.ListQueueRequest{}
+		req := &adminv1.ListQueueRequest{}
 		switch state {
 		case "":
 		case "queued", "running":
@@ -68,15 +68,15 @@ much they ask for: times to the minute, amounts rounded up to a power of two.`,
 }
 
 // queue collects pages into one. The totals are those of the first.
-func (a *app) queue(ctx context.Context, req *stintv1.ListQueueRequest, limit int) (*stintv1.ListQueueResponse, error) {
-	client, err := a.admin()
+func (a *app) queue(ctx context.Context, req *adminv1.ListQueueRequest, limit int) (*adminv1.ListQueueResponse, error) {
+	client, err := a.queueService()
 	if err != nil {
 		return nil, err
 	}
-	var all *stintv1.ListQueueResponse
+	var all *adminv1.ListQueueResponse
 	for {
 		req.PageSize = int32(min(limit-len(all.GetRows()), mostQueueRows))
-		var page *stintv1.ListQueueResponse
+		var page *adminv1.ListQueueResponse
 		err := a.call(ctx, func(ctx context.Context) error {
 			page, err = client.ListQueue(ctx, req)
 			return err
@@ -96,7 +96,7 @@ func (a *app) queue(ctx context.Context, req *stintv1.ListQueueRequest, limit in
 }
 
 // ownRows are the ids of the rows that have one.
-func ownRows(rows []*stintv1.QueueRow) []string {
+func ownRows(rows []*adminv1.QueueRow) []string {
 	var ids []string
 	for _, r := range rows {
 		if !r.GetMasked() {
@@ -106,7 +106,7 @@ func ownRows(rows []*stintv1.QueueRow) []string {
 	return ids
 }
 
-func (a *app) queueGrid(rows []*stintv1.QueueRow) *grid {
+func (a *app) queueGrid(rows []*adminv1.QueueRow) *grid {
 	g := &grid{columns: []column{
 		{title: "ID", right: a.screen.tty},
 		{title: "STATE", color: stateColor},
@@ -135,7 +135,7 @@ func (a *app) queueGrid(rows []*stintv1.QueueRow) *grid {
 }
 
 // queueFooter says how long the queue is, and whether there is more than was shown.
-func queueFooter(page *stintv1.ListQueueResponse) string {
+func queueFooter(page *adminv1.ListQueueResponse) string {
 	text := fmt.Sprintf("%s waiting, %s running", humanCount(page.GetTotalQueued()), humanCount(page.GetTotalRunning()))
 	if page.GetNextPageToken() != "" {
 		text += fmt.Sprintf("; %s shown (--limit N shows more)", humanCount(int64(len(page.GetRows()))))

@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 )
 
 // asked is somebody at a terminal who answers so.
@@ -50,10 +50,10 @@ func TestAnOperatorIsAskedWhyOnATerminal(t *testing.T) {
 func TestTheAuditIsListed(t *testing.T) {
 	f := startFake(t)
 	at := timestamppb.New(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
-	f.audit = []*stintv1.AuditEntry{
-		{Sequence: 1, Time: at, User: "ada", How: "token", Address: "192.0.2.7", Method: "/stint.v1.JobService/Submit", JobIds: []string{"1"}},
-		{Sequence: 2, Time: at, User: "ada", Actor: "portal", How: "token", Method: "/stint.v1.JobService/BatchSubmit", JobIds: strings.Split("2,3,4,5,6,7,8", ",")},
-		{Sequence: 3, Time: at, User: "root", How: "socket", Method: "/stint.v1.JobService/Cancel", JobIds: []string{"1"}, Subject: "ada", Reason: "disk full\n\x1b[2J"},
+	f.audit = []*adminv1.AuditEntry{
+		{Sequence: 1, Time: at, User: "ada", How: "token", Address: "192.0.2.7", Method: "/stint.jobs.v1.JobService/Submit", JobIds: []string{"1"}},
+		{Sequence: 2, Time: at, User: "ada", Actor: "portal", How: "token", Method: "/stint.jobs.v1.JobService/BatchSubmit", JobIds: strings.Split("2,3,4,5,6,7,8", ",")},
+		{Sequence: 3, Time: at, User: "root", How: "socket", Method: "/stint.jobs.v1.JobService/Cancel", JobIds: []string{"1"}, Subject: "ada", Reason: "disk full\n\x1b[2J"},
 		{Sequence: 4, Time: at, User: "ada", How: "oidc", Method: "sign-in"},
 	}
 	want := strings.ReplaceAll("ENTRY\tWHEN\tUSER\tFOR\tHOW\tFROM\tWHAT\tJOBS\tWHOSE\tREASON\n"+

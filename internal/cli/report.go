@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // mostDescription is the longest report read, a little more than the server takes.
@@ -40,10 +40,10 @@ what is wrong with -m; for a failed job the report may come without words.`,
 		if err != nil {
 			return err
 		}
-		var res *stintv1.ReportIssueResponse
+		var res *jobsv1.ReportIssueResponse
 		// Not repeated after a lost answer: that would make two reports.
 		err = a.once(ctx, func(ctx context.Context) error {
-			res, err = client.ReportIssue(ctx, &stintv1.ReportIssueRequest{Id: args[0], Description: message})
+			res, err = client.ReportIssue(ctx, &jobsv1.ReportIssueRequest{Id: args[0], Description: message})
 			return err
 		})
 		if err != nil {

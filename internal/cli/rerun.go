@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func newRerunCommand(a *app) *cobra.Command {
@@ -32,12 +32,12 @@ user's job must say why; on a terminal they are asked.`,
 	completeFlag(cmd, "param")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever reads it later")
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) error {
-		return a.rerun(ctx, o, &stintv1.RerunRequest{Id: args[0], Reason: reason})
+		return a.rerun(ctx, o, &jobsv1.RerunRequest{Id: args[0], Reason: reason})
 	})
 	return cmd
 }
 
-func (a *app) rerun(ctx context.Context, o *submitOptions, req *stintv1.RerunRequest) error {
+func (a *app) rerun(ctx context.Context, o *submitOptions, req *jobsv1.RerunRequest) error {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (a *app) rerun(ctx context.Context, o *submitOptions, req *stintv1.RerunReq
 	}
 	res, err := a.askRerun(ctx, req)
 	if o.dryRun {
-		asked := &stintv1.Job{OutputName: o.outputName, Parameters: req.GetParameters(), RerunOf: id}
+		asked := &jobsv1.Job{OutputName: o.outputName, Parameters: req.GetParameters(), RerunOf: id}
 		return a.showDryRun(o, dryRun{asked: asked, checked: res.GetJob(), warnings: res.GetWarnings(), missing: missing, err: err})
 	}
 	if err != nil {
@@ -74,12 +74,12 @@ func (a *app) rerun(ctx context.Context, o *submitOptions, req *stintv1.RerunReq
 }
 
 // askRerun makes the call, and again with the reason where that is all that it lacks.
-func (a *app) askRerun(ctx context.Context, req *stintv1.RerunRequest) (*stintv1.RerunResponse, error) {
+func (a *app) askRerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.RerunResponse, error) {
 	client, err := a.jobs()
 	if err != nil {
 		return nil, err
 	}
-	var res *stintv1.RerunResponse
+	var res *jobsv1.RerunResponse
 	call := func() error {
 		return a.call(ctx, func(ctx context.Context) error {
 			res, err = client.Rerun(ctx, req)

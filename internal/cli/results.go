@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func newResultsCommand(a *app) *cobra.Command {
@@ -43,21 +43,21 @@ func (a *app) listsResults(cmd *cobra.Command) {
 		}
 		return a.show(*f, answer{
 			messages: messagesOf(res.GetFiles()), list: true,
-			names: namesOf(res.GetFiles(), (*stintv1.ResultFile).GetPath),
+			names: namesOf(res.GetFiles(), (*jobsv1.ResultFile).GetPath),
 			table: func() error { resultGrid(res.GetFiles(), a.screen).print(a.out, a.screen); return nil },
 		})
 	})
 }
 
 // results lists the result files of a job, and warns when the list is not complete.
-func (a *app) results(ctx context.Context, id string) (*stintv1.ListResultsResponse, error) {
+func (a *app) results(ctx context.Context, id string) (*jobsv1.ListResultsResponse, error) {
 	client, err := a.jobs()
 	if err != nil {
 		return nil, err
 	}
-	var res *stintv1.ListResultsResponse
+	var res *jobsv1.ListResultsResponse
 	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = client.ListResults(ctx, &stintv1.ListResultsRequest{Id: id})
+		res, err = client.ListResults(ctx, &jobsv1.ListResultsRequest{Id: id})
 		return err
 	})
 	if res.GetTruncated() {
@@ -66,7 +66,7 @@ func (a *app) results(ctx context.Context, id string) (*stintv1.ListResultsRespo
 	return res, err
 }
 
-func resultGrid(files []*stintv1.ResultFile, s screen) *grid {
+func resultGrid(files []*jobsv1.ResultFile, s screen) *grid {
 	g := &grid{columns: []column{
 		{title: "PATH", least: 20},
 		{title: "SIZE", right: s.tty},
@@ -194,7 +194,7 @@ func (a *app) readResult(ctx context.Context, id, path string, w io.Writer) erro
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := client.ReadResult(ctx, &stintv1.ReadResultRequest{Id: id, Path: path})
+	stream, err := client.ReadResult(ctx, &jobsv1.ReadResultRequest{Id: id, Path: path})
 	if err != nil {
 		return err
 	}

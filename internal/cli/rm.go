@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 func newRmCommand(a *app) *cobra.Command {
@@ -27,10 +27,10 @@ func newRmCommand(a *app) *cobra.Command {
 		}
 		var removed int64
 		for _, p := range args {
-			var res *stintv1.DeleteResponse
+			var res *workspacev1.DeleteResponse
 			// Not repeated: after a lost answer the second try would say that nothing is there.
 			err := a.once(ctx, func(ctx context.Context) error {
-				res, err = client.Delete(ctx, &stintv1.DeleteRequest{Path: p, Recursive: recursive})
+				res, err = client.Delete(ctx, &workspacev1.DeleteRequest{Path: p, Recursive: recursive})
 				return err
 			})
 			if err != nil {

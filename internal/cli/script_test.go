@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // TestScripts runs scenarios that hold on any server with the shipped
@@ -87,7 +87,7 @@ func fakeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	case "print":
 		f.print(args[1], args[2]+"\n")
 	case "end":
-		state := stintv1.State(stintv1.State_value["STATE_"+strings.ToUpper(args[2])])
+		state := jobsv1.State(jobsv1.State_value["STATE_"+strings.ToUpper(args[2])])
 		f.end(args[1], state, 0, args[3])
 	case "stop":
 		f.stop()

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 )
 
 func newServerCommand(a *app) *cobra.Command {
@@ -26,27 +26,27 @@ func newServerCommand(a *app) *cobra.Command {
 		}
 		return a.show(*f, answer{
 			messages: []proto.Message{s},
-			names:    namesOf(s.GetExecutors(), (*stintv1.ExecutorStatus).GetName),
+			names:    namesOf(s.GetExecutors(), (*adminv1.ExecutorStatus).GetName),
 			table:    func() error { a.printServer(s); return nil },
 		})
 	})
 	return cmd
 }
 
-func (a *app) serverStatus(ctx context.Context) (*stintv1.GetServerStatusResponse, error) {
-	client, err := a.admin()
+func (a *app) serverStatus(ctx context.Context) (*adminv1.GetServerStatusResponse, error) {
+	client, err := a.statusService()
 	if err != nil {
 		return nil, err
 	}
-	var res *stintv1.GetServerStatusResponse
+	var res *adminv1.GetServerStatusResponse
 	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = client.GetServerStatus(ctx, &stintv1.GetServerStatusRequest{})
+		res, err = client.GetServerStatus(ctx, &adminv1.GetServerStatusRequest{})
 		return err
 	})
 	return res, err
 }
 
-func (a *app) printServer(s *stintv1.GetServerStatusResponse) {
+func (a *app) printServer(s *adminv1.GetServerStatusResponse) {
 	submissions := "open"
 	if !s.GetSubmissionsOpen() {
 		submissions = "closed"

@@ -11,7 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func newServicesCommand(a *app) *cobra.Command {
@@ -42,14 +43,14 @@ func newServicesCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) services(ctx context.Context) ([]*stintv1.Service, error) {
+func (a *app) services(ctx context.Context) ([]*catalogv1.Service, error) {
 	client, err := a.catalog()
 	if err != nil {
 		return nil, err
 	}
-	var res *stintv1.ListServicesResponse
+	var res *catalogv1.ListResponse
 	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = client.ListServices(ctx, &stintv1.ListServicesRequest{})
+		res, err = client.List(ctx, &catalogv1.ListRequest{})
 		return err
 	})
 	return res.GetServices(), err
@@ -57,14 +58,14 @@ func (a *app) services(ctx context.Context) ([]*stintv1.Service, error) {
 
 // service asks for a service; one that does not exist is an error that names
 // what the user may have meant.
-func (a *app) service(ctx context.Context, id string) (*stintv1.Service, error) {
+func (a *app) service(ctx context.Context, id string) (*catalogv1.Service, error) {
 	client, err := a.catalog()
 	if err != nil {
 		return nil, err
 	}
-	var res *stintv1.GetServiceResponse
+	var res *catalogv1.GetResponse
 	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = client.GetService(ctx, &stintv1.GetServiceRequest{Id: id})
+		res, err = client.Get(ctx, &catalogv1.GetRequest{Id: id})
 		return err
 	})
 	if s, ok := callStatus(err); !ok || s.Code() != codes.NotFound {
@@ -72,7 +73,7 @@ func (a *app) service(ctx context.Context, id string) (*stintv1.Service, error) 
 	}
 	text := fmt.Sprintf("there is no service %q", id)
 	if all, err := a.services(ctx); err == nil {
-		if i := slices.IndexFunc(all, func(s *stintv1.Service) bool { return alike(s.GetId(), id) || alike(s.GetLabel(), id) }); i >= 0 {
+		if i := slices.IndexFunc(all, func(s *catalogv1.Service) bool { return alike(s.GetId(), id) || alike(s.GetLabel(), id) }); i >= 0 {
 			text += "; did you mean " + all[i].GetId() + "?"
 		}
 	}
@@ -112,7 +113,7 @@ func (a *app) listServices(ctx context.Context, f format) error {
 	}
 	return a.show(f, answer{
 		messages: messagesOf(all), list: true,
-		names: namesOf(all, (*stintv1.Service).GetId),
+		names: namesOf(all, (*catalogv1.Service).GetId),
 		table: func() error { g.print(a.out, a.screen); return nil },
 	})
 }
@@ -132,7 +133,7 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-func (a *app) printService(s *stintv1.Service) {
+func (a *app) printService(s *catalogv1.Service) {
 	available := "yes"
 	if !s.GetAvailable() {
 		available = "no: " + s.GetUnavailableReason()
@@ -166,7 +167,7 @@ func (a *app) printService(s *stintv1.Service) {
 	}
 }
 
-func addParameterRows(g *grid, prefix string, parameters []*stintv1.Parameter) {
+func addParameterRows(g *grid, prefix string, parameters []*catalogv1.Parameter) {
 	for _, p := range parameters {
 		kind := parameterWord(p.GetType())
 		if p.GetMultiple() {
@@ -183,18 +184,18 @@ func addParameterRows(g *grid, prefix string, parameters []*stintv1.Parameter) {
 	}
 }
 
-func parameterWord(t stintv1.ParameterType) string {
+func parameterWord(t catalogv1.ParameterType) string {
 	return strings.ToLower(strings.TrimPrefix(t.String(), "PARAMETER_TYPE_"))
 }
 
 // allowed says which values a parameter may take.
-func allowed(p *stintv1.Parameter) string {
+func allowed(p *catalogv1.Parameter) string {
 	var words []string
 	if len(p.GetEnumValues()) > 0 {
 		words = append(words, strings.Join(p.GetEnumValues(), "|"))
 	}
 	unit := ""
-	if p.GetType() == stintv1.ParameterType_PARAMETER_TYPE_STRING {
+	if p.GetType() == catalogv1.ParameterType_PARAMETER_TYPE_STRING {
 		unit = " characters"
 	}
 	switch {
@@ -212,7 +213,7 @@ func allowed(p *stintv1.Parameter) string {
 }
 
 // exampleSubmit is a command that submits the service with what it requires.
-func exampleSubmit(s *stintv1.Service) string {
+func exampleSubmit(s *catalogv1.Service) string {
 	words := []string{"stint submit", s.GetId()}
 	for _, p := range s.GetParameters() {
 		if !p.GetRequired() {
@@ -220,7 +221,7 @@ func exampleSubmit(s *stintv1.Service) string {
 		}
 		value := strings.ToUpper(parameterWord(p.GetType()))
 		switch {
-		case p.GetType() == stintv1.ParameterType_PARAMETER_TYPE_FILE:
+		case p.GetType() == catalogv1.ParameterType_PARAMETER_TYPE_FILE:
 			value = "@FILE"
 		case len(p.GetEnumValues()) > 0:
 			value = p.GetEnumValues()[0]
@@ -231,7 +232,7 @@ func exampleSubmit(s *stintv1.Service) string {
 }
 
 // resourceWords puts what a job asks for into words.
-func resourceWords(r *stintv1.Resources) string {
+func resourceWords(r *jobsv1.Resources) string {
 	var words []string
 	if n := r.GetCpus(); n > 0 {
 		words = append(words, plural(int64(n), "core"))

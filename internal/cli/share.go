@@ -7,26 +7,26 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // rightFlags are the rights of a job as flags.
 type rightFlags struct{ history, logs, results, rerun bool }
 
 // list is what the flags ask for; without any of them, to see all of the job.
-func (r rightFlags) list() []stintv1.ShareRight {
+func (r rightFlags) list() []jobsv1.ShareRight {
 	if r == (rightFlags{}) {
 		r = rightFlags{history: true, logs: true, results: true}
 	}
-	list := []stintv1.ShareRight{stintv1.ShareRight_SHARE_RIGHT_HISTORY}
+	list := []jobsv1.ShareRight{jobsv1.ShareRight_SHARE_RIGHT_HISTORY}
 	if r.logs {
-		list = append(list, stintv1.ShareRight_SHARE_RIGHT_LOGS)
+		list = append(list, jobsv1.ShareRight_SHARE_RIGHT_LOGS)
 	}
 	if r.results {
-		list = append(list, stintv1.ShareRight_SHARE_RIGHT_RESULTS)
+		list = append(list, jobsv1.ShareRight_SHARE_RIGHT_RESULTS)
 	}
 	if r.rerun {
-		list = append(list, stintv1.ShareRight_SHARE_RIGHT_RERUN)
+		list = append(list, jobsv1.ShareRight_SHARE_RIGHT_RERUN)
 	}
 	return list
 }
@@ -56,9 +56,9 @@ replaced. Without a flag they get --history, --logs and --results. Every right i
 		if err != nil {
 			return err
 		}
-		var res *stintv1.ShareResponse
+		var res *jobsv1.ShareResponse
 		err = a.call(ctx, func(ctx context.Context) error { // to share twice is to share
-			res, err = client.Share(ctx, &stintv1.ShareRequest{Id: args[0], User: args[1], Rights: rights.list()})
+			res, err = client.Share(ctx, &jobsv1.ShareRequest{Id: args[0], User: args[1], Rights: rights.list()})
 			return err
 		})
 		if err != nil {
@@ -77,8 +77,8 @@ replaced. Without a flag they get --history, --logs and --results. Every right i
 }
 
 // rightWords names rights as the flags do: "history, logs".
-func rightWords(rights []stintv1.ShareRight) string {
-	return strings.Join(namesOf(rights, func(r stintv1.ShareRight) string {
+func rightWords(rights []jobsv1.ShareRight) string {
+	return strings.Join(namesOf(rights, func(r jobsv1.ShareRight) string {
 		return strings.ToLower(strings.TrimPrefix(r.String(), "SHARE_RIGHT_"))
 	}), ", ")
 }

@@ -7,13 +7,13 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func TestSharesOfOthersAreListedWithTheirJobs(t *testing.T) {
 	f := startFake(t)
 	for range 3 {
-		f.received(submitted(t, f, "Sleep"), "maria", stintv1.ShareRight_SHARE_RIGHT_HISTORY, stintv1.ShareRight_SHARE_RIGHT_LOGS)
+		f.received(submitted(t, f, "Sleep"), "maria", jobsv1.ShareRight_SHARE_RIGHT_HISTORY, jobsv1.ShareRight_SHARE_RIGHT_LOGS)
 	}
 	r := stint(f, "shares").want(t, 0)
 	wantIn(t, r.out, "ID\tSTATE\tOWNER\tRIGHTS\tSERVICE\tOUTPUT NAME\tSHARED\tSUBMITTED\tCOMPLETED\n", "1\tQUEUED\tmaria\thistory, logs\tSleep\tSleep-1\t")

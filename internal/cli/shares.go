@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // mostShares is how many shares are asked for at a time.
@@ -40,10 +40,10 @@ and the other verbs take their ids. With the id of a job of yours, list with who
 		}
 		ans := answer{messages: messagesOf(shares), list: true}
 		if id == "" {
-			ans.names = namesOf(shares, (*stintv1.Share).GetJobId)
+			ans.names = namesOf(shares, (*jobsv1.Share).GetJobId)
 			ans.table = func() error { a.receivedGrid(shares).print(a.out, a.screen); return nil }
 		} else {
-			ans.names = namesOf(shares, (*stintv1.Share).GetUser)
+			ans.names = namesOf(shares, (*jobsv1.Share).GetUser)
 			ans.table = func() error { a.givenGrid(shares).print(a.out, a.screen); return nil }
 		}
 		return a.show(*f, ans)
@@ -52,16 +52,16 @@ and the other verbs take their ids. With the id of a job of yours, list with who
 }
 
 // sharesOf collects the shares of a job, or without an id those with the caller.
-func (a *app) sharesOf(ctx context.Context, id string, limit int) ([]*stintv1.Share, error) {
+func (a *app) sharesOf(ctx context.Context, id string, limit int) ([]*jobsv1.Share, error) {
 	client, err := a.jobs()
 	if err != nil {
 		return nil, err
 	}
-	var all []*stintv1.Share
+	var all []*jobsv1.Share
 	for token := ""; ; {
-		var page *stintv1.ListSharesResponse
+		var page *jobsv1.ListSharesResponse
 		err := a.call(ctx, func(ctx context.Context) error {
-			page, err = client.ListShares(ctx, &stintv1.ListSharesRequest{Id: id, PageSize: int32(min(limit-len(all), mostShares)), PageToken: token})
+			page, err = client.ListShares(ctx, &jobsv1.ListSharesRequest{Id: id, PageSize: int32(min(limit-len(all), mostShares)), PageToken: token})
 			return err
 		})
 		if err != nil {
@@ -75,7 +75,7 @@ func (a *app) sharesOf(ctx context.Context, id string, limit int) ([]*stintv1.Sh
 }
 
 // receivedGrid shows what others share with the caller.
-func (a *app) receivedGrid(shares []*stintv1.Share) *grid {
+func (a *app) receivedGrid(shares []*jobsv1.Share) *grid {
 	g := &grid{columns: []column{
 		{title: "ID", right: a.screen.tty},
 		{title: "STATE", color: stateColor},
@@ -96,7 +96,7 @@ func (a *app) receivedGrid(shares []*stintv1.Share) *grid {
 }
 
 // givenGrid shows with whom a job is shared.
-func (a *app) givenGrid(shares []*stintv1.Share) *grid {
+func (a *app) givenGrid(shares []*jobsv1.Share) *grid {
 	g := &grid{columns: []column{{title: "USER", least: 6}, {title: "RIGHTS", least: 8}, {title: "SHARED", drop: 1}}}
 	for _, sh := range shares {
 		g.add(sh.GetUser(), rightWords(sh.GetRights()), a.screen.time(sh.GetCreateTime()))

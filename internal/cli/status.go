@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func newStatusCommand(a *app) *cobra.Command {
@@ -37,9 +37,9 @@ func newStatusCommand(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var res *stintv1.SummarizeResponse
+		var res *jobsv1.SummarizeResponse
 		err = a.call(ctx, func(ctx context.Context) error {
-			res, err = client.Summarize(ctx, &stintv1.SummarizeRequest{Owner: whose})
+			res, err = client.Summarize(ctx, &jobsv1.SummarizeRequest{Owner: whose})
 			return err
 		})
 		if err != nil {
@@ -56,7 +56,7 @@ func newStatusCommand(a *app) *cobra.Command {
 }
 
 // summaryGrid shows a line for each service and one for the sum.
-func summaryGrid(sum *stintv1.Summary, tty bool) *grid {
+func summaryGrid(sum *jobsv1.Summary, tty bool) *grid {
 	g := &grid{columns: []column{
 		{title: "SERVICE", least: 8},
 		{title: "QUEUED", right: tty},
@@ -65,7 +65,7 @@ func summaryGrid(sum *stintv1.Summary, tty bool) *grid {
 		{title: "FAILED", right: tty, color: colorOfCount(red)},
 		{title: "CANCELLED", right: tty, color: colorOfCount(yellow)},
 	}}
-	line := func(name string, c *stintv1.StateCounts) {
+	line := func(name string, c *jobsv1.StateCounts) {
 		cells := []string{name}
 		for _, n := range []int64{c.GetQueued(), c.GetRunning(), c.GetCompleted(), c.GetFailed(), c.GetCancelled()} {
 			cells = append(cells, strconv.FormatInt(n, 10))

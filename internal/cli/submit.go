@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // submitOptions are the flags of `stint submit`, most of them also of `stint rerun`.
@@ -98,8 +98,8 @@ func (o *submitOptions) addResourceFlags(flags *pflag.FlagSet) {
 }
 
 // resources puts the flags into what the job asks for.
-func (o *submitOptions) resources() (*stintv1.Resources, error) {
-	r := &stintv1.Resources{Cpus: o.cpus}
+func (o *submitOptions) resources() (*jobsv1.Resources, error) {
+	r := &jobsv1.Resources{Cpus: o.cpus}
 	if o.cpus < 0 {
 		return nil, usagef("--cpus must not be negative")
 	}
@@ -117,14 +117,14 @@ func (o *submitOptions) resources() (*stintv1.Resources, error) {
 		}
 		r.TimeLimit = durationpb.New(d)
 	}
-	if proto.Equal(r, &stintv1.Resources{}) {
+	if proto.Equal(r, &jobsv1.Resources{}) {
 		return nil, nil //nolint:nilnil // no resources is what a job without the flags asks for
 	}
 	return r, nil
 }
 
 // job is the job that the flags describe, without its parameters.
-func (o *submitOptions) job(service string) (*stintv1.Job, error) {
+func (o *submitOptions) job(service string) (*jobsv1.Job, error) {
 	resources, err := o.resources()
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (o *submitOptions) job(service string) (*stintv1.Job, error) {
 		}
 		labels[key] = value
 	}
-	return &stintv1.Job{
+	return &jobsv1.Job{
 		Service: service, OutputName: o.outputName, OutputFolder: o.outputFolder, Resources: resources, Labels: labels,
 		Priority: o.priority, Executor: o.executor, Owner: o.owner, ParentId: o.parent,
 	}, nil
@@ -159,8 +159,8 @@ func (a *app) submit(ctx context.Context, o *submitOptions, service string) erro
 	if err != nil {
 		return err
 	}
-	req := &stintv1.SubmitRequest{Job: job, RequestId: o.requestID, ValidateOnly: o.dryRun}
-	var res *stintv1.SubmitResponse
+	req := &jobsv1.SubmitRequest{Job: job, RequestId: o.requestID, ValidateOnly: o.dryRun}
+	var res *jobsv1.SubmitResponse
 	err = a.call(ctx, func(ctx context.Context) error {
 		res, err = client.Submit(ctx, req)
 		return err
@@ -176,7 +176,7 @@ func (a *app) submit(ctx context.Context, o *submitOptions, service string) erro
 
 // addParameters gives a job its parameters, and uploads the files that they
 // name. What is missing is as putInputs says it.
-func (a *app) addParameters(ctx context.Context, o *submitOptions, job *stintv1.Job) (missing []string, err error) {
+func (a *app) addParameters(ctx context.Context, o *submitOptions, job *jobsv1.Job) (missing []string, err error) {
 	var base *structpb.Struct
 	if o.paramsFile != "" {
 		if base, err = a.readParamsFile(ctx, o.paramsFile); err != nil {
@@ -216,7 +216,7 @@ func (o *submitOptions) check() error {
 
 // accepted is what Submit and Rerun answer alike.
 type accepted interface {
-	GetJob() *stintv1.Job
+	GetJob() *jobsv1.Job
 	GetDeduplicated() bool
 	GetWarnings() []string
 }
@@ -235,7 +235,7 @@ func (a *app) submitted(ctx context.Context, o *submitOptions, res accepted) err
 		names:    []string{job.GetId()},
 		table: func() error {
 			if !a.screen.tty {
-				a.jobGrid([]*stintv1.Job{job}, true).print(a.out, a.screen)
+				a.jobGrid([]*jobsv1.Job{job}, true).print(a.out, a.screen)
 				return nil
 			}
 			say(a.out, "%s", acceptedWords(job, res.GetDeduplicated()))
@@ -245,7 +245,7 @@ func (a *app) submitted(ctx context.Context, o *submitOptions, res accepted) err
 	})
 }
 
-func acceptedWords(job *stintv1.Job, deduplicated bool) string {
+func acceptedWords(job *jobsv1.Job, deduplicated bool) string {
 	words := fmt.Sprintf("Job %s is %s: %s, output name %s.", job.GetId(), stateWord(job.GetState()), clean(job.GetService()), clean(job.GetOutputName()))
 	if deduplicated {
 		words += " It was submitted before with this request id."

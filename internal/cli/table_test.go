@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // manyJobs fills a fake with jobs in all states, some with hostile names.
@@ -20,7 +20,7 @@ func manyJobs(t *testing.T) *fake {
 	t.Helper()
 	f := startFake(t)
 	names := []string{"lambda", "a very long name of a result that nobody would type twice", "\x1b[31mred\x1b[0m", "日本語の名前", "tab\there"}
-	states := []stintv1.State{stintv1.State_STATE_QUEUED, stintv1.State_STATE_RUNNING, completed, failed, cancelled}
+	states := []jobsv1.State{jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_RUNNING, completed, failed, cancelled}
 	at := timestamppb.New(time.Date(2026, 1, 31, 12, 30, 15, 0, time.UTC))
 	for i, name := range names {
 		id := submitted(t, f, "Sleep")
@@ -31,10 +31,10 @@ func manyJobs(t *testing.T) *fake {
 				j.CompleteTime = timestamppb.New(at.AsTime().Add(3*time.Hour + 5*time.Minute))
 			}
 			if j.State == failed {
-				j.Reason, j.Message = stintv1.Reason_REASON_OUT_OF_MEMORY, "It needed more.\nAsk for more with --memory."
+				j.Reason, j.Message = jobsv1.Reason_REASON_OUT_OF_MEMORY, "It needed more.\nAsk for more with --memory."
 			}
-			if j.State == stintv1.State_STATE_RUNNING {
-				j.Progress = &stintv1.Progress{Percent: proto.Int32(40), Message: "assembling \x1b]0;x\x07contigs"}
+			if j.State == jobsv1.State_STATE_RUNNING {
+				j.Progress = &jobsv1.Progress{Percent: proto.Int32(40), Message: "assembling \x1b]0;x\x07contigs"}
 			}
 		})
 	}

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func TestCleanLeavesNothingThatDrivesATerminal(t *testing.T) {
@@ -204,14 +204,14 @@ func TestHumanForms(t *testing.T) {
 
 func TestFiltersFromFlags(t *testing.T) {
 	now := time.Date(2026, 7, 15, 12, 0, 0, 0, time.UTC)
-	running, queued := stintv1.State_STATE_RUNNING, stintv1.State_STATE_QUEUED
+	running, queued := jobsv1.State_STATE_RUNNING, jobsv1.State_STATE_QUEUED
 	tests := []struct {
 		query jobQuery
 		want  string
 	}{
 		{jobQuery{}, ""},
-		{jobQuery{states: []stintv1.State{running}}, `state = RUNNING`},
-		{jobQuery{states: []stintv1.State{running, queued}, services: []string{"BLAST"}}, `(state = RUNNING OR state = QUEUED) AND service = "BLAST"`},
+		{jobQuery{states: []jobsv1.State{running}}, `state = RUNNING`},
+		{jobQuery{states: []jobsv1.State{running, queued}, services: []string{"BLAST"}}, `(state = RUNNING OR state = QUEUED) AND service = "BLAST"`},
 		{jobQuery{labels: []string{"project=a \"b\" \\", "my-key=x"}}, `labels.project = "a \"b\" \\" AND labels."my-key" = "x"`},
 		{jobQuery{since: "1d", until: "2026-07-15T00:00:00Z"}, `submit_time >= "2026-07-14T12:00:00Z" AND submit_time < "2026-07-15T00:00:00Z"`},
 		{jobQuery{search: "NOT"}, `"NOT"`},
@@ -234,7 +234,7 @@ func TestFiltersFromFlags(t *testing.T) {
 }
 
 func TestJSONAndYAMLAreStableAndSafe(t *testing.T) {
-	job := &stintv1.Job{
+	job := &jobsv1.Job{
 		Id: "12", OutputName: "a\u202eb\u009b \"q\" \U000e0041", Message: "two\nlines",
 		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{"n": structpb.NewStringValue("007"), "yes": structpb.NewStringValue("yes")}},
 	}

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 )
 
 // startTLS serves a fake with a certificate of its own, and answers the address and the certificate's file.
@@ -45,7 +45,7 @@ func startTLS(t *testing.T) (addr, caFile string) {
 	}
 	f := startFake(t)
 	s := grpc.NewServer(grpc.Creds(credentials.NewServerTLSFromCert(&tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key})))
-	stintv1.RegisterAuthServiceServer(s, f)
+	authv1.RegisterAuthServiceServer(s, f)
 	go s.Serve(l) //nolint:errcheck // ends with Stop
 	t.Cleanup(s.Stop)
 	return l.Addr().String(), caFile

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 )
 
 // newTokenCommand holds the verbs for tokens: `stint token` for everybody, and
@@ -28,13 +28,13 @@ func newTokensListCommand(a *app) *cobra.Command {
 	var user string
 	cmd.Flags().StringVar(&user, "user", "", "whose tokens; for operators")
 	cmd.RunE = a.verb(func(ctx context.Context, _ []string) error {
-		client, err := a.admin()
+		client, err := a.tokens()
 		if err != nil {
 			return err
 		}
-		var res *stintv1.ListTokensResponse
+		var res *authv1.ListTokensResponse
 		err = a.call(ctx, func(ctx context.Context) error {
-			res, err = client.ListTokens(ctx, &stintv1.ListTokensRequest{User: user})
+			res, err = client.ListTokens(ctx, &authv1.ListTokensRequest{User: user})
 			return err
 		})
 		if err != nil {
@@ -55,7 +55,7 @@ func newTokensListCommand(a *app) *cobra.Command {
 				a.screen.time(t.GetCreateTime()), a.screen.time(t.GetExpireTime()), a.screen.time(t.GetLastUseTime()), t.GetDescription())
 		}
 		return a.show(*f, answer{
-			messages: messagesOf(res.GetTokens()), list: true, names: namesOf(res.GetTokens(), (*stintv1.Token).GetId),
+			messages: messagesOf(res.GetTokens()), list: true, names: namesOf(res.GetTokens(), (*authv1.Token).GetId),
 			table: func() error { g.print(a.out, a.screen); return nil },
 		})
 	})
@@ -64,7 +64,7 @@ func newTokensListCommand(a *app) *cobra.Command {
 
 func newTokensCreateCommand(a *app) *cobra.Command {
 	var (
-		req     stintv1.CreateTokenRequest
+		req     authv1.CreateTokenRequest
 		expires string
 	)
 	cmd := &cobra.Command{
@@ -91,11 +91,11 @@ Roles, which only operators give: operator, auditor, service (acts for users, se
 			}
 			req.ExpireTime = timestamppb.New(time.Now().Add(d))
 		}
-		client, err := a.admin()
+		client, err := a.tokens()
 		if err != nil {
 			return err
 		}
-		var res *stintv1.CreateTokenResponse
+		var res *authv1.CreateTokenResponse
 		err = a.once(ctx, func(ctx context.Context) error {
 			res, err = client.CreateToken(ctx, &req)
 			return err
@@ -113,13 +113,13 @@ Roles, which only operators give: operator, auditor, service (acts for users, se
 func newTokensRevokeCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "revoke ID...", Short: "Make API tokens stop working", Args: arguments(1, -1)}
 	cmd.RunE = a.verb(func(ctx context.Context, ids []string) error {
-		client, err := a.admin()
+		client, err := a.tokens()
 		if err != nil {
 			return err
 		}
 		for _, id := range ids {
 			err := a.once(ctx, func(ctx context.Context) error {
-				_, err := client.RevokeToken(ctx, &stintv1.RevokeTokenRequest{Id: id})
+				_, err := client.RevokeToken(ctx, &authv1.RevokeTokenRequest{Id: id})
 				return err
 			})
 			if err != nil {

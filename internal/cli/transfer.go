@@ -11,14 +11,14 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // uploadChunk is how much one frame of an upload carries.
 const uploadChunk = 256 << 10
 
 // uploadFile uploads a local file to where target says, with a progress bar on a terminal.
-func (a *app) uploadFile(ctx context.Context, name string, target *stintv1.UploadTarget) error {
+func (a *app) uploadFile(ctx context.Context, name string, target *workspacev1.UploadTarget) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
@@ -41,7 +41,7 @@ func (a *app) uploadFile(ctx context.Context, name string, target *stintv1.Uploa
 
 // upload streams r into the workspace and answers how many bytes that were. The
 // file is there whole, or not at all.
-func (a *app) upload(ctx context.Context, r io.Reader, target *stintv1.UploadTarget) (int64, error) {
+func (a *app) upload(ctx context.Context, r io.Reader, target *workspacev1.UploadTarget) (int64, error) {
 	client, err := a.workspace()
 	if err != nil {
 		return 0, err
@@ -62,11 +62,11 @@ func (a *app) upload(ctx context.Context, r io.Reader, target *stintv1.UploadTar
 }
 
 type uploadStream interface {
-	Send(*stintv1.UploadRequest) error
+	Send(*workspacev1.UploadRequest) error
 }
 
-func sendFile(stream uploadStream, r io.Reader, target *stintv1.UploadTarget) (int64, error) {
-	if err := stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: target}}); err != nil {
+func sendFile(stream uploadStream, r io.Reader, target *workspacev1.UploadTarget) (int64, error) {
+	if err := stream.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: target}}); err != nil {
 		return 0, err
 	}
 	var sent int64
@@ -74,7 +74,7 @@ func sendFile(stream uploadStream, r io.Reader, target *stintv1.UploadTarget) (i
 	for {
 		n, err := io.ReadFull(r, buf)
 		if n > 0 {
-			if err := stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Data{Data: buf[:n]}}); err != nil {
+			if err := stream.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Data{Data: buf[:n]}}); err != nil {
 				return sent, err
 			}
 			sent += int64(n)

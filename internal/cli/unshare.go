@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func newUnshareCommand(a *app) *cobra.Command {
@@ -26,7 +26,7 @@ or download of it breaks off. For somebody who had nothing of it that is no erro
 		}
 		for _, user := range args[1:] {
 			err := a.call(ctx, func(ctx context.Context) error {
-				_, err := client.Unshare(ctx, &stintv1.UnshareRequest{Id: args[0], User: user})
+				_, err := client.Unshare(ctx, &jobsv1.UnshareRequest{Id: args[0], User: user})
 				return err
 			})
 			if err != nil {
@@ -48,9 +48,9 @@ func (a *app) completeShared(ctx context.Context, before []string, typed string)
 	if err != nil {
 		return nil
 	}
-	res, err := client.ListShares(ctx, &stintv1.ListSharesRequest{Id: before[0], PageSize: mostShares})
+	res, err := client.ListShares(ctx, &jobsv1.ListSharesRequest{Id: before[0], PageSize: mostShares})
 	if err != nil {
 		return nil
 	}
-	return namesOf(res.GetShares(), func(sh *stintv1.Share) string { return described(sh.GetUser(), rightWords(sh.GetRights())) })
+	return namesOf(res.GetShares(), func(sh *jobsv1.Share) string { return described(sh.GetUser(), rightWords(sh.GetRights())) })
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 func newUploadCommand(a *app) *cobra.Command {
@@ -40,7 +40,7 @@ are made. A file appears whole or not at all. "-" is standard input.`,
 			return err
 		}
 		for _, p := range pairs {
-			target := &stintv1.UploadTarget{Path: p.remote, Overwrite: force}
+			target := &workspacev1.UploadTarget{Path: p.remote, Overwrite: force}
 			if p.local == "-" {
 				_, err = a.upload(ctx, a.stdin(ctx), target)
 			} else {

@@ -6,13 +6,13 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // waitFor follows a job that was just submitted until it ends, and shows its
 // result files. With a format for programs, what happens goes to standard error
 // and standard output gets the job as it ended.
-func (a *app) waitFor(ctx context.Context, o *submitOptions, job *stintv1.Job, deduplicated bool) error {
+func (a *app) waitFor(ctx context.Context, o *submitOptions, job *jobsv1.Job, deduplicated bool) error {
 	ids := []string{job.GetId()}
 	a.afterSignal = "; the " + jobsGoOn(ids)
 	people := *o.format == asTable
@@ -52,18 +52,18 @@ func (a *app) waitFor(ctx context.Context, o *submitOptions, job *stintv1.Job, d
 
 // followOne hands every change behind the submit to handle. A job that was
 // there before may have ended already.
-func (a *app) followOne(ctx context.Context, o *submitOptions, job *stintv1.Job, handle func(change) error) error {
+func (a *app) followOne(ctx context.Context, o *submitOptions, job *jobsv1.Job, handle func(change) error) error {
 	if finalState(job.GetState()) {
-		err := handle(change{frame: &stintv1.WatchStatusResponse{
-			Revision: job.GetRevision(), Event: &stintv1.WatchStatusResponse_Changed{Changed: statusOf(job)},
+		err := handle(change{frame: &jobsv1.WatchStatusResponse{
+			Revision: job.GetRevision(), Event: &jobsv1.WatchStatusResponse_Changed{Changed: statusOf(job)},
 		}})
 		if err == errEnough { //nolint:errorlint // it is never wrapped
 			return nil
 		}
 		return err
 	}
-	f, err := a.follow(&stintv1.WatchStatusRequest{
-		Ids: []string{job.GetId()}, AfterRevision: job.GetRevision(), View: stintv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: true,
+	f, err := a.follow(&jobsv1.WatchStatusRequest{
+		Ids: []string{job.GetId()}, AfterRevision: job.GetRevision(), View: jobsv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: true,
 	}, o.patience)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (a *app) followOne(ctx context.Context, o *submitOptions, job *stintv1.Job,
 }
 
 // showOutcome shows the result files of a job that ended, for people.
-func (a *app) showOutcome(ctx context.Context, job *stintv1.Job) error {
+func (a *app) showOutcome(ctx context.Context, job *jobsv1.Job) error {
 	res, err := a.results(ctx, job.GetId())
 	if err != nil {
 		return err

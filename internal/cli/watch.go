@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // watchOptions are the flags of `stint watch`.
@@ -38,7 +38,7 @@ With ids it ends when all of them have: 0 they completed, 1 one failed or is gon
   stint watch $(stint list --state running,queued -o name)
   stint watch -o jsonl | jq -r '.changed | select(.state == "STATE_FAILED") | .id'`,
 		Args:              arguments(0, mostIDs),
-		ValidArgsFunction: a.completeWith(a.completeJobs(stintv1.State_STATE_QUEUED, stintv1.State_STATE_RUNNING)),
+		ValidArgsFunction: a.completeWith(a.completeJobs(jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_RUNNING)),
 	}
 	o.format = addFormat(cmd)
 	addOwnerFlags(cmd, &o.owner, &o.all)
@@ -57,8 +57,8 @@ func (a *app) watch(ctx context.Context, o *watchOptions, ids []string) error {
 	if len(ids) > 0 && owner != "" {
 		return usagef("--owner and --all are for watching without ids")
 	}
-	f, err := a.follow(&stintv1.WatchStatusRequest{
-		Ids: ids, Owner: owner, AfterRevision: o.after, View: stintv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: len(ids) > 0,
+	f, err := a.follow(&jobsv1.WatchStatusRequest{
+		Ids: ids, Owner: owner, AfterRevision: o.after, View: jobsv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: len(ids) > 0,
 	}, o.patience)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func jobsGoOn(ids []string) string {
 type verdict struct {
 	open      map[string]bool
 	asked     int
-	last      *stintv1.JobStatus // of the first that did not complete
+	last      *jobsv1.JobStatus // of the first that did not complete
 	gone      []string
 	failed    int
 	cancelled int
@@ -129,15 +129,15 @@ func (v *verdict) note(c change) error {
 	}
 	delete(v.open, id)
 	switch s.GetState() {
-	case stintv1.State_STATE_COMPLETED:
-	case stintv1.State_STATE_CANCELLED:
+	case jobsv1.State_STATE_COMPLETED:
+	case jobsv1.State_STATE_CANCELLED:
 		v.cancelled++
-	case stintv1.State_STATE_FAILED:
+	case jobsv1.State_STATE_FAILED:
 		v.failed++
 	default:
 		v.gone = append(v.gone, id)
 	}
-	if s != nil && s.GetState() != stintv1.State_STATE_COMPLETED && (v.last == nil || v.failed == 1 && v.last.GetState() != stintv1.State_STATE_FAILED) {
+	if s != nil && s.GetState() != jobsv1.State_STATE_COMPLETED && (v.last == nil || v.failed == 1 && v.last.GetState() != jobsv1.State_STATE_FAILED) {
 		v.last = s
 	}
 	if len(v.open) == 0 {
@@ -175,7 +175,7 @@ func (v *verdict) err() error {
 }
 
 // failedWords says why a job failed and where to look.
-func failedWords(s *stintv1.JobStatus) string {
+func failedWords(s *jobsv1.JobStatus) string {
 	words := fmt.Sprintf("job %s failed", s.GetId())
 	if r := reasonWord(s.GetReason()); r != "" {
 		words += " (" + r + ")"

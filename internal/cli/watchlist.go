@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // redrawEvery is the shortest time between two drawings of a live list: many
@@ -20,13 +20,13 @@ const redrawEvery = 300 * time.Millisecond
 // watchList is `stint list --watch`. On a terminal the list is drawn anew when
 // a job changes; in a pipe, or in another format, each change of a job that is
 // or was in the list is printed.
-func (a *app) watchList(ctx context.Context, o *listOptions, req *stintv1.ListRequest) error {
+func (a *app) watchList(ctx context.Context, o *listOptions, req *jobsv1.ListRequest) error {
 	page, err := a.listPages(ctx, req, o.limit)
 	if err != nil {
 		return err
 	}
-	f, err := a.follow(&stintv1.WatchStatusRequest{
-		Owner: req.GetOwner(), AfterRevision: page.GetRevision(), View: stintv1.WatchView_WATCH_VIEW_CHANGES,
+	f, err := a.follow(&jobsv1.WatchStatusRequest{
+		Owner: req.GetOwner(), AfterRevision: page.GetRevision(), View: jobsv1.WatchView_WATCH_VIEW_CHANGES,
 	}, o.patience)
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (a *app) watchList(ctx context.Context, o *listOptions, req *stintv1.ListRe
 	shown := make(map[string]bool)
 	for _, j := range page.GetJobs() {
 		shown[j.GetId()] = true
-		first := &stintv1.WatchStatusResponse{Revision: j.GetRevision(), Event: &stintv1.WatchStatusResponse_Changed{Changed: statusOf(j)}}
+		first := &jobsv1.WatchStatusResponse{Revision: j.GetRevision(), Event: &jobsv1.WatchStatusResponse_Changed{Changed: statusOf(j)}}
 		if err := printer.print(change{frame: first}); err != nil {
 			return err
 		}
@@ -57,21 +57,21 @@ func (a *app) watchList(ctx context.Context, o *listOptions, req *stintv1.ListRe
 }
 
 // matches asks whether a job is among those that a list request asks for.
-func (a *app) matches(ctx context.Context, req *stintv1.ListRequest, id string) (bool, error) {
+func (a *app) matches(ctx context.Context, req *jobsv1.ListRequest, id string) (bool, error) {
 	if req.GetFilter() == "" {
 		return true, nil
 	}
-	one := &stintv1.ListRequest{
+	one := &jobsv1.ListRequest{
 		Filter: "id = " + quoted(id) + " AND (" + req.GetFilter() + ")",
-		Owner:  req.GetOwner(), View: stintv1.JobView_JOB_VIEW_BASIC,
+		Owner:  req.GetOwner(), View: jobsv1.JobView_JOB_VIEW_BASIC,
 	}
 	page, err := a.listPages(ctx, one, 1)
 	return len(page.GetJobs()) > 0, err
 }
 
 // statusOf is the part of a job that a watch tells of.
-func statusOf(j *stintv1.Job) *stintv1.JobStatus {
-	s := &stintv1.JobStatus{
+func statusOf(j *jobsv1.Job) *jobsv1.JobStatus {
+	s := &jobsv1.JobStatus{
 		Id: j.GetId(), Owner: j.GetOwner(), Service: j.GetService(), OutputName: j.GetOutputName(),
 		State: j.GetState(), Reason: j.GetReason(), Message: j.GetMessage(), EngineState: j.GetEngineState(),
 		SubmitTime: j.GetSubmitTime(), StartTime: j.GetStartTime(), CompleteTime: j.GetCompleteTime(),
@@ -94,7 +94,7 @@ func statusOf(j *stintv1.Job) *stintv1.JobStatus {
 type liveList struct {
 	app     *app
 	options *listOptions
-	request *stintv1.ListRequest
+	request *jobsv1.ListRequest
 	lines   int
 }
 

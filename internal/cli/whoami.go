@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 )
 
 func newWhoamiCommand(a *app) *cobra.Command {
@@ -23,10 +23,10 @@ func newWhoamiCommand(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		client := stintv1.NewAuthServiceClient(conn)
-		var me *stintv1.WhoAmIResponse
+		client := authv1.NewAuthServiceClient(conn)
+		var me *authv1.WhoAmIResponse
 		err = a.call(ctx, func(ctx context.Context) error {
-			me, err = client.WhoAmI(ctx, &stintv1.WhoAmIRequest{})
+			me, err = client.WhoAmI(ctx, &authv1.WhoAmIRequest{})
 			return err
 		})
 		if err != nil {
@@ -42,7 +42,7 @@ func newWhoamiCommand(a *app) *cobra.Command {
 }
 
 // printMe shows the facts of whoami. Those that are empty are left out.
-func (a *app) printMe(me *stintv1.WhoAmIResponse) {
+func (a *app) printMe(me *authv1.WhoAmIResponse) {
 	until := ""
 	if me.GetExpireTime() != nil {
 		until = a.screen.time(me.GetExpireTime())

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-const watchMethod = "/stint.v1.JobService/WatchStatus"
+const watchMethod = "/stint.jobs.v1.JobService/WatchStatus"
 
 // Frames that break the protocol end the connection, and nothing else.
 func attackMalformedFrames(t *testing.T, h *hostile) {
@@ -181,7 +181,7 @@ func attackHugeMessages(t *testing.T, h *hostile) {
 	t.Helper()
 	for name, size := range map[string]uint32{"4 GB": 1<<32 - 1, "2 GB": 1 << 31, "4 MB and a byte": 4<<20 + 1} {
 		w := h.dialHTTP2(t)
-		w.send(append(frame(frameHeaders, endHeaders, 1, grpcCall("/stint.v1.JobService/Submit", h.token["ann"])), frame(frameData, 0, 1, message(size, []byte("x")))...))
+		w.send(append(frame(frameHeaders, endHeaders, 1, grpcCall("/stint.jobs.v1.JobService/Submit", h.token["ann"])), frame(frameData, 0, 1, message(size, []byte("x")))...))
 		if got := w.status(1); !strings.HasPrefix(got, "8 ") {
 			t.Errorf("%s: %q", name, got)
 		}
@@ -200,7 +200,7 @@ func attackEndlessMessages(t *testing.T, h *hostile) {
 			id := uint32(2*(n%streams) + 1) //nolint:gosec // small
 			switch n / streams {
 			case 0:
-				return append(frame(frameHeaders, endHeaders, id, grpcCall("/stint.v1.JobService/Submit", "")), frame(frameData, 0, id, message(4<<20, nil))...)
+				return append(frame(frameHeaders, endHeaders, id, grpcCall("/stint.jobs.v1.JobService/Submit", "")), frame(frameData, 0, id, message(4<<20, nil))...)
 			default:
 				return frame(frameData, 0, id, chunk)
 			}
@@ -223,7 +223,7 @@ func attackCompressed(t *testing.T, h *hostile) {
 	ctx, cancel := contextFor(h.as("ann"), 20*time.Second)
 	defer cancel()
 	var out []byte
-	err := h.conn.Invoke(ctx, "/stint.v1.JobService/Submit", make([]byte, 64<<20), &out, grpc.ForceCodec(bytesCodec{}), grpc.UseCompressor(gzip.Name))
+	err := h.conn.Invoke(ctx, "/stint.jobs.v1.JobService/Submit", make([]byte, 64<<20), &out, grpc.ForceCodec(bytesCodec{}), grpc.UseCompressor(gzip.Name))
 	if code := status.Code(err); code != codes.Unimplemented && code != codes.ResourceExhausted {
 		t.Errorf("over gRPC: %v", err)
 	}

@@ -14,7 +14,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // secret is what no answer may hold. Links lead to it.
@@ -28,8 +29,8 @@ func TestLinksOfACommandLeadNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := h.submit("ann", misbehave("links"))
-	j := h.until(id, stintv1.State_STATE_COMPLETED)
-	list, err := h.jobs().ListResults(h.as("ann"), &stintv1.ListResultsRequest{Id: id})
+	j := h.until(id, jobsv1.State_STATE_COMPLETED)
+	list, err := h.jobs().ListResults(h.as("ann"), &jobsv1.ListResultsRequest{Id: id})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,28 +70,28 @@ func TestResultsDoNotGoThroughLinks(t *testing.T) {
 	h := newHostile(t)
 	outside := t.TempDir()
 	ann := filepath.Join(h.data, "workspace", "ann")
-	h.until(h.submit("ann", appendJob(0)), stintv1.State_STATE_COMPLETED) // makes her workspace
+	h.until(h.submit("ann", appendJob(0)), jobsv1.State_STATE_COMPLETED) // makes her workspace
 	if err := os.Symlink(outside, filepath.Join(ann, "out")); err != nil {
 		t.Fatal(err)
 	}
 	for _, folder := range []string{"/out", "/out/deeper"} {
 		j := appendJob(0)
 		j.OutputFolder = folder
-		resp, err := h.jobs().Submit(h.as("ann"), &stintv1.SubmitRequest{Job: j})
+		resp, err := h.jobs().Submit(h.as("ann"), &jobsv1.SubmitRequest{Job: j})
 		if err != nil {
 			judge(t, status.Convert(err).Proto(), "INVALID_ARGUMENT", "job.outputFolder")
 			continue
 		}
-		if got := h.until(resp.GetJob().GetId(), stintv1.State_STATE_FAILED); got.GetReason() != stintv1.Reason_REASON_OUTPUT_FAILED || leaks.MatchString(got.GetMessage()) {
+		if got := h.until(resp.GetJob().GetId(), jobsv1.State_STATE_FAILED); got.GetReason() != jobsv1.Reason_REASON_OUTPUT_FAILED || leaks.MatchString(got.GetMessage()) {
 			t.Errorf("%s: %v %q", folder, got.GetReason(), got.GetMessage())
 		}
 	}
-	files := stintv1.NewWorkspaceServiceClient(h.conn)
+	files := workspacev1.NewWorkspaceServiceClient(h.conn)
 	for _, name := range []string{"/out/evil", "/../bob/evil", "/out/../../bob/evil", "/jobs/../../evil", "/.stint-tmp/evil", "/a\x00b"} {
 		up, err := files.Upload(h.as("ann"))
 		if err == nil {
-			_ = up.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: &stintv1.UploadTarget{Path: name}}})
-			_ = up.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Data{Data: []byte("evil")}})
+			_ = up.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: &workspacev1.UploadTarget{Path: name}}})
+			_ = up.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Data{Data: []byte("evil")}})
 			_, err = up.CloseAndRecv()
 		}
 		if code := status.Code(err); code != codes.InvalidArgument && code != codes.NotFound && code != codes.FailedPrecondition {
@@ -119,8 +120,8 @@ func TestLinksSwappedWhileTheyAreRead(t *testing.T) {
 		}
 	}
 	id := h.submit("ann", misbehave("wait"))
-	h.until(id, stintv1.State_STATE_RUNNING)
-	h.until(h.submit("ann", appendJob(0)), stintv1.State_STATE_COMPLETED)
+	h.until(id, jobsv1.State_STATE_RUNNING)
+	h.until(h.submit("ann", appendJob(0)), jobsv1.State_STATE_COMPLETED)
 	places := []string{h.output(id, 1), filepath.Join(h.data, "workspace", "ann")}
 	stop := make(chan struct{})
 	var swaps sync.WaitGroup
@@ -156,7 +157,7 @@ func TestLinksSwappedWhileTheyAreRead(t *testing.T) {
 		t.Error("the race never took place")
 	}
 	h.release()
-	h.until(id, stintv1.State_STATE_COMPLETED)
+	h.until(id, jobsv1.State_STATE_COMPLETED)
 	h.well(t)
 }
 

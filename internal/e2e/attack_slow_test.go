@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func contextFor(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
@@ -47,7 +47,7 @@ func attackSlow(t *testing.T, h *hostile) {
 		},
 		"a gRPC not read": func() *wire {
 			w := h.dialHTTP2(t, noWindow...)
-			w.send(frame(frameHeaders, endHeaders, 1, grpcCall("/stint.v1.WorkspaceService/Download", h.token["ann"])))
+			w.send(frame(frameHeaders, endHeaders, 1, grpcCall("/stint.workspace.v1.WorkspaceService/Download", h.token["ann"])))
 			body := append([]byte{0x0a, 4}, "/big"...)
 			w.send(frame(frameData, endStream, 1, message(uint32(len(body)), body))) //nolint:gosec // small
 			return w
@@ -63,7 +63,7 @@ func attackSlow(t *testing.T, h *hostile) {
 	for range 20 { // others do not notice
 		begin := time.Now()
 		ctx, cancel := contextFor(h.as("bob"), 10*time.Second)
-		if _, err := h.jobs().List(ctx, &stintv1.ListRequest{}); err != nil {
+		if _, err := h.jobs().List(ctx, &jobsv1.ListRequest{}); err != nil {
 			t.Error(err)
 		}
 		cancel()

@@ -19,7 +19,9 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // mostMemory is what the server may have in memory of its own, in MB, during and after all attacks: 128 MB of messages that
@@ -45,7 +47,7 @@ func TestAttacks(t *testing.T) {
 	h := newHostile(t, "--cpus", "2", "--trusted-proxies", "127.0.0.1", "--max-requests-per-user", strconv.Itoa(requests),
 		"--max-failed-sign-ins", strconv.Itoa(failedSignIns), "--max-streams-per-user", "300", "--max-upload", "12M")
 	h.unslowed(t)
-	h.until(h.submit("ann", appendJob(0)), stintv1.State_STATE_COMPLETED)
+	h.until(h.submit("ann", appendJob(0)), jobsv1.State_STATE_COMPLETED)
 	before := h.now()
 	t.Logf("before: %+v", before)
 	for _, attack := range []struct {
@@ -95,7 +97,7 @@ func (h *hostile) well(t *testing.T) {
 		t.Errorf("health %v", got)
 	}
 	begin := time.Now()
-	h.until(h.submit("op", appendJob(0)), stintv1.State_STATE_COMPLETED)
+	h.until(h.submit("op", appendJob(0)), jobsv1.State_STATE_COMPLETED)
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("a job took %s", took)
 	}
@@ -128,7 +130,7 @@ func attackTokens(t *testing.T, h *hostile, most int) {
 	t.Helper()
 	const from, flood = "192.0.2.66", 1000
 	whoAmI := func(ctx context.Context) error {
-		_, err := stintv1.NewAuthServiceClient(h.conn).WhoAmI(ctx, &stintv1.WhoAmIRequest{})
+		_, err := authv1.NewAuthServiceClient(h.conn).WhoAmI(ctx, &authv1.WhoAmIRequest{})
 		return err
 	}
 	unknown := func(n int) string { // well formed, but of nobody
@@ -191,7 +193,7 @@ func attackRequests(t *testing.T, h *hostile, most int) {
 		done := make(chan error, 50)
 		for range cap(done) {
 			go func() {
-				_, err := h.jobs().Summarize(h.as("bob"), &stintv1.SummarizeRequest{})
+				_, err := h.jobs().Summarize(h.as("bob"), &jobsv1.SummarizeRequest{})
 				done <- err
 			}()
 		}
@@ -213,7 +215,7 @@ func attackRequests(t *testing.T, h *hostile, most int) {
 		t.Errorf("%d calls in %s", allowed, time.Since(begin))
 	}
 	for range 50 {
-		if _, err := h.jobs().Summarize(h.as("ann"), &stintv1.SummarizeRequest{}); err != nil {
+		if _, err := h.jobs().Summarize(h.as("ann"), &jobsv1.SummarizeRequest{}); err != nil {
 			t.Fatalf("another user: %v", err)
 		}
 	}
@@ -247,27 +249,27 @@ func attackUploads(t *testing.T, h *hostile) {
 func TestRevokedTokenEndsWhatIsOpen(t *testing.T) {
 	h := newHostile(t)
 	id := h.submit("ann", misbehave("wait"))
-	h.until(id, stintv1.State_STATE_RUNNING)
-	admin := stintv1.NewAdminServiceClient(h.conn)
-	created, err := admin.CreateToken(h.as("op"), &stintv1.CreateTokenRequest{User: "ann"})
+	h.until(id, jobsv1.State_STATE_RUNNING)
+	admin := authv1.NewTokenServiceClient(h.conn)
+	created, err := admin.CreateToken(h.as("op"), &authv1.CreateTokenRequest{User: "ann"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.token["soon gone"] = created.GetSecret()
 	ann := h.as("soon gone")
-	watch, err := h.jobs().WatchStatus(ann, &stintv1.WatchStatusRequest{})
+	watch, err := h.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	logs, err := h.jobs().StreamLogs(ann, &stintv1.StreamLogsRequest{Id: id, Stream: stintv1.LogStream_LOG_STREAM_STDOUT, Follow: true})
+	logs, err := h.jobs().StreamLogs(ann, &jobsv1.StreamLogsRequest{Id: id, Stream: jobsv1.LogStream_LOG_STREAM_STDOUT, Follow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	upload, err := stintv1.NewWorkspaceServiceClient(h.conn).Upload(ann)
+	upload, err := workspacev1.NewWorkspaceServiceClient(h.conn).Upload(ann)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := upload.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: &stintv1.UploadTarget{Path: "/never"}}}); err != nil {
+	if err := upload.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: &workspacev1.UploadTarget{Path: "/never"}}}); err != nil {
 		t.Fatal(err)
 	}
 	events := make(map[string]*bufio.Scanner)
@@ -291,7 +293,7 @@ func TestRevokedTokenEndsWhatIsOpen(t *testing.T) {
 		}
 	}
 	revoked := time.Now()
-	if _, err := admin.RevokeToken(h.as("op"), &stintv1.RevokeTokenRequest{Id: created.GetToken().GetId()}); err != nil {
+	if _, err := admin.RevokeToken(h.as("op"), &authv1.RevokeTokenRequest{Id: created.GetToken().GetId()}); err != nil {
 		t.Fatal(err)
 	}
 	_, uploaded := upload.CloseAndRecv()
@@ -325,6 +327,6 @@ func TestRevokedTokenEndsWhatIsOpen(t *testing.T) {
 		t.Errorf("half an upload was stored: %s", resp.Status)
 	}
 	h.release()
-	h.until(id, stintv1.State_STATE_COMPLETED)
+	h.until(id, jobsv1.State_STATE_COMPLETED)
 	h.well(t)
 }

@@ -21,7 +21,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // prey is a server with something on it that others might want: a job of ann's with a
@@ -31,8 +33,8 @@ func prey(t *testing.T, flags ...string) (h *hostile, id, token string) {
 	h = newHostile(t, flags...)
 	id = h.submit("ann", appendJob(0))
 	h.submit("ann", appendJob(0))
-	h.until(id, stintv1.State_STATE_COMPLETED)
-	h.until("2", stintv1.State_STATE_COMPLETED)
+	h.until(id, jobsv1.State_STATE_COMPLETED)
+	h.until("2", jobsv1.State_STATE_COMPLETED)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("root:x:0"), 0o644); err != nil { //nolint:gosec // it is to be readable, and yet not read
 		t.Fatal(err)
@@ -48,7 +50,7 @@ func prey(t *testing.T, flags ...string) (h *hostile, id, token string) {
 			t.Fatal(err)
 		}
 	}
-	list, err := h.jobs().List(h.as("ann"), &stintv1.ListRequest{PageSize: 1})
+	list, err := h.jobs().List(h.as("ann"), &jobsv1.ListRequest{PageSize: 1})
 	if err != nil || list.GetNextPageToken() == "" {
 		t.Fatalf("no page token: %v", err)
 	}
@@ -160,7 +162,7 @@ func TestBadInputOverREST(t *testing.T) {
 		{"no such call", "", call{path: "/v1/secrets"}, 404, "NO_SUCH_ROUTE", ""},
 		{"no such method", "", call{method: http.MethodPut, path: "/v1/jobs"}, 405, "METHOD_NOT_ALLOWED", ""},
 		{"no such verb", "", post("/v1/jobs/"+id+":destroy", "{}"), 405, "METHOD_NOT_ALLOWED", ""},
-		{"gRPC over HTTP/1.1", "", call{method: http.MethodPost, path: "/stint.v1.JobService/List", header: map[string]string{"Content-Type": "application/grpc"}}, 415, "GRPC_NOT_HERE", ""},
+		{"gRPC over HTTP/1.1", "", call{method: http.MethodPost, path: "/stint.jobs.v1.JobService/List", header: map[string]string{"Content-Type": "application/grpc"}}, 415, "GRPC_NOT_HERE", ""},
 		{"a token that is none", "", call{path: "/v1/jobs", header: map[string]string{"Authorization": "Bearer x"}}, 401, "TOKEN_MALFORMED", ""},
 		{"a token of bytes", "", call{path: "/v1/jobs", header: map[string]string{"Authorization": "Bearer \xff"}}, 401, "UNAUTHENTICATED", ""},
 		{"a user's call of an operator", "", post("/v1/admin/submissions", `{"open": true}`), 403, "ROLE_REQUIRED", ""},
@@ -252,13 +254,13 @@ func TestPathsThatLeadOut(t *testing.T) {
 func TestBadInputOverGRPC(t *testing.T) {
 	h, id, token := prey(t)
 	long := strings.Repeat("a", 100_000)
-	jobs, files := h.jobs(), stintv1.NewWorkspaceServiceClient(h.conn)
+	jobs, files := h.jobs(), workspacev1.NewWorkspaceServiceClient(h.conn)
 	bob := h.as("bob")
-	submit := func(change func(j *stintv1.Job)) func() error {
+	submit := func(change func(j *jobsv1.Job)) func() error {
 		return func() error {
 			j := appendJob(0)
 			change(j)
-			_, err := jobs.Submit(bob, &stintv1.SubmitRequest{Job: j})
+			_, err := jobs.Submit(bob, &jobsv1.SubmitRequest{Job: j})
 			return err
 		}
 	}
@@ -272,7 +274,7 @@ func TestBadInputOverGRPC(t *testing.T) {
 	field := func(n protowire.Number, b []byte) []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, n, protowire.BytesType), b)
 	}
-	list := func(req *stintv1.ListRequest) func() error {
+	list := func(req *jobsv1.ListRequest) func() error {
 		return func() error { _, err := jobs.List(bob, req); return err }
 	}
 	cases := []struct {
@@ -282,26 +284,26 @@ func TestBadInputOverGRPC(t *testing.T) {
 		reason string
 		field  string
 	}{
-		{"nothing", func() error { _, err := jobs.Submit(bob, &stintv1.SubmitRequest{}); return err }, codes.InvalidArgument, "INVALID_ARGUMENT", "job"},
-		{"control characters", submit(func(j *stintv1.Job) { j.OutputName = "a\x1b[31m" }), codes.InvalidArgument, "INVALID_ARGUMENT", "job.outputName"},
-		{"negative cores", submit(func(j *stintv1.Job) { j.Resources = &stintv1.Resources{Cpus: -1} }), codes.InvalidArgument, "INVALID_ARGUMENT", "job.resources.cpus"},
-		{"negative memory", submit(func(j *stintv1.Job) { j.Resources = &stintv1.Resources{MemoryBytes: -1} }), codes.InvalidArgument, "INVALID_ARGUMENT", "job.resources.memoryBytes"},
-		{"impossible time", submit(func(j *stintv1.Job) {
-			j.Resources = &stintv1.Resources{TimeLimit: &durationpb.Duration{Seconds: 1 << 62, Nanos: -5}}
+		{"nothing", func() error { _, err := jobs.Submit(bob, &jobsv1.SubmitRequest{}); return err }, codes.InvalidArgument, "INVALID_ARGUMENT", "job"},
+		{"control characters", submit(func(j *jobsv1.Job) { j.OutputName = "a\x1b[31m" }), codes.InvalidArgument, "INVALID_ARGUMENT", "job.outputName"},
+		{"negative cores", submit(func(j *jobsv1.Job) { j.Resources = &jobsv1.Resources{Cpus: -1} }), codes.InvalidArgument, "INVALID_ARGUMENT", "job.resources.cpus"},
+		{"negative memory", submit(func(j *jobsv1.Job) { j.Resources = &jobsv1.Resources{MemoryBytes: -1} }), codes.InvalidArgument, "INVALID_ARGUMENT", "job.resources.memoryBytes"},
+		{"impossible time", submit(func(j *jobsv1.Job) {
+			j.Resources = &jobsv1.Resources{TimeLimit: &durationpb.Duration{Seconds: 1 << 62, Nanos: -5}}
 		}), codes.InvalidArgument, "INVALID_ARGUMENT", "job.resources.timeLimit"},
-		{"not a number", submit(func(j *stintv1.Job) { j.Parameters.Fields["seconds"] = structpb.NewNumberValue(nan()) }), codes.InvalidArgument, "INVALID_ARGUMENT", "job.parameters.seconds"},
-		{"long filter", list(&stintv1.ListRequest{Filter: long}), codes.InvalidArgument, "INVALID_ARGUMENT", "filter"},
-		{"page token of another user", list(&stintv1.ListRequest{PageSize: 1, PageToken: token}), codes.InvalidArgument, "INVALID_ARGUMENT", "pageToken"},
-		{"negative page", list(&stintv1.ListRequest{PageSize: -1}), codes.InvalidArgument, "INVALID_ARGUMENT", "pageSize"},
-		{"unknown view", list(&stintv1.ListRequest{View: 77}), codes.InvalidArgument, "INVALID_ARGUMENT", "view"},
-		{"somebody's job", func() error { _, err := jobs.Get(bob, &stintv1.GetRequest{Id: id}); return err }, codes.NotFound, "NOT_FOUND", ""},
-		{"somebody's job to cancel", func() error { _, err := jobs.Cancel(bob, &stintv1.CancelRequest{Id: id}); return err }, codes.NotFound, "NOT_FOUND", ""},
+		{"not a number", submit(func(j *jobsv1.Job) { j.Parameters.Fields["seconds"] = structpb.NewNumberValue(nan()) }), codes.InvalidArgument, "INVALID_ARGUMENT", "job.parameters.seconds"},
+		{"long filter", list(&jobsv1.ListRequest{Filter: long}), codes.InvalidArgument, "INVALID_ARGUMENT", "filter"},
+		{"page token of another user", list(&jobsv1.ListRequest{PageSize: 1, PageToken: token}), codes.InvalidArgument, "INVALID_ARGUMENT", "pageToken"},
+		{"negative page", list(&jobsv1.ListRequest{PageSize: -1}), codes.InvalidArgument, "INVALID_ARGUMENT", "pageSize"},
+		{"unknown view", list(&jobsv1.ListRequest{View: 77}), codes.InvalidArgument, "INVALID_ARGUMENT", "view"},
+		{"somebody's job", func() error { _, err := jobs.Get(bob, &jobsv1.GetRequest{Id: id}); return err }, codes.NotFound, "NOT_FOUND", ""},
+		{"somebody's job to cancel", func() error { _, err := jobs.Cancel(bob, &jobsv1.CancelRequest{Id: id}); return err }, codes.NotFound, "NOT_FOUND", ""},
 		{"1,001 ids", func() error {
-			_, err := jobs.BatchGet(bob, &stintv1.BatchGetRequest{Ids: make([]string, 1001)})
+			_, err := jobs.BatchGet(bob, &jobsv1.BatchGetRequest{Ids: make([]string, 1001)})
 			return err
 		}, codes.InvalidArgument, "INVALID_ARGUMENT", "ids"},
 		{"1,001 jobs", func() error {
-			req := &stintv1.BatchSubmitRequest{}
+			req := &jobsv1.BatchSubmitRequest{}
 			for range 1001 {
 				req.Jobs = append(req.Jobs, appendJob(0))
 			}
@@ -309,23 +311,23 @@ func TestBadInputOverGRPC(t *testing.T) {
 			return err
 		}, codes.InvalidArgument, "INVALID_ARGUMENT", "jobs"},
 		{"a result outside", func() error {
-			return received(jobs.ReadResult(h.as("ann"), &stintv1.ReadResultRequest{Id: id, Path: "../stdout.0"}))
+			return received(jobs.ReadResult(h.as("ann"), &jobsv1.ReadResultRequest{Id: id, Path: "../stdout.0"}))
 		}, codes.InvalidArgument, "INVALID_ARGUMENT", "path"},
 		{"a result through a link", func() error {
-			return received(jobs.ReadResult(h.as("ann"), &stintv1.ReadResultRequest{Id: id, Path: "file"}))
+			return received(jobs.ReadResult(h.as("ann"), &jobsv1.ReadResultRequest{Id: id, Path: "file"}))
 		}, codes.NotFound, "NOT_FOUND", ""},
 		{"a file through a link", func() error {
-			return received(files.Download(h.as("ann"), &stintv1.DownloadRequest{Path: "/folder/secret"}))
+			return received(files.Download(h.as("ann"), &workspacev1.DownloadRequest{Path: "/folder/secret"}))
 		}, codes.NotFound, "NOT_FOUND", ""},
 		{"a file from a negative offset", func() error {
-			return received(files.Download(h.as("ann"), &stintv1.DownloadRequest{Path: "/jobs/Append-1/result.txt", Offset: -1}))
+			return received(files.Download(h.as("ann"), &workspacev1.DownloadRequest{Path: "/jobs/Append-1/result.txt", Offset: -1}))
 		}, codes.InvalidArgument, "INVALID_ARGUMENT", "offset"},
 		{"an upload without a target", func() error {
 			up, err := files.Upload(bob)
 			if err != nil {
 				return err
 			}
-			_ = up.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Data{Data: []byte("x")}})
+			_ = up.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Data{Data: []byte("x")}})
 			_, err = up.CloseAndRecv()
 			return err
 		}, codes.InvalidArgument, "INVALID_ARGUMENT", "target"},
@@ -334,15 +336,15 @@ func TestBadInputOverGRPC(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_ = up.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: &stintv1.UploadTarget{Path: "/x", SizeBytes: proto.Int64(-1)}}})
+			_ = up.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: &workspacev1.UploadTarget{Path: "/x", SizeBytes: proto.Int64(-1)}}})
 			_, err = up.CloseAndRecv()
 			return err
 		}, codes.InvalidArgument, "INVALID_ARGUMENT", "sizeBytes"},
-		{"invalid UTF-8 in an id", raw("/stint.v1.JobService/Get", field(1, []byte("\xff\xfe"))), codes.InvalidArgument, "MALFORMED_MESSAGE", ""},
-		{"invalid UTF-8 in a job", raw("/stint.v1.JobService/Submit", field(1, field(4, []byte("\xff")))), codes.InvalidArgument, "MALFORMED_MESSAGE", ""},
-		{"no protobuf", raw("/stint.v1.JobService/Get", []byte("\xff\xff\xff garbage")), codes.InvalidArgument, "MALFORMED_MESSAGE", ""},
+		{"invalid UTF-8 in an id", raw("/stint.jobs.v1.JobService/Get", field(1, []byte("\xff\xfe"))), codes.InvalidArgument, "MALFORMED_MESSAGE", ""},
+		{"invalid UTF-8 in a job", raw("/stint.jobs.v1.JobService/Submit", field(1, field(4, []byte("\xff")))), codes.InvalidArgument, "MALFORMED_MESSAGE", ""},
+		{"no protobuf", raw("/stint.jobs.v1.JobService/Get", []byte("\xff\xff\xff garbage")), codes.InvalidArgument, "MALFORMED_MESSAGE", ""},
 		{"invalid UTF-8 to a stream", func() error {
-			stream, err := h.conn.NewStream(bob, &grpc.StreamDesc{ServerStreams: true}, "/stint.v1.JobService/WatchStatus", grpc.ForceCodec(bytesCodec{}))
+			stream, err := h.conn.NewStream(bob, &grpc.StreamDesc{ServerStreams: true}, "/stint.jobs.v1.JobService/WatchStatus", grpc.ForceCodec(bytesCodec{}))
 			if err != nil {
 				return err
 			}
@@ -352,10 +354,10 @@ func TestBadInputOverGRPC(t *testing.T) {
 			return stream.RecvMsg(&out)
 		}, codes.InvalidArgument, "MALFORMED_MESSAGE", ""},
 		{"10 MB", func() error {
-			_, err := jobs.Submit(bob, &stintv1.SubmitRequest{RequestId: strings.Repeat("x", 10<<20)})
+			_, err := jobs.Submit(bob, &jobsv1.SubmitRequest{RequestId: strings.Repeat("x", 10<<20)})
 			return err
 		}, codes.ResourceExhausted, "", ""},
-		{"no such call", raw("/stint.v1.JobService/Drop", nil), codes.Unimplemented, "", ""},
+		{"no such call", raw("/stint.jobs.v1.JobService/Drop", nil), codes.Unimplemented, "", ""},
 		{"no such service", raw("/evil.v1.Evil/Evil", nil), codes.Unimplemented, "", ""},
 	}
 	h.unharmed(t, func(t *testing.T) {
@@ -376,7 +378,7 @@ func TestBadInputOverGRPC(t *testing.T) {
 func TestServiceRemovedWhileItsJobsWait(t *testing.T) {
 	h := newHostile(t, "--cpus", "1")
 	first := h.submit("ann", misbehave("wait"))
-	h.until(first, stintv1.State_STATE_RUNNING)
+	h.until(first, jobsv1.State_STATE_RUNNING)
 	next := h.submit("ann", misbehave("nothing"))
 	if err := os.RemoveAll(filepath.Join(h.services, "Misbehave")); err != nil {
 		t.Fatal(err)
@@ -385,24 +387,24 @@ func TestServiceRemovedWhileItsJobsWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	for { // the server says only in its log when it has read them again
-		list, err := stintv1.NewCatalogServiceClient(h.conn).ListServices(h.as("ann"), &stintv1.ListServicesRequest{})
+		list, err := catalogv1.NewCatalogServiceClient(h.conn).List(h.as("ann"), &catalogv1.ListRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(list.GetServices(), func(s *stintv1.Service) bool { return s.GetId() == "Misbehave" }) {
+		if !slices.ContainsFunc(list.GetServices(), func(s *catalogv1.Service) bool { return s.GetId() == "Misbehave" }) {
 			break
 		}
 	}
-	_, err := h.jobs().Submit(h.as("ann"), &stintv1.SubmitRequest{Job: misbehave("nothing")})
+	_, err := h.jobs().Submit(h.as("ann"), &jobsv1.SubmitRequest{Job: misbehave("nothing")})
 	judge(t, status.Convert(err).Proto(), "INVALID_ARGUMENT", "job.service")
-	_, err = h.jobs().Rerun(h.as("ann"), &stintv1.RerunRequest{Id: first})
+	_, err = h.jobs().Rerun(h.as("ann"), &jobsv1.RerunRequest{Id: first})
 	judge(t, status.Convert(err).Proto(), "INVALID_ARGUMENT", "service")
 	h.release()
-	if j := h.until(first, stintv1.State_STATE_COMPLETED); j.GetResultFolder() == "" {
+	if j := h.until(first, jobsv1.State_STATE_COMPLETED); j.GetResultFolder() == "" {
 		t.Error("the one that ran has no results")
 	}
-	j := h.until(next, stintv1.State_STATE_FAILED)
-	if j.GetReason() != stintv1.Reason_REASON_LAUNCH_FAILED || !strings.Contains(j.GetMessage(), "Misbehave is no longer offered") {
+	j := h.until(next, jobsv1.State_STATE_FAILED)
+	if j.GetReason() != jobsv1.Reason_REASON_LAUNCH_FAILED || !strings.Contains(j.GetMessage(), "Misbehave is no longer offered") {
 		t.Errorf("%v %q", j.GetReason(), j.GetMessage())
 	}
 }

@@ -13,12 +13,12 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // appendJob is a job that counts its runs.
-func appendJob(seconds float64) *stintv1.Job {
-	return &stintv1.Job{
+func appendJob(seconds float64) *jobsv1.Job {
+	return &jobsv1.Job{
 		Service:    "Append",
 		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{"seconds": structpb.NewNumberValue(seconds)}},
 	}
@@ -65,12 +65,12 @@ func TestKillAtAnyMoment(t *testing.T) {
 	}
 	s.untilFinal(2 * time.Minute)
 	for request, id := range acked.id {
-		resp, err := s.jobs().Get(t.Context(), &stintv1.GetRequest{Id: id})
+		resp, err := s.jobs().Get(t.Context(), &jobsv1.GetRequest{Id: id})
 		if err != nil {
 			t.Errorf("job %s of request %s was acknowledged and is gone: %v", id, request, err)
 			continue
 		}
-		if st := resp.GetJob().GetState(); st != stintv1.State_STATE_COMPLETED && st != stintv1.State_STATE_CANCELLED {
+		if st := resp.GetJob().GetState(); st != jobsv1.State_STATE_COMPLETED && st != jobsv1.State_STATE_CANCELLED {
 			t.Errorf("job %s ended %v: %v %q", id, st, resp.GetJob().GetReason(), resp.GetJob().GetMessage())
 		}
 	}
@@ -89,7 +89,7 @@ func submitUntil(ctx context.Context, t *testing.T, s *server, acked *ledger, na
 	t.Helper()
 	for i := 0; ctx.Err() == nil && i < 60; i++ {
 		request := name + "-" + strconv.Itoa(i)
-		resp, err := s.jobs().Submit(ctx, &stintv1.SubmitRequest{Job: appendJob(float64(i%3) / 20), RequestId: request})
+		resp, err := s.jobs().Submit(ctx, &jobsv1.SubmitRequest{Job: appendJob(float64(i%3) / 20), RequestId: request})
 		if err != nil {
 			if c := status.Code(err); c != codes.Unavailable && c != codes.Canceled {
 				t.Errorf("submit: %v", err)
@@ -99,7 +99,7 @@ func submitUntil(ctx context.Context, t *testing.T, s *server, acked *ledger, na
 		}
 		acked.note(t, request, resp.GetJob().GetId())
 		if i%7 == 3 {
-			if _, err := s.jobs().Cancel(ctx, &stintv1.CancelRequest{Id: resp.GetJob().GetId()}); err != nil && status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled {
+			if _, err := s.jobs().Cancel(ctx, &jobsv1.CancelRequest{Id: resp.GetJob().GetId()}); err != nil && status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled {
 				t.Errorf("cancel: %v", err)
 			}
 		}
@@ -122,7 +122,7 @@ func repeat(t *testing.T, s *server, acked *ledger) {
 		if _, err := fmt.Sscanf(request, "r%d-c%d-%d", &round, &client, &i); err != nil {
 			t.Fatal(err)
 		}
-		resp, err := s.jobs().Submit(t.Context(), &stintv1.SubmitRequest{Job: appendJob(float64(i%3) / 20), RequestId: request})
+		resp, err := s.jobs().Submit(t.Context(), &jobsv1.SubmitRequest{Job: appendJob(float64(i%3) / 20), RequestId: request})
 		if err != nil {
 			t.Fatalf("repeat %s: %v", request, err)
 		}
@@ -136,26 +136,26 @@ func repeat(t *testing.T, s *server, acked *ledger) {
 // A job outlives the kill of its server and is found again with its real exit code.
 func TestJobOutlivesTheServer(t *testing.T) {
 	s := newServer(t)
-	resp, err := s.jobs().Submit(t.Context(), &stintv1.SubmitRequest{Job: appendJob(2)})
+	resp, err := s.jobs().Submit(t.Context(), &jobsv1.SubmitRequest{Job: appendJob(2)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	id := resp.GetJob().GetId()
-	waitFor(t, s, id, stintv1.State_STATE_RUNNING)
+	waitFor(t, s, id, jobsv1.State_STATE_RUNNING)
 	s.kill()
 	s.start()
-	j := waitFor(t, s, id, stintv1.State_STATE_COMPLETED)
+	j := waitFor(t, s, id, jobsv1.State_STATE_COMPLETED)
 	if len(j.GetAttempts()) != 1 || j.GetExitCode() != 0 || s.runs()[id] != 1 {
 		t.Errorf("attempts %v, exit code %v, runs %d", j.GetAttempts(), j.ExitCode, s.runs()[id])
 	}
 }
 
 // waitFor watches a job until it is in the state, or in a final one.
-func waitFor(t *testing.T, s *server, id string, want stintv1.State) *stintv1.Job {
+func waitFor(t *testing.T, s *server, id string, want jobsv1.State) *jobsv1.Job {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	stream, err := s.jobs().WatchStatus(ctx, &stintv1.WatchStatusRequest{Id: id, UntilFinal: true})
+	stream, err := s.jobs().WatchStatus(ctx, &jobsv1.WatchStatusRequest{Id: id, UntilFinal: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func waitFor(t *testing.T, s *server, id string, want stintv1.State) *stintv1.Jo
 			break
 		}
 	}
-	resp, err := s.jobs().Get(t.Context(), &stintv1.GetRequest{Id: id})
+	resp, err := s.jobs().Get(t.Context(), &jobsv1.GetRequest{Id: id})
 	if err != nil {
 		t.Fatal(err)
 	}

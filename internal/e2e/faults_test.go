@@ -20,16 +20,16 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // ended wants what is true of every job that has ended: its attempts are closed, and times stand in order.
-func ended(t *testing.T, j *stintv1.Job) {
+func ended(t *testing.T, j *jobsv1.Job) {
 	t.Helper()
 	if j.GetCompleteTime() == nil {
 		t.Errorf("job %s is %v and has no end", j.GetId(), j.GetState())
 	}
-	if (j.GetState() == stintv1.State_STATE_CANCELLED) != (j.GetReason() == stintv1.Reason_REASON_CANCELLED_BY_OWNER) {
+	if (j.GetState() == jobsv1.State_STATE_CANCELLED) != (j.GetReason() == jobsv1.Reason_REASON_CANCELLED_BY_OWNER) {
 		t.Errorf("job %s is %v for %v", j.GetId(), j.GetState(), j.GetReason())
 	}
 	for _, a := range j.GetAttempts() {
@@ -44,7 +44,7 @@ func ended(t *testing.T, j *stintv1.Job) {
 }
 
 // want wants a job to end in a state, for a reason.
-func (h *hostile) want(t *testing.T, id string, state stintv1.State, reason stintv1.Reason) *stintv1.Job {
+func (h *hostile) want(t *testing.T, id string, state jobsv1.State, reason jobsv1.Reason) *jobsv1.Job {
 	t.Helper()
 	j := h.until(id, state)
 	if j.GetReason() != reason {
@@ -58,9 +58,9 @@ func (h *hostile) want(t *testing.T, id string, state stintv1.State, reason stin
 // Whatever is killed, the job ends in a way that says so, and nothing of it is left.
 func TestProcessesAreKilled(t *testing.T) {
 	h := newHostile(t, "--cpus", "8", "--grace", "200ms")
-	running := func(j *stintv1.Job) (id string, shim int) {
+	running := func(j *jobsv1.Job) (id string, shim int) {
 		id = h.submit("ann", j)
-		h.until(id, stintv1.State_STATE_RUNNING)
+		h.until(id, jobsv1.State_STATE_RUNNING)
 		attempts := h.get(id).GetAttempts()
 		shim, err := strconv.Atoi(attempts[len(attempts)-1].GetEngineId())
 		if err != nil {
@@ -75,17 +75,17 @@ func TestProcessesAreKilled(t *testing.T) {
 	}
 	t.Run("shim", func(t *testing.T) {
 		j := misbehave("wait")
-		j.Retry = &stintv1.RetryPolicy{MaxAttempts: 2, Backoff: durationpb.New(0)}
+		j.Retry = &jobsv1.RetryPolicy{MaxAttempts: 2, Backoff: durationpb.New(0)}
 		id, shim := running(j)
 		command := h.written(t, id, 1, "pid", 1)[0]
 		kill(shim, syscall.SIGKILL)
 		second := h.written(t, id, 2, "pid", 1)[0]
 		gone(t, command)
 		h.release()
-		h.want(t, id, stintv1.State_STATE_COMPLETED, 0)
+		h.want(t, id, jobsv1.State_STATE_COMPLETED, 0)
 		gone(t, second)
 		a := h.get(id).GetAttempts()
-		if len(a) != 2 || a[0].GetReason() != stintv1.Reason_REASON_LOST || a[1].GetReason() != 0 || a[1].ExitCode == nil {
+		if len(a) != 2 || a[0].GetReason() != jobsv1.Reason_REASON_LOST || a[1].GetReason() != 0 || a[1].ExitCode == nil {
 			t.Errorf("attempts %v", a)
 		}
 		if err := os.Remove(filepath.Join(h.data, "released")); err != nil {
@@ -96,13 +96,13 @@ func TestProcessesAreKilled(t *testing.T) {
 		id, shim := running(misbehave("ignore_term"))
 		command := h.written(t, id, 1, "pid", 1)[0]
 		kill(shim, syscall.SIGKILL)
-		h.want(t, id, stintv1.State_STATE_FAILED, stintv1.Reason_REASON_LOST)
+		h.want(t, id, jobsv1.State_STATE_FAILED, jobsv1.Reason_REASON_LOST)
 		gone(t, command)
 	})
 	t.Run("command", func(t *testing.T) {
 		id, _ := running(misbehave("wait"))
 		kill(h.written(t, id, 1, "pid", 1)[0], syscall.SIGKILL)
-		j := h.want(t, id, stintv1.State_STATE_FAILED, stintv1.Reason_REASON_SIGNALLED)
+		j := h.want(t, id, jobsv1.State_STATE_FAILED, jobsv1.Reason_REASON_SIGNALLED)
 		if a := j.GetAttempts()[0]; a.GetSignal() != 9 || j.ExitCode != nil {
 			t.Errorf("signal %d, exit code %v", a.GetSignal(), j.ExitCode)
 		}
@@ -110,10 +110,10 @@ func TestProcessesAreKilled(t *testing.T) {
 	t.Run("deaf command", func(t *testing.T) {
 		id, _ := running(misbehave("ignore_term"))
 		command := h.written(t, id, 1, "pid", 1)[0]
-		if _, err := h.jobs().Cancel(h.as("ann"), &stintv1.CancelRequest{Id: id}); err != nil {
+		if _, err := h.jobs().Cancel(h.as("ann"), &jobsv1.CancelRequest{Id: id}); err != nil {
 			t.Fatal(err)
 		}
-		j := h.want(t, id, stintv1.State_STATE_CANCELLED, stintv1.Reason_REASON_CANCELLED_BY_OWNER)
+		j := h.want(t, id, jobsv1.State_STATE_CANCELLED, jobsv1.Reason_REASON_CANCELLED_BY_OWNER)
 		gone(t, command)
 		if a := j.GetAttempts()[0]; a.GetSignal() != 9 {
 			t.Errorf("signal %d", a.GetSignal())
@@ -121,7 +121,7 @@ func TestProcessesAreKilled(t *testing.T) {
 	})
 	t.Run("daemons", func(t *testing.T) {
 		id := h.submit("ann", misbehave("daemons"))
-		h.want(t, id, stintv1.State_STATE_COMPLETED, 0)
+		h.want(t, id, jobsv1.State_STATE_COMPLETED, 0)
 		all := pids(t, filepath.Join(h.output(id, 1), "pids"))
 		if len(all) != 3 {
 			t.Errorf("%d daemons", len(all))
@@ -132,9 +132,9 @@ func TestProcessesAreKilled(t *testing.T) {
 	})
 	t.Run("time limit", func(t *testing.T) {
 		j := misbehave("wait")
-		j.Resources = &stintv1.Resources{TimeLimit: durationpb.New(300 * time.Millisecond)}
+		j.Resources = &jobsv1.Resources{TimeLimit: durationpb.New(300 * time.Millisecond)}
 		id := h.submit("ann", j)
-		h.want(t, id, stintv1.State_STATE_FAILED, stintv1.Reason_REASON_TIME_LIMIT)
+		h.want(t, id, jobsv1.State_STATE_FAILED, jobsv1.Reason_REASON_TIME_LIMIT)
 		gone(t, h.written(t, id, 1, "pid", 1)[0])
 	})
 	t.Run("server stopped for a while", func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestProcessesAreKilled(t *testing.T) {
 		h.release()
 		gone(t, command) // the job ended without it
 		kill(h.cmd.Process.Pid, syscall.SIGCONT)
-		h.want(t, id, stintv1.State_STATE_COMPLETED, 0)
+		h.want(t, id, jobsv1.State_STATE_COMPLETED, 0)
 	})
 	h.stop()
 	h.check()
@@ -185,7 +185,7 @@ func TestCancelsRace(t *testing.T) {
 			var two sync.WaitGroup
 			for range 2 {
 				two.Go(func() {
-					if _, err := h.jobs().Cancel(h.as("ann"), &stintv1.CancelRequest{Id: id}); err != nil {
+					if _, err := h.jobs().Cancel(h.as("ann"), &jobsv1.CancelRequest{Id: id}); err != nil {
 						t.Error(err)
 					}
 				})
@@ -195,12 +195,12 @@ func TestCancelsRace(t *testing.T) {
 	}
 	wg.Wait()
 	waitUntilFinal(h.as("op"), h.server)
-	states := make(map[stintv1.State]int)
+	states := make(map[jobsv1.State]int)
 	for i, id := range ids {
 		j := h.get(id)
 		ended(t, j)
 		states[j.GetState()]++
-		if st := j.GetState(); st != stintv1.State_STATE_CANCELLED && (st != stintv1.State_STATE_COMPLETED || i%4 == 0) {
+		if st := j.GetState(); st != jobsv1.State_STATE_CANCELLED && (st != jobsv1.State_STATE_COMPLETED || i%4 == 0) {
 			t.Errorf("job %s: %v %v %q", id, st, j.GetReason(), j.GetMessage())
 		}
 		if n := h.runs()[id]; n > 1 || len(j.GetAttempts()) > 1 {
@@ -215,10 +215,10 @@ func TestCancelsRace(t *testing.T) {
 // started waits until a job runs or has ended.
 func (h *hostile) started(id string) {
 	h.Helper()
-	stream, err := h.jobs().WatchStatus(h.as("op"), &stintv1.WatchStatusRequest{Id: id, UntilFinal: true})
+	stream, err := h.jobs().WatchStatus(h.as("op"), &jobsv1.WatchStatusRequest{Id: id, UntilFinal: true})
 	for err == nil {
-		var m *stintv1.WatchStatusResponse
-		if m, err = stream.Recv(); err == nil && m.GetChanged() != nil && m.GetChanged().GetState() != stintv1.State_STATE_QUEUED {
+		var m *jobsv1.WatchStatusResponse
+		if m, err = stream.Recv(); err == nil && m.GetChanged() != nil && m.GetChanged().GetState() != jobsv1.State_STATE_QUEUED {
 			return
 		}
 	}
@@ -232,12 +232,12 @@ func (h *hostile) started(id string) {
 func TestFloodOfOutput(t *testing.T) {
 	h := newHostile(t, "--output-head", "1M", "--output-tail", "512K")
 	id := h.submit("ann", misbehave("flood"))
-	h.want(t, id, stintv1.State_STATE_COMPLETED, 0)
+	h.want(t, id, jobsv1.State_STATE_COMPLETED, 0)
 	before := h.peak()
-	stream, err := h.jobs().StreamLogs(h.as("ann"), &stintv1.StreamLogsRequest{Id: id, Stream: stintv1.LogStream_LOG_STREAM_STDOUT})
+	stream, err := h.jobs().StreamLogs(h.as("ann"), &jobsv1.StreamLogsRequest{Id: id, Stream: jobsv1.LogStream_LOG_STREAM_STDOUT})
 	kept, last := int64(0), int64(0)
 	for err == nil {
-		var m *stintv1.StreamLogsResponse
+		var m *jobsv1.StreamLogsResponse
 		if m, err = stream.Recv(); err != nil {
 			break
 		}
@@ -280,7 +280,7 @@ func (h *hostile) peak() int {
 func TestFilesChangeUnderWaitingJobs(t *testing.T) {
 	h := newHostile(t, "--cpus", "1")
 	first := h.submit("ann", misbehave("wait"))
-	h.until(first, stintv1.State_STATE_RUNNING)
+	h.until(first, jobsv1.State_STATE_RUNNING)
 	if resp, body := h.rest("ann", call{method: "PUT", path: "/v1/workspace/in.txt", body: strings.NewReader("x"), length: 1}); resp.StatusCode >= 300 {
 		t.Fatalf("%s %s", resp.Status, body)
 	}
@@ -294,11 +294,11 @@ func TestFilesChangeUnderWaitingJobs(t *testing.T) {
 		t.Fatalf("%s %s", resp.Status, body)
 	}
 	h.release()
-	j := h.want(t, missing, stintv1.State_STATE_FAILED, stintv1.Reason_REASON_INPUT_MISSING)
+	j := h.want(t, missing, jobsv1.State_STATE_FAILED, jobsv1.Reason_REASON_INPUT_MISSING)
 	if !strings.Contains(j.GetMessage(), "/in.txt") || !strings.Contains(j.GetMessage(), "file") || len(j.GetAttempts()) != 1 {
 		t.Errorf("%q, %d attempts", j.GetMessage(), len(j.GetAttempts()))
 	}
-	a, b := h.want(t, one, stintv1.State_STATE_COMPLETED, 0), h.want(t, two, stintv1.State_STATE_COMPLETED, 0)
+	a, b := h.want(t, one, jobsv1.State_STATE_COMPLETED, 0), h.want(t, two, jobsv1.State_STATE_COMPLETED, 0)
 	if a.GetResultFolder() != "/jobs/same" || b.GetResultFolder() != "/jobs/same-"+two {
 		t.Errorf("results in %q and %q", a.GetResultFolder(), b.GetResultFolder())
 	}
@@ -311,7 +311,7 @@ func TestManyTinyJobs(t *testing.T) {
 		many = n
 	}
 	h := newHostile(t, "--cpus", "8")
-	req := &stintv1.BatchSubmitRequest{}
+	req := &jobsv1.BatchSubmitRequest{}
 	for range many {
 		req.Jobs = append(req.Jobs, appendJob(0))
 	}
@@ -319,7 +319,7 @@ func TestManyTinyJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntilFinal(h.as("op"), h.server)
-	sum, err := h.jobs().Summarize(h.as("ann"), &stintv1.SummarizeRequest{})
+	sum, err := h.jobs().Summarize(h.as("ann"), &jobsv1.SummarizeRequest{})
 	if err != nil || sum.GetSummary().GetTotal().GetCompleted() != int64(many) {
 		t.Errorf("%v, %v", sum, err)
 	}
@@ -348,7 +348,7 @@ func TestDiskFills(t *testing.T) {
 	})
 	h := newHostileOn(t, data, "--min-free-space", "0")
 	whole := h.submit("ann", appendJob(0))
-	h.until(whole, stintv1.State_STATE_COMPLETED)
+	h.until(whole, jobsv1.State_STATE_COMPLETED)
 	full := h.submit("ann", misbehave("fill"))
 	zeros := filepath.Join(h.output(full, 1), "zeros")
 	gone(t, h.written(t, full, 1, "pid", 1)[0])
@@ -357,7 +357,7 @@ func TestDiskFills(t *testing.T) {
 		if n == 20_000 {
 			t.Fatal("the disk is not full, or nobody minds")
 		}
-		_, refused = h.jobs().Submit(h.as("ann"), &stintv1.SubmitRequest{Job: misbehave("nothing")})
+		_, refused = h.jobs().Submit(h.as("ann"), &jobsv1.SubmitRequest{Job: misbehave("nothing")})
 	}
 	judge(t, status.Convert(refused).Proto(), "STORAGE_FAILED", "")
 	for n := 0; h.health() != healthpb.HealthCheckResponse_NOT_SERVING; n++ {
@@ -367,11 +367,11 @@ func TestDiskFills(t *testing.T) {
 		moment()
 	}
 	// The owner reads on. An operator would have to be audited, and nothing can be written.
-	got, err := h.jobs().Get(h.as("ann"), &stintv1.GetRequest{Id: whole})
-	if err != nil || got.GetJob().GetState() != stintv1.State_STATE_COMPLETED {
+	got, err := h.jobs().Get(h.as("ann"), &jobsv1.GetRequest{Id: whole})
+	if err != nil || got.GetJob().GetState() != jobsv1.State_STATE_COMPLETED {
 		t.Errorf("reads as %v, %v", got.GetJob().GetState(), err)
 	}
-	_, err = h.jobs().Get(h.as("op"), &stintv1.GetRequest{Id: whole})
+	_, err = h.jobs().Get(h.as("op"), &jobsv1.GetRequest{Id: whole})
 	judge(t, status.Convert(err).Proto(), "STORAGE_FAILED", "")
 	if resp, body := h.rest("ann", call{path: "/v1/jobs/" + whole + "/results/result.txt"}); resp.StatusCode != http.StatusOK || body != "done\n" {
 		t.Errorf("%s %s", resp.Status, body)
@@ -393,10 +393,10 @@ func TestDiskFills(t *testing.T) {
 	waitUntilFinal(h.as("op"), h.server)
 	j := h.get(full)
 	ended(t, j)
-	if j.GetReason() != stintv1.Reason_REASON_DISK_FULL && j.GetReason() != stintv1.Reason_REASON_EXIT_NONZERO {
+	if j.GetReason() != jobsv1.Reason_REASON_DISK_FULL && j.GetReason() != jobsv1.Reason_REASON_EXIT_NONZERO {
 		t.Errorf("%v %q", j.GetReason(), j.GetMessage())
 	}
-	h.until(h.submit("ann", appendJob(0)), stintv1.State_STATE_COMPLETED)
+	h.until(h.submit("ann", appendJob(0)), jobsv1.State_STATE_COMPLETED)
 	h.stop()
 	h.check()
 }
@@ -414,7 +414,7 @@ func TestDiskIsNearlyFull(t *testing.T) {
 	})
 	h := newHostileOn(t, data, "--cpus", "1", "--min-free-space", "24M")
 	running := h.submit("ann", misbehave("wait"))
-	h.until(running, stintv1.State_STATE_RUNNING)
+	h.until(running, jobsv1.State_STATE_RUNNING)
 	waiting := h.submit("ann", appendJob(0))
 	ballast := filepath.Join(data, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 44<<20), 0o600); err != nil {
@@ -425,26 +425,26 @@ func TestDiskIsNearlyFull(t *testing.T) {
 		if n == 20_000 {
 			t.Fatal("nobody minds that the disk is nearly full")
 		}
-		_, refused = h.jobs().Submit(h.as("bob"), &stintv1.SubmitRequest{Job: misbehave("nothing")})
+		_, refused = h.jobs().Submit(h.as("bob"), &jobsv1.SubmitRequest{Job: misbehave("nothing")})
 	}
 	judge(t, status.Convert(refused).Proto(), "NO_SPACE", "")
 	resp, body := h.rest("ann", call{method: "PUT", path: "/v1/workspace/x", body: strings.NewReader("x"), length: 1})
 	refusedAs(t, resp, body, http.StatusTooManyRequests, "NO_SPACE")
 	h.release()
-	h.until(running, stintv1.State_STATE_COMPLETED) // what runs ends as it should
-	h.says(waiting, stintv1.Reason_REASON_WAITING_FOR_RESOURCES, "disk")
+	h.until(running, jobsv1.State_STATE_COMPLETED) // what runs ends as it should
+	h.says(waiting, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES, "disk")
 	if got := h.health(); got != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("health %v", got)
 	}
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	h.until(waiting, stintv1.State_STATE_COMPLETED)
+	h.until(waiting, jobsv1.State_STATE_COMPLETED)
 	for n := 0; refused != nil; n++ {
 		if n == 20_000 {
 			t.Fatal("the room is not seen")
 		}
-		_, refused = h.jobs().Submit(h.as("bob"), &stintv1.SubmitRequest{Job: appendJob(0)})
+		_, refused = h.jobs().Submit(h.as("bob"), &jobsv1.SubmitRequest{Job: appendJob(0)})
 	}
 	waitUntilFinal(h.as("op"), h.server)
 }

@@ -22,7 +22,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // bin is the folder with stintd and stint, built with the race detector.
@@ -181,7 +181,7 @@ func (s *server) end(sig syscall.Signal) {
 	}
 }
 
-func (s *server) jobs() stintv1.JobServiceClient { return stintv1.NewJobServiceClient(s.conn) }
+func (s *server) jobs() jobsv1.JobServiceClient { return jobsv1.NewJobServiceClient(s.conn) }
 
 func (s *server) url(path string) string { return "http://" + s.address + path }
 
@@ -229,11 +229,11 @@ func (s *server) untilFinal(within time.Duration) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), within)
 	defer cancel()
-	stream, err := s.jobs().WatchStatus(ctx, &stintv1.WatchStatusRequest{Owner: "*", View: stintv1.WatchView_WATCH_VIEW_COUNTS})
+	stream, err := s.jobs().WatchStatus(ctx, &jobsv1.WatchStatusRequest{Owner: "*", View: jobsv1.WatchView_WATCH_VIEW_COUNTS})
 	if err != nil {
 		s.Fatal(err)
 	}
-	var last *stintv1.Summary
+	var last *jobsv1.Summary
 	for {
 		m, err := stream.Recv()
 		if err != nil {

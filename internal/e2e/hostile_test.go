@@ -21,7 +21,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // hostile is a server with two users, an operator, and a service that misbehaves.
@@ -59,27 +60,27 @@ func (h *hostile) as(user string) context.Context {
 }
 
 // misbehave is a job that does what is said, once.
-func misbehave(what string) *stintv1.Job {
-	return &stintv1.Job{
+func misbehave(what string) *jobsv1.Job {
+	return &jobsv1.Job{
 		Service:    "Misbehave",
 		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{"what": structpb.NewStringValue(what)}},
-		Retry:      &stintv1.RetryPolicy{MaxAttempts: 1},
+		Retry:      &jobsv1.RetryPolicy{MaxAttempts: 1},
 	}
 }
 
 // submit submits a job that is right.
-func (h *hostile) submit(user string, j *stintv1.Job) string {
+func (h *hostile) submit(user string, j *jobsv1.Job) string {
 	h.Helper()
-	resp, err := h.jobs().Submit(h.as(user), &stintv1.SubmitRequest{Job: j})
+	resp, err := h.jobs().Submit(h.as(user), &jobsv1.SubmitRequest{Job: j})
 	if err != nil {
 		h.Fatal(err)
 	}
 	return resp.GetJob().GetId()
 }
 
-func (h *hostile) get(id string) *stintv1.Job {
+func (h *hostile) get(id string) *jobsv1.Job {
 	h.Helper()
-	resp, err := h.jobs().Get(h.as("op"), &stintv1.GetRequest{Id: id})
+	resp, err := h.jobs().Get(h.as("op"), &jobsv1.GetRequest{Id: id})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -87,9 +88,9 @@ func (h *hostile) get(id string) *stintv1.Job {
 }
 
 // until watches a job until it is in the state and answers it; another end fails the test.
-func (h *hostile) until(id string, want stintv1.State) *stintv1.Job {
+func (h *hostile) until(id string, want jobsv1.State) *jobsv1.Job {
 	h.Helper()
-	stream, err := h.jobs().WatchStatus(h.as("op"), &stintv1.WatchStatusRequest{Ids: []string{id}, UntilFinal: true})
+	stream, err := h.jobs().WatchStatus(h.as("op"), &jobsv1.WatchStatusRequest{Ids: []string{id}, UntilFinal: true})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func (h *hostile) output(id string, attempt int) string {
 // revision is that of the latest change.
 func (h *hostile) revision() uint64 {
 	h.Helper()
-	resp, err := stintv1.NewAdminServiceClient(h.conn).GetServerStatus(h.as("op"), &stintv1.GetServerStatusRequest{})
+	resp, err := adminv1.NewStatusServiceClient(h.conn).GetServerStatus(h.as("op"), &adminv1.GetServerStatusRequest{})
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func TestLimitsOfAnOwner(t *testing.T) {
@@ -22,7 +22,7 @@ func TestLimitsOfAnOwner(t *testing.T) {
 	refused := func(user, word string) {
 		t.Helper()
 		before := h.revision()
-		_, err := h.jobs().Submit(h.as(user), &stintv1.SubmitRequest{Job: misbehave("wait")})
+		_, err := h.jobs().Submit(h.as(user), &jobsv1.SubmitRequest{Job: misbehave("wait")})
 		if status.Code(err) != codes.ResourceExhausted {
 			t.Errorf("%v", err)
 		}
@@ -36,12 +36,12 @@ func TestLimitsOfAnOwner(t *testing.T) {
 		ids = append(ids, h.submit("ann", misbehave("wait")))
 	}
 	refused("ann", "3")
-	h.until(ids[0], stintv1.State_STATE_RUNNING)
+	h.until(ids[0], jobsv1.State_STATE_RUNNING)
 	ids = append(ids, h.submit("bob", misbehave("wait")), h.submit("bob", misbehave("wait")))
 	refused("bob", "5")
-	h.until(ids[3], stintv1.State_STATE_RUNNING)
-	h.says(ids[1], stintv1.Reason_REASON_WAITING_FOR_TURN, "each user may have 1")
-	if sum, err := h.jobs().Summarize(h.as("op"), &stintv1.SummarizeRequest{Owner: "*"}); err != nil || sum.GetSummary().GetTotal().GetRunning() != 2 {
+	h.until(ids[3], jobsv1.State_STATE_RUNNING)
+	h.says(ids[1], jobsv1.Reason_REASON_WAITING_FOR_TURN, "each user may have 1")
+	if sum, err := h.jobs().Summarize(h.as("op"), &jobsv1.SummarizeRequest{Owner: "*"}); err != nil || sum.GetSummary().GetTotal().GetRunning() != 2 {
 		t.Errorf("%v, %v", sum, err)
 	}
 	resp, body := h.rest("ann", call{method: http.MethodPut, path: "/v1/workspace/big", body: strings.NewReader(strings.Repeat("x", 2000)), length: 2000})
@@ -53,11 +53,11 @@ func TestLimitsOfAnOwner(t *testing.T) {
 	}
 	h.release()
 	// The file `pid` in the results is too much for what is left.
-	j := h.until(ids[0], stintv1.State_STATE_FAILED)
-	if j.GetReason() != stintv1.Reason_REASON_OUTPUT_FAILED || !strings.Contains(j.GetMessage(), "room") {
+	j := h.until(ids[0], jobsv1.State_STATE_FAILED)
+	if j.GetReason() != jobsv1.Reason_REASON_OUTPUT_FAILED || !strings.Contains(j.GetMessage(), "room") {
 		t.Errorf("%v %q", j.GetReason(), j.GetMessage())
 	}
-	h.until(ids[3], stintv1.State_STATE_COMPLETED)
+	h.until(ids[3], jobsv1.State_STATE_COMPLETED)
 	if resp, _ := h.rest("ann", call{path: "/v1/jobs/" + ids[0] + "/results/pid"}); resp.StatusCode != http.StatusOK {
 		t.Errorf("results of a job over the quota: %s", resp.Status)
 	}
@@ -65,7 +65,7 @@ func TestLimitsOfAnOwner(t *testing.T) {
 }
 
 // says waits until a job gives a reason for waiting.
-func (h *hostile) says(id string, reason stintv1.Reason, words string) {
+func (h *hostile) says(id string, reason jobsv1.Reason, words string) {
 	h.Helper()
 	for range 20_000 {
 		if j := h.get(id); j.GetReason() == reason && strings.Contains(j.GetMessage(), words) {
@@ -79,8 +79,8 @@ func (h *hostile) says(id string, reason stintv1.Reason, words string) {
 func TestOwnersTakeTurns(t *testing.T) {
 	h := newHostile(t, "--cpus", "1")
 	first := h.submit("ann", misbehave("wait"))
-	h.until(first, stintv1.State_STATE_RUNNING)
-	req := &stintv1.BatchSubmitRequest{}
+	h.until(first, jobsv1.State_STATE_RUNNING)
+	req := &jobsv1.BatchSubmitRequest{}
 	for range 1000 {
 		req.Jobs = append(req.Jobs, appendJob(0))
 	}
@@ -90,7 +90,7 @@ func TestOwnersTakeTurns(t *testing.T) {
 	}
 	bobs := h.submit("bob", appendJob(0))
 	h.release()
-	began := h.until(bobs, stintv1.State_STATE_COMPLETED).GetStartTime().AsTime()
+	began := h.until(bobs, jobsv1.State_STATE_COMPLETED).GetStartTime().AsTime()
 	before := 0
 	for _, j := range batch.GetJobs()[:10] {
 		if start := h.get(j.GetId()).GetStartTime(); start != nil && start.AsTime().Before(began) {
@@ -100,7 +100,7 @@ func TestOwnersTakeTurns(t *testing.T) {
 	if before > 1 {
 		t.Errorf("%d jobs of ann's ran before bob's first", before)
 	}
-	list := &stintv1.BatchCancelRequest{}
+	list := &jobsv1.BatchCancelRequest{}
 	for _, j := range batch.GetJobs() {
 		list.Ids = append(list.Ids, j.GetId())
 	}
@@ -132,7 +132,7 @@ func TestManyWatchers(t *testing.T) {
 	if resp, body := h.rest("ann", call{path: "/v1/jobs"}); resp.StatusCode != http.StatusOK {
 		t.Errorf("beside the watchers: %s %s", resp.Status, body)
 	}
-	h.until(h.submit("ann", appendJob(0)), stintv1.State_STATE_COMPLETED)
+	h.until(h.submit("ann", appendJob(0)), jobsv1.State_STATE_COMPLETED)
 	told.Wait() // each saw it complete
 	began := time.Now()
 	h.stop()
@@ -148,13 +148,13 @@ func watchOverGRPC(ctx context.Context, t *testing.T, h *hostile, ready, told fu
 	ready, told = sync.OnceFunc(ready), sync.OnceFunc(told)
 	defer ready()
 	defer told()
-	stream, err := h.jobs().WatchStatus(ctx, &stintv1.WatchStatusRequest{})
+	stream, err := h.jobs().WatchStatus(ctx, &jobsv1.WatchStatusRequest{})
 	for err == nil {
-		var m *stintv1.WatchStatusResponse
+		var m *jobsv1.WatchStatusResponse
 		if m, err = stream.Recv(); m.GetSnapshotEnd() != nil {
 			ready()
 		}
-		if m.GetChanged().GetState() == stintv1.State_STATE_COMPLETED {
+		if m.GetChanged().GetState() == jobsv1.State_STATE_COMPLETED {
 			told()
 		}
 	}

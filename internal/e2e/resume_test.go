@@ -16,7 +16,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // seen is what one watcher was told, over all its connections.
@@ -24,17 +24,17 @@ type seen struct {
 	*testing.T
 	after   uint64
 	changes map[string][]uint64 // revisions by job, in the order they came
-	states  map[uint64]stintv1.State
+	states  map[uint64]jobsv1.State
 	resets  int
 }
 
 func newSeen(t *testing.T) *seen {
 	t.Helper()
-	return &seen{T: t, changes: make(map[string][]uint64), states: make(map[uint64]stintv1.State)}
+	return &seen{T: t, changes: make(map[string][]uint64), states: make(map[uint64]jobsv1.State)}
 }
 
 // frame takes in one frame. What a snapshot shows is state, not change.
-func (s *seen) frame(m *stintv1.WatchStatusResponse) {
+func (s *seen) frame(m *jobsv1.WatchStatusResponse) {
 	if m.GetReset_() != nil {
 		s.resets++
 	}
@@ -51,7 +51,7 @@ func (s *seen) frame(m *stintv1.WatchStatusResponse) {
 }
 
 // verify compares with the histories of all jobs: no transition is missing.
-func (s *seen) verify(jobs []*stintv1.Job) {
+func (s *seen) verify(jobs []*jobsv1.Job) {
 	s.Helper()
 	if s.resets != 0 {
 		s.Errorf("%d resets", s.resets)
@@ -78,12 +78,12 @@ func (s *seen) verify(jobs []*stintv1.Job) {
 }
 
 // connection reads frames until the server goes away or most were read.
-type connection func(ctx context.Context, s *server, after uint64, most int, frame func(*stintv1.WatchStatusResponse)) error
+type connection func(ctx context.Context, s *server, after uint64, most int, frame func(*jobsv1.WatchStatusResponse)) error
 
-func overGRPC(ctx context.Context, s *server, after uint64, most int, frame func(*stintv1.WatchStatusResponse)) error {
+func overGRPC(ctx context.Context, s *server, after uint64, most int, frame func(*jobsv1.WatchStatusResponse)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := s.jobs().WatchStatus(ctx, &stintv1.WatchStatusRequest{AfterRevision: after})
+	stream, err := s.jobs().WatchStatus(ctx, &jobsv1.WatchStatusRequest{AfterRevision: after})
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func overGRPC(ctx context.Context, s *server, after uint64, most int, frame func
 // errFrame is an event that no server may send, however its connections end.
 var errFrame = errors.New("a wrong event")
 
-func overSSE(ctx context.Context, s *server, after uint64, most int, frame func(*stintv1.WatchStatusResponse)) error {
+func overSSE(ctx context.Context, s *server, after uint64, most int, frame func(*jobsv1.WatchStatusResponse)) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url("/v1/jobs:watch"), nil)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func overSSE(ctx context.Context, s *server, after uint64, most int, frame func(
 		case "id":
 			id = value
 		case "data":
-			m := &stintv1.WatchStatusResponse{}
+			m := &jobsv1.WatchStatusResponse{}
 			if err := protojson.Unmarshal([]byte(value), m); err != nil {
 				return fmt.Errorf("%w: %w: %s", errFrame, err, value)
 			}
@@ -171,7 +171,7 @@ func TestWatchLosesNothing(t *testing.T) {
 		s.start()
 	}
 	s.untilFinal(2 * time.Minute)
-	list, err := s.jobs().List(ctx, &stintv1.ListRequest{PageSize: 1000, View: stintv1.JobView_JOB_VIEW_FULL})
+	list, err := s.jobs().List(ctx, &jobsv1.ListRequest{PageSize: 1000, View: jobsv1.JobView_JOB_VIEW_FULL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func watchUntil(ctx context.Context, s *server, told *seen, way connection, firs
 	last := uint64(0)
 	for n := 1; last == 0 || told.after < last; n++ {
 		conn, cancel := context.WithTimeout(ctx, 10*time.Second)
-		err := way(conn, s, told.after, 1+(n*7)%12, func(m *stintv1.WatchStatusResponse) {
+		err := way(conn, s, told.after, 1+(n*7)%12, func(m *jobsv1.WatchStatusResponse) {
 			told.frame(m)
 			if m.GetSnapshotEnd() != nil {
 				begun.Do(first)
@@ -221,7 +221,7 @@ func watchUntil(ctx context.Context, s *server, told *seen, way connection, firs
 // submitTolerant submits a job; the server may be gone.
 func submitTolerant(ctx context.Context, t *testing.T, s *server, seconds float64) {
 	t.Helper()
-	if _, err := s.jobs().Submit(ctx, &stintv1.SubmitRequest{Job: appendJob(seconds)}); err != nil {
+	if _, err := s.jobs().Submit(ctx, &jobsv1.SubmitRequest{Job: appendJob(seconds)}); err != nil {
 		t.Logf("submit: %v", err)
 	}
 }

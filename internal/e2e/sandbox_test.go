@@ -16,7 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // attacks is a server with a service that attacks it, and something worth to be attacked.
@@ -79,7 +80,7 @@ func newAttacks(t *testing.T, flags ...string) *attacks {
 	t.Cleanup(func() { l.Close(); <-over })
 	_, a.listener, _ = net.SplitHostPort(l.Addr().String())
 	a.other = h.submit("bob", misbehave("nothing"))
-	h.until(a.other, stintv1.State_STATE_COMPLETED)
+	h.until(a.other, jobsv1.State_STATE_COMPLETED)
 	if err := os.WriteFile(filepath.Join(h.output(a.other, 1), "secret"), []byte("of bob"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -87,21 +88,21 @@ func newAttacks(t *testing.T, flags ...string) *attacks {
 }
 
 // run runs the attacks as a job of ann and answers it with what came of them.
-func (a *attacks) run(t *testing.T, service, mark string) (*stintv1.Job, map[string]string) {
+func (a *attacks) run(t *testing.T, service, mark string) (*jobsv1.Job, map[string]string) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(a.address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := func(s string) *structpb.Value { return structpb.NewStringValue(s) }
-	id := a.submit("ann", &stintv1.Job{
-		Service: service, Retry: &stintv1.RetryPolicy{MaxAttempts: 1}, OutputName: service,
+	id := a.submit("ann", &jobsv1.Job{
+		Service: service, Retry: &jobsv1.RetryPolicy{MaxAttempts: 1}, OutputName: service,
 		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{
 			"data": text(a.data), "other": text(a.other), "host": text(a.host), "server": text(port), "listener": text(a.listener),
 			"pid": text(strconv.Itoa(a.cmd.Process.Pid)), "mark": text(mark),
 		}},
 	})
-	j := a.until(id, stintv1.State_STATE_COMPLETED)
+	j := a.until(id, jobsv1.State_STATE_COMPLETED)
 	came := make(map[string]string)
 	for line := range strings.Lines(a.result(t, id, "report")) {
 		name, what, _ := strings.Cut(strings.TrimSpace(line), " ")
@@ -181,7 +182,7 @@ func TestJobsWithoutASandboxReachAll(t *testing.T) {
 // serverStatus is what the server says of its executor, in its answer and in its log.
 func serverStatus(t *testing.T, a *attacks) string {
 	t.Helper()
-	s, err := stintv1.NewAdminServiceClient(a.conn).GetServerStatus(a.as("op"), &stintv1.GetServerStatusRequest{})
+	s, err := adminv1.NewStatusServiceClient(a.conn).GetServerStatus(a.as("op"), &adminv1.GetServerStatusRequest{})
 	if err != nil || len(s.GetExecutors()) != 1 {
 		t.Fatal(s, err)
 	}
@@ -191,7 +192,7 @@ func serverStatus(t *testing.T, a *attacks) string {
 }
 
 // knowsItsOwnOnly checks the job's environment and descriptors.
-func (a *attacks) knowsItsOwnOnly(t *testing.T, j *stintv1.Job) {
+func (a *attacks) knowsItsOwnOnly(t *testing.T, j *jobsv1.Job) {
 	t.Helper()
 	var names []string
 	for line := range strings.Lines(a.result(t, j.GetId(), "environment")) {
@@ -216,7 +217,7 @@ func (a *attacks) knowsItsOwnOnly(t *testing.T, j *stintv1.Job) {
 }
 
 // leavesNothing checks that neither a process nor a link is left of a job, and that it was heard on the way.
-func (a *attacks) leavesNothing(t *testing.T, j *stintv1.Job, mark string) {
+func (a *attacks) leavesNothing(t *testing.T, j *jobsv1.Job, mark string) {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -230,7 +231,7 @@ func (a *attacks) leavesNothing(t *testing.T, j *stintv1.Job, mark string) {
 	if p := j.GetProgress(); p.GetPercent() != 50 || p.GetMessage() != "half of it" {
 		t.Errorf("its progress is %v", p)
 	}
-	results, err := a.jobs().ListResults(a.as("ann"), &stintv1.ListResultsRequest{Id: j.GetId()})
+	results, err := a.jobs().ListResults(a.as("ann"), &jobsv1.ListResultsRequest{Id: j.GetId()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // No secret that a client sends, rightly or in the wrong place, comes back in
@@ -72,10 +72,10 @@ func (s *server) sendSecret(secret, good string, answers *strings.Builder) {
 		metadata.Pairs("authorization", "Bearer "+good, "idempotency-key", secret),
 	} {
 		ctx := metadata.NewOutgoingContext(s.Context(), md)
-		_, err := s.jobs().List(ctx, &stintv1.ListRequest{})
+		_, err := s.jobs().List(ctx, &jobsv1.ListRequest{})
 		fmt.Fprintln(answers, status.Convert(err).Proto())
 		short, cancel := context.WithCancel(ctx)
-		stream, err := s.jobs().WatchStatus(short, &stintv1.WatchStatusRequest{})
+		stream, err := s.jobs().WatchStatus(short, &jobsv1.WatchStatusRequest{})
 		if err == nil {
 			_, err = stream.Recv()
 		}

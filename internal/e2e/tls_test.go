@@ -19,7 +19,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // newTLSServer is a server with tokens under TLS. config is the rest of its configuration file.
@@ -77,11 +78,11 @@ func TestACertificateIsReplacedUnderOpenConnections(t *testing.T) {
 	a := newAuthority(t)
 	s, _ := newTLSServer(t, a, "")
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+s.token("--user", "ann"))
-	watch, err := s.jobs().WatchStatus(ctx, &stintv1.WatchStatusRequest{})
+	watch, err := s.jobs().WatchStatus(ctx, &jobsv1.WatchStatusRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := func(what string, good func(*stintv1.WatchStatusResponse) bool) {
+	next := func(what string, good func(*jobsv1.WatchStatusResponse) bool) {
 		t.Helper()
 		for {
 			m, err := watch.Recv()
@@ -93,18 +94,18 @@ func TestACertificateIsReplacedUnderOpenConnections(t *testing.T) {
 			}
 		}
 	}
-	next("its first message", func(*stintv1.WatchStatusResponse) bool { return true })
+	next("its first message", func(*jobsv1.WatchStatusResponse) bool { return true })
 	before := shown(t, s, a.client(""))
 	after := a.issue("server")
 	eventually(t, "the new certificate is in use", func() bool { return shown(t, s, a.client("")) == after.SerialNumber.String() })
 	if before == after.SerialNumber.String() {
 		t.Fatal("the certificate did not change")
 	}
-	j, err := s.jobs().Submit(ctx, &stintv1.SubmitRequest{Job: &stintv1.Job{Service: "Append"}})
+	j, err := s.jobs().Submit(ctx, &jobsv1.SubmitRequest{Job: &jobsv1.Job{Service: "Append"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	next("the job", func(m *stintv1.WatchStatusResponse) bool { return strings.Contains(m.String(), j.GetJob().GetId()) })
+	next("the job", func(m *jobsv1.WatchStatusResponse) bool { return strings.Contains(m.String(), j.GetJob().GetId()) })
 
 	if err := os.WriteFile(a.file("server.pem"), []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
@@ -144,7 +145,7 @@ func whoAmI(t *testing.T, s *server, config *tls.Config, token string) string {
 	if token != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 	}
-	me, err := stintv1.NewAuthServiceClient(conn).WhoAmI(ctx, &stintv1.WhoAmIRequest{})
+	me, err := authv1.NewAuthServiceClient(conn).WhoAmI(ctx, &authv1.WhoAmIRequest{})
 	overGRPC := me.GetUser() + " by " + me.GetHow()
 	if err != nil {
 		overGRPC = whyRefused(err)
@@ -217,7 +218,7 @@ func TestClientCertificatesStandForUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := stintv1.NewAuthServiceClient(conn).WhoAmI(t.Context(), &stintv1.WhoAmIRequest{}); err == nil {
+	if _, err := authv1.NewAuthServiceClient(conn).WhoAmI(t.Context(), &authv1.WhoAmIRequest{}); err == nil {
 		t.Error("a certificate of another authority was taken")
 	}
 
@@ -226,13 +227,13 @@ func TestClientCertificatesStandForUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer gateway.Close()
-	jobs := stintv1.NewJobServiceClient(gateway)
-	_, err = jobs.Submit(t.Context(), &stintv1.SubmitRequest{Job: &stintv1.Job{Service: "Append"}})
+	jobs := jobsv1.NewJobServiceClient(gateway)
+	_, err = jobs.Submit(t.Context(), &jobsv1.SubmitRequest{Job: &jobsv1.Job{Service: "Append"}})
 	if got := whyRefused(err); got != "SCOPE_REQUIRED" {
 		t.Errorf("beyond its scopes: %s", got)
 	}
 	forAnn := metadata.AppendToOutgoingContext(t.Context(), "stint-act-for", "ann")
-	watch, err := jobs.WatchStatus(forAnn, &stintv1.WatchStatusRequest{})
+	watch, err := jobs.WatchStatus(forAnn, &jobsv1.WatchStatusRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

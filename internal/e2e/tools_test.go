@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // stintd runs one of the tools and wants it to succeed.
@@ -31,12 +31,12 @@ func stintd(t *testing.T, args ...string) string {
 // Tokens, backups and checks work beside a running server and without one.
 func TestToolsWithAndWithoutAServer(t *testing.T) {
 	s := newServer(t, "--auth", "token")
-	if _, err := s.jobs().List(t.Context(), &stintv1.ListRequest{}); status.Code(err) != codes.Unauthenticated {
+	if _, err := s.jobs().List(t.Context(), &jobsv1.ListRequest{}); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("without a token: %v", err)
 	}
 	token := stintd(t, "token", "create", "--data", s.data, "--user", "ann")
 	ann := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
-	resp, err := s.jobs().Submit(ann, &stintv1.SubmitRequest{Job: appendJob(0)})
+	resp, err := s.jobs().Submit(ann, &jobsv1.SubmitRequest{Job: appendJob(0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestToolsWithAndWithoutAServer(t *testing.T) {
 	id := strings.Fields(strings.Split(list, "\n")[1])[0]
 	stintd(t, "token", "revoke", "--data", s.data, "--id", id)
 	s.start()
-	if _, err := s.jobs().Get(ann, &stintv1.GetRequest{Id: resp.GetJob().GetId()}); status.Code(err) != codes.Unauthenticated {
+	if _, err := s.jobs().Get(ann, &jobsv1.GetRequest{Id: resp.GetJob().GetId()}); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("with a revoked token: %v", err)
 	}
 	// The backup is the folder's database of then: a server starts on it.
@@ -74,7 +74,7 @@ func TestToolsWithAndWithoutAServer(t *testing.T) {
 	}
 	s.check()
 	s.start()
-	if _, err := s.jobs().Get(ann, &stintv1.GetRequest{Id: resp.GetJob().GetId()}); err != nil {
+	if _, err := s.jobs().Get(ann, &jobsv1.GetRequest{Id: resp.GetJob().GetId()}); err != nil {
 		t.Errorf("from the backup: %v", err)
 	}
 }
@@ -85,7 +85,7 @@ func TestRestoredDatabaseReusesNoFolder(t *testing.T) {
 	s := newServer(t)
 	copied := filepath.Join(t.TempDir(), "jobs.db")
 	stintd(t, "backup", "--data", s.data, "--to", copied)
-	old, err := s.jobs().Submit(t.Context(), &stintv1.SubmitRequest{Job: appendJob(0)})
+	old, err := s.jobs().Submit(t.Context(), &jobsv1.SubmitRequest{Job: appendJob(0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestRestoredDatabaseReusesNoFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start()
-	fresh, err := s.jobs().Submit(t.Context(), &stintv1.SubmitRequest{Job: appendJob(0)})
+	fresh, err := s.jobs().Submit(t.Context(), &jobsv1.SubmitRequest{Job: appendJob(0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,9 +109,9 @@ func waitUntilFinal(ctx context.Context, s *server) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	stream, err := s.jobs().WatchStatus(ctx, &stintv1.WatchStatusRequest{Owner: "*", View: stintv1.WatchView_WATCH_VIEW_COUNTS})
+	stream, err := s.jobs().WatchStatus(ctx, &jobsv1.WatchStatusRequest{Owner: "*", View: jobsv1.WatchView_WATCH_VIEW_COUNTS})
 	for err == nil {
-		var m *stintv1.WatchStatusResponse
+		var m *jobsv1.WatchStatusResponse
 		if m, err = stream.Recv(); m.GetCounts() != nil && m.GetCounts().GetTotal().GetQueued()+m.GetCounts().GetTotal().GetRunning() == 0 {
 			return
 		}
@@ -144,7 +144,7 @@ func TestASecondServerOnTheSameFolderIsRefused(t *testing.T) {
 	if _, code := run(t, "stintd", "--data", s.data, "--listen", "127.0.0.1:0", "--services", "testdata/services"); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
-	if _, err := s.jobs().List(t.Context(), &stintv1.ListRequest{}); err != nil {
+	if _, err := s.jobs().List(t.Context(), &jobsv1.ListRequest{}); err != nil {
 		t.Errorf("the first server: %v", err)
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"errors"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -63,7 +64,7 @@ var (
 // Failure is a definite failure to prepare or start an attempt.
 type Failure struct { //nolint:errname // a failure is a thing of the domain: it has a reason and words for the user
 	// Reason is what the job fails with, for example INPUT_MISSING, LAUNCH_FAILED or SUBMIT_REJECTED.
-	Reason stintv1.Reason
+	Reason jobsv1.Reason
 	// Message says it in plain words for the user.
 	Message string
 	// Err is the cause for the log; nil when Message says it all.
@@ -84,7 +85,7 @@ func (f *Failure) Unwrap() error { return f.Err }
 // Task is one attempt of a job, ready to start.
 type Task struct {
 	// Job is read-only.
-	Job *stintv1.Job
+	Job *jobsv1.Job
 	// Attempt counts from 1.
 	Attempt int
 	// Dir is the attempt's folder; it exists and holds what the command needs.
@@ -100,7 +101,7 @@ type Command struct {
 	// Env is the whole environment as KEY=VALUE; nothing of the server's own is added.
 	Env []string
 	// Resources is what the job gets, with no field left to a default.
-	Resources *stintv1.Resources
+	Resources *jobsv1.Resources
 	// Reads are the absolute paths of what it reads besides the system's and the job's own
 	// files, such as the service's folder. Only an executor that hides the others needs them.
 	Reads []string
@@ -111,9 +112,9 @@ type Command struct {
 // Observation is what an executor saw of an attempt that has not ended.
 type Observation struct {
 	// State is QUEUED or RUNNING.
-	State stintv1.State
+	State jobsv1.State
 	// Reason why it waits.
-	Reason stintv1.Reason
+	Reason jobsv1.Reason
 	// Message gives the reason in plain words.
 	Message string
 	// EngineState is the engine's own word.
@@ -133,7 +134,7 @@ type Exit struct {
 	// Reason is unspecified when the command ended by itself, so that Code and
 	// Signal tell success from failure. Otherwise it is why the engine ended it, for example
 	// TIME_LIMIT, OUT_OF_MEMORY, NODE_FAILED, CANCELLED_BY_OWNER when Cancel ended it, or CANCELLED_BY_ENGINE.
-	Reason stintv1.Reason
+	Reason jobsv1.Reason
 	// Message gives the reason in plain words; empty where the reason says it all.
 	Message string
 	// EngineState is the engine's own word.
@@ -149,7 +150,7 @@ type Exit struct {
 	// Start and End of the command; zero when it never ran.
 	Start, End time.Time
 	// Usage of the attempt; nil when it could not be measured.
-	Usage *stintv1.Usage
+	Usage *jobsv1.Usage
 }
 
 // Orphan is a run on an engine that this installation started and does not know any more.
@@ -192,7 +193,7 @@ type Prompt interface {
 type Hinter interface {
 	// Hint says that the command of an attempt tells that it began or ended. It may come late, never, or be
 	// a lie: it only makes the executor look, never believe. It does not block.
-	Hint(id job.ID, attempt int, event stintv1.JobEvent)
+	Hint(id job.ID, attempt int, event jobsv1.JobEvent)
 }
 
 // Variables of a command's environment by which it can tell of itself. An executor
@@ -207,5 +208,5 @@ const (
 // Reporter is an executor that can tell of its health.
 type Reporter interface {
 	// Status answers how the executor is; it never blocks on the engine.
-	Status() *stintv1.ExecutorStatus
+	Status() *adminv1.ExecutorStatus
 }

@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -42,7 +42,7 @@ func ExitOf(r workdir.ExitRecord) (Exit, bool) {
 		}
 	}
 	if u := r.Usage; u != nil {
-		e.Usage = &stintv1.Usage{
+		e.Usage = &jobsv1.Usage{
 			MaxRssBytes:          u.MaxRSSBytes,
 			CpuTime:              durationpb.New(seconds(u.CPUSeconds)),
 			Elapsed:              durationpb.New(seconds(u.ElapsedSeconds)),
@@ -54,9 +54,9 @@ func ExitOf(r workdir.ExitRecord) (Exit, bool) {
 }
 
 // ReasonOf is the reason that job.ReasonWord calls so; false for a word that is none.
-func ReasonOf(word string) (stintv1.Reason, bool) {
-	n, ok := stintv1.Reason_value["REASON_"+word]
-	return stintv1.Reason(n), ok
+func ReasonOf(word string) (jobsv1.Reason, bool) {
+	n, ok := jobsv1.Reason_value["REASON_"+word]
+	return jobsv1.Reason(n), ok
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -22,11 +22,11 @@ func TestEveryExitSurvivesItsRecord(t *testing.T) {
 	if err := a.Create(); err != nil {
 		t.Fatal(err)
 	}
-	for n := range stintv1.Reason_name {
+	for n := range jobsv1.Reason_name {
 		want := Exit{
-			Reason: stintv1.Reason(n), Message: "why", EngineID: "12", Node: "n1", Code: -1, Signal: 9,
+			Reason: jobsv1.Reason(n), Message: "why", EngineID: "12", Node: "n1", Code: -1, Signal: 9,
 			Start: time.Unix(100, 0).UTC(), End: time.Unix(101, 500).UTC(),
-			Usage: &stintv1.Usage{
+			Usage: &jobsv1.Usage{
 				MaxRssBytes: 5 << 20, CpuTime: durationpb.New(1500 * time.Millisecond), Elapsed: durationpb.New(2 * time.Second),
 				AllocatedCpus: 2, AllocatedMemoryBytes: 1 << 30,
 			},

@@ -13,7 +13,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // downloadArchive answers with all result files of a job as a zip archive,
@@ -24,12 +24,12 @@ func (g *gateway) downloadArchive(w http.ResponseWriter, r *http.Request, id str
 		g.refuse(w, r, p)
 		return
 	}
-	ctx, err := g.callContext(r, stintv1.JobService_ReadResult_FullMethodName)
+	ctx, err := g.callContext(r, jobsv1.JobService_ReadResult_FullMethodName)
 	if err != nil {
 		g.refuse(w, r, g.problemOf(r.Context(), err))
 		return
 	}
-	list, err := g.jobs.ListResults(ctx, &stintv1.ListResultsRequest{Id: id})
+	list, err := g.jobs.ListResults(ctx, &jobsv1.ListResultsRequest{Id: id})
 	if err != nil {
 		g.refuse(w, r, g.problemOf(ctx, err))
 		return
@@ -49,7 +49,7 @@ func (g *gateway) downloadArchive(w http.ResponseWriter, r *http.Request, id str
 	}
 }
 
-func (g *gateway) writeArchive(ctx context.Context, w io.Writer, id string, files []*stintv1.ResultFile) error {
+func (g *gateway) writeArchive(ctx context.Context, w io.Writer, id string, files []*jobsv1.ResultFile) error {
 	archive := zip.NewWriter(w)
 	archive.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) {
 		return flate.NewWriter(out, flate.BestSpeed)

@@ -14,15 +14,15 @@ import (
 	"google.golang.org/grpc/codes"
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // listing plays ListResults for some files.
-func listing(files ...*stored) func(context.Context, *stintv1.ListResultsRequest) (*stintv1.ListResultsResponse, error) {
-	return func(context.Context, *stintv1.ListResultsRequest) (*stintv1.ListResultsResponse, error) {
-		answer := &stintv1.ListResultsResponse{}
+func listing(files ...*stored) func(context.Context, *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
+	return func(context.Context, *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
+		answer := &jobsv1.ListResultsResponse{}
 		for _, f := range files {
-			answer.Files = append(answer.Files, &stintv1.ResultFile{Path: f.name, SizeBytes: f.announced()})
+			answer.Files = append(answer.Files, &jobsv1.ResultFile{Path: f.name, SizeBytes: f.announced()})
 		}
 		return answer, nil
 	}
@@ -118,11 +118,11 @@ func TestAnArchiveThatCannotBeCompletedIsBroken(t *testing.T) {
 }
 
 func TestAnArchiveOfMoreFilesThanAreListedIsRefused(t *testing.T) {
-	s := newSite(t, &script{jobs: fake{listResults: func(context.Context, *stintv1.ListResultsRequest) (*stintv1.ListResultsResponse, error) {
-		return &stintv1.ListResultsResponse{Truncated: true}, nil
+	s := newSite(t, &script{jobs: fake{listResults: func(context.Context, *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
+		return &jobsv1.ListResultsResponse{Truncated: true}, nil
 	}}}, Config{})
 	refusal{http: 400, code: codes.FailedPrecondition, reason: "TOO_MANY_FILES"}.check(t, s.get(t, "/v1/jobs/7/results.zip"))
-	s = newSite(t, &script{jobs: fake{listResults: func(context.Context, *stintv1.ListResultsRequest) (*stintv1.ListResultsResponse, error) {
+	s = newSite(t, &script{jobs: fake{listResults: func(context.Context, *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
 		return nil, refused(t, codes.NotFound, "NOT_FOUND", "No.")
 	}}}, Config{})
 	refusal{http: 404, code: codes.NotFound, reason: "NOT_FOUND"}.check(t, s.get(t, "/v1/jobs/7/results.zip"))

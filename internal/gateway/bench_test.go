@@ -6,16 +6,16 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // BenchmarkEvent is what one watcher in a browser pays for the bytes of a change.
 func BenchmarkEvent(b *testing.B) {
 	at := timestamppb.New(time.Unix(1_700_000_000, 0))
-	chunk := map[string]any{"result": &stintv1.WatchStatusResponse{
+	chunk := map[string]any{"result": &jobsv1.WatchStatusResponse{
 		Revision: 4711,
-		Event: &stintv1.WatchStatusResponse_Changed{Changed: &stintv1.JobStatus{
-			Id: "4242", State: stintv1.State_STATE_RUNNING, OutputName: "sample-7-phage", Owner: "ada", SubmitTime: at, StartTime: at,
+		Event: &jobsv1.WatchStatusResponse_Changed{Changed: &jobsv1.JobStatus{
+			Id: "4242", State: jobsv1.State_STATE_RUNNING, OutputName: "sample-7-phage", Owner: "ada", SubmitTime: at, StartTime: at,
 		}},
 	}}
 	m := &sseMarshaler{newJSONMarshaler()}

@@ -15,7 +15,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func TestBodiesThatDoNotFitAreRefusedFieldByField(t *testing.T) {
@@ -112,9 +114,9 @@ func TestBodiesAreBounded(t *testing.T) {
 	want.check(t, s.do(t, http.MethodPost, "/v1/jobs", io.LimitReader(blanks{}, 10<<20)))
 	// Just below the limit it is taken.
 	var got int
-	s = newSite(t, &script{jobs: fake{submit: func(_ context.Context, r *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+	s = newSite(t, &script{jobs: fake{submit: func(_ context.Context, r *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 		got = len(r.GetJob().GetService())
-		return &stintv1.SubmitResponse{}, nil
+		return &jobsv1.SubmitResponse{}, nil
 	}}}, Config{MaxBodyBytes: 1 << 20})
 	fits := `{"job": {"service": "` + strings.Repeat("x", 1<<20-100) + `"}}`
 	if resp := s.post(t, "/v1/jobs", fits); resp.StatusCode != http.StatusOK || got != 1<<20-100 {
@@ -124,10 +126,10 @@ func TestBodiesAreBounded(t *testing.T) {
 }
 
 func TestABodyMustNotContradictThePath(t *testing.T) {
-	var got *stintv1.CancelRequest
-	s := newSite(t, &script{jobs: fake{cancel: func(_ context.Context, r *stintv1.CancelRequest) (*stintv1.CancelResponse, error) {
+	var got *jobsv1.CancelRequest
+	s := newSite(t, &script{jobs: fake{cancel: func(_ context.Context, r *jobsv1.CancelRequest) (*jobsv1.CancelResponse, error) {
 		got = r
-		return &stintv1.CancelResponse{}, nil
+		return &jobsv1.CancelResponse{}, nil
 	}}}, Config{})
 	for _, body := range []string{"", " \n", "{}", `{"id": "5"}`, `{"reason": "typo"}`} {
 		got = nil
@@ -179,8 +181,8 @@ func TestBadQueriesAreRefusedParameterByParameter(t *testing.T) {
 
 // requests are the messages that bodies are read into.
 var requests = []proto.Message{
-	&stintv1.SubmitRequest{}, &stintv1.BatchSubmitRequest{}, &stintv1.CancelRequest{}, &stintv1.BatchCancelRequest{},
-	&stintv1.RerunRequest{}, &stintv1.ReportIssueRequest{}, &stintv1.SetSubmissionsRequest{}, &stintv1.CreateTokenRequest{},
+	&jobsv1.SubmitRequest{}, &jobsv1.BatchSubmitRequest{}, &jobsv1.CancelRequest{}, &jobsv1.BatchCancelRequest{},
+	&jobsv1.RerunRequest{}, &jobsv1.ReportIssueRequest{}, &adminv1.SetSubmissionsRequest{}, &authv1.CreateTokenRequest{},
 }
 
 // checkDecode checks what must hold of any body: it is read whole, or refused with a sentence that the client can use.

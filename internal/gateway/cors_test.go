@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 const portal = "https://portal.example.org"
@@ -20,10 +20,10 @@ const portal = "https://portal.example.org"
 func embeddable(t *testing.T) *site {
 	t.Helper()
 	sc := answering()
-	sc.jobs.summarize = func(context.Context, *stintv1.SummarizeRequest) (*stintv1.SummarizeResponse, error) {
-		return &stintv1.SummarizeResponse{}, nil
+	sc.jobs.summarize = func(context.Context, *jobsv1.SummarizeRequest) (*jobsv1.SummarizeResponse, error) {
+		return &jobsv1.SummarizeResponse{}, nil
 	}
-	sc.jobs.watch = func(*stintv1.WatchStatusRequest, grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	sc.jobs.watch = func(*jobsv1.WatchStatusRequest, grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		return status.Error(codes.Unauthenticated, "who are you?")
 	}
 	return newSite(t, sc, Config{EmbedOrigins: []string{portal, "http://127.0.0.1:9"}, Next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/stint-jobs/stint/gen/openapi"
+	"github.com/stint-jobs/stint/internal/gen/openapi"
 )
 
 // document is the OpenAPI document as this gateway serves it.

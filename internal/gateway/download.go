@@ -10,7 +10,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // serveFile answers a request for the bytes of files.
@@ -40,9 +41,9 @@ func (g *gateway) serveFile(w http.ResponseWriter, r *http.Request, route fileRo
 	case r.Method == http.MethodPut:
 		g.upload(w, r, path, values)
 	case route.kind == workspaceFile:
-		g.download(w, r, stintv1.WorkspaceService_Download_FullMethodName, g.workspaceOpener(path), values)
+		g.download(w, r, workspacev1.WorkspaceService_Download_FullMethodName, g.workspaceOpener(path), values)
 	case route.kind == resultFile:
-		g.download(w, r, stintv1.JobService_ReadResult_FullMethodName, g.resultOpener(route.id, path), values)
+		g.download(w, r, jobsv1.JobService_ReadResult_FullMethodName, g.resultOpener(route.id, path), values)
 	default:
 		g.downloadArchive(w, r, route.id, values)
 	}

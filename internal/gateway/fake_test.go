@@ -27,7 +27,11 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,80 +39,79 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fake plays the services by a script: each function answers one RPC, and an
 // RPC without a function is not expected.
 type fake struct {
-	stintv1.UnimplementedJobServiceServer
-	stintv1.UnimplementedCatalogServiceServer
-	stintv1.UnimplementedAdminServiceServer
+	jobsv1.UnimplementedJobServiceServer
+	adminv1.UnimplementedAdminServiceServer
 
-	submit      func(context.Context, *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error)
-	batchSubmit func(context.Context, *stintv1.BatchSubmitRequest) (*stintv1.BatchSubmitResponse, error)
-	get         func(context.Context, *stintv1.GetRequest) (*stintv1.GetResponse, error)
-	list        func(context.Context, *stintv1.ListRequest) (*stintv1.ListResponse, error)
-	summarize   func(context.Context, *stintv1.SummarizeRequest) (*stintv1.SummarizeResponse, error)
-	cancel      func(context.Context, *stintv1.CancelRequest) (*stintv1.CancelResponse, error)
-	watch       func(*stintv1.WatchStatusRequest, grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error
-	logs        func(*stintv1.StreamLogsRequest, grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error
-	listResults func(context.Context, *stintv1.ListResultsRequest) (*stintv1.ListResultsResponse, error)
-	readResult  func(*stintv1.ReadResultRequest, grpc.ServerStreamingServer[stintv1.ReadResultResponse]) error
+	submit      func(context.Context, *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error)
+	batchSubmit func(context.Context, *jobsv1.BatchSubmitRequest) (*jobsv1.BatchSubmitResponse, error)
+	get         func(context.Context, *jobsv1.GetRequest) (*jobsv1.GetResponse, error)
+	list        func(context.Context, *jobsv1.ListRequest) (*jobsv1.ListResponse, error)
+	summarize   func(context.Context, *jobsv1.SummarizeRequest) (*jobsv1.SummarizeResponse, error)
+	cancel      func(context.Context, *jobsv1.CancelRequest) (*jobsv1.CancelResponse, error)
+	watch       func(*jobsv1.WatchStatusRequest, grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error
+	logs        func(*jobsv1.StreamLogsRequest, grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error
+	listResults func(context.Context, *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error)
+	readResult  func(*jobsv1.ReadResultRequest, grpc.ServerStreamingServer[jobsv1.ReadResultResponse]) error
 }
 
-func (f *fake) Submit(ctx context.Context, r *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+func (f *fake) Submit(ctx context.Context, r *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 	return f.submit(ctx, r)
 }
 
-func (f *fake) BatchSubmit(ctx context.Context, r *stintv1.BatchSubmitRequest) (*stintv1.BatchSubmitResponse, error) {
+func (f *fake) BatchSubmit(ctx context.Context, r *jobsv1.BatchSubmitRequest) (*jobsv1.BatchSubmitResponse, error) {
 	return f.batchSubmit(ctx, r)
 }
 
-func (f *fake) Get(ctx context.Context, r *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+func (f *fake) Get(ctx context.Context, r *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 	return f.get(ctx, r)
 }
 
-func (f *fake) List(ctx context.Context, r *stintv1.ListRequest) (*stintv1.ListResponse, error) {
+func (f *fake) List(ctx context.Context, r *jobsv1.ListRequest) (*jobsv1.ListResponse, error) {
 	return f.list(ctx, r)
 }
 
-func (f *fake) Summarize(ctx context.Context, r *stintv1.SummarizeRequest) (*stintv1.SummarizeResponse, error) {
+func (f *fake) Summarize(ctx context.Context, r *jobsv1.SummarizeRequest) (*jobsv1.SummarizeResponse, error) {
 	return f.summarize(ctx, r)
 }
 
-func (f *fake) Cancel(ctx context.Context, r *stintv1.CancelRequest) (*stintv1.CancelResponse, error) {
+func (f *fake) Cancel(ctx context.Context, r *jobsv1.CancelRequest) (*jobsv1.CancelResponse, error) {
 	return f.cancel(ctx, r)
 }
 
-func (f *fake) WatchStatus(r *stintv1.WatchStatusRequest, s grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+func (f *fake) WatchStatus(r *jobsv1.WatchStatusRequest, s grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 	return f.watch(r, s)
 }
 
-func (f *fake) StreamLogs(r *stintv1.StreamLogsRequest, s grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
+func (f *fake) StreamLogs(r *jobsv1.StreamLogsRequest, s grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
 	return f.logs(r, s)
 }
 
-func (f *fake) ListResults(ctx context.Context, r *stintv1.ListResultsRequest) (*stintv1.ListResultsResponse, error) {
+func (f *fake) ListResults(ctx context.Context, r *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
 	return f.listResults(ctx, r)
 }
 
-func (f *fake) ReadResult(r *stintv1.ReadResultRequest, s grpc.ServerStreamingServer[stintv1.ReadResultResponse]) error {
+func (f *fake) ReadResult(r *jobsv1.ReadResultRequest, s grpc.ServerStreamingServer[jobsv1.ReadResultResponse]) error {
 	return f.readResult(r, s)
 }
 
 // fakeWorkspace plays the WorkspaceService, whose List is not the jobs' List.
 type fakeWorkspace struct {
-	stintv1.UnimplementedWorkspaceServiceServer
+	workspacev1.UnimplementedWorkspaceServiceServer
 
-	upload   func(grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error
-	download func(*stintv1.DownloadRequest, grpc.ServerStreamingServer[stintv1.DownloadResponse]) error
-	remove   func(context.Context, *stintv1.DeleteRequest) (*stintv1.DeleteResponse, error)
+	upload   func(grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error
+	download func(*workspacev1.DownloadRequest, grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error
+	remove   func(context.Context, *workspacev1.DeleteRequest) (*workspacev1.DeleteResponse, error)
 }
 
-func (f *fakeWorkspace) Upload(s grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+func (f *fakeWorkspace) Upload(s grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 	return f.upload(s)
 }
 
-func (f *fakeWorkspace) Download(r *stintv1.DownloadRequest, s grpc.ServerStreamingServer[stintv1.DownloadResponse]) error {
+func (f *fakeWorkspace) Download(r *workspacev1.DownloadRequest, s grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
 	return f.download(r, s)
 }
 
-func (f *fakeWorkspace) Delete(ctx context.Context, r *stintv1.DeleteRequest) (*stintv1.DeleteResponse, error) {
+func (f *fakeWorkspace) Delete(ctx context.Context, r *workspacev1.DeleteRequest) (*workspacev1.DeleteResponse, error) {
 	return f.remove(ctx, r)
 }
 
@@ -141,11 +144,12 @@ func newHandler(t *testing.T, s *script, cfg Config) http.Handler {
 	t.Helper()
 	memory := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
-	stintv1.RegisterJobServiceServer(server, &s.jobs)
-	stintv1.RegisterCatalogServiceServer(server, &s.jobs)
-	stintv1.RegisterAdminServiceServer(server, &s.jobs)
-	stintv1.RegisterAuthServiceServer(server, stintv1.UnimplementedAuthServiceServer{})
-	stintv1.RegisterWorkspaceServiceServer(server, &s.workspace)
+	jobsv1.RegisterJobServiceServer(server, &s.jobs)
+	catalogv1.RegisterCatalogServiceServer(server, catalogv1.UnimplementedCatalogServiceServer{})
+	adminv1.RegisterAdminServiceServer(server, &s.jobs)
+	authv1.RegisterAuthServiceServer(server, authv1.UnimplementedAuthServiceServer{})
+	authv1.RegisterTokenServiceServer(server, authv1.UnimplementedTokenServiceServer{})
+	workspacev1.RegisterWorkspaceServiceServer(server, &s.workspace)
 	served := make(chan struct{})
 	go func() { defer close(served); _ = server.Serve(memory) }()
 	conn, err := grpc.NewClient("passthrough:///memory", grpc.WithTransportCredentials(insecure.NewCredentials()),

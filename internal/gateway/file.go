@@ -9,7 +9,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // fileInfo is what a download says of a file before its bytes.
@@ -36,7 +37,7 @@ type opener func(ctx context.Context, offset, limit int64) (frames, error)
 // resultOpener downloads a result file of a job.
 func (g *gateway) resultOpener(id, path string) opener {
 	return func(ctx context.Context, offset, limit int64) (frames, error) {
-		stream, err := g.jobs.ReadResult(ctx, &stintv1.ReadResultRequest{Id: id, Path: path, Offset: offset, LimitBytes: limit})
+		stream, err := g.jobs.ReadResult(ctx, &jobsv1.ReadResultRequest{Id: id, Path: path, Offset: offset, LimitBytes: limit})
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +55,7 @@ func (g *gateway) resultOpener(id, path string) opener {
 // workspaceOpener downloads a file of the caller's workspace.
 func (g *gateway) workspaceOpener(path string) opener {
 	return func(ctx context.Context, offset, limit int64) (frames, error) {
-		stream, err := g.workspace.Download(ctx, &stintv1.DownloadRequest{Path: path, Offset: offset, LimitBytes: limit})
+		stream, err := g.workspace.Download(ctx, &workspacev1.DownloadRequest{Path: path, Offset: offset, LimitBytes: limit})
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // stored is a file of the scripted services.
@@ -66,12 +67,12 @@ func (f *stored) frames(offset, limit int64, send func(offset int64, data []byte
 }
 
 // serveBytes plays Download for one file.
-func serveBytes(f *stored) func(*stintv1.DownloadRequest, grpc.ServerStreamingServer[stintv1.DownloadResponse]) error {
-	return func(r *stintv1.DownloadRequest, stream grpc.ServerStreamingServer[stintv1.DownloadResponse]) error {
+func serveBytes(f *stored) func(*workspacev1.DownloadRequest, grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
+	return func(r *workspacev1.DownloadRequest, stream grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
 		return f.frames(r.GetOffset(), r.GetLimitBytes(), func(offset int64, data []byte, first bool) error {
-			m := &stintv1.DownloadResponse{Offset: offset, Data: data}
+			m := &workspacev1.DownloadResponse{Offset: offset, Data: data}
 			if first {
-				m.Entry = &stintv1.WorkspaceEntry{Path: f.name, SizeBytes: f.announced(), ContentType: f.contentType, ModifyTime: timestamppb.New(f.modified)}
+				m.Entry = &workspacev1.WorkspaceEntry{Path: f.name, SizeBytes: f.announced(), ContentType: f.contentType, ModifyTime: timestamppb.New(f.modified)}
 			}
 			return stream.Send(m)
 		})
@@ -79,17 +80,17 @@ func serveBytes(f *stored) func(*stintv1.DownloadRequest, grpc.ServerStreamingSe
 }
 
 // serveResults plays ReadResult for some files.
-func serveResults(t *testing.T, files ...*stored) func(*stintv1.ReadResultRequest, grpc.ServerStreamingServer[stintv1.ReadResultResponse]) error {
+func serveResults(t *testing.T, files ...*stored) func(*jobsv1.ReadResultRequest, grpc.ServerStreamingServer[jobsv1.ReadResultResponse]) error {
 	t.Helper()
-	return func(r *stintv1.ReadResultRequest, stream grpc.ServerStreamingServer[stintv1.ReadResultResponse]) error {
+	return func(r *jobsv1.ReadResultRequest, stream grpc.ServerStreamingServer[jobsv1.ReadResultResponse]) error {
 		for _, f := range files {
 			if f.name != r.GetPath() {
 				continue
 			}
 			return f.frames(r.GetOffset(), r.GetLimitBytes(), func(offset int64, data []byte, first bool) error {
-				m := &stintv1.ReadResultResponse{Offset: offset, Data: data}
+				m := &jobsv1.ReadResultResponse{Offset: offset, Data: data}
 				if first {
-					m.File = &stintv1.ResultFile{Path: f.name, SizeBytes: f.announced(), ContentType: f.contentType, ModifyTime: timestamppb.New(f.modified)}
+					m.File = &jobsv1.ResultFile{Path: f.name, SizeBytes: f.announced(), ContentType: f.contentType, ModifyTime: timestamppb.New(f.modified)}
 				}
 				return stream.Send(m)
 			})
@@ -274,7 +275,7 @@ func TestAFileThatChangesWhileItIsReadBreaksOff(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := &stored{name: "/a", text: digits(300_000), modified: modified}
 			serve, call := serveBytes(f), 0
-			s := newSite(t, &script{workspace: fakeWorkspace{download: func(r *stintv1.DownloadRequest, stream grpc.ServerStreamingServer[stintv1.DownloadResponse]) error {
+			s := newSite(t, &script{workspace: fakeWorkspace{download: func(r *workspacev1.DownloadRequest, stream grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
 				call++
 				test.change(f, call)
 				return serve(r, stream)
@@ -356,9 +357,9 @@ func TestNamesOfFilesSurviveTheHeader(t *testing.T) {
 }
 
 func TestUploading(t *testing.T) {
-	var target *stintv1.UploadTarget
+	var target *workspacev1.UploadTarget
 	var content bytes.Buffer
-	s := newSite(t, &script{workspace: fakeWorkspace{upload: func(stream grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+	s := newSite(t, &script{workspace: fakeWorkspace{upload: func(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 		first, err := stream.Recv()
 		if err != nil {
 			return err
@@ -368,7 +369,7 @@ func TestUploading(t *testing.T) {
 		for {
 			m, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
-				return stream.SendAndClose(&stintv1.UploadResponse{Entry: &stintv1.WorkspaceEntry{Path: target.GetPath(), SizeBytes: int64(content.Len())}})
+				return stream.SendAndClose(&workspacev1.UploadResponse{Entry: &workspacev1.WorkspaceEntry{Path: target.GetPath(), SizeBytes: int64(content.Len())}})
 			}
 			if err != nil {
 				return err
@@ -390,7 +391,7 @@ func TestUploading(t *testing.T) {
 			if resp.StatusCode != http.StatusOK || content.String() != text {
 				t.Fatalf("%s with %d of %d bytes stored: %s", resp.Status, content.Len(), size, resp.body)
 			}
-			if got := fromJSON(t, resp.body, &stintv1.UploadResponse{}); got.GetEntry().GetSizeBytes() != int64(size) || got.GetEntry().GetPath() != "/in/a b" {
+			if got := fromJSON(t, resp.body, &workspacev1.UploadResponse{}); got.GetEntry().GetSizeBytes() != int64(size) || got.GetEntry().GetPath() != "/in/a b" {
 				t.Errorf("answered %s", resp.body)
 			}
 			if target.GetOverwrite() != known || (target.SizeBytes != nil) != known || target.GetSizeBytes() != map[bool]int64{true: int64(size)}[known] {
@@ -405,7 +406,7 @@ func TestUploading(t *testing.T) {
 }
 
 func TestAnUploadThatTheServiceRefusesEndsEarly(t *testing.T) {
-	s := newSite(t, &script{workspace: fakeWorkspace{upload: func(grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+	s := newSite(t, &script{workspace: fakeWorkspace{upload: func(grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 		return refused(t, codes.ResourceExhausted, "LIMIT_REACHED", "The quota is used up.")
 	}}}, Config{})
 	resp := s.do(t, http.MethodPut, "/v1/workspace/a", strings.NewReader(digits(200<<10)))
@@ -414,7 +415,7 @@ func TestAnUploadThatTheServiceRefusesEndsEarly(t *testing.T) {
 
 func TestABrokenUploadIsNoUpload(t *testing.T) {
 	got := make(chan error, 1)
-	s := newSite(t, &script{workspace: fakeWorkspace{upload: func(stream grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+	s := newSite(t, &script{workspace: fakeWorkspace{upload: func(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 		for {
 			if _, err := stream.Recv(); err != nil {
 				got <- err

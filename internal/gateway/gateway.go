@@ -22,7 +22,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // Config says what a gateway serves. Only Conn is needed.
@@ -92,8 +93,8 @@ func (c Config) withDefaults() Config {
 type gateway struct {
 	Config
 
-	jobs       stintv1.JobServiceClient
-	workspace  stintv1.WorkspaceServiceClient
+	jobs       jobsv1.JobServiceClient
+	workspace  workspacev1.WorkspaceServiceClient
 	mux        *runtime.ServeMux
 	operations *operations
 	document   *document
@@ -110,8 +111,8 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	g := &gateway{
 		Config:    cfg.withDefaults(),
-		jobs:      stintv1.NewJobServiceClient(cfg.Conn),
-		workspace: stintv1.NewWorkspaceServiceClient(cfg.Conn),
+		jobs:      jobsv1.NewJobServiceClient(cfg.Conn),
+		workspace: workspacev1.NewWorkspaceServiceClient(cfg.Conn),
 	}
 	var err error
 	if g.operations, err = newOperations(); err != nil {

@@ -9,17 +9,17 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // answering is a service that answers Get and Submit.
 func answering() *script {
 	return &script{jobs: fake{
-		get: func(context.Context, *stintv1.GetRequest) (*stintv1.GetResponse, error) {
-			return &stintv1.GetResponse{}, nil
+		get: func(context.Context, *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
+			return &jobsv1.GetResponse{}, nil
 		},
-		submit: func(context.Context, *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
-			return &stintv1.SubmitResponse{}, nil
+		submit: func(context.Context, *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
+			return &jobsv1.SubmitResponse{}, nil
 		},
 	}}
 }
@@ -105,9 +105,9 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 func TestAPrefixIsTakenWithAndWithout(t *testing.T) {
 	var got string
 	sc := answering()
-	sc.jobs.get = func(_ context.Context, r *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+	sc.jobs.get = func(_ context.Context, r *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 		got = r.GetId()
-		return &stintv1.GetResponse{}, nil
+		return &jobsv1.GetResponse{}, nil
 	}
 	s := newSite(t, sc, Config{PathPrefix: "stint/", Next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "page "+r.URL.Path)
@@ -131,7 +131,7 @@ func TestAPrefixIsTakenWithAndWithout(t *testing.T) {
 
 func TestGRPCClientsThatGotHereAreToldWhy(t *testing.T) {
 	s := newSite(t, &script{}, Config{})
-	resp := s.post(t, "/stint.v1.JobService/Get", "\x00", "Content-Type", "application/grpc+proto")
+	resp := s.post(t, "/stint.jobs.v1.JobService/Get", "\x00", "Content-Type", "application/grpc+proto")
 	refusal{http: 415, code: codes.Unimplemented, reason: "GRPC_NOT_HERE"}.check(t, resp)
 }
 

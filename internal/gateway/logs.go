@@ -12,7 +12,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // wantsRawLog reports whether a request for a log wants its bytes and not frames of JSON.
@@ -29,10 +29,10 @@ func wantsRawLog(r *http.Request, values url.Values) bool {
 // the middle was dropped because the log was over its size cap, a line says so.
 func (g *gateway) serveRawLog(w http.ResponseWriter, r *http.Request, params map[string]string) {
 	values := r.URL.Query()
-	request := &stintv1.StreamLogsRequest{Id: params["id"]}
-	request.Stream = stintv1.LogStream(stintv1.LogStream_value[params["stream"]])
+	request := &jobsv1.StreamLogsRequest{Id: params["id"]}
+	request.Stream = jobsv1.LogStream(jobsv1.LogStream_value[params["stream"]])
 	stream, err := g.openLog(r, request, values)
-	var first *stintv1.StreamLogsResponse
+	var first *jobsv1.StreamLogsResponse
 	if err == nil {
 		first, err = stream.Recv()
 	}
@@ -55,11 +55,11 @@ func (g *gateway) serveRawLog(w http.ResponseWriter, r *http.Request, params map
 }
 
 // openLog calls StreamLogs with what the query asks for.
-func (g *gateway) openLog(r *http.Request, request *stintv1.StreamLogsRequest, values url.Values) (stintv1.JobService_StreamLogsClient, error) {
+func (g *gateway) openLog(r *http.Request, request *jobsv1.StreamLogsRequest, values url.Values) (jobsv1.JobService_StreamLogsClient, error) {
 	if err := runtime.PopulateQueryParameters(request, values, utilities.NewDoubleArray(nil)); err != nil {
 		return nil, err
 	}
-	ctx, err := g.callContext(r, stintv1.JobService_StreamLogs_FullMethodName)
+	ctx, err := g.callContext(r, jobsv1.JobService_StreamLogs_FullMethodName)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (g *gateway) openLog(r *http.Request, request *stintv1.StreamLogsRequest, v
 }
 
 // copyLog writes the bytes of a log as they come, from its first frame on.
-func copyLog(w http.ResponseWriter, stream stintv1.JobService_StreamLogsClient, frame *stintv1.StreamLogsResponse) error {
+func copyLog(w http.ResponseWriter, stream jobsv1.JobService_StreamLogsClient, frame *jobsv1.StreamLogsResponse) error {
 	control := http.NewResponseController(w)
 	next := frame.GetOffset()
 	for {

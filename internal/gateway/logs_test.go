@@ -10,14 +10,14 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func TestARawLogIsItsBytesAsText(t *testing.T) {
-	var got *stintv1.StreamLogsRequest
-	s := newSite(t, &script{jobs: fake{logs: func(r *stintv1.StreamLogsRequest, stream grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
+	var got *jobsv1.StreamLogsRequest
+	s := newSite(t, &script{jobs: fake{logs: func(r *jobsv1.StreamLogsRequest, stream grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
 		got = r
-		for _, frame := range []*stintv1.StreamLogsResponse{
+		for _, frame := range []*jobsv1.StreamLogsResponse{
 			{Offset: 5, Data: []byte("<script>alert(1)</script>\x1b[31m")}, {}, {Offset: 35, Data: []byte{0xff, '\n'}}, {Offset: 1037, Data: []byte("end")}, {},
 		} {
 			if err := stream.Send(frame); err != nil {
@@ -44,7 +44,7 @@ func TestARawLogIsItsBytesAsText(t *testing.T) {
 				t.Errorf("%s: %s %q, want %q", test.path, name, got, want)
 			}
 		}
-		wantRequest := &stintv1.StreamLogsRequest{Id: "7", Stream: stintv1.LogStream_LOG_STREAM_STDERR, Offset: 5, Attempt: 2}
+		wantRequest := &jobsv1.StreamLogsRequest{Id: "7", Stream: jobsv1.LogStream_LOG_STREAM_STDERR, Offset: 5, Attempt: 2}
 		if diff := cmp.Diff(wantRequest, got, protocmp.Transform()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.path, diff)
 		}
@@ -59,11 +59,11 @@ func TestARawLogIsItsBytesAsText(t *testing.T) {
 
 func TestARawLogThatBreaksOffDoesNotLookComplete(t *testing.T) {
 	fail := false
-	s := newSite(t, &script{jobs: fake{logs: func(_ *stintv1.StreamLogsRequest, stream grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
+	s := newSite(t, &script{jobs: fake{logs: func(_ *jobsv1.StreamLogsRequest, stream grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
 		if fail {
 			return refused(t, codes.NotFound, "NOT_FOUND", "No.")
 		}
-		if err := stream.Send(&stintv1.StreamLogsResponse{Data: []byte("abc")}); err != nil {
+		if err := stream.Send(&jobsv1.StreamLogsResponse{Data: []byte("abc")}); err != nil {
 			return err
 		}
 		return refused(t, codes.Unavailable, "UNAVAILABLE", "The disk is gone.")
@@ -77,7 +77,7 @@ func TestARawLogThatBreaksOffDoesNotLookComplete(t *testing.T) {
 }
 
 func TestAnEmptyRawLogIsEmpty(t *testing.T) {
-	s := newSite(t, &script{jobs: fake{logs: func(*stintv1.StreamLogsRequest, grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
+	s := newSite(t, &script{jobs: fake{logs: func(*jobsv1.StreamLogsRequest, grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
 		return nil
 	}}}, Config{})
 	resp := s.get(t, "/v1/jobs/7/logs/stdout?download=1")

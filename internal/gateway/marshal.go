@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // Media types of streams.
@@ -102,12 +102,12 @@ func (m *sseMarshaler) Marshal(v any) ([]byte, error) {
 // describeFrame gives the name and the id of a frame's event. Without an id, the client's last one stays.
 func describeFrame(msg proto.Message) (name, id string) {
 	switch frame := msg.(type) {
-	case *stintv1.WatchStatusResponse:
+	case *jobsv1.WatchStatusResponse:
 		if frame.GetRevision() > 0 {
 			id = strconv.FormatUint(frame.GetRevision(), 10)
 		}
 		return eventKind(frame), id
-	case *stintv1.StreamLogsResponse:
+	case *jobsv1.StreamLogsResponse:
 		if len(frame.GetData()) == 0 {
 			return "heartbeat", ""
 		}
@@ -118,7 +118,7 @@ func describeFrame(msg proto.Message) (name, id string) {
 }
 
 // eventKind is the JSON name of the frame's event, for example `snapshotBegin`.
-func eventKind(frame *stintv1.WatchStatusResponse) string {
+func eventKind(frame *jobsv1.WatchStatusResponse) string {
 	m := frame.ProtoReflect()
 	if field := m.WhichOneof(m.Descriptor().Oneofs().ByName("event")); field != nil {
 		return field.JSONName()

@@ -12,7 +12,11 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // operation is one HTTP method on one path of the contract, and the RPC behind it.
@@ -37,11 +41,14 @@ var pathVariable = regexp.MustCompile(`\{(\w+)(?:=([^}]*))?\}`)
 func newOperations() (*operations, error) {
 	ops := &operations{byPattern: map[string]*operation{}}
 	for _, file := range []protoreflect.FileDescriptor{
-		stintv1.File_stint_v1_job_service_proto,
-		stintv1.File_stint_v1_catalog_service_proto,
-		stintv1.File_stint_v1_workspace_service_proto,
-		stintv1.File_stint_v1_admin_service_proto,
-		stintv1.File_stint_v1_auth_service_proto,
+		jobsv1.File_stint_jobs_v1_job_service_proto,
+		catalogv1.File_stint_catalog_v1_catalog_service_proto,
+		workspacev1.File_stint_workspace_v1_workspace_service_proto,
+		adminv1.File_stint_admin_v1_admin_service_proto,
+		adminv1.File_stint_admin_v1_queue_service_proto,
+		adminv1.File_stint_admin_v1_status_service_proto,
+		authv1.File_stint_auth_v1_auth_service_proto,
+		authv1.File_stint_auth_v1_token_service_proto,
 	} {
 		services := file.Services()
 		for i := range services.Len() {

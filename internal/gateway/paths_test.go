@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // badPaths are ways to say a path that is none.
@@ -166,11 +166,11 @@ func TestBadPathsReachNoService(t *testing.T) {
 func TestAllMethodsMeanTheSameFile(t *testing.T) {
 	var got []string
 	s := newSite(t, &script{workspace: fakeWorkspace{
-		download: func(r *stintv1.DownloadRequest, _ grpc.ServerStreamingServer[stintv1.DownloadResponse]) error {
+		download: func(r *workspacev1.DownloadRequest, _ grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
 			got = append(got, r.GetPath())
 			return refused(t, codes.NotFound, "NOT_FOUND", "No.")
 		},
-		upload: func(stream grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+		upload: func(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 			first, err := stream.Recv()
 			got = append(got, first.GetTarget().GetPath())
 			if err != nil {
@@ -178,7 +178,7 @@ func TestAllMethodsMeanTheSameFile(t *testing.T) {
 			}
 			return refused(t, codes.NotFound, "NOT_FOUND", "No.")
 		},
-		remove: func(_ context.Context, r *stintv1.DeleteRequest) (*stintv1.DeleteResponse, error) {
+		remove: func(_ context.Context, r *workspacev1.DeleteRequest) (*workspacev1.DeleteResponse, error) {
 			got = append(got, r.GetPath())
 			if !r.GetRecursive() {
 				t.Error("the query was lost")

@@ -11,7 +11,14 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	admingw "github.com/stint-jobs/stint/internal/gen/stint/admin/v1"
+	authgw "github.com/stint-jobs/stint/internal/gen/stint/auth/v1"
+	cataloggw "github.com/stint-jobs/stint/internal/gen/stint/catalog/v1"
+	jobsgw "github.com/stint-jobs/stint/internal/gen/stint/jobs/v1"
+	workspacegw "github.com/stint-jobs/stint/internal/gen/stint/workspace/v1"
 )
 
 // newMux makes grpc-gateway's mux with everything turned off that would let a
@@ -36,11 +43,14 @@ func (g *gateway) newMux() (*runtime.ServeMux, error) {
 	)
 	ctx := context.Background() // not kept by these functions
 	for _, err := range []error{
-		stintv1.RegisterJobServiceHandlerClient(ctx, mux, g.jobs),
-		stintv1.RegisterCatalogServiceHandlerClient(ctx, mux, stintv1.NewCatalogServiceClient(g.Conn)),
-		stintv1.RegisterWorkspaceServiceHandlerClient(ctx, mux, g.workspace),
-		stintv1.RegisterAdminServiceHandlerClient(ctx, mux, stintv1.NewAdminServiceClient(g.Conn)),
-		stintv1.RegisterAuthServiceHandlerClient(ctx, mux, stintv1.NewAuthServiceClient(g.Conn)),
+		jobsgw.RegisterJobServiceHandlerClient(ctx, mux, g.jobs),
+		cataloggw.RegisterCatalogServiceHandlerClient(ctx, mux, catalogv1.NewCatalogServiceClient(g.Conn)),
+		workspacegw.RegisterWorkspaceServiceHandlerClient(ctx, mux, g.workspace),
+		admingw.RegisterAdminServiceHandlerClient(ctx, mux, adminv1.NewAdminServiceClient(g.Conn)),
+		admingw.RegisterQueueServiceHandlerClient(ctx, mux, adminv1.NewQueueServiceClient(g.Conn)),
+		admingw.RegisterStatusServiceHandlerClient(ctx, mux, adminv1.NewStatusServiceClient(g.Conn)),
+		authgw.RegisterAuthServiceHandlerClient(ctx, mux, authv1.NewAuthServiceClient(g.Conn)),
+		authgw.RegisterTokenServiceHandlerClient(ctx, mux, authv1.NewTokenServiceClient(g.Conn)),
 	} {
 		if err != nil {
 			return nil, fmt.Errorf("register the REST handlers: %w", err)

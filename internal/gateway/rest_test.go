@@ -16,28 +16,28 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func TestARequestArrivesAsTheContractSays(t *testing.T) {
-	var got *stintv1.SubmitRequest
-	s := newSite(t, &script{jobs: fake{submit: func(_ context.Context, r *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+	var got *jobsv1.SubmitRequest
+	s := newSite(t, &script{jobs: fake{submit: func(_ context.Context, r *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 		got = r
-		return &stintv1.SubmitResponse{Job: &stintv1.Job{Id: "7", State: stintv1.State_STATE_QUEUED}}, nil
+		return &jobsv1.SubmitResponse{Job: &jobsv1.Job{Id: "7", State: jobsv1.State_STATE_QUEUED}}, nil
 	}}}, Config{})
 	resp := s.post(t, "/v1/jobs", `{"job": {"service": "Sleep", "output_name": "a<b>", "parameters": {"sleep_time": 3, "ünï": ["\u0000"]}}, "validateOnly": true}`)
 	parameters, err := structpb.NewStruct(map[string]any{"sleep_time": 3, "ünï": []any{"\x00"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &stintv1.SubmitRequest{ValidateOnly: true, Job: &stintv1.Job{Service: "Sleep", OutputName: "a<b>", Parameters: parameters}}
+	want := &jobsv1.SubmitRequest{ValidateOnly: true, Job: &jobsv1.Job{Service: "Sleep", OutputName: "a<b>", Parameters: parameters}}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("the service got (-want +got):\n%s", diff)
 	}
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%s %v", resp.Status, resp.Header)
 	}
-	answer := fromJSON(t, resp.body, &stintv1.SubmitResponse{})
+	answer := fromJSON(t, resp.body, &jobsv1.SubmitResponse{})
 	if answer.GetJob().GetId() != "7" {
 		t.Errorf("answered %s", resp.body)
 	}
@@ -55,14 +55,14 @@ func TestARequestArrivesAsTheContractSays(t *testing.T) {
 }
 
 func TestAQueryArrivesAsTheContractSays(t *testing.T) {
-	var got *stintv1.ListRequest
-	s := newSite(t, &script{jobs: fake{list: func(_ context.Context, r *stintv1.ListRequest) (*stintv1.ListResponse, error) {
+	var got *jobsv1.ListRequest
+	s := newSite(t, &script{jobs: fake{list: func(_ context.Context, r *jobsv1.ListRequest) (*jobsv1.ListResponse, error) {
 		got = r
-		return &stintv1.ListResponse{}, nil
+		return &jobsv1.ListResponse{}, nil
 	}}}, Config{})
 	long := strings.Repeat("x", 100_000) // the service refuses it, in its own words
 	resp := s.get(t, "/v1/jobs?filter="+long+"&pageSize=7&page_token=a%2Bb&view=JOB_VIEW_FULL&owner=*")
-	want := &stintv1.ListRequest{Filter: long, PageSize: 7, PageToken: "a+b", View: stintv1.JobView_JOB_VIEW_FULL, Owner: "*"}
+	want := &jobsv1.ListRequest{Filter: long, PageSize: 7, PageToken: "a+b", View: jobsv1.JobView_JOB_VIEW_FULL, Owner: "*"}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Errorf("the service got (-want +got):\n%s", diff)
 	}
@@ -74,10 +74,10 @@ func TestAQueryArrivesAsTheContractSays(t *testing.T) {
 func TestOnlyTheHeadersMeantForTheServicesReachThem(t *testing.T) {
 	var got metadata.MD
 	var deadline bool
-	s := newSite(t, &script{jobs: fake{submit: func(ctx context.Context, _ *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+	s := newSite(t, &script{jobs: fake{submit: func(ctx context.Context, _ *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 		got, _ = metadata.FromIncomingContext(ctx)
 		_, deadline = ctx.Deadline()
-		return &stintv1.SubmitResponse{}, nil
+		return &jobsv1.SubmitResponse{}, nil
 	}}}, Config{Caller: func(r *http.Request) metadata.MD { return metadata.Pairs("stint-client-session", r.RemoteAddr[:3]) }})
 	resp := s.post(t, "/v1/jobs", `{}`,
 		"Stint-Client-Address", "10.1.1.1", "Stint-Client-Session", "forged", "Stint-Client-Certificate", "Zm9yZ2Vk",
@@ -125,7 +125,7 @@ func TestHeadersThatWouldBeLostAreRefused(t *testing.T) {
 
 func TestErrorsOfTheServicesArriveWhole(t *testing.T) {
 	var answer error
-	s := newSite(t, &script{jobs: fake{get: func(context.Context, *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+	s := newSite(t, &script{jobs: fake{get: func(context.Context, *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 		return nil, answer
 	}}}, Config{})
 	for _, test := range []struct {
@@ -162,7 +162,7 @@ func TestErrorsOfTheServicesArriveWhole(t *testing.T) {
 
 func TestErrorsNotMeantForClientsAreReplacedAndLogged(t *testing.T) {
 	var answer error
-	s := newSite(t, &script{jobs: fake{get: func(context.Context, *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+	s := newSite(t, &script{jobs: fake{get: func(context.Context, *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 		return nil, answer
 	}}}, Config{})
 	for _, test := range []struct {
@@ -240,9 +240,9 @@ func TestNoHeaderChangesTheMethod(t *testing.T) {
 
 func TestThePathIsDecodedOnce(t *testing.T) {
 	var got string
-	s := newSite(t, &script{jobs: fake{get: func(_ context.Context, r *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+	s := newSite(t, &script{jobs: fake{get: func(_ context.Context, r *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 		got = r.GetId()
-		return &stintv1.GetResponse{}, nil
+		return &jobsv1.GetResponse{}, nil
 	}}}, Config{})
 	for path, want := range map[string]string{
 		"/v1/jobs/12":      "12",
@@ -266,7 +266,7 @@ func TestThePathIsDecodedOnce(t *testing.T) {
 
 func TestACallEndsWhenItsClientLeaves(t *testing.T) {
 	called, ended := make(chan struct{}), make(chan struct{})
-	s := newSite(t, &script{jobs: fake{get: func(ctx context.Context, _ *stintv1.GetRequest) (*stintv1.GetResponse, error) {
+	s := newSite(t, &script{jobs: fake{get: func(ctx context.Context, _ *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 		close(called)
 		<-ctx.Done()
 		close(ended)

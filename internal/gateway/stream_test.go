@@ -23,7 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 const accept = "Accept"
@@ -66,8 +66,8 @@ func readEvents(r io.Reader) ([]event, error) {
 }
 
 // sendAll is a watch that sends frames and ends.
-func sendAll(frames ...*stintv1.WatchStatusResponse) func(*stintv1.WatchStatusRequest, grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
-	return func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+func sendAll(frames ...*jobsv1.WatchStatusResponse) func(*jobsv1.WatchStatusRequest, grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
+	return func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		for _, frame := range frames {
 			if err := stream.Send(frame); err != nil {
 				return err
@@ -77,22 +77,22 @@ func sendAll(frames ...*stintv1.WatchStatusResponse) func(*stintv1.WatchStatusRe
 	}
 }
 
-func changed(revision uint64, name string) *stintv1.WatchStatusResponse {
-	return &stintv1.WatchStatusResponse{Revision: revision, Event: &stintv1.WatchStatusResponse_Changed{
-		Changed: &stintv1.JobStatus{Id: strconv.FormatUint(revision, 10), OutputName: name, State: stintv1.State_STATE_RUNNING},
+func changed(revision uint64, name string) *jobsv1.WatchStatusResponse {
+	return &jobsv1.WatchStatusResponse{Revision: revision, Event: &jobsv1.WatchStatusResponse_Changed{
+		Changed: &jobsv1.JobStatus{Id: strconv.FormatUint(revision, 10), OutputName: name, State: jobsv1.State_STATE_RUNNING},
 	}}
 }
 
 // oneOfEach is a frame of each kind.
-func oneOfEach() []*stintv1.WatchStatusResponse {
-	return []*stintv1.WatchStatusResponse{
-		{Revision: 5, Event: &stintv1.WatchStatusResponse_Reset_{Reset_: &stintv1.Reset{}}},
-		{Revision: 5, Event: &stintv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &stintv1.SnapshotBegin{}}},
+func oneOfEach() []*jobsv1.WatchStatusResponse {
+	return []*jobsv1.WatchStatusResponse{
+		{Revision: 5, Event: &jobsv1.WatchStatusResponse_Reset_{Reset_: &jobsv1.Reset{}}},
+		{Revision: 5, Event: &jobsv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &jobsv1.SnapshotBegin{}}},
 		changed(5, "line\nbreak\r\n\nevent: fake\ndata: {}\n\n\u2028<b>"),
-		{Revision: 6, Event: &stintv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &stintv1.SnapshotEnd{}}},
-		{Revision: 7, Event: &stintv1.WatchStatusResponse_Removed{Removed: &stintv1.Removed{Id: "7"}}},
-		{Revision: 7, Event: &stintv1.WatchStatusResponse_Counts{Counts: &stintv1.Summary{Revision: 7, Total: &stintv1.StateCounts{Queued: 1}}}},
-		{Revision: 8, Event: &stintv1.WatchStatusResponse_Heartbeat{Heartbeat: &stintv1.Heartbeat{Time: timestamppb.New(timestamppb.Now().AsTime())}}},
+		{Revision: 6, Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}},
+		{Revision: 7, Event: &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: "7"}}},
+		{Revision: 7, Event: &jobsv1.WatchStatusResponse_Counts{Counts: &jobsv1.Summary{Revision: 7, Total: &jobsv1.StateCounts{Queued: 1}}}},
+		{Revision: 8, Event: &jobsv1.WatchStatusResponse_Heartbeat{Heartbeat: &jobsv1.Heartbeat{Time: timestamppb.New(timestamppb.Now().AsTime())}}},
 	}
 }
 
@@ -117,13 +117,13 @@ func TestFramesBecomeEventsNamedByTheirKind(t *testing.T) {
 	}
 }
 
-func checkEvents(errorf func(string, ...any), events []event, names []string, frames []*stintv1.WatchStatusResponse) {
+func checkEvents(errorf func(string, ...any), events []event, names []string, frames []*jobsv1.WatchStatusResponse) {
 	if len(events) != len(frames) {
 		errorf("%d events for %d frames: %q", len(events), len(frames), events)
 		return
 	}
 	for i, frame := range frames {
-		got := &stintv1.WatchStatusResponse{}
+		got := &jobsv1.WatchStatusResponse{}
 		if err := strictJSON.Unmarshal([]byte(events[i].data), got); err != nil {
 			errorf("event %d: %v in %q", i, err, events[i].data)
 		}
@@ -150,7 +150,7 @@ func TestFramesBecomeLinesOfJSON(t *testing.T) {
 		}
 		for i, frame := range frames {
 			text, ok := strings.CutPrefix(lines[i], `{"result":`)
-			got := fromJSON(t, strings.TrimSuffix(text, "}"), &stintv1.WatchStatusResponse{})
+			got := fromJSON(t, strings.TrimSuffix(text, "}"), &jobsv1.WatchStatusResponse{})
 			if diff := cmp.Diff(frame, got, protocmp.Transform()); diff != "" || !ok {
 				t.Errorf("line %d, %q (-want +got):\n%s", i, lines[i], diff)
 			}
@@ -159,7 +159,7 @@ func TestFramesBecomeLinesOfJSON(t *testing.T) {
 }
 
 func TestAnErrorBeforeTheFirstFrameIsAnOrdinaryRefusal(t *testing.T) {
-	s := newSite(t, &script{jobs: fake{watch: func(*stintv1.WatchStatusRequest, grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	s := newSite(t, &script{jobs: fake{watch: func(*jobsv1.WatchStatusRequest, grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		return refused(t, codes.PermissionDenied, "PERMISSION_DENIED", "No.")
 	}}}, Config{})
 	for _, accepted := range []string{eventStream, ndjson} {
@@ -169,7 +169,7 @@ func TestAnErrorBeforeTheFirstFrameIsAnOrdinaryRefusal(t *testing.T) {
 }
 
 func TestAnErrorAfterFramesEndsTheStreamVisibly(t *testing.T) {
-	s := newSite(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	s := newSite(t, &script{jobs: fake{watch: func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		if err := stream.Send(changed(3, "a")); err != nil {
 			return err
 		}
@@ -195,27 +195,27 @@ func TestAStreamWithoutFramesIsEmpty(t *testing.T) {
 }
 
 func TestLastEventIDResumesAndOverrulesTheQuery(t *testing.T) {
-	var got *stintv1.WatchStatusRequest
-	var gotLogs *stintv1.StreamLogsRequest
+	var got *jobsv1.WatchStatusRequest
+	var gotLogs *jobsv1.StreamLogsRequest
 	s := newSite(t, &script{jobs: fake{
-		watch: func(r *stintv1.WatchStatusRequest, _ grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		watch: func(r *jobsv1.WatchStatusRequest, _ grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 			got = r
 			return nil
 		},
-		logs: func(r *stintv1.StreamLogsRequest, _ grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
+		logs: func(r *jobsv1.StreamLogsRequest, _ grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
 			gotLogs = r
 			return nil
 		},
 	}}, Config{})
 	for _, test := range []struct {
 		path, id string
-		want     *stintv1.WatchStatusRequest
+		want     *jobsv1.WatchStatusRequest
 	}{
-		{"/v1/jobs:watch", "", &stintv1.WatchStatusRequest{}},
-		{"/v1/jobs:watch", "17", &stintv1.WatchStatusRequest{AfterRevision: 17}},
-		{"/v1/jobs:watch?afterRevision=3&owner=me", "17", &stintv1.WatchStatusRequest{AfterRevision: 17, Owner: "me"}},
-		{"/v1/jobs/5:watch?after_revision=3&until_final=true", "17", &stintv1.WatchStatusRequest{Id: "5", AfterRevision: 17, UntilFinal: true}},
-		{"/v1/jobs:watch?afterRevision=3&ids=1&ids=2", "", &stintv1.WatchStatusRequest{AfterRevision: 3, Ids: []string{"1", "2"}}},
+		{"/v1/jobs:watch", "", &jobsv1.WatchStatusRequest{}},
+		{"/v1/jobs:watch", "17", &jobsv1.WatchStatusRequest{AfterRevision: 17}},
+		{"/v1/jobs:watch?afterRevision=3&owner=me", "17", &jobsv1.WatchStatusRequest{AfterRevision: 17, Owner: "me"}},
+		{"/v1/jobs/5:watch?after_revision=3&until_final=true", "17", &jobsv1.WatchStatusRequest{Id: "5", AfterRevision: 17, UntilFinal: true}},
+		{"/v1/jobs:watch?afterRevision=3&ids=1&ids=2", "", &jobsv1.WatchStatusRequest{AfterRevision: 3, Ids: []string{"1", "2"}}},
 	} {
 		got = nil
 		s.get(t, test.path, "Last-Event-ID", test.id, accept, eventStream)
@@ -224,7 +224,7 @@ func TestLastEventIDResumesAndOverrulesTheQuery(t *testing.T) {
 		}
 	}
 	s.get(t, "/v1/jobs/5/logs/stderr?tailLines=10&follow=true", "Last-Event-ID", "4096", accept, eventStream)
-	wantLogs := &stintv1.StreamLogsRequest{Id: "5", Stream: stintv1.LogStream_LOG_STREAM_STDERR, Offset: 4096, Follow: true}
+	wantLogs := &jobsv1.StreamLogsRequest{Id: "5", Stream: jobsv1.LogStream_LOG_STREAM_STDERR, Offset: 4096, Follow: true}
 	if diff := cmp.Diff(wantLogs, gotLogs, protocmp.Transform()); diff != "" {
 		t.Errorf("logs (-want +got):\n%s", diff)
 	}
@@ -235,8 +235,8 @@ func TestLastEventIDResumesAndOverrulesTheQuery(t *testing.T) {
 }
 
 func TestLogFramesCarryTheOffsetToGoOnFrom(t *testing.T) {
-	s := newSite(t, &script{jobs: fake{logs: func(_ *stintv1.StreamLogsRequest, stream grpc.ServerStreamingServer[stintv1.StreamLogsResponse]) error {
-		for _, frame := range []*stintv1.StreamLogsResponse{{Data: []byte("abc")}, {Offset: 3}, {Offset: 10, Data: []byte{0xff}}} {
+	s := newSite(t, &script{jobs: fake{logs: func(_ *jobsv1.StreamLogsRequest, stream grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
+		for _, frame := range []*jobsv1.StreamLogsResponse{{Data: []byte("abc")}, {Offset: 3}, {Offset: 10, Data: []byte{0xff}}} {
 			if err := stream.Send(frame); err != nil {
 				return err
 			}
@@ -267,8 +267,8 @@ func (p *pieces) Write(b []byte) (int, error) {
 }
 
 func TestEventsAreNeverTorn(t *testing.T) {
-	var frames []*stintv1.WatchStatusResponse
-	handler := newHandler(t, &script{jobs: fake{watch: func(r *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	var frames []*jobsv1.WatchStatusResponse
+	handler := newHandler(t, &script{jobs: fake{watch: func(r *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		return sendAll(frames...)(r, stream)
 	}}}, Config{})
 	rapid.Check(t, func(rt *rapid.T) {
@@ -334,7 +334,7 @@ func (l cutListener) Accept() (net.Conn, error) {
 
 func TestResumingATornStreamLosesNothingAndRepeatsNothing(t *testing.T) {
 	const last = 40
-	handler := newHandler(t, &script{jobs: fake{watch: func(r *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	handler := newHandler(t, &script{jobs: fake{watch: func(r *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		for revision := r.GetAfterRevision() + 1; revision <= last; revision++ {
 			if err := stream.Send(changed(revision, strings.Repeat("x", int(revision*7%90)))); err != nil {
 				return err
@@ -388,7 +388,7 @@ func TestResumingATornStreamLosesNothingAndRepeatsNothing(t *testing.T) {
 
 func TestTheFirstFrameDoesNotWaitForTheSecond(t *testing.T) {
 	goOn := make(chan struct{})
-	s := newSite(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	s := newSite(t, &script{jobs: fake{watch: func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		if err := stream.Send(changed(1, "first")); err != nil {
 			return err
 		}
@@ -416,7 +416,7 @@ func TestTheFirstFrameDoesNotWaitForTheSecond(t *testing.T) {
 
 func TestTheServerEndsStreamsWhenItStops(t *testing.T) {
 	ended := make(chan struct{})
-	s := newSite(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	s := newSite(t, &script{jobs: fake{watch: func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		defer close(ended)
 		if err := stream.Send(changed(9, "first")); err != nil {
 			return err
@@ -451,7 +451,7 @@ func TestTheServerEndsStreamsWhenItStops(t *testing.T) {
 
 func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
 	ended := make(chan struct{})
-	s := newSite(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+	s := newSite(t, &script{jobs: fake{watch: func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		defer close(ended)
 		if err := stream.Send(changed(9, "first")); err != nil {
 			return err
@@ -475,18 +475,18 @@ func TestAStreamEndsWhenItsClientLeaves(t *testing.T) {
 }
 
 func TestEveryKindOfFrameHasAName(t *testing.T) {
-	event := (&stintv1.WatchStatusResponse{}).ProtoReflect().Descriptor().Oneofs().ByName("event")
+	event := (&jobsv1.WatchStatusResponse{}).ProtoReflect().Descriptor().Oneofs().ByName("event")
 	if event == nil {
 		t.Fatal("WatchStatusResponse has no oneof `event` any more: eventKind needs its name")
 	}
 	for i := range event.Fields().Len() {
-		frame := &stintv1.WatchStatusResponse{}
+		frame := &jobsv1.WatchStatusResponse{}
 		frame.ProtoReflect().Mutable(event.Fields().Get(i))
 		if name, _ := describeFrame(frame); name != event.Fields().Get(i).JSONName() {
 			t.Errorf("a frame with %s is named %q", event.Fields().Get(i).Name(), name)
 		}
 	}
-	if name, id := describeFrame(&stintv1.WatchStatusResponse{}); name != "message" || id != "" {
+	if name, id := describeFrame(&jobsv1.WatchStatusResponse{}); name != "message" || id != "" {
 		t.Errorf("an empty frame is %q with id %q", name, id)
 	}
 }

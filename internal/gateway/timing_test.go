@@ -18,7 +18,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // pipeListener gives a server connections in memory that buffer nothing, so
@@ -86,7 +87,7 @@ func hear(t *testing.T, conn net.Conn) reply {
 func TestAClientThatStopsReadingIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan struct{})
-		connect := servePipes(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		connect := servePipes(t, &script{jobs: fake{watch: func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 			defer close(ended)
 			for revision := uint64(1); ; revision++ {
 				if err := stream.Send(changed(revision, strings.Repeat("x", 1000))); err != nil {
@@ -132,7 +133,7 @@ func TestAClientThatReadsSlowlyGetsEverything(t *testing.T) {
 
 func TestASilentStreamIsNotCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		connect := servePipes(t, &script{jobs: fake{watch: func(_ *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+		connect := servePipes(t, &script{jobs: fake{watch: func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 			if err := stream.Send(changed(1, "first")); err != nil {
 				return err
 			}
@@ -149,12 +150,12 @@ func TestASilentStreamIsNotCutOff(t *testing.T) {
 
 func TestACallMayTakeLongerThanItsBodyMay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		connect := servePipes(t, &script{jobs: fake{submit: func(ctx context.Context, _ *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+		connect := servePipes(t, &script{jobs: fake{submit: func(ctx context.Context, _ *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 			select {
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			case <-time.After(10 * time.Minute):
-				return &stintv1.SubmitResponse{}, nil
+				return &jobsv1.SubmitResponse{}, nil
 			}
 		}}})
 		conn := connect()
@@ -215,7 +216,7 @@ func TestSlowBodiesAreRefused(t *testing.T) {
 func TestAnUploadMayBeSlowButNotStandStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
-		connect := servePipes(t, &script{workspace: fakeWorkspace{upload: func(stream grpc.ClientStreamingServer[stintv1.UploadRequest, stintv1.UploadResponse]) error {
+		connect := servePipes(t, &script{workspace: fakeWorkspace{upload: func(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 			for {
 				if _, err := stream.Recv(); err != nil {
 					ended <- err
@@ -258,15 +259,15 @@ func TestTheSameDeadlinesHoldForHTTP2(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan struct{})
 		client := dialHTTP2(t, servePipes(t, &script{jobs: fake{
-			submit: func(ctx context.Context, _ *stintv1.SubmitRequest) (*stintv1.SubmitResponse, error) {
+			submit: func(ctx context.Context, _ *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 				select {
 				case <-ctx.Done():
 					return nil, ctx.Err()
 				case <-time.After(10 * time.Minute):
-					return &stintv1.SubmitResponse{}, nil
+					return &jobsv1.SubmitResponse{}, nil
 				}
 			},
-			watch: func(r *stintv1.WatchStatusRequest, stream grpc.ServerStreamingServer[stintv1.WatchStatusResponse]) error {
+			watch: func(r *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 				if r.GetOwner() == "flood" {
 					defer close(ended)
 					for revision := uint64(1); ; revision++ {

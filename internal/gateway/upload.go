@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 // uploadFrameBytes is how much of a body goes into one frame.
@@ -25,11 +25,11 @@ func (g *gateway) upload(w http.ResponseWriter, r *http.Request, path string, va
 		g.refuse(w, r, p)
 		return
 	}
-	target := &stintv1.UploadTarget{Path: path, Overwrite: queryFlag(values, "overwrite", &violations{})}
+	target := &workspacev1.UploadTarget{Path: path, Overwrite: queryFlag(values, "overwrite", &violations{})}
 	if r.ContentLength >= 0 {
 		target.SizeBytes = &r.ContentLength
 	}
-	ctx, err := g.callContext(r, stintv1.WorkspaceService_Upload_FullMethodName)
+	ctx, err := g.callContext(r, workspacev1.WorkspaceService_Upload_FullMethodName)
 	if err != nil {
 		g.refuse(w, r, g.problemOf(r.Context(), err))
 		return
@@ -50,12 +50,12 @@ func (g *gateway) upload(w http.ResponseWriter, r *http.Request, path string, va
 }
 
 // sendUpload sends the target and the body. Errors of the body are problems.
-func (g *gateway) sendUpload(ctx context.Context, target *stintv1.UploadTarget, body io.Reader) (*stintv1.UploadResponse, error) {
+func (g *gateway) sendUpload(ctx context.Context, target *workspacev1.UploadTarget, body io.Reader) (*workspacev1.UploadResponse, error) {
 	stream, err := g.workspace.Upload(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: target}})
+	err = stream.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: target}})
 	for err == nil {
 		err = sendPart(stream, body)
 	}
@@ -68,7 +68,7 @@ func (g *gateway) sendUpload(ctx context.Context, target *stintv1.UploadTarget, 
 }
 
 // sendPart sends the next bytes of the body. It gives io.EOF at the end of the body or of the stream.
-func sendPart(stream grpc.ClientStreamingClient[stintv1.UploadRequest, stintv1.UploadResponse], body io.Reader) error {
+func sendPart(stream grpc.ClientStreamingClient[workspacev1.UploadRequest, workspacev1.UploadResponse], body io.Reader) error {
 	data := make([]byte, uploadFrameBytes)
 	n, readErr := io.ReadFull(body, data)
 	switch {
@@ -77,7 +77,7 @@ func sendPart(stream grpc.ClientStreamingClient[stintv1.UploadRequest, stintv1.U
 	case readErr != nil && !errors.Is(readErr, io.ErrUnexpectedEOF):
 		return readErr
 	}
-	if err := stream.Send(&stintv1.UploadRequest{Content: &stintv1.UploadRequest_Data{Data: data[:n]}}); err != nil {
+	if err := stream.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Data{Data: data[:n]}}); err != nil {
 		return err
 	}
 	if readErr != nil {

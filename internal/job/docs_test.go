@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // docs/states.md is what users are promised, so it must say what the code does.
@@ -30,19 +30,19 @@ func TestStatesAreDocumented(t *testing.T) {
 			t.Errorf("docs/states.md lacks the row of the transition table\n%s", row)
 		}
 	}
-	for n := range stintv1.Reason_name {
-		if r := stintv1.Reason(n); r != stintv1.Reason_REASON_UNSPECIFIED && !strings.Contains(text, fmt.Sprintf("\n| `%s` | ", ReasonWord(r))) {
+	for n := range jobsv1.Reason_name {
+		if r := jobsv1.Reason(n); r != jobsv1.Reason_REASON_UNSPECIFIED && !strings.Contains(text, fmt.Sprintf("\n| `%s` | ", ReasonWord(r))) {
 			t.Errorf("docs/states.md has no row for the reason %s", ReasonWord(r))
 		}
 	}
 	byItself, ifAsked := cutSection(text, "When an attempt fails", "A job may also ask"), cutSection(text, "A job may also ask", "\nThe wait before")
-	for n := range stintv1.Reason_name {
-		r := stintv1.Reason(n)
+	for n := range jobsv1.Reason_name {
+		r := jobsv1.Reason(n)
 		_, byDefault := Retry(nil, r, 1)
-		if got := strings.Contains(byItself, "`"+ReasonWord(r)+"`"); r != stintv1.Reason_REASON_UNSPECIFIED && got != byDefault {
+		if got := strings.Contains(byItself, "`"+ReasonWord(r)+"`"); r != jobsv1.Reason_REASON_UNSPECIFIED && got != byDefault {
 			t.Errorf("docs/states.md says retry by default after %s: %v", ReasonWord(r), got)
 		}
-		if got := strings.Contains(ifAsked, "`"+ReasonWord(r)+"`"); r != stintv1.Reason_REASON_UNSPECIFIED && got != (Retryable(r) && !byDefault) {
+		if got := strings.Contains(ifAsked, "`"+ReasonWord(r)+"`"); r != jobsv1.Reason_REASON_UNSPECIFIED && got != (Retryable(r) && !byDefault) {
 			t.Errorf("docs/states.md says retry if asked after %s: %v", ReasonWord(r), got)
 		}
 	}

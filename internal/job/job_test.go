@@ -10,37 +10,37 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 const (
-	queued    = stintv1.State_STATE_QUEUED
-	running   = stintv1.State_STATE_RUNNING
-	completed = stintv1.State_STATE_COMPLETED
-	failed    = stintv1.State_STATE_FAILED
-	cancelled = stintv1.State_STATE_CANCELLED
+	queued    = jobsv1.State_STATE_QUEUED
+	running   = jobsv1.State_STATE_RUNNING
+	completed = jobsv1.State_STATE_COMPLETED
+	failed    = jobsv1.State_STATE_FAILED
+	cancelled = jobsv1.State_STATE_CANCELLED
 )
 
 func TestTransitionAllPairs(t *testing.T) {
-	legal := map[[2]stintv1.State]bool{
+	legal := map[[2]jobsv1.State]bool{
 		{0, queued}:      true,
 		{queued, queued}: true, {queued, running}: true, {queued, completed}: true, {queued, failed}: true, {queued, cancelled}: true,
 		{running, queued}: true, {running, running}: true, {running, completed}: true, {running, failed}: true, {running, cancelled}: true,
 	}
-	all := append([]stintv1.State{0}, job.States...)
+	all := append([]jobsv1.State{0}, job.States...)
 	at := time.Unix(1000, 0)
 	for _, from := range all {
 		for _, to := range all {
 			t.Run(from.String()+"/"+to.String(), func(t *testing.T) {
-				j := &stintv1.Job{State: from, Message: "before"}
+				j := &jobsv1.Job{State: from, Message: "before"}
 				changed, err := job.Transition(j, job.Status{State: to, Message: "after", Time: at})
 				switch {
 				case job.Terminal(from):
 					if changed || err != nil || j.State != from || j.Message != "before" {
 						t.Fatalf("a final job changed: %v %v %v", changed, err, j)
 					}
-				case legal[[2]stintv1.State{from, to}]:
+				case legal[[2]jobsv1.State{from, to}]:
 					if !changed || err != nil || j.State != to || j.Message != "after" {
 						t.Fatalf("changed=%v err=%v job=%v", changed, err, j)
 					}
@@ -55,9 +55,9 @@ func TestTransitionAllPairs(t *testing.T) {
 }
 
 func TestTransitionKeepsTimesTrue(t *testing.T) {
-	j := &stintv1.Job{State: queued, ExpectedStartTime: timestamppb.New(time.Unix(5, 0))}
+	j := &jobsv1.Job{State: queued, ExpectedStartTime: timestamppb.New(time.Unix(5, 0))}
 	steps := []struct {
-		to                   stintv1.State
+		to                   jobsv1.State
 		at                   int64
 		wantStart, wantEnd   int64
 		wantChanged, started bool
@@ -113,16 +113,16 @@ func FuzzParseID(f *testing.F) {
 }
 
 func TestCheckSubmitReportsEverythingAtOnce(t *testing.T) {
-	bad := &stintv1.Job{
+	bad := &jobsv1.Job{
 		Service: "no service", Owner: "../x", OutputName: "a/b", OutputFolder: "/a/../../etc", Priority: 101, ParentId: "x",
 		Executor: "UPPER", Labels: map[string]string{"Bad Key": "v", "ok": "a\x00b"},
-		Resources: &stintv1.Resources{
+		Resources: &jobsv1.Resources{
 			Cpus: -1, MemoryBytes: -1, Gpus: -1, TimeLimit: durationpb.New(-time.Second),
 			Partition: "a b", Account: "$(x)", Constraint: "a;b",
 		},
-		Retry: &stintv1.RetryPolicy{
+		Retry: &jobsv1.RetryPolicy{
 			MaxAttempts: 21, Backoff: durationpb.New(-1),
-			Reasons: []stintv1.Reason{stintv1.Reason_REASON_CANCELLED_BY_OWNER},
+			Reasons: []jobsv1.Reason{jobsv1.Reason_REASON_CANCELLED_BY_OWNER},
 		},
 	}
 	got := map[string]bool{}
@@ -139,11 +139,11 @@ func TestCheckSubmitReportsEverythingAtOnce(t *testing.T) {
 			t.Errorf("%s: not reported", f)
 		}
 	}
-	good := &stintv1.Job{
+	good := &jobsv1.Job{
 		Service: "GenomeAssembly", Owner: "ann@example.org", OutputName: "λ phage (2)", OutputFolder: "runs/1",
 		Labels: map[string]string{"project": "x"}, Priority: -100,
-		Resources: &stintv1.Resources{Constraint: "[a*2&b]|c"},
-		Retry:     &stintv1.RetryPolicy{MaxAttempts: 2, Reasons: []stintv1.Reason{stintv1.Reason_REASON_EXIT_NONZERO}},
+		Resources: &jobsv1.Resources{Constraint: "[a*2&b]|c"},
+		Retry:     &jobsv1.RetryPolicy{MaxAttempts: 2, Reasons: []jobsv1.Reason{jobsv1.Reason_REASON_EXIT_NONZERO}},
 	}
 	if v := job.CheckSubmit(good, "job."); len(v) != 0 {
 		t.Errorf("a good job is refused: %v", v)
@@ -152,7 +152,7 @@ func TestCheckSubmitReportsEverythingAtOnce(t *testing.T) {
 
 func TestOutputNameCannotDriveATerminalOrLeaveItsFolder(t *testing.T) {
 	for _, name := range []string{"..", ".", "a\x1b[2J", "a\nb", "a\x00", "\xff", " a", "a ", ".stint-x", strings.Repeat("a", 201), "x\u0085y"} {
-		if v := job.CheckSubmit(&stintv1.Job{Service: "S", OutputName: name}, ""); len(v) != 1 || v[0].Field != "outputName" {
+		if v := job.CheckSubmit(&jobsv1.Job{Service: "S", OutputName: name}, ""); len(v) != 1 || v[0].Field != "outputName" {
 			t.Errorf("output name %q: %v", name, v)
 		}
 	}
@@ -201,12 +201,12 @@ func TestRequestID(t *testing.T) {
 }
 
 func TestRetry(t *testing.T) {
-	lost, exit := stintv1.Reason_REASON_LOST, stintv1.Reason_REASON_EXIT_NONZERO
-	own := &stintv1.RetryPolicy{MaxAttempts: 20, Backoff: durationpb.New(time.Minute), Reasons: []stintv1.Reason{exit}}
+	lost, exit := jobsv1.Reason_REASON_LOST, jobsv1.Reason_REASON_EXIT_NONZERO
+	own := &jobsv1.RetryPolicy{MaxAttempts: 20, Backoff: durationpb.New(time.Minute), Reasons: []jobsv1.Reason{exit}}
 	cases := []struct {
 		name   string
-		policy *stintv1.RetryPolicy
-		reason stintv1.Reason
+		policy *jobsv1.RetryPolicy
+		reason jobsv1.Reason
 		n      int
 		wait   time.Duration
 		again  bool
@@ -218,8 +218,8 @@ func TestRetry(t *testing.T) {
 		{"as the policy says", own, exit, 1, time.Minute, true},
 		{"only what the policy says", own, lost, 1, 0, false},
 		{"bounded", own, exit, 10, 10 * time.Minute, true},
-		{"a long own wait is kept", &stintv1.RetryPolicy{Backoff: durationpb.New(time.Hour)}, lost, 2, time.Hour, true},
-		{"one attempt only", &stintv1.RetryPolicy{MaxAttempts: 1}, lost, 1, 0, false},
+		{"a long own wait is kept", &jobsv1.RetryPolicy{Backoff: durationpb.New(time.Hour)}, lost, 2, time.Hour, true},
+		{"one attempt only", &jobsv1.RetryPolicy{MaxAttempts: 1}, lost, 1, 0, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

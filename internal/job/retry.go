@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // Defaults of a retry policy, as job.proto states them.
@@ -18,19 +18,19 @@ const (
 )
 
 // infrastructure are the reasons that say nothing about the job itself.
-var infrastructure = []stintv1.Reason{
-	stintv1.Reason_REASON_NODE_FAILED,
-	stintv1.Reason_REASON_PREEMPTED,
-	stintv1.Reason_REASON_LAUNCH_FAILED,
-	stintv1.Reason_REASON_LOST,
+var infrastructure = []jobsv1.Reason{
+	jobsv1.Reason_REASON_NODE_FAILED,
+	jobsv1.Reason_REASON_PREEMPTED,
+	jobsv1.Reason_REASON_LAUNCH_FAILED,
+	jobsv1.Reason_REASON_LOST,
 }
 
 // Retryable reports whether a policy may ask for another attempt after r: any
 // failure of the command or of what is under it, but nothing that somebody wanted.
-func Retryable(r stintv1.Reason) bool {
+func Retryable(r jobsv1.Reason) bool {
 	switch r {
-	case stintv1.Reason_REASON_EXIT_NONZERO, stintv1.Reason_REASON_SIGNALLED, stintv1.Reason_REASON_OUT_OF_MEMORY,
-		stintv1.Reason_REASON_TIME_LIMIT, stintv1.Reason_REASON_DISK_FULL, stintv1.Reason_REASON_OUTPUT_FAILED:
+	case jobsv1.Reason_REASON_EXIT_NONZERO, jobsv1.Reason_REASON_SIGNALLED, jobsv1.Reason_REASON_OUT_OF_MEMORY,
+		jobsv1.Reason_REASON_TIME_LIMIT, jobsv1.Reason_REASON_DISK_FULL, jobsv1.Reason_REASON_OUTPUT_FAILED:
 		return true
 	default:
 		return slices.Contains(infrastructure, r)
@@ -39,7 +39,7 @@ func Retryable(r stintv1.Reason) bool {
 
 // Retry says whether another attempt follows the one that just failed for
 // reason as attempt number n, and how long to wait before it.
-func Retry(p *stintv1.RetryPolicy, reason stintv1.Reason, n int) (wait time.Duration, again bool) {
+func Retry(p *jobsv1.RetryPolicy, reason jobsv1.Reason, n int) (wait time.Duration, again bool) {
 	most := int(p.GetMaxAttempts())
 	if most == 0 {
 		most = DefaultMaxAttempts

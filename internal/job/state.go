@@ -7,16 +7,16 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // States are all states of a job, in the order of its life.
-var States = []stintv1.State{
-	stintv1.State_STATE_QUEUED,
-	stintv1.State_STATE_RUNNING,
-	stintv1.State_STATE_COMPLETED,
-	stintv1.State_STATE_FAILED,
-	stintv1.State_STATE_CANCELLED,
+var States = []jobsv1.State{
+	jobsv1.State_STATE_QUEUED,
+	jobsv1.State_STATE_RUNNING,
+	jobsv1.State_STATE_COMPLETED,
+	jobsv1.State_STATE_FAILED,
+	jobsv1.State_STATE_CANCELLED,
 }
 
 // legal says which state may follow which. A state may follow itself: its
@@ -24,22 +24,22 @@ var States = []stintv1.State{
 // because an engine that is polled can run a short job between two polls;
 // RUNNING by QUEUED because an engine can requeue a job and because a lost
 // attempt is followed by another.
-var legal = map[stintv1.State][]stintv1.State{
-	stintv1.State_STATE_UNSPECIFIED: {stintv1.State_STATE_QUEUED},
-	stintv1.State_STATE_QUEUED: {
-		stintv1.State_STATE_QUEUED, stintv1.State_STATE_RUNNING, stintv1.State_STATE_COMPLETED,
-		stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED,
+var legal = map[jobsv1.State][]jobsv1.State{
+	jobsv1.State_STATE_UNSPECIFIED: {jobsv1.State_STATE_QUEUED},
+	jobsv1.State_STATE_QUEUED: {
+		jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_RUNNING, jobsv1.State_STATE_COMPLETED,
+		jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED,
 	},
-	stintv1.State_STATE_RUNNING: {
-		stintv1.State_STATE_QUEUED, stintv1.State_STATE_RUNNING, stintv1.State_STATE_COMPLETED,
-		stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED,
+	jobsv1.State_STATE_RUNNING: {
+		jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_RUNNING, jobsv1.State_STATE_COMPLETED,
+		jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED,
 	},
 }
 
 // Terminal reports whether s is final.
-func Terminal(s stintv1.State) bool {
+func Terminal(s jobsv1.State) bool {
 	switch s {
-	case stintv1.State_STATE_COMPLETED, stintv1.State_STATE_FAILED, stintv1.State_STATE_CANCELLED:
+	case jobsv1.State_STATE_COMPLETED, jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED:
 		return true
 	default:
 		return false
@@ -47,16 +47,16 @@ func Terminal(s stintv1.State) bool {
 }
 
 // Legal reports whether a job in state from may get into state to.
-func Legal(from, to stintv1.State) bool {
+func Legal(from, to jobsv1.State) bool {
 	return slices.Contains(legal[from], to)
 }
 
 // Status is what a job is found or put into.
 type Status struct {
 	// State to get into.
-	State stintv1.State
+	State jobsv1.State
 	// Reason for it.
-	Reason stintv1.Reason
+	Reason jobsv1.Reason
 	// Message gives the reason in plain words.
 	Message string
 	// EngineState is the engine's own word; empty where it has none.
@@ -69,7 +69,7 @@ type Status struct {
 // is the only function that writes a job's state. A final job stays as it is:
 // what comes late or twice is no error and changes nothing. A change that the
 // table forbids is ErrConflict.
-func Transition(j *stintv1.Job, to Status) (bool, error) {
+func Transition(j *jobsv1.Job, to Status) (bool, error) {
 	from := j.GetState()
 	if Terminal(from) {
 		return false, nil
@@ -83,9 +83,9 @@ func Transition(j *stintv1.Job, to Status) (bool, error) {
 	}
 	j.State, j.Reason, j.Message, j.EngineState = to.State, to.Reason, to.Message, to.EngineState
 	switch {
-	case to.State == stintv1.State_STATE_RUNNING && from != stintv1.State_STATE_RUNNING:
+	case to.State == jobsv1.State_STATE_RUNNING && from != jobsv1.State_STATE_RUNNING:
 		j.StartTime, j.ExpectedStartTime = timestamppb.New(to.Time), nil
-	case to.State == stintv1.State_STATE_QUEUED && from == stintv1.State_STATE_RUNNING:
+	case to.State == jobsv1.State_STATE_QUEUED && from == jobsv1.State_STATE_RUNNING:
 		j.StartTime, j.ExitCode, j.Progress = nil, nil, nil
 	case Terminal(to.State):
 		j.CompleteTime, j.ExpectedStartTime = timestamppb.New(to.Time), nil

@@ -9,7 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job/terms"
 )
 
@@ -73,7 +73,7 @@ func ValidExecutor(s string) bool { return executorForm.matches(s) }
 
 // CheckSubmit finds everything wrong with the request fields of j but its
 // parameters, which are for the service's spec to check. Fields are named below prefix.
-func CheckSubmit(j *stintv1.Job, prefix string) Violations {
+func CheckSubmit(j *jobsv1.Job, prefix string) Violations {
 	var v Violations
 	at := func(f string) string { return prefix + f }
 	if j.GetService() == "" {
@@ -172,7 +172,7 @@ func checkLabels(field string, labels map[string]string) Violations {
 	return v
 }
 
-func checkResources(prefix string, r *stintv1.Resources) Violations {
+func checkResources(prefix string, r *jobsv1.Resources) Violations {
 	var v Violations
 	if r.GetCpus() < 0 || r.GetCpus() > maxCPUs {
 		v.Add(prefix+"cpus", "must be from 1 to %d", maxCPUs)
@@ -200,7 +200,7 @@ func checkResources(prefix string, r *stintv1.Resources) Violations {
 	return v
 }
 
-func checkRetry(prefix string, p *stintv1.RetryPolicy) Violations {
+func checkRetry(prefix string, p *jobsv1.RetryPolicy) Violations {
 	var v Violations
 	if p.GetMaxAttempts() < 0 || p.GetMaxAttempts() > MaxAttempts {
 		v.Add(prefix+"maxAttempts", "must be from 1 to %d, or 0 for the server's default", MaxAttempts)

@@ -3,22 +3,22 @@ package job
 import (
 	"strings"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // StateWord is the name of a state as users see it: `QUEUED`.
-func StateWord(s stintv1.State) string { return strings.TrimPrefix(s.String(), "STATE_") }
+func StateWord(s jobsv1.State) string { return strings.TrimPrefix(s.String(), "STATE_") }
 
 // ReasonWord is the name of a reason as users see it: `OUT_OF_MEMORY`. Empty when there is none.
-func ReasonWord(r stintv1.Reason) string {
-	if r == stintv1.Reason_REASON_UNSPECIFIED {
+func ReasonWord(r jobsv1.Reason) string {
+	if r == jobsv1.Reason_REASON_UNSPECIFIED {
 		return ""
 	}
 	return strings.TrimPrefix(r.String(), "REASON_")
 }
 
 // Attempt is the latest attempt of j, or nil before the first.
-func Attempt(j *stintv1.Job) *stintv1.Attempt {
+func Attempt(j *jobsv1.Job) *jobsv1.Attempt {
 	if n := len(j.GetAttempts()); n > 0 {
 		return j.GetAttempts()[n-1]
 	}

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // Capacity is how much an executor may have at a time. A zero field is no bound.
@@ -25,20 +25,20 @@ type used struct {
 	jobs   int
 }
 
-func (u *used) add(r *stintv1.Resources) {
+func (u *used) add(r *jobsv1.Resources) {
 	u.cpus += r.GetCpus()
 	u.memory += r.GetMemoryBytes()
 	u.jobs++
 }
 
-func (u *used) sub(r *stintv1.Resources) {
+func (u *used) sub(r *jobsv1.Resources) {
 	u.cpus -= r.GetCpus()
 	u.memory -= r.GetMemoryBytes()
 	u.jobs--
 }
 
 // never says why r can not ever fit, or "".
-func (c Capacity) never(r *stintv1.Resources) string {
+func (c Capacity) never(r *jobsv1.Resources) string {
 	switch {
 	case c.CPUs > 0 && r.GetCpus() > c.CPUs:
 		return fmt.Sprintf("ask for %d cores, and there are %d", r.GetCpus(), c.CPUs)
@@ -50,7 +50,7 @@ func (c Capacity) never(r *stintv1.Resources) string {
 }
 
 // shortage says what is missing for r to start beside what is used, or "".
-func (c Capacity) shortage(u used, r *stintv1.Resources) string {
+func (c Capacity) shortage(u used, r *jobsv1.Resources) string {
 	switch {
 	case c.Jobs > 0 && u.jobs >= c.Jobs:
 		return fmt.Sprintf("Waiting for one of the %d jobs on this executor to end.", c.Jobs)

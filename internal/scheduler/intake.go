@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -67,7 +67,7 @@ func (s *Scheduler) accept(ctx context.Context, b *store.Brief, d *delays) {
 	switch {
 	case l == nil:
 		s.words.say(b.ID, why{
-			stintv1.Reason_REASON_WAITING_FOR_ENGINE,
+			jobsv1.Reason_REASON_WAITING_FOR_ENGINE,
 			"The executor \"" + b.Executor + "\" is not configured on this server.",
 		})
 	case b.Phase != storev1.Phase_PHASE_UNSPECIFIED:

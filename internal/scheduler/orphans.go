@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
@@ -17,7 +17,7 @@ import (
 // Orphans asks the engines for what runs there under this installation's name
 // and is not an attempt of a stored job that has not ended. It also answers
 // the names of the executors that could not be asked.
-func (s *Scheduler) Orphans(ctx context.Context) (orphans []*stintv1.Orphan, unreachable []string) {
+func (s *Scheduler) Orphans(ctx context.Context) (orphans []*adminv1.Orphan, unreachable []string) {
 	for _, name := range slices.Sorted(maps.Keys(s.lanes)) {
 		found, err := s.orphansOf(ctx, name)
 		if err != nil {
@@ -25,7 +25,7 @@ func (s *Scheduler) Orphans(ctx context.Context) (orphans []*stintv1.Orphan, unr
 			unreachable = append(unreachable, name)
 		}
 		for _, o := range found {
-			orphans = append(orphans, &stintv1.Orphan{
+			orphans = append(orphans, &adminv1.Orphan{
 				Executor: name, EngineId: o.EngineID, JobId: o.Job.String(), Attempt: int32(o.Attempt), //nolint:gosec // attempts are few
 				EngineState: o.State, Node: o.Node, SubmitTime: timestamppb.New(o.SubmitTime),
 			})

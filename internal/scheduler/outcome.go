@@ -9,9 +9,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -21,13 +21,13 @@ import (
 func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 	out := outcomeOf(exit)
 	folder := ""
-	if out.State == stintv1.State_STATE_COMPLETED {
+	if out.State == jobsv1.State_STATE_COMPLETED {
 		var ok bool
 		if folder, ok = r.publish(ctx, &out); !ok {
 			return // ctx ended; the next process publishes
 		}
 	}
-	var now *stintv1.Job
+	var now *jobsv1.Job
 	stored := r.update(ctx, func(rec *storev1.Record) error {
 		now = rec.GetJob()
 		return settle(rec, exit, out, folder)
@@ -51,7 +51,7 @@ func (r *run) publish(ctx context.Context, out *job.Status) (folder string, ok b
 		return "", false
 	}
 	r.s.log.Error("publish results", "job", r.id, "error", err)
-	out.State, out.Reason = stintv1.State_STATE_FAILED, stintv1.Reason_REASON_OUTPUT_FAILED
+	out.State, out.Reason = jobsv1.State_STATE_FAILED, jobsv1.Reason_REASON_OUTPUT_FAILED
 	out.Message = "The command succeeded but its results could not be stored in the workspace. The results are kept with the job."
 	if failure, ok := errors.AsType[*executor.Failure](err); ok {
 		out.Reason, out.Message = failure.Reason, failure.Message
@@ -72,7 +72,7 @@ func settle(rec *storev1.Record, exit executor.Exit, out job.Status, folder stri
 		closeAttempt(a, exit, out)
 	}
 	rec.Phase, rec.Handle = storev1.Phase_PHASE_UNSPECIFIED, ""
-	if out.State == stintv1.State_STATE_FAILED && j.GetCancelTime() == nil {
+	if out.State == jobsv1.State_STATE_FAILED && j.GetCancelTime() == nil {
 		if wait, again := job.Retry(j.GetRetry(), out.Reason, failures(j)); again {
 			return requeue(rec, out, wait)
 		}
@@ -92,8 +92,8 @@ func settle(rec *storev1.Record, exit executor.Exit, out job.Status, folder stri
 // ended well or by itself before the wish took effect keeps its real outcome.
 func asCancelled(rec *storev1.Record, out job.Status) job.Status {
 	switch out.Reason {
-	case stintv1.Reason_REASON_CANCELLED_BY_OWNER, stintv1.Reason_REASON_CANCELLED_BY_ENGINE, stintv1.Reason_REASON_CANCELLED_BY_OPERATOR,
-		stintv1.Reason_REASON_LOST, stintv1.Reason_REASON_NODE_FAILED, stintv1.Reason_REASON_PREEMPTED, stintv1.Reason_REASON_LAUNCH_FAILED:
+	case jobsv1.Reason_REASON_CANCELLED_BY_OWNER, jobsv1.Reason_REASON_CANCELLED_BY_ENGINE, jobsv1.Reason_REASON_CANCELLED_BY_OPERATOR,
+		jobsv1.Reason_REASON_LOST, jobsv1.Reason_REASON_NODE_FAILED, jobsv1.Reason_REASON_PREEMPTED, jobsv1.Reason_REASON_LAUNCH_FAILED:
 	default:
 		return out
 	}
@@ -109,7 +109,7 @@ func requeue(rec *storev1.Record, out job.Status, wait time.Duration) error {
 		rec.NotBefore = nil
 	}
 	_, err := job.Transition(rec.GetJob(), job.Status{
-		State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_RETRY, EngineState: out.EngineState, Time: out.Time,
+		State: jobsv1.State_STATE_QUEUED, Reason: jobsv1.Reason_REASON_WAITING_FOR_RETRY, EngineState: out.EngineState, Time: out.Time,
 		Message: fmt.Sprintf("Attempt %d failed (%s). The next attempt starts in %s.",
 			job.Attempt(rec.GetJob()).GetNumber(), job.ReasonWord(out.Reason), wait),
 	})
@@ -117,17 +117,17 @@ func requeue(rec *storev1.Record, out job.Status, wait time.Duration) error {
 }
 
 // failures counts the attempts that failed; those that never reached an executor do not count.
-func failures(j *stintv1.Job) int {
+func failures(j *jobsv1.Job) int {
 	n := 0
 	for _, a := range j.GetAttempts() {
-		if a.GetReason() != stintv1.Reason_REASON_UNSPECIFIED {
+		if a.GetReason() != jobsv1.Reason_REASON_UNSPECIFIED {
 			n++
 		}
 	}
 	return n
 }
 
-func closeAttempt(a *stintv1.Attempt, exit executor.Exit, out job.Status) {
+func closeAttempt(a *jobsv1.Attempt, exit executor.Exit, out job.Status) {
 	if exit.Code >= 0 {
 		a.ExitCode = proto.Int32(int32(exit.Code)) //nolint:gosec // an exit code has 8 bits
 	}
@@ -149,24 +149,24 @@ func closeAttempt(a *stintv1.Attempt, exit executor.Exit, out job.Status) {
 // outcomeOf says what an attempt's end means for its job.
 func outcomeOf(exit executor.Exit) job.Status {
 	out := job.Status{
-		State: stintv1.State_STATE_FAILED, Reason: exit.Reason, Message: exit.Message,
+		State: jobsv1.State_STATE_FAILED, Reason: exit.Reason, Message: exit.Message,
 		EngineState: exit.EngineState, Time: exit.End,
 	}
 	if out.Time.IsZero() {
 		out.Time = time.Now()
 	}
 	switch {
-	case exit.Reason == stintv1.Reason_REASON_CANCELLED_BY_OWNER, exit.Reason == stintv1.Reason_REASON_CANCELLED_BY_OPERATOR,
-		exit.Reason == stintv1.Reason_REASON_CANCELLED_BY_ENGINE:
-		out.State = stintv1.State_STATE_CANCELLED
-		out.Reason = stintv1.Reason_REASON_CANCELLED_BY_ENGINE // unless the record knows of a wish
-	case exit.Reason != stintv1.Reason_REASON_UNSPECIFIED:
+	case exit.Reason == jobsv1.Reason_REASON_CANCELLED_BY_OWNER, exit.Reason == jobsv1.Reason_REASON_CANCELLED_BY_OPERATOR,
+		exit.Reason == jobsv1.Reason_REASON_CANCELLED_BY_ENGINE:
+		out.State = jobsv1.State_STATE_CANCELLED
+		out.Reason = jobsv1.Reason_REASON_CANCELLED_BY_ENGINE // unless the record knows of a wish
+	case exit.Reason != jobsv1.Reason_REASON_UNSPECIFIED:
 	case exit.Signal != 0:
-		out.Reason = stintv1.Reason_REASON_SIGNALLED
+		out.Reason = jobsv1.Reason_REASON_SIGNALLED
 	case exit.Code != 0:
-		out.Reason = stintv1.Reason_REASON_EXIT_NONZERO
+		out.Reason = jobsv1.Reason_REASON_EXIT_NONZERO
 	default:
-		out.State = stintv1.State_STATE_COMPLETED
+		out.State = jobsv1.State_STATE_COMPLETED
 	}
 	if out.Message == "" {
 		out.Message = job.Explain(out.Reason, exit.Code, exit.Signal)

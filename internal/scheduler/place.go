@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -60,7 +60,7 @@ func (s *Scheduler) placeOn(ctx context.Context, l *lane) {
 // candidate reads the job at the head of a line. One that may not start any more leaves the queue.
 func (s *Scheduler) candidate(id job.ID) (*storev1.Record, bool) {
 	rec, err := s.cfg.Store.Record(store.Everyone, id)
-	if err == nil && rec.GetJob().GetState() == stintv1.State_STATE_QUEUED && rec.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED {
+	if err == nil && rec.GetJob().GetState() == jobsv1.State_STATE_QUEUED && rec.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED {
 		return rec, true
 	}
 	if err != nil {
@@ -72,23 +72,23 @@ func (s *Scheduler) candidate(id job.ID) (*storev1.Record, bool) {
 
 // why says what keeps a job from starting.
 type why struct {
-	reason  stintv1.Reason
+	reason  jobsv1.Reason
 	message string
 }
 
-func (s *Scheduler) obstacle(l *lane, owner string, r *stintv1.Resources) why {
+func (s *Scheduler) obstacle(l *lane, owner string, r *jobsv1.Resources) why {
 	if s.cfg.Held != nil {
 		if message := s.cfg.Held(); message != "" {
-			return why{stintv1.Reason_REASON_WAITING_FOR_RESOURCES, message}
+			return why{jobsv1.Reason_REASON_WAITING_FOR_RESOURCES, message}
 		}
 	}
 	if most := s.cfg.MaxActivePerOwner; most > 0 && s.activeOf(owner) >= most {
 		return why{
-			stintv1.Reason_REASON_WAITING_FOR_TURN,
+			jobsv1.Reason_REASON_WAITING_FOR_TURN,
 			fmt.Sprintf("Waiting for one of your own jobs to end: each user may have %d on the executors at a time.", most),
 		}
 	}
-	return why{stintv1.Reason_REASON_WAITING_FOR_RESOURCES, l.engine.Capacity.shortage(l.used, r)}
+	return why{jobsv1.Reason_REASON_WAITING_FOR_RESOURCES, l.engine.Capacity.shortage(l.used, r)}
 }
 
 func (s *Scheduler) activeOf(owner string) int {

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -65,10 +65,10 @@ func (s *Scheduler) running() []*run {
 
 func progressed(p workdir.Progress) func(*storev1.Record) error {
 	return func(rec *storev1.Record) error {
-		if rec.GetJob().GetState() != stintv1.State_STATE_RUNNING {
+		if rec.GetJob().GetState() != jobsv1.State_STATE_RUNNING {
 			return store.ErrUnchanged
 		}
-		said := &stintv1.Progress{Message: p.Message}
+		said := &jobsv1.Progress{Message: p.Message}
 		if p.Percent >= 0 {
 			said.Percent = proto.Int32(int32(p.Percent)) //nolint:gosec // from 0 to 100
 		}

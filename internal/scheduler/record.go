@@ -6,9 +6,9 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -20,7 +20,7 @@ import (
 // begun already, and was refused for now, is the same one.
 func (r *run) beginAttempt(rec *storev1.Record) error {
 	j := rec.GetJob()
-	if j.GetState() != stintv1.State_STATE_QUEUED {
+	if j.GetState() != jobsv1.State_STATE_QUEUED {
 		return job.ErrConflict
 	}
 	last := job.Attempt(j)
@@ -31,12 +31,12 @@ func (r *run) beginAttempt(rec *storev1.Record) error {
 	if j.GetCancelTime() != nil {
 		return job.ErrConflict
 	}
-	j.Attempts = append(j.Attempts, &stintv1.Attempt{
+	j.Attempts = append(j.Attempts, &jobsv1.Attempt{
 		Number: last.GetNumber() + 1, Executor: r.lane.name, CreateTime: timestamppb.Now(),
 	})
 	rec.Phase, rec.Handle, rec.NotBefore = storev1.Phase_PHASE_STARTING, "", nil
 	r.attempt = int(last.GetNumber()) + 1
-	_, err := job.Transition(j, job.Status{State: stintv1.State_STATE_QUEUED, Message: "Being started.", Time: time.Now()})
+	_, err := job.Transition(j, job.Status{State: jobsv1.State_STATE_QUEUED, Message: "Being started.", Time: time.Now()})
 	return err
 }
 
@@ -57,11 +57,11 @@ func voidAttempt(rec *storev1.Record) error {
 // engineAway says that the job waits for its engine.
 func engineAway(rec *storev1.Record) error {
 	j := rec.GetJob()
-	if j.GetState() != stintv1.State_STATE_QUEUED {
+	if j.GetState() != jobsv1.State_STATE_QUEUED {
 		return store.ErrUnchanged // a running job goes on, whether we can see it or not
 	}
 	return transition(rec, job.Status{
-		State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_ENGINE,
+		State: jobsv1.State_STATE_QUEUED, Reason: jobsv1.Reason_REASON_WAITING_FOR_ENGINE,
 		Message: "The system that runs the jobs cannot be reached at the moment; the job starts when it can.", Time: time.Now(),
 	})
 }
@@ -69,10 +69,10 @@ func engineAway(rec *storev1.Record) error {
 // waits says why a job that is in a queue does not start.
 func waits(w why) func(*storev1.Record) error {
 	return func(rec *storev1.Record) error {
-		if rec.GetJob().GetState() != stintv1.State_STATE_QUEUED || rec.GetPhase() != storev1.Phase_PHASE_UNSPECIFIED {
+		if rec.GetJob().GetState() != jobsv1.State_STATE_QUEUED || rec.GetPhase() != storev1.Phase_PHASE_UNSPECIFIED {
 			return store.ErrUnchanged
 		}
-		return transition(rec, job.Status{State: stintv1.State_STATE_QUEUED, Reason: w.reason, Message: w.message, Time: time.Now()})
+		return transition(rec, job.Status{State: jobsv1.State_STATE_QUEUED, Reason: w.reason, Message: w.message, Time: time.Now()})
 	}
 }
 
@@ -85,7 +85,7 @@ func observed(o executor.Observation) func(*storev1.Record) error {
 			return store.ErrUnchanged
 		}
 		news := learn(a, o)
-		if expected := timestamp(o.ExpectedStart); o.State == stintv1.State_STATE_QUEUED && !same(expected, j.GetExpectedStartTime()) {
+		if expected := timestamp(o.ExpectedStart); o.State == jobsv1.State_STATE_QUEUED && !same(expected, j.GetExpectedStartTime()) {
 			j.ExpectedStartTime, news = expected, true
 		}
 		start := o.StartTime
@@ -107,11 +107,11 @@ func (r *run) observe(ctx context.Context, o executor.Observation) {
 	if !r.update(ctx, observed(o)) {
 		return
 	}
-	r.running.Store(o.State == stintv1.State_STATE_RUNNING)
+	r.running.Store(o.State == jobsv1.State_STATE_RUNNING)
 }
 
 // learn notes in the attempt what the observation adds and reports whether that was anything.
-func learn(a *stintv1.Attempt, o executor.Observation) bool {
+func learn(a *jobsv1.Attempt, o executor.Observation) bool {
 	news := false
 	if o.EngineID != "" && o.EngineID != a.GetEngineId() {
 		a.EngineId, news = o.EngineID, true

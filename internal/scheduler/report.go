@@ -1,7 +1,7 @@
 package scheduler
 
 import (
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -17,7 +17,7 @@ type told struct {
 // nil where it tells nothing of that. Progress is stored with what the command's file says,
 // at most once each ProgressEvery, however often it is reported: the latest counts. An event makes the
 // executor look; each counts once an attempt.
-func (s *Scheduler) Report(id job.ID, attempt int, event stintv1.JobEvent, progress *workdir.Progress) {
+func (s *Scheduler) Report(id job.ID, attempt int, event jobsv1.JobEvent, progress *workdir.Progress) {
 	s.mu.Lock()
 	r := s.active[id]
 	s.mu.Unlock()
@@ -36,13 +36,13 @@ func (s *Scheduler) Report(id job.ID, attempt int, event stintv1.JobEvent, progr
 }
 
 // hint reports whether an event is the first of its kind.
-func (r *run) hint(event stintv1.JobEvent) bool {
+func (r *run) hint(event jobsv1.JobEvent) bool {
 	switch event {
-	case stintv1.JobEvent_JOB_EVENT_STARTED:
+	case jobsv1.JobEvent_JOB_EVENT_STARTED:
 		return !r.hinted[0].Swap(true)
-	case stintv1.JobEvent_JOB_EVENT_ENDED:
+	case jobsv1.JobEvent_JOB_EVENT_ENDED:
 		return !r.hinted[1].Swap(true)
-	case stintv1.JobEvent_JOB_EVENT_UNSPECIFIED:
+	case jobsv1.JobEvent_JOB_EVENT_UNSPECIFIED:
 	}
 	return false
 }

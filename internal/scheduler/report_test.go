@@ -6,15 +6,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
 const (
-	nothing = stintv1.JobEvent_JOB_EVENT_UNSPECIFIED
-	started = stintv1.JobEvent_JOB_EVENT_STARTED
-	ended   = stintv1.JobEvent_JOB_EVENT_ENDED
+	nothing = jobsv1.JobEvent_JOB_EVENT_UNSPECIFIED
+	started = jobsv1.JobEvent_JOB_EVENT_STARTED
+	ended   = jobsv1.JobEvent_JOB_EVENT_ENDED
 )
 
 func TestEachEventOfAnAttemptHintsOnce(t *testing.T) {
@@ -23,7 +23,7 @@ func TestEachEventOfAnAttemptHintsOnce(t *testing.T) {
 		id := w.submit("ann", "hold")
 		w.pass(time.Second)
 		for range 1000 {
-			for _, e := range []stintv1.JobEvent{nothing, started, ended, 99} {
+			for _, e := range []jobsv1.JobEvent{nothing, started, ended, 99} {
 				w.s.Report(id, 1, e, nil)
 			}
 			w.s.Report(id+1, 1, started, nil) // of a job that does not run

@@ -6,7 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/executortest"
 	"github.com/stint-jobs/stint/internal/job"
@@ -76,7 +76,7 @@ func TestCancelDuringTheStopIsNotForgotten(t *testing.T) {
 		w.wish(id)
 		w.start()
 		w.pass(time.Minute)
-		w.want(id, cancelled, stintv1.Reason_REASON_CANCELLED_BY_OWNER)
+		w.want(id, cancelled, jobsv1.Reason_REASON_CANCELLED_BY_OWNER)
 	})
 }
 
@@ -90,7 +90,7 @@ func TestCancelBeforeAnUncertainStartIsResolved(t *testing.T) {
 		w.wish(id)
 		w.start()
 		w.pass(time.Minute)
-		w.want(id, cancelled, stintv1.Reason_REASON_CANCELLED_BY_OWNER)
+		w.want(id, cancelled, jobsv1.Reason_REASON_CANCELLED_BY_OWNER)
 		w.runs(id, 0)
 	})
 }

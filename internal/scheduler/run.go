@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -31,7 +31,7 @@ type run struct {
 	id        job.ID
 	owner     string
 	lane      *lane
-	needs     *stintv1.Resources
+	needs     *jobsv1.Resources
 	attempt   int             // number of the latest attempt; 0 before the first
 	phase     storev1.Phase   // as stored when the run began
 	handle    executor.Handle // likewise
@@ -118,7 +118,7 @@ func (r *run) obtained(ctx context.Context, h executor.Handle) {
 		return nil
 	})
 	if stored && known {
-		r.running.Store(o.State == stintv1.State_STATE_RUNNING)
+		r.running.Store(o.State == jobsv1.State_STATE_RUNNING)
 	}
 }
 
@@ -151,7 +151,7 @@ func (r *run) start(ctx context.Context) (executor.Handle, error) {
 		return "", preparation(ctx, err)
 	}
 	if r.isCancelled() {
-		return "", &executor.Failure{Reason: stintv1.Reason_REASON_CANCELLED_BY_OWNER}
+		return "", &executor.Failure{Reason: jobsv1.Reason_REASON_CANCELLED_BY_OWNER}
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
@@ -168,7 +168,7 @@ func preparation(ctx context.Context, err error) error {
 		return err
 	default:
 		return &executor.Failure{
-			Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.", Err: err,
+			Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.", Err: err,
 		}
 	}
 }
@@ -187,7 +187,7 @@ func (r *run) await(ctx context.Context, h executor.Handle) *executor.Exit {
 		case err == nil:
 			return &exit
 		case errors.Is(err, executor.ErrLost):
-			return &executor.Exit{Reason: stintv1.Reason_REASON_LOST, Code: -1}
+			return &executor.Exit{Reason: jobsv1.Reason_REASON_LOST, Code: -1}
 		case ctx.Err() != nil:
 			return nil
 		default:

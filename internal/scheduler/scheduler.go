@@ -18,9 +18,9 @@ import (
 	"sync"
 	"time"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -34,10 +34,10 @@ type Config struct {
 	Engines map[string]Engine
 	// Prepare makes an attempt ready to start: folders, inputs, command. A
 	// *executor.Failure says what the job fails with.
-	Prepare func(ctx context.Context, j *stintv1.Job, attempt int) (executor.Task, error)
+	Prepare func(ctx context.Context, j *jobsv1.Job, attempt int) (executor.Task, error)
 	// Publish puts the results of a job whose attempt succeeded where its owner finds
 	// them and answers that folder. It may be called again for the same job and must then do the same.
-	Publish func(ctx context.Context, j *stintv1.Job, attempt int) (folder string, err error)
+	Publish func(ctx context.Context, j *jobsv1.Job, attempt int) (folder string, err error)
 	// Folders are the jobs' folders, for progress.
 	Folders *workdir.Root
 	// MaxActivePerOwner bounds the jobs that one owner has on executors at a time. Zero is no bound.

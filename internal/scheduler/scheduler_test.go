@@ -11,10 +11,10 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/executortest"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/store"
@@ -29,12 +29,12 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	queued    = stintv1.State_STATE_QUEUED
-	running   = stintv1.State_STATE_RUNNING
-	completed = stintv1.State_STATE_COMPLETED
-	failed    = stintv1.State_STATE_FAILED
-	cancelled = stintv1.State_STATE_CANCELLED
-	noReason  = stintv1.Reason_REASON_UNSPECIFIED
+	queued    = jobsv1.State_STATE_QUEUED
+	running   = jobsv1.State_STATE_RUNNING
+	completed = jobsv1.State_STATE_COMPLETED
+	failed    = jobsv1.State_STATE_FAILED
+	cancelled = jobsv1.State_STATE_CANCELLED
+	noReason  = jobsv1.Reason_REASON_UNSPECIFIED
 )
 
 func TestJobGoesThroughItsStates(t *testing.T) {
@@ -90,23 +90,23 @@ func TestWhatIsKnownAtTheStartIsStoredWithTheHandle(t *testing.T) {
 
 func TestOutcomes(t *testing.T) {
 	code := func(c int) *executor.Exit { return &executor.Exit{Code: c} }
-	gone := func(r stintv1.Reason) *executor.Exit { return &executor.Exit{Code: -1, Reason: r} }
+	gone := func(r jobsv1.Reason) *executor.Exit { return &executor.Exit{Code: -1, Reason: r} }
 	cases := map[string]struct {
 		plan   executortest.Plan
-		state  stintv1.State
-		reason stintv1.Reason
+		state  jobsv1.State
+		reason jobsv1.Reason
 	}{
 		"success":       {executortest.Plan{Exit: code(0)}, completed, noReason},
-		"exit code":     {executortest.Plan{Exit: code(37)}, failed, stintv1.Reason_REASON_EXIT_NONZERO},
-		"signal":        {executortest.Plan{Exit: &executor.Exit{Code: -1, Signal: 11}}, failed, stintv1.Reason_REASON_SIGNALLED},
-		"time limit":    {executortest.Plan{Exit: gone(stintv1.Reason_REASON_TIME_LIMIT)}, failed, stintv1.Reason_REASON_TIME_LIMIT},
-		"out of memory": {executortest.Plan{Exit: gone(stintv1.Reason_REASON_OUT_OF_MEMORY)}, failed, stintv1.Reason_REASON_OUT_OF_MEMORY},
+		"exit code":     {executortest.Plan{Exit: code(37)}, failed, jobsv1.Reason_REASON_EXIT_NONZERO},
+		"signal":        {executortest.Plan{Exit: &executor.Exit{Code: -1, Signal: 11}}, failed, jobsv1.Reason_REASON_SIGNALLED},
+		"time limit":    {executortest.Plan{Exit: gone(jobsv1.Reason_REASON_TIME_LIMIT)}, failed, jobsv1.Reason_REASON_TIME_LIMIT},
+		"out of memory": {executortest.Plan{Exit: gone(jobsv1.Reason_REASON_OUT_OF_MEMORY)}, failed, jobsv1.Reason_REASON_OUT_OF_MEMORY},
 		"somebody else cancelled": {
-			executortest.Plan{Exit: gone(stintv1.Reason_REASON_CANCELLED_BY_ENGINE)}, cancelled, stintv1.Reason_REASON_CANCELLED_BY_ENGINE,
+			executortest.Plan{Exit: gone(jobsv1.Reason_REASON_CANCELLED_BY_ENGINE)}, cancelled, jobsv1.Reason_REASON_CANCELLED_BY_ENGINE,
 		},
 		"refused": {executortest.Plan{Start: []executortest.StartStep{{Err: &executor.Failure{
-			Reason: stintv1.Reason_REASON_SUBMIT_REJECTED, Message: "no such partition",
-		}}}}, failed, stintv1.Reason_REASON_SUBMIT_REJECTED},
+			Reason: jobsv1.Reason_REASON_SUBMIT_REJECTED, Message: "no such partition",
+		}}}}, failed, jobsv1.Reason_REASON_SUBMIT_REJECTED},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -128,8 +128,8 @@ func TestOutcomes(t *testing.T) {
 }
 
 func TestInfrastructureFailureIsRetriedWithinTheBudget(t *testing.T) {
-	for _, reason := range []stintv1.Reason{
-		stintv1.Reason_REASON_NODE_FAILED, stintv1.Reason_REASON_PREEMPTED, stintv1.Reason_REASON_LAUNCH_FAILED, stintv1.Reason_REASON_LOST,
+	for _, reason := range []jobsv1.Reason{
+		jobsv1.Reason_REASON_NODE_FAILED, jobsv1.Reason_REASON_PREEMPTED, jobsv1.Reason_REASON_LAUNCH_FAILED, jobsv1.Reason_REASON_LOST,
 	} {
 		t.Run(reason.String(), func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -137,7 +137,7 @@ func TestInfrastructureFailureIsRetriedWithinTheBudget(t *testing.T) {
 				w.engine.Plan(1, 0, executortest.Plan{Exit: &executor.Exit{Code: -1, Reason: reason}, Run: time.Second})
 				id := w.submit("ann", "nothing")
 				w.pass(2 * time.Second)
-				j := w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_RETRY)
+				j := w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_RETRY)
 				if j.GetStartTime() != nil {
 					t.Error("a job that waits for a retry has a start time")
 				}
@@ -160,11 +160,11 @@ func TestInfrastructureFailureIsRetriedWithinTheBudget(t *testing.T) {
 func TestOwnRetryPolicyCoversTheCommandsFailure(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
-		id := w.submit("ann", "fail", func(j *stintv1.Job) {
-			j.Retry = &stintv1.RetryPolicy{MaxAttempts: 2, Backoff: durationpb.New(0), Reasons: []stintv1.Reason{stintv1.Reason_REASON_EXIT_NONZERO}}
+		id := w.submit("ann", "fail", func(j *jobsv1.Job) {
+			j.Retry = &jobsv1.RetryPolicy{MaxAttempts: 2, Backoff: durationpb.New(0), Reasons: []jobsv1.Reason{jobsv1.Reason_REASON_EXIT_NONZERO}}
 		})
 		w.pass(time.Minute)
-		w.want(id, failed, stintv1.Reason_REASON_EXIT_NONZERO)
+		w.want(id, failed, jobsv1.Reason_REASON_EXIT_NONZERO)
 		w.runs(id, 2)
 	})
 }
@@ -176,7 +176,7 @@ func TestLostAttemptIsReplaced(t *testing.T) {
 		id := w.submit("ann", "nothing")
 		w.pass(time.Hour)
 		j := w.want(id, completed, noReason)
-		if len(j.GetAttempts()) != 2 || j.GetAttempts()[0].GetReason() != stintv1.Reason_REASON_LOST {
+		if len(j.GetAttempts()) != 2 || j.GetAttempts()[0].GetReason() != jobsv1.Reason_REASON_LOST {
 			t.Errorf("attempts: %v", j.GetAttempts())
 		}
 	})
@@ -188,8 +188,8 @@ func TestCapacityIsNeverPassed(t *testing.T) {
 		w.start()
 		var ids []job.ID
 		for i := range 20 {
-			ids = append(ids, w.submit(fmt.Sprintf("u%d", i%3), "minute", func(j *stintv1.Job) {
-				j.Resources = &stintv1.Resources{Cpus: int32(1 + i%3), MemoryBytes: int64(10 + 30*(i%2))}
+			ids = append(ids, w.submit(fmt.Sprintf("u%d", i%3), "minute", func(j *jobsv1.Job) {
+				j.Resources = &jobsv1.Resources{Cpus: int32(1 + i%3), MemoryBytes: int64(10 + 30*(i%2))}
 			}))
 		}
 		for range 60 {
@@ -218,10 +218,10 @@ func TestBlockedJobSaysWhy(t *testing.T) {
 		w.start()
 		w.submit("ann", "hold")
 		turn := w.submit("ann", "nothing")
-		big := w.submit("bob", "nothing", func(j *stintv1.Job) { j.Resources.Cpus = 2 })
+		big := w.submit("bob", "nothing", func(j *jobsv1.Job) { j.Resources.Cpus = 2 })
 		w.pass(time.Second)
-		w.want(turn, queued, stintv1.Reason_REASON_WAITING_FOR_TURN)
-		if j := w.want(big, queued, stintv1.Reason_REASON_WAITING_FOR_RESOURCES); !strings.Contains(j.GetMessage(), "2") {
+		w.want(turn, queued, jobsv1.Reason_REASON_WAITING_FOR_TURN)
+		if j := w.want(big, queued, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES); !strings.Contains(j.GetMessage(), "2") {
 			t.Errorf("message %q does not say what is needed", j.GetMessage())
 		}
 		w.engine.Release(1, 1)
@@ -241,7 +241,7 @@ func TestHeldJobsWaitAndGoOn(t *testing.T) {
 		first, second := w.submit("ann", "nothing"), w.submit("bob", "nothing")
 		w.pass(time.Minute)
 		for _, id := range []job.ID{first, second} {
-			if j := w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_RESOURCES); j.GetMessage() != w.held {
+			if j := w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES); j.GetMessage() != w.held {
 				t.Errorf("message %q", j.GetMessage())
 			}
 		}
@@ -273,8 +273,8 @@ func TestPriorityOrdersTheJobsOfOneOwner(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.capacity = scheduler.Capacity{CPUs: 1}
 		w.submit("ann", "nothing")
-		low := w.submit("ann", "nothing", func(j *stintv1.Job) { j.Priority = -1 })
-		high := w.submit("ann", "nothing", func(j *stintv1.Job) { j.Priority = 1 })
+		low := w.submit("ann", "nothing", func(j *jobsv1.Job) { j.Priority = -1 })
+		high := w.submit("ann", "nothing", func(j *jobsv1.Job) { j.Priority = 1 })
 		w.start()
 		w.pass(time.Minute)
 		want := []string{high.String() + "/1", "1/1", low.String() + "/1"}
@@ -289,7 +289,7 @@ func TestLargeJobDoesNotStarve(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.capacity = scheduler.Capacity{CPUs: 2}
 		for i := range 400 { // of different lengths, so that the machine is never empty by chance
-			w.submit(fmt.Sprintf("small%d", i%2), []string{"minute", "talk"}[i%2], func(j *stintv1.Job) {
+			w.submit(fmt.Sprintf("small%d", i%2), []string{"minute", "talk"}[i%2], func(j *jobsv1.Job) {
 				j.Labels["do"] = "minute"
 			})
 			if i == 0 {
@@ -297,14 +297,14 @@ func TestLargeJobDoesNotStarve(t *testing.T) {
 				w.pass(30 * time.Second)
 			}
 		}
-		large := w.submit("large", "nothing", func(j *stintv1.Job) { j.Resources.Cpus = 2 })
+		large := w.submit("large", "nothing", func(j *jobsv1.Job) { j.Resources.Cpus = 2 })
 		w.pass(100 * time.Minute)
 		w.want(large, completed, noReason)
 	})
 }
 
 func TestCancelWhereverTheJobIs(t *testing.T) {
-	byOwner := stintv1.Reason_REASON_CANCELLED_BY_OWNER
+	byOwner := jobsv1.Reason_REASON_CANCELLED_BY_OWNER
 	t.Run("waiting", func(t *testing.T) {
 		inWorld(t, func(w *world) {
 			w.capacity = scheduler.Capacity{CPUs: 1}
@@ -346,7 +346,7 @@ func TestCancelWhereverTheJobIs(t *testing.T) {
 			w.engine.Plan(1, 0, executortest.Plan{Exit: &executor.Exit{}, Lost: true})
 			id := w.submit("ann", "nothing")
 			w.pass(time.Second)
-			w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_RETRY)
+			w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_RETRY)
 			w.wish(id)
 			w.pass(time.Hour)
 			w.want(id, cancelled, byOwner)
@@ -359,7 +359,7 @@ func TestCancelWhereverTheJobIs(t *testing.T) {
 			w.start()
 			id := w.submit("ann", "nothing")
 			w.pass(time.Minute)
-			w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_ENGINE)
+			w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_ENGINE)
 			w.wish(id)
 			w.pass(time.Second)
 			w.want(id, cancelled, byOwner)
@@ -386,7 +386,7 @@ func TestCancelWhereverTheJobIs(t *testing.T) {
 			w.pass(time.Second)
 			w.wish(id)
 			w.pass(time.Hour)
-			w.want(id, failed, stintv1.Reason_REASON_EXIT_NONZERO)
+			w.want(id, failed, jobsv1.Reason_REASON_EXIT_NONZERO)
 		})
 	})
 }
@@ -397,7 +397,7 @@ func TestEngineThatIsAwayDelaysButFailsNothing(t *testing.T) {
 		w.start()
 		id := w.submit("ann", "nothing")
 		w.pass(10 * time.Minute)
-		w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_ENGINE)
+		w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_ENGINE)
 		w.engine.SetAway(false)
 		w.pass(time.Minute)
 		j := w.want(id, completed, noReason)
@@ -426,13 +426,13 @@ func TestUncertainStartRunsOnce(t *testing.T) {
 
 func TestMissingInputFailsTheJobWithWords(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.prepare = func(*stintv1.Job) error {
-			return &executor.Failure{Reason: stintv1.Reason_REASON_INPUT_MISSING, Message: "reads: /a.fq is gone"}
+		w.prepare = func(*jobsv1.Job) error {
+			return &executor.Failure{Reason: jobsv1.Reason_REASON_INPUT_MISSING, Message: "reads: /a.fq is gone"}
 		}
 		w.start()
 		id := w.submit("ann", "nothing")
 		w.pass(time.Hour)
-		if j := w.want(id, failed, stintv1.Reason_REASON_INPUT_MISSING); j.GetMessage() != "reads: /a.fq is gone" {
+		if j := w.want(id, failed, jobsv1.Reason_REASON_INPUT_MISSING); j.GetMessage() != "reads: /a.fq is gone" {
 			t.Errorf("message %q", j.GetMessage())
 		}
 	})
@@ -440,11 +440,11 @@ func TestMissingInputFailsTheJobWithWords(t *testing.T) {
 
 func TestResultsThatCannotBeStoredFailTheJob(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.publish = func(*stintv1.Job) (string, error) { return "", errors.New("no") }
+		w.publish = func(*jobsv1.Job) (string, error) { return "", errors.New("no") }
 		w.start()
 		id := w.submit("ann", "nothing")
 		w.pass(time.Hour)
-		w.want(id, failed, stintv1.Reason_REASON_OUTPUT_FAILED)
+		w.want(id, failed, jobsv1.Reason_REASON_OUTPUT_FAILED)
 	})
 }
 
@@ -468,9 +468,9 @@ func TestProgressIsStoredWhileTheCommandRuns(t *testing.T) {
 func TestUnknownExecutorWaitsWithWords(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
-		id := w.submit("ann", "nothing", func(j *stintv1.Job) { j.Executor = "gone" })
+		id := w.submit("ann", "nothing", func(j *jobsv1.Job) { j.Executor = "gone" })
 		w.pass(time.Minute)
-		if j := w.want(id, queued, stintv1.Reason_REASON_WAITING_FOR_ENGINE); !strings.Contains(j.GetMessage(), "gone") {
+		if j := w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_ENGINE); !strings.Contains(j.GetMessage(), "gone") {
 			t.Errorf("message %q", j.GetMessage())
 		}
 	})

@@ -4,16 +4,17 @@ import (
 	"maps"
 	"slices"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 )
 
 // Status answers the health and the use of every executor, sorted by name.
-func (s *Scheduler) Status() []*stintv1.ExecutorStatus {
-	var all []*stintv1.ExecutorStatus
+func (s *Scheduler) Status() []*adminv1.ExecutorStatus {
+	var all []*adminv1.ExecutorStatus
 	for _, name := range slices.Sorted(maps.Keys(s.lanes)) {
 		l := s.lanes[name]
-		st := &stintv1.ExecutorStatus{Healthy: true}
+		st := &adminv1.ExecutorStatus{Healthy: true}
 		if rep, ok := l.engine.Executor.(executor.Reporter); ok {
 			st = rep.Status()
 		}
@@ -32,7 +33,7 @@ func (s *Scheduler) Status() []*stintv1.ExecutorStatus {
 func (s *Scheduler) Has(name string) bool { return s.lanes[name] != nil }
 
 // Never says why a job that asks for r can never start on the executor, or "".
-func (s *Scheduler) Never(name string, r *stintv1.Resources) string {
+func (s *Scheduler) Never(name string, r *jobsv1.Resources) string {
 	if l := s.lanes[name]; l != nil {
 		return l.engine.Capacity.never(r)
 	}
@@ -40,7 +41,7 @@ func (s *Scheduler) Never(name string, r *stintv1.Resources) string {
 }
 
 // Forecast says what a job that asks for r would wait for now, or "".
-func (s *Scheduler) Forecast(name string, r *stintv1.Resources) string {
+func (s *Scheduler) Forecast(name string, r *jobsv1.Resources) string {
 	l := s.lanes[name]
 	if l == nil {
 		return ""

@@ -11,10 +11,10 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/executortest"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/store"
@@ -32,8 +32,8 @@ type world struct {
 	perOwner int
 	held     string // what holds all attempts
 	wake     chan struct{}
-	prepare  func(*stintv1.Job) error
-	publish  func(*stintv1.Job) (string, error)
+	prepare  func(*jobsv1.Job) error
+	publish  func(*jobsv1.Job) (string, error)
 	s        *scheduler.Scheduler
 	hints    []string // that the executor got
 	started  func(executor.Handle) executor.Observation
@@ -52,8 +52,8 @@ func inWorld(t *testing.T, test func(w *world)) {
 		w := &world{
 			T: t, wake: make(chan struct{}), engine: executortest.NewEngine(), folders: folders,
 			store:   storetest.OpenConfig(t, store.Config{Path: filepath.Join(dir, "jobs.db")}),
-			prepare: func(*stintv1.Job) error { return nil },
-			publish: func(j *stintv1.Job) (string, error) { return "/jobs/" + j.GetOutputName(), nil },
+			prepare: func(*jobsv1.Job) error { return nil },
+			publish: func(j *jobsv1.Job) (string, error) { return "/jobs/" + j.GetOutputName(), nil },
 		}
 		t.Cleanup(func() {
 			w.crash()
@@ -75,7 +75,7 @@ func (w *world) start() {
 	s, err := scheduler.New(scheduler.Config{
 		Store:   w.store,
 		Engines: map[string]scheduler.Engine{"local": {Executor: hinted{w.engine.Executor(), w}, Capacity: w.capacity}},
-		Prepare: func(_ context.Context, j *stintv1.Job, attempt int) (executor.Task, error) {
+		Prepare: func(_ context.Context, j *jobsv1.Job, attempt int) (executor.Task, error) {
 			if err := w.prepare(j); err != nil {
 				return executor.Task{}, err
 			}
@@ -87,7 +87,7 @@ func (w *world) start() {
 			argv := executortest.Simulated(steps(j)...)
 			return executor.Task{Job: j, Attempt: attempt, Dir: dir, Command: executor.Command{Argv: argv, Resources: j.GetResources()}}, dir.Create()
 		},
-		Publish: func(_ context.Context, j *stintv1.Job, _ int) (string, error) { return w.publish(j) },
+		Publish: func(_ context.Context, j *jobsv1.Job, _ int) (string, error) { return w.publish(j) },
 		Folders: w.folders, MaxActivePerOwner: w.perOwner, Held: func() string { return w.held }, Wake: w.wake,
 	})
 	if err != nil {
@@ -119,7 +119,7 @@ func (h hinted) Started(handle executor.Handle) (executor.Observation, bool) {
 	return h.w.started(handle), true
 }
 
-func (h hinted) Hint(id job.ID, attempt int, event stintv1.JobEvent) {
+func (h hinted) Hint(id job.ID, attempt int, event jobsv1.JobEvent) {
 	h.w.hints = append(h.w.hints, fmt.Sprint(id, " ", attempt, " ", event))
 }
 
@@ -142,19 +142,19 @@ var commands = map[string][]executortest.Step{
 	"talk":     {executortest.Progress("40 half way"), executortest.Sleep(time.Minute)},
 }
 
-func steps(j *stintv1.Job) []executortest.Step { return commands[j.GetLabels()["do"]] }
+func steps(j *jobsv1.Job) []executortest.Step { return commands[j.GetLabels()["do"]] }
 
 // submit stores a job that does what do says.
-func (w *world) submit(owner, do string, change ...func(*stintv1.Job)) job.ID {
+func (w *world) submit(owner, do string, change ...func(*jobsv1.Job)) job.ID {
 	w.Helper()
-	j := &stintv1.Job{
+	j := &jobsv1.Job{
 		Service: "Test", Executor: "local", Labels: map[string]string{"do": do},
-		Resources: &stintv1.Resources{Cpus: 1, MemoryBytes: 1},
+		Resources: &jobsv1.Resources{Cpus: 1, MemoryBytes: 1},
 	}
 	for _, c := range change {
 		c(j)
 	}
-	stored, _, err := w.store.Submit(w.Context(), []*stintv1.Job{j}, store.SubmitOptions{Owner: owner})
+	stored, _, err := w.store.Submit(w.Context(), []*jobsv1.Job{j}, store.SubmitOptions{Owner: owner})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func (w *world) pass(d time.Duration) {
 	synctest.Wait()
 }
 
-func (w *world) job(id job.ID) *stintv1.Job {
+func (w *world) job(id job.ID) *jobsv1.Job {
 	w.Helper()
 	j, err := w.store.Get(store.Everyone, id)
 	if err != nil {
@@ -180,7 +180,7 @@ func (w *world) job(id job.ID) *stintv1.Job {
 	return j
 }
 
-func (w *world) want(id job.ID, state stintv1.State, reason stintv1.Reason) *stintv1.Job {
+func (w *world) want(id job.ID, state jobsv1.State, reason jobsv1.Reason) *jobsv1.Job {
 	w.Helper()
 	j := w.job(id)
 	if j.GetState() != state || j.GetReason() != reason {

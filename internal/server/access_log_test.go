@@ -18,7 +18,7 @@ func TestTheAccessLogNamesWhoActs(t *testing.T) {
 		var out strings.Builder
 		access := accessLog{log: slog.New(slog.NewTextHandler(&out, nil)), which: "all"}
 		ctx := auth.NewContext(t.Context(), p)
-		_, err := layers.Unary(access.layer)(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/stint.v1.JobService/Get"},
+		_, err := layers.Unary(access.layer)(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/stint.jobs.v1.JobService/Get"},
 			func(context.Context, any) (any, error) { return nil, nil })
 		if err != nil {
 			t.Fatal(err)
@@ -26,7 +26,7 @@ func TestTheAccessLogNamesWhoActs(t *testing.T) {
 		return out.String()
 	}
 	line := call(auth.Principal{User: "ann", Actor: "gateway", How: auth.HowToken, Address: "192.0.2.7"})
-	for _, want := range []string{"method=/stint.v1.JobService/Get", "user=ann", "how=token", "address=192.0.2.7", "actor=gateway"} {
+	for _, want := range []string{"method=/stint.jobs.v1.JobService/Get", "user=ann", "how=token", "address=192.0.2.7", "actor=gateway"} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%q is missing in %s", want, line)
 		}

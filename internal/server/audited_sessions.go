@@ -5,8 +5,8 @@ import (
 	"crypto/sha256"
 	"net/http"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/store"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor/local"
 	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/store"
@@ -156,10 +156,10 @@ func (c Config) check() error {
 var sandboxes = []string{local.SandboxOff, local.SandboxAuto, local.SandboxRequire}
 
 // finalStates are the names that retention is set by.
-var finalStates = map[string]stintv1.State{
-	"completed": stintv1.State_STATE_COMPLETED,
-	"failed":    stintv1.State_STATE_FAILED,
-	"cancelled": stintv1.State_STATE_CANCELLED,
+var finalStates = map[string]jobsv1.State{
+	"completed": jobsv1.State_STATE_COMPLETED,
+	"failed":    jobsv1.State_STATE_FAILED,
+	"cancelled": jobsv1.State_STATE_CANCELLED,
 }
 
 // retention is what the store keeps.

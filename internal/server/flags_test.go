@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -46,7 +46,7 @@ func TestFlagWinsOverEnvironmentAndThatOverFile(t *testing.T) {
 	}
 	r := c.retention()
 	want := store.Keep{For: 90 * 24 * time.Hour, AtMost: 5}
-	if r[stintv1.State_STATE_COMPLETED] != want || r[stintv1.State_STATE_FAILED].For != 36*time.Hour || len(r) != 2 {
+	if r[jobsv1.State_STATE_COMPLETED] != want || r[jobsv1.State_STATE_FAILED].For != 36*time.Hour || len(r) != 2 {
 		t.Errorf("retention %v", r)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -38,7 +38,7 @@ func checkReportURL(text string) error {
 }
 
 // jobReport is the URL at which the command of an attempt may tell of itself, with its token; empty where it cannot.
-func (s *server) jobReport(j *stintv1.Job, attempt int) (reportURL, token string) {
+func (s *server) jobReport(j *jobsv1.Job, attempt int) (reportURL, token string) {
 	base := s.reportBase(s.cfg.remote(j.GetExecutor()))
 	id, err := job.ParseID(j.GetId())
 	if base == "" || err != nil {

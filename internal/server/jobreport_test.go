@@ -12,9 +12,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -62,7 +62,7 @@ func TestTokensOfJobsEnd(t *testing.T) {
 	}
 	s := &server{cfg: Config{Listen: "127.0.0.1:0"}, address: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8421}, jobTokens: tokens}
 	for limit, want := range map[time.Duration]time.Duration{0: 30 * 24 * time.Hour, time.Hour: 7*24*time.Hour + time.Hour} {
-		j := &stintv1.Job{Id: "17", Owner: "alice", Resources: &stintv1.Resources{}}
+		j := &jobsv1.Job{Id: "17", Owner: "alice", Resources: &jobsv1.Resources{}}
 		if limit > 0 {
 			j.Resources.TimeLimit = durationpb.New(limit)
 		}

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
@@ -148,7 +148,7 @@ func (l *limits) user(c *layers.Call) (end func(error) error, err error) {
 	if !mine.streams.Acquire(key) {
 		return nil, l.refuse(userStreams, job.ErrTooManyOpen, busy, "You have too many streams open. Close some, or try again later.")
 	}
-	if c.Method == stintv1.WorkspaceService_Upload_FullMethodName {
+	if c.Method == workspacev1.WorkspaceService_Upload_FullMethodName {
 		c.Wrap(func(inner grpc.ServerStream) grpc.ServerStream {
 			return &boundedUpload{ServerStream: inner, limits: l, rate: mine.upload, key: key}
 		})

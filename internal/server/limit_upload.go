@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/limit"
 )
@@ -27,7 +27,7 @@ func (u *boundedUpload) RecvMsg(m any) error {
 		return err
 	}
 	paid(u.Context(), m)
-	part, ok := m.(*stintv1.UploadRequest)
+	part, ok := m.(*workspacev1.UploadRequest)
 	if !ok {
 		return nil
 	}

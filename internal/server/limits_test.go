@@ -22,7 +22,8 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/job"
@@ -51,7 +52,7 @@ func from(addr, token string) context.Context {
 type fakeStream struct {
 	grpc.ServerStream
 	ctx context.Context //nolint:containedctx // as streams do
-	in  []*stintv1.UploadRequest
+	in  []*workspacev1.UploadRequest
 }
 
 func (s *fakeStream) Context() context.Context { return s.ctx }
@@ -60,14 +61,14 @@ func (s *fakeStream) RecvMsg(m any) error {
 	if len(s.in) == 0 {
 		return io.EOF
 	}
-	m.(*stintv1.UploadRequest).Content = s.in[0].GetContent() //nolint:errcheck,forcetypeassert // only uploads come here
+	m.(*workspacev1.UploadRequest).Content = s.in[0].GetContent() //nolint:errcheck,forcetypeassert // only uploads come here
 	s.in = s.in[1:]
 	return nil
 }
 
 // serveUnary has a call of p from ctx pass the limits; a nil p does not pass the authentication.
 func serveUnary(l *limits, ctx context.Context, p *auth.Principal) error { //nolint:revive // the limits are what is tested
-	info := &grpc.UnaryServerInfo{FullMethod: stintv1.JobService_Get_FullMethodName}
+	info := &grpc.UnaryServerInfo{FullMethod: jobsv1.JobService_Get_FullMethodName}
 	signIn := func(*layers.Call) (func(error) error, error) { return nil, status.Error(codes.Unauthenticated, "who?") }
 	if p != nil {
 		signIn = signedInAs(*p)
@@ -82,7 +83,7 @@ func serveStream(l *limits, ctx context.Context, p auth.Principal, do func(grpc.
 		func(_ any, ss grpc.ServerStream) error { return do(ss) })
 }
 
-var upload = &grpc.StreamServerInfo{FullMethod: stintv1.WorkspaceService_Upload_FullMethodName}
+var upload = &grpc.StreamServerInfo{FullMethod: workspacev1.WorkspaceService_Upload_FullMethodName}
 
 // signedInAs is the layer of an authentication that knows one caller.
 func signedInAs(p auth.Principal) layers.Layer {
@@ -274,27 +275,27 @@ func TestOpenStreamsAreBounded(t *testing.T) {
 	}
 }
 
-func part(n int) *stintv1.UploadRequest {
-	return &stintv1.UploadRequest{Content: &stintv1.UploadRequest_Data{Data: make([]byte, n)}}
+func part(n int) *workspacev1.UploadRequest {
+	return &workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Data{Data: make([]byte, n)}}
 }
 
 // An upload that is too large ends as soon as that is known; one that is too fast takes its time.
 func TestUploadsAreBounded(t *testing.T) {
-	target := func(size int64) *stintv1.UploadRequest {
-		return &stintv1.UploadRequest{Content: &stintv1.UploadRequest_Target{Target: &stintv1.UploadTarget{SizeBytes: &size}}}
+	target := func(size int64) *workspacev1.UploadRequest {
+		return &workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: &workspacev1.UploadTarget{SizeBytes: &size}}}
 	}
 	for name, c := range map[string]struct {
 		config LimitsConfig
-		in     []*stintv1.UploadRequest
+		in     []*workspacev1.UploadRequest
 		parts  int // that are received
 		took   time.Duration
 		refuse bool
 	}{
-		"small enough":       {LimitsConfig{UploadBytes: 100}, []*stintv1.UploadRequest{target(100), part(50), part(50)}, 3, 0, false},
-		"announced to large": {LimitsConfig{UploadBytes: 100}, []*stintv1.UploadRequest{target(101), part(50)}, 0, 0, true},
-		"larger than said":   {LimitsConfig{UploadBytes: 100}, []*stintv1.UploadRequest{target(10), part(99), part(2)}, 2, 0, true},
-		"fast":               {LimitsConfig{UploadRate: 100}, []*stintv1.UploadRequest{target(1000), part(500), part(500)}, 3, 8 * time.Second, false},
-		"fast enough":        {LimitsConfig{UploadRate: 1000}, []*stintv1.UploadRequest{part(500), part(500)}, 2, 0, false},
+		"small enough":       {LimitsConfig{UploadBytes: 100}, []*workspacev1.UploadRequest{target(100), part(50), part(50)}, 3, 0, false},
+		"announced to large": {LimitsConfig{UploadBytes: 100}, []*workspacev1.UploadRequest{target(101), part(50)}, 0, 0, true},
+		"larger than said":   {LimitsConfig{UploadBytes: 100}, []*workspacev1.UploadRequest{target(10), part(99), part(2)}, 2, 0, true},
+		"fast":               {LimitsConfig{UploadRate: 100}, []*workspacev1.UploadRequest{target(1000), part(500), part(500)}, 3, 8 * time.Second, false},
+		"fast enough":        {LimitsConfig{UploadRate: 1000}, []*workspacev1.UploadRequest{part(500), part(500)}, 2, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -304,7 +305,7 @@ func TestUploadsAreBounded(t *testing.T) {
 				in := layers.Stream(signedInAs(auth.Principal{User: "ann"}), l.user)
 				_ = in(nil, &fakeStream{ctx: t.Context(), in: c.in}, upload, func(_ any, ss grpc.ServerStream) error {
 					for ; err == nil; received++ {
-						err = ss.RecvMsg(&stintv1.UploadRequest{})
+						err = ss.RecvMsg(&workspacev1.UploadRequest{})
 					}
 					return nil
 				})
@@ -322,8 +323,8 @@ func TestSlowedUploadEndsWithItsCall(t *testing.T) {
 		l := limitsOf(t, LimitsConfig{UploadRate: 1})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		u := &boundedUpload{ServerStream: &fakeStream{ctx: ctx, in: []*stintv1.UploadRequest{part(1000)}}, limits: l, rate: l.users.upload}
-		if err := u.RecvMsg(&stintv1.UploadRequest{}); !errors.Is(err, context.DeadlineExceeded) {
+		u := &boundedUpload{ServerStream: &fakeStream{ctx: ctx, in: []*workspacev1.UploadRequest{part(1000)}}, limits: l, rate: l.users.upload}
+		if err := u.RecvMsg(&workspacev1.UploadRequest{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 	})
@@ -406,7 +407,7 @@ func TestRequestsAreLimitedByAddress(t *testing.T) {
 // A request of REST counts once, however many calls it makes.
 func TestCallsOfTheGatewayAreCountedWithTheirRequest(t *testing.T) {
 	l := limitsOf(t, LimitsConfig{RequestsPerAddress: 1, FailedSignIns: 3})
-	info := &grpc.UnaryServerInfo{FullMethod: stintv1.JobService_Get_FullMethodName}
+	info := &grpc.UnaryServerInfo{FullMethod: jobsv1.JobService_Get_FullMethodName}
 	call := func(code codes.Code) error {
 		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(forwardedFor, "192.0.2.1", "authorization", "Bearer x"))
 		_, err := layers.Unary(l.address(fromGateway))(ctx, nil, info, func(context.Context, any) (any, error) { return nil, status.Error(code, "") })
@@ -475,7 +476,7 @@ func TestMetricsAreForOperatorsAndHoldBackWhoGuesses(t *testing.T) {
 func BenchmarkLimitsOfACall(b *testing.B) {
 	l := limitsOf(b, LimitsConfig{RequestsPerUser: 1 << 30, RequestsPerAddress: 1 << 30, FailedSignIns: 10})
 	in := layers.Unary(l.address(origin{address: l.proxies.call}), l.user)
-	info := &grpc.UnaryServerInfo{FullMethod: stintv1.JobService_Get_FullMethodName}
+	info := &grpc.UnaryServerInfo{FullMethod: jobsv1.JobService_Get_FullMethodName}
 	p := auth.Principal{User: "ann", Roles: []auth.Role{auth.RoleUser}}
 	handler := func(context.Context, any) (any, error) { return nil, nil }
 	for name, addr := range map[string]string{"loopback": "127.0.0.1", "abroad": "192.0.2.1"} {

@@ -13,8 +13,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 )
 
 // maxReports is how many reports may wait for the webhook. All are in the store
@@ -32,7 +32,7 @@ type reporter struct {
 	url    string
 	log    *slog.Logger
 	client *http.Client
-	queue  chan *stintv1.Issue
+	queue  chan *adminv1.Issue
 	once   sync.Once
 	ended  chan struct{}
 }
@@ -45,7 +45,7 @@ func newReporter(to string, log *slog.Logger) *reporter {
 			Timeout:       10 * time.Second,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		queue: make(chan *stintv1.Issue, maxReports), ended: make(chan struct{}),
+		queue: make(chan *adminv1.Issue, maxReports), ended: make(chan struct{}),
 	}
 }
 
@@ -54,7 +54,7 @@ func (r *reporter) add(id string, report *storev1.Issue) {
 	if r.url == "" {
 		return
 	}
-	issue := &stintv1.Issue{
+	issue := &adminv1.Issue{
 		Id: id, Reporter: report.GetReporter(), Description: report.GetDescription(),
 		CreateTime: report.GetCreateTime(), Job: report.GetJob(),
 	}
@@ -84,7 +84,7 @@ func (r *reporter) Run(ctx context.Context) error {
 	}
 }
 
-func (r *reporter) send(ctx context.Context, issue *stintv1.Issue) error {
+func (r *reporter) send(ctx context.Context, issue *adminv1.Issue) error {
 	body, err := protojson.Marshal(issue)
 	if err != nil {
 		return fmt.Errorf("write a report: %w", err)

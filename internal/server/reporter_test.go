@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 )
 
 // hook is a webhook.

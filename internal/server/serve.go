@@ -21,7 +21,11 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/test/bufconn"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
@@ -252,11 +256,14 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)...)
 	services := api.Registrar(g, api.Goroutines{Kept: f.kept, Streams: streamWorkers / 2})
-	stintv1.RegisterJobServiceServer(services, f.api.Jobs)
-	stintv1.RegisterCatalogServiceServer(services, f.api.Catalog)
-	stintv1.RegisterWorkspaceServiceServer(services, f.api.Workspace)
-	stintv1.RegisterAdminServiceServer(services, f.api.Admin)
-	stintv1.RegisterAuthServiceServer(services, f.api.Auth)
+	jobsv1.RegisterJobServiceServer(services, f.api.Jobs)
+	catalogv1.RegisterCatalogServiceServer(services, f.api.Catalog)
+	workspacev1.RegisterWorkspaceServiceServer(services, f.api.Workspace)
+	adminv1.RegisterAdminServiceServer(services, f.api.Admin)
+	adminv1.RegisterQueueServiceServer(services, f.api.Queue)
+	adminv1.RegisterStatusServiceServer(services, f.api.Status)
+	authv1.RegisterAuthServiceServer(services, f.api.Auth)
+	authv1.RegisterTokenServiceServer(services, f.api.Tokens)
 	healthpb.RegisterHealthServer(services, f.health)
 	reflection.Register(g)
 	return g

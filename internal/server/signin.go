@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 )
 
@@ -117,8 +117,8 @@ func (c Config) oidc() (auth.OIDCConfig, error) {
 }
 
 // signInOptions is what callers are told of how to sign in.
-func (s *server) signInOptions() *stintv1.GetSignInOptionsResponse {
-	res := &stintv1.GetSignInOptionsResponse{Open: s.mode == auth.ModeDev, ClientCertificates: s.cfg.TLS.ClientCA != ""}
+func (s *server) signInOptions() *authv1.GetSignInOptionsResponse {
+	res := &authv1.GetSignInOptionsResponse{Open: s.mode == auth.ModeDev, ClientCertificates: s.cfg.TLS.ClientCA != ""}
 	if s.oidc != nil {
 		res.OidcIssuer, res.OidcDeviceClientId, res.OidcScopes = s.oidc.Options()
 	}

@@ -8,7 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 )
@@ -81,10 +82,10 @@ func (s *space) held() string {
 
 // filling are the methods that take something new.
 var filling = map[string]bool{
-	stintv1.JobService_Submit_FullMethodName:       true,
-	stintv1.JobService_BatchSubmit_FullMethodName:  true,
-	stintv1.JobService_Rerun_FullMethodName:        true,
-	stintv1.WorkspaceService_Upload_FullMethodName: true,
+	jobsv1.JobService_Submit_FullMethodName:            true,
+	jobsv1.JobService_BatchSubmit_FullMethodName:       true,
+	jobsv1.JobService_Rerun_FullMethodName:             true,
+	workspacev1.WorkspaceService_Upload_FullMethodName: true,
 }
 
 func (s *space) check(method string) error {

@@ -5,7 +5,8 @@ import (
 	"log/slog"
 	"testing"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -38,11 +39,11 @@ func TestLittleRoomHoldsWhatIsNew(t *testing.T) {
 			woke = true
 		default:
 		}
-		err := s.check(stintv1.JobService_Submit_FullMethodName)
+		err := s.check(jobsv1.JobService_Submit_FullMethodName)
 		if (s.held() != "") != step.low || errors.Is(err, job.ErrNoSpace) != step.low || woke != step.woke {
 			t.Errorf("step %d: held %q, refused %v, woke %v", n, s.held(), err, woke)
 		}
-		for _, method := range []string{stintv1.JobService_Cancel_FullMethodName, stintv1.JobService_List_FullMethodName, stintv1.WorkspaceService_Delete_FullMethodName} {
+		for _, method := range []string{jobsv1.JobService_Cancel_FullMethodName, jobsv1.JobService_List_FullMethodName, workspacev1.WorkspaceService_Delete_FullMethodName} {
 			if err := s.check(method); err != nil {
 				t.Errorf("step %d: %s: %v", n, method, err)
 			}

@@ -17,10 +17,11 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -138,7 +139,7 @@ func copyDatabase(ctx context.Context, data string, w io.Writer) error {
 		return err
 	}
 	defer conn.Close()
-	stream, err := stintv1.NewAdminServiceClient(conn).Backup(ctx, &stintv1.BackupRequest{})
+	stream, err := adminv1.NewAdminServiceClient(conn).Backup(ctx, &adminv1.BackupRequest{})
 	if err != nil {
 		return plain(err)
 	}
@@ -169,7 +170,7 @@ func tokenCommand(std Streams) *cobra.Command {
 }
 
 func tokenCreate(std Streams) *cobra.Command {
-	var req stintv1.CreateTokenRequest
+	var req authv1.CreateTokenRequest
 	var expires time.Duration
 	cmd := tool("create", "Make an API token and print it, this once", "",
 		func(cmd *cobra.Command, data string, _ []string) error {
@@ -195,7 +196,7 @@ func tokenCreate(std Streams) *cobra.Command {
 }
 
 func tokenList(std Streams) *cobra.Command {
-	var req stintv1.ListTokensRequest
+	var req authv1.ListTokensRequest
 	cmd := tool("list", "List the API tokens, without their secrets", "",
 		func(cmd *cobra.Command, data string, _ []string) error {
 			return withTokens(cmd.Context(), data, func(c tokenClient) error {
@@ -232,7 +233,7 @@ func tokenRevoke(std Streams) *cobra.Command {
 	cmd := tool("revoke", "Make an API token stop working, also for streams that are open", "",
 		func(cmd *cobra.Command, data string, _ []string) error {
 			return withTokens(cmd.Context(), data, func(c tokenClient) error {
-				if _, err := c.RevokeToken(cmd.Context(), &stintv1.RevokeTokenRequest{Id: id}); err != nil {
+				if _, err := c.RevokeToken(cmd.Context(), &authv1.RevokeTokenRequest{Id: id}); err != nil {
 					return plain(err)
 				}
 				fmt.Fprintf(std.Err, "Token %s is revoked.\n", id)
@@ -245,9 +246,9 @@ func tokenRevoke(std Streams) *cobra.Command {
 
 // tokenClient is what the token tools need, of a running server or of a file.
 type tokenClient interface {
-	CreateToken(ctx context.Context, in *stintv1.CreateTokenRequest, _ ...grpc.CallOption) (*stintv1.CreateTokenResponse, error)
-	ListTokens(ctx context.Context, in *stintv1.ListTokensRequest, _ ...grpc.CallOption) (*stintv1.ListTokensResponse, error)
-	RevokeToken(ctx context.Context, in *stintv1.RevokeTokenRequest, _ ...grpc.CallOption) (*stintv1.RevokeTokenResponse, error)
+	CreateToken(ctx context.Context, in *authv1.CreateTokenRequest, _ ...grpc.CallOption) (*authv1.CreateTokenResponse, error)
+	ListTokens(ctx context.Context, in *authv1.ListTokensRequest, _ ...grpc.CallOption) (*authv1.ListTokensResponse, error)
+	RevokeToken(ctx context.Context, in *authv1.RevokeTokenRequest, _ ...grpc.CallOption) (*authv1.RevokeTokenResponse, error)
 }
 
 // withTokens calls do with the tokens of a running server, or of its database.
@@ -255,7 +256,7 @@ func withTokens(ctx context.Context, data string, do func(tokenClient) error) er
 	conn, err := dialSocket(ctx, data)
 	if err == nil {
 		defer conn.Close()
-		return do(stintv1.NewAdminServiceClient(conn))
+		return do(authv1.NewTokenServiceClient(conn))
 	}
 	if !errors.Is(err, errNoServer) {
 		return err
@@ -264,7 +265,7 @@ func withTokens(ctx context.Context, data string, do func(tokenClient) error) er
 	if err != nil {
 		return explainLocked(err)
 	}
-	return errors.Join(do(fileTokens{api.NewTokenAdmin(auth.NewTokens(st, nil))}), st.Close())
+	return errors.Join(do(fileTokens{api.NewOfflineTokens(auth.NewTokens(st, nil))}), st.Close())
 }
 
 // offline is the audit entry of who works on the files of a server that does not run. Nobody can tell who that is.
@@ -289,20 +290,20 @@ func plain(err error) error {
 
 func databasePath(data string) string { return filepath.Join(data, "jobs.db") }
 
-// fileTokens is the AdminService of a database that no server has open, as a client.
-type fileTokens struct{ srv stintv1.AdminServiceServer }
+// fileTokens is the TokenService of a database that no server has open, as a client.
+type fileTokens struct{ srv authv1.TokenServiceServer }
 
 // CreateToken makes a token in the file.
-func (f fileTokens) CreateToken(ctx context.Context, in *stintv1.CreateTokenRequest, _ ...grpc.CallOption) (*stintv1.CreateTokenResponse, error) {
-	return f.srv.CreateToken(store.WithAudit(ctx, offline(stintv1.AdminService_CreateToken_FullMethodName)), in)
+func (f fileTokens) CreateToken(ctx context.Context, in *authv1.CreateTokenRequest, _ ...grpc.CallOption) (*authv1.CreateTokenResponse, error) {
+	return f.srv.CreateToken(store.WithAudit(ctx, offline(authv1.TokenService_CreateToken_FullMethodName)), in)
 }
 
 // ListTokens lists the tokens of the file.
-func (f fileTokens) ListTokens(ctx context.Context, in *stintv1.ListTokensRequest, _ ...grpc.CallOption) (*stintv1.ListTokensResponse, error) {
+func (f fileTokens) ListTokens(ctx context.Context, in *authv1.ListTokensRequest, _ ...grpc.CallOption) (*authv1.ListTokensResponse, error) {
 	return f.srv.ListTokens(ctx, in)
 }
 
 // RevokeToken revokes a token of the file.
-func (f fileTokens) RevokeToken(ctx context.Context, in *stintv1.RevokeTokenRequest, _ ...grpc.CallOption) (*stintv1.RevokeTokenResponse, error) {
-	return f.srv.RevokeToken(store.WithAudit(ctx, offline(stintv1.AdminService_RevokeToken_FullMethodName)), in)
+func (f fileTokens) RevokeToken(ctx context.Context, in *authv1.RevokeTokenRequest, _ ...grpc.CallOption) (*authv1.RevokeTokenResponse, error) {
+	return f.srv.RevokeToken(store.WithAudit(ctx, offline(authv1.TokenService_RevokeToken_FullMethodName)), in)
 }

@@ -17,7 +17,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
@@ -64,8 +64,8 @@ func openAt(dir string) (*Area, error) {
 }
 
 // crashJob is one of the jobs; all of them want the same name for their results.
-func crashJob(n int) *stintv1.Job {
-	return &stintv1.Job{
+func crashJob(n int) *jobsv1.Job {
+	return &jobsv1.Job{
 		Id: strconv.Itoa(n), Owner: alice, Service: "Cat", OutputName: "run", OutputFolder: "/home",
 		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{"dir": structpb.NewStringValue("/in")}},
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"syscall"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -25,7 +25,7 @@ func failure(ctx context.Context, err error, def executor.Failure, full string) 
 	case ctx.Err() != nil:
 		return errors.Join(ctx.Err(), err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return &executor.Failure{Reason: stintv1.Reason_REASON_DISK_FULL, Message: full, Err: err}
+		return &executor.Failure{Reason: jobsv1.Reason_REASON_DISK_FULL, Message: full, Err: err}
 	default:
 		def.Err = err
 		return &def

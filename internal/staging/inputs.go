@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
@@ -48,7 +48,7 @@ func (a *Area) stage(ctx context.Context, owner string, folder workdir.Dir, inpu
 
 // inputError blames the input when it is not there; what else goes wrong is not the user's.
 func inputError(in catalog.Input, err error) error {
-	const missing = stintv1.Reason_REASON_INPUT_MISSING
+	const missing = jobsv1.Reason_REASON_INPUT_MISSING
 	_, invalid := errors.AsType[*job.InvalidError](err)
 	switch {
 	case errors.Is(err, job.ErrNotFound), invalid:

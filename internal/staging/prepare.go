@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
@@ -24,17 +24,17 @@ const appSpecName = "app_spec.json"
 // stored at submit. A *executor.Failure says what the job fails with; any other error means that ctx ended.
 //
 // The inputs are those of the first attempt also when the workspace has changed since.
-func (a *Area) Prepare(ctx context.Context, j *stintv1.Job, attempt int) (executor.Task, error) {
+func (a *Area) Prepare(ctx context.Context, j *jobsv1.Job, attempt int) (executor.Task, error) {
 	t, err := a.prepare(ctx, j, attempt)
 	if err != nil {
 		return executor.Task{}, failure(ctx, fmt.Errorf("prepare job %s: %w", j.GetId(), err), executor.Failure{
-			Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.",
+			Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.",
 		}, diskFullBefore)
 	}
 	return t, nil
 }
 
-func (a *Area) prepare(ctx context.Context, j *stintv1.Job, attempt int) (executor.Task, error) {
+func (a *Area) prepare(ctx context.Context, j *jobsv1.Job, attempt int) (executor.Task, error) {
 	id, err := job.ParseID(j.GetId())
 	if err != nil {
 		return executor.Task{}, err
@@ -105,7 +105,7 @@ func hold(folder workdir.Dir, attempt int) (h held, err error) {
 }
 
 func launchFailed(format string, args ...any) error {
-	return &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: fmt.Sprintf(format, args...)}
+	return &executor.Failure{Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: fmt.Sprintf(format, args...)}
 }
 
 func capital(s string) string {
@@ -116,10 +116,10 @@ func capital(s string) string {
 }
 
 // resources are those of the job, which Submit has filled in.
-func resources(asked *stintv1.Resources) *stintv1.Resources {
+func resources(asked *jobsv1.Resources) *jobsv1.Resources {
 	r := proto.CloneOf(asked)
 	if r == nil {
-		r = &stintv1.Resources{}
+		r = &jobsv1.Resources{}
 	}
 	r.Cpus = max(1, r.GetCpus())
 	return r

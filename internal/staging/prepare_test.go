@@ -17,22 +17,22 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
 
 const (
-	inputMissing = stintv1.Reason_REASON_INPUT_MISSING
-	launchFail   = stintv1.Reason_REASON_LAUNCH_FAILED
-	diskFull     = stintv1.Reason_REASON_DISK_FULL
-	outputFailed = stintv1.Reason_REASON_OUTPUT_FAILED
+	inputMissing = jobsv1.Reason_REASON_INPUT_MISSING
+	launchFail   = jobsv1.Reason_REASON_LAUNCH_FAILED
+	diskFull     = jobsv1.Reason_REASON_DISK_FULL
+	outputFailed = jobsv1.Reason_REASON_OUTPUT_FAILED
 )
 
 func TestPrepareLetsTheCommandTellOfItself(t *testing.T) {
 	s := newStation(t)
-	s.cfg.Report = func(j *stintv1.Job, attempt int) (url, token string) {
+	s.cfg.Report = func(j *jobsv1.Job, attempt int) (url, token string) {
 		if attempt == 2 {
 			return "", "" // where the server cannot be reached it gets no token either
 		}

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -27,17 +27,17 @@ const sameName = 9
 //
 // Symbolic links to files become those files where the files are results too; other links,
 // pipes and names that the workspace cannot hold are left out.
-func (a *Area) Publish(ctx context.Context, j *stintv1.Job, attempt int) (string, error) {
+func (a *Area) Publish(ctx context.Context, j *jobsv1.Job, attempt int) (string, error) {
 	folder, err := a.publish(ctx, j, attempt)
 	if err != nil {
 		return "", failure(ctx, fmt.Errorf("publish job %s: %w", j.GetId(), err), executor.Failure{
-			Reason: stintv1.Reason_REASON_OUTPUT_FAILED, Message: notStored(err),
+			Reason: jobsv1.Reason_REASON_OUTPUT_FAILED, Message: notStored(err),
 		}, diskFullAfter)
 	}
 	return folder, nil
 }
 
-func (a *Area) publish(ctx context.Context, j *stintv1.Job, attempt int) (string, error) {
+func (a *Area) publish(ctx context.Context, j *jobsv1.Job, attempt int) (string, error) {
 	id, err := job.ParseID(j.GetId())
 	if err != nil {
 		return "", err
@@ -82,7 +82,7 @@ func openOutput(folder workdir.Dir, attempt int) (*os.Root, error) {
 }
 
 // targets are the folders that the results may get, the best first.
-func targets(j *stintv1.Job, id job.ID) []string {
+func targets(j *jobsv1.Job, id job.ID) []string {
 	folder, name := j.GetOutputFolder(), j.GetOutputName()
 	if folder == "" {
 		folder = job.DefaultOutputFolder

@@ -9,14 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
 
 // run leaves results as a command would and answers the output folder.
-func (s *station) run(t *testing.T, j *stintv1.Job, attempt int) string {
+func (s *station) run(t *testing.T, j *jobsv1.Job, attempt int) string {
 	t.Helper()
 	id, err := job.ParseID(j.GetId())
 	must(t, err)
@@ -28,7 +28,7 @@ func (s *station) run(t *testing.T, j *stintv1.Job, attempt int) string {
 	return out
 }
 
-func withID(j *stintv1.Job, id string) *stintv1.Job {
+func withID(j *jobsv1.Job, id string) *jobsv1.Job {
 	j.Id = id
 	return j
 }

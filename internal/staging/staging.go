@@ -14,7 +14,7 @@ import (
 	"log/slog"
 	"os"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
@@ -35,7 +35,7 @@ type Config struct {
 	Path string
 	// Report answers the URL by which the command of an attempt may tell of itself, and
 	// the token for that; an empty URL where it cannot. Nil is that for all.
-	Report func(j *stintv1.Job, attempt int) (url, token string)
+	Report func(j *jobsv1.Job, attempt int) (url, token string)
 	// Logger is told what was left out of results. Nil discards it.
 	Logger *slog.Logger
 }

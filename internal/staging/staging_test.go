@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -117,13 +117,13 @@ func (s *station) list(t *testing.T, folder string) []string {
 	return paths
 }
 
-func newJob(t *testing.T, service string, params map[string]any) *stintv1.Job {
+func newJob(t *testing.T, service string, params map[string]any) *jobsv1.Job {
 	t.Helper()
 	p, err := structpb.NewStruct(params)
 	must(t, err)
-	return &stintv1.Job{
+	return &jobsv1.Job{
 		Id: "17", Owner: alice, Service: service, OutputName: "run", OutputFolder: "/home", Parameters: p,
-		Resources: &stintv1.Resources{Cpus: 2, MemoryBytes: 1 << 30},
+		Resources: &jobsv1.Resources{Cpus: 2, MemoryBytes: 1 << 30},
 	}
 }
 
@@ -135,7 +135,7 @@ func must(t *testing.T, errs ...error) {
 }
 
 // wantFailure checks what a job fails with and that its user is told each of the words.
-func wantFailure(t *testing.T, err error, reason stintv1.Reason, words ...string) {
+func wantFailure(t *testing.T, err error, reason jobsv1.Reason, words ...string) {
 	t.Helper()
 	var f *executor.Failure
 	if !errors.As(err, &f) || f.Reason != reason {

@@ -19,8 +19,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -69,7 +69,7 @@ func entry(user, method, subject string, jobs ...uint64) *storev1.AuditEntry {
 func TestWhatChangesSomethingIsAuditedWithWhatItTouched(t *testing.T) {
 	s := storetest.Open(t)
 	ctx := t.Context()
-	submitAs := func(user, owner string, jobs ...*stintv1.Job) {
+	submitAs := func(user, owner string, jobs ...*jobsv1.Job) {
 		t.Helper()
 		if _, _, err := s.Submit(by(ctx, user, "submit"), jobs, store.SubmitOptions{Owner: owner}); err != nil {
 			t.Fatal(err)
@@ -91,7 +91,7 @@ func TestWhatChangesSomethingIsAuditedWithWhatItTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, user := range []string{"bob", "root"} {
-		report := &storev1.Issue{Reporter: user, Job: &stintv1.Job{Owner: "bob"}}
+		report := &storev1.Issue{Reporter: user, Job: &jobsv1.Job{Owner: "bob"}}
 		if _, err := s.AddIssue(by(ctx, user, "report"), 3, report); err != nil {
 			t.Fatal(err)
 		}
@@ -126,14 +126,14 @@ func TestWhatChangesNothingIsNotAudited(t *testing.T) {
 	s := storetest.Open(t)
 	ctx := t.Context()
 	o := store.SubmitOptions{Owner: "ada", RequestID: "r", MaxActivePerOwner: 1}
-	if _, _, err := s.Submit(ctx, []*stintv1.Job{newJob("A", "a")}, o); err != nil { // the server itself
+	if _, _, err := s.Submit(ctx, []*jobsv1.Job{newJob("A", "a")}, o); err != nil { // the server itself
 		t.Fatal(err)
 	}
-	if _, again, err := s.Submit(by(ctx, "ada", "again"), []*stintv1.Job{newJob("A", "a")}, o); err != nil || !again {
+	if _, again, err := s.Submit(by(ctx, "ada", "again"), []*jobsv1.Job{newJob("A", "a")}, o); err != nil || !again {
 		t.Fatal(again, err)
 	}
 	o.RequestID = "another"
-	if _, _, err := s.Submit(by(ctx, "ada", "too many"), []*stintv1.Job{newJob("A", "b")}, o); !errors.Is(err, job.ErrExhausted) {
+	if _, _, err := s.Submit(by(ctx, "ada", "too many"), []*jobsv1.Job{newJob("A", "b")}, o); !errors.Is(err, job.ErrExhausted) {
 		t.Fatal(err)
 	}
 	if _, err := s.Update(by(ctx, "bob", "not theirs"), store.OwnedBy("bob"), 1, into(cancelled)); !errors.Is(err, job.ErrNotFound) {
@@ -163,7 +163,7 @@ func TestWhatChangesNothingIsNotAudited(t *testing.T) {
 
 func TestMoreJobsThanAnEntryNamesAreMoreEntries(t *testing.T) {
 	s := storetest.Open(t)
-	jobs := make([]*stintv1.Job, 2001)
+	jobs := make([]*jobsv1.Job, 2001)
 	for i := range jobs {
 		jobs[i] = newJob("A", strconv.Itoa(i))
 	}
@@ -190,7 +190,7 @@ func TestMoreJobsThanAnEntryNamesAreMoreEntries(t *testing.T) {
 func TestACommitThatFailsLeavesNoEntry(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	s := storetest.OpenConfig(t, store.Config{Path: path})
-	if _, _, err := s.Submit(by(t.Context(), "ada", "kept"), []*stintv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: "ada"}); err != nil {
+	if _, _, err := s.Submit(by(t.Context(), "ada", "kept"), []*jobsv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 	head := s.AuditHead()
@@ -223,7 +223,7 @@ func TestTheChainHoldsWhoeverWritesAtTheSameTime(t *testing.T) {
 		wg.Go(func() {
 			user := fmt.Sprint("user", c)
 			for n := range each {
-				if _, _, err := s.Submit(by(t.Context(), user, "submit"), []*stintv1.Job{newJob("A", strconv.Itoa(n))}, store.SubmitOptions{Owner: user}); err != nil {
+				if _, _, err := s.Submit(by(t.Context(), user, "submit"), []*jobsv1.Job{newJob("A", strconv.Itoa(n))}, store.SubmitOptions{Owner: user}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -373,7 +373,7 @@ func TestTheAuditIsAsItsModel(t *testing.T) {
 			"submit": func(rt *rapid.T) {
 				now = now.Add(time.Duration(rapid.IntRange(-2, 5).Draw(rt, "seconds")) * time.Second)
 				u := user.Draw(rt, "user")
-				if _, _, err := s.Submit(by(context.Background(), u, "submit"), []*stintv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: u}); err != nil {
+				if _, _, err := s.Submit(by(context.Background(), u, "submit"), []*jobsv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: u}); err != nil {
 					rt.Fatal(err)
 				}
 				jobs++
@@ -386,7 +386,7 @@ func TestTheAuditIsAsItsModel(t *testing.T) {
 				}
 			},
 			"server": func(rt *rapid.T) { // the same change by nobody
-				if _, _, err := s.Submit(context.Background(), []*stintv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: user.Draw(rt, "user")}); err != nil {
+				if _, _, err := s.Submit(context.Background(), []*jobsv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: user.Draw(rt, "user")}); err != nil {
 					rt.Fatal(err)
 				}
 				jobs++

@@ -13,8 +13,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -28,10 +28,10 @@ func benchJobs() int {
 }
 
 // benchJob is a job of about 250 bytes hot and 350 cold.
-func benchJob(n int) *stintv1.Job {
-	return &stintv1.Job{
+func benchJob(n int) *jobsv1.Job {
+	return &jobsv1.Job{
 		Service: fmt.Sprint("GenomeService", n%17), OutputName: fmt.Sprint("sample-", n, "-phage"), OutputFolder: "/home/run1", Executor: "local",
-		Resources: &stintv1.Resources{Cpus: 4, MemoryBytes: 8 << 30}, Priority: int32(n % 5),
+		Resources: &jobsv1.Resources{Cpus: 4, MemoryBytes: 8 << 30}, Priority: int32(n % 5),
 		Labels: map[string]string{"project": fmt.Sprint("p", n%100)},
 		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{
 			"reads": structpb.NewStringValue(strings.Repeat("/home/reads/", 20)), "k": structpb.NewNumberValue(21),
@@ -65,7 +65,7 @@ func fillBig(b *testing.B) string {
 	}
 	start := time.Now()
 	for n := 0; n < benchJobs(); n += 1000 {
-		jobs := make([]*stintv1.Job, 1000)
+		jobs := make([]*jobsv1.Job, 1000)
 		for i := range jobs {
 			jobs[i] = benchJob(n + i)
 		}
@@ -85,7 +85,7 @@ func fillBig(b *testing.B) string {
 		if n%50_000 == 0 {
 			state = failed
 		}
-		for _, st := range []stintv1.State{running, state} {
+		for _, st := range []jobsv1.State{running, state} {
 			if _, err := s.UpdateMany(b.Context(), store.Everyone, ids, into(st)); err != nil {
 				b.Fatal(err)
 			}
@@ -118,10 +118,10 @@ func benchSubmit(b *testing.B, callers int, audited bool) {
 		ctx := b.Context()
 		if audited {
 			ctx = store.WithAudit(ctx, &storev1.AuditEntry{
-				User: "ada", How: "token", CredentialId: "k3jf82nd", Address: "192.0.2.17", Method: stintv1.JobService_Submit_FullMethodName,
+				User: "ada", How: "token", CredentialId: "k3jf82nd", Address: "192.0.2.17", Method: jobsv1.JobService_Submit_FullMethodName,
 			})
 		}
-		_, _, err := s.Submit(ctx, []*stintv1.Job{benchJob(n)}, store.SubmitOptions{Owner: "ada", RequestID: strconv.Itoa(n)})
+		_, _, err := s.Submit(ctx, []*jobsv1.Job{benchJob(n)}, store.SubmitOptions{Owner: "ada", RequestID: strconv.Itoa(n)})
 		return err
 	})
 	st := s.Stats()
@@ -160,7 +160,7 @@ func BenchmarkLifecycle(b *testing.B) {
 	defer func() { _ = s.Close() }()
 	b.ReportAllocs()
 	run(b, 256, func(n int) error {
-		jobs, _, err := s.Submit(b.Context(), []*stintv1.Job{benchJob(n)}, store.SubmitOptions{Owner: "ada"})
+		jobs, _, err := s.Submit(b.Context(), []*jobsv1.Job{benchJob(n)}, store.SubmitOptions{Owner: "ada"})
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func BenchmarkLifecycle(b *testing.B) {
 		for _, fn := range []func(*storev1.Record) error{
 			func(r *storev1.Record) error {
 				r.Phase = storev1.Phase_PHASE_STARTING
-				r.Job.Attempts = append(r.Job.Attempts, &stintv1.Attempt{Number: 1, Executor: "local", CreateTime: r.Job.GetSubmitTime()})
+				r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: 1, Executor: "local", CreateTime: r.Job.GetSubmitTime()})
 				return nil
 			},
 			into(running), into(completed),
@@ -228,10 +228,10 @@ func BenchmarkPage(b *testing.B) {
 	for name, q := range map[string]store.Query{
 		"all":            {Scope: store.Everyone},
 		"owner":          {Scope: store.OwnedBy("user7")},
-		"state":          {Scope: store.Everyone, States: []stintv1.State{running, queued}},
-		"owner+state":    {Scope: store.OwnedBy("user7"), States: []stintv1.State{failed}},
+		"state":          {Scope: store.Everyone, States: []jobsv1.State{running, queued}},
+		"owner+state":    {Scope: store.OwnedBy("user7"), States: []jobsv1.State{failed}},
 		"service":        {Scope: store.Everyone, Service: "GenomeService3"},
-		"service+failed": {Scope: store.Everyone, Service: "GenomeService3", States: []stintv1.State{failed}},
+		"service+failed": {Scope: store.Everyone, Service: "GenomeService3", States: []jobsv1.State{failed}},
 		"name":           {Scope: store.Everyone, Match: byName, MatchKey: "name"},
 		"name-unkept":    {Scope: store.Everyone, Match: byName},
 		"owner+name":     {Scope: store.OwnedBy("user7"), Match: byName, MatchKey: "name"},
@@ -282,7 +282,7 @@ func BenchmarkChanges(b *testing.B) {
 				return "ada"
 			}
 			for n := range watchers {
-				if _, _, err := s.Submit(b.Context(), []*stintv1.Job{benchJob(n)}, store.SubmitOptions{Owner: owner(n)}); err != nil {
+				if _, _, err := s.Submit(b.Context(), []*jobsv1.Job{benchJob(n)}, store.SubmitOptions{Owner: owner(n)}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -3,8 +3,8 @@ package store
 import (
 	"time"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -24,7 +24,7 @@ type Brief struct {
 	// Owner and Executor of the job.
 	Owner, Executor string
 	// State of the job.
-	State stintv1.State
+	State jobsv1.State
 	// Priority of the job.
 	Priority int32
 	// Cancelled is whether somebody wishes the job cancelled.
@@ -112,7 +112,7 @@ func (b *Brief) decodeJob(raw []byte, last *Brief) bool {
 		case jobExecutor:
 			b.Executor = textLike(f.bytes, last.Executor)
 		case jobState:
-			b.State = stintv1.State(f.value)
+			b.State = jobsv1.State(f.value)
 		case jobPriority:
 			b.Priority = int32(f.value)
 		case jobCancelTime:

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -44,8 +44,8 @@ func TestBriefsTellWhichJobsAreNotThere(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	for _, owner := range []string{"ada", "bob"} {
-		j := &stintv1.Job{Service: "Date", Executor: "local", Priority: -3}
-		if _, _, err := s.Submit(t.Context(), []*stintv1.Job{j}, SubmitOptions{Owner: owner}); err != nil {
+		j := &jobsv1.Job{Service: "Date", Executor: "local", Priority: -3}
+		if _, _, err := s.Submit(t.Context(), []*jobsv1.Job{j}, SubmitOptions{Owner: owner}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -60,7 +60,7 @@ func TestBriefsTellWhichJobsAreNotThere(t *testing.T) {
 			}
 			continue
 		}
-		want.Executor, want.State, want.Priority = "local", stintv1.State_STATE_QUEUED, -3
+		want.Executor, want.State, want.Priority = "local", jobsv1.State_STATE_QUEUED, -3
 		if diff := cmp.Diff(want, got[i]); diff != "" {
 			t.Errorf("job %d: %s", want.ID, diff)
 		}

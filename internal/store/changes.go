@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"sync"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -24,7 +24,7 @@ type Change struct {
 	// ID of the job.
 	ID job.ID
 	// Status of the job as of the change. It is shared between watchers: read-only. Nil when the job was deleted.
-	Status *stintv1.JobStatus
+	Status *jobsv1.JobStatus
 
 	once sync.Once
 	made []byte

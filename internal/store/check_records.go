@@ -8,8 +8,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -124,7 +124,7 @@ func (c *recordChecker) request(where string, id job.ID, rec *storev1.Record) {
 	c.requests[key] = id
 }
 
-func (c *recordChecker) revision(where string, id job.ID, j *stintv1.Job) {
+func (c *recordChecker) revision(where string, id job.ID, j *jobsv1.Job) {
 	r := j.GetRevision()
 	if r == 0 || r > c.meta.revision {
 		c.add(where, "it has revision %d, and the last one is %d", r, c.meta.revision)
@@ -135,7 +135,7 @@ func (c *recordChecker) revision(where string, id job.ID, j *stintv1.Job) {
 	c.revisions[r] = id
 }
 
-func (c *recordChecker) history(where string, j *stintv1.Job) {
+func (c *recordChecker) history(where string, j *jobsv1.Job) {
 	h := j.GetHistory()
 	if len(h) == 0 || len(h) > maxHistory || len(j.GetAttempts()) > maxAttempts {
 		c.add(where, "it has %d history entries and %d attempts", len(h), len(j.GetAttempts()))

@@ -1,7 +1,7 @@
 package store
 
 import (
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // stateCounts counts jobs by state.
@@ -18,13 +18,13 @@ func (c *stateCounts) sum(states uint8) int64 {
 	return n
 }
 
-func (c *stateCounts) message() *stintv1.StateCounts {
-	return &stintv1.StateCounts{
-		Queued:    c[stintv1.State_STATE_QUEUED],
-		Running:   c[stintv1.State_STATE_RUNNING],
-		Completed: c[stintv1.State_STATE_COMPLETED],
-		Failed:    c[stintv1.State_STATE_FAILED],
-		Cancelled: c[stintv1.State_STATE_CANCELLED],
+func (c *stateCounts) message() *jobsv1.StateCounts {
+	return &jobsv1.StateCounts{
+		Queued:    c[jobsv1.State_STATE_QUEUED],
+		Running:   c[jobsv1.State_STATE_RUNNING],
+		Completed: c[jobsv1.State_STATE_COMPLETED],
+		Failed:    c[jobsv1.State_STATE_FAILED],
+		Cancelled: c[jobsv1.State_STATE_CANCELLED],
 	}
 }
 
@@ -75,5 +75,5 @@ const (
 	anyService = -1
 	anyOwner   = -1
 	allStates  = 1<<stateCount - 1
-	active     = 1<<stintv1.State_STATE_QUEUED | 1<<stintv1.State_STATE_RUNNING
+	active     = 1<<jobsv1.State_STATE_QUEUED | 1<<jobsv1.State_STATE_RUNNING
 )

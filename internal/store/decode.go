@@ -6,7 +6,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -82,9 +82,9 @@ func decodeJobHeader(b []byte, h *header) bool {
 		case jobPriority:
 			h.priority = int32(f.value)
 		case jobState:
-			h.state = stintv1.State(f.value)
+			h.state = jobsv1.State(f.value)
 		case jobReason:
-			h.reason = stintv1.Reason(f.value)
+			h.reason = jobsv1.Reason(f.value)
 		case jobExitCode:
 			h.exit = int32(f.value)
 		case jobRevision:

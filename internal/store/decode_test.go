@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 )
 
 var testTime = time.Unix(1_700_000_000, 5)
@@ -19,12 +19,12 @@ func fullRecord() *storev1.Record {
 	code := int32(3)
 	return &storev1.Record{
 		RequestId: "request", RequestHash: []byte("hash"), Handle: "pid 7", Phase: storev1.Phase_PHASE_STARTED,
-		Job: &stintv1.Job{
+		Job: &jobsv1.Job{
 			Owner: "ada", Service: "Date", OutputName: "out", OutputFolder: "/jobs", ParentId: "7", RerunOf: "8", Executor: "local",
-			Labels: map[string]string{"b": "2", "a": "1", "c": ""}, Priority: -5, Resources: &stintv1.Resources{Cpus: 2},
-			State: stintv1.State_STATE_FAILED, Reason: stintv1.Reason_REASON_DISK_FULL, Message: "full",
+			Labels: map[string]string{"b": "2", "a": "1", "c": ""}, Priority: -5, Resources: &jobsv1.Resources{Cpus: 2},
+			State: jobsv1.State_STATE_FAILED, Reason: jobsv1.Reason_REASON_DISK_FULL, Message: "full",
 			SubmitTime: timestamppb.New(testTime), StartTime: timestamppb.New(testTime.Add(1)), CompleteTime: timestamppb.New(testTime.Add(2)),
-			Attempts: []*stintv1.Attempt{{Number: 1}}, History: []*stintv1.StatusChange{{Revision: 3}}, ExitCode: &code, Revision: 1 << 40,
+			Attempts: []*jobsv1.Attempt{{Number: 1}}, History: []*jobsv1.StatusChange{{Revision: 3}}, ExitCode: &code, Revision: 1 << 40,
 		},
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/wal"
 )
@@ -85,7 +85,7 @@ func (im *image) check(t *testing.T, want map[string]string) {
 	if problems, err := s.Check(t.Context()); err != nil || len(problems) > 0 {
 		t.Errorf("check: %v %v", problems, err)
 	}
-	if _, _, err := s.Submit(t.Context(), []*stintv1.Job{{Service: "A"}}, SubmitOptions{Owner: "ada"}); err != nil {
+	if _, _, err := s.Submit(t.Context(), []*jobsv1.Job{{Service: "A"}}, SubmitOptions{Owner: "ada"}); err != nil {
 		t.Error(err)
 	}
 	if err := s.Close(); err != nil {
@@ -104,7 +104,7 @@ func live(t *testing.T, s *Store, n int) {
 	t.Helper()
 	ctx := WithAudit(t.Context(), &storev1.AuditEntry{User: "ada", Method: "/test"})
 	name := strconv.Itoa(n)
-	jobs, _, err := s.Submit(ctx, []*stintv1.Job{
+	jobs, _, err := s.Submit(ctx, []*jobsv1.Job{
 		{Service: "A", OutputName: "a" + name, Labels: map[string]string{"n": name}}, {Service: "B", OutputName: "b" + name},
 	}, SubmitOptions{Owner: "ada", RequestID: name})
 	if err != nil {
@@ -114,12 +114,12 @@ func live(t *testing.T, s *Store, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	into := func(state stintv1.State) func(*storev1.Record) error {
+	into := func(state jobsv1.State) func(*storev1.Record) error {
 		return func(r *storev1.Record) error { r.Job.State = state; return nil }
 	}
-	_, running := s.Update(ctx, Everyone, first, into(stintv1.State_STATE_RUNNING))
-	_, share := s.Share(ctx, Everyone, first, &stintv1.Share{User: "bob", Rights: []stintv1.ShareRight{stintv1.ShareRight_SHARE_RIGHT_RESULTS}})
-	_, second := s.UpdateMany(ctx, Everyone, []job.ID{first, first + 1}, into(stintv1.State_STATE_CANCELLED))
+	_, running := s.Update(ctx, Everyone, first, into(jobsv1.State_STATE_RUNNING))
+	_, share := s.Share(ctx, Everyone, first, &jobsv1.Share{User: "bob", Rights: []jobsv1.ShareRight{jobsv1.ShareRight_SHARE_RIGHT_RESULTS}})
+	_, second := s.UpdateMany(ctx, Everyone, []job.ID{first, first + 1}, into(jobsv1.State_STATE_CANCELLED))
 	_, issue := s.AddIssue(ctx, first, &storev1.Issue{Description: name})
 	_, session := s.PutSession(ctx, SessionHash{byte(n)}, &storev1.Session{Id: name, User: "ada"}, 3)
 	err = errors.Join(running, share, second, issue, session,
@@ -351,7 +351,7 @@ func TestALogThatCannotBeWrittenEndsAllWriting(t *testing.T) {
 	if err := s.file.log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = s.Submit(t.Context(), []*stintv1.Job{{Service: "A"}}, SubmitOptions{Owner: "ada"})
+	_, _, err = s.Submit(t.Context(), []*jobsv1.Job{{Service: "A"}}, SubmitOptions{Owner: "ada"})
 	if !errors.Is(err, job.ErrStorage) || !errors.Is(s.Healthy(), job.ErrStorage) {
 		t.Errorf("%v, %v", err, s.Healthy())
 	}

@@ -1,7 +1,7 @@
 package store
 
 import (
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -85,19 +85,19 @@ func (e *Entry) text(n int) string {
 }
 
 // State of the job.
-func (e *Entry) State() stintv1.State {
+func (e *Entry) State() jobsv1.State {
 	if e.h != nil {
 		return e.h.state
 	}
-	return stintv1.State(e.c.state[e.i])
+	return jobsv1.State(e.c.state[e.i])
 }
 
 // Reason for the state.
-func (e *Entry) Reason() stintv1.Reason {
+func (e *Entry) Reason() jobsv1.Reason {
 	if e.h != nil {
 		return e.h.reason
 	}
-	return stintv1.Reason(e.c.reason[e.i])
+	return jobsv1.Reason(e.c.reason[e.i])
 }
 
 // Priority of the job.

@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -157,7 +157,7 @@ func put(bucket string, k, v []byte) func(*bolt.Tx) error {
 
 func putShare(id job.ID, user string) func(*bolt.Tx) error {
 	return func(tx *bolt.Tx) error {
-		b, err := proto.Marshal(&storev1.Share{Rights: []stintv1.ShareRight{history}, CreateTime: timestamppb.Now()})
+		b, err := proto.Marshal(&storev1.Share{Rights: []jobsv1.ShareRight{history}, CreateTime: timestamppb.Now()})
 		if err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func TestACheckFindsDamage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _, err = s.Submit(t.Context(), []*stintv1.Job{newJob("A", "a"), newJob("A", "b"), newJob("A", "c")},
+			_, _, err = s.Submit(t.Context(), []*jobsv1.Job{newJob("A", "a"), newJob("A", "b"), newJob("A", "c")},
 				store.SubmitOptions{Owner: "ada", RequestID: "r"})
 			if err != nil {
 				t.Fatal(err)
@@ -216,7 +216,7 @@ func TestADamagedPageIsFound(t *testing.T) {
 	for _, jobs := range []int{1, 300} { // on the root page, and on pages of their own
 		path := filepath.Join(t.TempDir(), "jobs.db")
 		s := storetest.OpenConfig(t, store.Config{Path: path})
-		var all []*stintv1.Job
+		var all []*jobsv1.Job
 		for range jobs {
 			all = append(all, newJob("A", "a"))
 		}

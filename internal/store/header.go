@@ -7,8 +7,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -35,8 +35,8 @@ type label struct{ key, value string }
 // seen is the part of a header that changes while the job lives. Times are in
 // nanoseconds since 1970, 0 when not set.
 type seen struct {
-	state           stintv1.State
-	reason          stintv1.Reason
+	state           jobsv1.State
+	reason          jobsv1.Reason
 	exit            int32 // noExit when not set
 	start, complete int64
 	revision        uint64
@@ -70,7 +70,7 @@ func (o *origin) sortLabels() {
 	}
 }
 
-func seenOf(j *stintv1.Job) seen {
+func seenOf(j *jobsv1.Job) seen {
 	s := seen{
 		state: j.GetState(), reason: j.GetReason(), exit: noExit,
 		start: nanos(j.GetStartTime()), complete: nanos(j.GetCompleteTime()), revision: j.GetRevision(),

@@ -3,7 +3,7 @@ package store
 import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // How much of a job's past is kept, as job.proto says.
@@ -14,17 +14,17 @@ const (
 
 // standing is what a change of which makes an entry in the history.
 type standing struct {
-	state   stintv1.State
-	reason  stintv1.Reason
+	state   jobsv1.State
+	reason  jobsv1.Reason
 	attempt int32
 }
 
-func standingOf(j *stintv1.Job) standing {
+func standingOf(j *jobsv1.Job) standing {
 	return standing{j.GetState(), j.GetReason(), attemptOf(j)}
 }
 
 // attemptOf is the number of the latest attempt; 0 before the first.
-func attemptOf(j *stintv1.Job) int32 {
+func attemptOf(j *jobsv1.Job) int32 {
 	if n := len(j.GetAttempts()); n > 0 {
 		return j.GetAttempts()[n-1].GetNumber()
 	}
@@ -32,8 +32,8 @@ func attemptOf(j *stintv1.Job) int32 {
 }
 
 // noteStatus appends the job's present standing to its history.
-func noteStatus(j *stintv1.Job, now *timestamppb.Timestamp) {
-	j.History = append(j.History, &stintv1.StatusChange{
+func noteStatus(j *jobsv1.Job, now *timestamppb.Timestamp) {
+	j.History = append(j.History, &jobsv1.StatusChange{
 		Revision: j.GetRevision(), Time: now,
 		State: j.GetState(), Reason: j.GetReason(), Message: j.GetMessage(), Attempt: attemptOf(j),
 	})
@@ -43,7 +43,7 @@ func noteStatus(j *stintv1.Job, now *timestamppb.Timestamp) {
 }
 
 // boundAttempts drops the oldest attempts.
-func boundAttempts(j *stintv1.Job) {
+func boundAttempts(j *jobsv1.Job) {
 	if n := len(j.GetAttempts()); n > maxAttempts {
 		j.Attempts = j.Attempts[n-maxAttempts:]
 	}

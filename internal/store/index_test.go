@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -39,7 +39,7 @@ func (m *indexModel) add() {
 			executor: "local", name: fmt.Sprint("name", m.rng.IntN(50)), folder: strings.Repeat("f", m.rng.IntN(300)),
 			priority: int32(m.rng.IntN(5)), submit: int64(m.next),
 		},
-		seen: seen{state: stintv1.State_STATE_QUEUED, exit: noExit, revision: m.revision},
+		seen: seen{state: jobsv1.State_STATE_QUEUED, exit: noExit, revision: m.revision},
 	}
 	if m.rng.IntN(2) == 0 {
 		h.labels = []label{{"a", "1"}, {"b", strconv.Itoa(m.rng.IntN(4))}}
@@ -54,7 +54,7 @@ func (m *indexModel) move(id job.ID) {
 	m.revision++
 	h := m.jobs[id]
 	h.seen = seen{
-		state: stintv1.State(1 + m.rng.IntN(5)), reason: stintv1.Reason(m.rng.IntN(20)), exit: int32(m.rng.IntN(3)),
+		state: jobsv1.State(1 + m.rng.IntN(5)), reason: jobsv1.Reason(m.rng.IntN(20)), exit: int32(m.rng.IntN(3)),
 		start: int64(m.rng.IntN(100)), complete: int64(m.rng.IntN(100)), revision: m.revision,
 	}
 	m.ix.apply(&change{id: id, seen: h.seen})
@@ -161,7 +161,7 @@ func TestAWalkSeesWhatThePlanAdmitsInOrder(t *testing.T) {
 			q.Service = fmt.Sprint("service", m.rng.IntN(70))
 		}
 		for range m.rng.IntN(3) {
-			q.States = append(q.States, stintv1.State(1+m.rng.IntN(5)))
+			q.States = append(q.States, jobsv1.State(1+m.rng.IntN(5)))
 		}
 		if m.rng.IntN(3) == 0 {
 			q.Match = func(e *Entry) bool { return e.CompleteTime() > 50 }

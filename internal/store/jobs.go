@@ -3,17 +3,17 @@ package store
 import (
 	"fmt"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Get answers a job in full. Of one that is seen only because it was shared, what leads
 // to other things of its owner is left out; see reader.seen.
-func (s *Store) Get(scope Scope, id job.ID) (*stintv1.Job, error) {
-	var found *stintv1.Job
+func (s *Store) Get(scope Scope, id job.ID) (*jobsv1.Job, error) {
+	var found *jobsv1.Job
 	err := s.read(func(r *reader) (err error) {
-		found, err = r.jobIn(scope, id, stintv1.JobView_JOB_VIEW_FULL)
+		found, err = r.jobIn(scope, id, jobsv1.JobView_JOB_VIEW_FULL)
 		return err
 	})
 	if err != nil {
@@ -26,7 +26,7 @@ func (s *Store) Get(scope Scope, id job.ID) (*stintv1.Job, error) {
 }
 
 // GetMany answers several jobs in the order of ids, and the ids of those that do not exist for the scope.
-func (s *Store) GetMany(scope Scope, ids []job.ID, view stintv1.JobView) (jobs []*stintv1.Job, missing []job.ID, _ error) {
+func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
 	err := s.read(func(r *reader) error {
 		for _, id := range ids {
 			j, err := r.jobIn(scope, id, view)

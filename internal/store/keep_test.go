@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -31,7 +31,7 @@ func TestRetention(t *testing.T) {
 			queued:    {For: time.Nanosecond}, // not a final state: means nothing
 		},
 	})
-	end := func(id job.ID, state stintv1.State, after time.Duration) {
+	end := func(id job.ID, state jobsv1.State, after time.Duration) {
 		t.Helper()
 		change(t, s, id, func(r *storev1.Record) {
 			if _, err := job.Transition(r.Job, job.Status{State: state, Time: start.Add(after)}); err != nil {
@@ -39,7 +39,7 @@ func TestRetention(t *testing.T) {
 			}
 		})
 	}
-	var jobs []*stintv1.Job
+	var jobs []*jobsv1.Job
 	for i := range 9 {
 		jobs = append(jobs, newJob("A", strconv.Itoa(i)))
 	}
@@ -272,7 +272,7 @@ func TestBackupAndCompactOfAStoppedServer(t *testing.T) {
 	dir := t.TempDir()
 	path, dst := filepath.Join(dir, "jobs.db"), filepath.Join(dir, "compact.db")
 	s := storetest.OpenConfig(t, store.Config{Path: path})
-	var jobs []*stintv1.Job
+	var jobs []*jobsv1.Job
 	for i := range 500 {
 		jobs = append(jobs, newJob("A", strconv.Itoa(i)))
 	}

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -56,7 +56,7 @@ func TestSubmitTimesFollowIDsWhateverTheClockDoes(t *testing.T) {
 
 func TestActiveYieldsWhatIsNotFinal(t *testing.T) {
 	s := storetest.Open(t)
-	var jobs []*stintv1.Job
+	var jobs []*jobsv1.Job
 	var over []job.ID
 	for i := range 700 {
 		jobs = append(jobs, newJob("A", strconv.Itoa(i)))
@@ -88,7 +88,7 @@ func TestAfterCloseNothingWorksAndSaysSo(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err1 := s.Submit(t.Context(), []*stintv1.Job{newJob("A", "b")}, store.SubmitOptions{Owner: "ada"})
+	_, _, err1 := s.Submit(t.Context(), []*jobsv1.Job{newJob("A", "b")}, store.SubmitOptions{Owner: "ada"})
 	_, err2 := s.Get(store.Everyone, 1)
 	_, err3 := s.Page(t.Context(), store.Query{Scope: store.Everyone, Limit: 1})
 	_, err4 := s.Snapshot()
@@ -126,7 +126,7 @@ func TestACancelledCallerIsNotServed(t *testing.T) {
 	s := storetest.Open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := s.Submit(ctx, []*stintv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: "ada"})
+	_, _, err := s.Submit(ctx, []*jobsv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: "ada"})
 	if !errors.Is(err, context.Canceled) || s.Stats().Jobs != 0 {
 		t.Errorf("%v, %d jobs", err, s.Stats().Jobs)
 	}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 )
 
 // merge reads the jobs that changed and puts their changes into the order of

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -19,34 +19,34 @@ import (
 type condition struct {
 	key  string
 	asks func(*store.Entry) bool
-	want func(*stintv1.Job) bool
+	want func(*jobsv1.Job) bool
 }
 
 var conditions = []condition{
 	{},
 	{
 		"name", func(e *store.Entry) bool { return strings.Contains(e.OutputName(), "ha") },
-		func(j *stintv1.Job) bool { return strings.Contains(j.GetOutputName(), "ha") },
+		func(j *jobsv1.Job) bool { return strings.Contains(j.GetOutputName(), "ha") },
 	},
 	{
 		"priority", func(e *store.Entry) bool { return e.Priority() > 0 },
-		func(j *stintv1.Job) bool { return j.GetPriority() > 0 },
+		func(j *jobsv1.Job) bool { return j.GetPriority() > 0 },
 	},
 	{
 		"label", func(e *store.Entry) bool { v, ok := e.Label("run"); return ok && v == "n1" },
-		func(j *stintv1.Job) bool { return j.GetLabels()["run"] == "n1" },
+		func(j *jobsv1.Job) bool { return j.GetLabels()["run"] == "n1" },
 	},
 	{
 		"exit", func(e *store.Entry) bool { c, ok := e.ExitCode(); return ok && c > 0 },
-		func(j *stintv1.Job) bool { return j.ExitCode != nil && j.GetExitCode() > 0 },
+		func(j *jobsv1.Job) bool { return j.ExitCode != nil && j.GetExitCode() > 0 },
 	},
 	{
 		"reason", func(e *store.Entry) bool { return e.Reason() == 1 || e.CompleteTime() != 0 },
-		func(j *stintv1.Job) bool { return j.GetReason() == 1 || j.GetCompleteTime() != nil },
+		func(j *jobsv1.Job) bool { return j.GetReason() == 1 || j.GetCompleteTime() != nil },
 	},
 	{
 		"", func(e *store.Entry) bool { return e.Revision()%2 == 0 }, // a condition without a name
-		func(j *stintv1.Job) bool { return j.GetRevision()%2 == 0 },
+		func(j *jobsv1.Job) bool { return j.GetRevision()%2 == 0 },
 	},
 }
 
@@ -68,13 +68,13 @@ func (m *model) page(t *rapid.T) {
 		q.Order = append(q.Order, store.Order{Field: f, Desc: rapid.Bool().Draw(t, "desc")})
 	}
 	if rapid.Bool().Draw(t, "of states") {
-		q.States = rapid.SliceOfNDistinct(rapid.SampledFrom([]stintv1.State{queued, running, completed, failed, cancelled}), 1, 3, rapid.ID).Draw(t, "states")
+		q.States = rapid.SliceOfNDistinct(rapid.SampledFrom([]jobsv1.State{queued, running, completed, failed, cancelled}), 1, 3, rapid.ID).Draw(t, "states")
 	}
 	if rapid.Bool().Draw(t, "full") {
-		q.View = stintv1.JobView_JOB_VIEW_FULL
+		q.View = jobsv1.JobView_JOB_VIEW_FULL
 	}
 	want := m.selected(&q, cond.want)
-	var got []*stintv1.Job
+	var got []*jobsv1.Job
 	for {
 		page, err := m.s.Page(context.Background(), q)
 		if err != nil {
@@ -110,8 +110,8 @@ func throughBytes(t *rapid.T, c *store.Cursor) *store.Cursor {
 }
 
 // selected answers a query from the model.
-func (m *model) selected(q *store.Query, fits func(*stintv1.Job) bool) []*stintv1.Job {
-	var found []*stintv1.Job
+func (m *model) selected(q *store.Query, fits func(*jobsv1.Job) bool) []*jobsv1.Job {
+	var found []*jobsv1.Job
 	for _, id := range m.ids(nil) {
 		j := m.jobs[id]
 		if !q.Scope.All && j.GetOwner() != q.Scope.Owner || q.Service != "" && j.GetService() != q.Service ||
@@ -119,7 +119,7 @@ func (m *model) selected(q *store.Query, fits func(*stintv1.Job) bool) []*stintv
 			continue
 		}
 		j = proto.CloneOf(j)
-		if q.View != stintv1.JobView_JOB_VIEW_FULL {
+		if q.View != jobsv1.JobView_JOB_VIEW_FULL {
 			j.Parameters, j.Attempts, j.History = nil, nil, nil
 		}
 		found = append(found, j)
@@ -130,7 +130,7 @@ func (m *model) selected(q *store.Query, fits func(*stintv1.Job) bool) []*stintv
 		last.Desc = order[len(order)-1].Desc
 	}
 	order = append(order, last)
-	slices.SortStableFunc(found, func(a, b *stintv1.Job) int {
+	slices.SortStableFunc(found, func(a, b *jobsv1.Job) int {
 		for _, o := range order {
 			if c := compareJobs(a, b, o.Field); c != 0 {
 				if o.Desc {
@@ -144,7 +144,7 @@ func (m *model) selected(q *store.Query, fits func(*stintv1.Job) bool) []*stintv
 	return found
 }
 
-func compareJobs(a, b *stintv1.Job, f store.Field) int {
+func compareJobs(a, b *jobsv1.Job, f store.Field) int {
 	switch f {
 	case store.BySubmitTime:
 		return a.GetSubmitTime().AsTime().Compare(b.GetSubmitTime().AsTime())
@@ -163,4 +163,4 @@ func compareJobs(a, b *stintv1.Job, f store.Field) int {
 	}
 }
 
-func number(j *stintv1.Job) int { return leading(j.GetId() + ":") }
+func number(j *jobsv1.Job) int { return leading(j.GetId() + ":") }

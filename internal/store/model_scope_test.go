@@ -10,8 +10,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -23,8 +23,8 @@ type scopes struct {
 	s      *store.Store
 	path   string
 	owner  map[job.ID]string
-	state  map[job.ID]stintv1.State
-	shared map[job.ID]map[string][]stintv1.ShareRight
+	state  map[job.ID]jobsv1.State
+	shared map[job.ID]map[string][]jobsv1.ShareRight
 	last   job.ID
 }
 
@@ -34,7 +34,7 @@ func TestNoReadAnswersAJobOutsideOfItsScope(t *testing.T) {
 		run++
 		m := &scopes{
 			t: t, path: filepath.Join(dir, strconv.Itoa(run)), owner: make(map[job.ID]string),
-			state: make(map[job.ID]stintv1.State), shared: make(map[job.ID]map[string][]stintv1.ShareRight),
+			state: make(map[job.ID]jobsv1.State), shared: make(map[job.ID]map[string][]jobsv1.ShareRight),
 		}
 		m.open()
 		defer func() { storetest.Close(t, m.s, m.path) }()
@@ -60,7 +60,7 @@ func (m *scopes) open() {
 
 func (m *scopes) submit(t *rapid.T) {
 	owner := rapid.SampledFrom(owners).Draw(t, "owner")
-	got, _, err := m.s.Submit(context.Background(), []*stintv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: owner})
+	got, _, err := m.s.Submit(context.Background(), []*jobsv1.Job{newJob("A", "a")}, store.SubmitOptions{Owner: owner})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +75,8 @@ func (m *scopes) anyID(t *rapid.T) job.ID {
 
 func (m *scopes) share(t *rapid.T) {
 	id, by, user := m.anyID(t), rapid.SampledFrom(owners).Draw(t, "by"), rapid.SampledFrom(owners).Draw(t, "user")
-	rights := rapid.SliceOfN(rapid.SampledFrom([]stintv1.ShareRight{history, logs, results, rerun}), 1, 3).Draw(t, "rights")
-	_, err := m.s.Share(context.Background(), store.OwnedBy(by), id, &stintv1.Share{User: user, Rights: rights})
+	rights := rapid.SliceOfN(rapid.SampledFrom([]jobsv1.ShareRight{history, logs, results, rerun}), 1, 3).Draw(t, "rights")
+	_, err := m.s.Share(context.Background(), store.OwnedBy(by), id, &jobsv1.Share{User: user, Rights: rights})
 	if may := m.owner[id] == by && user != by; may != (err == nil) {
 		t.Fatalf("%s shares job %s with %s: %v", by, id, user, err)
 	}
@@ -84,7 +84,7 @@ func (m *scopes) share(t *rapid.T) {
 		return
 	}
 	if m.shared[id] == nil {
-		m.shared[id] = make(map[string][]stintv1.ShareRight)
+		m.shared[id] = make(map[string][]jobsv1.ShareRight)
 	}
 	m.shared[id][user] = append(rights, history)
 }
@@ -101,9 +101,9 @@ func (m *scopes) unshare(t *rapid.T) {
 }
 
 func (m *scopes) move(t *rapid.T) {
-	id, to := m.anyID(t), rapid.SampledFrom([]stintv1.State{queued, running, completed}).Draw(t, "state")
+	id, to := m.anyID(t), rapid.SampledFrom([]jobsv1.State{queued, running, completed}).Draw(t, "state")
 	by := rapid.SampledFrom(owners).Draw(t, "by")
-	right := rapid.SampledFrom([]stintv1.ShareRight{0, history, rerun}).Draw(t, "right")
+	right := rapid.SampledFrom([]jobsv1.ShareRight{0, history, rerun}).Draw(t, "right")
 	j, err := m.s.Update(context.Background(), store.OwnedBy(by).With(right), id, func(r *storev1.Record) error {
 		if !job.Legal(r.GetJob().GetState(), to) {
 			return store.ErrUnchanged
@@ -142,8 +142,8 @@ func (m *scopes) sees(scope store.Scope, id job.ID) bool {
 func (m *scopes) readAll(t *rapid.T) {
 	all := []store.Scope{store.Everyone, {}, {Right: history}}
 	for _, user := range append(slices.Clone(owners), "nobody") {
-		for right := range stintv1.ShareRight_name {
-			all = append(all, store.OwnedBy(user).With(stintv1.ShareRight(right)))
+		for right := range jobsv1.ShareRight_name {
+			all = append(all, store.OwnedBy(user).With(jobsv1.ShareRight(right)))
 		}
 	}
 	for _, scope := range all {
@@ -269,7 +269,7 @@ func (m *scopes) readShares(t *rapid.T, user string) {
 	}
 }
 
-func idsOf(t *rapid.T, jobs []*stintv1.Job) []job.ID {
+func idsOf(t *rapid.T, jobs []*jobsv1.Job) []job.ID {
 	var ids []job.ID
 	for _, j := range jobs {
 		ids = append(ids, idOf(t, j))

@@ -15,8 +15,8 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -32,9 +32,9 @@ type model struct {
 	views    bool
 	s        *store.Store
 	now      time.Time
-	jobs     map[job.ID]*stintv1.Job // as last answered, in full
-	requests map[string][]job.ID     // by owner and request id
-	events   []event                 // in the order of revisions
+	jobs     map[job.ID]*jobsv1.Job // as last answered, in full
+	requests map[string][]job.ID    // by owner and request id
+	events   []event                // in the order of revisions
 	revision uint64
 	purged   uint64
 	opened   uint64 // revision at the last open
@@ -46,8 +46,8 @@ type event struct {
 	revision  uint64
 	id        job.ID
 	owner     string
-	state     stintv1.State
-	reason    stintv1.Reason
+	state     jobsv1.State
+	reason    jobsv1.Reason
 	inHistory bool
 	removed   bool
 }
@@ -73,7 +73,7 @@ func (m *model) open() {
 func (m *model) close() { storetest.Close(m.t, m.s, m.path) }
 
 // ids are the jobs that are there, ascending.
-func (m *model) ids(keep func(*stintv1.Job) bool) []job.ID {
+func (m *model) ids(keep func(*jobsv1.Job) bool) []job.ID {
 	var ids []job.ID
 	for id, j := range m.jobs {
 		if keep == nil || keep(j) {
@@ -96,7 +96,7 @@ func TestTheStoreIsAsItsModel(t *testing.T) {
 		m := &model{
 			t: t, path: filepath.Join(dir, strconv.Itoa(run)), now: time.Unix(1_700_000_000, 0),
 			views: rapid.Bool().Draw(rt, "views"),
-			jobs:  make(map[job.ID]*stintv1.Job), requests: make(map[string][]job.ID),
+			jobs:  make(map[job.ID]*jobsv1.Job), requests: make(map[string][]job.ID),
 		}
 		for _, scope := range []store.Scope{store.Everyone, store.OwnedBy("ada"), store.OwnedBy("nobody")} {
 			m.watchers = append(m.watchers, &watcher{watch: store.Watch{Scope: scope}})
@@ -123,7 +123,7 @@ func TestTheStoreIsAsItsModel(t *testing.T) {
 func (m *model) submit(t *rapid.T) {
 	m.now = m.now.Add(time.Duration(rapid.IntRange(-2, 5).Draw(t, "seconds")) * time.Second)
 	owner := rapid.SampledFrom(owners).Draw(t, "owner")
-	var jobs []*stintv1.Job
+	var jobs []*jobsv1.Job
 	for range rapid.IntRange(1, 4).Draw(t, "jobs") {
 		j := newJob(rapid.SampledFrom(services).Draw(t, "service"), rapid.SampledFrom([]string{"", "phage", "n1", "n2"}).Draw(t, "name"))
 		j.Priority = int32(rapid.IntRange(-2, 2).Draw(t, "priority"))
@@ -148,7 +148,7 @@ func (m *model) submit(t *rapid.T) {
 }
 
 // note takes the next revision from a job that was answered.
-func (m *model) note(t *rapid.T, j *stintv1.Job, inHistory bool) {
+func (m *model) note(t *rapid.T, j *jobsv1.Job, inHistory bool) {
 	m.revision++
 	if j.GetRevision() != m.revision {
 		t.Fatalf("job %s got revision %d, want %d", j.GetId(), j.GetRevision(), m.revision)
@@ -170,12 +170,12 @@ func (m *model) submitAgain(t *rapid.T) {
 	if m.jobs[m.requests[key][0]] == nil {
 		t.Skip("the request went with its first job")
 	}
-	got, again, err := m.s.Submit(context.Background(), []*stintv1.Job{newJob("Date", "x")},
+	got, again, err := m.s.Submit(context.Background(), []*jobsv1.Job{newJob("Date", "x")},
 		store.SubmitOptions{Owner: owner, RequestID: request, RequestHash: []byte(request)})
 	if err != nil || !again {
 		t.Fatal(again, err)
 	}
-	var want []*stintv1.Job
+	var want []*jobsv1.Job
 	for _, id := range m.requests[key] {
 		if j := m.jobs[id]; j != nil {
 			want = append(want, j)
@@ -187,7 +187,7 @@ func (m *model) submitAgain(t *rapid.T) {
 }
 
 func (m *model) transit(t *rapid.T) {
-	ids := m.ids(func(j *stintv1.Job) bool { return !job.Terminal(j.GetState()) })
+	ids := m.ids(func(j *jobsv1.Job) bool { return !job.Terminal(j.GetState()) })
 	if len(ids) == 0 {
 		t.Skip("nothing to move")
 	}
@@ -198,7 +198,7 @@ func (m *model) transit(t *rapid.T) {
 func transition(t *rapid.T) func(*storev1.Record) error {
 	to := job.Status{
 		State:   rapid.SampledFrom(job.States).Draw(t, "state"),
-		Reason:  stintv1.Reason(rapid.IntRange(0, 2).Draw(t, "reason")),
+		Reason:  jobsv1.Reason(rapid.IntRange(0, 2).Draw(t, "reason")),
 		Message: rapid.SampledFrom([]string{"", "why"}).Draw(t, "message"),
 		Time:    time.Unix(1_700_000_000+int64(rapid.IntRange(0, 100).Draw(t, "at")), 0),
 	}
@@ -221,7 +221,7 @@ func (m *model) progress(t *rapid.T) {
 	}
 	words := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "words")
 	m.update(t, rapid.SampledFrom(ids).Draw(t, "id"), func(r *storev1.Record) error {
-		r.Job.Progress = &stintv1.Progress{Message: words}
+		r.Job.Progress = &jobsv1.Progress{Message: words}
 		return nil
 	})
 }
@@ -235,7 +235,7 @@ func (m *model) update(t *rapid.T, id job.ID, fn func(*storev1.Record) error) {
 }
 
 // took compares an answered update with the job before and notes it.
-func (m *model) took(t *rapid.T, id job.ID, got *stintv1.Job) {
+func (m *model) took(t *rapid.T, id job.ID, got *jobsv1.Job) {
 	was := m.jobs[id]
 	if got.GetRevision() == was.GetRevision() {
 		if diff := gocmp.Diff(was, got, protocmp.Transform(), protocmp.IgnoreFields(was, "parameters")); diff != "" {
@@ -281,7 +281,7 @@ func (m *model) updateMany(t *rapid.T) {
 }
 
 func (m *model) delete(t *rapid.T) {
-	ids := m.ids(func(j *stintv1.Job) bool { return job.Terminal(j.GetState()) })
+	ids := m.ids(func(j *jobsv1.Job) bool { return job.Terminal(j.GetState()) })
 	if len(ids) == 0 {
 		t.Skip("nothing final")
 	}
@@ -310,12 +310,12 @@ func (m *model) compare(t *rapid.T) {
 
 func (m *model) summarize(t *rapid.T) {
 	for _, scope := range []store.Scope{store.Everyone, store.OwnedBy("ada"), store.OwnedBy("nobody")} {
-		want := &stintv1.Summary{Total: &stintv1.StateCounts{}, Services: map[string]*stintv1.StateCounts{}, Revision: m.revision}
+		want := &jobsv1.Summary{Total: &jobsv1.StateCounts{}, Services: map[string]*jobsv1.StateCounts{}, Revision: m.revision}
 		for _, j := range m.jobs {
 			if scope.All || j.GetOwner() == scope.Owner {
 				count(want.GetTotal(), j)
 				if want.Services[j.GetService()] == nil {
-					want.Services[j.GetService()] = &stintv1.StateCounts{}
+					want.Services[j.GetService()] = &jobsv1.StateCounts{}
 				}
 				count(want.Services[j.GetService()], j)
 			}
@@ -326,6 +326,6 @@ func (m *model) summarize(t *rapid.T) {
 	}
 }
 
-func count(c *stintv1.StateCounts, j *stintv1.Job) {
-	*map[stintv1.State]*int64{queued: &c.Queued, running: &c.Running, completed: &c.Completed, failed: &c.Failed, cancelled: &c.Cancelled}[j.GetState()]++
+func count(c *jobsv1.StateCounts, j *jobsv1.Job) {
+	*map[jobsv1.State]*int64{queued: &c.Queued, running: &c.Running, completed: &c.Completed, failed: &c.Failed, cancelled: &c.Cancelled}[j.GetState()]++
 }

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"testing"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -22,7 +22,7 @@ import (
 func TestPagesNeitherSkipNorRepeatWhatStays(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{}.WithoutSync())
 	rng := rand.New(rand.NewPCG(7, 7))
-	var jobs []*stintv1.Job
+	var jobs []*jobsv1.Job
 	for i := range 80 {
 		jobs = append(jobs, newJob(services[i%3], fmt.Sprint("n", i%5)))
 	}
@@ -71,7 +71,7 @@ func TestPagesNeitherSkipNorRepeatWhatStays(t *testing.T) {
 func disturb(t *testing.T, s *store.Store, rng *rand.Rand, others []job.ID) []job.ID {
 	t.Helper()
 	id := others[rng.IntN(len(others))]
-	become(t, s, id, []stintv1.State{running, failed}[rng.IntN(2)])
+	become(t, s, id, []jobsv1.State{running, failed}[rng.IntN(2)])
 	gone := rng.IntN(len(others))
 	become(t, s, others[gone], cancelled)
 	if _, err := s.Delete(t.Context(), others[gone]); err != nil {
@@ -103,7 +103,7 @@ func TestAnUnusablePageRequestIsInvalid(t *testing.T) {
 
 func TestBeyondTheBudgetATotalIsALowerBound(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{ScanBudget: 10}.WithoutSync())
-	var jobs []*stintv1.Job
+	var jobs []*jobsv1.Job
 	for i := range 100 {
 		jobs = append(jobs, newJob("A", strconv.Itoa(i%2)))
 	}
@@ -175,9 +175,9 @@ func TestAnswersOfAConditionAreKeptAndShared(t *testing.T) {
 
 func TestMoreConditionsAtOnceThanAreKept(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{}.WithViews().WithoutSync())
-	var jobs []*stintv1.Job
+	var jobs []*jobsv1.Job
 	for i := range 3000 {
-		jobs = append(jobs, &stintv1.Job{Service: "A", OutputName: strconv.Itoa(i)})
+		jobs = append(jobs, &jobsv1.Job{Service: "A", OutputName: strconv.Itoa(i)})
 	}
 	submit(t, s, "ada", jobs...)
 	var callers sync.WaitGroup
@@ -253,7 +253,7 @@ func TestARowThatChangedUnderThePageIsLookedAtAgain(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	page, err := s.Page(t.Context(), store.Query{Scope: store.Everyone, Limit: 5, States: []stintv1.State{queued}})
+	page, err := s.Page(t.Context(), store.Query{Scope: store.Everyone, Limit: 5, States: []jobsv1.State{queued}})
 	if err != nil || len(page.Jobs) != 1 || page.Jobs[0].GetMessage() != "m" {
 		t.Errorf("%v %v", page, err)
 	}

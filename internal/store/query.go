@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -15,7 +15,7 @@ type Query struct {
 	// Scope is whose jobs.
 	Scope Scope
 	// States wanted; empty means any.
-	States []stintv1.State
+	States []jobsv1.State
 	// Service wanted; empty means any.
 	Service string
 	// Match is any further condition; nil means none. It is called under the
@@ -32,13 +32,13 @@ type Query struct {
 	// Limit is the most jobs to answer. It must be positive.
 	Limit int
 	// View is how much of each job: BASIC (also when unspecified) is without parameters, attempts and history.
-	View stintv1.JobView
+	View jobsv1.JobView
 }
 
 // Page is the answer to a Query.
 type Page struct {
 	// Jobs in order. A job that stopped matching while the page was read is left out.
-	Jobs []*stintv1.Job
+	Jobs []*jobsv1.Job
 	// Next continues behind this page. Nil when it is the last one.
 	Next *Cursor
 	// Total is how many jobs match on all pages.
@@ -75,8 +75,8 @@ func (s *Store) Page(ctx context.Context, q Query) (*Page, error) {
 
 // rows reads the picked jobs. The index was read a moment before, and a job may
 // have changed since: what was deleted or does not fit any more is left out.
-func (s *Store) rows(q *Query, picked []pick) ([]*stintv1.Job, error) {
-	jobs := make([]*stintv1.Job, 0, len(picked))
+func (s *Store) rows(q *Query, picked []pick) ([]*jobsv1.Job, error) {
+	jobs := make([]*jobsv1.Job, 0, len(picked))
 	err := s.read(func(r *reader) error {
 		for _, p := range picked {
 			j, raw, err := r.job(p.id, q.View)

@@ -9,7 +9,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -18,7 +19,7 @@ type QueueQuery struct {
 	// Scope is whose jobs are shown whole; all others are masked. Its Right counts.
 	Scope Scope
 	// State is QUEUED or RUNNING; unspecified means both.
-	State stintv1.State
+	State jobsv1.State
 	// After is the job behind which the page begins. Zero is the beginning.
 	After job.ID
 	// Limit is the most rows. It must be positive.
@@ -28,7 +29,7 @@ type QueueQuery struct {
 // QueuePage is the answer to a QueueQuery.
 type QueuePage struct {
 	// Rows in the order in which the jobs were submitted. A job that left the queue while the page was read is left out.
-	Rows []*stintv1.QueueRow
+	Rows []*adminv1.QueueRow
 	// Next is the job behind which the next page begins. Zero when this is the last one.
 	Next job.ID
 	// Queued and Running are how many jobs of everybody are.
@@ -39,7 +40,7 @@ type QueuePage struct {
 // depends on these jobs alone, not on those that ended.
 func (s *Store) Queue(q QueueQuery) (*QueuePage, error) {
 	states := uint8(active)
-	if q.State != stintv1.State_STATE_UNSPECIFIED {
+	if q.State != jobsv1.State_STATE_UNSPECIFIED {
 		states &= 1 << stateIndex(q.State)
 	}
 	ids, page := s.ix.lineBehind(q.After, states, q.Limit)
@@ -66,7 +67,7 @@ func (ix *index) lineBehind(after job.ID, states uint8, limit int) ([]job.ID, *Q
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	page := &QueuePage{
-		Queued: ix.counts.total[stintv1.State_STATE_QUEUED], Running: ix.counts.total[stintv1.State_STATE_RUNNING],
+		Queued: ix.counts.total[jobsv1.State_STATE_QUEUED], Running: ix.counts.total[jobsv1.State_STATE_RUNNING],
 	}
 	i, there := slices.BinarySearch(ix.line.ids, after)
 	if there {
@@ -87,8 +88,8 @@ func (ix *index) lineBehind(after job.ID, states uint8, limit int) ([]job.ID, *Q
 }
 
 // queueRow is a job as the scope sees it in the queue; nil when it left it.
-func (r *reader) queueRow(scope Scope, id job.ID, states uint8) (*stintv1.QueueRow, error) {
-	j, _, err := r.job(id, stintv1.JobView_JOB_VIEW_BASIC)
+func (r *reader) queueRow(scope Scope, id job.ID, states uint8) (*adminv1.QueueRow, error) {
+	j, _, err := r.job(id, jobsv1.JobView_JOB_VIEW_BASIC)
 	if err != nil || j == nil || states&(1<<stateIndex(j.GetState())) == 0 {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (r *reader) queueRow(scope Scope, id job.ID, states uint8) (*stintv1.QueueR
 	case !seen:
 		return masked(j), nil
 	}
-	row := &stintv1.QueueRow{
+	row := &adminv1.QueueRow{
 		Id: j.GetId(), Owner: j.GetOwner(), Service: j.GetService(), OutputName: j.GetOutputName(),
 		State: j.GetState(), Reason: j.GetReason(), SubmitTime: j.GetSubmitTime(), StartTime: runsSince(j),
 		Executor: j.GetExecutor(), Resources: j.GetResources(), ExpectedStartTime: j.GetExpectedStartTime(),
@@ -108,8 +109,8 @@ func (r *reader) queueRow(scope Scope, id job.ID, states uint8) (*stintv1.QueueR
 }
 
 // runsSince is when the command started that runs now; nil while the job waits, also for another attempt.
-func runsSince(j *stintv1.Job) *timestamppb.Timestamp {
-	if j.GetState() != stintv1.State_STATE_RUNNING {
+func runsSince(j *jobsv1.Job) *timestamppb.Timestamp {
+	if j.GetState() != jobsv1.State_STATE_RUNNING {
 		return nil
 	}
 	return j.GetStartTime()
@@ -123,11 +124,11 @@ func runsSince(j *stintv1.Job) *timestamppb.Timestamp {
 // service can choose; and when the engine expects to start it, which weighs accounts. Times are to the minute,
 // since jobs of one request have the same to the nanosecond. Amounts are rounded up to a
 // power of two (cores, GPUs, bytes, hours), since the defaults of a service are as good as its name.
-func masked(j *stintv1.Job) *stintv1.QueueRow {
+func masked(j *jobsv1.Job) *adminv1.QueueRow {
 	asked := j.GetResources()
-	row := &stintv1.QueueRow{
+	row := &adminv1.QueueRow{
 		Masked: true, State: j.GetState(), SubmitTime: toMinute(j.GetSubmitTime()), StartTime: toMinute(runsSince(j)),
-		Resources: &stintv1.Resources{
+		Resources: &jobsv1.Resources{
 			Cpus: int32(powerOfTwo(int64(asked.GetCpus()))), Gpus: int32(powerOfTwo(int64(asked.GetGpus()))),
 			MemoryBytes: powerOfTwo(asked.GetMemoryBytes()),
 		},

@@ -9,8 +9,8 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 	"google.golang.org/protobuf/proto"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -38,13 +38,13 @@ func (s *Store) inTx(fn func(*bolt.Tx) error) error {
 }
 
 // job decodes a job and answers its record's bytes too; nil when there is no such job.
-func (r *reader) job(id job.ID, view stintv1.JobView) (*stintv1.Job, []byte, error) {
+func (r *reader) job(id job.ID, view jobsv1.JobView) (*jobsv1.Job, []byte, error) {
 	raw := r.jobs.Get(id.Key())
 	if raw == nil {
 		return nil, nil, nil
 	}
-	j := &stintv1.Job{}
-	full := view == stintv1.JobView_JOB_VIEW_FULL
+	j := &jobsv1.Job{}
+	full := view == jobsv1.JobView_JOB_VIEW_FULL
 	if err := proto.Unmarshal(r.jobBytes(raw, full), j); err != nil {
 		return nil, nil, damaged(id, err)
 	}
@@ -115,7 +115,7 @@ func (r *reader) basic(b []byte) []byte {
 }
 
 // complete sets what is not stored.
-func complete(id job.ID, j *stintv1.Job) {
+func complete(id job.ID, j *jobsv1.Job) {
 	j.Id, j.Etag = id.String(), etag(j.GetRevision())
 }
 

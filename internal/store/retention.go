@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -19,7 +19,7 @@ type Keep struct {
 }
 
 // Retention says by final state which jobs are kept. A state that it does not name is kept for ever.
-type Retention map[stintv1.State]Keep
+type Retention map[jobsv1.State]Keep
 
 // deleteBatch is how many jobs retention deletes in one commit.
 const deleteBatch = 500
@@ -45,7 +45,7 @@ func (s *Store) ApplyRetention(ctx context.Context, now time.Time) ([]job.ID, er
 }
 
 // expired are the jobs of a state that are not kept, oldest first.
-func (s *Store) expired(state stintv1.State, keep Keep, now time.Time) []job.ID {
+func (s *Store) expired(state jobsv1.State, keep Keep, now time.Time) []job.ID {
 	type done struct {
 		at int64
 		id job.ID

@@ -1,7 +1,7 @@
 package store
 
 import (
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -14,7 +14,7 @@ type Scope struct {
 	All bool
 	// Right adds jobs of others to what Owner sees: those of which they were given this right. It counts where
 	// a job is addressed by its id, and in Queue. Pages, counts, changes of an owner and writes are as without it. Unspecified adds none.
-	Right stintv1.ShareRight
+	Right jobsv1.ShareRight
 }
 
 // Everyone sees all jobs. It is for operators and for the server itself.
@@ -24,7 +24,7 @@ var Everyone = Scope{All: true}
 func OwnedBy(owner string) Scope { return Scope{Owner: owner} }
 
 // With is the scope with the jobs of others in it that were shared with its owner with that right.
-func (s Scope) With(right stintv1.ShareRight) Scope {
+func (s Scope) With(right jobsv1.ShareRight) Scope {
 	s.Right = right
 	return s
 }

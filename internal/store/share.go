@@ -9,8 +9,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -20,9 +20,9 @@ const MaxShares = 100
 // Share gives a user rights of a job, in the place of those they have, and
 // answers what was stored. SHARE_RIGHT_HISTORY is in every other right. Only the scope's own jobs can
 // be shared, and not with their owner. It is no change of the job: it has no revision, but wakes KeyJob.
-func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *stintv1.Share) (*stintv1.Share, error) {
+func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Share) (*jobsv1.Share, error) {
 	given := withHistory(sh.GetRights())
-	out := &stintv1.Share{JobId: id.String(), User: sh.GetUser(), Rights: given}
+	out := &jobsv1.Share{JobId: id.String(), User: sh.GetUser(), Rights: given}
 	err := s.do(ctx, 1, func(b *batch) error {
 		owner, err := b.sharedBy(scope, id)
 		switch {
@@ -64,8 +64,8 @@ func (s *Store) Unshare(ctx context.Context, scope Scope, id job.ID, user string
 }
 
 // withHistory is a set of rights in order, with the one that all others include.
-func withHistory(list []stintv1.ShareRight) []stintv1.ShareRight {
-	all := append(slices.Clone(list), stintv1.ShareRight_SHARE_RIGHT_HISTORY)
+func withHistory(list []jobsv1.ShareRight) []jobsv1.ShareRight {
+	all := append(slices.Clone(list), jobsv1.ShareRight_SHARE_RIGHT_HISTORY)
 	slices.Sort(all)
 	return slices.Compact(all)
 }

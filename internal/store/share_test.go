@@ -10,24 +10,24 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	bolt "go.etcd.io/bbolt"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
 const (
-	history = stintv1.ShareRight_SHARE_RIGHT_HISTORY
-	logs    = stintv1.ShareRight_SHARE_RIGHT_LOGS
-	results = stintv1.ShareRight_SHARE_RIGHT_RESULTS
-	rerun   = stintv1.ShareRight_SHARE_RIGHT_RERUN
+	history = jobsv1.ShareRight_SHARE_RIGHT_HISTORY
+	logs    = jobsv1.ShareRight_SHARE_RIGHT_LOGS
+	results = jobsv1.ShareRight_SHARE_RIGHT_RESULTS
+	rerun   = jobsv1.ShareRight_SHARE_RIGHT_RERUN
 )
 
 // share gives a user rights of a job of ada's.
-func share(t *testing.T, s *store.Store, id job.ID, user string, rights ...stintv1.ShareRight) *stintv1.Share {
+func share(t *testing.T, s *store.Store, id job.ID, user string, rights ...jobsv1.ShareRight) *jobsv1.Share {
 	t.Helper()
-	sh, err := s.Share(t.Context(), store.OwnedBy("ada"), id, &stintv1.Share{User: user, Rights: rights})
+	sh, err := s.Share(t.Context(), store.OwnedBy("ada"), id, &jobsv1.Share{User: user, Rights: rights})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,27 +35,27 @@ func share(t *testing.T, s *store.Store, id job.ID, user string, rights ...stint
 }
 
 // seenBy are the rights with which a user can read a job.
-func seenBy(t *testing.T, s *store.Store, user string, id job.ID) []stintv1.ShareRight {
+func seenBy(t *testing.T, s *store.Store, user string, id job.ID) []jobsv1.ShareRight {
 	t.Helper()
-	var with []stintv1.ShareRight
-	for right := range stintv1.ShareRight_name {
-		scope := store.OwnedBy(user).With(stintv1.ShareRight(right))
+	var with []jobsv1.ShareRight
+	for right := range jobsv1.ShareRight_name {
+		scope := store.OwnedBy(user).With(jobsv1.ShareRight(right))
 		_, err := s.Get(scope, id)
 		if err != nil && !errors.Is(err, job.ErrNotFound) {
 			t.Fatal(err)
 		}
 		if s.Sees(scope, id) != (err == nil) {
-			t.Errorf("Get with %v: %v, and Sees says otherwise", stintv1.ShareRight(right), err)
+			t.Errorf("Get with %v: %v, and Sees says otherwise", jobsv1.ShareRight(right), err)
 		}
 		if err == nil {
-			with = append(with, stintv1.ShareRight(right))
+			with = append(with, jobsv1.ShareRight(right))
 		}
 	}
 	return with
 }
 
-func same(a, b []stintv1.ShareRight) bool {
-	set := map[stintv1.ShareRight]int{}
+func same(a, b []jobsv1.ShareRight) bool {
+	set := map[jobsv1.ShareRight]int{}
 	for _, r := range a {
 		set[r] |= 1
 	}
@@ -73,7 +73,7 @@ func same(a, b []stintv1.ShareRight) bool {
 func TestEachRightIsSharedApart(t *testing.T) {
 	s := storetest.Open(t)
 	submit(t, s, "ada", newJob("A", "a"), newJob("A", "b"))
-	for _, rights := range [][]stintv1.ShareRight{{history}, {logs, logs}, {results}, {rerun}, {rerun, logs}, {results, history}} {
+	for _, rights := range [][]jobsv1.ShareRight{{history}, {logs, logs}, {results}, {rerun}, {rerun, logs}, {results, history}} {
 		sh := share(t, s, 1, "bob", rights...)
 		if want := append(rights, history); !same(sh.GetRights(), want) || !same(seenBy(t, s, "bob", 1), want) {
 			t.Errorf("given %v, stored %v, seen with %v", rights, sh.GetRights(), seenBy(t, s, "bob", 1))
@@ -110,8 +110,8 @@ func TestWhoCannotShare(t *testing.T) {
 	s := storetest.Open(t)
 	submit(t, s, "ada", newJob("A", "a"))
 	share(t, s, 1, "bob", history, rerun)
-	with := func(user string) *stintv1.Share {
-		return &stintv1.Share{User: user, Rights: []stintv1.ShareRight{logs}}
+	with := func(user string) *jobsv1.Share {
+		return &jobsv1.Share{User: user, Rights: []jobsv1.ShareRight{logs}}
 	}
 	for name, c := range map[string]struct {
 		scope store.Scope
@@ -185,7 +185,7 @@ func TestListsOfShares(t *testing.T) {
 		}
 	}
 	first, more, err := s.Shares(store.OwnedBy("ada"), 2, "", 1)
-	if err != nil || !more || len(first) != 1 || first[0].GetUser() != "bob" || !same(first[0].GetRights(), []stintv1.ShareRight{history, results}) {
+	if err != nil || !more || len(first) != 1 || first[0].GetUser() != "bob" || !same(first[0].GetRights(), []jobsv1.ShareRight{history, results}) {
 		t.Errorf("%v %v %v", first, more, err)
 	}
 	if rest, more, err := s.Shares(store.OwnedBy("ada"), 2, "bob", 1); err != nil || more || len(rest) != 1 || rest[0].GetUser() != "cyd" {
@@ -252,7 +252,7 @@ func TestSharesAreKept(t *testing.T) {
 	}
 	for _, p := range []string{path, copied} {
 		again := storetest.OpenConfig(t, store.Config{Path: p})
-		if got := seenBy(t, again, "bob", 1); !same(got, []stintv1.ShareRight{history, logs}) {
+		if got := seenBy(t, again, "bob", 1); !same(got, []jobsv1.ShareRight{history, logs}) {
 			t.Errorf("%s: seen with %v", p, got)
 		}
 	}
@@ -270,7 +270,7 @@ func TestADatabaseOfBeforeSharesIsMigrated(t *testing.T) {
 	})
 	again := storetest.OpenConfig(t, store.Config{Path: path})
 	share(t, again, 1, "bob", logs)
-	if got := seenBy(t, again, "bob", 1); !same(got, []stintv1.ShareRight{history, logs}) {
+	if got := seenBy(t, again, "bob", 1); !same(got, []jobsv1.ShareRight{history, logs}) {
 		t.Errorf("seen with %v", got)
 	}
 }
@@ -279,7 +279,7 @@ func TestSharingIsAuditedWithTheJobAndTheUser(t *testing.T) {
 	s := storetest.Open(t)
 	submit(t, s, "ada", newJob("A", "a"))
 	ctx := store.WithAudit(t.Context(), &storev1.AuditEntry{User: "ada", Method: "share"})
-	if _, err := s.Share(ctx, store.OwnedBy("ada"), 1, &stintv1.Share{User: "bob", Rights: []stintv1.ShareRight{logs}}); err != nil {
+	if _, err := s.Share(ctx, store.OwnedBy("ada"), 1, &jobsv1.Share{User: "bob", Rights: []jobsv1.ShareRight{logs}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second changes nothing, and is not audited

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -20,7 +20,7 @@ func (s *Store) Sees(scope Scope, id job.ID) bool {
 
 // Shares answers with whom a job of the scope is shared, in the order of users
 // behind after, at most limit, and whether there are more.
-func (s *Store) Shares(scope Scope, id job.ID, after string, limit int) (list []*stintv1.Share, more bool, _ error) {
+func (s *Store) Shares(scope Scope, id job.ID, after string, limit int) (list []*jobsv1.Share, more bool, _ error) {
 	err := s.read(func(r *reader) error {
 		rec, err := r.record(id)
 		switch {
@@ -42,7 +42,7 @@ func (s *Store) Shares(scope Scope, id job.ID, after string, limit int) (list []
 			if err != nil {
 				return err
 			}
-			list = append(list, &stintv1.Share{JobId: id.String(), User: user, Rights: sh.GetRights(), CreateTime: sh.GetCreateTime()})
+			list = append(list, &jobsv1.Share{JobId: id.String(), User: user, Rights: sh.GetRights(), CreateTime: sh.GetCreateTime()})
 		}
 		return nil
 	})
@@ -60,13 +60,13 @@ type SharePlace struct {
 // SharedWith answers what others share with a user, newest first, behind a
 // place, at most limit, and the place to go on behind; nil at the end. The jobs are in
 // the BASIC view, as Get answers shared ones.
-func (s *Store) SharedWith(user string, after SharePlace, limit int) ([]*stintv1.Share, *SharePlace, error) {
+func (s *Store) SharedWith(user string, after SharePlace, limit int) ([]*jobsv1.Share, *SharePlace, error) {
 	places, next := s.ix.sharedWith(user, after, limit)
-	list := make([]*stintv1.Share, 0, len(places))
-	scope := OwnedBy(user).With(stintv1.ShareRight_SHARE_RIGHT_HISTORY)
+	list := make([]*jobsv1.Share, 0, len(places))
+	scope := OwnedBy(user).With(jobsv1.ShareRight_SHARE_RIGHT_HISTORY)
 	err := s.read(func(r *reader) error {
 		for _, g := range places {
-			j, err := r.jobIn(scope, g.id, stintv1.JobView_JOB_VIEW_BASIC)
+			j, err := r.jobIn(scope, g.id, jobsv1.JobView_JOB_VIEW_BASIC)
 			if err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ func (s *Store) SharedWith(user string, after SharePlace, limit int) ([]*stintv1
 			if err != nil {
 				return err
 			}
-			list = append(list, &stintv1.Share{JobId: g.id.String(), User: user, Rights: sh.GetRights(), CreateTime: sh.GetCreateTime(), Job: j})
+			list = append(list, &jobsv1.Share{JobId: g.id.String(), User: user, Rights: sh.GetRights(), CreateTime: sh.GetCreateTime(), Job: j})
 		}
 		return nil
 	})

@@ -9,15 +9,15 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // rights are what a user was given of a job: bit 1<<right.
 type rights uint8
 
-func rightsOf(list []stintv1.ShareRight) rights {
+func rightsOf(list []jobsv1.ShareRight) rights {
 	var r rights
 	for _, one := range list {
 		if one > 0 && one < 8 { // a right of a later version is none
@@ -27,8 +27,8 @@ func rightsOf(list []stintv1.ShareRight) rights {
 	return r
 }
 
-func (r rights) has(right stintv1.ShareRight) bool {
-	return right != stintv1.ShareRight_SHARE_RIGHT_UNSPECIFIED && r&(1<<right) != 0
+func (r rights) has(right jobsv1.ShareRight) bool {
+	return right != jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED && r&(1<<right) != 0
 }
 
 // shares are who was given what of whose jobs. A job is shared with few, so
@@ -138,11 +138,11 @@ func (ix *index) sees(scope Scope, id job.ID, owner string) bool {
 // seen reports whether a job is in the scope. From one that is only because it
 // was shared it takes what leads to other things of its owner: folders of
 // their workspace, and the jobs that it belongs to and repeats.
-func (r *reader) seen(scope Scope, id job.ID, j *stintv1.Job) (bool, error) {
+func (r *reader) seen(scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
 	if scope.sees(j.GetOwner()) {
 		return true, nil
 	}
-	if scope.Owner == "" || scope.Right == stintv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
+	if scope.Owner == "" || scope.Right == jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
 		return false, nil
 	}
 	raw := r.shares.Get(shareKey(id, scope.Owner))
@@ -158,7 +158,7 @@ func (r *reader) seen(scope Scope, id job.ID, j *stintv1.Job) (bool, error) {
 }
 
 // jobIn decodes a job; nil when there is none in the scope.
-func (r *reader) jobIn(scope Scope, id job.ID, view stintv1.JobView) (*stintv1.Job, error) {
+func (r *reader) jobIn(scope Scope, id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
 	j, _, err := r.job(id, view)
 	if err != nil || j == nil {
 		return nil, err

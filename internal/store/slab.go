@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unsafe"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -148,7 +148,7 @@ func (c *chunk) find(id job.ID) (int, bool) {
 func serviceBit(service uint32) uint64 { return 1 << (service & 63) }
 
 // stateIndex is a state as an index, 0 for one that this program does not know.
-func stateIndex(s stintv1.State) int {
+func stateIndex(s jobsv1.State) int {
 	if s < 0 || s >= stateCount {
 		return 0
 	}

@@ -3,12 +3,12 @@ package store
 import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // StatusOf is the part of a job that a watch shows. The result shares the job's messages.
-func StatusOf(j *stintv1.Job) *stintv1.JobStatus {
+func StatusOf(j *jobsv1.Job) *jobsv1.JobStatus {
 	s := identity(j)
 	s.State, s.Reason, s.Message, s.EngineState = j.GetState(), j.GetReason(), j.GetMessage(), j.GetEngineState()
 	s.StartTime, s.CompleteTime, s.CancelTime = j.GetStartTime(), j.GetCompleteTime(), j.GetCancelTime()
@@ -21,8 +21,8 @@ func StatusOf(j *stintv1.Job) *stintv1.JobStatus {
 }
 
 // identity is what of a status never changes.
-func identity(j *stintv1.Job) *stintv1.JobStatus {
-	return &stintv1.JobStatus{
+func identity(j *jobsv1.Job) *jobsv1.JobStatus {
+	return &jobsv1.JobStatus{
 		Id: j.GetId(), Owner: j.GetOwner(), Service: j.GetService(), OutputName: j.GetOutputName(),
 		SubmitTime: j.GetSubmitTime(),
 	}
@@ -30,14 +30,14 @@ func identity(j *stintv1.Job) *stintv1.JobStatus {
 
 // statusAt is the status as of entry i of the history, as far as the history
 // and the attempts tell: words of the engine and progress are not kept.
-func statusAt(j *stintv1.Job, i int) *stintv1.JobStatus {
+func statusAt(j *jobsv1.Job, i int) *jobsv1.JobStatus {
 	h := j.GetHistory()[i]
 	s := identity(j)
 	s.State, s.Reason, s.Message, s.Attempt, s.ChangeTime = h.GetState(), h.GetReason(), h.GetMessage(), h.GetAttempt(), h.GetTime()
 	if c := j.GetCancelTime(); c != nil && nanos(c) <= nanos(h.GetTime()) {
 		s.CancelTime = c
 	}
-	if h.GetState() == stintv1.State_STATE_QUEUED {
+	if h.GetState() == jobsv1.State_STATE_QUEUED {
 		return s
 	}
 	s.StartTime = startOf(j, h.GetAttempt())
@@ -48,7 +48,7 @@ func statusAt(j *stintv1.Job, i int) *stintv1.JobStatus {
 }
 
 // startOf is when the command of an attempt started, if that is still known.
-func startOf(j *stintv1.Job, attempt int32) *timestamppb.Timestamp {
+func startOf(j *jobsv1.Job, attempt int32) *timestamppb.Timestamp {
 	for _, a := range j.GetAttempts() {
 		if a.GetNumber() == attempt && a.GetStartTime() != nil {
 			return a.GetStartTime()
@@ -61,7 +61,7 @@ func startOf(j *stintv1.Job, attempt int32) *timestamppb.Timestamp {
 }
 
 // jobID is the id of a job that complete has seen to.
-func jobID(j *stintv1.Job) job.ID {
+func jobID(j *jobsv1.Job) job.ID {
 	id, _ := job.ParseID(j.GetId())
 	return id
 }

@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -39,24 +39,24 @@ func TestMain(m *testing.M) {
 var bigFolder string
 
 const (
-	queued    = stintv1.State_STATE_QUEUED
-	running   = stintv1.State_STATE_RUNNING
-	completed = stintv1.State_STATE_COMPLETED
-	failed    = stintv1.State_STATE_FAILED
-	cancelled = stintv1.State_STATE_CANCELLED
+	queued    = jobsv1.State_STATE_QUEUED
+	running   = jobsv1.State_STATE_RUNNING
+	completed = jobsv1.State_STATE_COMPLETED
+	failed    = jobsv1.State_STATE_FAILED
+	cancelled = jobsv1.State_STATE_CANCELLED
 )
 
 // newJob is a request for a job.
-func newJob(service, name string) *stintv1.Job {
-	return &stintv1.Job{
+func newJob(service, name string) *jobsv1.Job {
+	return &jobsv1.Job{
 		Service: service, OutputName: name, OutputFolder: "/jobs", Executor: "local",
 		Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{"n": structpb.NewStringValue(name)}},
-		Resources:  &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 30},
+		Resources:  &jobsv1.Resources{Cpus: 1, MemoryBytes: 1 << 30},
 		Labels:     map[string]string{"project": "phage", "run": name},
 	}
 }
 
-func submit(tb testing.TB, s *store.Store, owner string, jobs ...*stintv1.Job) []*stintv1.Job {
+func submit(tb testing.TB, s *store.Store, owner string, jobs ...*jobsv1.Job) []*jobsv1.Job {
 	tb.Helper()
 	stored, _, err := s.Submit(tb.Context(), jobs, store.SubmitOptions{Owner: owner})
 	if err != nil {
@@ -65,7 +65,7 @@ func submit(tb testing.TB, s *store.Store, owner string, jobs ...*stintv1.Job) [
 	return stored
 }
 
-func idOf(t fataler, j *stintv1.Job) job.ID {
+func idOf(t fataler, j *jobsv1.Job) job.ID {
 	t.Helper()
 	id, err := job.ParseID(j.GetId())
 	if err != nil {
@@ -75,7 +75,7 @@ func idOf(t fataler, j *stintv1.Job) job.ID {
 }
 
 // become moves a job into a state.
-func become(tb testing.TB, s *store.Store, id job.ID, state stintv1.State) *stintv1.Job {
+func become(tb testing.TB, s *store.Store, id job.ID, state jobsv1.State) *jobsv1.Job {
 	tb.Helper()
 	j, err := s.Update(tb.Context(), store.Everyone, id, into(state))
 	if err != nil {
@@ -85,7 +85,7 @@ func become(tb testing.TB, s *store.Store, id job.ID, state stintv1.State) *stin
 }
 
 // into is an update that moves a job into a state at the time of its submission and as many seconds as it has history.
-func into(state stintv1.State) func(*storev1.Record) error {
+func into(state jobsv1.State) func(*storev1.Record) error {
 	return func(r *storev1.Record) error {
 		j := r.GetJob()
 		at := j.GetSubmitTime().AsTime().Add(time.Duration(len(j.GetHistory())) * time.Second)
@@ -128,7 +128,7 @@ func TestAJobOfSomebodyElseDoesNotExist(t *testing.T) {
 		if _, err := s.Update(t.Context(), scope, id, into(running)); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("%s: update: %v", name, err)
 		}
-		_, missing, err := s.GetMany(scope, []job.ID{id}, stintv1.JobView_JOB_VIEW_BASIC)
+		_, missing, err := s.GetMany(scope, []job.ID{id}, jobsv1.JobView_JOB_VIEW_BASIC)
 		if err != nil || len(missing) != 1 {
 			t.Errorf("%s: get many: %v %v", name, missing, err)
 		}
@@ -152,13 +152,13 @@ func TestAJobOfSomebodyElseDoesNotExist(t *testing.T) {
 
 func TestRequestIDs(t *testing.T) {
 	s := storetest.Open(t)
-	first, again, err := s.Submit(t.Context(), []*stintv1.Job{newJob("A", "a"), newJob("A", "b")},
+	first, again, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("A", "a"), newJob("A", "b")},
 		store.SubmitOptions{Owner: "ada", RequestID: "r1", RequestHash: []byte("h")})
 	if err != nil || again {
 		t.Fatal(again, err)
 	}
 	t.Run("the same request answers the same jobs", func(t *testing.T) {
-		got, again, err := s.Submit(t.Context(), []*stintv1.Job{newJob("A", "a"), newJob("A", "b")},
+		got, again, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("A", "a"), newJob("A", "b")},
 			store.SubmitOptions{Owner: "ada", RequestID: "r1", RequestHash: []byte("h"), MaxActive: 1})
 		if err != nil || !again {
 			t.Fatal(again, err)
@@ -179,7 +179,7 @@ func TestRequestIDs(t *testing.T) {
 		}
 	})
 	t.Run("another request is refused", func(t *testing.T) {
-		_, _, err := s.Submit(t.Context(), []*stintv1.Job{newJob("B", "a")},
+		_, _, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("B", "a")},
 			store.SubmitOptions{Owner: "ada", RequestID: "r1", RequestHash: []byte("other")})
 		if !errors.Is(err, job.ErrRequestIDReused) {
 			t.Error(err)
@@ -189,7 +189,7 @@ func TestRequestIDs(t *testing.T) {
 		}
 	})
 	t.Run("another owner's is another", func(t *testing.T) {
-		_, again, err := s.Submit(t.Context(), []*stintv1.Job{newJob("A", "a")},
+		_, again, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("A", "a")},
 			store.SubmitOptions{Owner: "bob", RequestID: "r1", RequestHash: []byte("other")})
 		if err != nil || again {
 			t.Error(again, err)
@@ -202,7 +202,7 @@ func TestRequestIDs(t *testing.T) {
 		if _, err := s.Delete(t.Context(), idOf(t, first[0])); err != nil {
 			t.Fatal(err)
 		}
-		got, again, err := s.Submit(t.Context(), []*stintv1.Job{newJob("B", "a")},
+		got, again, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("B", "a")},
 			store.SubmitOptions{Owner: "ada", RequestID: "r1", RequestHash: []byte("other")})
 		if err != nil || again || len(got) != 1 {
 			t.Error(got, again, err)
@@ -216,7 +216,7 @@ func TestBoundsOnActiveJobs(t *testing.T) {
 	try := func(owner string, n int) error {
 		o := bounds
 		o.Owner = owner
-		var jobs []*stintv1.Job
+		var jobs []*jobsv1.Job
 		for range n {
 			jobs = append(jobs, newJob("A", ""))
 		}
@@ -254,8 +254,8 @@ func TestUpdate(t *testing.T) {
 		"nothing":           func(*storev1.Record) error { return nil },
 		"a panic":           func(r *storev1.Record) error { r.Job.Message = "x"; panic("boom") },
 		"another owner":     func(r *storev1.Record) error { r.Job.Owner = "bob"; return nil },
-		"another job":       func(r *storev1.Record) error { r.Job = &stintv1.Job{}; return nil },
-		"an illegal state":  func(r *storev1.Record) error { r.Job.State = stintv1.State_STATE_UNSPECIFIED; return nil },
+		"another job":       func(r *storev1.Record) error { r.Job = &jobsv1.Job{}; return nil },
+		"an illegal state":  func(r *storev1.Record) error { r.Job.State = jobsv1.State_STATE_UNSPECIFIED; return nil },
 		"text not in UTF-8": func(r *storev1.Record) error { r.Job.Message = "\xff"; return nil },
 	}
 	for name, fn := range noChange {
@@ -286,7 +286,7 @@ func TestUpdate(t *testing.T) {
 		if r.GetJob().GetId() != "1" || r.GetJob().GetParameters() != nil {
 			t.Errorf("fn got %v", r)
 		}
-		r.Job.Progress = &stintv1.Progress{Message: "half"}
+		r.Job.Progress = &jobsv1.Progress{Message: "half"}
 		return nil
 	})
 	if err != nil || len(j.GetHistory()) != 2 || j.GetRevision() != before+2 {
@@ -331,11 +331,11 @@ func TestUpdateManyHasAResultForEach(t *testing.T) {
 func TestHistoryAndAttemptsAreBounded(t *testing.T) {
 	s := storetest.Open(t)
 	id := idOf(t, submit(t, s, "ada", newJob("A", "a"))[0])
-	var j *stintv1.Job
+	var j *jobsv1.Job
 	for n := range int32(60) {
 		var err error
 		j, err = s.Update(t.Context(), store.Everyone, id, func(r *storev1.Record) error {
-			r.Job.Attempts = append(r.Job.Attempts, &stintv1.Attempt{Number: n + 1})
+			r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: n + 1})
 			return nil
 		})
 		if err != nil {

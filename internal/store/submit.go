@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -31,7 +31,7 @@ type SubmitOptions struct {
 // it was empty, output_name. The messages become the store's: the caller gives
 // them up and uses what is answered. A request id that came before answers the jobs of then that
 // are still there and true, or job.ErrRequestIDReused when the hash differs. A bound that would be passed is job.ErrExhausted.
-func (s *Store) Submit(ctx context.Context, jobs []*stintv1.Job, o SubmitOptions) (_ []*stintv1.Job, deduplicated bool, _ error) {
+func (s *Store) Submit(ctx context.Context, jobs []*jobsv1.Job, o SubmitOptions) (_ []*jobsv1.Job, deduplicated bool, _ error) {
 	if o.Owner == "" || len(jobs) == 0 {
 		return nil, false, fmt.Errorf("submit: %w", errors.New("an owner and at least one job are required"))
 	}
@@ -55,10 +55,10 @@ func (s *Store) Submit(ctx context.Context, jobs []*stintv1.Job, o SubmitOptions
 // submission is a request on its way through the writer.
 type submission struct {
 	SubmitOptions
-	jobs       []*stintv1.Job
+	jobs       []*jobsv1.Job
 	parameters []*structpb.Struct
-	specs      [][]byte       // encoded, by job
-	earlier    []*stintv1.Job // what the same request stored before
+	specs      [][]byte      // encoded, by job
+	earlier    []*jobsv1.Job // what the same request stored before
 }
 
 // encodeSpecs takes the parameters out of the jobs and encodes them, in the caller's goroutine.
@@ -116,7 +116,7 @@ func (s *submission) record(b *batch, i int) *storev1.Record {
 	j := s.jobs[i]
 	id := b.meta.nextID
 	b.meta.nextID++
-	j.Id, j.Owner, j.State = id.String(), s.Owner, stintv1.State_STATE_QUEUED
+	j.Id, j.Owner, j.State = id.String(), s.Owner, jobsv1.State_STATE_QUEUED
 	j.SubmitTime, j.Revision = b.stamp, b.nextRevision()
 	if j.GetOutputName() == "" {
 		j.OutputName = job.DefaultOutputName(j.GetService(), id)

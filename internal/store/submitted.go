@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"fmt"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -13,7 +13,7 @@ import (
 // request id stored, as Submit itself would, and whether there was one. It lets a caller
 // answer a repeated request before it checks whether it would still be accepted; that
 // a request is new is decided by Submit alone.
-func (s *Store) Submitted(o SubmitOptions) (jobs []*stintv1.Job, found bool, err error) {
+func (s *Store) Submitted(o SubmitOptions) (jobs []*jobsv1.Job, found bool, err error) {
 	if o.RequestID == "" {
 		return nil, false, nil
 	}
@@ -51,13 +51,13 @@ func (r *reader) firstOfRequest(firsts []job.ID, owner, request string) (job.ID,
 
 // jobsOfRequest answers the jobs of a request that are still there, by its
 // first one. Another hash is job.ErrRequestIDReused.
-func (r *reader) jobsOfRequest(first job.ID, rec *storev1.Record, hash []byte) ([]*stintv1.Job, error) {
+func (r *reader) jobsOfRequest(first job.ID, rec *storev1.Record, hash []byte) ([]*jobsv1.Job, error) {
 	if !bytes.Equal(rec.GetRequestHash(), hash) {
 		return nil, job.ErrRequestIDReused
 	}
-	jobs := []*stintv1.Job{}
+	jobs := []*jobsv1.Job{}
 	for i := range max(1, rec.GetBatchSize()) {
-		j, _, err := r.job(first+job.ID(i), stintv1.JobView_JOB_VIEW_FULL)
+		j, _, err := r.job(first+job.ID(i), jobsv1.JobView_JOB_VIEW_FULL)
 		if err != nil {
 			return nil, err
 		}

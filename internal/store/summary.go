@@ -1,17 +1,17 @@
 package store
 
 import (
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // Summarize answers the exact counts of the jobs in the scope by service and state.
-func (s *Store) Summarize(scope Scope) *stintv1.Summary {
+func (s *Store) Summarize(scope Scope) *jobsv1.Summary {
 	s.ix.mu.RLock()
 	defer s.ix.mu.RUnlock()
 	c := s.ix.countersOf(scope)
-	sum := &stintv1.Summary{
+	sum := &jobsv1.Summary{
 		Total:    c.total.message(),
-		Services: make(map[string]*stintv1.StateCounts, len(c.services)),
+		Services: make(map[string]*jobsv1.StateCounts, len(c.services)),
 		Revision: s.ix.revision,
 	}
 	for i := range c.services {
@@ -26,7 +26,7 @@ func (s *Store) Load(scope Scope) (queued, running int) {
 	s.ix.mu.RLock()
 	defer s.ix.mu.RUnlock()
 	c := s.ix.countersOf(scope)
-	return int(c.total[stintv1.State_STATE_QUEUED]), int(c.total[stintv1.State_STATE_RUNNING])
+	return int(c.total[jobsv1.State_STATE_QUEUED]), int(c.total[jobsv1.State_STATE_RUNNING])
 }
 
 // countersOf are the counters of a scope. The caller holds mu.

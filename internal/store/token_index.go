@@ -7,7 +7,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 )
 
 // tokenIndex finds tokens by their public id and by their user. The writer

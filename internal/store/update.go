@@ -9,8 +9,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -20,8 +20,8 @@ import (
 // is answered as it is; ErrUnchanged, or leaving the record as it was, changes nothing and is
 // no error. The store itself sets revision and etag and appends to history, and it refuses a
 // change of what Submit fixed, and one of the state that is not legal. Answered is the job as stored, without parameters.
-func (s *Store) Update(ctx context.Context, scope Scope, id job.ID, fn func(*storev1.Record) error) (*stintv1.Job, error) {
-	var j *stintv1.Job
+func (s *Store) Update(ctx context.Context, scope Scope, id job.ID, fn func(*storev1.Record) error) (*jobsv1.Job, error) {
+	var j *jobsv1.Job
 	err := s.do(ctx, 1, func(b *batch) (err error) {
 		j, err = b.update(scope, id, fn)
 		return err
@@ -37,7 +37,7 @@ type UpdateResult struct {
 	// ID of the job.
 	ID job.ID
 	// Job as stored, without parameters. Nil on error.
-	Job *stintv1.Job
+	Job *jobsv1.Job
 	// Err is fn's error, job.ErrNotFound, or nil.
 	Err error
 }
@@ -69,7 +69,7 @@ type fixed struct {
 	submit                                                int64
 }
 
-func fixedOf(j *stintv1.Job) fixed {
+func fixedOf(j *jobsv1.Job) fixed {
 	return fixed{
 		j.GetOwner(), j.GetService(), j.GetOutputName(), j.GetOutputFolder(), j.GetParentId(), j.GetRerunOf(), j.GetExecutor(),
 		j.GetPriority(), nanos(j.GetSubmitTime()),
@@ -77,7 +77,7 @@ func fixedOf(j *stintv1.Job) fixed {
 }
 
 // update stages what fn makes of a job.
-func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (*stintv1.Job, error) {
+func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (*jobsv1.Job, error) {
 	raw := b.jobs.Get(id.Key())
 	if raw == nil {
 		return nil, notFound(id)
@@ -153,7 +153,7 @@ func (b *batch) store(id job.ID, rec *storev1.Record, stood standing) error {
 }
 
 // activeIn is 1 for a state that is not final.
-func activeIn(s stintv1.State) int64 {
+func activeIn(s jobsv1.State) int64 {
 	if job.Terminal(s) {
 		return 0
 	}
@@ -177,7 +177,7 @@ func (b *batch) change(id job.ID, rec *storev1.Record, fn func(*storev1.Record) 
 }
 
 // unchanged reads the job anew: fn may have left its mark on the copy.
-func (b *batch) unchanged(id job.ID) (*stintv1.Job, error) {
+func (b *batch) unchanged(id job.ID) (*jobsv1.Job, error) {
 	rec, err := b.record(id)
 	return rec.GetJob(), err
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -21,12 +21,12 @@ func yield() { runtime.Gosched() }
 // step is what a watcher must see of a history entry.
 type step struct {
 	Revision uint64
-	State    stintv1.State
-	Reason   stintv1.Reason
+	State    jobsv1.State
+	Reason   jobsv1.Reason
 	Attempt  int32
 }
 
-func stepsOf(j *stintv1.Job) []step {
+func stepsOf(j *jobsv1.Job) []step {
 	var all []step
 	for _, h := range j.GetHistory() {
 		all = append(all, step{h.GetRevision(), h.GetState(), h.GetReason(), h.GetAttempt()})
@@ -53,7 +53,7 @@ func TestWatchersSeeEveryTransitionOnceAndInOrder(t *testing.T) {
 				id := idOf(t, submit(t, s, owners[c%2], newJob("A", fmt.Sprint(c, n)))[0])
 				for attempt := range int32(2) {
 					change(t, s, id, func(r *storev1.Record) {
-						r.Job.Attempts = append(r.Job.Attempts, &stintv1.Attempt{Number: attempt + 1})
+						r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: attempt + 1})
 					})
 					become(t, s, id, running)
 					become(t, s, id, queued)
@@ -171,10 +171,10 @@ func (f *follower) take(c *store.Change) {
 func TestAChangeCarriesTheStatusAsOfThen(t *testing.T) {
 	s := storetest.Open(t)
 	id := idOf(t, submit(t, s, "ada", newJob("A", "a"))[0])
-	change(t, s, id, func(r *storev1.Record) { r.Job.Attempts = []*stintv1.Attempt{{Number: 1}} })
+	change(t, s, id, func(r *storev1.Record) { r.Job.Attempts = []*jobsv1.Attempt{{Number: 1}} })
 	become(t, s, id, running)
 	half := int32(50)
-	change(t, s, id, func(r *storev1.Record) { r.Job.Progress = &stintv1.Progress{Percent: &half} })
+	change(t, s, id, func(r *storev1.Record) { r.Job.Progress = &jobsv1.Progress{Percent: &half} })
 	code := int32(3)
 	change(t, s, id, func(r *storev1.Record) {
 		r.Job.ExitCode = &code
@@ -189,7 +189,7 @@ func TestAChangeCarriesTheStatusAsOfThen(t *testing.T) {
 	}
 	type look struct {
 		Revision         uint64
-		State            stintv1.State
+		State            jobsv1.State
 		Attempt          int32
 		Start, End, Code bool
 	}
@@ -217,7 +217,7 @@ func TestAGapInAHistoryIsAReset(t *testing.T) {
 	s := storetest.Open(t)
 	id := idOf(t, submit(t, s, "ada", newJob("A", "a"))[0])
 	for n := range int32(60) { // revisions 2 to 61; the history keeps 1 and 22 to 61
-		change(t, s, id, func(r *storev1.Record) { r.Job.Attempts = append(r.Job.Attempts, &stintv1.Attempt{Number: n + 1}) })
+		change(t, s, id, func(r *storev1.Record) { r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: n + 1}) })
 	}
 	for after, reset := range map[uint64]bool{0: true, 1: true, 20: true, 21: false, 60: false} {
 		for _, w := range []store.Watch{{Scope: store.Everyone}, {Scope: store.OwnedBy("ada")}, {Scope: store.Everyone, IDs: []job.ID{id}}} {
@@ -288,9 +288,9 @@ func TestTooManyChangedJobsAreAReset(t *testing.T) {
 	}
 	s := storetest.OpenConfig(t, store.Config{}.WithRing(64).WithoutSync())
 	for range 10 {
-		jobs := make([]*stintv1.Job, 1000)
+		jobs := make([]*jobsv1.Job, 1000)
 		for i := range jobs {
-			jobs[i] = &stintv1.Job{Service: "A"}
+			jobs[i] = &jobsv1.Job{Service: "A"}
 		}
 		submit(t, s, "ada", jobs...)
 	}
@@ -299,7 +299,7 @@ func TestTooManyChangedJobsAreAReset(t *testing.T) {
 	if err != nil || got.Reset || len(got.List) != 10 || !got.More || got.UpTo != 10 {
 		t.Errorf("10,000 changed jobs: %d changes up to %d, %v %v", len(got.List), got.UpTo, got.Reset, err)
 	}
-	submit(t, s, "ada", &stintv1.Job{Service: "A"})
+	submit(t, s, "ada", &jobsv1.Job{Service: "A"})
 	if got, err = s.Changes(t.Context(), w, 0, 10); err != nil || !got.Reset || got.UpTo != 10_001 {
 		t.Errorf("10,001 changed jobs: %+v %v", got, err)
 	}

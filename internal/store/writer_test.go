@@ -11,8 +11,8 @@ import (
 	"sync"
 	"testing"
 
-	storev1 "github.com/stint-jobs/stint/gen/stint/store/v1"
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -70,7 +70,7 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	for s.Stats().Waiting < 2 {
 		yield()
 	}
-	_, _, err := s.Submit(t.Context(), []*stintv1.Job{newJob("A", "c")}, store.SubmitOptions{Owner: "ada"})
+	_, _, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("A", "c")}, store.SubmitOptions{Owner: "ada"})
 	var words *job.UserError
 	if !errors.Is(err, job.ErrOverloaded) || !errors.As(err, &words) || words.RetryAfter == 0 {
 		t.Errorf("a write too many: %v", err)
@@ -89,7 +89,7 @@ func TestALaterWriteOfABatchSeesTheEarlier(t *testing.T) {
 		callers.Go(func() {
 			_, err := s.Update(t.Context(), store.Everyone, 1, func(r *storev1.Record) error {
 				p := r.Job.GetProgress().GetPercent() + 1
-				r.Job.Progress = &stintv1.Progress{Percent: &p}
+				r.Job.Progress = &jobsv1.Progress{Percent: &p}
 				return nil
 			})
 			if err != nil {
@@ -118,7 +118,7 @@ func TestTwoOfOneRequestInOneBatchAreOne(t *testing.T) {
 	ids := make([]string, n)
 	for i := range n {
 		callers.Go(func() {
-			got, _, err := s.Submit(t.Context(), []*stintv1.Job{newJob("A", "same")},
+			got, _, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("A", "same")},
 				store.SubmitOptions{Owner: "ada", RequestID: "r", RequestHash: []byte("h"), MaxActivePerOwner: 2})
 			if err != nil {
 				t.Error(err)
@@ -146,7 +146,7 @@ func TestAFailedCommitFailsItsCallersAndEndsAllWriting(t *testing.T) {
 	<-sub.C()
 	full := errors.New("no space left on device")
 	s.FailCommits(func() error { return full })
-	_, _, err := s.Submit(t.Context(), []*stintv1.Job{newJob("A", "b")}, store.SubmitOptions{Owner: "ada"})
+	_, _, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("A", "b")}, store.SubmitOptions{Owner: "ada"})
 	if !errors.Is(err, job.ErrStorage) || !errors.Is(err, full) {
 		t.Errorf("the write that failed: %v", err)
 	}
@@ -186,10 +186,10 @@ func TestWhatWasAcknowledgedSurvivesACrash(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{Path: path})
 	type crash struct {
 		path string
-		jobs map[string]stintv1.State
+		jobs map[string]jobsv1.State
 	}
 	var crashes []crash
-	acknowledged := make(map[string]stintv1.State)
+	acknowledged := make(map[string]jobsv1.State)
 	commits := 0
 	s.FailCommits(func() error {
 		if commits++; commits%9 == 0 {
@@ -284,7 +284,7 @@ func readUntil(t *testing.T, s *store.Store, done <-chan struct{}) {
 		}
 		q := store.Query{
 			Scope: store.Everyone, Limit: 20, Match: conditions[1+n%5].asks, MatchKey: conditions[1+n%5].key,
-			States: []stintv1.State{running, completed}, View: stintv1.JobView_JOB_VIEW_FULL,
+			States: []jobsv1.State{running, completed}, View: jobsv1.JobView_JOB_VIEW_FULL,
 		}
 		if n%2 == 0 {
 			q.Order = []store.Order{{Field: store.ByCompleteTime}}

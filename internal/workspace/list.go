@@ -7,7 +7,7 @@ import (
 	"path"
 	"slices"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -27,7 +27,7 @@ type Page struct {
 // Listing is a page of a folder.
 type Listing struct {
 	// Entries are folders first, then files, each in the byte order of their names.
-	Entries []*stintv1.WorkspaceEntry
+	Entries []*workspacev1.WorkspaceEntry
 	// Next gives the following page. Empty on the last one.
 	Next string
 }

@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 const unknownType = "application/octet-stream"
@@ -84,8 +84,8 @@ func ContentType(name string) string {
 }
 
 // entry describes what is at a clean path.
-func entry(clean string, info fs.FileInfo) *stintv1.WorkspaceEntry {
-	e := &stintv1.WorkspaceEntry{Path: clean, Folder: info.IsDir(), ModifyTime: timestamppb.New(info.ModTime())}
+func entry(clean string, info fs.FileInfo) *workspacev1.WorkspaceEntry {
+	e := &workspacev1.WorkspaceEntry{Path: clean, Folder: info.IsDir(), ModifyTime: timestamppb.New(info.ModTime())}
 	if !e.Folder {
 		e.SizeBytes, e.ContentType = info.Size(), ContentType(clean)
 	}

@@ -10,7 +10,7 @@ import (
 	"path"
 	"syscall"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -27,7 +27,7 @@ type PutOptions struct {
 // the folders above it. It answers once the file is durable. Of two uploads to
 // the same new path one is refused. More than the quota is job.ErrExhausted;
 // a folder at p is job.ErrConflict.
-func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o PutOptions) (*stintv1.WorkspaceEntry, error) {
+func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o PutOptions) (*workspacev1.WorkspaceEntry, error) {
 	p, err := cleanEntry(p)
 	if err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // place moves a complete temporary file to p.
-func (u upload) place(temp, p string) (*stintv1.WorkspaceEntry, error) {
+func (u upload) place(temp, p string) (*workspacev1.WorkspaceEntry, error) {
 	info, err := u.Lstat(temp)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -28,7 +28,7 @@ func TestPutStoresAFileReadOnlyWithTheFoldersAboveIt(t *testing.T) {
 	size := int64(4)
 	e, err := w.Put(t.Context(), alice, "reads//run 1/a.fq", strings.NewReader("ACGT"), PutOptions{Size: &size})
 	must(t, err)
-	want := &stintv1.WorkspaceEntry{Path: "/reads/run 1/a.fq", SizeBytes: 4, ContentType: "text/x-fastq; charset=utf-8"}
+	want := &workspacev1.WorkspaceEntry{Path: "/reads/run 1/a.fq", SizeBytes: 4, ContentType: "text/x-fastq; charset=utf-8"}
 	if diff := cmp.Diff(want, e, protocmp.Transform(), protocmp.IgnoreFields(e, "modify_time")); diff != "" {
 		t.Fatal(diff)
 	}

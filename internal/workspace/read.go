@@ -7,19 +7,19 @@ import (
 	"io/fs"
 	"os"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Stat answers what is at p. Nothing, or what List would not show, is job.ErrNotFound.
-func (w *Workspace) Stat(_ context.Context, owner, p string) (*stintv1.WorkspaceEntry, error) {
+func (w *Workspace) Stat(_ context.Context, owner, p string) (*workspacev1.WorkspaceEntry, error) {
 	p, err := Clean(p)
 	if err != nil {
 		return nil, err
 	}
 	t, err := w.open(owner)
 	if errors.Is(err, fs.ErrNotExist) && p == "/" {
-		return &stintv1.WorkspaceEntry{Path: "/", Folder: true}, nil
+		return &workspacev1.WorkspaceEntry{Path: "/", Folder: true}, nil
 	}
 	if err != nil {
 		return nil, reading("look for", p, err)
@@ -39,7 +39,7 @@ func (w *Workspace) Stat(_ context.Context, owner, p string) (*stintv1.Workspace
 type File struct {
 	// Entry describes the file as it was when it was opened; the file that is
 	// read stays the same one when another takes its name.
-	Entry *stintv1.WorkspaceEntry
+	Entry *workspacev1.WorkspaceEntry
 
 	f *os.File
 }

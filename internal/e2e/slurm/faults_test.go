@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/executor/slurm/slurmtest"
@@ -41,7 +41,7 @@ func (l *lab) bring(ex executor.Executor, id job.ID, o order) (fate, error) {
 		<-f.done
 		again := errors.Is(f.err, executor.ErrLost)
 		switch f.exit.Reason {
-		case stintv1.Reason_REASON_NODE_FAILED, stintv1.Reason_REASON_PREEMPTED, stintv1.Reason_REASON_LAUNCH_FAILED:
+		case jobsv1.Reason_REASON_NODE_FAILED, jobsv1.Reason_REASON_PREEMPTED, jobsv1.Reason_REASON_LAUNCH_FAILED:
 			again = true
 		default:
 		}

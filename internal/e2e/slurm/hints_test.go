@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor/slurm/slurmtest"
 )
 
@@ -54,8 +54,8 @@ func freePort(t *testing.T) string {
 }
 
 // witness submits a job that tells what it found.
-func (s *stintd) witness(ctx context.Context, executor string, seconds float64) (*stintv1.Job, error) {
-	resp, err := stintv1.NewJobServiceClient(s.conn).Submit(ctx, &stintv1.SubmitRequest{Job: &stintv1.Job{
+func (s *stintd) witness(ctx context.Context, executor string, seconds float64) (*jobsv1.Job, error) {
+	resp, err := jobsv1.NewJobServiceClient(s.conn).Submit(ctx, &jobsv1.SubmitRequest{Job: &jobsv1.Job{
 		Service: "Witness", Executor: executor, Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{"seconds": structpb.NewNumberValue(seconds)}},
 	}})
 	return resp.GetJob(), err
@@ -64,21 +64,21 @@ func (s *stintd) witness(ctx context.Context, executor string, seconds float64) 
 // seen is when a watcher of a job heard that it runs, and that it is over.
 type seen struct {
 	running, over time.Time
-	job           *stintv1.JobStatus
+	job           *jobsv1.JobStatus
 }
 
 // watch follows a job to its end.
 func (s *stintd) watch(ctx context.Context, id string) (seen, error) {
-	stream, err := stintv1.NewJobServiceClient(s.conn).WatchStatus(ctx, &stintv1.WatchStatusRequest{Id: id, UntilFinal: true})
+	stream, err := jobsv1.NewJobServiceClient(s.conn).WatchStatus(ctx, &jobsv1.WatchStatusRequest{Id: id, UntilFinal: true})
 	var w seen
 	for err == nil {
-		var m *stintv1.WatchStatusResponse
+		var m *jobsv1.WatchStatusResponse
 		if m, err = stream.Recv(); err != nil {
 			break
 		}
 		now := time.Now()
 		j := m.GetChanged()
-		if j.GetState() == stintv1.State_STATE_RUNNING && w.running.IsZero() {
+		if j.GetState() == jobsv1.State_STATE_RUNNING && w.running.IsZero() {
 			w.running = now
 		}
 		if j != nil {
@@ -133,7 +133,7 @@ func testEnvironment(t *testing.T, told, untold *stintd) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if w, err := tc.s.watch(t.Context(), j.GetId()); err != nil || w.job.GetState() != stintv1.State_STATE_COMPLETED {
+		if w, err := tc.s.watch(t.Context(), j.GetId()); err != nil || w.job.GetState() != jobsv1.State_STATE_COMPLETED {
 			t.Fatalf("%v, %v", w.job, err)
 		}
 		env := tc.s.environment(t, j.GetId())
@@ -245,8 +245,8 @@ func testToken(t *testing.T, s *stintd, journal string) {
 		t.Logf("%d squeue in %v with %d events", n, took.Round(time.Millisecond), many)
 	}
 	w := <-over
-	got, err := stintv1.NewJobServiceClient(s.conn).Get(t.Context(), &stintv1.GetRequest{Id: j.GetId()})
-	if p := got.GetJob().GetProgress(); w.job.GetState() != stintv1.State_STATE_COMPLETED || p.GetPercent() != 40 || p.GetMessage() != "half way" {
+	got, err := jobsv1.NewJobServiceClient(s.conn).Get(t.Context(), &jobsv1.GetRequest{Id: j.GetId()})
+	if p := got.GetJob().GetProgress(); w.job.GetState() != jobsv1.State_STATE_COMPLETED || p.GetPercent() != 40 || p.GetMessage() != "half way" {
 		t.Errorf("the job is %v with progress %v, %v", w.job.GetState(), p, err)
 	}
 	if code, text := report(t, env, url, `{"event":"JOB_EVENT_ENDED"}`); code != http.StatusUnauthorized || !strings.Contains(text, "ATTEMPT_OVER") {
@@ -275,7 +275,7 @@ func testLatency(t *testing.T, told, untold *stintd) {
 						return
 					}
 					w, err := s.watch(t.Context(), j.GetId())
-					if err != nil || w.job.GetState() != stintv1.State_STATE_COMPLETED {
+					if err != nil || w.job.GetState() != jobsv1.State_STATE_COMPLETED {
 						t.Errorf("%v, %v", w.job, err)
 						return
 					}

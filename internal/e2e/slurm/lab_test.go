@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/executor/slurm/slurmtest"
@@ -107,9 +107,9 @@ func (l *lab) task(id job.ID, attempt int, o order) executor.Task {
 	if err := errors.Join(l.root.Job(id).Create(), a.Create()); err != nil {
 		l.t.Fatal(err)
 	}
-	r := &stintv1.Resources{Cpus: 1, MemoryBytes: 64 << 20}
+	r := &jobsv1.Resources{Cpus: 1, MemoryBytes: 64 << 20}
 	t := executor.Task{
-		Job: &stintv1.Job{Id: id.String(), Service: o.service, Resources: r}, Attempt: attempt, Dir: a,
+		Job: &jobsv1.Job{Id: id.String(), Service: o.service, Resources: r}, Attempt: attempt, Dir: a,
 		Command: executor.Command{
 			Argv: []string{"/bin/sh", "-c", o.script}, Env: []string{"PATH=/usr/bin:/bin", "JOB=" + l.root.Job(id).Path()}, Resources: r,
 		},
@@ -170,11 +170,11 @@ func (f *follow) until(what string, is func(o executor.Observation) bool) execut
 
 func (f *follow) untilRunning() executor.Observation {
 	f.l.t.Helper()
-	return f.until("RUNNING", func(o executor.Observation) bool { return o.State == stintv1.State_STATE_RUNNING })
+	return f.until("RUNNING", func(o executor.Observation) bool { return o.State == jobsv1.State_STATE_RUNNING })
 }
 
 // want waits for the end and checks it.
-func (f *follow) want(reason stintv1.Reason, code, signal int, words string) executor.Exit {
+func (f *follow) want(reason jobsv1.Reason, code, signal int, words string) executor.Exit {
 	f.l.t.Helper()
 	<-f.done
 	x := f.exit

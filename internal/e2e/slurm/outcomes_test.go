@@ -9,15 +9,15 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/executor/slurm/slurmtest"
 )
 
 const (
-	byItself = stintv1.Reason_REASON_UNSPECIFIED
-	queued   = stintv1.State_STATE_QUEUED
+	byItself = jobsv1.Reason_REASON_UNSPECIFIED
+	queued   = jobsv1.State_STATE_QUEUED
 )
 
 // outcome is one line of the table: what becomes of a job, and what is told of it.
@@ -25,7 +25,7 @@ type outcome struct {
 	name         string
 	order        order
 	during       func(t *testing.T, l *lab, f *follow, task executor.Task) // what happens to it; nil: nothing
-	reason       stintv1.Reason
+	reason       jobsv1.Reason
 	code, signal int
 	words        string
 	state        string // Slurm's word in the end
@@ -44,11 +44,11 @@ func testOutcomes(t *testing.T, c *slurmtest.Cluster) {
 		},
 		{
 			name: "missing program", order: order{change: func(t *executor.Task) { t.Command.Argv = []string{"/stint/no/such/program"} }},
-			reason: stintv1.Reason_REASON_LAUNCH_FAILED, code: -1, words: "/stint/no/such/program", state: "FAILED",
+			reason: jobsv1.Reason_REASON_LAUNCH_FAILED, code: -1, words: "/stint/no/such/program", state: "FAILED",
 		},
 		{
 			name: "missing folder", order: order{script: "exit 0", service: "Held"}, during: removeFolder,
-			reason: stintv1.Reason_REASON_LAUNCH_FAILED, code: -1, words: "check that the node shares", state: "FAILED",
+			reason: jobsv1.Reason_REASON_LAUNCH_FAILED, code: -1, words: "check that the node shares", state: "FAILED",
 		},
 		{
 			name: "usage", order: order{script: "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; sleep 3"}, state: "COMPLETED",
@@ -62,26 +62,26 @@ func testOutcomes(t *testing.T, c *slurmtest.Cluster) {
 		},
 		{
 			name: "cancelled by somebody while pending", order: order{script: "exit 0", service: "Held"}, during: scancel,
-			reason: stintv1.Reason_REASON_CANCELLED_BY_ENGINE, code: -1, words: "Cancelled on the cluster by user root (uid 0)", state: "CANCELLED",
+			reason: jobsv1.Reason_REASON_CANCELLED_BY_ENGINE, code: -1, words: "Cancelled on the cluster by user root (uid 0)", state: "CANCELLED",
 		},
 		{
 			name: "cancelled by somebody while running", order: order{script: "sleep 600"}, during: scancelRunning,
-			reason: stintv1.Reason_REASON_CANCELLED_BY_ENGINE, code: -1, words: "Cancelled on the cluster by user root (uid 0)", state: "CANCELLED",
+			reason: jobsv1.Reason_REASON_CANCELLED_BY_ENGINE, code: -1, words: "Cancelled on the cluster by user root (uid 0)", state: "CANCELLED",
 		},
 		{
 			name: "held, then released", order: order{script: "exit 0", service: "Held"}, during: release, state: "COMPLETED",
 		},
 		{
 			name: "requeued", order: order{script: `: >"$JOB/began"; sleep 600`}, during: requeue,
-			reason: stintv1.Reason_REASON_PREEMPTED, code: -1, words: "queued it again",
+			reason: jobsv1.Reason_REASON_PREEMPTED, code: -1, words: "queued it again",
 		},
 		{
 			name: "node down", order: order{script: "sleep 600", service: "LastNode"}, during: killNode,
-			reason: stintv1.Reason_REASON_NODE_FAILED, code: -1, words: "lost node " + node + "3", state: "NODE_FAIL",
+			reason: jobsv1.Reason_REASON_NODE_FAILED, code: -1, words: "lost node " + node + "3", state: "NODE_FAIL",
 		},
 		{
 			name: "more than the partition gives", order: order{script: "exit 0", change: func(t *executor.Task) { t.Command.Resources.TimeLimit = durationpb.New(3 * time.Hour) }},
-			reason: stintv1.Reason_REASON_SUBMIT_REJECTED, code: -1, words: "can never start", state: "CANCELLED",
+			reason: jobsv1.Reason_REASON_SUBMIT_REJECTED, code: -1, words: "can never start", state: "CANCELLED",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func testOutcomes(t *testing.T, c *slurmtest.Cluster) {
 		tc := outcome{
 			name:   "out of memory",
 			order:  order{script: "head -c 300000000 /dev/zero | tail -c 290000000 | sort >/dev/null; sleep 1; exit 0", change: func(t *executor.Task) { t.Command.Resources.MemoryBytes = 30 << 20 }},
-			reason: stintv1.Reason_REASON_OUT_OF_MEMORY, code: -1, state: "OUT_OF_MEMORY",
+			reason: jobsv1.Reason_REASON_OUT_OF_MEMORY, code: -1, state: "OUT_OF_MEMORY",
 		}
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -121,7 +121,7 @@ func testRefusals(t *testing.T, c *slurmtest.Cluster) {
 			ex, _ := running(t, l.config())
 			_, err := ex.Start(t.Context(), l.task(nextJob(), 1, order{script: "exit 0", service: tc.service, change: tc.change}))
 			var f *executor.Failure
-			if !errors.As(err, &f) || f.Reason != stintv1.Reason_REASON_SUBMIT_REJECTED || !strings.Contains(f.Message, tc.words) {
+			if !errors.As(err, &f) || f.Reason != jobsv1.Reason_REASON_SUBMIT_REJECTED || !strings.Contains(f.Message, tc.words) {
 				t.Errorf("Start() = %v", err)
 			}
 		})
@@ -209,7 +209,7 @@ func release(t *testing.T, l *lab, f *follow, _ executor.Task) {
 	t.Helper()
 	id := pendingID(f)
 	l.cluster.Run("scontrol", "hold", id)
-	o := f.until("ENGINE_HELD", func(o executor.Observation) bool { return o.Reason == stintv1.Reason_REASON_ENGINE_HELD })
+	o := f.until("ENGINE_HELD", func(o executor.Observation) bool { return o.Reason == jobsv1.Reason_REASON_ENGINE_HELD })
 	if !strings.HasPrefix(o.Message, "Held ") {
 		t.Errorf("observed %+v", o)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/executor/slurm/slurmtest"
 	"github.com/stint-jobs/stint/internal/job"
@@ -94,7 +94,7 @@ func testNetwork(t *testing.T, c *slurmtest.Cluster) {
 	release(ended)
 	follows[0].want(byItself, 0, 0, "")
 	// The other is still at it, as far as Slurm knows nowhere: it is begun anew, elsewhere.
-	follows[1].want(stintv1.Reason_REASON_NODE_FAILED, -1, 0, node)
+	follows[1].want(jobsv1.Reason_REASON_NODE_FAILED, -1, 0, node)
 	h, err := ex.Start(t.Context(), l.task(lost, 2, order{script: `echo second >"$JOB/second"`}))
 	if err != nil {
 		t.Fatal(err)
@@ -114,5 +114,5 @@ func testNetwork(t *testing.T, c *slurmtest.Cluster) {
 	if x := l.follow(ex, h).want(byItself, 5, 0, ""); x.Node != node {
 		t.Errorf("ran on %s", x.Node)
 	}
-	l.follow(ex, follows[1].handle).want(stintv1.Reason_REASON_NODE_FAILED, -1, 0, node)
+	l.follow(ex, follows[1].handle).want(jobsv1.Reason_REASON_NODE_FAILED, -1, 0, node)
 }

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/executortest"
 	"github.com/stint-jobs/stint/internal/executor/slurm/slurmtest"
@@ -52,7 +52,7 @@ func testWhole(t *testing.T, c *slurmtest.Cluster) {
 	// Slurm keeps time limits to the minute, so this begins before all else.
 	limit := newLab(t, c).begin(t, outcome{
 		name: "time limit", order: order{script: "sleep 600", change: func(t *executor.Task) { t.Command.Resources.TimeLimit = durationpb.New(time.Second) }},
-		reason: stintv1.Reason_REASON_TIME_LIMIT, code: -1, state: "TIMEOUT",
+		reason: jobsv1.Reason_REASON_TIME_LIMIT, code: -1, state: "TIMEOUT",
 	})
 	// A real server waits a minute before it calls a submission lost, so this begins early too.
 	killed := make(chan error, 1)
@@ -73,7 +73,7 @@ func testWhole(t *testing.T, c *slurmtest.Cluster) {
 					return ex
 				},
 				Folders: l.root, EndsEscaped: c.CanLimitMemory(), Timeout: 2 * time.Minute,
-				Resources: &stintv1.Resources{Cpus: 1, MemoryBytes: 64 << 20},
+				Resources: &jobsv1.Resources{Cpus: 1, MemoryBytes: 64 << 20},
 			}
 		})
 	})

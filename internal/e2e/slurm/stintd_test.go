@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor/slurm/slurmtest"
 )
 
@@ -123,9 +123,9 @@ func (s *stintd) end(sig syscall.Signal) error {
 // Slurm. In the end each has run exactly once, in its first attempt.
 func (s *stintd) killedAgainAndAgain(ctx context.Context) error {
 	const many, kills = 40, 4
-	jobs := stintv1.NewJobServiceClient(s.conn)
+	jobs := jobsv1.NewJobServiceClient(s.conn)
 	for range many {
-		_, err := jobs.Submit(ctx, &stintv1.SubmitRequest{Job: &stintv1.Job{
+		_, err := jobs.Submit(ctx, &jobsv1.SubmitRequest{Job: &jobsv1.Job{
 			Service: "Append", Parameters: &structpb.Struct{Fields: map[string]*structpb.Value{"seconds": structpb.NewNumberValue(0.1)}},
 		}})
 		if err != nil {
@@ -143,11 +143,11 @@ func (s *stintd) killedAgainAndAgain(ctx context.Context) error {
 			return err
 		}
 	}
-	jobs = stintv1.NewJobServiceClient(s.conn)
+	jobs = jobsv1.NewJobServiceClient(s.conn)
 	if err := untilFinal(ctx, jobs); err != nil {
 		return err
 	}
-	list, err := jobs.List(ctx, &stintv1.ListRequest{PageSize: many + 1})
+	list, err := jobs.List(ctx, &jobsv1.ListRequest{PageSize: many + 1})
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (s *stintd) killedAgainAndAgain(ctx context.Context) error {
 	}
 	var errs []error
 	for _, j := range list.GetJobs() {
-		if j.GetState() != stintv1.State_STATE_COMPLETED || runs[j.GetId()] != 1 {
+		if j.GetState() != jobsv1.State_STATE_COMPLETED || runs[j.GetId()] != 1 {
 			errs = append(errs, fmt.Errorf("job %s ran %d times and is %v: %v %q, attempts %v", j.GetId(), runs[j.GetId()], j.GetState(), j.GetReason(), j.GetMessage(), j.GetAttempts()))
 		}
 	}
@@ -172,12 +172,12 @@ func (s *stintd) killedAgainAndAgain(ctx context.Context) error {
 }
 
 // untilFinal waits until no job is queued or running.
-func untilFinal(ctx context.Context, jobs stintv1.JobServiceClient) error {
-	stream, err := jobs.WatchStatus(ctx, &stintv1.WatchStatusRequest{Owner: "*", View: stintv1.WatchView_WATCH_VIEW_COUNTS})
+func untilFinal(ctx context.Context, jobs jobsv1.JobServiceClient) error {
+	stream, err := jobs.WatchStatus(ctx, &jobsv1.WatchStatusRequest{Owner: "*", View: jobsv1.WatchView_WATCH_VIEW_COUNTS})
 	if err != nil {
 		return err
 	}
-	var last *stintv1.Summary
+	var last *jobsv1.Summary
 	for {
 		m, err := stream.Recv()
 		if err != nil {

@@ -1,7 +1,7 @@
 package executortest
 
 import (
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -12,7 +12,7 @@ func testTimeLimit(s *suite) {
 	r := s.attempt(Print("ready"), Hold())
 	r.limit(s.TimeLimit)
 	e := r.finish()
-	if e.Reason != stintv1.Reason_REASON_TIME_LIMIT {
+	if e.Reason != jobsv1.Reason_REASON_TIME_LIMIT {
 		s.t.Errorf("ended with %s", describe(e))
 	}
 	r.wantTimes(e)

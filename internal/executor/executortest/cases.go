@@ -9,12 +9,12 @@ import (
 	"sync"
 	"syscall"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
-const byItself = stintv1.Reason_REASON_UNSPECIFIED // the command ended by itself
+const byItself = jobsv1.Reason_REASON_UNSPECIFIED // the command ended by itself
 
 func testSuccess(s *suite) {
 	r := s.attempt(Print("to stdout"), PrintErr("to stderr"), Write("result.txt", "42"), Exit(0))
@@ -42,7 +42,7 @@ func testSignal(s *suite) {
 	for _, sig := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGKILL} {
 		r := s.attempt(Kill(sig))
 		e := r.finish()
-		if e.Reason == stintv1.Reason_REASON_SIGNALLED {
+		if e.Reason == jobsv1.Reason_REASON_SIGNALLED {
 			e.Reason = byItself // an engine may say so itself
 		}
 		r.want(e, -1, int(sig))
@@ -56,13 +56,13 @@ func testMissingProgram(s *suite) {
 	if err == nil {
 		e := r.wait(r.ctx, r.ex, handle).exit()
 		// An engine on another machine finds out there, possibly by way of a shell.
-		if e.Reason != stintv1.Reason_REASON_LAUNCH_FAILED && e.Code != 127 {
+		if e.Reason != jobsv1.Reason_REASON_LAUNCH_FAILED && e.Code != 127 {
 			s.t.Errorf("ended with %s", describe(e))
 		}
 		return
 	}
 	var f *executor.Failure
-	if !errors.As(err, &f) || f.Reason != stintv1.Reason_REASON_LAUNCH_FAILED || !strings.Contains(f.Message, "/stint/no/such/program") {
+	if !errors.As(err, &f) || f.Reason != jobsv1.Reason_REASON_LAUNCH_FAILED || !strings.Contains(f.Message, "/stint/no/such/program") {
 		s.t.Errorf("Start() = %v, want LAUNCH_FAILED that names the program", err)
 	}
 	if _, err := r.ex.Start(r.ctx, r.task); !errors.As(err, &f) {

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -238,10 +238,10 @@ func (e *Engine) over(a *attempt) {
 }
 
 // status is the health of an executor on the engine.
-func (e *Engine) status() *stintv1.ExecutorStatus {
+func (e *Engine) status() *adminv1.ExecutorStatus {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := &stintv1.ExecutorStatus{Name: "fake", Healthy: !e.away, ActiveJobs: int32(e.running)}
+	s := &adminv1.ExecutorStatus{Name: "fake", Healthy: !e.away, ActiveJobs: int32(e.running)}
 	if e.away {
 		s.Message = "made to be away"
 	}

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -49,8 +49,8 @@ func TestFakeConformsInRealTime(t *testing.T) {
 // task is an attempt without a folder.
 func task(id string, attempt int, steps ...Step) executor.Task {
 	return executor.Task{
-		Job: &stintv1.Job{Id: id}, Attempt: attempt,
-		Command: executor.Command{Argv: Simulated(steps...), Resources: &stintv1.Resources{Cpus: 1}},
+		Job: &jobsv1.Job{Id: id}, Attempt: attempt,
+		Command: executor.Command{Argv: Simulated(steps...), Resources: &jobsv1.Resources{Cpus: 1}},
 	}
 }
 
@@ -74,7 +74,7 @@ func TestPlannedStarts(t *testing.T) {
 	bubble(t, func(f fixture) {
 		t, e, ex := f.T, f.engine, f.ex
 		uncertain := errors.New("the answer was lost")
-		refused := &executor.Failure{Reason: stintv1.Reason_REASON_SUBMIT_REJECTED, Message: "no"}
+		refused := &executor.Failure{Reason: jobsv1.Reason_REASON_SUBMIT_REJECTED, Message: "no"}
 		e.Plan(1, 0, Plan{Start: []StartStep{
 			{Err: executor.ErrUnavailable}, {Err: executor.ErrUnavailable}, {Err: uncertain}, {Err: refused}, {Hang: true}, {Err: uncertain, Accept: true},
 		}})
@@ -110,11 +110,11 @@ func TestPlannedStarts(t *testing.T) {
 func TestPlannedEnds(t *testing.T) {
 	bubble(t, func(f fixture) {
 		t, e, ex := f.T, f.engine, f.ex
-		held := executor.Observation{State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_ENGINE_HELD, EngineState: "PENDING"}
+		held := executor.Observation{State: jobsv1.State_STATE_QUEUED, Reason: jobsv1.Reason_REASON_ENGINE_HELD, EngineState: "PENDING"}
 		broken := errors.New("asked too early")
 		e.Plan(1, 1, Plan{
 			Pending: time.Hour, Observations: []executor.Observation{held}, Wait: []error{broken}, Find: []error{executor.ErrUnavailable},
-			Run: time.Minute, Exit: &executor.Exit{Reason: stintv1.Reason_REASON_NODE_FAILED, Code: -1},
+			Run: time.Minute, Exit: &executor.Exit{Reason: jobsv1.Reason_REASON_NODE_FAILED, Code: -1},
 		})
 		e.Plan(1, 2, Plan{Run: time.Minute, Exit: &executor.Exit{}, Lost: true})
 		h, err := ex.Start(t.Context(), task("1", 1))
@@ -128,15 +128,15 @@ func TestPlannedEnds(t *testing.T) {
 			t.Errorf("first Wait() = %v", err)
 		}
 		at := time.Now()
-		var seen []stintv1.State
+		var seen []jobsv1.State
 		x, err := ex.Wait(t.Context(), h, func(o executor.Observation) { seen = append(seen, o.State) })
-		if err != nil || x.Reason != stintv1.Reason_REASON_NODE_FAILED {
+		if err != nil || x.Reason != jobsv1.Reason_REASON_NODE_FAILED {
 			t.Errorf("Wait() = %+v, %v", x, err)
 		}
 		if took := time.Since(at); took != time.Hour+time.Minute || x.Start.Sub(at) != time.Hour {
 			t.Errorf("it began after %v and took %v", x.Start.Sub(at), took)
 		}
-		if diff := cmp.Diff([]stintv1.State{stintv1.State_STATE_QUEUED, stintv1.State_STATE_RUNNING}, seen); diff != "" {
+		if diff := cmp.Diff([]jobsv1.State{jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_RUNNING}, seen); diff != "" {
 			t.Error(diff)
 		}
 		if h, err = ex.Start(t.Context(), task("1", 2)); err != nil {
@@ -216,7 +216,7 @@ func TestPendingAttemptsCanBeCancelled(t *testing.T) {
 			t.Fatal(err)
 		}
 		x, err := ex.Wait(t.Context(), h, func(executor.Observation) {})
-		if err != nil || x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER || !x.Start.IsZero() || e.Runs(1) != 0 {
+		if err != nil || x.Reason != jobsv1.Reason_REASON_CANCELLED_BY_OWNER || !x.Start.IsZero() || e.Runs(1) != 0 {
 			t.Errorf("Wait() = %+v, %v; %d runs", x, err, e.Runs(1))
 		}
 	})
@@ -233,7 +233,7 @@ func TestTimeLimitOfAnIgnoringCommand(t *testing.T) {
 		}
 		at := time.Now()
 		x, err := ex.Wait(t.Context(), h, func(executor.Observation) {})
-		if err != nil || x.Reason != stintv1.Reason_REASON_TIME_LIMIT || x.Signal != 9 || time.Since(at) != time.Hour+e.Grace {
+		if err != nil || x.Reason != jobsv1.Reason_REASON_TIME_LIMIT || x.Signal != 9 || time.Since(at) != time.Hour+e.Grace {
 			t.Errorf("Wait() = %+v, %v after %v", x, err, time.Since(at))
 		}
 	})

@@ -14,7 +14,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -92,7 +92,7 @@ func (a *attempt) live() {
 	a.engine.over(a)
 	x.Start, x.End, x.Node, x.EngineID = a.started, time.Now(), fakeNode, a.name
 	if x.Usage == nil {
-		x.Usage = &stintv1.Usage{
+		x.Usage = &jobsv1.Usage{
 			MaxRssBytes: 1 << 20, CpuTime: durationpb.New(time.Millisecond),
 			Elapsed:       durationpb.New(max(x.End.Sub(x.Start), time.Millisecond)),
 			AllocatedCpus: a.task.Command.Resources.GetCpus(), AllocatedMemoryBytes: a.task.Command.Resources.GetMemoryBytes(),
@@ -121,7 +121,7 @@ func (a *attempt) run() executor.Exit {
 		c.stdout, outErr = a.task.Dir.CreateLog(workdir.Stdout, limits)
 		c.stderr, errErr = a.task.Dir.CreateLog(workdir.Stderr, limits)
 		if err := errors.Join(outErr, errErr); err != nil {
-			return executor.Exit{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: err.Error(), Code: -1}
+			return executor.Exit{Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: err.Error(), Code: -1}
 		}
 	}
 	for _, s := range a.steps {
@@ -136,11 +136,11 @@ func (a *attempt) run() executor.Exit {
 func (a *attempt) endedBy(x executor.Exit) executor.Exit {
 	switch cause := context.Cause(a.ctx); {
 	case errors.Is(cause, errCancelled):
-		x.Reason = stintv1.Reason_REASON_CANCELLED_BY_OWNER
+		x.Reason = jobsv1.Reason_REASON_CANCELLED_BY_OWNER
 	case errors.Is(cause, errTimeLimit):
-		x.Reason = stintv1.Reason_REASON_TIME_LIMIT
+		x.Reason = jobsv1.Reason_REASON_TIME_LIMIT
 	default:
-		x.Reason = stintv1.Reason_REASON_NODE_FAILED
+		x.Reason = jobsv1.Reason_REASON_NODE_FAILED
 	}
 	return x
 }

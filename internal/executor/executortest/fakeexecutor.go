@@ -7,7 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -81,7 +82,7 @@ func (f *Fake) take(k planKey, t executor.Task) (StartStep, error) {
 	steps, runnable := stepsOf(t.Command.Argv)
 	if !runnable && p.Exit == nil {
 		return step, &executor.Failure{
-			Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
+			Reason:  jobsv1.Reason_REASON_LAUNCH_FAILED,
 			Message: fmt.Sprintf("The program %s was not found.", strings.Join(t.Command.Argv[:min(1, len(t.Command.Argv))], "")),
 		}
 	}
@@ -127,7 +128,7 @@ func (f *Fake) Wait(ctx context.Context, h executor.Handle, observe func(executo
 	}
 	select {
 	case <-a.begun:
-		observe(executor.Observation{State: stintv1.State_STATE_RUNNING, StartTime: a.started, Node: fakeNode, EngineID: a.name})
+		observe(executor.Observation{State: jobsv1.State_STATE_RUNNING, StartTime: a.started, Node: fakeNode, EngineID: a.name})
 	case <-a.ended:
 	case <-ctx.Done():
 		return executor.Exit{}, ctx.Err()
@@ -182,7 +183,7 @@ func (f *Fake) Cancel(_ context.Context, h executor.Handle) error {
 }
 
 // Status is healthy unless the engine was made to be away.
-func (f *Fake) Status() *stintv1.ExecutorStatus { return f.engine.status() }
+func (f *Fake) Status() *adminv1.ExecutorStatus { return f.engine.status() }
 
 func handleOf(k planKey) executor.Handle {
 	return executor.Handle(handlePrefix + attemptName(k.id, k.attempt))

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -33,7 +33,7 @@ type Harness struct {
 	// Timeout bounds one test of the suite. Zero means a minute.
 	Timeout time.Duration
 	// Resources is what the suite's jobs ask for. Nil means one core and 256 MiB.
-	Resources *stintv1.Resources
+	Resources *jobsv1.Resources
 	// TimeLimit is a short time limit that the engine keeps. Zero means that it keeps none a test could wait for.
 	TimeLimit time.Duration
 	// OutputCap is an amount of output of which the engine drops the middle. Zero means that it keeps all.
@@ -129,9 +129,9 @@ func (s *suite) attempt(steps ...Step) *run {
 	s.t.Cleanup(cancel)
 	res := s.Resources
 	if res == nil {
-		res = &stintv1.Resources{Cpus: 1, MemoryBytes: 256 << 20}
+		res = &jobsv1.Resources{Cpus: 1, MemoryBytes: 256 << 20}
 	}
-	res, _ = proto.Clone(res).(*stintv1.Resources)
+	res, _ = proto.Clone(res).(*jobsv1.Resources)
 	id := job.ID(lastID.Add(1))
 	dir := s.Folders.Job(id)
 	a := dir.Attempt(1)
@@ -143,7 +143,7 @@ func (s *suite) attempt(steps ...Step) *run {
 		s.t.Fatal(err)
 	}
 	r := &run{suite: s, ctx: ctx, ex: s.New(s.t), task: executor.Task{
-		Job:     &stintv1.Job{Id: id.String(), Owner: "suite", Service: "Suite", Resources: res},
+		Job:     &jobsv1.Job{Id: id.String(), Owner: "suite", Service: "Suite", Resources: res},
 		Attempt: 1,
 		Dir:     a,
 		Command: executor.Command{
@@ -196,7 +196,7 @@ func (r *run) wait(ctx context.Context, ex executor.Executor, h executor.Handle)
 	w := &waiting{r: r, running: make(chan executor.Observation, 1), ended: make(chan ended, 1)}
 	go func() {
 		exit, err := ex.Wait(ctx, h, func(o executor.Observation) {
-			if o.State == stintv1.State_STATE_RUNNING {
+			if o.State == jobsv1.State_STATE_RUNNING {
 				select {
 				case w.running <- o:
 				default:
@@ -373,7 +373,7 @@ func (r *run) wantTimes(e executor.Exit) {
 // wantCancelled checks the end of an attempt that was cancelled.
 func (r *run) wantCancelled(e executor.Exit) {
 	r.t.Helper()
-	if e.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER {
+	if e.Reason != jobsv1.Reason_REASON_CANCELLED_BY_OWNER {
 		r.t.Errorf("ended with %s, want it cancelled by its owner", describe(e))
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -34,8 +34,8 @@ func BenchmarkJob(b *testing.B) {
 					b.Fatal(err)
 				}
 				h, err := e.Start(b.Context(), executor.Task{
-					Job: &stintv1.Job{Id: "1"}, Attempt: n, Dir: a,
-					Command: executor.Command{Argv: []string{"/bin/true"}, Env: []string{"PATH=/usr/bin:/bin"}, Resources: &stintv1.Resources{Cpus: 1}},
+					Job: &jobsv1.Job{Id: "1"}, Attempt: n, Dir: a,
+					Command: executor.Command{Argv: []string{"/bin/true"}, Env: []string{"PATH=/usr/bin:/bin"}, Resources: &jobsv1.Resources{Cpus: 1}},
 				})
 				if err != nil {
 					b.Fatal(err)

@@ -17,7 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local/proc"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -81,7 +82,7 @@ type Executor struct {
 
 // inUse is an attempt that takes part of the machine.
 type inUse struct {
-	resources *stintv1.Resources
+	resources *jobsv1.Resources
 	told      bool // Started has told that its command runs
 }
 
@@ -153,10 +154,10 @@ func New(cfg Config) (*Executor, error) {
 }
 
 // Status tells what the machine has, what is in use, and what is enforced.
-func (e *Executor) Status() *stintv1.ExecutorStatus {
+func (e *Executor) Status() *adminv1.ExecutorStatus {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s := &stintv1.ExecutorStatus{
+	s := &adminv1.ExecutorStatus{
 		Name: e.cfg.Name, Healthy: true, Message: e.enforced(),
 		ActiveJobs: int32(len(e.active)), TotalCpus: e.cfg.CPUs, TotalMemoryBytes: e.cfg.MemoryBytes,
 	}
@@ -171,7 +172,7 @@ func (e *Executor) Status() *stintv1.ExecutorStatus {
 func (e *Executor) enforced() string { return e.cgroup.describe() + "; " + e.sandbox.describe() }
 
 // use counts an attempt's resources until unuse.
-func (e *Executor) use(a workdir.Attempt, r *stintv1.Resources) {
+func (e *Executor) use(a workdir.Attempt, r *jobsv1.Resources) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.active[a.Name()] = &inUse{resources: r}

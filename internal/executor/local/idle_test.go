@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor/local/proc"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
 )
@@ -54,7 +54,7 @@ func TestAShimGoesOnToTheNextAttempt(t *testing.T) {
 	}
 	second := first.next(2, say+"kill -TERM $$")
 	x := second.wait(second.start())
-	if x.Signal != int(unix.SIGTERM) || x.Reason != stintv1.Reason_REASON_UNSPECIFIED {
+	if x.Signal != int(unix.SIGTERM) || x.Reason != jobsv1.Reason_REASON_UNSPECIFIED {
 		t.Errorf("the second ended with %+v", x)
 	}
 	if second.shimOf() != was {
@@ -113,7 +113,7 @@ func TestALateCancellationHitsNobody(t *testing.T) {
 	if err := third.e.Cancel(t.Context(), h3); err != nil {
 		t.Fatal(err)
 	}
-	if x := third.wait(h3); x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER {
+	if x := third.wait(h3); x.Reason != jobsv1.Reason_REASON_CANCELLED_BY_OWNER {
 		t.Errorf("the third ended with %+v", x)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -68,7 +68,7 @@ func launchFailures(t *testing.T, config func(*testing.T) Config, change func(j 
 			for range 2 {
 				_, err := j.e.Start(t.Context(), j.task)
 				var f *executor.Failure
-				if !errors.As(err, &f) || f.Reason != stintv1.Reason_REASON_LAUNCH_FAILED || !strings.Contains(f.Message, tt.message) {
+				if !errors.As(err, &f) || f.Reason != jobsv1.Reason_REASON_LAUNCH_FAILED || !strings.Contains(f.Message, tt.message) {
 					t.Fatalf("Start() = %v, want %q", err, tt.message)
 				}
 			}
@@ -77,7 +77,7 @@ func launchFailures(t *testing.T, config func(*testing.T) Config, change func(j 
 			}
 			// A server that crashed before it heard learns the same from Wait.
 			if h, err := j.e.Find(t.Context(), j.task); err == nil {
-				if x := j.wait(h); x.Reason != stintv1.Reason_REASON_LAUNCH_FAILED || !x.Start.IsZero() || !strings.Contains(x.Message, tt.message) {
+				if x := j.wait(h); x.Reason != jobsv1.Reason_REASON_LAUNCH_FAILED || !x.Start.IsZero() || !strings.Contains(x.Message, tt.message) {
 					t.Errorf("Wait() = %+v", x)
 				}
 			} else if !errors.Is(err, executor.ErrNotFound) {
@@ -110,7 +110,7 @@ func smallDisk(t *testing.T) Config {
 func TestCommandThatFillsTheDisk(t *testing.T) {
 	j := newJob(t, smallDisk(t), "head -c 10000000 /dev/zero >big")
 	x := j.wait(j.start())
-	if x.Reason != stintv1.Reason_REASON_DISK_FULL || x.Code == 0 || !strings.HasPrefix(x.Message, shim.DiskFullMessage) {
+	if x.Reason != jobsv1.Reason_REASON_DISK_FULL || x.Code == 0 || !strings.HasPrefix(x.Message, shim.DiskFullMessage) {
 		t.Errorf("ended with %+v", x)
 	}
 	// And what is started there next cannot be.
@@ -125,7 +125,7 @@ func TestCommandThatFillsTheDisk(t *testing.T) {
 	task.Dir = a
 	_, err := j.e.Start(t.Context(), task)
 	var f *executor.Failure
-	if !errors.As(err, &f) || f.Reason != stintv1.Reason_REASON_DISK_FULL {
+	if !errors.As(err, &f) || f.Reason != jobsv1.Reason_REASON_DISK_FULL {
 		t.Errorf("Start() on a full disk = %v", err)
 	}
 	if _, err := j.e.Find(t.Context(), task); !errors.Is(err, executor.ErrNotFound) {
@@ -150,7 +150,7 @@ func TestOutputThatFillsTheDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	j.task.Dir = a
-	if x := j.wait(j.start()); x.Reason != stintv1.Reason_REASON_DISK_FULL || x.Code != 1 {
+	if x := j.wait(j.start()); x.Reason != jobsv1.Reason_REASON_DISK_FULL || x.Code != 1 {
 		t.Errorf("ended with %+v", x)
 	}
 }

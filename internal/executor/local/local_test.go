@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/executortest"
 	"github.com/stint-jobs/stint/internal/executor/local/proc"
@@ -184,11 +184,11 @@ func newJob(t *testing.T, cfg Config, script string) *job {
 		t.Fatal(err)
 	}
 	return &job{t: t, cfg: cfg, e: newExecutor(t, cfg), task: executor.Task{
-		Job: &stintv1.Job{Id: "1"}, Attempt: 1, Dir: a,
+		Job: &jobsv1.Job{Id: "1"}, Attempt: 1, Dir: a,
 		Command: executor.Command{
 			Argv:      []string{"/bin/sh", "-c", script},
 			Env:       []string{"PATH=/usr/bin:/bin"},
-			Resources: &stintv1.Resources{Cpus: 2, MemoryBytes: 64 << 20},
+			Resources: &jobsv1.Resources{Cpus: 2, MemoryBytes: 64 << 20},
 		},
 	}}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local/proc"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
@@ -354,7 +354,7 @@ func TestSandboxedCommandEndsInOrder(t *testing.T) {
 	if err := j.e.Cancel(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER || x.Code != 9 {
+	if x := j.wait(h); x.Reason != jobsv1.Reason_REASON_CANCELLED_BY_OWNER || x.Code != 9 {
 		t.Errorf("ended with %+v", x)
 	}
 	if got := j.stdout(); got != "saved\n" {
@@ -385,7 +385,7 @@ func TestSandboxIsForced(t *testing.T) {
 	if err := j.e.Cancel(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER || x.Code != -1 || x.Signal != int(unix.SIGKILL) || x.Usage == nil {
+	if x := j.wait(h); x.Reason != jobsv1.Reason_REASON_CANCELLED_BY_OWNER || x.Code != -1 || x.Signal != int(unix.SIGKILL) || x.Usage == nil {
 		t.Errorf("ended with %+v", x)
 	}
 	for _, p := range inside {
@@ -557,7 +557,7 @@ func onceMain(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	t := executor.Task{Job: &stintv1.Job{Id: "1"}, Attempt: 1, Dir: a, Command: executor.Command{Argv: []string{"/bin/bash", "-c", args[1]}, Env: []string{"PATH=/usr/bin:/bin"}}}
+	t := executor.Task{Job: &jobsv1.Job{Id: "1"}, Attempt: 1, Dir: a, Command: executor.Command{Argv: []string{"/bin/bash", "-c", args[1]}, Env: []string{"PATH=/usr/bin:/bin"}}}
 	h, err := e.Start(context.Background(), t)
 	if err == nil {
 		var x executor.Exit

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -27,9 +27,9 @@ func serverMain(args []string) int {
 		var e *Executor
 		if e, err = New(Config{Folders: root, Grace: testGrace}); err == nil {
 			_, err = e.Start(context.Background(), executor.Task{
-				Job: &stintv1.Job{Id: "1"}, Attempt: 1, Dir: root.Job(1).Attempt(1),
+				Job: &jobsv1.Job{Id: "1"}, Attempt: 1, Dir: root.Job(1).Attempt(1),
 				Command: executor.Command{
-					Argv: []string{"/bin/sh", "-c", args[1]}, Env: []string{"PATH=/usr/bin:/bin"}, Resources: &stintv1.Resources{Cpus: 1},
+					Argv: []string{"/bin/sh", "-c", args[1]}, Env: []string{"PATH=/usr/bin:/bin"}, Resources: &jobsv1.Resources{Cpus: 1},
 				},
 			})
 		}
@@ -86,7 +86,7 @@ func TestJobsOutliveAKilledServer(t *testing.T) {
 		}
 		ended <- x
 	}()
-	if o := <-running; o.State != stintv1.State_STATE_RUNNING || o.StartTime.IsZero() {
+	if o := <-running; o.State != jobsv1.State_STATE_RUNNING || o.StartTime.IsZero() {
 		t.Errorf("observed %+v", o)
 	}
 	if s := j.e.Status(); s.GetActiveJobs() != 1 || s.GetUsedCpus() != 1 {
@@ -95,7 +95,7 @@ func TestJobsOutliveAKilledServer(t *testing.T) {
 	if _, err := hold.WriteString("42\n"); err != nil {
 		t.Fatal(err)
 	}
-	if x := <-ended; x.Code != 42 || x.Reason != stintv1.Reason_REASON_UNSPECIFIED {
+	if x := <-ended; x.Code != 42 || x.Reason != jobsv1.Reason_REASON_UNSPECIFIED {
 		t.Errorf("ended with %+v", x)
 	}
 	if s := j.e.Status(); s.GetActiveJobs() != 0 {
@@ -232,7 +232,7 @@ func TestShimThatDiesAtOnce(t *testing.T) {
 		j := newJob(t, cfg, "true")
 		_, err := newExecutor(t, broken).Start(t.Context(), j.task)
 		var failure *executor.Failure
-		if !errors.As(err, &failure) || failure.Reason != stintv1.Reason_REASON_LAUNCH_FAILED {
+		if !errors.As(err, &failure) || failure.Reason != jobsv1.Reason_REASON_LAUNCH_FAILED {
 			t.Errorf("Start() with the shim %q = %v", argv, err)
 		}
 		if _, err := j.e.Find(t.Context(), j.task); !errors.Is(err, executor.ErrNotFound) {

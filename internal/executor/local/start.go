@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -27,7 +27,7 @@ import (
 
 // failureOf is a refusal as the seam has it.
 func failureOf(r *shim.Refusal) *executor.Failure {
-	f := &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: r.Message}
+	f := &executor.Failure{Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: r.Message}
 	if reason, ok := executor.ReasonOf(string(r.Reason)); ok {
 		f.Reason = reason
 	}
@@ -43,7 +43,7 @@ func (e *Executor) Start(ctx context.Context, t executor.Task) (executor.Handle,
 	a := t.Dir
 	if len(t.Command.Argv) == 0 || !filepath.IsAbs(t.Command.Argv[0]) {
 		return "", &executor.Failure{
-			Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
+			Reason:  jobsv1.Reason_REASON_LAUNCH_FAILED,
 			Message: fmt.Sprintf("The command %q does not begin with the absolute path of a program.", t.Command.Argv),
 		}
 	}
@@ -125,11 +125,11 @@ func prepareError(a workdir.Attempt, err error) error {
 	case passing(err):
 		return fmt.Errorf("start attempt %s: %w: %w", a.Name(), executor.ErrUnavailable, err)
 	case workdir.IsDiskFull(err):
-		return &executor.Failure{Reason: stintv1.Reason_REASON_DISK_FULL, Message: shim.DiskFullMessage, Err: err}
+		return &executor.Failure{Reason: jobsv1.Reason_REASON_DISK_FULL, Message: shim.DiskFullMessage, Err: err}
 	case errors.Is(err, fs.ErrNotExist):
-		return &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The folder of the job is missing.", Err: err}
+		return &executor.Failure{Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The folder of the job is missing.", Err: err}
 	case errors.As(err, &path):
-		return &executor.Failure{Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The folder of the job cannot be written to.", Err: err}
+		return &executor.Failure{Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The folder of the job cannot be written to.", Err: err}
 	}
 	return fmt.Errorf("start attempt %s: %w", a.Name(), err)
 }
@@ -173,7 +173,7 @@ func (e *Executor) settle(ctx context.Context, a workdir.Attempt) (executor.Hand
 	e.unuse(a)
 	said, _ := a.ReadFile(shim.LogFile)
 	return "", &executor.Failure{
-		Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
+		Reason:  jobsv1.Reason_REASON_LAUNCH_FAILED,
 		Message: "The process that was to supervise the job ended before it had started the command.",
 		Err:     errors.New(strings.TrimSpace(string(said[:min(len(said), 2000)]))),
 	}
@@ -289,7 +289,7 @@ func (e *Executor) startShim(a workdir.Attempt, token string, reportTo *os.File)
 	}
 	if err != nil {
 		return 0, &executor.Failure{
-			Reason:  stintv1.Reason_REASON_LAUNCH_FAILED,
+			Reason:  jobsv1.Reason_REASON_LAUNCH_FAILED,
 			Message: "The process that is to supervise the job could not be started.",
 			Err:     err,
 		}

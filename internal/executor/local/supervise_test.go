@@ -16,13 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local/proc"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
 )
 
-const byItself = stintv1.Reason_REASON_UNSPECIFIED
+const byItself = jobsv1.Reason_REASON_UNSPECIFIED
 
 // What ended by itself keeps its real end, though a cancellation came before
 // all that it had left behind was gone.
@@ -71,7 +71,7 @@ func TestTimeLimit(t *testing.T) {
 	const limit = 50 * time.Millisecond
 	j.task.Command.Resources.TimeLimit = durationpb.New(limit)
 	x := j.wait(j.start())
-	if x.Reason != stintv1.Reason_REASON_TIME_LIMIT || x.Code != -1 || x.Message != "The command ran longer than its time limit of 50ms." {
+	if x.Reason != jobsv1.Reason_REASON_TIME_LIMIT || x.Code != -1 || x.Message != "The command ran longer than its time limit of 50ms." {
 		t.Errorf("ended with %+v", x)
 	}
 	if took := x.End.Sub(x.Start); took < limit {
@@ -90,7 +90,7 @@ func TestGraceLetsACommandEndInOrder(t *testing.T) {
 	if err := j.e.Cancel(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER || x.Code != 9 {
+	if x := j.wait(h); x.Reason != jobsv1.Reason_REASON_CANCELLED_BY_OWNER || x.Code != 9 {
 		t.Errorf("ended with %+v", x)
 	}
 	if got := j.stdout(); got != "saved\n" {
@@ -109,7 +109,7 @@ func TestCancelOfAStoppedCommand(t *testing.T) {
 	if err := j.e.Cancel(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER {
+	if x := j.wait(h); x.Reason != jobsv1.Reason_REASON_CANCELLED_BY_OWNER {
 		t.Errorf("ended with %+v", x)
 	}
 }
@@ -137,7 +137,7 @@ func TestShimThatIsAskedToEndByOthers(t *testing.T) {
 	if err := shim.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_NODE_FAILED || x.Signal != int(unix.SIGTERM) {
+	if x := j.wait(h); x.Reason != jobsv1.Reason_REASON_NODE_FAILED || x.Signal != int(unix.SIGTERM) {
 		t.Errorf("ended with %+v", x)
 	}
 }
@@ -154,7 +154,7 @@ func TestWishBeforeTheCommand(t *testing.T) {
 		t.Errorf("a command that never ran was seen to: %+v", o)
 	}
 	x := j.wait(h)
-	if x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER || !x.Start.IsZero() || x.Code != -1 || j.stdout() != "" {
+	if x.Reason != jobsv1.Reason_REASON_CANCELLED_BY_OWNER || !x.Start.IsZero() || x.Code != -1 || j.stdout() != "" {
 		t.Errorf("ended with %+v, and wrote %q", x, j.stdout())
 	}
 }
@@ -201,7 +201,7 @@ func TestCancelInACgroup(t *testing.T) {
 	if err := j.e.Cancel(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	if x := j.wait(h); x.Reason != stintv1.Reason_REASON_CANCELLED_BY_OWNER || x.Signal != int(unix.SIGKILL) {
+	if x := j.wait(h); x.Reason != jobsv1.Reason_REASON_CANCELLED_BY_OWNER || x.Signal != int(unix.SIGKILL) {
 		t.Errorf("ended with %+v", x)
 	}
 	if !gone(escaped) {
@@ -275,7 +275,7 @@ func TestExitRecordIsComplete(t *testing.T) {
 	h := j.start()
 	o, ok := j.e.Started(h)
 	x := j.wait(h)
-	if !ok || o.State != stintv1.State_STATE_RUNNING || o.EngineID != x.EngineID || o.Node != x.Node || !o.StartTime.Equal(x.Start) {
+	if !ok || o.State != jobsv1.State_STATE_RUNNING || o.EngineID != x.EngineID || o.Node != x.Node || !o.StartTime.Equal(x.Start) {
 		t.Errorf("at the start it was seen as %+v, %v; it ended with %+v", o, ok, x)
 	}
 	r, ok, err := j.task.Dir.ReadExit()

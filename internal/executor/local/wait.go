@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -88,7 +88,7 @@ func (e *Executor) observed(a workdir.Attempt) (executor.Observation, bool) {
 		return executor.Observation{}, false
 	}
 	return executor.Observation{
-		State: stintv1.State_STATE_RUNNING, EngineID: strconv.Itoa(s.PID), Node: e.node, StartTime: s.Start,
+		State: jobsv1.State_STATE_RUNNING, EngineID: strconv.Itoa(s.PID), Node: e.node, StartTime: s.Start,
 	}, true
 }
 
@@ -150,5 +150,5 @@ func (e *Executor) useAgain(a workdir.Attempt) {
 	if err := shim.ReadJSON(a, shim.LaunchFile, &l); err != nil {
 		e.log.Debug("resources of an attempt are not known", "attempt", a.Name(), "error", err)
 	}
-	e.use(a, &stintv1.Resources{Cpus: l.CPUs, MemoryBytes: l.MemoryBytes})
+	e.use(a, &jobsv1.Resources{Cpus: l.CPUs, MemoryBytes: l.MemoryBytes})
 }

@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 )
 
@@ -45,13 +45,13 @@ func conclude(e evidence) executor.Exit {
 	if e.byItself() {
 		x.Code, x.Signal = r.Code, r.Signal
 		if r.Reason != "" {
-			x.Reason = stintv1.Reason_REASON_LAUNCH_FAILED
+			x.Reason = jobsv1.Reason_REASON_LAUNCH_FAILED
 			x.Message = fmt.Sprintf("The program %s is not there, or may not be executed, on %s.", e.submission.Program, nodeWords(r.Node))
 		}
 		return x
 	}
 	x.Reason, x.Message = cut(e)
-	if x.Reason == stintv1.Reason_REASON_UNSPECIFIED {
+	if x.Reason == jobsv1.Reason_REASON_UNSPECIFIED {
 		x.Code, x.Signal = scriptExit(e.row)
 	}
 	return x
@@ -73,7 +73,7 @@ func (e evidence) byItself() bool {
 
 // cut says why the job ended, other than by its command. Unspecified leaves
 // it to the exit code of the script.
-func cut(e evidence) (stintv1.Reason, string) {
+func cut(e evidence) (jobsv1.Reason, string) {
 	switch e.phase {
 	case completed:
 		return withoutRecord(e)
@@ -83,76 +83,76 @@ func cut(e evidence) (stintv1.Reason, string) {
 		return whyCancelled(e)
 	case timedOut:
 		if e.row.state == "DEADLINE" {
-			return stintv1.Reason_REASON_TIME_LIMIT, "The cluster's deadline for the job passed."
+			return jobsv1.Reason_REASON_TIME_LIMIT, "The cluster's deadline for the job passed."
 		}
-		return stintv1.Reason_REASON_TIME_LIMIT, ""
+		return jobsv1.Reason_REASON_TIME_LIMIT, ""
 	case outOfMemory:
-		return stintv1.Reason_REASON_OUT_OF_MEMORY, ""
+		return jobsv1.Reason_REASON_OUT_OF_MEMORY, ""
 	case nodeFailed:
-		return stintv1.Reason_REASON_NODE_FAILED, fmt.Sprintf("The cluster lost %s while it ran the job.", nodeWords(e.row.node))
+		return jobsv1.Reason_REASON_NODE_FAILED, fmt.Sprintf("The cluster lost %s while it ran the job.", nodeWords(e.row.node))
 	case preempted:
-		return stintv1.Reason_REASON_PREEMPTED, ""
+		return jobsv1.Reason_REASON_PREEMPTED, ""
 	case revoked:
-		return stintv1.Reason_REASON_LOST, "The federation of clusters took the job back."
+		return jobsv1.Reason_REASON_LOST, "The federation of clusters took the job back."
 	case unknown, pending, running:
 	}
-	return stintv1.Reason_REASON_UNSPECIFIED, ""
+	return jobsv1.Reason_REASON_UNSPECIFIED, ""
 }
 
 // withoutRecord explains a job that Slurm calls completed although its command left no record.
-func withoutRecord(e evidence) (stintv1.Reason, string) {
+func withoutRecord(e evidence) (jobsv1.Reason, string) {
 	switch {
 	case e.files.again:
 		return interrupted(e)
 	case e.files.locked:
-		return stintv1.Reason_REASON_OUTPUT_FAILED, fmt.Sprintf(
+		return jobsv1.Reason_REASON_OUTPUT_FAILED, fmt.Sprintf(
 			"The command ended on %s, but how did not reach the job's folder. Its file system may be full.", nodeWords(e.row.node))
 	default:
-		return stintv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf(
+		return jobsv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf(
 			"Nothing of the run on %s reached the job's folder. The operator should check that the node shares %s.", nodeWords(e.row.node), e.dir)
 	}
 }
 
 // interrupted explains a run that was cut off so that Slurm could run the job
 // again, which the lock did not let happen.
-func interrupted(e evidence) (stintv1.Reason, string) {
+func interrupted(e evidence) (jobsv1.Reason, string) {
 	const words = "The cluster took the job off its node and queued it again. What it had done by then is not continued."
 	if e.nodeFailed {
-		return stintv1.Reason_REASON_NODE_FAILED, words
+		return jobsv1.Reason_REASON_NODE_FAILED, words
 	}
-	return stintv1.Reason_REASON_PREEMPTED, words
+	return jobsv1.Reason_REASON_PREEMPTED, words
 }
 
-func whyFailed(e evidence) (stintv1.Reason, string) {
+func whyFailed(e evidence) (jobsv1.Reason, string) {
 	switch {
 	case e.files.memory && e.row.signal == int(syscall.SIGKILL):
-		return stintv1.Reason_REASON_OUT_OF_MEMORY, "" // ended by Slurm's own watch, where no cgroup does it
+		return jobsv1.Reason_REASON_OUT_OF_MEMORY, "" // ended by Slurm's own watch, where no cgroup does it
 	case e.row.signal == launchSignal:
-		return stintv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf(
+		return jobsv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf(
 			"The cluster could not set up the job on %s. The operator should check that the node shares %s.", nodeWords(e.row.node), e.dir)
 	case e.row.reason == "BadConstraints":
-		return stintv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.row.reason).words
+		return jobsv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.row.reason).words
 	case !e.files.locked && e.files.note != "":
-		return stintv1.Reason_REASON_LAUNCH_FAILED, "The job could not begin: " + plain(e.files.note) + "."
+		return jobsv1.Reason_REASON_LAUNCH_FAILED, "The job could not begin: " + plain(e.files.note) + "."
 	case !e.files.locked:
-		return stintv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf("The job failed on %s before its command began.", nodeWords(e.row.node))
+		return jobsv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf("The job failed on %s before its command began.", nodeWords(e.row.node))
 	default:
-		return stintv1.Reason_REASON_UNSPECIFIED, ""
+		return jobsv1.Reason_REASON_UNSPECIFIED, ""
 	}
 }
 
-func whyCancelled(e evidence) (stintv1.Reason, string) {
+func whyCancelled(e evidence) (jobsv1.Reason, string) {
 	switch {
 	case e.never != "":
-		return stintv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.never).words
+		return jobsv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.never).words
 	case e.wished:
-		return stintv1.Reason_REASON_CANCELLED_BY_OWNER, ""
+		return jobsv1.Reason_REASON_CANCELLED_BY_OWNER, ""
 	case e.row.reason == "DependencyNeverSatisfied":
-		return stintv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.row.reason).words
+		return jobsv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.row.reason).words
 	case e.account != nil && e.account.uid != "":
-		return stintv1.Reason_REASON_CANCELLED_BY_ENGINE, fmt.Sprintf("Cancelled on the cluster by %s, not through Stint.", userWords(e.account.uid))
+		return jobsv1.Reason_REASON_CANCELLED_BY_ENGINE, fmt.Sprintf("Cancelled on the cluster by %s, not through Stint.", userWords(e.account.uid))
 	default:
-		return stintv1.Reason_REASON_CANCELLED_BY_ENGINE, ""
+		return jobsv1.Reason_REASON_CANCELLED_BY_ENGINE, ""
 	}
 }
 
@@ -171,12 +171,12 @@ func scriptExit(r row) (code, signal int) {
 
 // usage is what the attempt used. Slurm's figures count every process of the
 // job but come from samples; the script's are there also when Slurm has none.
-func usage(e evidence) *stintv1.Usage {
+func usage(e evidence) *jobsv1.Usage {
 	r := e.files.record
 	if e.account == nil && (r == nil || r.Usage == nil) {
 		return nil
 	}
-	u := &stintv1.Usage{AllocatedCpus: e.submission.CPUs, AllocatedMemoryBytes: e.submission.MemoryBytes}
+	u := &jobsv1.Usage{AllocatedCpus: e.submission.CPUs, AllocatedMemoryBytes: e.submission.MemoryBytes}
 	var cpu, elapsed float64
 	if a := e.account; a != nil {
 		cpu, elapsed, u.MaxRssBytes = a.usage.CPUSeconds, a.usage.ElapsedSeconds, a.usage.MaxRSSBytes

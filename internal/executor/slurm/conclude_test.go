@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -29,16 +29,16 @@ var begun = files{locked: true, owner: "7"} // and nothing more
 // The table of outcomes: what Slurm shows (measured on 22.05), what the folder tells, and what it means.
 func TestConclude(t *testing.T) {
 	const (
-		ok        = stintv1.Reason_REASON_UNSPECIFIED
-		launch    = stintv1.Reason_REASON_LAUNCH_FAILED
-		memory    = stintv1.Reason_REASON_OUT_OF_MEMORY
-		limit     = stintv1.Reason_REASON_TIME_LIMIT
-		node      = stintv1.Reason_REASON_NODE_FAILED
-		byOwner   = stintv1.Reason_REASON_CANCELLED_BY_OWNER
-		byEngine  = stintv1.Reason_REASON_CANCELLED_BY_ENGINE
-		rejected  = stintv1.Reason_REASON_SUBMIT_REJECTED
-		preempted = stintv1.Reason_REASON_PREEMPTED
-		output    = stintv1.Reason_REASON_OUTPUT_FAILED
+		ok        = jobsv1.Reason_REASON_UNSPECIFIED
+		launch    = jobsv1.Reason_REASON_LAUNCH_FAILED
+		memory    = jobsv1.Reason_REASON_OUT_OF_MEMORY
+		limit     = jobsv1.Reason_REASON_TIME_LIMIT
+		node      = jobsv1.Reason_REASON_NODE_FAILED
+		byOwner   = jobsv1.Reason_REASON_CANCELLED_BY_OWNER
+		byEngine  = jobsv1.Reason_REASON_CANCELLED_BY_ENGINE
+		rejected  = jobsv1.Reason_REASON_SUBMIT_REJECTED
+		preempted = jobsv1.Reason_REASON_PREEMPTED
+		output    = jobsv1.Reason_REASON_OUTPUT_FAILED
 	)
 	job := func(state, reason string, code, signal int) row {
 		return row{id: "7", state: state, reason: reason, code: code, signal: signal, node: "n1", start: at(9), end: at(21)}
@@ -52,7 +52,7 @@ func TestConclude(t *testing.T) {
 		row          row
 		files        files
 		with         func(*evidence)
-		reason       stintv1.Reason
+		reason       jobsv1.Reason
 		code, signal int
 		words        string
 	}{
@@ -90,7 +90,7 @@ func TestConclude(t *testing.T) {
 		{"node failed after the end", job("NODE_FAIL", "NodeDown", 0, 0), ran(0, 0), nil, ok, 0, 0, ""},
 		{"node did not start", job("BOOT_FAIL", "None", 0, 0), files{}, nil, node, -1, 0, ""},
 		{"preempted", job("PREEMPTED", "None", 0, 0), killed(-1, 15), nil, preempted, -1, 0, ""},
-		{"revoked", job("REVOKED", "None", 0, 0), files{}, nil, stintv1.Reason_REASON_LOST, -1, 0, "federation"},
+		{"revoked", job("REVOKED", "None", 0, 0), files{}, nil, jobsv1.Reason_REASON_LOST, -1, 0, "federation"},
 		{"run again after it was cut off", job("COMPLETED", "None", 0, 0), again(killed(-1, 15)), nil, preempted, -1, 0, "queued it again"},
 		{"run again after its node was lost", job("COMPLETED", "None", 0, 0), again(begun), func(e *evidence) { e.nodeFailed = true }, node, -1, 0, "queued it again"},
 		{"run again after it had ended", job("COMPLETED", "None", 0, 0), again(ran(5, 0)), nil, ok, 5, 0, ""},

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 )
 
@@ -164,7 +164,7 @@ func (s sight) current() (row, bool) {
 func (m *memory) givenUp(s sight) step {
 	x := executor.Exit{Code: -1, EngineID: s.submission.ID}
 	if s.wished {
-		x.Reason = stintv1.Reason_REASON_CANCELLED_BY_OWNER
+		x.Reason = jobsv1.Reason_REASON_CANCELLED_BY_OWNER
 		return step{move: end, exit: x}
 	}
 	return step{move: end, lost: true}
@@ -279,7 +279,7 @@ func (m *memory) alive(s sight, r row, p phase) step {
 	if p == running {
 		m.ran, m.requeued, m.stuck = true, time.Time{}, time.Time{}
 		return step{seen: &executor.Observation{
-			State: stintv1.State_STATE_RUNNING, EngineState: r.state, EngineID: r.id, Node: r.node, StartTime: r.start,
+			State: jobsv1.State_STATE_RUNNING, EngineState: r.state, EngineID: r.id, Node: r.node, StartTime: r.start,
 		}}
 	}
 	if s.files.locked && (s.files.owner == "" || s.files.owner == r.id) {
@@ -315,7 +315,7 @@ func (m *memory) again(s sight, r row) step {
 		return step{move: end, exit: conclude(e)}
 	}
 	return step{seen: &executor.Observation{
-		State: stintv1.State_STATE_QUEUED, Reason: resources, EngineState: r.state, EngineID: r.id,
+		State: jobsv1.State_STATE_QUEUED, Reason: resources, EngineState: r.state, EngineID: r.id,
 		Message: "The cluster took the job off its node and queued it again.",
 	}}
 }
@@ -323,14 +323,14 @@ func (m *memory) again(s sight, r row) step {
 // waiting is the observation of a pending job.
 func waiting(r row, w why) *executor.Observation {
 	return &executor.Observation{
-		State: stintv1.State_STATE_QUEUED, Reason: w.reason, Message: w.words,
+		State: jobsv1.State_STATE_QUEUED, Reason: w.reason, Message: w.words,
 		EngineState: r.state, EngineID: r.id, ExpectedStart: r.start,
 	}
 }
 
 // unconfirmed is the observation of an attempt of which it is not known yet whether Slurm has it.
 func unconfirmed(s sight) *executor.Observation {
-	o := executor.Observation{State: stintv1.State_STATE_QUEUED, Reason: stintv1.Reason_REASON_WAITING_FOR_ENGINE}
+	o := executor.Observation{State: jobsv1.State_STATE_QUEUED, Reason: jobsv1.Reason_REASON_WAITING_FOR_ENGINE}
 	o.Message = "Handed to the cluster, which has not confirmed it yet."
 	if s.submission.Full {
 		o.Message = "The cluster takes no more jobs for now; it is handed over again until it is taken."
@@ -349,10 +349,10 @@ func (m *memory) unlessSeen(o *executor.Observation) *executor.Observation {
 // unreachable is the observation while the cluster does not answer.
 func unreachable(last executor.Observation, since time.Time) *executor.Observation {
 	words := fmt.Sprintf("The cluster has not been reachable since %s.", since.UTC().Format("2006-01-02 15:04 MST"))
-	if last.State == stintv1.State_STATE_RUNNING {
+	if last.State == jobsv1.State_STATE_RUNNING {
 		last.Message = words + " The job goes on there, as far as is known."
 		return &last
 	}
-	last.State, last.Reason, last.Message = stintv1.State_STATE_QUEUED, stintv1.Reason_REASON_WAITING_FOR_ENGINE, words
+	last.State, last.Reason, last.Message = jobsv1.State_STATE_QUEUED, jobsv1.Reason_REASON_WAITING_FOR_ENGINE, words
 	return &last
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -453,9 +453,9 @@ func (w *world) task(id job.ID, attempt int) executor.Task {
 	if err := errors.Join(w.root.Job(id).Create(), a.Create()); err != nil {
 		w.t.Fatal(err)
 	}
-	r := &stintv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
+	r := &jobsv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
 	return executor.Task{
-		Job: &stintv1.Job{Id: id.String(), Resources: r}, Attempt: attempt, Dir: a,
+		Job: &jobsv1.Job{Id: id.String(), Resources: r}, Attempt: attempt, Dir: a,
 		Command: executor.Command{Argv: []string{"/bin/true"}, Resources: r},
 	}
 }

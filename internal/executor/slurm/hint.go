@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -42,9 +42,9 @@ var (
 
 // Hint makes the cluster be polled soon. It is only ever a hint: whoever gives
 // it, and however often, what is true of the attempt is what the poll shows.
-func (c *Cluster) Hint(id job.ID, attempt int, event stintv1.JobEvent) {
+func (c *Cluster) Hint(id job.ID, attempt int, event jobsv1.JobEvent) {
 	after := lookAfterStart
-	if event == stintv1.JobEvent_JOB_EVENT_ENDED {
+	if event == jobsv1.JobEvent_JOB_EVENT_ENDED {
 		after = lookAfterEnd
 	}
 	c.poller.hint(token{install: c.cfg.InstallID, job: id, attempt: attempt}.String(), after)

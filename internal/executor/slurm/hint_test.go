@@ -4,13 +4,13 @@ import (
 	"testing"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 const (
-	toldStart = stintv1.JobEvent_JOB_EVENT_STARTED
-	toldEnd   = stintv1.JobEvent_JOB_EVENT_ENDED
+	toldStart = jobsv1.JobEvent_JOB_EVENT_STARTED
+	toldEnd   = jobsv1.JobEvent_JOB_EVENT_ENDED
 )
 
 func TestHintsShowStartAndEndAtOnce(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -184,9 +184,9 @@ func (m *model) check() []string {
 			say("the command ran %d times", ran)
 		case w.err != nil && !errors.Is(w.err, executor.ErrLost):
 			say("Wait() = %v", w.err)
-		case ended && (w.err != nil || w.exit.Reason != stintv1.Reason_REASON_UNSPECIFIED || w.exit.Code != code):
+		case ended && (w.err != nil || w.exit.Reason != jobsv1.Reason_REASON_UNSPECIFIED || w.exit.Code != code):
 			say("the command ended with %d, and Wait() = %+v, %v", code, w.exit, w.err)
-		case !ended && w.err == nil && w.exit.Reason == stintv1.Reason_REASON_UNSPECIFIED && w.exit.Signal == 0:
+		case !ended && w.err == nil && w.exit.Reason == jobsv1.Reason_REASON_UNSPECIFIED && w.exit.Signal == 0:
 			say("the command never ended by itself, and Wait() = %+v", w.exit)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -35,7 +35,7 @@ func pass(d time.Duration) {
 }
 
 // wantExit checks how an attempt ended.
-func wantExit(t *testing.T, w *waiter, reason stintv1.Reason, code int) {
+func wantExit(t *testing.T, w *waiter, reason jobsv1.Reason, code int) {
 	t.Helper()
 	if !w.over() {
 		t.Fatalf("Wait() goes on; observed last: %+v", w.last())
@@ -46,7 +46,7 @@ func wantExit(t *testing.T, w *waiter, reason stintv1.Reason, code int) {
 }
 
 // wantWaiting checks what was observed last of an attempt that goes on.
-func wantWaiting(t *testing.T, w *waiter, state stintv1.State, reason stintv1.Reason) {
+func wantWaiting(t *testing.T, w *waiter, state jobsv1.State, reason jobsv1.Reason) {
 	t.Helper()
 	if w.over() {
 		t.Fatalf("Wait() = %+v, %v", w.exit, w.err)
@@ -71,11 +71,11 @@ func (w *world) wantOneRun(wt *waiter, j *fakeJob, code int) {
 }
 
 const (
-	queued   = stintv1.State_STATE_QUEUED
-	runs     = stintv1.State_STATE_RUNNING
-	byItself = stintv1.Reason_REASON_UNSPECIFIED
-	away     = stintv1.Reason_REASON_WAITING_FOR_ENGINE
-	byOwner  = stintv1.Reason_REASON_CANCELLED_BY_OWNER
+	queued   = jobsv1.State_STATE_QUEUED
+	runs     = jobsv1.State_STATE_RUNNING
+	byItself = jobsv1.Reason_REASON_UNSPECIFIED
+	away     = jobsv1.Reason_REASON_WAITING_FOR_ENGINE
+	byOwner  = jobsv1.Reason_REASON_CANCELLED_BY_OWNER
 )
 
 func TestLifeOfAnAttempt(t *testing.T) {
@@ -111,7 +111,7 @@ func TestLifeOfAnAttempt(t *testing.T) {
 		task := w.task(1, 1)
 		for range 2 {
 			var f *executor.Failure
-			if _, err := w.c.Start(t.Context(), task); !errors.As(err, &f) || f.Reason != stintv1.Reason_REASON_SUBMIT_REJECTED || !strings.Contains(f.Message, "account") {
+			if _, err := w.c.Start(t.Context(), task); !errors.As(err, &f) || f.Reason != jobsv1.Reason_REASON_SUBMIT_REJECTED || !strings.Contains(f.Message, "account") {
 				t.Errorf("Start() = %v", err)
 			}
 			if _, err := w.c.Find(t.Context(), task); !errors.As(err, &f) {
@@ -217,7 +217,7 @@ func TestUnclearSubmissions(t *testing.T) {
 		w.start(second) // finds the lock taken, and is COMPLETED at once
 		w.set(func() { first.state, first.end = "OUT_OF_MEMORY", time.Now() })
 		pass(2 * time.Minute)
-		wantExit(t, wt, stintv1.Reason_REASON_OUT_OF_MEMORY, -1)
+		wantExit(t, wt, jobsv1.Reason_REASON_OUT_OF_MEMORY, -1)
 		if wt.exit.EngineID != "77" {
 			t.Errorf("exit %+v", wt.exit)
 		}
@@ -284,7 +284,7 @@ func TestUnclearSubmissions(t *testing.T) {
 		w.sbatch = []fakeSubmit{{answer: saysTimeout}, {answer: saysNo}}
 		wt := w.wait(w.begin(w.task(1, 1)))
 		pass(5 * time.Minute)
-		wantExit(t, wt, stintv1.Reason_REASON_SUBMIT_REJECTED, -1)
+		wantExit(t, wt, jobsv1.Reason_REASON_SUBMIT_REJECTED, -1)
 	})
 	story(t, "the server dies with sbatch", func(w *world) {
 		t := w.t
@@ -487,7 +487,7 @@ func TestRunsThatSlurmRepeats(t *testing.T) {
 		wantWaiting(t, wt, queued, resources)
 		w.start(j)
 		pass(time.Minute)
-		wantExit(t, wt, stintv1.Reason_REASON_PREEMPTED, -1)
+		wantExit(t, wt, jobsv1.Reason_REASON_PREEMPTED, -1)
 		if n := w.runsOf(j.name); n != 1 {
 			t.Errorf("the command ran %d times", n)
 		}
@@ -506,7 +506,7 @@ func TestRunsThatSlurmRepeats(t *testing.T) {
 			w.books[j.seq], w.books[w.seq], j.seq = &old, j, w.seq
 		})
 		pass(3 * time.Minute)
-		wantExit(t, wt, stintv1.Reason_REASON_PREEMPTED, -1)
+		wantExit(t, wt, jobsv1.Reason_REASON_PREEMPTED, -1)
 		if j.state != "CANCELLED" {
 			t.Errorf("the job that would run nothing is %s", j.state)
 		}
@@ -636,7 +636,7 @@ func TestCancel(t *testing.T) {
 		wt := w.wait(w.begin(w.task(1, 1)))
 		w.cancel(w.live("PENDING")[0], "4123456")
 		pass(10 * time.Second)
-		wantExit(t, wt, stintv1.Reason_REASON_CANCELLED_BY_ENGINE, -1)
+		wantExit(t, wt, jobsv1.Reason_REASON_CANCELLED_BY_ENGINE, -1)
 		if !strings.Contains(wt.exit.Message, "4123456") {
 			t.Errorf("message %q", wt.exit.Message)
 		}
@@ -658,7 +658,7 @@ func TestJobsThatCanNeverStart(t *testing.T) {
 		pass(5 * time.Minute)
 		w.set(func() { w.broken = answer{} })
 		pass(3 * time.Minute)
-		wantExit(t, wt, stintv1.Reason_REASON_SUBMIT_REJECTED, -1)
+		wantExit(t, wt, jobsv1.Reason_REASON_SUBMIT_REJECTED, -1)
 		if j.state != "CANCELLED" {
 			t.Errorf("the job is %s", j.state)
 		}
@@ -776,7 +776,7 @@ func TestPollsAreSeldomWhenNothingHappens(t *testing.T) {
 			t.Errorf("%d polls in an hour with a job", n)
 		}
 		before = w.count("squeue")
-		w.c.Hint(1, 1, stintv1.JobEvent_JOB_EVENT_STARTED)
+		w.c.Hint(1, 1, jobsv1.JobEvent_JOB_EVENT_STARTED)
 		pass(3 * time.Second)
 		if n := w.count("squeue") - before; n != 1 && n != 2 {
 			t.Errorf("%d polls within 3 s of a hint", n)

@@ -3,21 +3,21 @@ package slurm
 import (
 	"strings"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 // why is what one of Slurm's reasons for waiting means to the user.
 type why struct {
-	reason stintv1.Reason
+	reason jobsv1.Reason
 	words  string
 	// never says that waiting does not help.
 	never bool
 }
 
 const (
-	resources = stintv1.Reason_REASON_WAITING_FOR_RESOURCES
-	turn      = stintv1.Reason_REASON_WAITING_FOR_TURN
-	held      = stintv1.Reason_REASON_ENGINE_HELD
+	resources = jobsv1.Reason_REASON_WAITING_FOR_RESOURCES
+	turn      = jobsv1.Reason_REASON_WAITING_FOR_TURN
+	held      = jobsv1.Reason_REASON_ENGINE_HELD
 )
 
 // reasons has Slurm's own words. docs/slurm.md explains them to operators.

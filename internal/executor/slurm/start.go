@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -30,7 +30,7 @@ func (c *Cluster) Start(ctx context.Context, t executor.Task) (executor.Handle, 
 	}
 	if err := checkWords(t.Command.Argv, t.Command.Env); err != nil {
 		return "", &executor.Failure{
-			Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The command cannot be handed to the cluster: " + plain(err.Error()) + ".",
+			Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The command cannot be handed to the cluster: " + plain(err.Error()) + ".",
 		}
 	}
 	if _, since := c.poller.now(); !since.IsZero() {
@@ -38,7 +38,7 @@ func (c *Cluster) Start(ctx context.Context, t executor.Task) (executor.Handle, 
 	}
 	if err := c.prepare(tok, t); err != nil {
 		return "", &executor.Failure{
-			Reason: stintv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.", Err: err,
+			Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.", Err: err,
 		}
 	}
 	return c.startPrepared(ctx, tok, t.Dir)
@@ -65,7 +65,7 @@ func (c *Cluster) startPrepared(ctx context.Context, tok token, dir workdir.Atte
 // known answers for an attempt that was started before.
 func (c *Cluster) known(tok token, dir workdir.Attempt) (executor.Handle, error) {
 	if e, ok := readEnd(dir); ok && e.Refused {
-		return "", &executor.Failure{Reason: stintv1.Reason_REASON_SUBMIT_REJECTED, Message: e.Message}
+		return "", &executor.Failure{Reason: jobsv1.Reason_REASON_SUBMIT_REJECTED, Message: e.Message}
 	}
 	return tok.handle(), nil
 }

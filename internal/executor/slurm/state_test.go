@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
 func TestPhaseOf(t *testing.T) {
@@ -30,14 +30,14 @@ func TestPhaseOf(t *testing.T) {
 
 func TestEveryReasonIsExplained(t *testing.T) {
 	for name, w := range reasons {
-		if w.words == "" || w.reason == stintv1.Reason_REASON_UNSPECIFIED || !strings.HasSuffix(w.words, ".") {
+		if w.words == "" || w.reason == jobsv1.Reason_REASON_UNSPECIFIED || !strings.HasSuffix(w.words, ".") {
 			t.Errorf("%q is explained as %+v", name, w)
 		}
 		if w.never != strings.HasSuffix(w.words, "it can never start.") {
 			t.Errorf("%q says of waiting for ever: %v, %q", name, w.never, w.words)
 		}
 	}
-	for in, want := range map[string]stintv1.Reason{
+	for in, want := range map[string]jobsv1.Reason{
 		"Resources": resources, "Priority": turn, "JobHeldAdmin": held, "job requeued in held state": held, "launch failed requeued held": held,
 		"ReqNodeNotAvail, UnavailableNodes:n[1-2]": resources, "AssocGrpCpuLimit": turn, "QOSMaxJobsPerUserLimit": turn,
 		"Nodes required for job are DOWN, DRAINED or reserved": resources, "user env retrieval failed requeued held": held, "BrandNewReason": resources,

@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 )
 
 // features are what was found out about the cluster.
@@ -79,13 +79,13 @@ func (c *Cluster) patience() patience {
 }
 
 // Status answers how the cluster is, as the latest poll found it.
-func (c *Cluster) Status() *stintv1.ExecutorStatus {
+func (c *Cluster) Status() *adminv1.ExecutorStatus {
 	_, since := c.poller.now()
 	f := c.features()
 	c.poller.mu.Lock()
 	active, err := len(c.poller.followers), c.poller.lastErr
 	c.poller.mu.Unlock()
-	s := &stintv1.ExecutorStatus{Name: c.cfg.Name, Healthy: since.IsZero() && f.known, ActiveJobs: int32(active)} //nolint:gosec // bounded by memory
+	s := &adminv1.ExecutorStatus{Name: c.cfg.Name, Healthy: since.IsZero() && f.known, ActiveJobs: int32(active)} //nolint:gosec // bounded by memory
 	switch {
 	case !since.IsZero():
 		s.UnreachableSince = timestamppb.New(since)

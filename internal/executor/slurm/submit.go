@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -182,7 +182,7 @@ func refusal(said string) *executor.Failure {
 		hint = " Its time limit is longer than the cluster allows."
 	}
 	return &executor.Failure{
-		Reason:  stintv1.Reason_REASON_SUBMIT_REJECTED,
+		Reason:  jobsv1.Reason_REASON_SUBMIT_REJECTED,
 		Message: "The cluster refused the job: " + strings.TrimRight(said, ".") + "." + hint,
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 )
 
@@ -62,7 +62,7 @@ func TestJudge(t *testing.T) {
 					t.Errorf("id = %q", got.id)
 				}
 			case refused:
-				if f := got.failure; f.Reason != stintv1.Reason_REASON_SUBMIT_REJECTED || !strings.Contains(f.Message, tc.words) {
+				if f := got.failure; f.Reason != jobsv1.Reason_REASON_SUBMIT_REJECTED || !strings.Contains(f.Message, tc.words) {
 					t.Errorf("failure = %v %q", f.Reason, f.Message)
 				}
 			case uncertain, unavailable:
@@ -80,8 +80,8 @@ func TestArguments(t *testing.T) {
 		Defaults: Options{Partition: "main", Account: "lab", Extra: []string{"--qos=normal"}},
 		Services: map[string]Options{"Big": {Partition: "fat", Constraint: "avx512", GPUs: 2, Extra: []string{"--qos=long", "--exclusive"}}},
 	}}
-	task := func(service string, r *stintv1.Resources) executor.Task {
-		return executor.Task{Job: &stintv1.Job{Id: "17", Service: service}, Attempt: 1, Dir: a, Command: executor.Command{Resources: r}}
+	task := func(service string, r *jobsv1.Resources) executor.Task {
+		return executor.Task{Job: &jobsv1.Job{Id: "17", Service: service}, Attempt: 1, Dir: a, Command: executor.Command{Resources: r}}
 	}
 	common := []string{
 		"--parsable", "--job-name=stint-test-17-1", "--comment=stint job 17", "--no-requeue", "--dependency=singleton",
@@ -94,15 +94,15 @@ func TestArguments(t *testing.T) {
 		want []string
 	}{
 		{
-			"the cluster's defaults", task("Small", &stintv1.Resources{Cpus: 1}),
+			"the cluster's defaults", task("Small", &jobsv1.Resources{Cpus: 1}),
 			[]string{"--cpus-per-task=1", "--partition=main", "--account=lab", "--qos=normal"},
 		},
 		{
-			"the service's options", task("Big", &stintv1.Resources{Cpus: 8, MemoryBytes: 3<<30 + 1, TimeLimit: durationpb.New(61 * time.Second)}),
+			"the service's options", task("Big", &jobsv1.Resources{Cpus: 8, MemoryBytes: 3<<30 + 1, TimeLimit: durationpb.New(61 * time.Second)}),
 			[]string{"--cpus-per-task=8", "--mem=3073M", "--time=2", "--partition=fat", "--account=lab", "--constraint=avx512", "--gres=gpu:2", "--qos=long", "--exclusive"},
 		},
 		{
-			"the job's own words", task("Big", &stintv1.Resources{Cpus: 1, Gpus: 1, Partition: "p", Account: "a", Constraint: "c|d", TimeLimit: durationpb.New(time.Second)}),
+			"the job's own words", task("Big", &jobsv1.Resources{Cpus: 1, Gpus: 1, Partition: "p", Account: "a", Constraint: "c|d", TimeLimit: durationpb.New(time.Second)}),
 			[]string{"--cpus-per-task=1", "--time=1", "--partition=p", "--account=a", "--constraint=c|d", "--gres=gpu:1", "--qos=long", "--exclusive"},
 		},
 	} {
@@ -114,7 +114,7 @@ func TestArguments(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
 		}
 	}
-	if got, err := c.arguments(testToken, task("Small", &stintv1.Resources{Partition: "a\nb"})); err == nil {
+	if got, err := c.arguments(testToken, task("Small", &jobsv1.Resources{Partition: "a\nb"})); err == nil {
 		t.Errorf("a partition with a line break became %q", got)
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
-const byEngine = stintv1.Reason_REASON_CANCELLED_BY_ENGINE
+const byEngine = jobsv1.Reason_REASON_CANCELLED_BY_ENGINE
 
 // A killed controller gives ids out twice, and ends the second job when the first one is over.
 func TestJobsEndedByMistakeAreSubmittedAgain(t *testing.T) {

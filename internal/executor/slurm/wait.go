@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -77,7 +77,7 @@ func (f *follower) load() {
 
 // look takes in what is known, decides, and acts. The last result says whether the attempt is over.
 func (f *follower) look(ctx context.Context) (conclusion, bool) {
-	if f.last.State == stintv1.State_STATE_UNSPECIFIED || !f.ended.IsZero() {
+	if f.last.State == jobsv1.State_STATE_UNSPECIFIED || !f.ended.IsZero() {
 		if e, ok := readEnd(f.dir); ok { // known from before, or by another Wait
 			return e, true
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	stintv1 "github.com/stint-jobs/stint/gen/stint/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -95,7 +95,7 @@ func ready(tb testing.TB, a workdir.Attempt, c executor.Command) {
 }
 
 func command(argv ...string) executor.Command {
-	return executor.Command{Argv: argv, Env: []string{"PATH=/usr/bin:/bin"}, Resources: &stintv1.Resources{Cpus: 1}}
+	return executor.Command{Argv: argv, Env: []string{"PATH=/usr/bin:/bin"}, Resources: &jobsv1.Resources{Cpus: 1}}
 }
 
 // exitOf runs cmd and answers its exit code.

@@ -9,8 +9,8 @@ import type { Route } from '../base/router';
 import { session } from '../base/session';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
-import type { CreateTokenResponseJson, ListTokensResponseJson, TokenJson } from '../gen/stint/v1/admin_service_pb';
-import type { WhoAmIResponseJson } from '../gen/stint/v1/auth_service_pb';
+import type { WhoAmIResponseJson } from '../gen/stint/auth/v1/auth_service_pb';
+import type { CreateTokenResponseJson, ListTokensResponseJson, TokenJson } from '../gen/stint/auth/v1/token_service_pb';
 import { tellErrors } from '../job/actions';
 
 export const tag = 'stint-account-page';

@@ -5,7 +5,7 @@ import { call } from '../base/api';
 import { formatTime, formatTimeFull } from '../base/format';
 import { navigate, pathOf, type Route } from '../base/router';
 import { sharedStyles } from '../base/styles';
-import type { AuditEntryJson, ListAuditResponseJson } from '../gen/stint/v1/admin_service_pb';
+import type { AuditEntryJson, ListAuditResponseJson } from '../gen/stint/admin/v1/admin_service_pb';
 
 export const tag = 'stint-audit-page';
 

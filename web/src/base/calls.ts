@@ -1,7 +1,10 @@
 // The calls of the contract that the pages make, with their types.
-import type { GetServerStatusResponseJson } from '../gen/stint/v1/admin_service_pb';
-import type { ListServicesResponseJson, ServiceJson } from '../gen/stint/v1/catalog_service_pb';
-import type { JobJson } from '../gen/stint/v1/job_pb';
+import type { GetServerStatusResponseJson } from '../gen/stint/admin/v1/status_service_pb';
+import type {
+  ListResponseJson as ListServicesResponseJson,
+  ServiceJson,
+} from '../gen/stint/catalog/v1/catalog_service_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 import type {
   BatchCancelResponseJson,
   GetResponseJson,
@@ -9,7 +12,7 @@ import type {
   ReportIssueResponseJson,
   SummarizeResponseJson,
   SummaryJson,
-} from '../gen/stint/v1/job_service_pb';
+} from '../gen/stint/jobs/v1/job_service_pb';
 import { call } from './api';
 
 /** What a page of jobs is asked for with. */

@@ -1,7 +1,7 @@
 // One stream of changes, kept up for as long as somebody wants it. It resumes
 // by revision, so what it tells has no gap and nothing twice; when that cannot be
 // had it says reset.
-import type { SummarizeResponseJson, SummaryJson, WatchStatusResponseJson } from '../gen/stint/v1/job_service_pb';
+import type { SummarizeResponseJson, SummaryJson, WatchStatusResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 import { ApiError, apiURL, call, errorFromStatus, fetchOrThrow } from './api';
 import type { JobChange, Link, News, Topic } from './news';
 import { readEvents } from './sse';

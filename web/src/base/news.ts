@@ -1,5 +1,5 @@
 // What is said between the one who holds the stream and those who want to know.
-import type { JobStatusJson, SummaryJson } from '../gen/stint/v1/job_service_pb';
+import type { JobStatusJson, SummaryJson } from '../gen/stint/jobs/v1/job_service_pb';
 
 /** Whether the stream is up. */
 export interface Link {

@@ -1,7 +1,7 @@
 // Who the user is to the server, and what the server says of itself. Read once
 // and again when the page is looked at anew, or when a call was refused for want of a session; everybody who shows it is told.
-import type { GetServerStatusResponseJson } from '../gen/stint/v1/admin_service_pb';
-import type { GetSignInOptionsResponseJson, WhoAmIResponseJson } from '../gen/stint/v1/auth_service_pb';
+import type { GetServerStatusResponseJson } from '../gen/stint/admin/v1/status_service_pb';
+import type { GetSignInOptionsResponseJson, WhoAmIResponseJson } from '../gen/stint/auth/v1/auth_service_pb';
 import { ApiError, apiURL, call, fetchOrThrow, refusals } from './api';
 import { serverStatus } from './calls';
 import { serverURL } from './place';

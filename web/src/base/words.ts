@@ -1,6 +1,6 @@
 // The words and signs for what the contract names.
 import { html, type TemplateResult } from 'lit';
-import type { ReasonJson, StateJson } from '../gen/stint/v1/job_pb';
+import type { ReasonJson, StateJson } from '../gen/stint/jobs/v1/job_pb';
 import { type IconName, icon } from './icons';
 
 /** The short names of the states, in the order in which people think of them. */

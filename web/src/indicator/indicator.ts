@@ -13,7 +13,7 @@
 import { html, nothing, render } from 'lit/html.js';
 import type { Link, News } from '../base/news';
 import { watch } from '../base/watch';
-import type { SummaryJson } from '../gen/stint/v1/job_service_pb';
+import type { SummaryJson } from '../gen/stint/jobs/v1/job_service_pb';
 import { setBadge } from './badge';
 import { Notifier } from './notify';
 import { signs } from './signs';

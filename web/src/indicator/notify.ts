@@ -2,7 +2,7 @@
 // One tab tells of a job, however many are open.
 
 import type { News } from '../base/news';
-import type { JobStatusJson } from '../gen/stint/v1/job_service_pb';
+import type { JobStatusJson } from '../gen/stint/jobs/v1/job_service_pb';
 
 const words = { STATE_COMPLETED: 'completed', STATE_FAILED: 'failed', STATE_CANCELLED: 'was cancelled' } as const;
 const most = 3;

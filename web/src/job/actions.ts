@@ -9,7 +9,7 @@ import { navigate, pathOf } from '../base/router';
 import { session } from '../base/session';
 import { toast } from '../base/toast';
 import { isFinal, visible } from '../base/words';
-import type { JobJson } from '../gen/stint/v1/job_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 import { openShare } from './share';
 
 /** The actions for a job. `changed` is called when one may have changed it. */

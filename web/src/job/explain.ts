@@ -1,5 +1,5 @@
 // What a state means for the user and what to do about it, where the server's own words leave that open.
-import type { JobJson, ReasonJson } from '../gen/stint/v1/job_pb';
+import type { JobJson, ReasonJson } from '../gen/stint/jobs/v1/job_pb';
 
 /** A sentence on what is the case, and one on what the user can do; both may be empty. */
 export interface Explanation {

@@ -6,7 +6,7 @@ import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import { isFinal } from '../base/words';
-import type { JobJson } from '../gen/stint/v1/job_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 import { errorPattern, textPattern } from './log-search';
 import { type LogName, LogSource } from './log-source';
 import type { LogView } from './log-view';

@@ -2,7 +2,7 @@
 
 import { ApiError, apiURL, errorFromStatus, fetchOrThrow } from '../base/api';
 import { readEvents } from '../base/sse';
-import type { StreamLogsResponseJson } from '../gen/stint/v1/job_service_pb';
+import type { StreamLogsResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 
 export type LogName = 'stdout' | 'stderr';
 

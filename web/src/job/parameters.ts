@@ -2,7 +2,7 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { sharedStyles } from '../base/styles';
-import type { ParameterJson, ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import type { ParameterJson, ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import { workspaceHref } from '../workspace/paths';
 
 type Value = unknown;

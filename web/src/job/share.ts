@@ -5,7 +5,7 @@ import { call } from '../base/api';
 import type { Dialog } from '../base/dialog';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
-import type { ListSharesResponseJson, ShareJson, ShareRightJson } from '../gen/stint/v1/job_service_pb';
+import type { ListSharesResponseJson, ShareJson, ShareRightJson } from '../gen/stint/jobs/v1/job_service_pb';
 import { tellErrors } from './actions';
 
 const rights: readonly [ShareRightJson, string][] = [

@@ -5,7 +5,7 @@ import { styles } from '../base/css-vars';
 import { formatTime, formatTimeFull, millis } from '../base/format';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { reasonWords, type StateName, stateName, statePill } from '../base/words';
-import type { JobJson, StatusChangeJson } from '../gen/stint/v1/job_pb';
+import type { JobJson, StatusChangeJson } from '../gen/stint/jobs/v1/job_pb';
 import { shortMillis } from './duration';
 
 /** A stretch of time in one state. */

@@ -4,7 +4,7 @@ import { customElement, property } from 'lit/decorators.js';
 import { styles } from '../base/css-vars';
 import { durationMillis, formatBytes, millis } from '../base/format';
 import { sharedStyles } from '../base/styles';
-import type { AttemptJson, JobJson } from '../gen/stint/v1/job_pb';
+import type { AttemptJson, JobJson } from '../gen/stint/jobs/v1/job_pb';
 import { shortMillis } from './duration';
 
 interface Bar {

@@ -10,7 +10,7 @@ import { routes } from '../base/routes';
 import { session } from '../base/session';
 import { toast } from '../base/toast';
 import { isFinal, stateLabel, stateName, visible } from '../base/words';
-import type { RerunResponseJson } from '../gen/stint/v1/job_service_pb';
+import type { RerunResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 import type { Row } from './job-list';
 
 const tellAtMost = 8;

@@ -4,7 +4,7 @@ import { styles } from '../base/css-vars';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { pathOf } from '../base/router';
 import { isFinal, reasonWords, statePill, visible } from '../base/words';
-import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import type { Row } from './job-list';
 import type { SortField } from './view-state';
 

@@ -5,7 +5,7 @@ import { formatElapsed, formatTime, formatTimeFull } from '../base/format';
 import { pathOf } from '../base/router';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { reasonWords, statePill, visible } from '../base/words';
-import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import type { Row } from './job-list';
 
 @customElement('stint-job-details')

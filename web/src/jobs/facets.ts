@@ -3,7 +3,7 @@
 
 import { listJobs } from '../base/calls';
 import { type StateName, states } from '../base/words';
-import type { StateCountsJson, SummaryJson } from '../gen/stint/v1/job_service_pb';
+import type { StateCountsJson, SummaryJson } from '../gen/stint/jobs/v1/job_service_pb';
 import { filterText, queryOf, type ViewState } from './view-state';
 
 export interface Facets {

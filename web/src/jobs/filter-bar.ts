@@ -5,7 +5,7 @@ import { formatCount } from '../base/format';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
 import { type StateName, stateLabel, states } from '../base/words';
-import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import type { Facets } from './facets';
 import { filterText, isFiltered, type ViewState, withoutFilter } from './view-state';
 

@@ -4,8 +4,8 @@
 
 import { listJobs } from '../base/calls';
 import type { News } from '../base/watch';
-import type { JobJson } from '../gen/stint/v1/job_pb';
-import type { JobStatusJson, ListResponseJson } from '../gen/stint/v1/job_service_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { JobStatusJson, ListResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 import type { JobQuery } from './view-state';
 
 /** What the table shows of a job. */

@@ -2,8 +2,8 @@
 // jobs of that query (job-list), the live counts (facets) and what is done with the selected ones (actions).
 import { html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
-import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
-import type { BatchGetResponseJson, JobStatusJson, SummaryJson } from '../gen/stint/v1/job_service_pb';
+import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
+import type { BatchGetResponseJson, JobStatusJson, SummaryJson } from '../gen/stint/jobs/v1/job_service_pb';
 import '../base/action-bar';
 import { announce } from '../base/announce';
 import { ApiError, call } from '../base/api';

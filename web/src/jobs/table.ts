@@ -17,7 +17,7 @@ import { icon } from '../base/icons';
 import { pathOf } from '../base/router';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { isFinal, reasonWords, statePill, visible } from '../base/words';
-import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
+import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import { type CellContext, type Column, type ColumnId, columnSpecs, fitWidth } from './columns';
 import type { JobList, Row } from './job-list';
 import { tableStyles } from './table-styles';

@@ -5,7 +5,7 @@ import { styles } from '../base/css-vars';
 import { formatBytes, formatCount, formatTime } from '../base/format';
 import { icon } from '../base/icons';
 import { sharedStyles, stateStyles } from '../base/styles';
-import type { ExecutorStatusJson } from '../gen/stint/v1/admin_service_pb';
+import type { ExecutorStatusJson } from '../gen/stint/admin/v1/status_service_pb';
 
 @customElement('stint-executors')
 export class Executors extends LitElement {

@@ -2,8 +2,8 @@
 
 import { listJobs } from '../base/calls';
 import { millis } from '../base/format';
-import type { JobJson } from '../gen/stint/v1/job_pb';
-import type { ListResponseJson } from '../gen/stint/v1/job_service_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { ListResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 
 /** The stretches of time that one can look at. */
 export const periods = [

@@ -5,7 +5,7 @@ import { formatCount, formatElapsed, formatTimeFull } from '../base/format';
 import { pathOf } from '../base/router';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { reasonWords, statePill, visible } from '../base/words';
-import type { JobJson } from '../gen/stint/v1/job_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 
 @customElement('stint-queue')
 export class Queue extends LitElement {

@@ -16,8 +16,8 @@ import {
 import { pathOf, type Route } from '../base/router';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { reasonWords, statePill, visible } from '../base/words';
-import type { ListQueueResponseJson, QueueRowJson } from '../gen/stint/v1/admin_service_pb';
-import type { ResourcesJson } from '../gen/stint/v1/job_pb';
+import type { ListQueueResponseJson, QueueRowJson } from '../gen/stint/admin/v1/queue_service_pb';
+import type { ResourcesJson } from '../gen/stint/jobs/v1/job_pb';
 
 export const tag = 'stint-queue-page';
 

@@ -3,7 +3,7 @@ import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { formatBytes } from '../base/format';
 import { sharedStyles } from '../base/styles';
-import type { ResultFileJson } from '../gen/stint/v1/job_service_pb';
+import type { ResultFileJson } from '../gen/stint/jobs/v1/job_service_pb';
 import { parseTable, type Rows } from './parse-table';
 import { type FileText, readText, resultURL } from './read-file';
 import { viewerStyles } from './viewer-styles';

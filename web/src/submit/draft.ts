@@ -1,6 +1,6 @@
 // What a form holds while it is filled in, and what it becomes when it is sent. The
 // server judges: a number that is none is sent as it was typed, so that one place says what is wrong.
-import type { ParameterJson } from '../gen/stint/v1/catalog_service_pb';
+import type { ParameterJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 
 /** The state of a field: text, a tick, a list of fields, or fields by name. */
 export type Draft = string | boolean | Draft[] | { [name: string]: Draft };

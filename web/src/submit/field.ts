@@ -3,7 +3,7 @@ import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
-import type { ParameterJson } from '../gen/stint/v1/catalog_service_pb';
+import type { ParameterJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import { type Draft, singleDraft } from './draft';
 import { fieldStyles } from './field-styles';
 import './file-field';

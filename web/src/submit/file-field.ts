@@ -3,7 +3,7 @@ import { html, LitElement, nothing } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
-import type { ParameterJson } from '../gen/stint/v1/catalog_service_pb';
+import type { ParameterJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import { droppedFiles, type Upload, uploadFiles } from '../workspace/files';
 import { parentOf } from '../workspace/paths';
 import { pick } from '../workspace/picker';

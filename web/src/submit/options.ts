@@ -1,6 +1,6 @@
 // What a job may be given besides the parameters of its service, as fields of the form.
-import type { ParameterJson } from '../gen/stint/v1/catalog_service_pb';
-import type { JobJson, ResourcesJson } from '../gen/stint/v1/job_pb';
+import type { ParameterJson } from '../gen/stint/catalog/v1/catalog_service_pb';
+import type { JobJson, ResourcesJson } from '../gen/stint/jobs/v1/job_pb';
 import type { Draft } from './draft';
 
 /** Name and folder of the result. */

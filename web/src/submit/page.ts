@@ -5,8 +5,8 @@ import { getJob, listServices } from '../base/calls';
 import { icon } from '../base/icons';
 import { pathOf, type Route } from '../base/router';
 import { sharedStyles } from '../base/styles';
-import type { ServiceJson } from '../gen/stint/v1/catalog_service_pb';
-import type { JobJson } from '../gen/stint/v1/job_pb';
+import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 import './form';
 
 export const tag = 'stint-submit-page';

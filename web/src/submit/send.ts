@@ -1,8 +1,8 @@
 // Sends a form: as a new job, or as a rerun of one where only what a rerun can change was changed.
 
 import { call } from '../base/api';
-import type { JobJson } from '../gen/stint/v1/job_pb';
-import type { RerunResponseJson, SubmitResponseJson } from '../gen/stint/v1/job_service_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { RerunResponseJson, SubmitResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 
 export interface Answer {
   job: JobJson;

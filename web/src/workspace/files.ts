@@ -3,17 +3,13 @@ import { ApiError, call, errorFromStatus } from '../base/api';
 import { ask } from '../base/dialog';
 import type {
   DeleteResponseJson,
+  ListResponseJson,
   UploadResponseJson,
   WorkspaceEntryJson,
-  WorkspaceServiceListResponseJson,
-} from '../gen/stint/v1/workspace_service_pb';
+} from '../gen/stint/workspace/v1/workspace_service_pb';
 import { joinPath, workspaceURL } from './paths';
 
-export function listFolder(
-  path: string,
-  pageToken = '',
-  signal?: AbortSignal,
-): Promise<WorkspaceServiceListResponseJson> {
+export function listFolder(path: string, pageToken = '', signal?: AbortSignal): Promise<ListResponseJson> {
   return call('GET', 'v1/workspace', { query: { path, pageToken }, ...(signal && { signal }) });
 }
 

@@ -10,7 +10,7 @@ import type { Route } from '../base/router';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import { visible } from '../base/words';
-import type { WorkspaceEntryJson, WorkspaceServiceListResponseJson } from '../gen/stint/v1/workspace_service_pb';
+import type { ListResponseJson, WorkspaceEntryJson } from '../gen/stint/workspace/v1/workspace_service_pb';
 import { deleteEntry, droppedFiles, listFolder, type Upload, uploadFiles } from './files';
 import { workspaceStyles } from './page-styles';
 import { baseName, joinPath, parentOf, workspaceHref, workspaceURL } from './paths';
@@ -23,7 +23,7 @@ export class WorkspacePage extends LitElement {
   static override styles = [sharedStyles, workspaceStyles];
 
   @property({ attribute: false }) route: Route | undefined;
-  @state() private listing: WorkspaceServiceListResponseJson | undefined;
+  @state() private listing: ListResponseJson | undefined;
   @state() private problem = '';
   @state() private over = false;
   @state() private uploads: Upload[] = [];
@@ -127,7 +127,7 @@ export class WorkspacePage extends LitElement {
     this.selected = next;
   }
 
-  private renderUsage({ usageBytes, quotaBytes }: WorkspaceServiceListResponseJson) {
+  private renderUsage({ usageBytes, quotaBytes }: ListResponseJson) {
     const used = Number(usageBytes ?? 0);
     const quota = Number(quotaBytes ?? 0);
     if (quota === 0) return html`<div class="usage quiet-text">${formatBytes(used)} used</div>`;

@@ -5,7 +5,7 @@ import type { Dialog } from '../base/dialog';
 import { formatBytes, formatTime } from '../base/format';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
-import type { WorkspaceEntryJson } from '../gen/stint/v1/workspace_service_pb';
+import type { WorkspaceEntryJson } from '../gen/stint/workspace/v1/workspace_service_pb';
 import { listFolder, type Upload, uploadFiles } from './files';
 import { baseName } from './paths';
 import '../base/dialog';

@@ -3,7 +3,7 @@
 package shim
 
 // Reason is why an attempt could not start or was ended, in the words of exit.json: the name of a
-// stintv1.Reason as job.ReasonWord gives it. The empty one is none.
+// jobsv1.Reason as job.ReasonWord gives it. The empty one is none.
 type Reason string
 
 // The reasons that a shim knows.

@@ -1,0 +1,30 @@
+package api
+
+import (
+	"context"
+
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+)
+
+// serverStatus is the StatusService.
+type serverStatus struct {
+	adminv1.UnimplementedStatusServiceServer
+	Config
+}
+
+// GetServerStatus answers what users should know of the server.
+func (s *serverStatus) GetServerStatus(ctx context.Context, _ *adminv1.GetServerStatusRequest) (*adminv1.GetServerStatusResponse, error) {
+	p, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	set := s.Store.Settings()
+	resp := &adminv1.GetServerStatusResponse{
+		SubmissionsOpen: !set.GetSubmissionsClosed(), Message: set.GetMessage(), Version: s.Version,
+		User: p.User, Revision: s.Store.Revision(), Executors: s.Scheduler.Status(),
+	}
+	for _, r := range p.Roles {
+		resp.Roles = append(resp.Roles, string(r))
+	}
+	return resp, nil
+}
