@@ -55,12 +55,15 @@ func attackMalformedFrames(t *testing.T, h *hostile) {
 	all.Wait()
 }
 
-// flood writes until the server ends the connection, or at most n times, and answers how many bytes it took.
+// flood writes until the server ends the connection, or at most n times, and returns how many bytes went out and whether
+// the server ended it. What it has not read yet when all is written, it may still end the connection for.
 func (w *wire) flood(n int, next func(n int) []byte) (sent int, ended bool) {
 	w.Helper()
+	end := make(chan error, 1)
 	go func() { // what the server says is of no interest, but it must be able to say it
 		for {
 			if _, err := w.frame(); err != nil {
+				end <- err
 				return
 			}
 		}
@@ -75,7 +78,7 @@ func (w *wire) flood(n int, next func(n int) []byte) (sent int, ended bool) {
 		}
 		sent += len(b)
 	}
-	return sent, false
+	return sent, !errors.Is(<-end, os.ErrDeadlineExceeded)
 }
 
 // Headers that never end are not collected (CVE-2023-45288 and its kin).

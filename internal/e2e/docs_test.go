@@ -88,7 +88,7 @@ func newReader(t *testing.T) *reader {
 		t.Fatal(err)
 	}
 	r := &reader{TB: t, server: newServer(t, "--services", services), clone: t.TempDir()}
-	for _, name := range []string{"go.mod", "go.sum", "gen", "tools"} {
+	for _, name := range []string{"go.work", "go.mod", "go.sum", "gen", "tools"} {
 		path, err := filepath.Abs(filepath.Join(repository, name))
 		if err != nil {
 			t.Fatal(err)
