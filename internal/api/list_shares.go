@@ -65,11 +65,11 @@ func (s *jobs) sharesOf(ctx context.Context, text string, after []byte, limit in
 
 // sharedWith is what others share with a user, newest first. A page goes on behind a time and a job.
 func (s *jobs) sharedWith(user string, after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
-	var from store.SharePlace
+	var from store.SharePosition
 	switch len(after) {
 	case 0:
 	case 16:
-		from = store.SharePlace{Time: int64(binary.BigEndian.Uint64(after)), Job: job.IDFromKey(after[8:])}
+		from = store.SharePosition{Time: int64(binary.BigEndian.Uint64(after)), Job: job.IDFromKey(after[8:])}
 	default:
 		return nil, nil, errPageToken
 	}

@@ -12,6 +12,7 @@ import (
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
 // The audit says who did what. An entry goes into the same transaction as what
@@ -164,26 +165,26 @@ func (b *batch) audit(a *audited, from int) error {
 		return b.appendAudit(a, subject, ids)
 	}
 	b.auditJobs = b.auditJobs[:0]
-	owner := changes[0].origin.owner
+	owner := changes[0].Owner
 	for i := range changes {
-		if changes[i].origin.owner != owner {
+		if changes[i].Owner != owner {
 			return b.auditByOwner(a, changes)
 		}
-		b.auditJobs = append(b.auditJobs, changes[i].id)
+		b.auditJobs = append(b.auditJobs, changes[i].ID)
 	}
 	return b.auditOwner(a, owner, b.auditJobs)
 }
 
 // auditByOwner appends an entry for each owner of the changed jobs.
-func (b *batch) auditByOwner(a *audited, changes []change) error {
+func (b *batch) auditByOwner(a *audited, changes []index.ChangedJob) error {
 	ids := make(map[string][]job.ID)
 	var owners []string
 	for i := range changes {
-		owner := changes[i].origin.owner
+		owner := changes[i].Owner
 		if ids[owner] == nil {
 			owners = append(owners, owner)
 		}
-		ids[owner] = append(ids[owner], changes[i].id)
+		ids[owner] = append(ids[owner], changes[i].ID)
 	}
 	for _, owner := range owners {
 		if err := b.auditOwner(a, owner, ids[owner]); err != nil {

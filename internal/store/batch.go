@@ -5,31 +5,30 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
 // batch is what goes into one commit. Reads of the transaction see what was
 // staged before; the index does not, so the batch keeps the differences that decisions need.
 type batch struct {
 	*reader
-	s        *Store
-	ops      []*op
-	tx       *bolt.Tx
-	now      time.Time
-	stamp    *timestamppb.Timestamp // now, shared by the batch's messages
-	meta     meta
-	changes  []change
-	shared   []shareChange
-	settings *storev1.Settings
-	dirty    bool
-	about    about // of the present op
-	head     AuditHead
-	buf      []byte // encoded records; the transaction refers to them until it ends
-	entry    []byte // what the transaction writes, for the log
+	s       *Store
+	ops     []*op
+	tx      *bolt.Tx
+	now     time.Time
+	stamp   *timestamppb.Timestamp // now, shared by the batch's messages
+	meta    meta
+	changes []index.ChangedJob // for the audit and for counting
+	applied index.Applied      // what was committed
+	dirty   bool
+	about   about // of the present op
+	head    AuditHead
+	buf     []byte // encoded records; the transaction refers to them until it ends
+	entry   []byte // what the transaction writes, for the log
 
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
@@ -43,7 +42,7 @@ func newBatch(s *Store) *batch {
 
 // reset empties the batch but for its ops.
 func (b *batch) reset() {
-	b.changes, b.shared, b.settings, b.dirty, b.activeAll = b.changes[:0], b.shared[:0], nil, false, 0
+	b.changes, b.applied, b.dirty, b.activeAll = b.changes[:0], index.Applied{}, false, 0
 	clear(b.active)
 	clear(b.requests)
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
@@ -66,7 +65,7 @@ func (b *batch) begin(tx *bolt.Tx) {
 }
 
 // finish commits.
-func (b *batch) finish(hook func() error) error {
+func (b *batch) finish(hook func(entry []byte) error) error {
 	if err := b.put(bucketMeta, keyCounters, b.meta.encode()); err != nil {
 		return err
 	}
@@ -74,7 +73,7 @@ func (b *batch) finish(hook func() error) error {
 		return err
 	}
 	if hook != nil {
-		if err := hook(); err != nil {
+		if err := hook(b.entry); err != nil {
 			return err
 		}
 	}
@@ -88,7 +87,7 @@ func (b *batch) failAll(err error) {
 			o.err = err
 		}
 	}
-	b.changes, b.shared = b.changes[:0], b.shared[:0]
+	b.changes = b.changes[:0]
 }
 
 // nextRevision gives a revision to the next change.
@@ -97,14 +96,10 @@ func (b *batch) nextRevision() uint64 {
 	return b.meta.revision
 }
 
-// encode is the record as it is stored: without what the key and the revision say.
+// encode returns the value of a record, which belongs to the batch.
 func (b *batch) encode(rec *storev1.Record) ([]byte, error) {
-	j := rec.GetJob()
-	id, tag := j.Id, j.Etag
-	j.Id, j.Etag = "", ""
-	defer func() { j.Id, j.Etag = id, tag }()
 	start := len(b.buf)
-	buf, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(b.buf, rec)
+	buf, err := encodeRecord(b.buf, rec)
 	if err != nil {
 		return nil, err
 	}
@@ -131,32 +126,4 @@ func (b *batch) countActive(owner string, n int64) {
 		b.active[owner] += n
 		b.activeAll += n
 	}
-}
-
-// keys are what watchers may wait for that the batch changed, each once.
-func (b *batch) keys() []Key {
-	if len(b.changes) == 0 && len(b.shared) == 0 {
-		return nil
-	}
-	keys := make([]Key, 0, len(b.changes)+len(b.shared)+2)
-	seen := make(map[Key]bool, len(b.changes)+1)
-	for i := range b.shared {
-		if k := KeyJob(b.shared[i].id); !seen[k] {
-			seen[k] = true
-			keys = append(keys, k)
-		}
-	}
-	if len(b.changes) == 0 {
-		return keys
-	}
-	keys = append(keys, KeyAll())
-	for i := range b.changes {
-		for _, k := range [...]Key{KeyJob(b.changes[i].id), KeyOwner(b.changes[i].origin.owner)} {
-			if !seen[k] {
-				seen[k] = true
-				keys = append(keys, k)
-			}
-		}
-	}
-	return keys
 }

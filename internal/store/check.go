@@ -21,7 +21,7 @@ type Problem struct {
 // String is where and what.
 func (p Problem) String() string { return p.Where + ": " + p.What }
 
-// maxProblems is how many problems a check answers: a damaged page can make thousands.
+// maxProblems is how many problems a check returns: a damaged page can make thousands.
 const maxProblems = 100
 
 // Check re-derives everything from the records and compares, between two
@@ -34,7 +34,14 @@ func (s *Store) Check(ctx context.Context) ([]Problem, error) {
 		if err := c.file(ctx, tx); err != nil {
 			return err
 		}
-		return c.index(tx, s.ix)
+		fresh, err := s.loadIndex(tx)
+		if err != nil {
+			return err
+		}
+		for _, d := range s.ix.Compare(fresh) {
+			c.add(d.Where, "%s", d.What)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("check store: %w", err)

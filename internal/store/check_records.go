@@ -3,7 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
-	"reflect"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
@@ -11,6 +11,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
 // recordChecker goes over all records in the order of ids.
@@ -54,12 +55,12 @@ func (c *recordChecker) record(k, raw []byte) {
 	}
 	id := job.IDFromKey(k)
 	where := "job " + id.String()
-	rec := &storev1.Record{}
-	if err := proto.Unmarshal(raw, rec); err != nil || rec.GetJob() == nil {
+	rec, err := decodeRecord(id, raw)
+	if err != nil || decodeHeader(id, raw, &storev1.Header{}) != nil {
 		c.add(where, "its record cannot be read")
 		return
 	}
-	c.header(where, id, raw, rec)
+	c.header(where, raw)
 	c.spec(where, k)
 	c.request(where, id, rec)
 	c.revision(where, id, rec.GetJob())
@@ -76,30 +77,20 @@ func (c *recordChecker) record(k, raw []byte) {
 	} else {
 		c.submitted = t
 	}
-	if stateIndex(j.GetState()) == 0 {
+	if !slices.Contains(job.States, j.GetState()) {
 		c.add(where, "it is in no state: %v", j.GetState())
 	}
 }
 
-// header compares what a start reads with what is there.
-func (c *recordChecker) header(where string, id job.ID, raw []byte, rec *storev1.Record) {
-	var quick header
-	if err := decodeHeader(id, raw, &quick); err != nil {
-		c.add(where, "its header cannot be read: %v", err)
+// header checks that what the header says stands nowhere else in the value.
+func (c *recordChecker) header(where string, raw []byte) {
+	rec := &storev1.Record{}
+	if proto.Unmarshal(raw, rec) != nil {
 		return
 	}
-	if whole := headerOf(id, rec); !reflect.DeepEqual(quick, whole) && !sameButLabels(quick, whole) {
-		c.add(where, "its header reads as %+v and its record as %+v", quick, whole)
+	if twice := headerOf(rec); !proto.Equal(twice, &storev1.Header{}) || len(rec.GetJob().GetAttempts())+len(rec.GetJob().GetHistory()) > 0 {
+		c.add(where, "its record says twice what the header has: %v", twice)
 	}
-}
-
-// sameButLabels tells an empty list of labels from a difference.
-func sameButLabels(a, b header) bool {
-	if len(a.labels) != 0 || len(b.labels) != 0 {
-		return false
-	}
-	a.labels, b.labels = nil, nil
-	return reflect.DeepEqual(a, b)
 }
 
 func (c *recordChecker) spec(where string, k []byte) {
@@ -149,7 +140,38 @@ func (c *recordChecker) history(where string, j *jobsv1.Job) {
 		before = e.GetRevision()
 	}
 	last := h[len(h)-1]
-	if (standing{last.GetState(), last.GetReason(), last.GetAttempt()}) != standingOf(j) {
-		c.add(where, "its history ends with %v, %v, attempt %d, and it is %+v", last.GetState(), last.GetReason(), last.GetAttempt(), standingOf(j))
+	if (status{last.GetState(), last.GetReason(), last.GetAttempt()}) != statusOf(j) {
+		c.add(where, "its history ends with %v, %v, attempt %d, and it is %+v", last.GetState(), last.GetReason(), last.GetAttempt(), statusOf(j))
 	}
+}
+
+// shares checks those on disk.
+func (c *checker) shares(tx *bolt.Tx) {
+	jobs := tx.Bucket(bucketJobs)
+	count := make(map[job.ID]int)
+	_ = tx.Bucket(bucketShares).ForEach(func(k, raw []byte) error {
+		if len(k) <= 8 || !job.ValidOwner(string(k[8:])) {
+			c.add(fmt.Sprintf("share %x", k), "its key is not a job and a user")
+			return nil
+		}
+		id := job.IDFromKey(k[:8])
+		where := fmt.Sprintf("share of job %s with %s", id, k[8:])
+		sh, err := decodeShare(id, raw)
+		if err != nil || index.RightsOf(sh.GetRights()) == 0 || sh.GetCreateTime() == nil {
+			c.add(where, "it cannot be read")
+		}
+		if count[id]++; count[id] == MaxShares+1 {
+			c.add(where, "the job is shared with more than %d users", MaxShares)
+		}
+		rec := jobs.Get(k[:8])
+		if rec == nil {
+			c.add(where, "there is no such job")
+			return nil
+		}
+		var h storev1.Header
+		if decodeHeader(id, rec, &h) == nil && h.GetOwner() == string(k[8:]) {
+			c.add(where, "it is with the owner")
+		}
+		return nil
+	})
 }

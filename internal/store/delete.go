@@ -1,14 +1,19 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"strings"
+	"slices"
+	"time"
 
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
-// Delete deletes finished jobs and their request ids in one commit and answers
+// Delete deletes finished jobs and their request ids in one commit and returns
 // those that were there. A job that is not final is job.ErrConflict, and then none is deleted.
 func (s *Store) Delete(ctx context.Context, ids ...job.ID) ([]job.ID, error) {
 	var deleted []job.ID
@@ -23,27 +28,24 @@ func (s *Store) Delete(ctx context.Context, ids ...job.ID) ([]job.ID, error) {
 }
 
 func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
-	found := make(map[job.ID]change, len(ids))
+	found := make(map[job.ID]string, len(ids)) // owners
 	var order []job.ID
-	var h header
 	for _, id := range ids {
 		raw := b.jobs.Get(id.Key())
 		if _, twice := found[id]; raw == nil || twice {
 			continue
 		}
+		var h storev1.Header
 		if err := decodeHeader(id, raw, &h); err != nil {
-			return nil, damaged(id, err)
+			return nil, err
 		}
-		if !job.Terminal(h.state) {
+		if !job.Terminal(h.GetState()) {
 			return nil, fmt.Errorf("job %s is not finished: %w", id, job.ErrConflict)
 		}
-		found[id] = change{id: id, removed: true, origin: origin{
-			owner: strings.Clone(h.owner), request: strings.Clone(h.request),
-		}}
+		found[id] = h.GetOwner()
 		order = append(order, id)
 	}
 	for _, id := range order {
-		ch := found[id]
 		b.dirty = true
 		if err := b.remove(bucketJobs, id.Key()); err != nil {
 			return nil, err
@@ -54,9 +56,71 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 		if err := b.unshareAll(id); err != nil {
 			return nil, err
 		}
-		ch.seen.revision = b.nextRevision()
-		b.meta.purged = ch.seen.revision
-		b.changes = append(b.changes, ch)
+		b.meta.purged = b.nextRevision()
+		b.changes = append(b.changes, index.ChangedJob{ID: id, Owner: found[id]})
 	}
 	return order, nil
+}
+
+// Keep bounds the finished jobs of one state.
+type Keep struct {
+	// For is how long a job is kept after it completed. Zero means for ever.
+	For time.Duration
+	// AtMost is how many jobs are kept; those that completed first go first. Zero means any number.
+	AtMost int
+}
+
+// Retention says by final state which jobs are kept. A state that it does not name is kept for ever.
+type Retention map[jobsv1.State]Keep
+
+// deleteBatch is how many jobs retention deletes in one commit.
+const deleteBatch = 500
+
+// ApplyRetention deletes the jobs that Config.Retention does not keep and
+// returns their ids, so that their folders can be deleted too. On an error it returns those deleted before.
+func (s *Store) ApplyRetention(ctx context.Context, now time.Time) ([]job.ID, error) {
+	var deleted []job.ID
+	for _, state := range job.States {
+		keep, ok := s.cfg.Retention[state]
+		if !ok || !job.Terminal(state) {
+			continue
+		}
+		for ids := range slices.Chunk(s.expired(state, keep, now), deleteBatch) {
+			gone, err := s.Delete(ctx, ids...)
+			deleted = append(deleted, gone...)
+			if err != nil {
+				return deleted, err
+			}
+		}
+	}
+	return deleted, nil
+}
+
+// expired returns the jobs of a state that are not kept, oldest first.
+func (s *Store) expired(state jobsv1.State, keep Keep, now time.Time) []job.ID {
+	type done struct {
+		at int64
+		id job.ID
+	}
+	var all []done
+	s.ix.Scan(index.Query{Scope: Everyone, States: []jobsv1.State{state}}, func(e *Entry) bool {
+		all = append(all, done{e.CompleteTime(), e.ID()})
+		return true
+	})
+	slices.SortFunc(all, func(a, b done) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
+	})
+	n := 0
+	if keep.AtMost > 0 {
+		n = max(0, len(all)-keep.AtMost)
+	}
+	if limit := now.Add(-keep.For).UnixNano(); keep.For > 0 {
+		old, _ := slices.BinarySearchFunc(all, limit, func(d done, limit int64) int { return cmp.Compare(d.at, limit) })
+		n = max(n, old)
+	}
+	ids := make([]job.ID, n)
+	for i := range ids {
+		ids[i] = all[i].id
+	}
+	return ids
 }

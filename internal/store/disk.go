@@ -100,8 +100,9 @@ func (m *meta) encode() []byte {
 	return binary.BigEndian.AppendUint64(b, m.purged)
 }
 
-func readMeta(tx *bolt.Tx) (meta, error) {
-	b := tx.Bucket(bucketMeta).Get(keyCounters)
+func readMeta(tx *bolt.Tx) (meta, error) { return decodeMeta(tx.Bucket(bucketMeta).Get(keyCounters)) }
+
+func decodeMeta(b []byte) (meta, error) {
 	if len(b) != 24 {
 		return meta{}, fmt.Errorf("the counters in the file are damaged: %w", job.ErrStorage)
 	}

@@ -4,13 +4,20 @@ import (
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
-// FailCommits makes each commit fail with what hook answers, if that is an error.
+// FailCommits makes each commit fail with what hook returns, if that is an error.
 func (s *Store) FailCommits(hook func() error) {
 	s.between.Lock()
 	defer s.between.Unlock()
-	s.commitHook = hook
+	s.commitHook = nil
+	if hook != nil {
+		s.commitHook = func([]byte) error { return hook() }
+	}
 }
 
 // WithRing sets how many changes the ring holds; a power of two.
@@ -19,7 +26,7 @@ func (c Config) WithRing(size int) Config {
 	return c
 }
 
-// WithViews keeps the answers of every Match, however cheap it is.
+// WithViews keeps the results of every Match, however cheap it is.
 func (c Config) WithViews() Config {
 	c.smallScan = -1
 	return c
@@ -40,20 +47,22 @@ func OpenWith(cfg Config, more ...func(*bolt.Tx) error) (*Store, error) {
 	return openWith(cfg, list)
 }
 
-// FlipCounter makes the index count one more job of an owner than there is.
-func (s *Store) FlipCounter(owner string) {
-	s.ix.mu.Lock()
-	defer s.ix.mu.Unlock()
-	_, w := s.ix.owners.find(owner)
-	w.total[1]++
+// Forge makes the index of one job say that it is in a state that its record does not have.
+func (s *Store) Forge(id job.ID, state jobsv1.State) error {
+	rec, err := s.Record(Everyone, id)
+	if err != nil {
+		return err
+	}
+	rec.Job.State = state
+	rec.Job.Revision = s.Revision() + 1
+	var c index.Commit
+	c.PutJob(id, headerOf(rec))
+	_, err = s.ix.Apply(&c)
+	return err
 }
 
-// Views is the number of conditions whose answers are kept.
-func (s *Store) Views() int {
-	s.ix.mu.RLock()
-	defer s.ix.mu.RUnlock()
-	return len(s.ix.views)
-}
+// Views is the number of conditions whose results are kept.
+func (s *Store) Views() int { return s.ix.Stats().Views }
 
 // BetweenIndexAndRecords has fn called once, in the middle of the next page.
 func (s *Store) BetweenIndexAndRecords(fn func()) {
@@ -68,3 +77,9 @@ var EncodeAudit = encodeAudit
 
 // Follows is the hash of an entry behind h.
 func (h AuditHead) Follows(entry []byte) AuditHash { return h.follows(entry) }
+
+// How a value of the jobs bucket is made and read.
+var (
+	EncodeRecord = encodeRecord
+	DecodeRecord = decodeRecord
+)

@@ -2,13 +2,16 @@ package store
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
-// Get answers a job in full. Of one that is seen only because it was shared, what leads
+// Get returns a job in full. Of one that is seen only because it was shared, what leads
 // to other things of its owner is left out; see reader.seen.
 func (s *Store) Get(scope Scope, id job.ID) (*jobsv1.Job, error) {
 	var found *jobsv1.Job
@@ -25,7 +28,7 @@ func (s *Store) Get(scope Scope, id job.ID) (*jobsv1.Job, error) {
 	return found, nil
 }
 
-// GetMany answers several jobs in the order of ids, and the ids of those that do not exist for the scope.
+// GetMany returns several jobs in the order of ids, and the ids of those that do not exist for the scope.
 func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
 	err := s.read(func(r *reader) error {
 		for _, id := range ids {
@@ -47,7 +50,7 @@ func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView) (jobs []
 	return jobs, missing, nil
 }
 
-// Record answers a job's hot record, with job.id and job.etag set. It is the caller's own.
+// Record returns a job's hot record, with job.id and job.etag set. It is the caller's own.
 func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
 	var rec *storev1.Record
 	err := s.read(func(r *reader) error {
@@ -68,53 +71,64 @@ func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
 }
 
 // Active calls yield with the record of each job that is not final, oldest
-// first, until it returns false. A job that changes meanwhile is there as it is when its turn comes, or not any more.
+// first, until it returns false. It yields those that were active when it was called: one that changes meanwhile as it
+// is when its turn comes, or not at all.
 func (s *Store) Active(yield func(*storev1.Record) bool) error {
-	p := plan{owner: anyOwner, service: anyService, states: active}
-	w := walk{ix: s.ix, plan: &p, look: scanPause}
-	for !w.done {
-		var ids []job.ID
-		s.ix.mu.RLock()
-		w.run(func(e *Entry) bool {
-			ids = append(ids, e.ID())
-			return true
-		})
-		s.ix.mu.RUnlock()
-		more, err := s.yieldActive(ids, yield)
-		if err != nil || !more {
-			return err
+	all := s.ix.Active(jobsv1.State_STATE_UNSPECIFIED, 0, math.MaxInt)
+	const some = 256
+	for ids := range slices.Chunk(all.IDs, some) {
+		recs, err := s.activeRecords(ids)
+		if err != nil {
+			return fmt.Errorf("read active jobs: %w", err)
+		}
+		for _, rec := range recs {
+			if !yield(rec) {
+				return nil
+			}
 		}
 	}
 	return nil
 }
 
-// yieldActive reads some records at a time, and yields them outside of the transaction.
-func (s *Store) yieldActive(ids []job.ID, yield func(*storev1.Record) bool) (more bool, _ error) {
-	const some = 256
-	for len(ids) > 0 {
-		n := min(some, len(ids))
-		recs := make([]*storev1.Record, 0, n)
-		err := s.read(func(r *reader) error {
-			for _, id := range ids[:n] {
-				rec, err := r.record(id)
-				if err != nil {
-					return fmt.Errorf("read active jobs: %w", err)
-				}
-				if rec != nil && !job.Terminal(rec.GetJob().GetState()) {
-					recs = append(recs, rec)
-				}
+// activeRecords reads the records of those jobs that are not final.
+func (s *Store) activeRecords(ids []job.ID) (recs []*storev1.Record, _ error) {
+	err := s.read(func(r *reader) error {
+		for _, id := range ids {
+			rec, err := r.record(id)
+			if err != nil {
+				return err
 			}
-			return nil
-		})
-		if err != nil {
-			return false, err
-		}
-		for _, rec := range recs {
-			if !yield(rec) {
-				return false, nil
+			if rec != nil && !job.Terminal(rec.GetJob().GetState()) {
+				recs = append(recs, rec)
 			}
 		}
-		ids = ids[n:]
-	}
-	return true, nil
+		return nil
+	})
+	return recs, err
 }
+
+// Summarize returns the exact counts of the jobs in the scope by service and state.
+func (s *Store) Summarize(scope Scope) *jobsv1.Summary {
+	counts := s.ix.Summarize(scope)
+	sum := &jobsv1.Summary{
+		Total: stateCounts(&counts.Total), Revision: counts.Revision,
+		Services: make(map[string]*jobsv1.StateCounts, len(counts.Services)),
+	}
+	for service, c := range counts.Services {
+		sum.Services[service] = stateCounts(&c)
+	}
+	return sum
+}
+
+func stateCounts(c *index.StateCounts) *jobsv1.StateCounts {
+	return &jobsv1.StateCounts{
+		Queued:    c.Of(jobsv1.State_STATE_QUEUED),
+		Running:   c.Of(jobsv1.State_STATE_RUNNING),
+		Completed: c.Of(jobsv1.State_STATE_COMPLETED),
+		Failed:    c.Of(jobsv1.State_STATE_FAILED),
+		Cancelled: c.Of(jobsv1.State_STATE_CANCELLED),
+	}
+}
+
+// Load returns how many jobs of the scope are queued and how many are running.
+func (s *Store) Load(scope Scope) (queued, running int) { return s.ix.Load(scope) }

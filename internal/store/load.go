@@ -11,6 +11,7 @@ import (
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
 // load makes everything in memory from the file.
@@ -19,14 +20,11 @@ func (s *Store) load() error {
 		if s.meta, err = readMeta(tx); err != nil {
 			return err
 		}
-		if s.ix, err = buildIndex(tx); err != nil {
+		if s.ix, err = s.loadIndex(tx); err != nil {
 			return err
 		}
-		s.ix.revision, s.ix.purged = s.meta.revision, s.meta.purged
-		s.ix.ring.start(s.cfg.ringSize, s.meta.revision)
-		if n := len(s.ix.slab.chunks); n > 0 {
-			last := s.ix.slab.chunks[n-1]
-			s.lastTime = time.Unix(0, last.submit[last.used-1])
+		if last := s.ix.LastSubmitTime(); last != 0 {
+			s.lastTime = time.Unix(0, last)
 		}
 		if err := s.loadAudit(tx); err != nil {
 			return err
@@ -40,6 +38,23 @@ func (s *Store) load() error {
 	})
 }
 
+// loadIndex makes an index from the file.
+func (s *Store) loadIndex(tx *bolt.Tx) (*index.Index, error) {
+	m, err := readMeta(tx)
+	if err != nil {
+		return nil, err
+	}
+	ix := index.New(index.Config{Now: s.now, RingSize: s.cfg.ringSize, ScanBudget: s.cfg.ScanBudget, SmallScan: s.cfg.smallScan})
+	if err := loadJobs(tx, ix); err != nil {
+		return nil, err
+	}
+	if err := loadShares(tx, ix); err != nil {
+		return nil, err
+	}
+	ix.Start(m.revision, m.purged)
+	return ix, nil
+}
+
 const (
 	blockSize = 256 // records handed over at a time
 	blocks    = 64  // that are under way
@@ -50,14 +65,13 @@ type block struct {
 	n       int
 	ids     [blockSize]job.ID
 	records [blockSize][]byte
-	headers [blockSize]header
+	headers [blockSize]storev1.Header
 	decoded chan error // has one value once the headers are there
 }
 
-// buildIndex makes the index from the hot records. One goroutine goes over
-// them, some decode them, and this one adds them in their order: the first and
-// the last take a quarter of the time each, so that a second processor halves it.
-func buildIndex(tx *bolt.Tx) (*index, error) {
+// loadJobs fills an index from the hot records. One goroutine goes over
+// them, some decode their headers, and this one adds them in their order.
+func loadJobs(tx *bolt.Tx, ix *index.Index) error {
 	empty, work, ordered := make(chan *block, blocks), make(chan *block, blocks), make(chan *block, blocks)
 	for range blocks {
 		empty <- &block{decoded: make(chan error, 1)}
@@ -75,20 +89,15 @@ func buildIndex(tx *bolt.Tx) (*index, error) {
 			}
 		}()
 	}
-	ix := &index{requests: newRequests()}
 	var damage error
 	for b := range ordered {
-		if damage = cmp.Or(damage, <-b.decoded); damage == nil {
-			for i := range b.n {
-				ix.add(&b.headers[i])
-			}
+		damage = cmp.Or(damage, <-b.decoded)
+		for i := 0; i < b.n && damage == nil; i++ {
+			damage = ix.Add(b.ids[i], &b.headers[i])
 		}
 		empty <- b
 	}
-	if err := cmp.Or(damage, failed); err != nil {
-		return nil, err
-	}
-	return ix, ix.shares.load(tx)
+	return cmp.Or(damage, failed)
 }
 
 // readRecords hands over all records in the order of ids, in blocks that it takes from empty.
@@ -98,10 +107,11 @@ func readRecords(tx *bolt.Tx, empty <-chan *block, hand func(*block)) error {
 	b.n = 0
 	c := tx.Bucket(bucketJobs).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if len(k) != 8 {
-			return fmt.Errorf("a job's key has %d bytes: %w", len(k), job.ErrStorage)
+		id, err := jobIDOfKey(k)
+		if err != nil {
+			return err
 		}
-		b.ids[b.n], b.records[b.n] = job.IDFromKey(k), v
+		b.ids[b.n], b.records[b.n] = id, v
 		if b.n++; b.n == blockSize {
 			hand(b)
 			b = <-empty
@@ -112,12 +122,28 @@ func readRecords(tx *bolt.Tx, empty <-chan *block, hand func(*block)) error {
 	return nil
 }
 
-// decode makes the headers. Their texts are valid as long as the records.
+// decode makes the headers.
 func (b *block) decode() error {
 	for i := range b.n {
 		if err := decodeHeader(b.ids[i], b.records[i], &b.headers[i]); err != nil {
-			return damaged(b.ids[i], err)
+			return err
 		}
 	}
 	return nil
+}
+
+// loadShares adds all shares of the file to an index.
+func loadShares(tx *bolt.Tx, ix *index.Index) error {
+	return tx.Bucket(bucketShares).ForEach(func(k, raw []byte) error {
+		id, user, err := splitShareKey(k)
+		if err != nil {
+			return err
+		}
+		sh, err := decodeShare(id, raw)
+		if err != nil {
+			return err
+		}
+		ix.AddShare(id, user, indexShare(sh))
+		return nil
+	})
 }

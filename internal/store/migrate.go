@@ -5,7 +5,9 @@ import (
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
 
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -20,6 +22,7 @@ var migrations = []migration{
 	makeBuckets(bucketAudit),    // to 3: who did what; the chain of an older database begins with the next change
 	makeBuckets(bucketShares),   // to 4: jobs can be shared
 	makeBuckets(),               // to 5: a log is beside the file, without which older programs would miss what is only there
+	separateHeaders,             // to 6: a record begins with its header
 }
 
 // makeBuckets makes buckets that earlier versions did not have.
@@ -87,4 +90,34 @@ func create(tx *bolt.Tx) error {
 	}
 	m := meta{nextID: 1}
 	return tx.Bucket(bucketMeta).Put(keyCounters, m.encode())
+}
+
+// separateHeaders encodes all records anew. In version 5 the job had all facts and there was no header.
+func separateHeaders(tx *bolt.Tx) error {
+	jobs := tx.Bucket(bucketJobs)
+	var ids []job.ID
+	if err := jobs.ForEach(func(k, _ []byte) error {
+		id, err := jobIDOfKey(k)
+		ids = append(ids, id)
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		rec := &storev1.Record{}
+		if err := proto.Unmarshal(jobs.Get(id.Key()), rec); err != nil {
+			return damaged(id, err)
+		}
+		if rec.GetHeader() != nil {
+			continue
+		}
+		raw, err := encodeRecord(nil, rec)
+		if err != nil {
+			return damaged(id, err)
+		}
+		if err := jobs.Put(id.Key(), raw); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -248,7 +248,7 @@ func (m *scopes) readQueue(t *rapid.T, scope store.Scope) {
 }
 
 func (m *scopes) readShares(t *rapid.T, user string) {
-	list, _, err := m.s.SharedWith(user, store.SharePlace{}, 1000)
+	list, _, err := m.s.SharedWith(user, store.SharePosition{}, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

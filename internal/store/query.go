@@ -3,10 +3,11 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
 // Query asks for a page of jobs. What it says of the jobs is taken together:
@@ -19,23 +20,23 @@ type Query struct {
 	// Service wanted; empty means any.
 	Service string
 	// Match is any further condition; nil means none. It is called under the
-	// index's lock, so it must be quick, call nothing of the store, and answer the same for the
-	// same entry as long as it lives: of an expensive one the store keeps the answers.
+	// index's lock, so it must be quick, call nothing of the store, and return the same for the
+	// same entry as long as it lives: of an expensive one the store keeps the results.
 	Match func(*Entry) bool
 	// MatchKey names what Match asks for, for example the filter's text. Queries
-	// with the same key share the answers that the store keeps. Empty means that they are kept for nobody.
+	// with the same key share the results that the store keeps. Empty means that they are kept for nobody.
 	MatchKey string
-	// Order to answer in; nil means newest first. Ties are broken by id in the direction of the last field.
+	// Order of the page; nil means newest first. Ties are broken by id in the direction of the last field.
 	Order []Order
-	// After continues behind another page of the same query. Nil means the beginning.
+	// After continues behind another page of the same query. Nil means the first page.
 	After *Cursor
-	// Limit is the most jobs to answer. It must be positive.
+	// Limit is the most jobs on a page. It must be positive.
 	Limit int
 	// View is how much of each job: BASIC (also when unspecified) is without parameters, attempts and history.
 	View jobsv1.JobView
 }
 
-// Page is the answer to a Query.
+// Page is the part of a query's result behind its cursor.
 type Page struct {
 	// Jobs in order. A job that stopped matching while the page was read is left out.
 	Jobs []*jobsv1.Job
@@ -49,41 +50,41 @@ type Page struct {
 	Revision uint64
 }
 
-// Page answers a page of jobs. A cursor that cannot be of this order is a job.InvalidError.
+// Page returns a page of jobs. A cursor that cannot be of this order is a job.InvalidError.
 func (s *Store) Page(ctx context.Context, q Query) (*Page, error) {
-	o := normalOrder(q.Order)
-	if q.Limit <= 0 {
-		return nil, fmt.Errorf("page of %d jobs: %w", q.Limit, job.Invalid("page_size", "must be positive"))
-	}
-	if q.After != nil && !q.After.fits(o) {
-		return nil, fmt.Errorf("page of jobs: %w", job.Invalid("page_token", "belongs to another order"))
-	}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	p, err := s.pick(ctx, &q, o)
+	p, err := s.ix.Page(ctx, q.index())
 	if err != nil {
 		return nil, fmt.Errorf("page of jobs: %w", err)
 	}
 	if s.betweenReads != nil {
 		s.betweenReads()
 	}
-	page := &Page{Next: p.next, Total: p.total, Exact: !p.partial, Revision: p.revision}
-	page.Jobs, err = s.rows(&q, p.jobs)
+	page := &Page{Next: p.Next, Total: p.Total, Exact: p.Exact, Revision: p.Revision}
+	page.Jobs, err = s.rows(&q, p.Rows)
 	return page, err
 }
 
-// rows reads the picked jobs. The index was read a moment before, and a job may
+func (q *Query) index() *index.Query {
+	return &index.Query{
+		Scope: q.Scope, States: q.States, Service: q.Service, Match: q.Match, MatchKey: q.MatchKey,
+		Order: q.Order, After: q.After, Limit: q.Limit,
+	}
+}
+
+// rows reads the jobs of a page. The index was read a moment before, and a job may
 // have changed since: what was deleted or does not fit any more is left out.
-func (s *Store) rows(q *Query, picked []pick) ([]*jobsv1.Job, error) {
-	jobs := make([]*jobsv1.Job, 0, len(picked))
+func (s *Store) rows(q *Query, rows []index.Row) ([]*jobsv1.Job, error) {
+	jobs := make([]*jobsv1.Job, 0, len(rows))
 	err := s.read(func(r *reader) error {
-		for _, p := range picked {
-			j, raw, err := r.job(p.id, q.View)
+		for _, row := range rows {
+			j, err := r.job(row.ID, q.View)
 			if err != nil {
 				return err
 			}
-			if j == nil || j.GetRevision() != p.revision && !q.fits(p.id, raw) {
+			if j == nil || j.GetRevision() != row.Revision && !r.admits(q, row.ID) {
 				continue
 			}
 			jobs = append(jobs, j)
@@ -93,17 +94,31 @@ func (s *Store) rows(q *Query, picked []pick) ([]*jobsv1.Job, error) {
 	return jobs, err
 }
 
-// fits decides by a record whether the query still wants the job.
-func (q *Query) fits(id job.ID, raw []byte) bool {
-	var h header
-	if decodeHeader(id, raw, &h) != nil {
-		return false
-	}
-	if q.Service != "" && h.service != q.Service {
-		return false
-	}
-	if q.Match != nil && !q.Match(&Entry{h: &h}) {
-		return false
-	}
-	return len(q.States) == 0 || slices.Contains(q.States, h.state)
+// admits decides by a record whether the query still wants the job.
+func (r *reader) admits(q *Query, id job.ID) bool {
+	var h storev1.Header
+	return decodeHeader(id, r.jobs.Get(id.Key()), &h) == nil && q.index().Admits(id, &h)
 }
+
+// What a page is ordered by and continued with, and what a Match sees of a job; see package index.
+type (
+	// Entry is one job as the index sees it.
+	Entry = index.Entry
+	// Field is what a page may be ordered by.
+	Field = index.Field
+	// Order is one field of an order.
+	Order = index.Order
+	// Cursor is a position in an order.
+	Cursor = index.Cursor
+)
+
+// The fields of an order. A time that is not set sorts before all times.
+const (
+	ByID           = index.ByID
+	BySubmitTime   = index.BySubmitTime
+	ByStartTime    = index.ByStartTime
+	ByCompleteTime = index.ByCompleteTime
+	ByService      = index.ByService
+	ByState        = index.ByState
+	ByOutputName   = index.ByOutputName
+)

@@ -3,7 +3,6 @@ package store
 import (
 	"fmt"
 	"math/bits"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -36,17 +35,14 @@ type QueuePage struct {
 	Queued, Running int64
 }
 
-// Queue answers a page of everybody's jobs that are not final. What it costs
+// Queue returns a page of everybody's jobs that are not final. What it costs
 // depends on these jobs alone, not on those that ended.
 func (s *Store) Queue(q QueueQuery) (*QueuePage, error) {
-	states := uint8(active)
-	if q.State != jobsv1.State_STATE_UNSPECIFIED {
-		states &= 1 << stateIndex(q.State)
-	}
-	ids, page := s.ix.lineBehind(q.After, states, q.Limit)
+	active := s.ix.Active(q.State, q.After, q.Limit)
+	page := &QueuePage{Next: active.Next, Queued: active.Queued, Running: active.Running}
 	err := s.read(func(r *reader) error {
-		for _, id := range ids {
-			row, err := r.queueRow(q.Scope, id, states)
+		for _, id := range active.IDs {
+			row, err := r.queueRow(&q, id)
 			if err != nil {
 				return fmt.Errorf("read the queue: %w", err)
 			}
@@ -62,38 +58,18 @@ func (s *Store) Queue(q QueueQuery) (*QueuePage, error) {
 	return page, nil
 }
 
-// lineBehind are the next jobs in the line, on a page that has everything but the rows.
-func (ix *index) lineBehind(after job.ID, states uint8, limit int) ([]job.ID, *QueuePage) {
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	page := &QueuePage{
-		Queued: ix.counts.total[jobsv1.State_STATE_QUEUED], Running: ix.counts.total[jobsv1.State_STATE_RUNNING],
-	}
-	i, there := slices.BinarySearch(ix.line.ids, after)
-	if there {
-		i++
-	}
-	var ids []job.ID
-	for _, id := range ix.line.ids[i:] {
-		if !ix.inLine(id, states) {
-			continue
-		}
-		if len(ids) == limit {
-			page.Next = ids[limit-1]
-			break
-		}
-		ids = append(ids, id)
-	}
-	return ids, page
+// wants reports whether jobs of a state are asked for.
+func (q *QueueQuery) wants(state jobsv1.State) bool {
+	return q.State == state || q.State == jobsv1.State_STATE_UNSPECIFIED && !job.Terminal(state)
 }
 
-// queueRow is a job as the scope sees it in the queue; nil when it left it.
-func (r *reader) queueRow(scope Scope, id job.ID, states uint8) (*adminv1.QueueRow, error) {
-	j, _, err := r.job(id, jobsv1.JobView_JOB_VIEW_BASIC)
-	if err != nil || j == nil || states&(1<<stateIndex(j.GetState())) == 0 {
+// queueRow returns a job as the scope sees it in the queue; nil when it left it.
+func (r *reader) queueRow(q *QueueQuery, id job.ID) (*adminv1.QueueRow, error) {
+	j, err := r.job(id, jobsv1.JobView_JOB_VIEW_BASIC)
+	if err != nil || j == nil || !q.wants(j.GetState()) {
 		return nil, err
 	}
-	seen, err := r.seen(scope, id, j)
+	seen, err := r.seen(q.Scope, id, j)
 	switch {
 	case err != nil:
 		return nil, err

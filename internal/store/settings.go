@@ -14,13 +14,12 @@ func (s *Store) Settings() *storev1.Settings { return s.settings.Load() }
 
 // SetSettings replaces the settings.
 func (s *Store) SetSettings(ctx context.Context, set *storev1.Settings) error {
-	set = proto.CloneOf(set)
 	raw, err := proto.Marshal(set)
 	if err != nil {
 		return fmt.Errorf("encode the settings: %w", err)
 	}
 	return s.do(ctx, 1, func(b *batch) error {
-		b.dirty, b.settings = true, set
+		b.dirty = true
 		return b.put(bucketMeta, keySettings, raw)
 	})
 }

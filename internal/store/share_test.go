@@ -161,7 +161,7 @@ func TestListsOfShares(t *testing.T) {
 	share(t, s, 2, "bob", results) // changed: it is the newest
 	page := func(limit int) (ids []string) {
 		t.Helper()
-		var at store.SharePlace
+		var at store.SharePosition
 		for {
 			list, next, err := s.SharedWith("bob", at, limit)
 			if err != nil || len(list) > limit {
@@ -203,7 +203,7 @@ func TestSharesGoWithTheirJob(t *testing.T) {
 	if _, err := s.Delete(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	if list, _, err := s.SharedWith("bob", store.SharePlace{}, 10); err != nil || len(list) != 1 || list[0].GetJobId() != "2" {
+	if list, _, err := s.SharedWith("bob", store.SharePosition{}, 10); err != nil || len(list) != 1 || list[0].GetJobId() != "2" {
 		t.Errorf("after the deletion: %v, %v", list, err)
 	}
 	if err := s.Close(); err != nil {

@@ -1,10 +1,10 @@
 package store
 
 import (
-	"cmp"
+	"bytes"
+	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
@@ -12,115 +12,198 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
-// rights are what a user was given of a job: bit 1<<right.
-type rights uint8
+// MaxShares is how many users a job can be shared with. It is part of the API.
+const MaxShares = 100
 
-func rightsOf(list []jobsv1.ShareRight) rights {
-	var r rights
-	for _, one := range list {
-		if one > 0 && one < 8 { // a right of a later version is none
-			r |= 1 << one
+// Share gives a user rights of a job, in the place of those they have, and
+// returns what was stored. SHARE_RIGHT_HISTORY is in every other right. Only the scope's own jobs can
+// be shared, and not with their owner. It is no change of the job: it has no revision, but wakes KeyJob.
+func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Share) (*jobsv1.Share, error) {
+	given := withHistory(sh.GetRights())
+	out := &jobsv1.Share{JobId: id.String(), User: sh.GetUser(), Rights: given}
+	err := s.do(ctx, 1, func(b *batch) error {
+		owner, err := b.sharedBy(scope, id)
+		switch {
+		case err != nil:
+			return err
+		case owner == sh.GetUser():
+			return job.Invalid("user", "is the owner of the job")
+		case b.full(id, sh.GetUser()):
+			return job.Userf(job.ErrExhausted, "A job can be shared with at most %d users; take one of them back first.", MaxShares)
 		}
-	}
-	return r
-}
-
-func (r rights) has(right jobsv1.ShareRight) bool {
-	return right != jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED && r&(1<<right) != 0
-}
-
-// shares are who was given what of whose jobs. A job is shared with few, so
-// that a sorted list will do; what a user was given is in the order in which it is listed.
-type shares struct {
-	of   map[job.ID][]grantee // sorted by user
-	with map[string][]grant   // by user, oldest first
-}
-
-// grantee is one with whom a job is shared.
-type grantee struct {
-	user   string
-	rights rights
-	at     int64 // when, in nanoseconds since 1970
-}
-
-// grant is a job that is shared with somebody.
-type grant struct {
-	at int64
-	id job.ID
-}
-
-func (g grant) compare(other grant) int {
-	return cmp.Or(cmp.Compare(g.at, other.at), cmp.Compare(g.id, other.id))
-}
-
-// shareChange is one committed change: what a user has of a job from then on.
-type shareChange struct {
-	id job.ID
-	grantee
-}
-
-func (s *shares) search(id job.ID, user string) (int, bool) {
-	return slices.BinarySearchFunc(s.of[id], user, func(g grantee, user string) int { return strings.Compare(g.user, user) })
-}
-
-// rights are what a user has of a job.
-func (s *shares) rights(id job.ID, user string) rights {
-	if i, ok := s.search(id, user); ok {
-		return s.of[id][i].rights
-	}
-	return 0
-}
-
-// apply takes a change; no rights at all end the share.
-func (s *shares) apply(ch *shareChange) {
-	s.drop(ch.id, ch.user)
-	if ch.rights == 0 {
-		return
-	}
-	if s.of == nil {
-		s.of, s.with = make(map[job.ID][]grantee), make(map[string][]grant)
-	}
-	i, _ := s.search(ch.id, ch.user)
-	s.of[ch.id] = slices.Insert(s.of[ch.id], i, ch.grantee)
-	g := grant{ch.at, ch.id}
-	i, _ = slices.BinarySearchFunc(s.with[ch.user], g, grant.compare)
-	s.with[ch.user] = slices.Insert(s.with[ch.user], i, g)
-}
-
-func (s *shares) drop(id job.ID, user string) {
-	i, ok := s.search(id, user)
-	if !ok {
-		return
-	}
-	at := s.of[id][i].at
-	if s.of[id] = slices.Delete(s.of[id], i, i+1); len(s.of[id]) == 0 {
-		delete(s.of, id)
-	}
-	i, _ = slices.BinarySearchFunc(s.with[user], grant{at, id}, grant.compare)
-	if s.with[user] = slices.Delete(s.with[user], i, i+1); len(s.with[user]) == 0 {
-		delete(s.with, user)
-	}
-}
-
-// load reads all shares of the file.
-func (s *shares) load(tx *bolt.Tx) error {
-	return tx.Bucket(bucketShares).ForEach(func(k, raw []byte) error {
-		if len(k) <= 8 {
-			return fmt.Errorf("a share's key has %d bytes: %w", len(k), job.ErrStorage)
-		}
-		id := job.IDFromKey(k[:8])
-		sh, err := decodeShare(id, raw)
+		raw, err := proto.Marshal(&storev1.Share{Rights: given, CreateTime: b.stamp})
 		if err != nil {
+			return fmt.Errorf("encode a share of job %s: %w", id, err)
+		}
+		out.CreateTime = b.stamp
+		b.dirty, b.about = true, aboutJob(id, sh.GetUser())
+		return b.put(bucketShares, shareKey(id, sh.GetUser()), raw)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Unshare takes back all that a user was given of a job. When it returns, no read sees the job for them any more.
+func (s *Store) Unshare(ctx context.Context, scope Scope, id job.ID, user string) error {
+	return s.do(ctx, 1, func(b *batch) error {
+		if _, err := b.sharedBy(scope, id); err != nil {
 			return err
 		}
-		s.apply(&shareChange{id, grantee{string(k[8:]), rightsOf(sh.GetRights()), nanos(sh.GetCreateTime())}})
-		return nil
+		key := shareKey(id, user)
+		if b.shares.Get(key) == nil {
+			return nil
+		}
+		b.about = aboutJob(id, user)
+		return b.unshare(key)
 	})
 }
 
+// withHistory returns a set of rights in order, with the one that all others include.
+func withHistory(list []jobsv1.ShareRight) []jobsv1.ShareRight {
+	all := append(slices.Clone(list), jobsv1.ShareRight_SHARE_RIGHT_HISTORY)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// sharedBy returns the owner of a job that the scope may share.
+func (b *batch) sharedBy(scope Scope, id job.ID) (string, error) {
+	rec, err := b.record(id)
+	if err != nil {
+		return "", err
+	}
+	if rec == nil || !scope.Includes(rec.GetJob().GetOwner()) {
+		return "", notFound(id)
+	}
+	return rec.GetJob().GetOwner(), nil
+}
+
+// full reports whether a job is shared with as many as it can be, of whom the user is none.
+func (b *batch) full(id job.ID, user string) bool {
+	n := 0
+	for _, k := range shareKeysOf(b.shares, id) {
+		if string(k[8:]) == user {
+			return false
+		}
+		n++
+	}
+	return n >= MaxShares
+}
+
+// shareKeysOf returns copies of the keys of all shares of a job, sorted by user.
+func shareKeysOf(shares *bolt.Bucket, id job.ID) [][]byte {
+	var keys [][]byte
+	c := shares.Cursor()
+	for k, _ := c.Seek(id.Key()); bytes.HasPrefix(k, id.Key()); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	return keys
+}
+
+func (b *batch) unshare(key []byte) error {
+	b.dirty = true
+	return b.remove(bucketShares, key)
+}
+
+// unshareAll takes a job back from everybody: it is about to be deleted.
+func (b *batch) unshareAll(id job.ID) error {
+	for _, k := range shareKeysOf(b.shares, id) {
+		if err := b.unshare(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sees reports whether a job is there and in the scope, without reading the
+// disk: for what goes on for a while and must end with the right to it.
+func (s *Store) Sees(scope Scope, id job.ID) bool {
+	return s.ix.Sees(scope, id)
+}
+
+// Shares returns with whom a job of the scope is shared, in the order of users
+// behind after, at most limit, and whether there are more.
+func (s *Store) Shares(scope Scope, id job.ID, after string, limit int) (list []*jobsv1.Share, more bool, _ error) {
+	err := s.read(func(r *reader) error {
+		rec, err := r.record(id)
+		switch {
+		case err != nil:
+			return err
+		case rec == nil || !scope.Includes(rec.GetJob().GetOwner()): // a share does not tell of the others
+			return notFound(id)
+		}
+		c := r.shares.Cursor()
+		for k, raw := c.Seek(shareKey(id, after)); bytes.HasPrefix(k, id.Key()); k, raw = c.Next() {
+			user := string(k[8:])
+			if user == after {
+				continue
+			}
+			if more = len(list) == limit; more {
+				return nil
+			}
+			sh, err := decodeShare(id, raw)
+			if err != nil {
+				return err
+			}
+			list = append(list, &jobsv1.Share{JobId: id.String(), User: user, Rights: sh.GetRights(), CreateTime: sh.GetCreateTime()})
+		}
+		return nil
+	})
+	return list, more, err
+}
+
+// SharePosition is a position in the list of what is shared with a user. The zero value is before its first entry.
+type SharePosition = index.SharePosition
+
+// SharedWith returns what others share with a user, newest first, behind a
+// position, at most limit, and the position to go on behind; nil at the end. The jobs are in
+// the BASIC view, as Get returns shared ones.
+func (s *Store) SharedWith(user string, after SharePosition, limit int) ([]*jobsv1.Share, *SharePosition, error) {
+	positions, next := s.ix.SharedWith(user, after, limit)
+	list := make([]*jobsv1.Share, 0, len(positions))
+	scope := OwnedBy(user).With(jobsv1.ShareRight_SHARE_RIGHT_HISTORY)
+	err := s.read(func(r *reader) error {
+		for _, p := range positions {
+			j, err := r.jobIn(scope, p.Job, jobsv1.JobView_JOB_VIEW_BASIC)
+			if err != nil {
+				return err
+			}
+			raw := r.shares.Get(shareKey(p.Job, user))
+			if j == nil || raw == nil {
+				continue // taken back a moment ago
+			}
+			sh, err := decodeShare(p.Job, raw)
+			if err != nil {
+				return err
+			}
+			list = append(list, &jobsv1.Share{JobId: p.Job.String(), User: user, Rights: sh.GetRights(), CreateTime: sh.GetCreateTime(), Job: j})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read what is shared with %s: %w", user, err)
+	}
+	return list, next, nil
+}
+
 func shareKey(id job.ID, user string) []byte { return append(id.Key(), user...) }
+
+// splitShareKey returns the job and the user of a key of the shares bucket.
+func splitShareKey(key []byte) (job.ID, string, error) {
+	if len(key) <= 8 {
+		return 0, "", fmt.Errorf("a share's key has %d bytes: %w", len(key), job.ErrStorage)
+	}
+	return job.IDFromKey(key[:8]), string(key[8:]), nil
+}
+
+// indexShare returns a share as the index has it.
+func indexShare(sh *storev1.Share) *index.Share {
+	return &index.Share{Rights: index.RightsOf(sh.GetRights()), Time: nanos(sh.GetCreateTime())}
+}
 
 func decodeShare(id job.ID, raw []byte) (*storev1.Share, error) {
 	sh := &storev1.Share{}
@@ -130,16 +213,11 @@ func decodeShare(id job.ID, raw []byte) (*storev1.Share, error) {
 	return sh, nil
 }
 
-// sees reports whether a job of owner is in the scope. The caller holds mu.
-func (ix *index) sees(scope Scope, id job.ID, owner string) bool {
-	return scope.sees(owner) || scope.Owner != "" && ix.shares.rights(id, scope.Owner).has(scope.Right)
-}
-
 // seen reports whether a job is in the scope. From one that is only because it
 // was shared it takes what leads to other things of its owner: folders of
 // their workspace, and the jobs that it belongs to and repeats.
 func (r *reader) seen(scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
-	if scope.sees(j.GetOwner()) {
+	if scope.Includes(j.GetOwner()) {
 		return true, nil
 	}
 	if scope.Owner == "" || scope.Right == jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
@@ -150,16 +228,16 @@ func (r *reader) seen(scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
 		return false, nil
 	}
 	sh, err := decodeShare(id, raw)
-	if err != nil || !rightsOf(sh.GetRights()).has(scope.Right) {
+	if err != nil || !index.RightsOf(sh.GetRights()).Has(scope.Right) {
 		return false, err
 	}
 	j.OutputFolder, j.ResultFolder, j.ParentId, j.RerunOf = "", "", "", ""
 	return true, nil
 }
 
-// jobIn decodes a job; nil when there is none in the scope.
+// jobIn decodes a job. It returns nil when there is none in the scope.
 func (r *reader) jobIn(scope Scope, id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
-	j, _, err := r.job(id, view)
+	j, err := r.job(id, view)
 	if err != nil || j == nil {
 		return nil, err
 	}

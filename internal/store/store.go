@@ -1,13 +1,13 @@
 // Package store keeps the jobs: what it acknowledged is on disk, and what it
-// answers is what was acknowledged.
+// returns is what was acknowledged.
 //
 // The records are in one bbolt file, in two parts: hot records, which lists
 // show and transitions change, and cold ones, the parameters, which are written
 // once. Everything that a list filters, sorts or counts by is also in an index in memory,
-// rebuilt from the hot records at Open, so that a new index is code and not a migration.
+// package index, rebuilt from the headers of the hot records at Open, so that a new index is code and not a migration.
 //
 // One goroutine writes. It takes what is waiting, puts it into one
-// transaction, commits (what is written to a log, which is synced, then to bbolt, which is not; see durable), brings the index up to date by its one function apply,
+// transaction, commits (what is written to a log, which is synced, then to bbolt, which is not; see durable), brings the index up to date by what the bytes of the commit say,
 // releases the callers and wakes the watchers, in that order. The commit under
 // way is the window in which the next batch gathers, and no longer than that took
 // the writer waits for those whom it has just released. A commit that fails fails its callers, and the store takes no more
@@ -18,6 +18,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -30,6 +31,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
 // Config says where the jobs are and how much may wait. The zero value of
@@ -51,8 +53,8 @@ type Config struct {
 	ReadAhead int64
 	// LockTimeout is how long Open waits for another process to close the file. Zero means one second.
 	LockTimeout time.Duration
-	// ScanBudget is how many jobs a page looks at for a Match before it
-	// answers a lower bound as its total. Zero means five million.
+	// ScanBudget is how many jobs a page looks at for a Match before
+	// its total is a lower bound. Zero means five million.
 	ScanBudget int
 	// FirstID is the least id that new jobs get. A database that was restored
 	// from an old copy must not give out again what its jobs' folders have. Zero is no bound.
@@ -61,8 +63,8 @@ type Config struct {
 	Retention Retention
 
 	// Of tests.
-	ringSize  int   // 0 means defaultRing; a power of two
-	smallScan int64 // 0 means defaultSmallScan; negative, nothing is small
+	ringSize  int   // of the index; 0 means its default
+	smallScan int64 // of the index; 0 means its default
 	noSync    bool  // nothing is durable
 	moveAt    int64 // 0 means defaultMoveAt
 	most      int64 // 0 means half of mapSize
@@ -79,9 +81,6 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxBatch, 1024)
 	setDefault(&c.ReadAhead, 8<<30)
 	setDefault(&c.LockTimeout, time.Second)
-	setDefault(&c.ScanBudget, 5_000_000)
-	setDefault(&c.ringSize, defaultRing)
-	setDefault(&c.smallScan, defaultSmallScan)
 	setDefault(&c.moveAt, defaultMoveAt)
 	setDefault(&c.most, int64(mapSize())/2)
 }
@@ -97,7 +96,7 @@ type Store struct {
 	cfg Config
 	now func() time.Time
 	log *slog.Logger
-	ix  *index
+	ix  *index.Index
 
 	file *durable
 	db   *bolt.DB // of file
@@ -116,8 +115,7 @@ type Store struct {
 
 	auditHead atomic.Pointer[AuditHead]
 
-	passes  passes
-	builds  chan struct{} // holds one for each view under construction
+	flights flights
 	commits atomic.Uint64
 	changes atomic.Uint64
 
@@ -128,8 +126,8 @@ type Store struct {
 	lastTime time.Time
 
 	// Of tests.
-	commitHook   func() error // called before each commit, and fails it
-	betweenReads func()       // called between a page's look into the index and its reading of records
+	commitHook   func(entry []byte) error // called before each commit, and fails it
+	betweenReads func()                   // called between a page's look into the index and its reading of records
 }
 
 // Open opens or makes the database, brings it to this program's schema,
@@ -142,7 +140,6 @@ func openWith(cfg Config, migrations []migration) (*Store, error) {
 	s := &Store{
 		cfg: cfg, now: cfg.Now, log: cfg.Logger,
 		queue: make(chan *op, cfg.QueueLength), ended: make(chan struct{}),
-		builds: make(chan struct{}, maxBuilds),
 	}
 	if err := guard(func() error { return s.start(migrations) }); err != nil {
 		if s.file != nil {
@@ -178,7 +175,7 @@ func (s *Store) start(migrations []migration) (err error) {
 		s.log.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", s.meta.nextID, "to", first)
 		s.meta.nextID = first
 	}
-	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.ix.slab.jobs, "revision", s.ix.revision, "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
+	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.ix.Stats().Jobs, "revision", s.ix.Revision(), "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
 	return nil
 }
 
@@ -232,11 +229,7 @@ func (s *Store) Healthy() error {
 func (s *Store) Hub() *notify.Hub[Key] { return &s.hub }
 
 // Revision is that of the last change that reads see.
-func (s *Store) Revision() uint64 {
-	s.ix.mu.RLock()
-	defer s.ix.mu.RUnlock()
-	return s.ix.revision
-}
+func (s *Store) Revision() uint64 { return s.ix.Revision() }
 
 // Stats is how the store is, for metrics.
 type Stats struct {
@@ -252,12 +245,11 @@ type Stats struct {
 	Commits, Changes uint64
 }
 
-// Stats answers how the store is.
+// Stats returns how the store is.
 func (s *Store) Stats() Stats {
 	st := Stats{FileBytes: s.Size(), Waiting: len(s.queue), Commits: s.commits.Load(), Changes: s.changes.Load()}
-	s.ix.mu.RLock()
-	defer s.ix.mu.RUnlock()
-	st.Jobs, st.Revision = s.ix.slab.jobs, s.ix.revision
+	ix := s.ix.Stats()
+	st.Jobs, st.Revision = ix.Jobs, ix.Revision
 	return st
 }
 
@@ -269,3 +261,9 @@ func (s *Store) Size() int64 {
 	}
 	return info.Size()
 }
+
+// ErrUnchanged is what the function given to Update returns when nothing is to be changed. It never reaches the caller of Update.
+var ErrUnchanged = errors.New("unchanged")
+
+// ErrNewerSchema is for a file that was written by a newer version of this program.
+var ErrNewerSchema = errors.New("the database was written by a newer version of this program")

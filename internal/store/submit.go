@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
 // SubmitOptions is what goes with the jobs of one request.
@@ -26,10 +28,10 @@ type SubmitOptions struct {
 	MaxActivePerOwner, MaxActive int
 }
 
-// Submit stores the jobs of one request in one commit, all or none, and answers
+// Submit stores the jobs of one request in one commit, all or none, and returns
 // them complete: id, owner, state, submit_time, revision, etag, history and, where
 // it was empty, output_name. The messages become the store's: the caller gives
-// them up and uses what is answered. A request id that came before answers the jobs of then that
+// them up and uses what is returned. A request id that came before returns the jobs of then that
 // are still there and true, or job.ErrRequestIDReused when the hash differs. A bound that would be passed is job.ErrExhausted.
 func (s *Store) Submit(ctx context.Context, jobs []*jobsv1.Job, o SubmitOptions) (_ []*jobsv1.Job, deduplicated bool, _ error) {
 	if o.Owner == "" || len(jobs) == 0 {
@@ -133,14 +135,8 @@ func (s *submission) record(b *batch, i int) *storev1.Record {
 
 // note tells the batch what was staged.
 func (s *submission) note(b *batch, first job.ID) {
-	for i, j := range s.jobs {
-		rec := storev1.Record{Job: j}
-		if i == 0 {
-			rec.RequestId = s.RequestID
-		}
-		b.changes = append(b.changes, change{
-			id: first + job.ID(i), created: true, origin: originOf(&rec), seen: seenOf(j),
-		})
+	for i := range s.jobs {
+		b.changes = append(b.changes, index.ChangedJob{ID: first + job.ID(i), Owner: s.Owner})
 	}
 	if s.RequestID != "" {
 		b.requests[s.Owner+"\x00"+s.RequestID] = first
@@ -148,7 +144,7 @@ func (s *submission) note(b *batch, first job.ID) {
 	b.countActive(s.Owner, int64(len(s.jobs)))
 }
 
-// repeat answers what an earlier submission of the request stored.
+// repeat returns what an earlier submission of the request stored.
 func (s *submission) repeat(b *batch, first job.ID, rec *storev1.Record) (err error) {
 	s.earlier, err = b.jobsOfRequest(first, rec, s.RequestHash)
 	return err
@@ -157,39 +153,99 @@ func (s *submission) repeat(b *batch, first job.ID, rec *storev1.Record) (err er
 // checkBounds refuses what would pass a bound on active jobs.
 func (s *submission) checkBounds(b *batch) error {
 	n := int64(len(s.jobs))
-	have := b.active[s.Owner]
-	if _, w := b.s.ix.owners.find(s.Owner); w != nil {
-		have += w.total.sum(active)
+	have := b.active[s.Owner] + b.s.activeIn(OwnedBy(s.Owner))
+	if bound := int64(s.MaxActivePerOwner); bound > 0 && have+n > bound {
+		return s.full("You have %d jobs that are queued or running, and each user may have %d at a time.", have, bound)
 	}
-	if most := int64(s.MaxActivePerOwner); most > 0 && have+n > most {
-		return s.full("You have %d jobs that are queued or running, and each user may have %d at a time.", have, most)
-	}
-	all := b.activeAll + b.s.ix.counts.total.sum(active)
-	if most := int64(s.MaxActive); most > 0 && all+n > most {
-		return s.full("The server has %d jobs that are queued or running, and takes %d at a time.", all, most)
+	all := b.activeAll + b.s.activeIn(Everyone)
+	if bound := int64(s.MaxActive); bound > 0 && all+n > bound {
+		return s.full("The server has %d jobs that are queued or running, and takes %d at a time.", all, bound)
 	}
 	return nil
+}
+
+// activeIn returns how many committed jobs of the scope are not final.
+func (s *Store) activeIn(scope Scope) int64 {
+	queued, running := s.ix.Load(scope)
+	return int64(queued + running)
 }
 
 // roomEvery is how long to wait for the end of a job that makes room for another.
 const roomEvery = time.Minute
 
-// full is the refusal of a request that passes a bound. It asks to wait, unless its jobs are more than there may ever be.
-func (s *submission) full(format string, have, most int64) error {
-	e := &job.UserError{Sentinel: job.ErrExhausted, Message: fmt.Sprintf(format, have, most), RetryAfter: roomEvery}
-	for _, bound := range []int{s.MaxActivePerOwner, s.MaxActive} {
-		if bound > 0 && len(s.jobs) > bound {
+// full returns the refusal of a request that passes a bound. It asks to wait, unless its jobs are more than there may ever be.
+func (s *submission) full(format string, have, bound int64) error {
+	e := &job.UserError{Sentinel: job.ErrExhausted, Message: fmt.Sprintf(format, have, bound), RetryAfter: roomEvery}
+	for _, limit := range []int{s.MaxActivePerOwner, s.MaxActive} {
+		if limit > 0 && len(s.jobs) > limit {
 			e.RetryAfter = 0
 		}
 	}
 	return e
 }
 
-// findRequest answers the first job of a request of the owner; nil when there is none.
+// findRequest returns the first job of a request of the owner; nil when there is none.
 func (b *batch) findRequest(owner, request string) (job.ID, *storev1.Record, error) {
-	firsts := b.s.ix.requests.find(owner, request)
+	firsts := b.s.ix.FindRequest(owner, request)
 	if id, ok := b.requests[owner+"\x00"+request]; ok {
 		firsts = append(firsts, id)
 	}
 	return b.firstOfRequest(firsts, owner, request)
+}
+
+// Submitted returns the jobs that an earlier Submit with the same owner and
+// request id stored, as Submit itself would, and whether there was one. It lets a caller
+// reply to a repeated request before it checks whether it would still be accepted; that
+// a request is new is decided by Submit alone.
+func (s *Store) Submitted(o SubmitOptions) (jobs []*jobsv1.Job, found bool, err error) {
+	if o.RequestID == "" {
+		return nil, false, nil
+	}
+	firsts := s.ix.FindRequest(o.Owner, o.RequestID)
+	err = s.read(func(r *reader) error {
+		first, rec, err := r.firstOfRequest(firsts, o.Owner, o.RequestID)
+		if err != nil || rec == nil {
+			return err
+		}
+		found = true
+		jobs, err = r.jobsOfRequest(first, rec, o.RequestHash)
+		return err
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("look for request %q: %w", o.RequestID, err)
+	}
+	return jobs, found, nil
+}
+
+// firstOfRequest returns which of the jobs is the first of the request; nil when none is.
+func (r *reader) firstOfRequest(firsts []job.ID, owner, request string) (job.ID, *storev1.Record, error) {
+	for _, id := range firsts {
+		rec, err := r.record(id)
+		if err != nil {
+			return 0, nil, err
+		}
+		if rec != nil && rec.GetRequestId() == request && rec.GetJob().GetOwner() == owner {
+			return id, rec, nil
+		}
+	}
+	return 0, nil, nil
+}
+
+// jobsOfRequest returns the jobs of a request that are still there, by its
+// first one. Another hash is job.ErrRequestIDReused.
+func (r *reader) jobsOfRequest(first job.ID, rec *storev1.Record, hash []byte) ([]*jobsv1.Job, error) {
+	if !bytes.Equal(rec.GetRequestHash(), hash) {
+		return nil, job.ErrRequestIDReused
+	}
+	jobs := []*jobsv1.Job{}
+	for i := range max(1, rec.GetBatchSize()) {
+		j, err := r.job(first+job.ID(i), jobsv1.JobView_JOB_VIEW_FULL)
+		if err != nil {
+			return nil, err
+		}
+		if j != nil {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs, nil
 }

@@ -7,19 +7,18 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"google.golang.org/protobuf/proto"
-
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/index"
 )
 
 // Update lets fn change the job's record and stores it. fn runs in the writer,
 // one at a time, on a private copy of the record as all earlier writes left it, with job.id set and
 // without job.parameters. It must be quick and not call the store. An error of fn changes nothing and
-// is answered as it is; ErrUnchanged, or leaving the record as it was, changes nothing and is
+// is returned as it is; ErrUnchanged, or leaving the record as it was, changes nothing and is
 // no error. The store itself sets revision and etag and appends to history, and it refuses a
-// change of what Submit fixed, and one of the state that is not legal. Answered is the job as stored, without parameters.
+// change of what Submit fixed, and one of the state that is not legal. Returned is the job as stored, without parameters.
 func (s *Store) Update(ctx context.Context, scope Scope, id job.ID, fn func(*storev1.Record) error) (*jobsv1.Job, error) {
 	var j *jobsv1.Job
 	err := s.do(ctx, 1, func(b *batch) (err error) {
@@ -87,10 +86,10 @@ func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (
 		return nil, err
 	}
 	j := rec.GetJob()
-	if !scope.sees(j.GetOwner()) {
+	if !scope.Includes(j.GetOwner()) {
 		return nil, notFound(id)
 	}
-	was, stood := fixedOf(j), standingOf(j)
+	was, before := fixedOf(j), statusOf(j)
 	changed, err := b.change(id, rec, fn)
 	if err != nil {
 		return nil, err
@@ -101,15 +100,15 @@ func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (
 	if rec.GetJob() != j || fixedOf(j) != was {
 		return nil, fmt.Errorf("update job %s: what the request said is fixed: %w", id, job.ErrConflict)
 	}
-	stands := standingOf(j)
-	if stands.state != stood.state && !job.Legal(stood.state, stands.state) {
-		return nil, fmt.Errorf("update job %s from %v to %v: %w", id, stood.state, stands.state, job.ErrConflict)
+	after := statusOf(j)
+	if after.state != before.state && !job.Legal(before.state, after.state) {
+		return nil, fmt.Errorf("update job %s from %v to %v: %w", id, before.state, after.state, job.ErrConflict)
 	}
 	j.Parameters = nil
 	if b.same(rec, raw) {
 		return j, nil
 	}
-	if err := b.store(id, rec, stood); err != nil {
+	if err := b.store(id, rec, before); err != nil {
 		return nil, err
 	}
 	return j, nil
@@ -117,25 +116,17 @@ func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (
 
 // same reports whether a record is the stored one.
 func (b *batch) same(rec *storev1.Record, raw []byte) bool {
-	j := rec.GetJob()
-	id, tag := j.Id, j.Etag
-	j.Id, j.Etag = "", ""
-	size := proto.Size(rec)
-	j.Id, j.Etag = id, tag
-	if size != len(raw) {
-		return false
-	}
 	again, err := b.encode(rec)
 	return err == nil && bytes.Equal(again, raw)
 }
 
 // store stages a changed record, with its revision and history.
-func (b *batch) store(id job.ID, rec *storev1.Record, stood standing) error {
+func (b *batch) store(id job.ID, rec *storev1.Record, was status) error {
 	j := rec.GetJob()
 	before := b.meta
 	j.Revision = b.nextRevision()
 	boundAttempts(j)
-	if standingOf(j) != stood {
+	if statusOf(j) != was {
 		noteStatus(j, b.stamp)
 	}
 	raw, err := b.encode(rec)
@@ -147,13 +138,13 @@ func (b *batch) store(id job.ID, rec *storev1.Record, stood standing) error {
 		return err
 	}
 	j.Etag = etag(j.GetRevision())
-	b.changes = append(b.changes, change{id: id, origin: origin{owner: j.GetOwner()}, seen: seenOf(j)})
-	b.countActive(j.GetOwner(), activeIn(j.GetState())-activeIn(stood.state))
+	b.changes = append(b.changes, index.ChangedJob{ID: id, Owner: j.GetOwner()})
+	b.countActive(j.GetOwner(), activeJobs(j.GetState())-activeJobs(was.state))
 	return nil
 }
 
-// activeIn is 1 for a state that is not final.
-func activeIn(s jobsv1.State) int64 {
+// activeJobs is 1 for a state that is not final.
+func activeJobs(s jobsv1.State) int64 {
 	if job.Terminal(s) {
 		return 0
 	}

@@ -19,9 +19,9 @@ type op struct {
 	done   chan struct{} // yields once when err is set
 }
 
-// do has stage run in the writer and answers once what it wrote is on disk, or
+// do has stage run in the writer and returns once what it wrote is on disk, or
 // why it is not. ctx counts until the writer takes it up: from then on the
-// outcome is waited for, so that the caller knows it. A stage that answers an error must have written nothing.
+// outcome is waited for, so that the caller knows it. A stage that returns an error must have written nothing.
 // What changed something is audited if ctx says who did it; see WithAudit.
 func (s *Store) do(ctx context.Context, weight int, stage func(*batch) error) error {
 	if err := s.Healthy(); err != nil {
@@ -68,12 +68,12 @@ func (s *Store) write() {
 		for _, o := range b.ops {
 			o.done <- struct{}{}
 		}
-		s.hub.Notify(b.keys()...)
+		s.hub.Notify(keysOf(&b.applied)...)
 		s.tend()
 	}
 }
 
-// takeWaiting adds the writes that wait already to a batch of that weight, and answers its weight.
+// takeWaiting adds the writes that wait already to a batch of that weight, and returns its weight.
 func (s *Store) takeWaiting(b *batch, weight int) int {
 	for weight < s.cfg.MaxBatch {
 		next, ok := s.waiting()
@@ -150,21 +150,10 @@ func (b *batch) run(o *op) error {
 
 // publish makes what was committed visible.
 func (s *Store) publish(b *batch) {
-	s.meta, s.lastTime = b.meta, b.now
-	if head := b.head; head != *s.auditHead.Load() {
-		s.auditHead.Store(&head)
-	}
-	s.ix.mu.Lock()
-	defer s.ix.mu.Unlock()
-	for i := range b.changes {
-		s.ix.apply(&b.changes[i])
-	}
-	for i := range b.shared {
-		s.ix.shares.apply(&b.shared[i])
-	}
-	s.ix.dropIdleViews(b.now)
-	if b.settings != nil {
-		s.settings.Store(b.settings)
+	s.lastTime = b.now
+	var err error
+	if b.applied, err = s.apply(b.entry); err != nil {
+		_ = s.end(err) // what was committed stays so, and its callers hear that
 	}
 	s.commits.Add(1)
 	s.changes.Add(uint64(len(b.changes)))
@@ -183,7 +172,7 @@ func (s *Store) tend() {
 // fail fails the batch and ends all writing: nobody knows what of it the disk holds.
 func (s *Store) fail(b *batch, cause error) { b.failAll(s.end(cause)) }
 
-// end ends all writing and answers what writers are told.
+// end ends all writing and returns what writers are told.
 func (s *Store) end(cause error) error {
 	err := fmt.Errorf("store jobs: %w: %w", job.ErrStorage, cause)
 	s.failure.CompareAndSwap(nil, &err)

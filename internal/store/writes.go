@@ -30,7 +30,7 @@ func (b *batch) remove(bucket, key []byte) error {
 	return staging(b.tx.Bucket(bucket).Delete(key))
 }
 
-// nextSequence answers the next number of a bucket.
+// nextSequence returns the next number of a bucket.
 func (b *batch) nextSequence(bucket []byte) (uint64, error) {
 	n, err := b.tx.Bucket(bucket).NextSequence()
 	b.entry = appendBytes(appendBytes(append(b.entry, writeSequence), bucket), binary.BigEndian.AppendUint64(nil, n))
@@ -50,43 +50,51 @@ func fillPages(tx *bolt.Tx) {
 
 var errEntry = fmt.Errorf("an entry of the log cannot be read: %w", job.ErrStorage)
 
+// write is one write of an entry.
+type write struct {
+	kind               byte
+	bucket, key, value []byte
+}
+
+// eachWrite calls fn with the writes of an entry, in their order.
+func eachWrite(entry []byte, fn func(write) error) error {
+	for len(entry) > 0 {
+		w := write{kind: entry[0]}
+		fields := []*[]byte{&w.bucket, &w.key, &w.value}
+		if w.kind != writePut {
+			fields = fields[:2]
+		}
+		entry = entry[1:]
+		for _, field := range fields {
+			var ok bool
+			if *field, entry, ok = cutBytes(entry); !ok {
+				return errEntry
+			}
+		}
+		if err := fn(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // repeat stages the writes of an entry. The entry must not change until the transaction ends.
 func repeat(tx *bolt.Tx, entry []byte) error {
-	for len(entry) > 0 {
-		kind := entry[0]
-		name, rest, ok := cutBytes(entry[1:])
-		if !ok {
+	return eachWrite(entry, func(w write) error {
+		bucket := tx.Bucket(w.bucket)
+		switch {
+		case bucket == nil:
 			return errEntry
-		}
-		key, rest, ok := cutBytes(rest)
-		bucket := tx.Bucket(name)
-		if !ok || bucket == nil {
-			return errEntry
-		}
-		var err error
-		switch kind {
-		case writePut:
-			var value []byte
-			if value, rest, ok = cutBytes(rest); !ok {
-				return errEntry
-			}
-			err = bucket.Put(key, value)
-		case writeDelete:
-			err = bucket.Delete(key)
-		case writeSequence:
-			if len(key) != 8 {
-				return errEntry
-			}
-			err = bucket.SetSequence(binary.BigEndian.Uint64(key))
+		case w.kind == writePut:
+			return bucket.Put(w.key, w.value)
+		case w.kind == writeDelete:
+			return bucket.Delete(w.key)
+		case w.kind == writeSequence && len(w.key) == 8:
+			return bucket.SetSequence(binary.BigEndian.Uint64(w.key))
 		default:
 			return errEntry
 		}
-		if err != nil {
-			return err
-		}
-		entry = rest
-	}
-	return nil
+	})
 }
 
 func cutBytes(b []byte) (first, rest []byte, ok bool) {

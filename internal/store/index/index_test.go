@@ -1,0 +1,480 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+var testTime = time.Unix(1_700_000_000, 5)
+
+var everyone = Scope{All: true}
+
+// model drives an index and knows what must be in it.
+type model struct {
+	ix       *Index
+	jobs     map[job.ID]*storev1.Header
+	shared   map[job.ID]map[string]Share
+	revision uint64
+	purged   uint64
+	next     job.ID
+	commit   Commit // what is not applied yet
+}
+
+func newModel(cfg Config) *model {
+	return &model{ix: New(cfg), jobs: make(map[job.ID]*storev1.Header), shared: make(map[job.ID]map[string]Share), next: 1}
+}
+
+// apply applies what was collected.
+func (m *model) apply() error {
+	m.commit.SetCounters(m.revision, m.purged)
+	_, err := m.ix.Apply(&m.commit)
+	m.commit.Reset()
+	return err
+}
+
+// add collects a new job, with its id, revision and time of submission.
+func (m *model) add(h *storev1.Header) job.ID {
+	id := m.next
+	m.next++
+	m.revision++
+	h.Revision, h.SubmitTimeNs = m.revision, int64(id)
+	m.jobs[id] = h
+	m.commit.PutJob(id, proto.CloneOf(h))
+	return id
+}
+
+// move collects a change of a job.
+func (m *model) move(id job.ID, fn func(*storev1.Header)) {
+	m.revision++
+	h := proto.CloneOf(m.jobs[id])
+	fn(h)
+	h.Revision = m.revision
+	m.jobs[id] = h
+	m.commit.PutJob(id, h)
+}
+
+// remove collects a deletion, as the store does it: the job first, then its shares.
+func (m *model) remove(id job.ID) {
+	m.revision++
+	m.purged = m.revision
+	m.commit.DeleteJob(id)
+	for user := range m.shared[id] {
+		m.commit.DeleteShare(id, user)
+	}
+	delete(m.jobs, id)
+	delete(m.shared, id)
+}
+
+func (m *model) ids() []job.ID {
+	ids := make([]job.ID, 0, len(m.jobs))
+	for id := range m.jobs {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// fresh returns an index that is filled with what must be there.
+func (m *model) fresh() *Index {
+	ix := New(m.ix.cfg)
+	for _, id := range m.ids() {
+		if err := ix.Add(id, m.jobs[id]); err != nil {
+			panic(err)
+		}
+	}
+	for id, users := range m.shared {
+		for user, sh := range users {
+			ix.AddShare(id, user, &sh)
+		}
+	}
+	ix.Start(m.revision, m.purged)
+	return ix
+}
+
+// check applies what was collected and compares the index with one that is filled anew.
+func (m *model) check(t interface {
+	Helper()
+	Fatalf(format string, args ...any)
+},
+) {
+	t.Helper()
+	if err := m.apply(); err != nil {
+		t.Fatalf("%v", err)
+	}
+	if d := m.ix.Compare(m.fresh()); len(d) > 0 {
+		t.Fatalf("%v", d)
+	}
+	for id, h := range m.jobs {
+		if h.GetRequestId() != "" && !slices.Contains(m.ix.FindRequest(h.GetOwner(), h.GetRequestId()), id) {
+			t.Fatalf("the request of job %s is not found", id)
+		}
+	}
+}
+
+// question is a query and its Match as asked of a header.
+type question struct {
+	Query
+	match func(*storev1.Header) bool
+}
+
+func (q *question) admits(h *storev1.Header) bool {
+	return q.Scope.Includes(h.GetOwner()) && (q.Service == "" || q.Service == h.GetService()) &&
+		(len(q.States) == 0 || slices.Contains(q.States, h.GetState())) && (q.match == nil || q.match(h))
+}
+
+// selected returns what a query must give, from the model.
+func (m *model) selected(q *question, from job.ID, desc bool) []job.ID {
+	var found []job.ID
+	for _, id := range m.ids() {
+		behind := from == 0 || (desc && id < from) || (!desc && id > from)
+		if behind && q.admits(m.jobs[id]) {
+			found = append(found, id)
+		}
+	}
+	if desc {
+		slices.Reverse(found)
+	}
+	return found
+}
+
+// randomModel is a model of many chunks.
+type randomModel struct {
+	*model
+	rng *rand.Rand
+}
+
+func newRandomModel(seed uint64) *randomModel {
+	return &randomModel{model: newModel(Config{RingSize: 1 << 10}), rng: rand.New(rand.NewPCG(seed, 1))}
+}
+
+func (m *randomModel) addRandom() {
+	m.next += job.ID(m.rng.IntN(2) * m.rng.IntN(3)) // some ids are never given
+	h := &storev1.Header{
+		Owner: fmt.Sprint("owner", m.rng.IntN(3)*m.rng.IntN(20)), Service: fmt.Sprint("service", m.rng.IntN(70)*m.rng.IntN(3)),
+		Executor: "local", OutputName: fmt.Sprint("name", m.rng.IntN(50)), OutputFolder: strings.Repeat("f", m.rng.IntN(300)),
+		Priority: int32(m.rng.IntN(5)), State: jobsv1.State_STATE_QUEUED,
+	}
+	if m.rng.IntN(2) == 0 {
+		h.Labels = []*storev1.Label{{Key: "a", Value: "1"}, {Key: "b", Value: strconv.Itoa(m.rng.IntN(4))}}
+		h.RequestId = fmt.Sprint("r", m.next)
+	}
+	m.add(h)
+}
+
+func (m *randomModel) moveRandom(id job.ID) {
+	m.move(id, func(h *storev1.Header) {
+		h.State, h.Reason = jobsv1.State(1+m.rng.IntN(5)), jobsv1.Reason(m.rng.IntN(20))
+		h.ExitCode = proto.Int32(int32(m.rng.IntN(3)))
+		h.StartTimeNs, h.CompleteTimeNs = int64(m.rng.IntN(100)), int64(m.rng.IntN(100))
+	})
+}
+
+func TestTheIndexOfManyChunksIsAsOneFilledAnew(t *testing.T) {
+	m := newRandomModel(1)
+	odd := func(e *Entry) bool { return e.Priority()%2 == 1 || strings.HasSuffix(e.OutputName(), "7") }
+	for step := range 5 {
+		for range 1500 {
+			m.addRandom()
+		}
+		m.check(t)
+		p := plan{owner: anyOwner, service: anyService, states: 1<<1 | 1<<3, match: odd}
+		m.ix.build(t.Context(), m.ix.addView(viewKey{match: fmt.Sprint("odd", step)}, p, testTime))
+		ids := m.ids()
+		for range 1500 {
+			m.moveRandom(ids[m.rng.IntN(len(ids))])
+		}
+		if step == 0 {
+			m.check(t)
+		}
+		m.rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+		for _, id := range ids[:len(ids)*step/7] {
+			m.remove(id)
+		}
+		m.check(t)
+	}
+	used := 0
+	for _, c := range m.ix.table.chunks {
+		used += c.used
+	}
+	if used > 4*m.ix.table.jobs+2*chunkSize {
+		t.Errorf("%d slots for %d jobs", used, m.ix.table.jobs)
+	}
+}
+
+func TestAScanSeesWhatThePlanAdmitsInOrder(t *testing.T) {
+	m := newRandomModel(2)
+	for range 5000 {
+		m.addRandom()
+	}
+	ids := m.ids()
+	for range 4000 {
+		m.moveRandom(ids[m.rng.IntN(len(ids))])
+	}
+	for range 2000 {
+		if id := ids[m.rng.IntN(len(ids))]; m.jobs[id] != nil {
+			m.remove(id)
+		}
+	}
+	m.check(t)
+	for range 150 {
+		q := m.randomQuery()
+		p, ok := m.ix.plan(&q.Query)
+		var from job.ID
+		if m.rng.IntN(2) == 0 {
+			from = job.ID(m.rng.IntN(int(m.next) + 10))
+		}
+		desc := m.rng.IntN(2) == 0
+		want := m.selected(&q, from, desc)
+		if !ok {
+			if len(want) > 0 {
+				t.Fatalf("no plan for %+v", q.Query)
+			}
+			continue
+		}
+		var got []job.ID
+		s := scanner{ix: m.ix, plan: &p, from: from, desc: desc, look: 1 + m.rng.IntN(3000)}
+		for !s.done {
+			s.run(func(e *Entry) bool { got = append(got, e.ID()); return true })
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%+v from %d desc %v: %d jobs, want %d", q.Query, from, desc, len(got), len(want))
+		}
+		if n := m.ix.total(&p); from == 0 && n != int64(len(want)) {
+			t.Fatalf("total %d, want %d", n, len(want))
+		}
+	}
+}
+
+func (m *randomModel) randomQuery() question {
+	q := question{Query: Query{Scope: everyone}}
+	if m.rng.IntN(2) == 0 {
+		q.Scope = Scope{Owner: fmt.Sprint("owner", m.rng.IntN(3)*m.rng.IntN(20))}
+	}
+	if m.rng.IntN(2) == 0 {
+		q.Service = fmt.Sprint("service", m.rng.IntN(70))
+	}
+	for range m.rng.IntN(3) {
+		q.States = append(q.States, jobsv1.State(1+m.rng.IntN(5)))
+	}
+	if m.rng.IntN(3) == 0 {
+		q.Match = func(e *Entry) bool { return e.CompleteTime() > 50 }
+		q.match = func(h *storev1.Header) bool { return h.GetCompleteTimeNs() > 50 }
+	}
+	return q
+}
+
+func TestARecordIsJudgedAsTheIndexWould(t *testing.T) {
+	m := newRandomModel(3)
+	for range 40 {
+		m.addRandom()
+	}
+	for _, id := range m.ids() {
+		m.moveRandom(id)
+	}
+	m.check(t)
+	for range 30 {
+		q := m.randomQuery()
+		q.Scope = everyone
+		for id, h := range m.jobs {
+			if q.Admits(id, h) != q.admits(h) {
+				t.Fatalf("%+v: job %s is judged otherwise by its record", q.Query, id)
+			}
+		}
+	}
+}
+
+func TestTwoRequestsOfOneHash(t *testing.T) {
+	r := newRequests()
+	r.byHash[requestHash("ada", "second")] = 1 // as if job 1 of another request had the same hash
+	r.add("ada", "second", 2)
+	if got := r.find("ada", "second"); !slices.Equal(got, []job.ID{1, 2}) {
+		t.Errorf("found %v", got)
+	}
+	r.remove(requestHash("ada", "second"), 2)
+	if got := r.find("ada", "second"); !slices.Equal(got, []job.ID{1}) || r.size() != 1 {
+		t.Errorf("found %v of %d", got, r.size())
+	}
+}
+
+func TestACommitThatDoesNotFollowIsRefused(t *testing.T) {
+	header := func(revision uint64) *storev1.Header {
+		return &storev1.Header{Owner: "ada", Service: "A", State: jobsv1.State_STATE_QUEUED, Revision: revision}
+	}
+	other := header(3)
+	other.Owner = "bob"
+	for what, fill := range map[string]func(*Commit){
+		"a job that is not there is deleted": func(c *Commit) { c.DeleteJob(7) },
+		"a revision comes again":             func(c *Commit) { c.PutJob(5, header(2)) },
+		"an id comes late":                   func(c *Commit) { c.PutJob(4, header(3)) },
+		"another owner":                      func(c *Commit) { c.PutJob(5, other) },
+		"the counters go back":               func(c *Commit) { c.SetCounters(1, 0) },
+		"a deletion that was not":            func(c *Commit) { c.SetCounters(3, 4) },
+	} {
+		ix := New(Config{})
+		var c Commit
+		c.PutJob(3, header(1))
+		c.PutJob(5, header(2))
+		c.SetCounters(2, 0)
+		if _, err := ix.Apply(&c); err != nil {
+			t.Fatal(err)
+		}
+		c.Reset()
+		fill(&c)
+		if _, err := ix.Apply(&c); err == nil {
+			t.Errorf("%s: it was applied", what)
+		}
+	}
+}
+
+func TestApplySaysWhoIsToBeTold(t *testing.T) {
+	m := newModel(Config{})
+	first := m.add(&storev1.Header{Owner: "ada", State: jobsv1.State_STATE_COMPLETED})
+	second := m.add(&storev1.Header{Owner: "bob", State: jobsv1.State_STATE_QUEUED})
+	m.remove(first)
+	m.commit.PutShare(second, "eve", &Share{Rights: 2, Time: 7})
+	got, err := m.ix.Apply(&m.commit)
+	want := Applied{Jobs: []ChangedJob{{first, "ada"}, {second, "bob"}, {first, "ada"}}, Shares: []job.ID{second}}
+	if diff := gocmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
+// A store that was restored from a copy begins far above what was given out before.
+func TestAfterSkippedRevisionsNothingBeforeIsCertain(t *testing.T) {
+	m := newModel(Config{RingSize: 8})
+	id := m.add(&storev1.Header{Owner: "ada", State: jobsv1.State_STATE_QUEUED})
+	m.check(t)
+	m.revision += 1000
+	m.move(id, func(h *storev1.Header) { h.State = jobsv1.State_STATE_RUNNING })
+	m.check(t)
+	if _, ok := m.ix.RecentChanges(everyone, 1, 10); ok {
+		t.Error("the changes across the gap are told from the ring")
+	}
+	if c := m.ix.Changes(everyone, 1, 10); !slices.Equal(c.IDs, []job.ID{id}) || c.UpTo != 1002 || c.Reset {
+		t.Errorf("%+v", c)
+	}
+	if c, ok := m.ix.RecentChanges(everyone, 1001, 10); !ok || !slices.Equal(c.IDs, []job.ID{id}) {
+		t.Errorf("%+v %v", c, ok)
+	}
+	m.revision += 1000
+	m.check(t)
+	if now, unchanged := m.ix.Unchanged(everyone, 2002); now != 2002 || !unchanged {
+		t.Errorf("at %d, unchanged %v", now, unchanged)
+	}
+}
+
+func TestCompareFindsAnyDifference(t *testing.T) {
+	for what, change := range map[string]func(*model){
+		"state":    func(m *model) { m.jobs[1].State = jobsv1.State_STATE_RUNNING },
+		"name":     func(m *model) { m.jobs[1].OutputName = "other" },
+		"label":    func(m *model) { m.jobs[1].Labels[0].Value = "other" },
+		"request":  func(m *model) { m.jobs[1].RequestId = "other" },
+		"exit":     func(m *model) { m.jobs[1].ExitCode = proto.Int32(0) },
+		"revision": func(m *model) { m.revision++ },
+		"purged":   func(m *model) { m.purged++ },
+		"gone":     func(m *model) { delete(m.jobs, 1) },
+		"share":    func(m *model) { m.shared[1] = map[string]Share{"eve": {Rights: 2, Time: 1}} },
+	} {
+		m := newModel(Config{})
+		m.add(&storev1.Header{
+			Owner: "ada", Service: "A", State: jobsv1.State_STATE_QUEUED, RequestId: "r", OutputName: "n",
+			Labels: []*storev1.Label{{Key: "k", Value: "v"}},
+		})
+		m.add(&storev1.Header{Owner: "bob", Service: "A", State: jobsv1.State_STATE_QUEUED})
+		m.check(t)
+		change(m)
+		if len(m.ix.Compare(m.fresh())) == 0 {
+			t.Errorf("%s: no difference", what)
+		}
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	for _, c := range []Cursor{{position{id: 1}}, {position{id: 300, keys: []sortKey{{number: -1}, {text: "phage"}}}}} {
+		b, err := c.MarshalBinary()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var c, again Cursor
+		if c.UnmarshalBinary(b) != nil {
+			return
+		}
+		out, err := c.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.UnmarshalBinary(out); err != nil || !reflect.DeepEqual(c, again) {
+			t.Errorf("%x became %+v and then %+v: %v", b, c, again, err)
+		}
+		c.fits(normalOrder([]Order{{Field: ByOutputName}, {Field: ByState}}))
+	})
+}
+
+// BenchmarkApply is the index's part of one change of one job.
+func BenchmarkApply(b *testing.B) {
+	m := newModel(Config{})
+	const jobs = 100_000
+	for n := range jobs {
+		m.add(&storev1.Header{Owner: "ada", Service: "A", OutputName: fmt.Sprint("name", n), State: jobsv1.State_STATE_QUEUED})
+	}
+	if err := m.apply(); err != nil {
+		b.Fatal(err)
+	}
+	h := proto.CloneOf(m.jobs[1])
+	var c Commit
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		n++
+		m.revision++
+		h.Revision = m.revision
+		c.Reset()
+		c.PutJob(job.ID(n%jobs+1), h)
+		if _, err := m.ix.Apply(&c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// page returns the ids of all pages of a query.
+func (m *model) page(ctx context.Context, q Query) ([]job.ID, error) {
+	var ids []job.ID
+	for {
+		p, err := m.ix.Page(ctx, &q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range p.Rows {
+			ids = append(ids, r.ID)
+		}
+		if q.After = p.Next; p.Next == nil {
+			return ids, nil
+		}
+	}
+}
+
+// byCompleteTime sorts as the order ByCompleteTime does.
+func (m *model) byCompleteTime(ids []job.ID) []job.ID {
+	slices.SortFunc(ids, func(a, b job.ID) int {
+		return cmp.Or(cmp.Compare(m.jobs[a].GetCompleteTimeNs(), m.jobs[b].GetCompleteTimeNs()), cmp.Compare(a, b))
+	})
+	return ids
+}

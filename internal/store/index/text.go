@@ -1,0 +1,80 @@
+package index
+
+import (
+	"encoding/binary"
+	"iter"
+
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+)
+
+// The texts of a job never change after Submit. In a chunk they stand one
+// after the other, each behind its length: output name, output folder, parent, rerun_of, then
+// the labels as their number and their keys and values.
+
+// appendTexts appends the texts of a job.
+func appendTexts(b []byte, h *storev1.Header) []byte {
+	for _, s := range [...]string{h.GetOutputName(), h.GetOutputFolder(), h.GetParentId(), h.GetRerunOf()} {
+		b = appendText(b, s)
+	}
+	b = binary.AppendUvarint(b, uint64(len(h.GetLabels())))
+	for _, l := range h.GetLabels() {
+		b = appendText(appendText(b, l.GetKey()), l.GetValue())
+	}
+	return b
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// texts reads what appendTexts wrote, from its beginning.
+type texts string
+
+// next returns the next text and what follows it.
+func (t texts) next() (string, texts) {
+	n, t := t.number()
+	return string(t[:n]), t[n:]
+}
+
+func (t texts) number() (int, texts) {
+	if t[0] < 0x80 {
+		return int(t[0]), t[1:]
+	}
+	var n, shift uint64
+	for i := 0; ; i++ {
+		n |= uint64(t[i]&0x7f) << shift
+		if t[i] < 0x80 {
+			return int(n), t[i+1:]
+		}
+		shift += 7
+	}
+}
+
+// skip returns what follows the next n texts.
+func (t texts) skip(n int) texts {
+	for range n {
+		_, t = t.next()
+	}
+	return t
+}
+
+// labels yields the labels. It is called on the texts as a whole.
+func (t texts) labels() iter.Seq2[string, string] {
+	return func(yield func(k, v string) bool) {
+		n, t := t.skip(4).number()
+		for range n {
+			var k, v string
+			k, t = t.next()
+			v, t = t.next()
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
+}
+
+// size returns the length of the texts in bytes.
+func (t texts) size() int {
+	n, rest := t.skip(4).number()
+	return len(t) - len(rest.skip(2*n))
+}
