@@ -79,8 +79,285 @@ func (Phase) EnumDescriptor() ([]byte, []int) {
 	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{0}
 }
 
+// Header is what of a job a list filters, sorts and counts by, and what says where the job waits. It is the first field
+// of an encoded Record, so that a start reads it alone. Times are in nanoseconds since 1970; 0 when they are not set.
+type Header struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its owner.
+	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Its service.
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	// The executor that runs it.
+	Executor string `protobuf:"bytes,3,opt,name=executor,proto3" json:"executor,omitempty"`
+	// Its output name.
+	OutputName string `protobuf:"bytes,4,opt,name=output_name,json=outputName,proto3" json:"output_name,omitempty"`
+	// Its output folder.
+	OutputFolder string `protobuf:"bytes,5,opt,name=output_folder,json=outputFolder,proto3" json:"output_folder,omitempty"`
+	// Its labels, in the order of their keys.
+	Labels []*Label `protobuf:"bytes,6,rep,name=labels,proto3" json:"labels,omitempty"`
+	// Its priority.
+	Priority int32 `protobuf:"zigzag32,7,opt,name=priority,proto3" json:"priority,omitempty"`
+	// When it was submitted.
+	SubmitTimeNs int64 `protobuf:"fixed64,8,opt,name=submit_time_ns,json=submitTimeNs,proto3" json:"submit_time_ns,omitempty"`
+	// When its command started.
+	StartTimeNs int64 `protobuf:"fixed64,9,opt,name=start_time_ns,json=startTimeNs,proto3" json:"start_time_ns,omitempty"`
+	// When it became final.
+	CompleteTimeNs int64 `protobuf:"fixed64,10,opt,name=complete_time_ns,json=completeTimeNs,proto3" json:"complete_time_ns,omitempty"`
+	// When its cancellation was asked for.
+	CancelTimeNs int64 `protobuf:"fixed64,11,opt,name=cancel_time_ns,json=cancelTimeNs,proto3" json:"cancel_time_ns,omitempty"`
+	// Its state.
+	State v1.State `protobuf:"varint,12,opt,name=state,proto3,enum=stint.jobs.v1.State" json:"state,omitempty"`
+	// The reason for its state.
+	Reason v1.Reason `protobuf:"varint,13,opt,name=reason,proto3,enum=stint.jobs.v1.Reason" json:"reason,omitempty"`
+	// Exit code of its command. Unset when there is none.
+	ExitCode *int32 `protobuf:"zigzag32,14,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
+	// Revision of its last change.
+	Revision uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Phase of its latest attempt.
+	Phase Phase `protobuf:"varint,16,opt,name=phase,proto3,enum=stint.store.v1.Phase" json:"phase,omitempty"`
+	// The earliest time of its next attempt.
+	NotBeforeNs int64 `protobuf:"fixed64,17,opt,name=not_before_ns,json=notBeforeNs,proto3" json:"not_before_ns,omitempty"`
+	// The job that it belongs to.
+	ParentId string `protobuf:"bytes,18,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	// The job that it repeats.
+	RerunOf string `protobuf:"bytes,19,opt,name=rerun_of,json=rerunOf,proto3" json:"rerun_of,omitempty"`
+	// Key that makes Submit idempotent, unique per owner. Empty when the client gave none.
+	RequestId     string `protobuf:"bytes,20,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Header) Reset() {
+	*x = Header{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Header) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Header) ProtoMessage() {}
+
+func (x *Header) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Header.ProtoReflect.Descriptor instead.
+func (*Header) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Header) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Header) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Header) GetExecutor() string {
+	if x != nil {
+		return x.Executor
+	}
+	return ""
+}
+
+func (x *Header) GetOutputName() string {
+	if x != nil {
+		return x.OutputName
+	}
+	return ""
+}
+
+func (x *Header) GetOutputFolder() string {
+	if x != nil {
+		return x.OutputFolder
+	}
+	return ""
+}
+
+func (x *Header) GetLabels() []*Label {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Header) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Header) GetSubmitTimeNs() int64 {
+	if x != nil {
+		return x.SubmitTimeNs
+	}
+	return 0
+}
+
+func (x *Header) GetStartTimeNs() int64 {
+	if x != nil {
+		return x.StartTimeNs
+	}
+	return 0
+}
+
+func (x *Header) GetCompleteTimeNs() int64 {
+	if x != nil {
+		return x.CompleteTimeNs
+	}
+	return 0
+}
+
+func (x *Header) GetCancelTimeNs() int64 {
+	if x != nil {
+		return x.CancelTimeNs
+	}
+	return 0
+}
+
+func (x *Header) GetState() v1.State {
+	if x != nil {
+		return x.State
+	}
+	return v1.State(0)
+}
+
+func (x *Header) GetReason() v1.Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return v1.Reason(0)
+}
+
+func (x *Header) GetExitCode() int32 {
+	if x != nil && x.ExitCode != nil {
+		return *x.ExitCode
+	}
+	return 0
+}
+
+func (x *Header) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Header) GetPhase() Phase {
+	if x != nil {
+		return x.Phase
+	}
+	return Phase_PHASE_UNSPECIFIED
+}
+
+func (x *Header) GetNotBeforeNs() int64 {
+	if x != nil {
+		return x.NotBeforeNs
+	}
+	return 0
+}
+
+func (x *Header) GetParentId() string {
+	if x != nil {
+		return x.ParentId
+	}
+	return ""
+}
+
+func (x *Header) GetRerunOf() string {
+	if x != nil {
+		return x.RerunOf
+	}
+	return ""
+}
+
+func (x *Header) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Label is a key and a value that a user gave a job.
+type Label struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Unique among the labels of a job.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// May be empty.
+	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Label) Reset() {
+	*x = Label{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Label) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Label) ProtoMessage() {}
+
+func (x *Label) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Label.ProtoReflect.Descriptor instead.
+func (*Label) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Label) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Label) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 // Record is the hot record of a job: everything that a list shows and a
 // transition changes. Key: the job's id, 8 bytes big endian.
+//
+// In a database every fact stands once: what the header has is left out of `job` and of the other fields, and attempts
+// and history are beside the job. In memory it is the other way round: the job and the other fields have everything,
+// and `header`, `attempts` and `history` are empty.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job as clients see it, without `id` (the key), `etag` (the revision) and `parameters` (the cold record).
@@ -99,13 +376,19 @@ type Record struct {
 	NotBefore *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
 	// Whether the one who asked for the cancellation acted as an operator on somebody else's job.
 	CancelledByOperator bool `protobuf:"varint,8,opt,name=cancelled_by_operator,json=cancelledByOperator,proto3" json:"cancelled_by_operator,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The header. It is encoded before all other fields.
+	Header *Header `protobuf:"bytes,9,opt,name=header,proto3" json:"header,omitempty"`
+	// The attempts of the job.
+	Attempts []*v1.Attempt `protobuf:"bytes,10,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	// The history of the job.
+	History       []*v1.StatusChange `protobuf:"bytes,11,rep,name=history,proto3" json:"history,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[0]
+	mi := &file_stint_store_v1_record_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -117,7 +400,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[0]
+	mi := &file_stint_store_v1_record_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -130,7 +413,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{0}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Record) GetJob() *v1.Job {
@@ -189,6 +472,82 @@ func (x *Record) GetCancelledByOperator() bool {
 	return false
 }
 
+func (x *Record) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Record) GetAttempts() []*v1.Attempt {
+	if x != nil {
+		return x.Attempts
+	}
+	return nil
+}
+
+func (x *Record) GetHistory() []*v1.StatusChange {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
+// BasicRecord is the part of a Record that a list shows. Read as one, a Record is decoded without attempts and history.
+type BasicRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job without what the header has.
+	Job *v1.Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	// The header.
+	Header        *Header `protobuf:"bytes,9,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BasicRecord) Reset() {
+	*x = BasicRecord{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BasicRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BasicRecord) ProtoMessage() {}
+
+func (x *BasicRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BasicRecord.ProtoReflect.Descriptor instead.
+func (*BasicRecord) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BasicRecord) GetJob() *v1.Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *BasicRecord) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
 // Spec is the cold record of a job: written once at Submit, and possibly large.
 type Spec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -200,7 +559,7 @@ type Spec struct {
 
 func (x *Spec) Reset() {
 	*x = Spec{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[1]
+	mi := &file_stint_store_v1_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -212,7 +571,7 @@ func (x *Spec) String() string {
 func (*Spec) ProtoMessage() {}
 
 func (x *Spec) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[1]
+	mi := &file_stint_store_v1_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -225,7 +584,7 @@ func (x *Spec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spec.ProtoReflect.Descriptor instead.
 func (*Spec) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{1}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Spec) GetParameters() *structpb.Struct {
@@ -260,7 +619,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[2]
+	mi := &file_stint_store_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -272,7 +631,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[2]
+	mi := &file_stint_store_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -285,7 +644,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{2}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Token) GetId() string {
@@ -365,7 +724,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[3]
+	mi := &file_stint_store_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -377,7 +736,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[3]
+	mi := &file_stint_store_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -390,7 +749,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{3}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Session) GetId() string {
@@ -448,7 +807,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	mi := &file_stint_store_v1_record_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +819,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	mi := &file_stint_store_v1_record_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +832,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Share) GetRights() []v1.ShareRight {
@@ -520,7 +879,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[5]
+	mi := &file_stint_store_v1_record_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +891,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[5]
+	mi := &file_stint_store_v1_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +904,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AuditEntry) GetTime() *timestamppb.Timestamp {
@@ -635,7 +994,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[6]
+	mi := &file_stint_store_v1_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +1006,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[6]
+	mi := &file_stint_store_v1_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +1019,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{6}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Issue) GetReporter() string {
@@ -710,7 +1069,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[7]
+	mi := &file_stint_store_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +1081,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[7]
+	mi := &file_stint_store_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +1094,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{7}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Settings) GetSubmissionsClosed() bool {
@@ -777,7 +1136,36 @@ var File_stint_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\xc3\x02\n" +
+	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\xce\x05\n" +
+	"\x06Header\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x18\n" +
+	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1a\n" +
+	"\bexecutor\x18\x03 \x01(\tR\bexecutor\x12\x1f\n" +
+	"\voutput_name\x18\x04 \x01(\tR\n" +
+	"outputName\x12#\n" +
+	"\routput_folder\x18\x05 \x01(\tR\foutputFolder\x12-\n" +
+	"\x06labels\x18\x06 \x03(\v2\x15.stint.store.v1.LabelR\x06labels\x12\x1a\n" +
+	"\bpriority\x18\a \x01(\x11R\bpriority\x12$\n" +
+	"\x0esubmit_time_ns\x18\b \x01(\x10R\fsubmitTimeNs\x12\"\n" +
+	"\rstart_time_ns\x18\t \x01(\x10R\vstartTimeNs\x12(\n" +
+	"\x10complete_time_ns\x18\n" +
+	" \x01(\x10R\x0ecompleteTimeNs\x12$\n" +
+	"\x0ecancel_time_ns\x18\v \x01(\x10R\fcancelTimeNs\x12*\n" +
+	"\x05state\x18\f \x01(\x0e2\x14.stint.jobs.v1.StateR\x05state\x12-\n" +
+	"\x06reason\x18\r \x01(\x0e2\x15.stint.jobs.v1.ReasonR\x06reason\x12 \n" +
+	"\texit_code\x18\x0e \x01(\x11H\x00R\bexitCode\x88\x01\x01\x12\x1a\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\x12+\n" +
+	"\x05phase\x18\x10 \x01(\x0e2\x15.stint.store.v1.PhaseR\x05phase\x12\"\n" +
+	"\rnot_before_ns\x18\x11 \x01(\x10R\vnotBeforeNs\x12\x1b\n" +
+	"\tparent_id\x18\x12 \x01(\tR\bparentId\x12\x19\n" +
+	"\brerun_of\x18\x13 \x01(\tR\arerunOf\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x14 \x01(\tR\trequestIdB\f\n" +
+	"\n" +
+	"_exit_code\"/\n" +
+	"\x05Label\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xde\x03\n" +
 	"\x06Record\x12$\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\x12+\n" +
 	"\x05phase\x18\x02 \x01(\x0e2\x15.stint.store.v1.PhaseR\x05phase\x12\x16\n" +
@@ -789,7 +1177,14 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"batch_size\x18\x06 \x01(\x05R\tbatchSize\x129\n" +
 	"\n" +
 	"not_before\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x122\n" +
-	"\x15cancelled_by_operator\x18\b \x01(\bR\x13cancelledByOperator\"?\n" +
+	"\x15cancelled_by_operator\x18\b \x01(\bR\x13cancelledByOperator\x12.\n" +
+	"\x06header\x18\t \x01(\v2\x16.stint.store.v1.HeaderR\x06header\x122\n" +
+	"\battempts\x18\n" +
+	" \x03(\v2\x16.stint.jobs.v1.AttemptR\battempts\x125\n" +
+	"\ahistory\x18\v \x03(\v2\x1b.stint.jobs.v1.StatusChangeR\ahistory\"c\n" +
+	"\vBasicRecord\x12$\n" +
+	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\x12.\n" +
+	"\x06header\x18\t \x01(\v2\x16.stint.store.v1.HeaderR\x06header\"?\n" +
 	"\x04Spec\x127\n" +
 	"\n" +
 	"parameters\x18\x01 \x01(\v2\x17.google.protobuf.StructR\n" +
@@ -863,43 +1258,59 @@ func file_stint_store_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_store_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_stint_store_v1_record_proto_goTypes = []any{
 	(Phase)(0),                    // 0: stint.store.v1.Phase
-	(*Record)(nil),                // 1: stint.store.v1.Record
-	(*Spec)(nil),                  // 2: stint.store.v1.Spec
-	(*Token)(nil),                 // 3: stint.store.v1.Token
-	(*Session)(nil),               // 4: stint.store.v1.Session
-	(*Share)(nil),                 // 5: stint.store.v1.Share
-	(*AuditEntry)(nil),            // 6: stint.store.v1.AuditEntry
-	(*Issue)(nil),                 // 7: stint.store.v1.Issue
-	(*Settings)(nil),              // 8: stint.store.v1.Settings
-	(*v1.Job)(nil),                // 9: stint.jobs.v1.Job
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 11: google.protobuf.Struct
-	(v1.ShareRight)(0),            // 12: stint.jobs.v1.ShareRight
+	(*Header)(nil),                // 1: stint.store.v1.Header
+	(*Label)(nil),                 // 2: stint.store.v1.Label
+	(*Record)(nil),                // 3: stint.store.v1.Record
+	(*BasicRecord)(nil),           // 4: stint.store.v1.BasicRecord
+	(*Spec)(nil),                  // 5: stint.store.v1.Spec
+	(*Token)(nil),                 // 6: stint.store.v1.Token
+	(*Session)(nil),               // 7: stint.store.v1.Session
+	(*Share)(nil),                 // 8: stint.store.v1.Share
+	(*AuditEntry)(nil),            // 9: stint.store.v1.AuditEntry
+	(*Issue)(nil),                 // 10: stint.store.v1.Issue
+	(*Settings)(nil),              // 11: stint.store.v1.Settings
+	(v1.State)(0),                 // 12: stint.jobs.v1.State
+	(v1.Reason)(0),                // 13: stint.jobs.v1.Reason
+	(*v1.Job)(nil),                // 14: stint.jobs.v1.Job
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*v1.Attempt)(nil),            // 16: stint.jobs.v1.Attempt
+	(*v1.StatusChange)(nil),       // 17: stint.jobs.v1.StatusChange
+	(*structpb.Struct)(nil),       // 18: google.protobuf.Struct
+	(v1.ShareRight)(0),            // 19: stint.jobs.v1.ShareRight
 }
 var file_stint_store_v1_record_proto_depIdxs = []int32{
-	9,  // 0: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
-	0,  // 1: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
-	10, // 2: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
-	11, // 3: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
-	10, // 4: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	10, // 5: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	10, // 6: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
-	10, // 7: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	10, // 8: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	10, // 9: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	12, // 10: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	10, // 11: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	10, // 12: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	10, // 13: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	9,  // 14: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	2,  // 0: stint.store.v1.Header.labels:type_name -> stint.store.v1.Label
+	12, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
+	13, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
+	0,  // 3: stint.store.v1.Header.phase:type_name -> stint.store.v1.Phase
+	14, // 4: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
+	0,  // 5: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
+	15, // 6: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
+	1,  // 7: stint.store.v1.Record.header:type_name -> stint.store.v1.Header
+	16, // 8: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
+	17, // 9: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
+	14, // 10: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
+	1,  // 11: stint.store.v1.BasicRecord.header:type_name -> stint.store.v1.Header
+	18, // 12: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
+	15, // 13: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	15, // 14: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	15, // 15: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
+	15, // 16: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	15, // 17: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	15, // 18: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	19, // 19: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	15, // 20: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	15, // 21: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	15, // 22: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	14, // 23: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_stint_store_v1_record_proto_init() }
@@ -907,13 +1318,14 @@ func file_stint_store_v1_record_proto_init() {
 	if File_stint_store_v1_record_proto != nil {
 		return
 	}
+	file_stint_store_v1_record_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_store_v1_record_proto_rawDesc), len(file_stint_store_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
