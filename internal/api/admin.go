@@ -4,21 +4,18 @@ import (
 	"context"
 	"encoding/binary"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// backupFrame is the most bytes of a backup in one frame.
-const backupFrame = 1 << 20
-
 // admin is the AdminService. The interceptor lets only those in whom the table gives a reason to come.
 type admin struct {
 	adminv1.UnimplementedAdminServiceServer
 	Config
-	pages pageSealer
+	pages  pageSealer
+	copies chan struct{} // holds one for each copy of the database that is being read
 }
 
 // SetSubmissions opens or closes the server for new jobs.
@@ -34,36 +31,6 @@ func (s *admin) SetSubmissions(ctx context.Context, req *adminv1.SetSubmissionsR
 	return &adminv1.SetSubmissionsResponse{}, nil
 }
 
-// Backup streams a consistent copy of the database while the server runs.
-func (s *admin) Backup(_ *adminv1.BackupRequest, stream grpc.ServerStreamingServer[adminv1.BackupResponse]) error {
-	snap, err := s.Store.Snapshot()
-	if err != nil {
-		return err
-	}
-	defer snap.Close()
-	_, err = snap.WriteTo(&backupWriter{stream: stream, size: snap.Size()})
-	return err
-}
-
-// backupWriter sends what is written to it as frames.
-type backupWriter struct {
-	stream grpc.ServerStreamingServer[adminv1.BackupResponse]
-	size   int64
-}
-
-// Write sends p.
-func (w *backupWriter) Write(p []byte) (int, error) {
-	sent := 0
-	for sent < len(p) {
-		end := min(sent+backupFrame, len(p))
-		if err := w.stream.Send(&adminv1.BackupResponse{Data: append([]byte(nil), p[sent:end]...), SizeBytes: w.size}); err != nil {
-			return sent, err
-		}
-		sent = end
-	}
-	return sent, nil
-}
-
 // ListIssues answers the problem reports of users, newest first.
 func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*adminv1.ListIssuesResponse, error) {
 	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
@@ -73,7 +40,10 @@ func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*
 	var before uint64
 	if req.GetPageToken() != "" {
 		plain, err := s.pages.openBytes(req.GetPageToken(), "issues")
-		if err != nil || len(plain) != 8 {
+		if err != nil {
+			return nil, err
+		}
+		if len(plain) != 8 {
 			return nil, errPageToken
 		}
 		before = binary.BigEndian.Uint64(plain)

@@ -73,6 +73,10 @@ type Config struct {
 	WatchEvery time.Duration
 	// OnIssue passes a stored problem report on. Nil passes it to nobody.
 	OnIssue func(id string, report *storev1.Issue)
+	// Scratch is the folder for the copies of the database that Backup streams. Empty means that of the system.
+	Scratch string
+	// Room returns an error if the folder of Scratch has no room for so many bytes more. Nil means that it has.
+	Room func(bytes int64) error
 	// SignIn is how users can sign in. Nil means by API tokens alone.
 	SignIn *authv1.GetSignInOptionsResponse
 	// Version of the server.
@@ -120,7 +124,8 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	pages, err := newPageSealer(cfg.Store.Settings().GetPageTokenKey())
+	set := cfg.Store.Settings()
+	pages, err := newPageSealer(set.GetPageTokenKey(), set.GetIncarnation())
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +138,7 @@ func New(cfg Config) (*Server, error) {
 		Jobs:      &jobs{Config: cfg, pages: pages, draining: draining},
 		Catalog:   &services{live: cfg.Catalog},
 		Workspace: &files{Config: cfg, pages: pages},
-		Admin:     &admin{Config: cfg, pages: pages},
+		Admin:     &admin{Config: cfg, pages: pages, copies: make(chan struct{}, maxCopies)},
 		Queue:     &queue{Config: cfg, pages: pages},
 		Status:    &serverStatus{Config: cfg},
 		Auth:      &signIn{options: cfg.SignIn},

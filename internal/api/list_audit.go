@@ -46,7 +46,10 @@ func (s *admin) auditQuery(req *adminv1.ListAuditRequest) (q store.AuditQuery, e
 	}
 	if req.GetPageToken() != "" {
 		plain, err := s.pages.openBytes(req.GetPageToken(), auditBound(req)...)
-		if err != nil || len(plain) != 8 {
+		if err != nil {
+			return q, err
+		}
+		if len(plain) != 8 {
 			return q, errPageToken
 		}
 		q.Before = binary.BigEndian.Uint64(plain)

@@ -21,16 +21,27 @@ const (
 )
 
 // pageSealer makes page tokens that nobody can read, change, or use for another
-// query: a token is a cursor, encrypted and bound to what it continues.
-type pageSealer struct{ aead cipher.AEAD }
+// query: a token is a cursor, encrypted and bound to what it continues. It carries the incarnation of the database,
+// for a cursor of another one may point to jobs that are not there any more.
+type pageSealer struct {
+	aead        cipher.AEAD
+	incarnation [incarnationSize]byte
+}
 
-func newPageSealer(key []byte) (pageSealer, error) {
+// incarnationSize is how many bytes of the digest of an incarnation are in a token.
+const incarnationSize = 8
+
+func newPageSealer(key []byte, incarnation string) (pageSealer, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return pageSealer{}, fmt.Errorf("make the page token cipher: %w", err)
 	}
 	aead, err := cipher.NewGCM(block)
-	return pageSealer{aead}, err
+	if err != nil {
+		return pageSealer{}, fmt.Errorf("make the page token cipher: %w", err)
+	}
+	sum := sha256.Sum256([]byte(incarnation))
+	return pageSealer{aead, [incarnationSize]byte(sum[:incarnationSize])}, nil
 }
 
 // seal makes the token for the page behind c. bound is everything that must be
@@ -47,6 +58,7 @@ func (p pageSealer) seal(c *store.Cursor, bound ...string) (string, error) {
 }
 
 func (p pageSealer) sealBytes(plain []byte, bound ...string) string {
+	plain = append(p.incarnation[:], plain...) // a new slice: the array has no room
 	nonce := make([]byte, p.aead.NonceSize(), p.aead.NonceSize()+len(plain)+p.aead.Overhead())
 	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
 	return base64.RawURLEncoding.EncodeToString(p.aead.Seal(nonce, nonce, plain, digest(bound)))
@@ -71,6 +83,9 @@ func (p pageSealer) open(token string, bound ...string) (*store.Cursor, error) {
 
 var errPageToken = job.Invalid("pageToken", "does not belong to this query; begin again without it, or send the same filter, order and owner as before")
 
+// errPageTokenRestored is for a token of the same server from before its database was restored.
+var errPageTokenRestored = job.Invalid("pageToken", "is from before the server's database was restored from a backup; begin again without it")
+
 func (p pageSealer) openBytes(token string, bound ...string) ([]byte, error) {
 	if len(token) > maxPageToken {
 		return nil, errPageToken
@@ -81,10 +96,13 @@ func (p pageSealer) openBytes(token string, bound ...string) ([]byte, error) {
 	}
 	nonce, sealed := sealed[:p.aead.NonceSize()], sealed[p.aead.NonceSize():]
 	plain, err := p.aead.Open(nil, nonce, sealed, digest(bound))
-	if err != nil {
+	if err != nil || len(plain) < incarnationSize {
 		return nil, errPageToken
 	}
-	return plain, nil
+	if [incarnationSize]byte(plain) != p.incarnation {
+		return nil, errPageTokenRestored
+	}
+	return plain[incarnationSize:], nil
 }
 
 // digest is unambiguous: each part goes in with its length.

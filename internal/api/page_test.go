@@ -15,7 +15,7 @@ func principal(user string, roles ...auth.Role) auth.Principal {
 
 func sealer(tb testing.TB) pageSealer {
 	tb.Helper()
-	p, err := newPageSealer(make([]byte, 32))
+	p, err := newPageSealer(make([]byte, 32), "first")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -36,6 +36,22 @@ func TestPageTokenIsBoundToItsQuery(t *testing.T) {
 	once, again := p.sealBytes([]byte("cursor"), "jobs"), p.sealBytes([]byte("cursor"), "jobs")
 	if once == again {
 		t.Error("two tokens are the same: the nonce is not random")
+	}
+}
+
+func TestPageTokenOfAnotherIncarnationIsRefusedWithItsReason(t *testing.T) {
+	before := sealer(t)
+	after, err := newPageSealer(make([]byte, 32), "second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := before.sealBytes([]byte("cursor"), "jobs")
+	if _, err := after.openBytes(token, "jobs"); !errors.Is(err, errPageTokenRestored) {
+		t.Errorf("%v, want %v", err, errPageTokenRestored)
+	}
+	// Whoever may not use the token does not learn where it is from.
+	if _, err := after.openBytes(token, "others"); !errors.Is(err, errPageToken) {
+		t.Errorf("%v, want %v", err, errPageToken)
 	}
 }
 

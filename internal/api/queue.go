@@ -42,7 +42,10 @@ func (s *queue) ListQueue(ctx context.Context, req *adminv1.ListQueueRequest) (*
 	q := store.QueueQuery{Scope: scope.With(jobsv1.ShareRight_SHARE_RIGHT_HISTORY), State: req.GetState(), Limit: limit}
 	if req.GetPageToken() != "" {
 		plain, err := s.pages.openBytes(req.GetPageToken(), bound...)
-		if err != nil || len(plain) != 8 {
+		if err != nil {
+			return nil, err
+		}
+		if len(plain) != 8 {
 			return nil, errPageToken
 		}
 		q.After = job.IDFromKey(plain)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -41,7 +40,7 @@ func PruneAudit(path string, before time.Time, by *storev1.AuditEntry) (begin Au
 }
 
 func pruneAudit(tx *bolt.Tx, before time.Time, by *storev1.AuditEntry) (begin AuditHead, taken uint64, err error) {
-	begin, end, err := readHeads(tx)
+	begin, _, err = readHeads(tx)
 	if err != nil {
 		return begin, 0, err
 	}
@@ -63,13 +62,6 @@ func pruneAudit(tx *bolt.Tx, before time.Time, by *storev1.AuditEntry) (begin Au
 	if taken == 0 {
 		return begin, 0, nil
 	}
-	by.Time = timestamppb.Now()
-	value := append(end.Hash[:], encodeAudit(by)...) // a new slice: the hash has no room
-	end = end.link(value)
-	copy(value, end.Hash[:])
-	meta := tx.Bucket(bucketMeta)
-	return begin, taken, errors.Join(
-		tx.Bucket(bucketAudit).Put(end.key(), value),
-		meta.Put(keyAuditHead, end.encode()),
-		meta.Put(keyAuditBegin, begin.encode()))
+	_, err = appendOffline(tx, by)
+	return begin, taken, errors.Join(err, tx.Bucket(bucketMeta).Put(keyAuditBegin, begin.encode()))
 }

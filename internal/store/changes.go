@@ -60,7 +60,7 @@ const defaultChanges = 1000
 // as long as nothing newer replaced it. limit bounds the result, zero means
 // 1,000; only of jobs of which no more is known than that they are gone can there be more.
 //
-// It returns Reset when the revision is from another life of the store, when
+// It returns Reset when the revision is of another incarnation of the store, when
 // jobs were deleted too long ago to tell which, when more than 10,000 jobs
 // changed, or when one changed so often that its history has a gap.
 func (s *Store) Changes(ctx context.Context, w Watch, after uint64, limit int) (Changes, error) {
@@ -69,6 +69,9 @@ func (s *Store) Changes(ctx context.Context, w Watch, after uint64, limit int) (
 	}
 	if err := s.open(); err != nil {
 		return Changes{}, err
+	}
+	if s.inGap(after) {
+		return Changes{UpTo: s.Revision(), Reset: true}, nil
 	}
 	if w.IDs != nil {
 		return s.changesNow(w, after, limit)

@@ -83,3 +83,6 @@ var (
 	EncodeRecord = encodeRecord
 	DecodeRecord = decodeRecord
 )
+
+// FilePath is that of the database file.
+func (s *Store) FilePath() string { return s.cfg.Path }
