@@ -31,7 +31,7 @@ func TestFailedOperationIsCutOutOfItsBatch(t *testing.T) {
 				db := openTest(t, nil)
 				ops := []Op{{Stage: put("a", "1")}, {Stage: put("b", "2")}}
 				ops = append(ops[:at], append([]Op{{Stage: bad}}, ops[at:]...)...)
-				for i, err := range db.together(t, ops...) {
+				for i, err := range db.together(t.Context(), ops...) {
 					var p *PanicError
 					switch {
 					case i != at && err != nil:
@@ -67,7 +67,7 @@ func TestOperationsAreNeitherLostNorDoubledByCuts(t *testing.T) {
 			return nil
 		}
 	}
-	for i, err := range db.together(t, ops...) {
+	for i, err := range db.together(t.Context(), ops...) {
 		if (err != nil) != (i%3 == 0) {
 			t.Errorf("operation %d: %v", i, err)
 		}
@@ -84,7 +84,7 @@ func TestCutOperationOfAnUnstableStage(t *testing.T) {
 		}
 		return put("unstable", "x")(tx)
 	}
-	errs := db.together(t, Op{Stage: put("a", "1")}, Op{Stage: unstable},
+	errs := db.together(t.Context(), Op{Stage: put("a", "1")}, Op{Stage: unstable},
 		Op{Stage: func(tx *Tx) error { return errors.Join(put("c", "3")(tx), errOwn) }}, Op{Stage: put("d", "4")})
 	if errs[0] != nil || !errors.Is(errs[1], errOwn) || !errors.Is(errs[2], errOwn) || errs[3] != nil {
 		t.Errorf("outcomes: %v", errs)
@@ -95,7 +95,7 @@ func TestCutOperationOfAnUnstableStage(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	db := openTest(t, func(c *Config) { c.MaxEntry = 1000 })
 	large, half := strings.Repeat("x", 1001), strings.Repeat("x", 600)
-	errs := db.together(t, Op{Stage: put("a", half)}, Op{Stage: put("large", large)}, Op{Stage: put("b", half)},
+	errs := db.together(t.Context(), Op{Stage: put("a", half)}, Op{Stage: put("large", large)}, Op{Stage: put("b", half)},
 		Op{Stage: func(tx *Tx) error { _ = put("c", half)(tx); return nil }}, // it ignores that it has to be cut
 		Op{Stage: func(tx *Tx) error { _ = put("d", large)(tx); return nil }})
 	var tooLarge *TooLargeError
@@ -260,7 +260,7 @@ func TestFaultEndsAllWriting(t *testing.T) {
 			db := openTest(t, func(c *Config) { change(c, &f) })
 			db.mustPut(t, "a", "1")
 			f.set(unix.EIO)
-			errs := db.together(t, Op{Stage: put("b", "2")}, Op{Stage: put("c", "3"), Internal: true}, Op{Stage: func(*Tx) error { return errOwn }})
+			errs := db.together(t.Context(), Op{Stage: put("b", "2")}, Op{Stage: put("c", "3"), Internal: true}, Op{Stage: func(*Tx) error { return errOwn }})
 			if !errors.Is(errs[0], ErrUnknown) || !errors.Is(errs[1], ErrUnknown) || !errors.Is(errs[2], errOwn) {
 				t.Errorf("outcomes: %v, want ErrUnknown twice and its own error", errs)
 			}

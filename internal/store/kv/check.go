@@ -33,7 +33,7 @@ func Check(path string, c Checker) error {
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("check database: %w", err)
 	}
-	b, _, err := openBolt(&cfg, true)
+	b, _, err := openBolt(&cfg, opening{path: path, readOnly: true, check: checkLength})
 	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrNotDatabase) {
 		c.Problem(err.Error())
 		return nil

@@ -29,7 +29,7 @@ func compact(cfg *Config, progress func(int64)) (before, after int64, err error)
 	if _, err := os.Stat(cfg.Path); err != nil {
 		return 0, 0, err // bbolt would make it
 	}
-	from, _, err := openBolt(cfg, false)
+	from, _, err := openBolt(cfg, opening{path: cfg.Path, check: checkLength})
 	if err != nil {
 		return 0, 0, err
 	}

@@ -131,6 +131,8 @@ type DB struct {
 	commits  atomic.Uint64
 	fileSize atomic.Int64
 
+	copying sync.Mutex // held while a snapshot is written
+
 	mu     sync.Mutex // held by whoever writes; the fields below are theirs
 	batch  []*pending
 	gather gather
@@ -254,7 +256,7 @@ func (db *DB) Close() error {
 	}
 	db.closed = true
 	if db.stuck.Load() {
-		return db.file.Close() // bbolt may hold its locks for ever; the mapping ends with the process
+		return abandon(db.file)
 	}
 	if db.failureOf() == nil {
 		db.storeFreeList()

@@ -94,13 +94,12 @@ func (db *DB) wantContents(t *testing.T, want map[string]string) {
 }
 
 // together has operations staged in one batch, in their order, and returns their outcomes.
-func (db *DB) together(t *testing.T, ops ...Op) []error {
-	t.Helper()
+func (db *DB) together(ctx context.Context, ops ...Op) []error {
 	db.mu.Lock()
 	errs := make([]error, len(ops))
 	var wg sync.WaitGroup
 	for i, op := range ops {
-		p := &pending{Op: op, ctx: t.Context(), done: make(chan struct{}, 1)}
+		p := &pending{Op: op, ctx: ctx, done: make(chan struct{}, 1)}
 		db.queue.mu.Lock() // as push, but without waking the writer
 		db.queue.ops = append(db.queue.ops, p)
 		db.queue.bytes += int64(op.Bytes)
@@ -190,7 +189,7 @@ func TestReads(t *testing.T) {
 func TestBatchReadsWhatWasStagedBefore(t *testing.T) {
 	db := openTest(t, nil)
 	var seen, entry string
-	errs := db.together(t, Op{Stage: put("a", "1")}, Op{Stage: func(tx *Tx) error {
+	errs := db.together(t.Context(), Op{Stage: put("a", "1")}, Op{Stage: func(tx *Tx) error {
 		seen, entry = string(tx.Get(jobs, []byte("a"))), string(tx.Entry())
 		return nil
 	}})

@@ -1,9 +1,17 @@
 package kv
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/stint-jobs/stint/internal/store/kv/faultfs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if faultfs.IsChild() {
+		os.Exit(faultfs.Serve())
+	}
+	goleak.VerifyTestMain(m)
+}

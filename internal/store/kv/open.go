@@ -36,21 +36,48 @@ func defaultMapSize() int {
 // open opens the file and brings it into the state that Config describes.
 func (db *DB) open() error {
 	defer readAhead(db.cfg.Path, db.cfg.ReadAhead)()
-	var err error
-	if db.bolt, db.file, err = openBolt(&db.cfg, false); err != nil {
-		return err
+	for {
+		_, err := os.Stat(db.cfg.Path)
+		switch {
+		case err == nil:
+			db.bolt, db.file, err = openBolt(&db.cfg, opening{path: db.cfg.Path, check: checkLength})
+		case errors.Is(err, os.ErrNotExist):
+			db.bolt, db.file, err = openBolt(&db.cfg, opening{path: db.cfg.Path + partialSuffix, check: db.startAnew})
+		}
+		if errors.Is(err, errMadeMeanwhile) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := db.prepare(); err != nil {
+			return errors.Join(err, db.bolt.Close())
+		}
+		return nil
 	}
-	if err := db.prepare(); err != nil {
-		return errors.Join(err, db.bolt.Close())
-	}
-	return nil
 }
 
-// prepare makes what is not there and removes what a crash has left. The folder is synced in any
-// case: a crash may have come between making or renaming the file and that.
+// errMadeMeanwhile says that another process has made the database.
+var errMadeMeanwhile = errors.New("the database is there now")
+
+// startAnew empties a locked file that is to become the database.
+func (db *DB) startAnew(f *os.File) error {
+	if _, err := os.Stat(db.cfg.Path); !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(errMadeMeanwhile, err)
+	}
+	return f.Truncate(0)
+}
+
+// prepare makes what is not there and removes what a crash has left. A new database gets its name once it is
+// complete, and while it is locked. The folder is synced in any case: a crash may have come before that.
 func (db *DB) prepare() error {
 	if err := guard(db.makeBuckets); err != nil {
 		return fmt.Errorf("make buckets: %w", err)
+	}
+	if db.file.Name() != db.cfg.Path {
+		if err := db.cfg.FS.Rename(db.file.Name(), db.cfg.Path); err != nil {
+			return err
+		}
 	}
 	if err := db.removeLeftovers(); err != nil {
 		return err
@@ -109,25 +136,31 @@ func (db *DB) removeLeftovers() error {
 	return nil
 }
 
-// openBolt opens and locks the file. Where there is not enough address space it takes less.
-func openBolt(cfg *Config, readOnly bool) (b *bolt.DB, file *os.File, err error) {
+// opening says how openBolt opens a file.
+type opening struct {
+	path     string
+	readOnly bool
+	check    func(*os.File) error // called when the file is locked; its error ends the opening
+}
+
+// openBolt opens and locks a file. Where there is not enough address space it takes less.
+func openBolt(cfg *Config, o opening) (b *bolt.DB, file *os.File, err error) {
 	size := cfg.mapSize
 	for {
-		o := &bolt.Options{
+		options := &bolt.Options{
 			Timeout:         cfg.LockTimeout,
 			FreelistType:    bolt.FreelistMapType,
 			NoFreelistSync:  true, // else bbolt would write at Open; see chooseFreeList
 			InitialMmapSize: size,
-			ReadOnly:        readOnly,
-			OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
-				if file, err = lockFile(cfg, path, flag, mode); err != nil {
-					return nil, err
-				}
-				return file, nil
+			ReadOnly:        o.readOnly,
+			OpenFile: func(_ string, flag int, _ os.FileMode) (*os.File, error) {
+				var err error
+				file, err = lockFile(cfg, o, flag)
+				return file, err
 			},
 		}
 		err = guard(func() error {
-			b, err = bolt.Open(cfg.Path, 0o600, o)
+			b, err = bolt.Open(o.path, 0o600, options)
 			return err
 		})
 		if !errors.Is(err, unix.ENOMEM) || size < minMapSize {
@@ -136,9 +169,15 @@ func openBolt(cfg *Config, readOnly bool) (b *bolt.DB, file *os.File, err error)
 		size /= 2
 	}
 	if isPanic(err) && file != nil {
-		_ = file.Close() // lets go of the lock; bbolt may still read what is mapped
+		_ = abandon(file)
 	}
 	return b, file, inWords(err, size)
+}
+
+// abandon lets go of a file of which bbolt has panicked. bbolt may hold its own locks for ever, and
+// still read what is mapped, so the mapping stays until the process ends. It keeps the lock of a file that is only closed.
+func abandon(file *os.File) error {
+	return errors.Join(unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
 }
 
 // inWords turns an error of opening a file into one of this package.
@@ -158,25 +197,25 @@ func inWords(err error, size int) error {
 	return err
 }
 
-// lockFile opens the file, locks it, and makes sure that no page is missing at its end, and that it is
-// the file that has the name: another may have been put in its place while the lock was waited for.
-func lockFile(cfg *Config, path string, flag int, mode os.FileMode) (*os.File, error) {
+// lockFile opens the file, locks it, checks it, and makes sure that it is the file
+// that has the name: another may have been put in its place while the lock was waited for.
+func lockFile(cfg *Config, o opening, flag int) (*os.File, error) {
 	how := unix.LOCK_EX | unix.LOCK_NB
 	if flag&os.O_RDWR == 0 {
 		how = unix.LOCK_SH | unix.LOCK_NB
 	}
 	deadline := time.Now().Add(cfg.LockTimeout)
 	for {
-		f, err := cfg.FS.OpenFile(path, flag, mode)
+		f, err := cfg.FS.OpenFile(o.path, flag, 0o600)
 		if err != nil {
 			return nil, err
 		}
 		if err = unix.Flock(int(f.Fd()), how); err == nil {
-			if err = checkLength(f); err == nil {
+			if err = o.check(f); err == nil {
 				err = unix.Flock(int(f.Fd()), how) // checkLength has made it a shared one
 			}
 		}
-		if err == nil && sameFile(f, path) {
+		if err == nil && sameFile(f, o.path) {
 			return f, nil
 		}
 		_ = f.Close()
@@ -200,12 +239,16 @@ func sameFile(f *os.File, path string) bool {
 	return err == nil && os.SameFile(opened, named)
 }
 
-// checkLength returns ErrDamaged for a locked database that is shorter than its pages. bbolt would end the
+// checkLength returns ErrDamaged for a locked database that is shorter than its pages, and
+// ErrNotDatabase for an empty file, which bbolt would take for a new one. bbolt would end the
 // process when it touches those that are missing. A file that bbolt does not take is left to the real opening.
 func checkLength(f *os.File) error {
 	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
+	if err != nil {
 		return err
+	}
+	if info.Size() == 0 {
+		return fmt.Errorf("%w: it is empty", ErrNotDatabase)
 	}
 	var need int64
 	_ = guard(func() error {

@@ -21,6 +21,8 @@ func (db *DB) Snapshot(path string) (size int64, err error) {
 	if db.stuck.Load() {
 		return 0, db.failureOf()
 	}
+	db.copying.Lock()
+	defer db.copying.Unlock()
 	err = replaceFile(db.cfg.FS, path, func(f *os.File) error {
 		err := guard(func() error {
 			return db.bolt.View(func(tx *bolt.Tx) error {
