@@ -1,11 +1,11 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"google.golang.org/grpc"
 
@@ -29,7 +29,7 @@ func (s *admin) Backup(_ *adminv1.BackupRequest, stream grpc.ServerStreamingServ
 	default:
 		return &job.UserError{Sentinel: job.ErrOverloaded, Message: fmt.Sprintf("%d backups are being read already; try again when one of them has ended.", maxCopies)}
 	}
-	f, size, err := s.copyDatabase(stream.Context())
+	f, size, err := s.copyDatabase()
 	if err != nil {
 		return err
 	}
@@ -52,48 +52,23 @@ func (s *admin) Backup(_ *adminv1.BackupRequest, stream grpc.ServerStreamingServ
 }
 
 // copyDatabase returns a copy, to be read from its beginning, and its size. It is gone when it is closed.
-func (s *admin) copyDatabase(ctx context.Context) (f *os.File, size int64, err error) {
-	snap, err := s.Store.Snapshot()
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, snap.Close()) }()
+func (s *admin) copyDatabase() (f *os.File, size int64, err error) {
 	if s.Room != nil {
-		if err := s.Room(snap.Size()); err != nil {
+		if err := s.Room(s.Store.Size()); err != nil {
 			return nil, 0, err
 		}
 	}
-	f, err = os.CreateTemp(s.Scratch, ".backup-*")
+	folder, err := os.MkdirTemp(s.Scratch, ".backup-*")
 	if err != nil {
 		return nil, 0, fmt.Errorf("copy the database: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close())
-		}
-	}()
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, 0, fmt.Errorf("copy the database: %w", err)
-	}
-	if size, err = snap.WriteTo(&contextWriter{ctx, f}); err != nil {
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	path := filepath.Join(folder, "copy.db")
+	if size, err = s.Store.Backup(path); err != nil {
 		return nil, 0, err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, 0, fmt.Errorf("copy the database: %w", err)
+	if f, err = os.Open(path); err != nil {
+		return nil, 0, fmt.Errorf("read the copy of the database: %w", err)
 	}
 	return f, size, nil
-}
-
-// contextWriter writes until its context ends.
-type contextWriter struct {
-	ctx context.Context //nolint:containedctx // the life of one copy
-	w   io.Writer
-}
-
-// Write writes p.
-func (w *contextWriter) Write(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.w.Write(p)
 }

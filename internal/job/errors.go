@@ -40,6 +40,10 @@ var (
 	ErrConflict = errors.New("not possible in this state")
 	// ErrStorage: the store cannot save.
 	ErrStorage = errors.New("storage failed")
+	// ErrUnknown: a fault hit the commit of a request, and nobody knows whether it was stored; repeating it with the same request id is safe.
+	ErrUnknown = errors.New("it is not known whether this was stored")
+	// ErrTooLarge: the request is larger than what can be stored at once.
+	ErrTooLarge = errors.New("too large")
 )
 
 // What is wrong with a request.

@@ -66,15 +66,9 @@ func compactCommand(std Streams) *cobra.Command {
 		"The new file takes the place of the old one only when it is complete and durable.",
 		func(_ *cobra.Command, data string, _ []string) error {
 			path := databasePath(data)
-			before, after, err := store.Compact(path, path+".compact")
+			before, after, err := store.Compact(path, nil)
 			if err != nil {
 				return explainLocked(err)
-			}
-			if err := os.Rename(path+".compact", path); err != nil {
-				return fmt.Errorf("put the new file in place: %w", err)
-			}
-			if err := syncFolder(data); err != nil {
-				return err
 			}
 			fmt.Fprintf(std.Out, "%d bytes before, %d after\n", before, after)
 			return nil

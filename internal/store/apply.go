@@ -9,6 +9,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // applied is what the bytes of a commit change in memory.
@@ -23,7 +24,7 @@ type applied struct {
 // An error means that the entry does not follow what is in memory. The memory is not to be used for writes then.
 func (s *Store) apply(entry []byte) (index.Applied, error) {
 	var a applied
-	if err := eachWrite(entry, a.take); err != nil {
+	if err := kv.Replay(entry, a.take); err != nil {
 		return index.Applied{}, err
 	}
 	changes, err := s.ix.Apply(&a.index)
@@ -43,47 +44,48 @@ func (s *Store) apply(entry []byte) (index.Applied, error) {
 }
 
 // take decodes one write, if it is of a bucket that memory has to do with.
-func (a *applied) take(w write) error {
-	switch {
-	case w.kind == writeSequence:
+func (a *applied) take(w kv.Write) error {
+	if w.Kind == kv.KindSequence {
 		return nil
-	case bytes.Equal(w.bucket, bucketJobs):
+	}
+	switch w.Bucket {
+	case bucketJobs:
 		return a.takeJob(w)
-	case bytes.Equal(w.bucket, bucketShares):
+	case bucketShares:
 		return a.takeShare(w)
-	case bytes.Equal(w.bucket, bucketMeta) && w.kind == writePut:
+	case bucketMeta:
 		return a.takeMeta(w)
 	}
 	return nil
 }
 
-func (a *applied) takeJob(w write) error {
-	id, err := jobIDOfKey(w.key)
+func (a *applied) takeJob(w kv.Write) error {
+	id, err := jobIDOfKey(w.Key)
 	if err != nil {
 		return err
 	}
-	if w.kind == writeDelete {
+	if w.Kind == kv.KindDelete {
 		a.index.DeleteJob(id)
 		return nil
 	}
 	h := &storev1.Header{}
-	if err := decodeHeader(id, w.value, h); err != nil {
+	if err := decodeHeader(id, w.Value, h); err != nil {
 		return err
 	}
 	a.index.PutJob(id, h)
 	return nil
 }
 
-func (a *applied) takeShare(w write) error {
-	id, user, err := splitShareKey(w.key)
+func (a *applied) takeShare(w kv.Write) error {
+	id, user, err := splitShareKey(w.Key)
 	if err != nil {
 		return err
 	}
-	if w.kind == writeDelete {
+	if w.Kind == kv.KindDelete {
 		a.index.DeleteShare(id, user)
 		return nil
 	}
-	sh, err := decodeShare(id, w.value)
+	sh, err := decodeShare(id, w.Value)
 	if err != nil {
 		return err
 	}
@@ -91,22 +93,22 @@ func (a *applied) takeShare(w write) error {
 	return nil
 }
 
-func (a *applied) takeMeta(w write) error {
+func (a *applied) takeMeta(w kv.Write) error {
 	switch {
-	case bytes.Equal(w.key, keyCounters):
-		m, err := decodeMeta(w.value)
+	case bytes.Equal(w.Key, keyCounters):
+		m, err := decodeMeta(w.Value)
 		if err != nil {
 			return err
 		}
 		a.meta = &m
 		a.index.SetCounters(m.revision, m.purged)
-	case bytes.Equal(w.key, keySettings):
+	case bytes.Equal(w.Key, keySettings):
 		a.settings = &storev1.Settings{}
-		if err := proto.Unmarshal(w.value, a.settings); err != nil {
+		if err := proto.Unmarshal(w.Value, a.settings); err != nil {
 			return fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
 		}
-	case bytes.Equal(w.key, keyAuditHead):
-		head, err := decodeHead(w.value)
+	case bytes.Equal(w.Key, keyAuditHead):
+		head, err := decodeHead(w.Value)
 		if err != nil {
 			return err
 		}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"strings"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // The audit says who did what. An entry goes into the same transaction as what
@@ -36,7 +36,7 @@ func WithAudit(ctx context.Context, e *storev1.AuditEntry) context.Context {
 // came. It answers when the entry is durable. The time is filled in; the rest is as given.
 func (s *Store) Audit(ctx context.Context, e *storev1.AuditEntry) error {
 	err := s.do(WithAudit(ctx, e), 1, func(b *batch) error {
-		b.dirty = true
+		b.audited = true
 		return nil
 	})
 	if err != nil {
@@ -223,7 +223,7 @@ func (b *batch) appendAudit(a *audited, subject string, ids []job.ID) error {
 	value := b.buf[start:len(b.buf):len(b.buf)]
 	b.head = b.head.link(value)
 	copy(value, b.head.Hash[:])
-	return b.put(bucketAudit, key, value)
+	return b.tx.Put(bucketAudit, key, value)
 }
 
 // storeHead stores where the chain ends, if it grew.
@@ -231,17 +231,17 @@ func (b *batch) storeHead() error {
 	if b.head == *b.s.auditHead.Load() {
 		return nil
 	}
-	return b.put(bucketMeta, keyAuditHead, b.head.encode())
+	return b.tx.Put(bucketMeta, keyAuditHead, b.head.encode())
 }
 
 // loadAudit reads where the chain goes on. Times of entries never go back either.
-func (s *Store) loadAudit(tx *bolt.Tx) error {
+func (s *Store) loadAudit(tx *kv.ReadTx) error {
 	_, head, err := readHeads(tx)
 	if err != nil {
 		return err
 	}
 	s.auditHead.Store(&head)
-	k, v := tx.Bucket(bucketAudit).Cursor().Last()
+	k, v := tx.Cursor(bucketAudit).Last()
 	if k == nil {
 		return nil
 	}
@@ -256,11 +256,10 @@ func (s *Store) loadAudit(tx *bolt.Tx) error {
 }
 
 // readHeads reads from where to where the chain goes. begin is the entry before the first one that is there.
-func readHeads(tx *bolt.Tx) (begin, end AuditHead, err error) {
-	m := tx.Bucket(bucketMeta)
-	if begin, err = decodeHead(m.Get(keyAuditBegin)); err != nil {
+func readHeads(tx *kv.ReadTx) (begin, end AuditHead, err error) {
+	if begin, err = decodeHead(tx.Get(bucketMeta, keyAuditBegin)); err != nil {
 		return begin, end, err
 	}
-	end, err = decodeHead(m.Get(keyAuditHead))
+	end, err = decodeHead(tx.Get(bucketMeta, keyAuditHead))
 	return begin, end, err
 }

@@ -3,14 +3,13 @@ package store
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // AuditRow is an entry of the audit.
@@ -156,7 +155,7 @@ type AuditReport struct {
 // VerifyAudit verifies the audit in the database of a server that does not run, or in a backup.
 func VerifyAudit(path string, expect *AuditHead) (AuditReport, error) {
 	var report AuditReport
-	err := viewFile(path, func(tx *bolt.Tx) (err error) {
+	err := viewFile(path, func(tx *kv.ReadTx) (err error) {
 		report, err = verifyAudit(context.Background(), tx, expect)
 		return err
 	})
@@ -166,13 +165,13 @@ func VerifyAudit(path string, expect *AuditHead) (AuditReport, error) {
 	return report, nil
 }
 
-func verifyAudit(ctx context.Context, tx *bolt.Tx, expect *AuditHead) (AuditReport, error) {
+func verifyAudit(ctx context.Context, tx *kv.ReadTx, expect *AuditHead) (AuditReport, error) {
 	begin, end, err := readHeads(tx)
 	if err != nil {
 		return AuditReport{}, err
 	}
 	chain := NewAuditChain(begin, expect)
-	err = tx.Bucket(bucketAudit).ForEach(func(k, v []byte) error {
+	err = each(tx, bucketAudit, func(k, v []byte) error {
 		row, err := decodeRow(k, v)
 		if err != nil {
 			chain.problems.add("audit", "%v", err)
@@ -189,12 +188,12 @@ func verifyAudit(ctx context.Context, tx *bolt.Tx, expect *AuditHead) (AuditRepo
 // ReadAudit calls fn with the entries behind the one with number after, oldest first, of a server that does
 // not run, or of a backup. begin is the entry before the first one that is called.
 func ReadAudit(path string, after uint64, fn func(begin AuditHead, row AuditRow) error) error {
-	err := viewFile(path, func(tx *bolt.Tx) error {
+	err := viewFile(path, func(tx *kv.ReadTx) error {
 		before, _, err := readHeads(tx)
 		if err != nil {
 			return err
 		}
-		c := tx.Bucket(bucketAudit).Cursor()
+		c := tx.Cursor(bucketAudit)
 		for k, v := c.First(); k != nil; k, v = c.Next() {
 			row, err := decodeRow(k, v)
 			if err != nil {
@@ -213,33 +212,4 @@ func ReadAudit(path string, after uint64, fn func(begin AuditHead, row AuditRow)
 		return fmt.Errorf("read the audit in %s: %w", path, err)
 	}
 	return nil
-}
-
-// viewFile calls fn with a transaction of the database of a server that does not run, if it has this program's schema.
-func viewFile(path string, fn func(*bolt.Tx) error) error {
-	db, err := openReadOnly(path)
-	if err != nil {
-		return err
-	}
-	err = guard(func() error {
-		return db.View(func(tx *bolt.Tx) error {
-			if err := hasSchema(tx); err != nil {
-				return err
-			}
-			return fn(tx)
-		})
-	})
-	return errors.Join(err, db.Close())
-}
-
-// hasSchema refuses a file of another schema than this program's.
-func hasSchema(tx *bolt.Tx) error {
-	switch v, err := schemaOf(tx); {
-	case err != nil:
-		return err
-	case v != uint64(len(migrations)+1):
-		return fmt.Errorf("the file has schema %d, and this program checks %d: %w", v, len(migrations)+1, job.ErrConflict)
-	default:
-		return nil
-	}
 }

@@ -1,14 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // PruneAudit takes the entries from before a time out of the database of a server that does not run. The last of them
@@ -23,29 +23,30 @@ func PruneAudit(path string, before time.Time, by *storev1.AuditEntry) (begin Au
 	if len(report.Problems) > 0 {
 		return begin, 0, fmt.Errorf("prune the audit in %s: it does not verify, so it is kept as it is: %s: %w", path, report.Problems[0], job.ErrConflict)
 	}
-	db, err := boltOpen(path, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
-	if err != nil {
-		return begin, 0, fmt.Errorf("prune the audit in %s: %w", path, err)
-	}
-	err = guard(func() error {
-		return db.Update(func(tx *bolt.Tx) (err error) {
-			begin, taken, err = pruneAudit(tx, before, by)
+	for more := true; more && err == nil; {
+		err = updateFile(path, func(tx *kv.Tx) error {
+			var n uint64
+			begin, n, err = pruneAudit(tx, before, by)
+			taken, more = taken+n, n == pruneStep
 			return err
 		})
-	})
-	if err = errors.Join(err, db.Close()); err != nil {
+	}
+	if err != nil {
 		return begin, 0, fmt.Errorf("prune the audit in %s: %w", path, err)
 	}
 	return begin, taken, nil
 }
 
-func pruneAudit(tx *bolt.Tx, before time.Time, by *storev1.AuditEntry) (begin AuditHead, taken uint64, err error) {
-	begin, _, err = readHeads(tx)
+// pruneStep is how many entries are taken out in one commit. After each of them the chain verifies.
+const pruneStep = 50_000
+
+func pruneAudit(tx *kv.Tx, before time.Time, by *storev1.AuditEntry) (begin AuditHead, taken uint64, err error) {
+	begin, _, err = readHeads(&tx.ReadTx)
 	if err != nil {
 		return begin, 0, err
 	}
-	c := tx.Bucket(bucketAudit).Cursor()
-	for k, v := c.First(); k != nil; k, v = c.First() {
+	c := tx.Cursor(bucketAudit)
+	for k, v := c.First(); k != nil && taken < pruneStep; k, v = c.First() {
 		row, err := decodeRow(k, v)
 		if err != nil {
 			return begin, 0, err
@@ -54,7 +55,7 @@ func pruneAudit(tx *bolt.Tx, before time.Time, by *storev1.AuditEntry) (begin Au
 			break
 		}
 		begin = AuditHead{row.Sequence, row.Hash}
-		if err := c.Delete(); err != nil {
+		if err := tx.Delete(bucketAudit, bytes.Clone(k)); err != nil {
 			return begin, 0, err
 		}
 		taken++
@@ -63,5 +64,5 @@ func pruneAudit(tx *bolt.Tx, before time.Time, by *storev1.AuditEntry) (begin Au
 		return begin, 0, nil
 	}
 	_, err = appendOffline(tx, by)
-	return begin, taken, errors.Join(err, tx.Bucket(bucketMeta).Put(keyAuditBegin, begin.encode()))
+	return begin, taken, errors.Join(err, tx.Put(bucketMeta, keyAuditBegin, begin.encode()))
 }

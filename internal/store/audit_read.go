@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // AuditQuery says which entries of the audit are asked for.
@@ -31,8 +31,8 @@ const auditScan = 100_000
 // AuditEntries answers entries, newest first. next is what Before is to be to go
 // on, 0 at the end; there can be more also where fewer than Limit were found.
 func (s *Store) AuditEntries(ctx context.Context, q AuditQuery) (rows []AuditRow, next uint64, _ error) {
-	err := s.inTx(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketAudit).Cursor()
+	err := s.inTx(func(tx *kv.ReadTx) error {
+		c := tx.Cursor(bucketAudit)
 		looked := 0
 		for k, v := lastBefore(c, q.Before); k != nil; k, v = c.Prev() {
 			if len(rows) == q.Limit || looked == auditScan {
@@ -62,7 +62,7 @@ func (s *Store) AuditEntries(ctx context.Context, q AuditQuery) (rows []AuditRow
 }
 
 // lastBefore puts the cursor on the last entry with a number below before; zero is no bound.
-func lastBefore(c *bolt.Cursor, before uint64) (k, v []byte) {
+func lastBefore(c *kv.Cursor, before uint64) (k, v []byte) {
 	if before == 0 {
 		return c.Last()
 	}

@@ -1,34 +1,30 @@
 package store
 
 import (
-	"fmt"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // batch is what goes into one commit. Reads of the transaction see what was
 // staged before; the index does not, so the batch keeps the differences that decisions need.
 type batch struct {
-	*reader
+	reader
 	s       *Store
-	ops     []*op
-	tx      *bolt.Tx
+	tx      *kv.Tx
 	now     time.Time
 	stamp   *timestamppb.Timestamp // now, shared by the batch's messages
 	meta    meta
-	changes []index.ChangedJob // for the audit and for counting
-	applied index.Applied      // what was committed
-	dirty   bool
-	about   about // of the present op
+	changes []index.ChangedJob // for the audit
+	about   about              // of the present op
+	audited bool               // the present op is audited though it writes nothing else
 	head    AuditHead
-	buf     []byte // encoded records; the transaction refers to them until it ends
-	entry   []byte // what the transaction writes, for the log
+	buf     []byte // encoded records
 
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
@@ -36,58 +32,56 @@ type batch struct {
 	requests  map[string]job.ID // first job by owner, zero byte and request id
 }
 
-func newBatch(s *Store) *batch {
-	return &batch{s: s, active: make(map[string]int64), requests: make(map[string]job.ID)}
+func (b *batch) init(s *Store) {
+	b.s, b.active, b.requests = s, make(map[string]int64), make(map[string]job.ID)
 }
 
-// reset empties the batch but for its ops.
-func (b *batch) reset() {
-	b.changes, b.applied, b.dirty, b.activeAll = b.changes[:0], index.Applied{}, false, 0
+// maxAhead is how far times may run ahead of the clock. The order of ids and revisions is that of commits, whatever the
+// clock does; times follow it only as long as the clock is set back by no more than this.
+const maxAhead = 5 * time.Second
+
+// begin starts a batch with nothing in it.
+func (b *batch) begin(tx *kv.Tx) {
+	b.changes, b.activeAll = b.changes[:0], 0
 	clear(b.active)
 	clear(b.requests)
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
 		b.buf = nil
 	}
-	if b.entry = b.entry[:0]; cap(b.entry) > 4<<20 {
-		b.entry = nil
-	}
-}
-
-func (b *batch) begin(tx *bolt.Tx) {
-	b.tx, b.reader, b.meta = tx, readerOf(tx), b.s.meta
-	b.head = *b.s.auditHead.Load()
-	fillPages(tx)
+	b.tx, b.reader, b.meta, b.head = tx, reader{&tx.ReadTx}, b.s.meta, *b.s.auditHead.Load()
 	b.now = b.s.now()
-	if b.now.Before(b.s.lastTime) {
-		b.now = b.s.lastTime // the order of ids is the order of times, whatever the clock does
+	if last := b.s.lastTime; b.now.Before(last) && last.Sub(b.now) <= maxAhead {
+		b.now = last
 	}
 	b.stamp = timestamppb.New(b.now)
 }
 
-// finish commits.
-func (b *batch) finish(hook func(entry []byte) error) error {
-	if err := b.put(bucketMeta, keyCounters, b.meta.encode()); err != nil {
+// finish stages what every commit has.
+func (b *batch) finish(tx *kv.Tx) error {
+	if err := tx.Put(bucketMeta, keyCounters, b.meta.encode()); err != nil {
 		return err
 	}
 	if err := b.storeHead(); err != nil {
 		return err
 	}
-	if hook != nil {
-		if err := hook(b.entry); err != nil {
-			return err
-		}
+	if hook := b.s.finishing.Load(); hook != nil {
+		return (*hook)()
 	}
-	return b.s.file.commit(b.tx, b.entry)
+	return nil
 }
 
-// failAll gives an error to every op that had none.
-func (b *batch) failAll(err error) {
-	for _, o := range b.ops {
-		if o.err == nil {
-			o.err = err
-		}
+// run stages one operation and, if it changed something, who did that.
+func (b *batch) run(by *audited, stage func(*batch) error) error {
+	written, from, meta, head := len(b.tx.Entry()), len(b.changes), b.meta, b.head
+	b.about, b.audited = about{}, false
+	err := stage(b)
+	if err == nil && by.entry != nil && (b.audited || len(b.tx.Entry()) > written) {
+		err = b.audit(by, from)
 	}
-	b.changes = b.changes[:0]
+	if err != nil { // kv takes back what was written
+		b.changes, b.meta, b.head = b.changes[:from], meta, head
+	}
+	return err
 }
 
 // nextRevision gives a revision to the next change.
@@ -105,19 +99,6 @@ func (b *batch) encode(rec *storev1.Record) ([]byte, error) {
 	}
 	b.buf = buf
 	return buf[start:len(buf):len(buf)], nil
-}
-
-// putJob stages a record.
-func (b *batch) putJob(id job.ID, raw []byte) error {
-	b.dirty = true
-	return b.put(bucketJobs, id.Key(), raw)
-}
-
-func staging(err error) error {
-	if err != nil {
-		return fmt.Errorf("%w: %w", errStaging, err)
-	}
-	return nil
 }
 
 // countActive notes that n more jobs of the owner are active.

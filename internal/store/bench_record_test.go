@@ -14,7 +14,7 @@ func BenchmarkRecord(b *testing.B) {
 		b.Fatal(err)
 	}
 	var h storev1.Header
-	batch := newBatch(nil)
+	batch := batch{}
 	for name, f := range map[string]func() error{
 		"read whole":  func() error { _, err := decodeRecord(1, raw); return err },
 		"read basic":  func() error { _, err := decodeBasic(1, raw); return err },

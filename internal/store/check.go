@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // Problem is something in the store that must not be.
@@ -27,21 +27,21 @@ const maxProblems = 100
 // Check re-derives everything from the records and compares, between two
 // commits: the file's own structure, every record, and the index in memory. Writes wait meanwhile, and reads may.
 func (s *Store) Check(ctx context.Context) ([]Problem, error) {
-	s.between.Lock()
-	defer s.between.Unlock()
 	c := &checker{}
-	err := s.inTx(func(tx *bolt.Tx) error {
-		if err := c.file(ctx, tx); err != nil {
-			return err
-		}
-		fresh, err := s.loadIndex(tx)
-		if err != nil {
-			return err
-		}
-		for _, d := range s.ix.Compare(fresh) {
-			c.add(d.Where, "%s", d.What)
-		}
-		return nil
+	err := s.do(ctx, 1, func(*batch) error { // while nothing else is written
+		return s.inTx(func(tx *kv.ReadTx) error {
+			if err := c.file(ctx, tx); err != nil {
+				return err
+			}
+			fresh, err := s.loadIndex(tx, c.checkDamaged)
+			if err != nil {
+				return err
+			}
+			for _, d := range s.ix.Compare(fresh) {
+				c.add(d.Where, "%s", d.What)
+			}
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
@@ -52,7 +52,10 @@ func (s *Store) Check(ctx context.Context) ([]Problem, error) {
 // CheckFile checks the database of a server that does not run.
 func CheckFile(path string) ([]Problem, error) {
 	c := &checker{}
-	err := viewFile(path, func(tx *bolt.Tx) error { return c.file(context.Background(), tx) })
+	err := kv.Check(path, kv.Checker{Problem: func(text string) { c.add("file", "%s", text) }})
+	if err == nil && len(c.problems) == 0 { // records on damaged pages would only say the same again
+		err = viewFile(path, func(tx *kv.ReadTx) error { return c.file(context.Background(), tx) })
+	}
 	if err != nil {
 		return nil, fmt.Errorf("check store %s: %w", path, err)
 	}
@@ -69,16 +72,10 @@ func (c *checker) add(where, format string, args ...any) {
 }
 
 // file checks what is on disk.
-func (c *checker) file(ctx context.Context, tx *bolt.Tx) error {
-	for err := range tx.Check() {
-		c.add("file", "%v", err)
-	}
-	if len(c.problems) > 0 {
-		return nil // records on damaged pages would only say the same again
-	}
-	for _, name := range [][]byte{bucketMeta, bucketJobs, bucketSpecs, bucketTokens, bucketIssues, bucketSessions, bucketAudit, bucketShares} {
-		if tx.Bucket(name) == nil {
-			c.add("file", "the bucket %s is missing", name)
+func (c *checker) file(ctx context.Context, tx *kv.ReadTx) error {
+	for _, b := range buckets {
+		if !tx.Has(b.Name) {
+			c.add("file", "the bucket %s is missing", b.Name)
 		}
 	}
 	if len(c.problems) > 0 {
@@ -98,7 +95,7 @@ func (c *checker) file(ctx context.Context, tx *bolt.Tx) error {
 }
 
 // audit checks the chain of the audit.
-func (c *checker) audit(ctx context.Context, tx *bolt.Tx) error {
+func (c *checker) audit(ctx context.Context, tx *kv.ReadTx) error {
 	report, err := verifyAudit(ctx, tx, nil)
 	for _, p := range report.Problems {
 		c.add(p.Where, "%s", p.What)
@@ -107,9 +104,9 @@ func (c *checker) audit(ctx context.Context, tx *bolt.Tx) error {
 }
 
 // others checks what is not about jobs.
-func (c *checker) others(tx *bolt.Tx) {
+func (c *checker) others(tx *kv.ReadTx) {
 	ids := make(map[string]bool)
-	_ = tx.Bucket(bucketTokens).ForEach(func(k, raw []byte) error {
+	_ = each(tx, bucketTokens, func(k, raw []byte) error {
 		t, err := decodeToken(raw)
 		switch {
 		case err != nil || len(k) != len(TokenHash{}):
@@ -121,19 +118,19 @@ func (c *checker) others(tx *bolt.Tx) {
 		}
 		return nil
 	})
-	_ = tx.Bucket(bucketSessions).ForEach(func(k, raw []byte) error {
+	_ = each(tx, bucketSessions, func(k, raw []byte) error {
 		if _, err := decodeSession(raw); err != nil || len(k) != len(SessionHash{}) {
 			c.add(fmt.Sprintf("session %x", k), "it cannot be read")
 		}
 		return nil
 	})
-	_ = tx.Bucket(bucketIssues).ForEach(func(k, raw []byte) error {
+	_ = each(tx, bucketIssues, func(k, raw []byte) error {
 		if len(k) != 16 || proto.Unmarshal(raw, &storev1.Issue{}) != nil {
 			c.add(fmt.Sprintf("issue %x", k), "it cannot be read")
 		}
 		return nil
 	})
-	if proto.Unmarshal(tx.Bucket(bucketMeta).Get(keySettings), &storev1.Settings{}) != nil {
+	if proto.Unmarshal(tx.Get(bucketMeta, keySettings), &storev1.Settings{}) != nil {
 		c.add("settings", "they cannot be read")
 	}
 }

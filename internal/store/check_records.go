@@ -5,43 +5,41 @@ import (
 	"fmt"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // recordChecker goes over all records in the order of ids.
 type recordChecker struct {
 	*checker
 	meta      meta
-	specs     *bolt.Bucket
+	tx        *kv.ReadTx
 	revisions map[uint64]job.ID
 	requests  map[string]job.ID
-	submitted int64 // submit time of the job before
 }
 
-func (c *checker) records(ctx context.Context, tx *bolt.Tx, m meta) error {
+func (c *checker) records(ctx context.Context, tx *kv.ReadTx, m meta) error {
 	rc := &recordChecker{
-		checker: c, meta: m, specs: tx.Bucket(bucketSpecs),
+		checker: c, meta: m, tx: tx,
 		revisions: make(map[uint64]job.ID), requests: make(map[string]job.ID),
 	}
 	if m.purged > m.revision {
 		c.add("meta", "the last deletion has revision %d, and the last change %d", m.purged, m.revision)
 	}
-	jobs := tx.Bucket(bucketJobs)
-	err := jobs.ForEach(func(k, raw []byte) error {
+	err := each(tx, bucketJobs, func(k, raw []byte) error {
 		rc.record(k, raw)
 		return ctx.Err()
 	})
 	if err != nil {
 		return err
 	}
-	return rc.specs.ForEach(func(k, _ []byte) error {
-		if jobs.Get(k) == nil {
+	return each(tx, bucketSpecs, func(k, _ []byte) error {
+		if tx.Get(bucketJobs, k) == nil {
 			c.add(fmt.Sprintf("spec %x", k), "no job has it")
 		}
 		return ctx.Err()
@@ -72,11 +70,6 @@ func (c *recordChecker) record(k, raw []byte) {
 	if j.GetOwner() == "" || j.GetService() == "" || j.GetOutputName() == "" {
 		c.add(where, "it has no owner, service or output name")
 	}
-	if t := nanos(j.GetSubmitTime()); t < c.submitted {
-		c.add(where, "it was submitted before the job before it")
-	} else {
-		c.submitted = t
-	}
 	if !slices.Contains(job.States, j.GetState()) {
 		c.add(where, "it is in no state: %v", j.GetState())
 	}
@@ -94,7 +87,7 @@ func (c *recordChecker) header(where string, raw []byte) {
 }
 
 func (c *recordChecker) spec(where string, k []byte) {
-	raw := c.specs.Get(k)
+	raw := c.tx.Get(bucketSpecs, k)
 	if raw == nil {
 		c.add(where, "its parameters are missing")
 		return
@@ -146,10 +139,9 @@ func (c *recordChecker) history(where string, j *jobsv1.Job) {
 }
 
 // shares checks those on disk.
-func (c *checker) shares(tx *bolt.Tx) {
-	jobs := tx.Bucket(bucketJobs)
+func (c *checker) shares(tx *kv.ReadTx) {
 	count := make(map[job.ID]int)
-	_ = tx.Bucket(bucketShares).ForEach(func(k, raw []byte) error {
+	_ = each(tx, bucketShares, func(k, raw []byte) error {
 		if len(k) <= 8 || !job.ValidOwner(string(k[8:])) {
 			c.add(fmt.Sprintf("share %x", k), "its key is not a job and a user")
 			return nil
@@ -163,7 +155,7 @@ func (c *checker) shares(tx *bolt.Tx) {
 		if count[id]++; count[id] == MaxShares+1 {
 			c.add(where, "the job is shared with more than %d users", MaxShares)
 		}
-		rec := jobs.Get(k[:8])
+		rec := tx.Get(bucketJobs, k[:8])
 		if rec == nil {
 			c.add(where, "there is no such job")
 			return nil

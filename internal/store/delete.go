@@ -31,7 +31,7 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 	found := make(map[job.ID]string, len(ids)) // owners
 	var order []job.ID
 	for _, id := range ids {
-		raw := b.jobs.Get(id.Key())
+		raw := b.tx.Get(bucketJobs, id.Key())
 		if _, twice := found[id]; raw == nil || twice {
 			continue
 		}
@@ -46,11 +46,10 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 		order = append(order, id)
 	}
 	for _, id := range order {
-		b.dirty = true
-		if err := b.remove(bucketJobs, id.Key()); err != nil {
+		if err := b.tx.Delete(bucketJobs, id.Key()); err != nil {
 			return nil, err
 		}
-		if err := b.remove(bucketSpecs, id.Key()); err != nil {
+		if err := b.tx.Delete(bucketSpecs, id.Key()); err != nil {
 			return nil, err
 		}
 		if err := b.unshareAll(id); err != nil {

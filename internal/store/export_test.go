@@ -1,23 +1,31 @@
 package store
 
 import (
-	"slices"
-
-	bolt "go.etcd.io/bbolt"
-
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// FailCommits makes each commit fail with what hook returns, if that is an error.
-func (s *Store) FailCommits(hook func() error) {
-	s.between.Lock()
-	defer s.between.Unlock()
-	s.commitHook = nil
-	if hook != nil {
-		s.commitHook = func([]byte) error { return hook() }
+// RefuseBatches has each batch that writes be refused with what hook returns, if that is an error.
+func (s *Store) RefuseBatches(hook func() error) {
+	if hook == nil {
+		s.finishing.Store(nil)
+		return
 	}
+	s.finishing.Store(&hook)
+}
+
+// WithoutSync makes nothing durable, for tests that are not about that.
+func (c Config) WithoutSync() Config {
+	c.noSync = true
+	return c
+}
+
+// WithFiles has the database's files opened, renamed and removed by fs.
+func (c Config) WithFiles(fs kv.FS) Config {
+	c.files = fs
+	return c
 }
 
 // WithRing sets how many changes the ring holds; a power of two.
@@ -30,21 +38,6 @@ func (c Config) WithRing(size int) Config {
 func (c Config) WithViews() Config {
 	c.smallScan = -1
 	return c
-}
-
-// WithoutSync makes nothing durable, for tests that are not about that.
-func (c Config) WithoutSync() Config {
-	c.noSync = true
-	return c
-}
-
-// OpenWith is Open with more migrations.
-func OpenWith(cfg Config, more ...func(*bolt.Tx) error) (*Store, error) {
-	list := slices.Clone(migrations)
-	for _, m := range more {
-		list = append(list, m)
-	}
-	return openWith(cfg, list)
 }
 
 // Forge makes the index of one job say that it is in a state that its record does not have.

@@ -2,11 +2,12 @@ package store_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,8 +48,8 @@ func TestFilesThatAreNoStoreAreRefused(t *testing.T) {
 			t.Errorf("%s was opened", path)
 			_ = s.Close()
 		}
-		if _, err := store.CheckFile(path); err == nil {
-			t.Errorf("%s was checked", path)
+		if problems, err := store.CheckFile(path); err == nil && len(problems) == 0 {
+			t.Errorf("%s was found to be right", path)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "absent")); err == nil {
@@ -68,57 +69,94 @@ func raw(t *testing.T, path string, fn func(*bolt.Tx) error) {
 	}
 }
 
-func TestMigrations(t *testing.T) {
-	mark := func(name string) func(*bolt.Tx) error {
-		return func(tx *bolt.Tx) error {
-			_, err := tx.CreateBucket([]byte(name))
-			return err
-		}
+func TestDatabasesOfOtherFormatsAreRefusedAsTheyAre(t *testing.T) {
+	for name, test := range map[string]struct {
+		do   func(*bolt.Tx) error
+		want error
+	}{
+		"a newer one":            {put("meta", []byte("format"), []byte("stint.store.v9")), store.ErrNewerFormat},
+		"one of another program": {func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("format")) }, job.ErrStorage},
+		"the first edition": {func(tx *bolt.Tx) error {
+			return errors.Join(tx.Bucket([]byte("meta")).Delete([]byte("format")), tx.Bucket([]byte("meta")).Put([]byte("schema"), make([]byte, 8)))
+		}, store.ErrFirstEdition},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "jobs.db")
+			s := storetest.OpenConfig(t, store.Config{Path: path})
+			submit(t, s, "ada", newJob("A", "a"))
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			other := filepath.Join(t.TempDir(), "other.db")
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(other, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			raw(t, other, test.do)
+			before, err := os.ReadFile(other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.Open(store.Config{Path: other}); !errors.Is(err, test.want) {
+				t.Errorf("open: %v", err)
+			}
+			if _, err := store.CheckFile(other); !errors.Is(err, test.want) {
+				t.Errorf("check: %v", err)
+			}
+			if _, _, err := store.Compact(other, nil); !errors.Is(err, test.want) {
+				t.Errorf("compact: %v", err)
+			}
+			if _, err := store.BeginIncarnation(other, store.Incarnation{Name: "x", Gap: 1}); !errors.Is(err, test.want) {
+				t.Errorf("begin an incarnation: %v", err)
+			}
+			if after, err := os.ReadFile(other); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the file was changed, or %v", err)
+			}
+		})
 	}
-	has := func(path, bucket string) (found bool) {
-		raw(t, path, func(tx *bolt.Tx) error { found = tx.Bucket([]byte(bucket)) != nil; return nil })
-		return found
-	}
+}
+
+// A record that cannot be read is put aside, and all other jobs are as they were.
+func TestADamagedRecordIsPutAside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
-	s, err := store.Open(store.Config{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	submit(t, s, "ada", newJob("A", "a"))
+	s := storetest.OpenConfig(t, store.Config{Path: path})
+	submit(t, s, "ada", newJob("A", "a"), newJob("A", "b"), newJob("A", "c"))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	boom := errors.New("boom")
-	_, err = store.OpenWith(store.Config{Path: path}, mark("two"), func(tx *bolt.Tx) error {
-		return errors.Join(mark("three")(tx), boom)
-	})
-	if !errors.Is(err, boom) || has(path, "two") || has(path, "three") {
-		t.Errorf("a migration that fails in the middle: %v, two %v", err, has(path, "two"))
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if problems, err := store.CheckFile(path); err != nil || len(problems) > 0 {
-		t.Errorf("after it: %v %v", problems, err)
+	raw(t, path, put("jobs", job.ID(2).Key(), []byte{0xff}))
+	s, err = store.Open(store.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for range 2 { // the second time there is nothing to do
-		s, err := store.OpenWith(store.Config{Path: path}, mark("two"), mark("three"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Get(store.Everyone, 1); err != nil || s.Close() != nil {
-			t.Errorf("the job after the migrations: %v", err)
-		}
+	if got := slices.Collect(maps.Keys(maps.Collect(s.Damaged()))); !slices.Equal(got, []job.ID{2}) || s.Stats().Damaged != 1 {
+		t.Errorf("put aside: %v", got)
 	}
-	if !has(path, "two") || !has(path, "three") {
-		t.Error("the migrations did not happen")
+	if _, err := s.Get(store.Everyone, 2); !errors.Is(err, job.ErrStorage) {
+		t.Errorf("the damaged job: %v", err)
 	}
-	if _, err := store.Open(store.Config{Path: path}); !errors.Is(err, store.ErrNewerSchema) {
-		t.Errorf("an older program: %v", err)
+	become(t, s, 3, running)
+	if page, err := s.Page(t.Context(), store.Query{Scope: store.Everyone, Limit: 5}); err != nil || page.Total != 2 || len(page.Jobs) != 2 {
+		t.Errorf("the others: %v %v", page, err)
 	}
-	if _, err := store.CheckFile(path); !errors.Is(err, job.ErrConflict) {
-		t.Errorf("an older program's check: %v", err)
+	if j := submit(t, s, "ada", newJob("A", "d"))[0]; j.GetId() != "4" {
+		t.Errorf("the next job is %s", j.GetId())
 	}
-	empty := filepath.Join(t.TempDir(), "empty.db")
-	if s, err = store.OpenWith(store.Config{Path: empty}, mark("two")); err != nil || s.Close() != nil || !has(empty, "two") {
-		t.Errorf("an empty file: %v", err)
+	if problems, err := s.Check(t.Context()); err != nil || !strings.Contains(fmt.Sprint(problems), "job 2: it is put aside") {
+		t.Errorf("check: %v %v", problems, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, whole, 0o600); err != nil { // for the check at the end
+		t.Fatal(err)
 	}
 }
 
@@ -149,7 +187,6 @@ var damage = map[string]struct {
 	"a share has no user":  {put("shares", job.ID(1).Key(), nil), "its key is not a job and a user"},
 	"the owner has one":    {putShare(1, "ada"), "share of job 1 with ada: it is with the owner"},
 	"settings are garbage": {put("meta", []byte("settings"), []byte{0xff}), "settings: they cannot be read"},
-	"a time is out of row": {edit(2, func(r *storev1.Record) { r.Job.SubmitTime.Seconds-- }), "job 2: it was submitted before"},
 }
 
 func put(bucket string, k, v []byte) func(*bolt.Tx) error {
@@ -242,7 +279,7 @@ func TestADamagedPageIsFound(t *testing.T) {
 		if _, err := store.Open(store.Config{Path: damaged}); !errors.Is(err, job.ErrStorage) {
 			t.Errorf("open: %v", err)
 		}
-		if _, _, err := store.Compact(damaged, damaged+".compact"); !errors.Is(err, job.ErrStorage) {
+		if _, _, err := store.Compact(damaged, nil); !errors.Is(err, job.ErrStorage) {
 			t.Errorf("compact: %v", err)
 		}
 	}
@@ -266,26 +303,5 @@ func TestACheckOfTheRunningStoreFindsAWrongCounter(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestACleanCloseKeepsTheListOfFreePages(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "jobs.db")
-	s := storetest.OpenConfig(t, store.Config{Path: path})
-	submit(t, s, "ada", newJob("A", "a"))
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// bbolt's meta pages are the first two; their list of free pages is at 16 + 32, and 2^64-1 is none.
-	none := true
-	for _, page := range []int{0, os.Getpagesize()} {
-		none = none && binary.LittleEndian.Uint64(b[page+48:]) == ^uint64(0)
-	}
-	if none {
-		t.Error("there is no list of free pages")
 	}
 }

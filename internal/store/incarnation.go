@@ -3,14 +3,13 @@ package store
 import (
 	"errors"
 	"fmt"
-	"time"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // Position is how far a database has come.
@@ -45,7 +44,7 @@ type FileInfo struct {
 
 // ReadInfo reads the database of a server that does not run.
 func ReadInfo(path string) (info FileInfo, err error) {
-	err = viewFile(path, func(tx *bolt.Tx) error {
+	err = viewFile(path, func(tx *kv.ReadTx) error {
 		info, err = readInfo(tx)
 		return err
 	})
@@ -55,10 +54,7 @@ func ReadInfo(path string) (info FileInfo, err error) {
 	return info, nil
 }
 
-func readInfo(tx *bolt.Tx) (FileInfo, error) {
-	if tx.Bucket(bucketMeta) == nil {
-		return FileInfo{}, fmt.Errorf("the file is no database of this program: %w", job.ErrStorage)
-	}
+func readInfo(tx *kv.ReadTx) (FileInfo, error) {
 	m, err := readMeta(tx)
 	if err != nil {
 		return FileInfo{}, err
@@ -68,7 +64,7 @@ func readInfo(tx *bolt.Tx) (FileInfo, error) {
 		return FileInfo{}, err
 	}
 	set := &storev1.Settings{}
-	if err := proto.Unmarshal(tx.Bucket(bucketMeta).Get(keySettings), set); err != nil {
+	if err := proto.Unmarshal(tx.Get(bucketMeta, keySettings), set); err != nil {
 		return FileInfo{}, fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
 	}
 	at := Position{Incarnation: set.GetIncarnation(), Revision: m.revision, AuditSequence: end.Sequence}
@@ -95,31 +91,22 @@ func BeginIncarnation(path string, in Incarnation) (at Position, err error) {
 	if in.Name == "" || in.Gap == 0 {
 		return at, fmt.Errorf("begin an incarnation of %s: it needs a name and a gap", path)
 	}
-	if _, err := ReadInfo(path); err != nil { // also takes in what a killed server left
-		return at, err
-	}
-	db, err := boltOpen(path, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
-	if err != nil {
-		return at, fmt.Errorf("begin an incarnation of %s: %w", path, err)
-	}
-	err = guard(func() error {
-		return db.Update(func(tx *bolt.Tx) (err error) {
-			at, err = beginIncarnation(tx, in)
-			return err
-		})
+	err = updateFile(path, func(tx *kv.Tx) (err error) {
+		at, err = beginIncarnation(tx, in)
+		return err
 	})
-	if err = errors.Join(err, db.Close()); err != nil {
+	if err != nil {
 		return at, fmt.Errorf("begin an incarnation of %s: %w", path, err)
 	}
 	return at, nil
 }
 
-func beginIncarnation(tx *bolt.Tx, in Incarnation) (Position, error) {
-	info, err := readInfo(tx)
+func beginIncarnation(tx *kv.Tx, in Incarnation) (Position, error) {
+	info, err := readInfo(&tx.ReadTx)
 	if err != nil {
 		return Position{}, err
 	}
-	m, err := readMeta(tx)
+	m, err := readMeta(&tx.ReadTx)
 	if err != nil {
 		return Position{}, err
 	}
@@ -134,8 +121,7 @@ func beginIncarnation(tx *bolt.Tx, in Incarnation) (Position, error) {
 	if err != nil {
 		return Position{}, err
 	}
-	bucket := tx.Bucket(bucketMeta)
-	if err := errors.Join(bucket.Put(keySettings, raw), bucket.Put(keyCounters, m.encode())); err != nil {
+	if err := errors.Join(tx.Put(bucketMeta, keySettings, raw), tx.Put(bucketMeta, keyCounters, m.encode())); err != nil {
 		return Position{}, err
 	}
 	sequence, err := appendOffline(tx, in.By)
@@ -143,8 +129,8 @@ func beginIncarnation(tx *bolt.Tx, in Incarnation) (Position, error) {
 }
 
 // appendOffline appends an entry to the audit of a server that does not run and returns its number.
-func appendOffline(tx *bolt.Tx, by *storev1.AuditEntry) (uint64, error) {
-	_, end, err := readHeads(tx)
+func appendOffline(tx *kv.Tx, by *storev1.AuditEntry) (uint64, error) {
+	_, end, err := readHeads(&tx.ReadTx)
 	if err != nil || by == nil {
 		return end.Sequence, err
 	}
@@ -153,8 +139,8 @@ func appendOffline(tx *bolt.Tx, by *storev1.AuditEntry) (uint64, error) {
 	end = end.link(value)
 	copy(value, end.Hash[:])
 	return end.Sequence, errors.Join(
-		tx.Bucket(bucketAudit).Put(end.key(), value),
-		tx.Bucket(bucketMeta).Put(keyAuditHead, end.encode()))
+		tx.Put(bucketAudit, end.key(), value),
+		tx.Put(bucketMeta, keyAuditHead, end.encode()))
 }
 
 // inGap reports whether no change of this incarnation can have a revision. Who resumes after it has seen another one.

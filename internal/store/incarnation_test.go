@@ -34,17 +34,13 @@ func restored(t *testing.T, in store.Incarnation) (s *store.Store, watcher uint6
 		t.Fatal(err)
 	}
 	submitN(t, s, 10)
-	var backup bytes.Buffer
-	if _, err := s.Backup(&backup); err != nil {
+	path := filepath.Join(dir, "b.db")
+	if _, err := s.Backup(path); err != nil {
 		t.Fatal(err)
 	}
 	lost = submitN(t, s, 5)
 	watcher = s.Revision()
 	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "b.db")
-	if err := os.WriteFile(path, backup.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	at, err := store.BeginIncarnation(path, in)

@@ -9,11 +9,11 @@ import (
 	"strconv"
 	"strings"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // IssueID names a report: the job and a number that grows with each report.
@@ -60,11 +60,11 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 		if err != nil {
 			return fmt.Errorf("encode the report: %w", err)
 		}
-		b.dirty, b.about = true, aboutJob(id, report.GetJob().GetOwner())
-		if issue.Seq, err = b.nextSequence(bucketIssues); err != nil {
+		b.about = aboutJob(id, report.GetJob().GetOwner())
+		if issue.Seq, err = b.tx.NextSequence(bucketIssues); err != nil {
 			return err
 		}
-		return b.put(bucketIssues, issue.key(), raw)
+		return b.tx.Put(bucketIssues, issue.key(), raw)
 	})
 	if err != nil {
 		return IssueID{}, fmt.Errorf("store a report about job %s: %w", id, err)
@@ -75,9 +75,8 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 // Issues answers reports, newest first, at most limit, with numbers below
 // before; zero begins with the newest. more is whether there are older ones.
 func (s *Store) Issues(before uint64, limit int) (issues []Issue, more bool, _ error) {
-	err := s.inTx(func(tx *bolt.Tx) error {
-		bucket := tx.Bucket(bucketIssues)
-		ids, err := issueIDs(bucket, before)
+	err := s.inTx(func(tx *kv.ReadTx) error {
+		ids, err := issueIDs(tx, before)
 		if err != nil {
 			return err
 		}
@@ -86,7 +85,7 @@ func (s *Store) Issues(before uint64, limit int) (issues []Issue, more bool, _ e
 		}
 		for _, id := range ids {
 			report := &storev1.Issue{}
-			if err := proto.Unmarshal(bucket.Get(id.key()), report); err != nil {
+			if err := proto.Unmarshal(tx.Get(bucketIssues, id.key()), report); err != nil {
 				return fmt.Errorf("read issue %s: %w: %w", id, job.ErrStorage, err)
 			}
 			issues = append(issues, Issue{ID: id, Report: report})
@@ -97,9 +96,9 @@ func (s *Store) Issues(before uint64, limit int) (issues []Issue, more bool, _ e
 }
 
 // issueIDs are the reports with numbers below before, newest first. Only keys are read, and reports are few beside jobs.
-func issueIDs(bucket *bolt.Bucket, before uint64) ([]IssueID, error) {
+func issueIDs(tx *kv.ReadTx, before uint64) ([]IssueID, error) {
 	var ids []IssueID
-	err := bucket.ForEach(func(k, _ []byte) error {
+	err := each(tx, bucketIssues, func(k, _ []byte) error {
 		if len(k) != 16 {
 			return fmt.Errorf("an issue's key has %d bytes: %w", len(k), job.ErrStorage)
 		}

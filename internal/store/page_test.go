@@ -225,7 +225,7 @@ func TestAConditionThatPanicsHarmsOnlyItsCaller(t *testing.T) {
 }
 
 func TestACancelledPageEnds(t *testing.T) {
-	s := storetest.OpenConfig(t, store.Config{}.WithViews())
+	s := storetest.OpenConfig(t, store.Config{}.WithViews().WithoutSync())
 	submit(t, s, "ada", newJob("A", "a"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

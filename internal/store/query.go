@@ -97,7 +97,7 @@ func (s *Store) rows(q *Query, rows []index.Row) ([]*jobsv1.Job, error) {
 // admits decides by a record whether the query still wants the job.
 func (r *reader) admits(q *Query, id job.ID) bool {
 	var h storev1.Header
-	return decodeHeader(id, r.jobs.Get(id.Key()), &h) == nil && q.index().Admits(id, &h)
+	return decodeHeader(id, r.tx.Get(bucketJobs, id.Key()), &h) == nil && q.index().Admits(id, &h)
 }
 
 // What a page is ordered by and continued with, and what a Match sees of a job; see package index.

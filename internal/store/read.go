@@ -1,42 +1,38 @@
 package store
 
 import (
-	"errors"
-
-	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 	"google.golang.org/protobuf/proto"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // reader reads records in one transaction. What it returns is decoded: no byte of the file leaves the transaction.
-type reader struct {
-	jobs, specs, shares *bolt.Bucket
-}
-
-func readerOf(tx *bolt.Tx) *reader {
-	return &reader{jobs: tx.Bucket(bucketJobs), specs: tx.Bucket(bucketSpecs), shares: tx.Bucket(bucketShares)}
-}
+type reader struct{ tx *kv.ReadTx }
 
 // read calls fn in a short transaction.
 func (s *Store) read(fn func(*reader) error) error {
-	return s.inTx(func(tx *bolt.Tx) error { return fn(readerOf(tx)) })
+	return s.inTx(func(tx *kv.ReadTx) error { return fn(&reader{tx}) })
 }
 
-func (s *Store) inTx(fn func(*bolt.Tx) error) error {
-	err := s.db.View(fn)
-	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
-		return errClosed
+func (s *Store) inTx(fn func(*kv.ReadTx) error) error { return inWords(s.db.View(fn)) }
+
+// each calls fn with each key and value of a bucket, in the order of keys, and returns its first error.
+func each(tx *kv.ReadTx, bucket string, fn func(key, value []byte) error) error {
+	c := tx.Cursor(bucket)
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if err := fn(k, v); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // job decodes a job; nil when there is no such job.
 func (r *reader) job(id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
-	raw := r.jobs.Get(id.Key())
+	raw := r.tx.Get(bucketJobs, id.Key())
 	if raw == nil {
 		return nil, nil
 	}
@@ -48,7 +44,7 @@ func (r *reader) job(id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
 		return nil, err
 	}
 	var spec storev1.Spec
-	if err := proto.Unmarshal(r.specs.Get(id.Key()), &spec); err != nil {
+	if err := proto.Unmarshal(r.tx.Get(bucketSpecs, id.Key()), &spec); err != nil {
 		return nil, damaged(id, err)
 	}
 	rec.Job.Parameters = spec.GetParameters()
@@ -57,7 +53,7 @@ func (r *reader) job(id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
 
 // record decodes a record; nil when there is no such job.
 func (r *reader) record(id job.ID) (*storev1.Record, error) {
-	raw := r.jobs.Get(id.Key())
+	raw := r.tx.Get(bucketJobs, id.Key())
 	if raw == nil {
 		return nil, nil
 	}

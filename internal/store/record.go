@@ -232,7 +232,7 @@ func (s *Store) Briefs(ids []job.ID) ([]Brief, error) {
 	err := s.read(func(r *reader) error {
 		var h storev1.Header
 		for i, id := range ids {
-			raw := r.jobs.Get(id.Key())
+			raw := r.tx.Get(bucketJobs, id.Key())
 			if raw == nil {
 				briefs[i] = Brief{ID: id, Err: notFound(id)}
 			} else if err := decodeHeader(id, raw, &h); err != nil {

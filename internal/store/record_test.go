@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -245,45 +243,5 @@ func TestBriefsTellWhichJobsAreNotThere(t *testing.T) {
 		if diff := cmp.Diff(want, got[i]); diff != "" {
 			t.Error(diff)
 		}
-	}
-}
-
-func TestRecordsWithoutHeadersAreBroughtToThisSchema(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "jobs.db")
-	s, err := openWith(Config{Path: path}, migrations[:4])
-	if err != nil {
-		t.Fatal(err)
-	}
-	rec := fullRecord()
-	rec.Job.Revision = 1
-	raw, err := proto.Marshal(rec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := bolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := meta{nextID: 2, revision: 1}
-	err = db.Update(func(tx *bolt.Tx) error {
-		return errors.Join(
-			tx.Bucket(bucketJobs).Put(job.ID(1).Key(), raw), tx.Bucket(bucketSpecs).Put(job.ID(1).Key(), nil),
-			tx.Bucket(bucketMeta).Put(keyCounters, m.encode()),
-			tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint64(nil, 5)))
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if s, err = Open(Config{Path: path}); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	got, err := s.Record(Everyone, 1)
-	rec.Job.Id, rec.Job.Etag = "1", etag(1)
-	if diff := cmp.Diff(rec, got, protocmp.Transform()); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
 	}
 }

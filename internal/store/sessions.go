@@ -7,12 +7,12 @@ import (
 	"slices"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // SessionHash is the SHA-256 of a session's secret.
@@ -21,7 +21,7 @@ type SessionHash = [32]byte
 // Session answers the session of a secret, or job.ErrNotFound. Whether it has ended is for the caller to see.
 func (s *Store) Session(hash SessionHash) (*storev1.Session, error) {
 	var found *storev1.Session
-	err := s.inTx(func(tx *bolt.Tx) (err error) {
+	err := s.inTx(func(tx *kv.ReadTx) (err error) {
 		found, err = readSession(tx, hash)
 		return err
 	})
@@ -37,12 +37,11 @@ func (s *Store) PutSession(ctx context.Context, hash SessionHash, session *store
 	}
 	err = s.do(ctx, 1, func(b *batch) error {
 		gone = nil
-		sessions := b.tx.Bucket(bucketSessions)
-		if sessions.Get(hash[:]) != nil {
+		if b.tx.Get(bucketSessions, hash[:]) != nil {
 			return fmt.Errorf("session %s: %w", session.GetId(), job.ErrAlreadyExists)
 		}
 		var theirs []keyedSession
-		err := eachSession(b.tx, func(one keyedSession) {
+		err := eachSession(&b.tx.ReadTx, func(one keyedSession) {
 			if one.GetUser() == session.GetUser() {
 				theirs = append(theirs, one)
 			}
@@ -53,14 +52,13 @@ func (s *Store) PutSession(ctx context.Context, hash SessionHash, session *store
 		slices.SortFunc(theirs, func(x, y keyedSession) int {
 			return cmp.Or(cmp.Compare(nanos(x.GetLastUseTime()), nanos(y.GetLastUseTime())), cmp.Compare(x.GetId(), y.GetId()))
 		})
-		b.dirty = true
 		for _, one := range theirs[:max(0, len(theirs)-most+1)] {
-			if err := b.remove(bucketSessions, one.key); err != nil {
+			if err := b.tx.Delete(bucketSessions, one.key); err != nil {
 				return err
 			}
 			gone = append(gone, one.GetId())
 		}
-		return b.put(bucketSessions, hash[:], raw)
+		return b.tx.Put(bucketSessions, hash[:], raw)
 	})
 	return gone, err
 }
@@ -68,7 +66,7 @@ func (s *Store) PutSession(ctx context.Context, hash SessionHash, session *store
 // TouchSession notes when a session was last used. One that is gone stays gone.
 func (s *Store) TouchSession(ctx context.Context, hash SessionHash, at time.Time) error {
 	return s.do(ctx, 1, func(b *batch) error {
-		session, err := readSession(b.tx, hash)
+		session, err := readSession(&b.tx.ReadTx, hash)
 		if err != nil {
 			return err
 		}
@@ -77,20 +75,19 @@ func (s *Store) TouchSession(ctx context.Context, hash SessionHash, at time.Time
 		if err != nil {
 			return fmt.Errorf("encode session %s: %w", session.GetId(), err)
 		}
-		b.dirty = true
-		return b.put(bucketSessions, hash[:], raw)
+		return b.tx.Put(bucketSessions, hash[:], raw)
 	})
 }
 
 // DeleteSession deletes a session and answers its id, or job.ErrNotFound.
 func (s *Store) DeleteSession(ctx context.Context, hash SessionHash) (id string, err error) {
 	err = s.do(ctx, 1, func(b *batch) error {
-		session, err := readSession(b.tx, hash)
+		session, err := readSession(&b.tx.ReadTx, hash)
 		if err != nil {
 			return err
 		}
-		id, b.dirty = session.GetId(), true
-		return b.remove(bucketSessions, hash[:])
+		id = session.GetId()
+		return b.tx.Delete(bucketSessions, hash[:])
 	})
 	return id, err
 }
@@ -98,7 +95,7 @@ func (s *Store) DeleteSession(ctx context.Context, hash SessionHash) (id string,
 // PurgeSessions deletes the sessions that have ended. Nothing is written where there are none.
 func (s *Store) PurgeSessions(ctx context.Context, ended func(*storev1.Session) bool) error {
 	var keys [][]byte
-	err := s.inTx(func(tx *bolt.Tx) error {
+	err := s.inTx(func(tx *kv.ReadTx) error {
 		return eachSession(tx, func(one keyedSession) {
 			if ended(one.Session) {
 				keys = append(keys, one.key)
@@ -109,9 +106,8 @@ func (s *Store) PurgeSessions(ctx context.Context, ended func(*storev1.Session) 
 		return err
 	}
 	return s.do(ctx, 1, func(b *batch) error {
-		sessions := b.tx.Bucket(bucketSessions)
 		for _, k := range keys {
-			raw := sessions.Get(k)
+			raw := b.tx.Get(bucketSessions, k)
 			if raw == nil {
 				continue
 			}
@@ -122,8 +118,7 @@ func (s *Store) PurgeSessions(ctx context.Context, ended func(*storev1.Session) 
 			if !ended(session) { // used meanwhile
 				continue
 			}
-			b.dirty = true
-			if err := b.remove(bucketSessions, k); err != nil {
+			if err := b.tx.Delete(bucketSessions, k); err != nil {
 				return err
 			}
 		}
@@ -137,8 +132,8 @@ type keyedSession struct {
 	key []byte
 }
 
-func eachSession(tx *bolt.Tx, visit func(keyedSession)) error {
-	return tx.Bucket(bucketSessions).ForEach(func(k, raw []byte) error {
+func eachSession(tx *kv.ReadTx, visit func(keyedSession)) error {
+	return each(tx, bucketSessions, func(k, raw []byte) error {
 		session, err := decodeSession(raw)
 		if err == nil {
 			visit(keyedSession{Session: session, key: slices.Clone(k)})
@@ -147,8 +142,8 @@ func eachSession(tx *bolt.Tx, visit func(keyedSession)) error {
 	})
 }
 
-func readSession(tx *bolt.Tx, hash SessionHash) (*storev1.Session, error) {
-	raw := tx.Bucket(bucketSessions).Get(hash[:])
+func readSession(tx *kv.ReadTx, hash SessionHash) (*storev1.Session, error) {
+	raw := tx.Get(bucketSessions, hash[:])
 	if raw == nil {
 		return nil, fmt.Errorf("session: %w", job.ErrNotFound)
 	}

@@ -19,7 +19,6 @@ func (s *Store) SetSettings(ctx context.Context, set *storev1.Settings) error {
 		return fmt.Errorf("encode the settings: %w", err)
 	}
 	return s.do(ctx, 1, func(b *batch) error {
-		b.dirty = true
-		return b.put(bucketMeta, keySettings, raw)
+		return b.tx.Put(bucketMeta, keySettings, raw)
 	})
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // MaxShares is how many users a job can be shared with. It is part of the API.
@@ -39,8 +39,8 @@ func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Sh
 			return fmt.Errorf("encode a share of job %s: %w", id, err)
 		}
 		out.CreateTime = b.stamp
-		b.dirty, b.about = true, aboutJob(id, sh.GetUser())
-		return b.put(bucketShares, shareKey(id, sh.GetUser()), raw)
+		b.about = aboutJob(id, sh.GetUser())
+		return b.tx.Put(bucketShares, shareKey(id, sh.GetUser()), raw)
 	})
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (s *Store) Unshare(ctx context.Context, scope Scope, id job.ID, user string
 			return err
 		}
 		key := shareKey(id, user)
-		if b.shares.Get(key) == nil {
+		if b.tx.Get(bucketShares, key) == nil {
 			return nil
 		}
 		b.about = aboutJob(id, user)
@@ -85,7 +85,7 @@ func (b *batch) sharedBy(scope Scope, id job.ID) (string, error) {
 // full reports whether a job is shared with as many as it can be, of whom the user is none.
 func (b *batch) full(id job.ID, user string) bool {
 	n := 0
-	for _, k := range shareKeysOf(b.shares, id) {
+	for _, k := range shareKeysOf(b.reader.tx, id) {
 		if string(k[8:]) == user {
 			return false
 		}
@@ -95,9 +95,9 @@ func (b *batch) full(id job.ID, user string) bool {
 }
 
 // shareKeysOf returns copies of the keys of all shares of a job, sorted by user.
-func shareKeysOf(shares *bolt.Bucket, id job.ID) [][]byte {
+func shareKeysOf(tx *kv.ReadTx, id job.ID) [][]byte {
 	var keys [][]byte
-	c := shares.Cursor()
+	c := tx.Cursor(bucketShares)
 	for k, _ := c.Seek(id.Key()); bytes.HasPrefix(k, id.Key()); k, _ = c.Next() {
 		keys = append(keys, bytes.Clone(k))
 	}
@@ -105,13 +105,12 @@ func shareKeysOf(shares *bolt.Bucket, id job.ID) [][]byte {
 }
 
 func (b *batch) unshare(key []byte) error {
-	b.dirty = true
-	return b.remove(bucketShares, key)
+	return b.tx.Delete(bucketShares, key)
 }
 
 // unshareAll takes a job back from everybody: it is about to be deleted.
 func (b *batch) unshareAll(id job.ID) error {
-	for _, k := range shareKeysOf(b.shares, id) {
+	for _, k := range shareKeysOf(b.reader.tx, id) {
 		if err := b.unshare(k); err != nil {
 			return err
 		}
@@ -136,7 +135,7 @@ func (s *Store) Shares(scope Scope, id job.ID, after string, limit int) (list []
 		case rec == nil || !scope.Includes(rec.GetJob().GetOwner()): // a share does not tell of the others
 			return notFound(id)
 		}
-		c := r.shares.Cursor()
+		c := r.tx.Cursor(bucketShares)
 		for k, raw := c.Seek(shareKey(id, after)); bytes.HasPrefix(k, id.Key()); k, raw = c.Next() {
 			user := string(k[8:])
 			if user == after {
@@ -172,7 +171,7 @@ func (s *Store) SharedWith(user string, after SharePosition, limit int) ([]*jobs
 			if err != nil {
 				return err
 			}
-			raw := r.shares.Get(shareKey(p.Job, user))
+			raw := r.tx.Get(bucketShares, shareKey(p.Job, user))
 			if j == nil || raw == nil {
 				continue // taken back a moment ago
 			}
@@ -223,7 +222,7 @@ func (r *reader) seen(scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
 	if scope.Owner == "" || scope.Right == jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
 		return false, nil
 	}
-	raw := r.shares.Get(shareKey(id, scope.Owner))
+	raw := r.tx.Get(bucketShares, shareKey(id, scope.Owner))
 	if raw == nil {
 		return false, nil
 	}

@@ -6,12 +6,10 @@
 // once. Everything that a list filters, sorts or counts by is also in an index in memory,
 // package index, rebuilt from the headers of the hot records at Open, so that a new index is code and not a migration.
 //
-// One goroutine writes. It takes what is waiting, puts it into one
-// transaction, commits (what is written to a log, which is synced, then to bbolt, which is not; see durable), brings the index up to date by what the bytes of the commit say,
-// releases the callers and wakes the watchers, in that order. The commit under
-// way is the window in which the next batch gathers, and no longer than that took
-// the writer waits for those whom it has just released. A commit that fails fails its callers, and the store takes no more
-// writes: after a failed fsync nobody knows what the disk holds.
+// Callers share commits: package kv puts what waits into one transaction, commits it with bbolt's own syncs, has
+// apply bring what is in memory up to date from the bytes of the commit alone, releases the callers, and then the
+// watchers are woken. A call has one of three outcomes: it is there (no error), it is not there (any error but
+// job.ErrUnknown), or nobody knows (job.ErrUnknown, after which the store takes no more writes).
 //
 // Every change of a job gets a revision of its own, ascending in the order of
 // commits. Watchers hear from Hub that something changed and read from Changes what did.
@@ -21,17 +19,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // Config says where the jobs are and how much may wait. The zero value of
@@ -43,9 +38,10 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// QueueLength is how many writes may wait for the writer; one more is
-	// refused with job.ErrOverloaded. Zero means 4,096.
+	// QueueLength and QueueBytes are how many writes, and of how many bytes, may wait for the writer; one more is
+	// refused with job.ErrOverloaded. Zero means 4,096 and 64 MiB.
 	QueueLength int
+	QueueBytes  int64
 	// MaxBatch is about how many jobs are written in one commit. Zero means 1,024.
 	MaxBatch int
 	// ReadAhead is how many bytes of the file Open reads in order before it
@@ -62,12 +58,14 @@ type Config struct {
 	// Retention says which finished jobs ApplyRetention deletes. Empty means none.
 	Retention Retention
 
+	// Reserve is how many bytes beside the database are kept for the server's own writes on a full disk. Zero is none.
+	Reserve int64
+
 	// Of tests.
 	ringSize  int   // of the index; 0 means its default
 	smallScan int64 // of the index; 0 means its default
+	files     kv.FS // nil means the system's own
 	noSync    bool  // nothing is durable
-	moveAt    int64 // 0 means defaultMoveAt
-	most      int64 // 0 means half of mapSize
 }
 
 func (c *Config) setDefaults() {
@@ -77,18 +75,6 @@ func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	setDefault(&c.QueueLength, 4096)
-	setDefault(&c.MaxBatch, 1024)
-	setDefault(&c.ReadAhead, 8<<30)
-	setDefault(&c.LockTimeout, time.Second)
-	setDefault(&c.moveAt, defaultMoveAt)
-	setDefault(&c.most, int64(mapSize())/2)
-}
-
-func setDefault[T int | int64 | time.Duration](field *T, value T) {
-	if *field == 0 {
-		*field = value
-	}
 }
 
 // Store keeps the jobs. Open makes one; Close ends it. Its methods may be called at the same time.
@@ -97,79 +83,54 @@ type Store struct {
 	now func() time.Time
 	log *slog.Logger
 	ix  *index.Index
-
-	file *durable
-	db   *bolt.DB // of file
+	db  *kv.DB
 
 	tokens tokenIndex
 
 	hub notify.Hub[Key]
 
-	gate   sync.RWMutex // held for reading to put into queue, for writing to close it
-	queue  chan *op
-	closed bool
-	ended  chan struct{} // closed when the writer has ended
-
-	failure  atomic.Pointer[error] // why nothing is written any more
-	settings atomic.Pointer[storev1.Settings]
-
+	settings  atomic.Pointer[storev1.Settings]
 	auditHead atomic.Pointer[AuditHead]
 
 	flights flights
-	commits atomic.Uint64
 	changes atomic.Uint64
+	ended   atomic.Bool // Close has begun
 
-	between sync.Mutex // held while a batch is staged, committed and published
+	damaged damagedJobs
 
-	// The writer's own.
-	meta     meta
-	lastTime time.Time
+	writer
 
 	// Of tests.
-	commitHook   func(entry []byte) error // called before each commit, and fails it
-	betweenReads func()                   // called between a page's look into the index and its reading of records
+	betweenReads func()                       // called between a page's look into the index and its reading of records
+	finishing    atomic.Pointer[func() error] // called at the end of each batch that wrote, and refuses it
 }
 
-// Open opens or makes the database, brings it to this program's schema,
-// rebuilds the index and starts the writer. A file that another process has
-// open is job.ErrUnavailable; one written by a newer program is ErrNewerSchema.
-func Open(cfg Config) (*Store, error) { return openWith(cfg, migrations) }
-
-func openWith(cfg Config, migrations []migration) (*Store, error) {
+// Open opens or makes the database, rebuilds the index and starts the writer. A file that another process has
+// open is job.ErrUnavailable; see ErrFirstEdition and ErrNewerFormat for files that this program does not read.
+func Open(cfg Config) (*Store, error) {
 	cfg.setDefaults()
-	s := &Store{
-		cfg: cfg, now: cfg.Now, log: cfg.Logger,
-		queue: make(chan *op, cfg.QueueLength), ended: make(chan struct{}),
+	s := &Store{cfg: cfg, now: cfg.Now, log: cfg.Logger}
+	s.writer.init(s)
+	if err := s.start(); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", cfg.Path, inWords(err))
 	}
-	if err := guard(func() error { return s.start(migrations) }); err != nil {
-		if s.file != nil {
-			_ = s.file.abandon()
-		}
-		return nil, fmt.Errorf("open store %s: %w", cfg.Path, err)
-	}
-	go s.write()
 	return s, nil
 }
 
-func (s *Store) start(migrations []migration) (err error) {
-	defer readAhead(s.cfg.Path, s.cfg.ReadAhead)()
-	if s.file, err = openDurable(&s.cfg); err != nil {
+func (s *Store) start() (err error) {
+	if err := checkFile(s.cfg.Path); err != nil {
 		return err
 	}
-	s.db = s.file.db
-	from, err := migrate(s.db, migrations)
-	if err != nil {
+	if s.db, err = kv.Open(kv.Config{
+		Path: s.cfg.Path, Buckets: buckets, Logger: s.log, LockTimeout: s.cfg.LockTimeout, ReadAhead: s.cfg.ReadAhead,
+		QueueLength: s.cfg.QueueLength, QueueBytes: s.cfg.QueueBytes, MaxBatch: s.cfg.MaxBatch, Reserve: s.cfg.Reserve,
+		FS: s.cfg.files, NoSync: s.cfg.noSync, Create: create, Begin: s.batch.begin, Finish: s.batch.finish, Apply: s.publish, Notify: s.wake,
+	}); err != nil {
 		return err
-	}
-	if now := uint64(len(migrations) + 1); from != now {
-		s.log.Info("store schema", "from", from, "to", now)
 	}
 	begin := time.Now()
 	if err := s.load(); err != nil {
-		return err
-	}
-	if err := s.file.begin(); err != nil {
-		return err
+		return errors.Join(err, s.db.Close())
 	}
 	if first := s.cfg.FirstID; first > s.meta.nextID {
 		s.log.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", s.meta.nextID, "to", first)
@@ -184,9 +145,7 @@ var errClosed = fmt.Errorf("the store is closed: %w", job.ErrUnavailable)
 
 // open is nil until Close begins.
 func (s *Store) open() error {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed {
+	if s.ended.Load() {
 		return errClosed
 	}
 	return nil
@@ -195,34 +154,22 @@ func (s *Store) open() error {
 // Close writes what was accepted, ends the writer and closes the file. Calls
 // after it, and a second Close, are job.ErrUnavailable or do nothing.
 func (s *Store) Close() error {
-	s.gate.Lock()
-	was := s.closed
-	if !was {
-		s.closed = true
-		close(s.queue)
+	if !s.ended.Swap(true) {
+		s.log.Info("store closed", "audit_head", s.AuditHead().String())
 	}
-	s.gate.Unlock()
-	<-s.ended
-	if was {
-		return nil
-	}
-	s.log.Info("store closed", "audit_head", s.AuditHead().String())
-	if s.failure.Load() != nil {
-		return s.file.abandon()
-	}
-	if err := s.file.close(); err != nil {
+	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store: %w: %w", job.ErrStorage, err)
 	}
 	return nil
 }
 
-// Healthy is nil as long as the store can save, and the job.ErrStorage that stopped it afterwards.
-func (s *Store) Healthy() error {
-	if p := s.failure.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
+// Healthy returns nil while the store takes writes, job.ErrNoSpace while it has no room for those of clients, and the
+// job.ErrStorage that ended all writing afterwards.
+func (s *Store) Healthy() error { return inWords(s.db.Healthy()) }
+
+// Failed returns a channel that is closed once nothing is written any more. The server should end then, and be
+// started again: everything that was acknowledged is on disk.
+func (s *Store) Failed() <-chan struct{} { return s.db.Failed() }
 
 // Hub wakes those who wait for changes: of a job, of an owner's jobs, or of any.
 // It is notified after each commit, in the order of commits.
@@ -235,35 +182,30 @@ func (s *Store) Revision() uint64 { return s.ix.Revision() }
 type Stats struct {
 	// Jobs stored.
 	Jobs int
+	// Damaged is how many jobs have records that cannot be read.
+	Damaged int
 	// Revision of the last change.
 	Revision uint64
 	// FileBytes is the size of the database file.
 	FileBytes int64
-	// Waiting writes.
-	Waiting int
+	// Waiting writes, and the bytes that they are about.
+	Waiting      int
+	WaitingBytes int64
 	// Commits and Changes of jobs since Open.
 	Commits, Changes uint64
 }
 
 // Stats returns how the store is.
 func (s *Store) Stats() Stats {
-	st := Stats{FileBytes: s.Size(), Waiting: len(s.queue), Commits: s.commits.Load(), Changes: s.changes.Load()}
-	ix := s.ix.Stats()
-	st.Jobs, st.Revision = ix.Jobs, ix.Revision
-	return st
+	d, ix := s.db.Stats(), s.ix.Stats()
+	return Stats{
+		Jobs: ix.Jobs, Damaged: s.damaged.count(), Revision: ix.Revision, FileBytes: d.FileBytes,
+		Waiting: d.Waiting, WaitingBytes: d.WaitingBytes, Commits: d.Commits, Changes: s.changes.Load(),
+	}
 }
 
-// Size is the size of the database file in bytes; 0 when it cannot be told.
-func (s *Store) Size() int64 {
-	info, err := os.Stat(s.cfg.Path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
+// Size returns the size of the database in bytes.
+func (s *Store) Size() int64 { return s.db.Stats().FileBytes }
 
 // ErrUnchanged is what the function given to Update returns when nothing is to be changed. It never reaches the caller of Update.
 var ErrUnchanged = errors.New("unchanged")
-
-// ErrNewerSchema is for a file that was written by a newer version of this program.
-var ErrNewerSchema = errors.New("the database was written by a newer version of this program")

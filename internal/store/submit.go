@@ -41,7 +41,7 @@ func (s *Store) Submit(ctx context.Context, jobs []*jobsv1.Job, o SubmitOptions)
 	if err := sub.encodeSpecs(); err != nil {
 		return nil, false, fmt.Errorf("submit: %w", err)
 	}
-	if err := s.do(ctx, len(jobs), sub.stage); err != nil {
+	if err := s.doBytes(ctx, len(jobs), sub.bytes(), sub.stage); err != nil {
 		return nil, false, fmt.Errorf("submit: %w", err)
 	}
 	if sub.earlier != nil {
@@ -60,13 +60,15 @@ type submission struct {
 	jobs       []*jobsv1.Job
 	parameters []*structpb.Struct
 	specs      [][]byte      // encoded, by job
+	names      []string      // output names as asked for; empty where the id makes one
 	earlier    []*jobsv1.Job // what the same request stored before
 }
 
 // encodeSpecs takes the parameters out of the jobs and encodes them, in the caller's goroutine.
 func (s *submission) encodeSpecs() error {
-	s.parameters, s.specs = make([]*structpb.Struct, len(s.jobs)), make([][]byte, len(s.jobs))
+	s.parameters, s.specs, s.names = make([]*structpb.Struct, len(s.jobs)), make([][]byte, len(s.jobs)), make([]string, len(s.jobs))
 	for i, j := range s.jobs {
+		s.names[i] = j.GetOutputName()
 		raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(&storev1.Spec{Parameters: j.GetParameters()})
 		if err != nil {
 			return fmt.Errorf("encode the parameters: %w", err)
@@ -74,6 +76,15 @@ func (s *submission) encodeSpecs() error {
 		s.parameters[i], s.specs[i], j.Parameters = j.GetParameters(), raw, nil
 	}
 	return nil
+}
+
+// bytes returns about how many bytes the request stores.
+func (s *submission) bytes() int {
+	n := len(s.jobs) * jobBytes
+	for _, spec := range s.specs {
+		n += len(spec)
+	}
+	return n
 }
 
 // stage decides in the writer whether the request is new and allowed, and stages its jobs.
@@ -102,10 +113,10 @@ func (s *submission) stage(b *batch) error {
 	}
 	for i, raw := range raws {
 		id := before.nextID + job.ID(i)
-		if err := b.putJob(id, raw); err != nil {
+		if err := b.tx.Put(bucketJobs, id.Key(), raw); err != nil {
 			return err
 		}
-		if err := b.put(bucketSpecs, id.Key(), s.specs[i]); err != nil {
+		if err := b.tx.Put(bucketSpecs, id.Key(), s.specs[i]); err != nil {
 			return err
 		}
 	}
@@ -120,7 +131,7 @@ func (s *submission) record(b *batch, i int) *storev1.Record {
 	b.meta.nextID++
 	j.Id, j.Owner, j.State = id.String(), s.Owner, jobsv1.State_STATE_QUEUED
 	j.SubmitTime, j.Revision = b.stamp, b.nextRevision()
-	if j.GetOutputName() == "" {
+	if j.OutputName = s.names[i]; j.OutputName == "" {
 		j.OutputName = job.DefaultOutputName(j.GetService(), id)
 	}
 	j.Attempts, j.History = nil, nil

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"sync"
 
-	bolt "go.etcd.io/bbolt"
-
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // tokenIndex finds tokens by their public id and by their user. The writer
@@ -24,9 +23,9 @@ type tokenRef struct {
 }
 
 // load makes the index from the file. It leaves out what cannot be read; check says so.
-func (x *tokenIndex) load(tx *bolt.Tx) error {
+func (x *tokenIndex) load(tx *kv.ReadTx) error {
 	x.ids, x.user = make(map[string]tokenRef), make(map[string]map[string]TokenHash)
-	return tx.Bucket(bucketTokens).ForEach(func(k, raw []byte) error {
+	return each(tx, bucketTokens, func(k, raw []byte) error {
 		if t, err := decodeToken(raw); err == nil && len(k) == len(TokenHash{}) {
 			x.add(t, TokenHash(k))
 		}

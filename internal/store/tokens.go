@@ -7,12 +7,12 @@ import (
 	"slices"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // TokenHash is the SHA-256 of a token's secret.
@@ -26,15 +26,14 @@ func (s *Store) PutToken(ctx context.Context, hash TokenHash, t *storev1.Token, 
 		return fmt.Errorf("encode token %s: %w", t.GetId(), err)
 	}
 	return s.do(ctx, 1, func(b *batch) error {
-		tokens := b.tx.Bucket(bucketTokens)
-		if s.tokens.has(t.GetId()) || tokens.Get(hash[:]) != nil {
+		if s.tokens.has(t.GetId()) || b.tx.Get(bucketTokens, hash[:]) != nil {
 			return fmt.Errorf("token %s: %w", t.GetId(), job.ErrAlreadyExists)
 		}
 		if most > 0 && s.tokens.count(t.GetUser()) >= most {
 			return job.Userf(job.ErrExhausted, "%s has %d API tokens, and may have no more. Revoke those that are not needed.", t.GetUser(), most)
 		}
-		b.dirty, b.about.subject = true, t.GetUser()
-		if err := b.put(bucketTokens, hash[:], raw); err != nil {
+		b.about.subject = t.GetUser()
+		if err := b.tx.Put(bucketTokens, hash[:], raw); err != nil {
 			return err
 		}
 		s.tokens.add(t, hash)
@@ -45,8 +44,8 @@ func (s *Store) PutToken(ctx context.Context, hash TokenHash, t *storev1.Token, 
 // Token answers the token of a secret, or job.ErrNotFound. Whether it expired is for the caller to see.
 func (s *Store) Token(hash TokenHash) (*storev1.Token, error) {
 	var t *storev1.Token
-	err := s.inTx(func(tx *bolt.Tx) (err error) {
-		if raw := tx.Bucket(bucketTokens).Get(hash[:]); raw != nil {
+	err := s.inTx(func(tx *kv.ReadTx) (err error) {
+		if raw := tx.Get(bucketTokens, hash[:]); raw != nil {
 			t, err = decodeToken(raw)
 		}
 		return err
@@ -60,17 +59,16 @@ func (s *Store) Token(hash TokenHash) (*storev1.Token, error) {
 // Tokens answers the tokens of a user, oldest first; those of everybody for an empty name.
 func (s *Store) Tokens(user string) ([]*storev1.Token, error) {
 	var all []*storev1.Token
-	err := s.inTx(func(tx *bolt.Tx) error {
-		tokens := tx.Bucket(bucketTokens)
+	err := s.inTx(func(tx *kv.ReadTx) error {
 		if user == "" {
-			return tokens.ForEach(func(_, raw []byte) error {
+			return each(tx, bucketTokens, func(_, raw []byte) error {
 				t, err := decodeToken(raw)
 				all = append(all, t)
 				return err
 			})
 		}
 		for _, hash := range s.tokens.of(user) {
-			raw := tokens.Get(hash[:])
+			raw := tx.Get(bucketTokens, hash[:])
 			if raw == nil {
 				continue // revoked just now, or not yet committed
 			}
@@ -96,8 +94,8 @@ func (s *Store) DeleteToken(ctx context.Context, id, user string) error {
 		if !ok || user != "" && ref.user != user {
 			return fmt.Errorf("token %q: %w", id, job.ErrNotFound)
 		}
-		b.dirty, b.about.subject = true, ref.user
-		if err := b.remove(bucketTokens, ref.hash[:]); err != nil {
+		b.about.subject = ref.user
+		if err := b.tx.Delete(bucketTokens, ref.hash[:]); err != nil {
 			return err
 		}
 		s.tokens.remove(id)
@@ -108,9 +106,8 @@ func (s *Store) DeleteToken(ctx context.Context, id, user string) error {
 // TouchTokens notes when tokens were last used. Tokens that are gone are left out, and so are times that are not later than what is noted.
 func (s *Store) TouchTokens(ctx context.Context, uses map[TokenHash]time.Time) error {
 	return s.do(ctx, len(uses), func(b *batch) error {
-		tokens := b.tx.Bucket(bucketTokens)
 		for hash, at := range uses {
-			raw := tokens.Get(hash[:])
+			raw := b.tx.Get(bucketTokens, hash[:])
 			if raw == nil {
 				continue
 			}
@@ -122,8 +119,7 @@ func (s *Store) TouchTokens(ctx context.Context, uses map[TokenHash]time.Time) e
 			if raw, err = proto.Marshal(t); err != nil {
 				continue // it was read from such bytes just now
 			}
-			b.dirty = true
-			if err := b.put(bucketTokens, hash[:], raw); err != nil {
+			if err := b.tx.Put(bucketTokens, hash[:], raw); err != nil {
 				return err
 			}
 		}

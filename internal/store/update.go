@@ -48,9 +48,6 @@ func (s *Store) UpdateMany(ctx context.Context, scope Scope, ids []job.ID, fn fu
 	err := s.do(ctx, len(ids), func(b *batch) error {
 		for i, id := range ids {
 			j, err := b.update(scope, id, fn)
-			if errors.Is(err, errStaging) {
-				return err
-			}
 			results[i] = UpdateResult{ID: id, Job: j, Err: err}
 		}
 		return nil
@@ -77,7 +74,7 @@ func fixedOf(j *jobsv1.Job) fixed {
 
 // update stages what fn makes of a job.
 func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (*jobsv1.Job, error) {
-	raw := b.jobs.Get(id.Key())
+	raw := b.tx.Get(bucketJobs, id.Key())
 	if raw == nil {
 		return nil, notFound(id)
 	}
@@ -134,7 +131,7 @@ func (b *batch) store(id job.ID, rec *storev1.Record, was status) error {
 		b.meta = before
 		return fmt.Errorf("update job %s: %w", id, err)
 	}
-	if err := b.putJob(id, raw); err != nil {
+	if err := b.tx.Put(bucketJobs, id.Key(), raw); err != nil {
 		return err
 	}
 	j.Etag = etag(j.GetRevision())

@@ -19,7 +19,10 @@ const compactStep = 16 << 20
 // it has copied so far.
 func Compact(cfg Config, progress func(copied int64)) (before, after int64, err error) {
 	cfg.setDefaults()
-	if before, after, err = compact(&cfg, progress); err != nil {
+	if before, after, err = compact(&cfg, progress); isPanic(err) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if err != nil {
 		return 0, 0, fmt.Errorf("compact database %s: %w", cfg.Path, err)
 	}
 	return before, after, nil

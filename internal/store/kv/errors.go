@@ -91,3 +91,13 @@ func noSpace(err error) bool {
 	}
 	return false
 }
+
+// Guard runs fn, which reads in another goroutine than the one that View runs its function in. A page that cannot be
+// read is ErrDamaged, as it is in View.
+func Guard(fn func() error) error {
+	err := guard(fn)
+	if isPanic(err) {
+		return fmt.Errorf("read: %w: %w", ErrDamaged, err)
+	}
+	return err
+}

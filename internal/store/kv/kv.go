@@ -46,7 +46,11 @@ type Config struct {
 	Reserve int64
 	// FS changes names of files. Nil is the system's own.
 	FS FS
+	// NoSync makes nothing durable. It is for tests that write much and are about something else.
+	NoSync bool
 
+	// Create fills a new database in the transaction that makes its buckets. Nil puts nothing into them.
+	Create func(*Tx) error
 	// Begin is called before the first operation of each batch, also of one that is staged again.
 	Begin func(*Tx)
 	// Finish is called after the last operation of each batch that wrote something. Its error refuses the batch.
@@ -70,6 +74,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.FS == nil {
 		c.FS = osFS{}
+	}
+	if c.Create == nil {
+		c.Create = func(*Tx) error { return nil }
 	}
 	if c.Begin == nil {
 		c.Begin = func(*Tx) {}

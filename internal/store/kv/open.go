@@ -113,7 +113,10 @@ func (db *DB) makeBuckets() error {
 				return err
 			}
 		}
-		return nil
+		if db.file.Name() == db.cfg.Path {
+			return nil
+		}
+		return db.cfg.Create(&Tx{db: db, ReadTx: ReadTx{bolt: tx}, sealed: true})
 	})
 }
 
@@ -153,6 +156,8 @@ func openBolt(cfg *Config, o opening) (b *bolt.DB, file *os.File, err error) {
 			NoFreelistSync:  true, // else bbolt would write at Open; see chooseFreeList
 			InitialMmapSize: size,
 			ReadOnly:        o.readOnly,
+			NoSync:          cfg.NoSync,
+			NoGrowSync:      cfg.NoSync,
 			OpenFile: func(_ string, flag int, _ os.FileMode) (*os.File, error) {
 				var err error
 				file, err = lockFile(cfg, o, flag)

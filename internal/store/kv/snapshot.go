@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Snapshot writes the state of the last commit to a file at path, in the place
@@ -35,6 +36,9 @@ func (db *DB) Snapshot(path string) (size int64, err error) {
 		}
 		return f.Sync()
 	})
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		return 0, ErrClosed
+	}
 	if noSpace(err) {
 		err = fmt.Errorf("%w: %w", ErrNoSpace, err)
 	}

@@ -2,6 +2,7 @@ package kv
 
 import (
 	"fmt"
+	"io"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -64,6 +65,10 @@ func (tx *ReadTx) Cursor(bucket string) *Cursor {
 
 // Size returns the size of the database in bytes.
 func (tx *ReadTx) Size() int64 { return tx.bolt.Size() }
+
+// WriteTo writes the whole database to w and returns its size. The pages of a database that is written to are not used
+// again while it runs: see DB.Snapshot.
+func (tx *ReadTx) WriteTo(w io.Writer) (int64, error) { return tx.bolt.WriteTo(w) }
 
 // Cursor walks the keys of a bucket in their order. It cannot write. A write to
 // the bucket makes it invalid until it is positioned again. Each method returns nil at the end.

@@ -1062,7 +1062,17 @@ type Settings struct {
 	// Random text that tells this installation from others where engines are shared.
 	InstallId string `protobuf:"bytes,4,opt,name=install_id,json=installId,proto3" json:"install_id,omitempty"`
 	// Key that the tokens of jobs' commands are made with: 32 random bytes, made when the database is.
-	JobTokenKey   []byte `protobuf:"bytes,5,opt,name=job_token_key,json=jobTokenKey,proto3" json:"job_token_key,omitempty"`
+	JobTokenKey []byte `protobuf:"bytes,5,opt,name=job_token_key,json=jobTokenKey,proto3" json:"job_token_key,omitempty"`
+	// Random text that is made anew when the database is made, restored or adopted. Revisions and page tokens of
+	// another incarnation are not of this database.
+	Incarnation string `protobuf:"bytes,6,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// Ranges of revisions that changes of other incarnations may have.
+	Gaps []*RevisionGap `protobuf:"bytes,7,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	// Random text that names the place in which the server runs attempts. It is made anew when the database comes to
+	// another place, so that attempts of the old place are told apart.
+	PlaceId string `protobuf:"bytes,8,opt,name=place_id,json=placeId,proto3" json:"place_id,omitempty"`
+	// The machine and the folders of that place.
+	Place         *Place `protobuf:"bytes,9,opt,name=place,proto3" json:"place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1130,6 +1140,225 @@ func (x *Settings) GetJobTokenKey() []byte {
 		return x.JobTokenKey
 	}
 	return nil
+}
+
+func (x *Settings) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+func (x *Settings) GetGaps() []*RevisionGap {
+	if x != nil {
+		return x.Gaps
+	}
+	return nil
+}
+
+func (x *Settings) GetPlaceId() string {
+	if x != nil {
+		return x.PlaceId
+	}
+	return ""
+}
+
+func (x *Settings) GetPlace() *Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+// RevisionGap is a range of revisions that this incarnation never gives to a change.
+type RevisionGap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last revision before the gap.
+	After uint64 `protobuf:"varint,1,opt,name=after,proto3" json:"after,omitempty"`
+	// First revision behind it.
+	Until         uint64 `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevisionGap) Reset() {
+	*x = RevisionGap{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevisionGap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevisionGap) ProtoMessage() {}
+
+func (x *RevisionGap) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevisionGap.ProtoReflect.Descriptor instead.
+func (*RevisionGap) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RevisionGap) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *RevisionGap) GetUntil() uint64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+// Place is where an installation lives: a machine, its state folder and its data folder.
+type Place struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The machine's id, as machine-id(5). Empty where the machine has none.
+	MachineId string `protobuf:"bytes,1,opt,name=machine_id,json=machineId,proto3" json:"machine_id,omitempty"`
+	// The boot of the machine at which this was last seen.
+	BootId string `protobuf:"bytes,2,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
+	// The folder with the database.
+	State *Folder `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// The folder with the jobs and workspaces.
+	Data          *Folder `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Place) Reset() {
+	*x = Place{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Place) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Place) ProtoMessage() {}
+
+func (x *Place) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Place.ProtoReflect.Descriptor instead.
+func (*Place) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Place) GetMachineId() string {
+	if x != nil {
+		return x.MachineId
+	}
+	return ""
+}
+
+func (x *Place) GetBootId() string {
+	if x != nil {
+		return x.BootId
+	}
+	return ""
+}
+
+func (x *Place) GetState() *Folder {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+func (x *Place) GetData() *Folder {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+// Folder is a folder as the file system knows it, whatever its path.
+type Folder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Device and inode, as stat(2).
+	Device uint64 `protobuf:"varint,1,opt,name=device,proto3" json:"device,omitempty"`
+	Inode  uint64 `protobuf:"varint,2,opt,name=inode,proto3" json:"inode,omitempty"`
+	// When the folder was made, in nanoseconds since 1970; 0 where the file system does not tell.
+	BirthNs       int64 `protobuf:"varint,3,opt,name=birth_ns,json=birthNs,proto3" json:"birth_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Folder) Reset() {
+	*x = Folder{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Folder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Folder) ProtoMessage() {}
+
+func (x *Folder) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Folder.ProtoReflect.Descriptor instead.
+func (*Folder) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Folder) GetDevice() uint64 {
+	if x != nil {
+		return x.Device
+	}
+	return 0
+}
+
+func (x *Folder) GetInode() uint64 {
+	if x != nil {
+		return x.Inode
+	}
+	return 0
+}
+
+func (x *Folder) GetBirthNs() int64 {
+	if x != nil {
+		return x.BirthNs
+	}
+	return 0
 }
 
 var File_stint_store_v1_record_proto protoreflect.FileDescriptor
@@ -1231,14 +1460,31 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12$\n" +
-	"\x03job\x18\x04 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\"\xbc\x01\n" +
+	"\x03job\x18\x04 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\"\xd7\x02\n" +
 	"\bSettings\x12-\n" +
 	"\x12submissions_closed\x18\x01 \x01(\bR\x11submissionsClosed\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12$\n" +
 	"\x0epage_token_key\x18\x03 \x01(\fR\fpageTokenKey\x12\x1d\n" +
 	"\n" +
 	"install_id\x18\x04 \x01(\tR\tinstallId\x12\"\n" +
-	"\rjob_token_key\x18\x05 \x01(\fR\vjobTokenKey*E\n" +
+	"\rjob_token_key\x18\x05 \x01(\fR\vjobTokenKey\x12 \n" +
+	"\vincarnation\x18\x06 \x01(\tR\vincarnation\x12/\n" +
+	"\x04gaps\x18\a \x03(\v2\x1b.stint.store.v1.RevisionGapR\x04gaps\x12\x19\n" +
+	"\bplace_id\x18\b \x01(\tR\aplaceId\x12+\n" +
+	"\x05place\x18\t \x01(\v2\x15.stint.store.v1.PlaceR\x05place\"9\n" +
+	"\vRevisionGap\x12\x14\n" +
+	"\x05after\x18\x01 \x01(\x04R\x05after\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x04R\x05until\"\x99\x01\n" +
+	"\x05Place\x12\x1d\n" +
+	"\n" +
+	"machine_id\x18\x01 \x01(\tR\tmachineId\x12\x17\n" +
+	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12,\n" +
+	"\x05state\x18\x03 \x01(\v2\x16.stint.store.v1.FolderR\x05state\x12*\n" +
+	"\x04data\x18\x04 \x01(\v2\x16.stint.store.v1.FolderR\x04data\"Q\n" +
+	"\x06Folder\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\x04R\x06device\x12\x14\n" +
+	"\x05inode\x18\x02 \x01(\x04R\x05inode\x12\x19\n" +
+	"\bbirth_ns\x18\x03 \x01(\x03R\abirthNs*E\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0ePHASE_STARTING\x10\x01\x12\x11\n" +
@@ -1258,7 +1504,7 @@ func file_stint_store_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_store_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_stint_store_v1_record_proto_goTypes = []any{
 	(Phase)(0),                    // 0: stint.store.v1.Phase
 	(*Header)(nil),                // 1: stint.store.v1.Header
@@ -1272,45 +1518,52 @@ var file_stint_store_v1_record_proto_goTypes = []any{
 	(*AuditEntry)(nil),            // 9: stint.store.v1.AuditEntry
 	(*Issue)(nil),                 // 10: stint.store.v1.Issue
 	(*Settings)(nil),              // 11: stint.store.v1.Settings
-	(v1.State)(0),                 // 12: stint.jobs.v1.State
-	(v1.Reason)(0),                // 13: stint.jobs.v1.Reason
-	(*v1.Job)(nil),                // 14: stint.jobs.v1.Job
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*v1.Attempt)(nil),            // 16: stint.jobs.v1.Attempt
-	(*v1.StatusChange)(nil),       // 17: stint.jobs.v1.StatusChange
-	(*structpb.Struct)(nil),       // 18: google.protobuf.Struct
-	(v1.ShareRight)(0),            // 19: stint.jobs.v1.ShareRight
+	(*RevisionGap)(nil),           // 12: stint.store.v1.RevisionGap
+	(*Place)(nil),                 // 13: stint.store.v1.Place
+	(*Folder)(nil),                // 14: stint.store.v1.Folder
+	(v1.State)(0),                 // 15: stint.jobs.v1.State
+	(v1.Reason)(0),                // 16: stint.jobs.v1.Reason
+	(*v1.Job)(nil),                // 17: stint.jobs.v1.Job
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*v1.Attempt)(nil),            // 19: stint.jobs.v1.Attempt
+	(*v1.StatusChange)(nil),       // 20: stint.jobs.v1.StatusChange
+	(*structpb.Struct)(nil),       // 21: google.protobuf.Struct
+	(v1.ShareRight)(0),            // 22: stint.jobs.v1.ShareRight
 }
 var file_stint_store_v1_record_proto_depIdxs = []int32{
 	2,  // 0: stint.store.v1.Header.labels:type_name -> stint.store.v1.Label
-	12, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
-	13, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
+	15, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
+	16, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
 	0,  // 3: stint.store.v1.Header.phase:type_name -> stint.store.v1.Phase
-	14, // 4: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
+	17, // 4: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
 	0,  // 5: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
-	15, // 6: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
+	18, // 6: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
 	1,  // 7: stint.store.v1.Record.header:type_name -> stint.store.v1.Header
-	16, // 8: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
-	17, // 9: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
-	14, // 10: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
+	19, // 8: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
+	20, // 9: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
+	17, // 10: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
 	1,  // 11: stint.store.v1.BasicRecord.header:type_name -> stint.store.v1.Header
-	18, // 12: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
-	15, // 13: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	15, // 14: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	15, // 15: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
-	15, // 16: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	15, // 17: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	15, // 18: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 19: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	15, // 20: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	15, // 21: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	15, // 22: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	14, // 23: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	21, // 12: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
+	18, // 13: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	18, // 14: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 15: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
+	18, // 16: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	18, // 17: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	18, // 18: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 19: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	18, // 20: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	18, // 21: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	18, // 22: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	17, // 23: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	12, // 24: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
+	13, // 25: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
+	14, // 26: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
+	14, // 27: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_stint_store_v1_record_proto_init() }
@@ -1325,7 +1578,7 @@ func file_stint_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_store_v1_record_proto_rawDesc), len(file_stint_store_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
