@@ -30,7 +30,7 @@ type Query struct {
 	Order []Order
 	// After continues behind another page of the same query. Nil means the first page.
 	After *Cursor
-	// Limit is the most jobs on a page. It must be positive.
+	// Limit is how many jobs a page has at most. It must be positive.
 	Limit int
 	// View is how much of each job: BASIC (also when unspecified) is without parameters, attempts and history.
 	View jobsv1.JobView

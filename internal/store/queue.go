@@ -25,7 +25,7 @@ type QueueQuery struct {
 	Limit int
 }
 
-// QueuePage is the answer to a QueueQuery.
+// QueuePage is the part of the queue behind QueueQuery.After.
 type QueuePage struct {
 	// Rows in the order in which the jobs were submitted. A job that left the queue while the page was read is left out.
 	Rows []*adminv1.QueueRow

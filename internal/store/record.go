@@ -32,7 +32,10 @@ func encodeRecord(buf []byte, rec *storev1.Record) ([]byte, error) {
 		return nil, errRecord
 	}
 	h := headerOf(rec)
-	defer takeFacts(rec).putBack(rec)
+	f := factsOf(rec)
+	defer f.putBack(rec)
+	(&facts{}).putBack(rec)
+	rec.Attempts, rec.History = f.attempts, f.history
 	buf = protowire.AppendTag(buf, headerField, protowire.BytesType)
 	buf = protowire.AppendVarint(buf, uint64(proto.Size(h)))
 	buf, err := proto.MarshalOptions{Deterministic: true, UseCachedSize: true}.MarshalAppend(buf, h)
@@ -140,9 +143,9 @@ type facts struct {
 	history                                                                  []*jobsv1.StatusChange
 }
 
-func factsOf(rec *storev1.Record) *facts {
+func factsOf(rec *storev1.Record) facts {
 	j := rec.GetJob()
-	return &facts{
+	return facts{
 		id: j.Id, etag: j.Etag, owner: j.Owner, service: j.Service, executor: j.Executor, name: j.OutputName, folder: j.OutputFolder,
 		parent: j.ParentId, rerun: j.RerunOf, labels: j.Labels, priority: j.Priority, state: j.State, reason: j.Reason,
 		exit: j.ExitCode, revision: j.Revision, submit: j.SubmitTime, start: j.StartTime, complete: j.CompleteTime,
@@ -151,14 +154,7 @@ func factsOf(rec *storev1.Record) *facts {
 	}
 }
 
-// takeFacts leaves in a record what is encoded behind its header.
-func takeFacts(rec *storev1.Record) *facts {
-	f := factsOf(rec)
-	(&facts{}).putBack(rec)
-	rec.Attempts, rec.History = f.attempts, f.history
-	return f
-}
-
+// putBack sets the facts of a record in memory.
 func (f *facts) putBack(rec *storev1.Record) {
 	j := rec.GetJob()
 	j.Id, j.Etag, j.Owner, j.Service, j.Executor, j.OutputName, j.OutputFolder = f.id, f.etag, f.owner, f.service, f.executor, f.name, f.folder

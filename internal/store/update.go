@@ -113,7 +113,9 @@ func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (
 
 // same reports whether a record is the stored one.
 func (b *batch) same(rec *storev1.Record, raw []byte) bool {
+	start := len(b.buf) // what is encoded here is not kept
 	again, err := b.encode(rec)
+	b.buf = b.buf[:start]
 	return err == nil && bytes.Equal(again, raw)
 }
 

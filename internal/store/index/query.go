@@ -46,7 +46,7 @@ type Query struct {
 	Order []Order
 	// After continues behind another page of the same query. Nil means the first page.
 	After *Cursor
-	// Limit is the most jobs on a page. It must be positive.
+	// Limit is how many jobs a page has at most. It must be positive.
 	Limit int
 }
 
