@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -18,7 +19,7 @@ const backupFrame = 1 << 20
 type admin struct {
 	adminv1.UnimplementedAdminServiceServer
 	Config
-	pages pageSealer
+	pages page.Sealer
 }
 
 // SetSubmissions opens or closes the server for new jobs.
@@ -66,15 +67,15 @@ func (w *backupWriter) Write(p []byte) (int, error) {
 
 // ListIssues answers the problem reports of users, newest first.
 func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*adminv1.ListIssuesResponse, error) {
-	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
+	limit, err := page.Size(req.GetPageSize(), page.Default, page.Max)
 	if err != nil {
 		return nil, err
 	}
 	var before uint64
 	if req.GetPageToken() != "" {
-		plain, err := s.pages.openBytes(req.GetPageToken(), "issues")
+		plain, err := s.pages.OpenBytes(req.GetPageToken(), "issues")
 		if err != nil || len(plain) != 8 {
-			return nil, errPageToken
+			return nil, page.ErrToken
 		}
 		before = binary.BigEndian.Uint64(plain)
 	}
@@ -91,7 +92,7 @@ func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*
 	}
 	if more {
 		last := issues[len(issues)-1].ID.Seq
-		resp.NextPageToken = s.pages.sealBytes(binary.BigEndian.AppendUint64(nil, last), "issues")
+		resp.NextPageToken = s.pages.SealBytes(binary.BigEndian.AppendUint64(nil, last), "issues")
 	}
 	return resp, nil
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/job"
@@ -23,7 +24,7 @@ const defaultMemory = 1 << 30
 
 // ownerOf is whose the jobs become: the caller's, unless an operator names somebody else.
 func (s *jobs) ownerOf(ctx context.Context, in submission) (string, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -38,7 +39,7 @@ func (s *jobs) ownerOf(ctx context.Context, in submission) (string, error) {
 	}
 	if owner == "" || owner == p.User {
 		owner = p.User
-	} else if err := named(ctx); err != nil {
+	} else if err := call.Named(ctx); err != nil {
 		return "", err
 	}
 	if !job.ValidOwner(owner) {
@@ -65,7 +66,7 @@ func (s *jobs) options(owner string, in submission) (store.SubmitOptions, error)
 // open refuses everybody but operators while submissions are closed.
 func (s *jobs) open(ctx context.Context) error {
 	set := s.Store.Settings()
-	if p, err := caller(ctx); err != nil || !set.GetSubmissionsClosed() || p.Has(auth.RoleOperator) {
+	if p, err := call.Caller(ctx); err != nil || !set.GetSubmissionsClosed() || p.Has(auth.RoleOperator) {
 		return err
 	}
 	message := "New jobs are not accepted at the moment."
@@ -159,7 +160,7 @@ func (s *jobs) place(j *jobsv1.Job, ofService, prefix string) job.Violations {
 		j.Executor = s.DefaultExecutor
 	}
 	if !s.Scheduler.Has(j.GetExecutor()) {
-		wrong.Add(prefix+"executor", "is %q, and this server has no such executor", short(j.GetExecutor()))
+		wrong.Add(prefix+"executor", "is %q, and this server has no such executor", call.Short(j.GetExecutor()))
 		return wrong
 	}
 	if why := s.Scheduler.Never(j.GetExecutor(), j.GetResources()); why != "" {
@@ -177,7 +178,7 @@ func (s *jobs) fileOf(ctx context.Context, owner string) catalog.FileChecker {
 		case errors.As(err, &invalid):
 			return errors.New(invalid.Violations[0].Description)
 		case errors.Is(err, job.ErrNotFound):
-			return fmt.Errorf("names %s, and there is no such %s in the workspace", short(p), want)
+			return fmt.Errorf("names %s, and there is no such %s in the workspace", call.Short(p), want)
 		case err != nil:
 			return err
 		case e.GetFolder() != (want == catalog.Folder):

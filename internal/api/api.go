@@ -4,7 +4,7 @@
 //
 // Its invariant: every read and write of a job goes through a store.Scope made
 // from the caller, so what a caller may not see does not exist for them. Errors are those of
-// package job until one table, in status.go, gives them their codes.
+// package job until one table, in package status, gives them their codes.
 package api
 
 import (
@@ -14,13 +14,12 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
-
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -120,7 +119,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	pages, err := newPageSealer(cfg.Store.Settings().GetPageTokenKey())
+	pages, err := page.NewSealer(cfg.Store.Settings().GetPageTokenKey())
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +144,7 @@ func New(cfg Config) (*Server, error) {
 type jobs struct {
 	jobsv1.UnimplementedJobServiceServer
 	Config
-	pages    pageSealer
+	pages    page.Sealer
 	draining <-chan struct{} // closed by Drain
 }
 
@@ -157,65 +156,6 @@ func (s *jobs) drained() bool {
 	default:
 		return false
 	}
-}
-
-// caller is who calls. The interceptor has put them there; without one the call fails.
-func caller(ctx context.Context) (auth.Principal, error) {
-	p, ok := auth.FromContext(ctx)
-	if !ok {
-		return p, errors.New("a call reached the API without a caller")
-	}
-	return p, nil
-}
-
-// reach is the jobs that the caller may address by id with the RPC of ctx, as
-// the table of roles and ownership says: their own, with those that were shared
-// with them with the right that the RPC needs, and for an operator all.
-func reach(ctx context.Context) (store.Scope, error) {
-	p, err := caller(ctx)
-	if err != nil {
-		return store.Scope{}, err
-	}
-	method, _ := grpc.Method(ctx)
-	if mayForeign(ctx, p) {
-		return store.Everyone, nil
-	}
-	return store.OwnedBy(p.User).With(auth.SharedBy(method)), nil
-}
-
-// mayForeign reports whether the RPC of ctx reaches what others own for p.
-func mayForeign(ctx context.Context, p auth.Principal) bool {
-	method, _ := grpc.Method(ctx)
-	return auth.Allow(p, method, auth.Foreign) == auth.Allowed
-}
-
-// wanted is the jobs that a list, a watch or a summary is about: by default the
-// caller's own, also for an operator, who may ask for one owner's or, with `*`, for everybody's.
-func wanted(ctx context.Context, owner string) (store.Scope, error) {
-	p, err := caller(ctx)
-	if err != nil {
-		return store.Scope{}, err
-	}
-	if owner == "" || owner == p.User {
-		return store.OwnedBy(p.User), nil
-	}
-	if err := named(ctx); err != nil {
-		return store.Scope{}, err
-	}
-	switch {
-	case owner == "*":
-		return store.Everyone, nil
-	case !job.ValidOwner(owner):
-		return store.Scope{}, job.Invalid("owner", "is no user name")
-	default:
-		return store.OwnedBy(owner), nil
-	}
-}
-
-// named refuses those who may not do what the RPC of ctx does for somebody else by name.
-func named(ctx context.Context) error {
-	method, _ := grpc.Method(ctx)
-	return auth.Authorize(ctx, method, auth.Named)
 }
 
 // parseIDs reads the ids of a batch call.

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 )
 
 // signIn is the AuthService.
@@ -26,7 +27,7 @@ func (s *signIn) GetSignInOptions(context.Context, *authv1.GetSignInOptionsReque
 
 // WhoAmI answers who the caller is and what their credential may be used for.
 func (s *signIn) WhoAmI(ctx context.Context, _ *authv1.WhoAmIRequest) (*authv1.WhoAmIResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}

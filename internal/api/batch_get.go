@@ -4,12 +4,13 @@ import (
 	"context"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // BatchGet answers several jobs; those that do not exist are listed apart.
 func (s *jobs) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*jobsv1.BatchGetResponse, error) {
-	scope, err := reach(ctx)
+	scope, err := call.Reach(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +26,7 @@ func (s *jobs) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*jobs
 		return nil, err
 	}
 	if req.GetView() == jobsv1.JobView_JOB_VIEW_FULL {
-		if err := s.auditRead(ctx, found...); err != nil {
+		if err := call.AuditRead(ctx, s.Store, found...); err != nil {
 			return nil, err
 		}
 	}
@@ -47,5 +48,5 @@ func (s *jobs) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*jobs
 // noJob says that there is no such job for the caller. Whether it is somebody
 // else's or nobody's makes no difference in the answer.
 func noJob(text string) error {
-	return job.Userf(job.ErrNotFound, "There is no job %q, or it is not yours.", short(text))
+	return job.Userf(job.ErrNotFound, "There is no job %q, or it is not yours.", call.Short(text))
 }

@@ -8,6 +8,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/status"
 	"github.com/stint-jobs/stint/internal/auth"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -19,7 +21,7 @@ func (s *jobs) Cancel(ctx context.Context, req *jobsv1.CancelRequest) (*jobsv1.C
 	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -39,11 +41,11 @@ func (s *jobs) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelRequest) 
 	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	scope, err := reach(ctx)
+	scope, err := call.Reach(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func (s *jobs) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelRequest) 
 	for i, r := range results {
 		out := &jobsv1.CancelResult{Id: req.GetIds()[i], Job: r.Job}
 		if r.Err != nil {
-			out.Job, out.Error = nil, toStatus(orNoJob(r.Err, out.GetId())).Proto()
+			out.Job, out.Error = nil, status.Of(orNoJob(r.Err, out.GetId())).Proto()
 		}
 		resp.Results = append(resp.Results, out)
 	}

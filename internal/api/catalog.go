@@ -4,6 +4,7 @@ import (
 	"context"
 
 	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -23,7 +24,7 @@ func (s *services) List(context.Context, *catalogv1.ListRequest) (*catalogv1.Lis
 func (s *services) Get(_ context.Context, req *catalogv1.GetRequest) (*catalogv1.GetResponse, error) {
 	svc, ok := s.live.Catalog().Get(req.GetId())
 	if !ok {
-		return nil, job.Userf(job.ErrNotFound, "There is no service %q.", short(req.GetId()))
+		return nil, job.Userf(job.ErrNotFound, "There is no service %q.", call.Short(req.GetId()))
 	}
 	return &catalogv1.GetResponse{Service: svc.Proto()}, nil
 }

@@ -10,6 +10,7 @@ import (
 	expr "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -42,16 +43,16 @@ var (
 )
 
 // compileRestriction compiles `field operator value`.
-func compileRestriction(call *expr.Expr_Call) (condition, error) {
-	op := call.GetFunction()
-	if len(call.GetArgs()) != 2 {
+func compileRestriction(restriction *expr.Expr_Call) (condition, error) {
+	op := restriction.GetFunction()
+	if len(restriction.GetArgs()) != 2 {
 		return condition{}, job.Invalid("filter", "has a function; there are none")
 	}
-	field, err := literal(call.GetArgs()[0])
+	field, err := literal(restriction.GetArgs()[0])
 	if err != nil {
 		return condition{}, err
 	}
-	value, err := literal(call.GetArgs()[1])
+	value, err := literal(restriction.GetArgs()[1])
 	if err != nil {
 		return condition{}, err
 	}
@@ -74,14 +75,14 @@ func compileRestriction(call *expr.Expr_Call) (condition, error) {
 		return compileNumber(field, op, value)
 	default:
 		return condition{}, job.Invalid("filter", "asks for %q, which is no field; there are id, owner, service, output_name, output_folder, "+
-			"executor, state, reason, submit_time, start_time, complete_time, priority, parent_id, rerun_of, exit_code and labels.KEY", short(field))
+			"executor, state, reason, submit_time, start_time, complete_time, priority, parent_id, rerun_of, exit_code and labels.KEY", call.Short(field))
 	}
 }
 
 func compileState(op, value string) (condition, error) {
 	n, ok := jobsv1.State_value["STATE_"+strings.TrimPrefix(strings.ToUpper(value), "STATE_")]
 	if !ok || n == 0 {
-		return condition{}, job.Invalid("filter", "knows no state %q; there are QUEUED, RUNNING, COMPLETED, FAILED and CANCELLED", short(value))
+		return condition{}, job.Invalid("filter", "knows no state %q; there are QUEUED, RUNNING, COMPLETED, FAILED and CANCELLED", call.Short(value))
 	}
 	states := []jobsv1.State{jobsv1.State(n)}
 	switch op {
@@ -103,7 +104,7 @@ func compileState(op, value string) (condition, error) {
 func compileReason(op, value string) (condition, error) {
 	n, ok := jobsv1.Reason_value["REASON_"+strings.TrimPrefix(strings.ToUpper(value), "REASON_")]
 	if !ok {
-		return condition{}, job.Invalid("filter", "knows no reason %q", short(value))
+		return condition{}, job.Invalid("filter", "knows no reason %q", call.Short(value))
 	}
 	want := jobsv1.Reason(n)
 	switch op {
@@ -144,7 +145,7 @@ func textMatcher(field, op, value string) (func(string) bool, error) {
 	core := strings.TrimSuffix(strings.TrimPrefix(value, "*"), "*")
 	switch {
 	case strings.Contains(core, "*"):
-		return nil, job.Invalid("filter", "has a * inside of %q; it may stand at the ends only", short(value))
+		return nil, job.Invalid("filter", "has a * inside of %q; it may stand at the ends only", call.Short(value))
 	case op == filtering.FunctionHas, open && closed:
 		fits = func(s string) bool { return containsFold(s, core) }
 	case open:
@@ -170,7 +171,7 @@ func compileTime(field, op, value string) (condition, error) {
 		t, err = time.Parse(time.DateOnly, value)
 	}
 	if err != nil {
-		return condition{}, job.Invalid("filter", `compares %s with %q, which is no time; write "2026-01-31T15:04:05Z" or "2026-01-31"`, field, short(value))
+		return condition{}, job.Invalid("filter", `compares %s with %q, which is no time; write "2026-01-31T15:04:05Z" or "2026-01-31"`, field, call.Short(value))
 	}
 	holds, err := comparison(field, op)
 	if err != nil {
@@ -186,7 +187,7 @@ func compileTime(field, op, value string) (condition, error) {
 func compileNumber(field, op, value string) (condition, error) {
 	want, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
-		return condition{}, job.Invalid("filter", "compares %s with %q, which is no whole number", field, short(value))
+		return condition{}, job.Invalid("filter", "compares %s with %q, which is no whole number", field, call.Short(value))
 	}
 	holds, err := comparison(field, op)
 	if err != nil {
@@ -236,7 +237,7 @@ func searchWord(word string) func(*store.Entry) bool {
 }
 
 func badOperator(field, ops string) error {
-	return job.Invalid("filter", "can compare %s with %s only", short(field), ops)
+	return job.Invalid("filter", "can compare %s with %s only", call.Short(field), ops)
 }
 
 // containsFold reports whether s has part in it, without regard to case.
@@ -247,13 +248,4 @@ func containsFold(s, part string) bool {
 		}
 	}
 	return false
-}
-
-// short keeps what a caller sent from filling an error.
-func short(s string) string {
-	const most = 60
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..." // a letter may have been cut in two
 }

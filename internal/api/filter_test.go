@@ -7,10 +7,15 @@ import (
 	"testing"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
+
+func principal(user string, roles ...auth.Role) auth.Principal {
+	return auth.Principal{User: user, Roles: append([]auth.Role{auth.RoleUser}, roles...)}
+}
 
 // filterStore has three jobs: 1 of ann, queued; 2 of bob, cancelled; 3 of ann, queued, urgent.
 func filterStore(tb testing.TB) *store.Store {

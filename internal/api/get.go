@@ -4,6 +4,7 @@ import (
 	"context"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -20,7 +21,7 @@ func (s *jobs) Get(ctx context.Context, req *jobsv1.GetRequest) (*jobsv1.GetResp
 // holds answers the id of a job that a stream is about, and what it asks before each
 // message: nil as long as the caller may see the job, then as if there were none.
 func (s *jobs) holds(ctx context.Context, j *jobsv1.Job) (job.ID, func() error, error) {
-	scope, err := reach(ctx)
+	scope, err := call.Reach(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -43,13 +44,13 @@ func (s *jobs) find(ctx context.Context, text string) (*jobsv1.Job, error) {
 	if err != nil {
 		return nil, orNoJob(err, text)
 	}
-	return j, s.auditRead(ctx, j)
+	return j, call.AuditRead(ctx, s.Store, j)
 }
 
 // address is the job of that id and the scope in which the caller may address
 // it. An id that no job can have is answered like one that no job has.
 func address(ctx context.Context, text string) (store.Scope, job.ID, error) {
-	scope, err := reach(ctx)
+	scope, err := call.Reach(ctx)
 	if err != nil {
 		return store.Scope{}, 0, err
 	}

@@ -5,20 +5,22 @@ import (
 	"strconv"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
 // List answers a page of jobs, filtered and sorted.
 func (s *jobs) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListResponse, error) {
-	scope, err := wanted(ctx, req.GetOwner())
+	scope, err := call.Wanted(ctx, req.GetOwner())
 	if err != nil {
 		return nil, err
 	}
 	if err := checkView(req.GetView()); err != nil {
 		return nil, err
 	}
-	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
+	limit, err := page.Size(req.GetPageSize(), page.Default, page.Max)
 	if err != nil {
 		return nil, err
 	}
@@ -34,14 +36,14 @@ func (s *jobs) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListR
 	if err != nil {
 		return nil, err
 	}
-	after, err := s.pages.open(req.GetPageToken(), bound...)
+	after, err := s.pages.Open(req.GetPageToken(), bound...)
 	if err != nil {
 		return nil, err
 	}
 	if cond.never {
 		return &jobsv1.ListResponse{TotalSizeExact: true, Revision: s.Store.Revision()}, nil
 	}
-	page, err := s.Store.Page(ctx, store.Query{
+	found, err := s.Store.Page(ctx, store.Query{
 		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchKey: req.GetFilter(),
 		Order: order, After: after, Limit: limit, View: req.GetView(),
 	})
@@ -49,23 +51,23 @@ func (s *jobs) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListR
 		return nil, err
 	}
 	if req.GetView() == jobsv1.JobView_JOB_VIEW_FULL {
-		if err := s.auditRead(ctx, page.Jobs...); err != nil {
+		if err := call.AuditRead(ctx, s.Store, found.Jobs...); err != nil {
 			return nil, err
 		}
 	}
-	next, err := s.pages.seal(page.Next, bound...)
+	next, err := s.pages.Seal(found.Next, bound...)
 	if err != nil {
 		return nil, err
 	}
 	return &jobsv1.ListResponse{
-		Jobs: page.Jobs, NextPageToken: next,
-		TotalSize: page.Total, TotalSizeExact: page.Exact, Revision: page.Revision,
+		Jobs: found.Jobs, NextPageToken: next,
+		TotalSize: found.Total, TotalSizeExact: found.Exact, Revision: found.Revision,
 	}, nil
 }
 
 // bound is what must be the same on all pages of a list.
 func (s *jobs) bound(ctx context.Context, scope store.Scope, req *jobsv1.ListRequest) ([]string, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	return []string{"jobs", p.User, scope.Owner, strconv.FormatBool(scope.All), req.GetFilter(), req.GetOrderBy()}, err
 }
 

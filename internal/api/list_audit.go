@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -26,13 +27,13 @@ func (s *admin) ListAudit(ctx context.Context, req *adminv1.ListAuditRequest) (*
 		resp.Entries = append(resp.Entries, auditEntry(r))
 	}
 	if next > 0 {
-		resp.NextPageToken = s.pages.sealBytes(binary.BigEndian.AppendUint64(nil, next), auditBound(req)...)
+		resp.NextPageToken = s.pages.SealBytes(binary.BigEndian.AppendUint64(nil, next), auditBound(req)...)
 	}
 	return resp, nil
 }
 
 func (s *admin) auditQuery(req *adminv1.ListAuditRequest) (q store.AuditQuery, err error) {
-	if q.Limit, err = pageSize(req.GetPageSize(), defaultPage, maxPage); err != nil {
+	if q.Limit, err = page.Size(req.GetPageSize(), page.Default, page.Max); err != nil {
 		return q, err
 	}
 	if v := job.CheckText("user", req.GetUser(), maxUser); len(v) > 0 {
@@ -45,9 +46,9 @@ func (s *admin) auditQuery(req *adminv1.ListAuditRequest) (q store.AuditQuery, e
 		}
 	}
 	if req.GetPageToken() != "" {
-		plain, err := s.pages.openBytes(req.GetPageToken(), auditBound(req)...)
+		plain, err := s.pages.OpenBytes(req.GetPageToken(), auditBound(req)...)
 		if err != nil || len(plain) != 8 {
-			return q, errPageToken
+			return q, page.ErrToken
 		}
 		q.Before = binary.BigEndian.Uint64(plain)
 	}

@@ -5,24 +5,26 @@ import (
 	"encoding/binary"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
 // ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
 func (s *jobs) ListShares(ctx context.Context, req *jobsv1.ListSharesRequest) (*jobsv1.ListSharesResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
+	limit, err := page.Size(req.GetPageSize(), page.Default, page.Max)
 	if err != nil {
 		return nil, err
 	}
 	bound := []string{"shares", p.User, req.GetId()}
 	var after []byte
 	if req.GetPageToken() != "" {
-		if after, err = s.pages.openBytes(req.GetPageToken(), bound...); err != nil {
+		if after, err = s.pages.OpenBytes(req.GetPageToken(), bound...); err != nil {
 			return nil, err
 		}
 	}
@@ -38,14 +40,14 @@ func (s *jobs) ListShares(ctx context.Context, req *jobsv1.ListSharesRequest) (*
 	}
 	resp := &jobsv1.ListSharesResponse{Shares: list}
 	if next != nil {
-		resp.NextPageToken = s.pages.sealBytes(next, bound...)
+		resp.NextPageToken = s.pages.SealBytes(next, bound...)
 	}
 	return resp, nil
 }
 
 // sharesOf is with whom a job of the caller is shared, in the order of users. A page goes on behind a user.
 func (s *jobs) sharesOf(ctx context.Context, text string, after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
-	scope, err := reach(ctx)
+	scope, err := call.Reach(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,7 +73,7 @@ func (s *jobs) sharedWith(user string, after []byte, limit int) ([]*jobsv1.Share
 	case 16:
 		from = store.SharePlace{Time: int64(binary.BigEndian.Uint64(after)), Job: job.IDFromKey(after[8:])}
 	default:
-		return nil, nil, errPageToken
+		return nil, nil, page.ErrToken
 	}
 	list, place, err := s.Store.SharedWith(user, from, limit)
 	if err != nil || place == nil {

@@ -3,6 +3,7 @@ package api
 import (
 	"strings"
 
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -37,7 +38,7 @@ func parseOrder(s string) ([]store.Order, error) {
 		}
 		field, ok := orderFields[words[0]]
 		if !ok {
-			return nil, job.Invalid("orderBy", "knows no field %q; there are submit_time, start_time, complete_time, service, state, output_name and id", short(words[0]))
+			return nil, job.Invalid("orderBy", "knows no field %q; there are submit_time, start_time, complete_time, service, state, output_name and id", call.Short(words[0]))
 		}
 		o := store.Order{Field: field}
 		if len(words) == 2 {
@@ -46,7 +47,7 @@ func parseOrder(s string) ([]store.Order, error) {
 				o.Desc = true
 			case "asc":
 			default:
-				return nil, job.Invalid("orderBy", `has %q where only "asc" or "desc" can be`, short(words[1]))
+				return nil, job.Invalid("orderBy", `has %q where only "asc" or "desc" can be`, call.Short(words[1]))
 			}
 		}
 		order = append(order, o)

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -18,7 +19,7 @@ func (s *admin) ListOrphans(ctx context.Context, _ *adminv1.ListOrphansRequest) 
 func (s *admin) CancelOrphan(ctx context.Context, req *adminv1.CancelOrphanRequest) (*adminv1.CancelOrphanResponse, error) {
 	err := s.Scheduler.CancelOrphan(ctx, req.GetExecutor(), req.GetEngineId())
 	if errors.Is(err, job.ErrNotFound) {
-		return nil, job.Userf(job.ErrNotFound, "There is no orphan %q on an executor %q.", short(req.GetEngineId()), short(req.GetExecutor()))
+		return nil, job.Userf(job.ErrNotFound, "There is no orphan %q on an executor %q.", call.Short(req.GetEngineId()), call.Short(req.GetExecutor()))
 	}
 	if err != nil {
 		return nil, err

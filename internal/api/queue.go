@@ -6,6 +6,8 @@ import (
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -14,18 +16,18 @@ import (
 type queue struct {
 	adminv1.UnimplementedQueueServiceServer
 	Config
-	pages pageSealer
+	pages page.Sealer
 }
 
 // ListQueue answers the waiting and running jobs of all users, in the order in
 // which they were submitted. The store masks those that the caller may not see. A page token
 // is the sealed id of the last row, so that all tokens are of one length.
 func (s *queue) ListQueue(ctx context.Context, req *adminv1.ListQueueRequest) (*adminv1.ListQueueResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	scope, err := reach(ctx)
+	scope, err := call.Reach(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -34,26 +36,26 @@ func (s *queue) ListQueue(ctx context.Context, req *adminv1.ListQueueRequest) (*
 	default:
 		return nil, job.Invalid("state", "must be QUEUED or RUNNING: jobs in other states are not in the queue")
 	}
-	limit, err := pageSize(req.GetPageSize(), defaultPage, maxPage)
+	limit, err := page.Size(req.GetPageSize(), page.Default, page.Max)
 	if err != nil {
 		return nil, err
 	}
 	bound := []string{"queue", p.User, strconv.FormatBool(scope.All), req.GetState().String()}
 	q := store.QueueQuery{Scope: scope.With(jobsv1.ShareRight_SHARE_RIGHT_HISTORY), State: req.GetState(), Limit: limit}
 	if req.GetPageToken() != "" {
-		plain, err := s.pages.openBytes(req.GetPageToken(), bound...)
+		plain, err := s.pages.OpenBytes(req.GetPageToken(), bound...)
 		if err != nil || len(plain) != 8 {
-			return nil, errPageToken
+			return nil, page.ErrToken
 		}
 		q.After = job.IDFromKey(plain)
 	}
-	page, err := s.Store.Queue(q)
+	found, err := s.Store.Queue(q)
 	if err != nil {
 		return nil, err
 	}
-	resp := &adminv1.ListQueueResponse{Rows: page.Rows, TotalQueued: page.Queued, TotalRunning: page.Running}
-	if page.Next != 0 {
-		resp.NextPageToken = s.pages.sealBytes(page.Next.Key(), bound...)
+	resp := &adminv1.ListQueueResponse{Rows: found.Rows, TotalQueued: found.Queued, TotalRunning: found.Running}
+	if found.Next != 0 {
+		resp.NextPageToken = s.pages.SealBytes(found.Next.Key(), bound...)
 	}
 	return resp, nil
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/status"
 )
 
 // A message that cannot be read is a wrong request like any other, but gRPC
@@ -105,14 +106,7 @@ func (r receiver) RecvMsg(v any) error { return received(v, r.ServerStream.RecvM
 
 func received(v any, err error) error {
 	if m, ok := message(v); err == nil && ok && bytes.Equal(m.ProtoReflect().GetUnknown(), unreadable) {
-		return toStatus(errUnreadable).Err()
+		return status.Of(status.ErrUnreadable).Err()
 	}
 	return err
 }
-
-type messageError string
-
-func (e messageError) Error() string { return string(e) }
-
-// errUnreadable is a message that reaches no handler.
-const errUnreadable = messageError("a message cannot be read")

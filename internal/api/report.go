@@ -4,6 +4,7 @@ import (
 	"context"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
@@ -14,7 +15,7 @@ import (
 // but the progress: an event makes the executor look, which alone knows what is true. It is over
 // with the attempt that the token was made for.
 func (s *jobs) Report(ctx context.Context, req *jobsv1.ReportRequest) (*jobsv1.ReportResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -17,7 +18,7 @@ func (s *jobs) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueRequest) 
 	if err := job.CheckText("description", req.GetDescription(), maxDescription).Err(); err != nil {
 		return nil, err
 	}
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}

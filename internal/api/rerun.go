@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -58,9 +59,9 @@ func (s *jobs) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.Rer
 // whether it could be repeated needs none, but shows its parameters, and is audited as that.
 func (s *jobs) mayRepeat(ctx context.Context, old *jobsv1.Job, owner string, req *jobsv1.RerunRequest) error {
 	if req.GetValidateOnly() {
-		return s.auditForeign(ctx, old)
+		return call.AuditForeign(ctx, s.Store, old)
 	}
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (s *jobs) mayRepeat(ctx context.Context, old *jobsv1.Job, owner string, req
 
 // ownerOfRerun is whose the new job becomes. Files that its parameters name are then looked for in that user's workspace.
 func (s *jobs) ownerOfRerun(ctx context.Context, old *jobsv1.Job) (string, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return "", err
 	}

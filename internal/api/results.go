@@ -9,17 +9,15 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
 
-const (
-	// maxResults is the most result files that are listed.
-	maxResults = 10_000
-	// frameBytes is the most bytes of a file in one frame.
-	frameBytes = 64 << 10
-)
+// maxResults is the most result files that are listed.
+const maxResults = 10_000
 
 // ListResults answers the files that a job made, also of a failed or running one.
 func (s *jobs) ListResults(ctx context.Context, req *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
@@ -44,7 +42,7 @@ func (s *jobs) ListResults(ctx context.Context, req *jobsv1.ListResultsRequest) 
 
 // ReadResult streams one result file from an offset.
 func (s *jobs) ReadResult(req *jobsv1.ReadResultRequest, stream grpc.ServerStreamingServer[jobsv1.ReadResultResponse]) error {
-	if err := checkRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
+	if err := page.CheckRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
 		return err
 	}
 	j, attempt, err := s.resultsOf(stream.Context(), req.GetId())
@@ -60,7 +58,7 @@ func (s *jobs) ReadResult(req *jobsv1.ReadResultRequest, stream grpc.ServerStrea
 	}
 	f, info, err := attempt.OpenResult(req.GetPath())
 	if errors.Is(err, job.ErrNotFound) {
-		return job.Userf(job.ErrNotFound, "Job %s has no result file %q.", j.GetId(), short(req.GetPath()))
+		return job.Userf(job.ErrNotFound, "Job %s has no result file %q.", j.GetId(), call.Short(req.GetPath()))
 	}
 	if err != nil {
 		return err
@@ -70,8 +68,8 @@ func (s *jobs) ReadResult(req *jobsv1.ReadResultRequest, stream grpc.ServerStrea
 	if err := stream.Send(first); err != nil {
 		return err
 	}
-	part := io.NewSectionReader(f, req.GetOffset(), sectionLength(req.GetOffset(), req.GetLimitBytes()))
-	return sendFile(stream.Context(), part, req.GetOffset(), func(offset int64, data []byte) error {
+	part := io.NewSectionReader(f, req.GetOffset(), page.SectionLength(req.GetOffset(), req.GetLimitBytes()))
+	return page.SendFile(stream.Context(), part, req.GetOffset(), func(offset int64, data []byte) error {
 		if err := still(); err != nil {
 			return err
 		}
@@ -100,45 +98,4 @@ func (s *jobs) resultFile(j *jobsv1.Job, f workdir.ResultFile) *jobsv1.ResultFil
 		out.Display, out.Title = svc.Display(f.Path)
 	}
 	return out
-}
-
-func checkRange(offset, limit int64) error {
-	var v job.Violations
-	if offset < 0 {
-		v.Add("offset", "must not be negative")
-	}
-	if limit < 0 {
-		v.Add("limitBytes", "must not be negative")
-	}
-	return v.Err()
-}
-
-// sectionLength is how long a part of a file from offset on is at most.
-func sectionLength(offset, limit int64) int64 {
-	const most = 1<<63 - 1
-	if limit == 0 || limit > most-offset {
-		return most - offset
-	}
-	return limit
-}
-
-// sendFile hands over what r yields in frames.
-func sendFile(ctx context.Context, r io.Reader, offset int64, send func(int64, []byte) error) error {
-	for ctx.Err() == nil {
-		buf := make([]byte, frameBytes) // gRPC may keep what was sent
-		n, err := io.ReadFull(r, buf)
-		if n > 0 {
-			if err := send(offset, buf[:n]); err != nil {
-				return err
-			}
-			offset += int64(n)
-		}
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return nil
-		case err != nil:
-			return err
-		}
-	}
-	return ctx.Err()
 }

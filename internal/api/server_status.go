@@ -4,6 +4,7 @@ import (
 	"context"
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 )
 
 // serverStatus is the StatusService.
@@ -14,7 +15,7 @@ type serverStatus struct {
 
 // GetServerStatus answers what users should know of the server.
 func (s *serverStatus) GetServerStatus(ctx context.Context, _ *adminv1.GetServerStatusRequest) (*adminv1.GetServerStatusResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}

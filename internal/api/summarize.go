@@ -4,11 +4,12 @@ import (
 	"context"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 )
 
 // Summarize answers exact counts of jobs by state and by service.
 func (s *jobs) Summarize(ctx context.Context, req *jobsv1.SummarizeRequest) (*jobsv1.SummarizeResponse, error) {
-	scope, err := wanted(ctx, req.GetOwner())
+	scope, err := call.Wanted(ctx, req.GetOwner())
 	if err != nil {
 		return nil, err
 	}

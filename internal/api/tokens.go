@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/auth"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -20,7 +21,7 @@ type tokens struct {
 
 // CreateToken makes an API token and answers its secret, this once.
 func (s *tokens) CreateToken(ctx context.Context, req *authv1.CreateTokenRequest) (*authv1.CreateTokenResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func (s *tokens) CreateToken(ctx context.Context, req *authv1.CreateTokenRequest
 		grant.User = p.User
 	}
 	if grant.User != p.User {
-		if err := named(ctx); err != nil {
+		if err := call.Named(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -51,12 +52,12 @@ func (s *tokens) CreateToken(ctx context.Context, req *authv1.CreateTokenRequest
 
 // ListTokens answers the API tokens of the caller, for operators all or those of one user, without their secrets.
 func (s *tokens) ListTokens(ctx context.Context, req *authv1.ListTokensRequest) (*authv1.ListTokensResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
 	user := req.GetUser()
-	switch mayAll := named(ctx); {
+	switch mayAll := call.Named(ctx); {
 	case user == "" && mayAll != nil:
 		user = p.User
 	case user != p.User && mayAll != nil:
@@ -77,12 +78,12 @@ func (s *tokens) ListTokens(ctx context.Context, req *authv1.ListTokensRequest) 
 
 // RevokeToken makes an API token stop working, also for streams that are open.
 func (s *tokens) RevokeToken(ctx context.Context, req *authv1.RevokeTokenRequest) (*authv1.RevokeTokenResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
 	user := p.User
-	if mayForeign(ctx, p) {
+	if call.Foreign(ctx, p) {
 		user = ""
 	}
 	if err := s.tokens.Revoke(ctx, req.GetId(), user); err != nil {

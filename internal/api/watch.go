@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
 	"github.com/stint-jobs/stint/internal/store"
@@ -90,7 +91,7 @@ func (w *watcher) watchIDs(req *jobsv1.WatchStatusRequest, texts []string) error
 	if w.counts {
 		return job.Invalid("view", "has counts, which cannot be had of ids")
 	}
-	scope, err := reach(w.stream.Context())
+	scope, err := call.Reach(w.stream.Context())
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (w *watcher) watchIDs(req *jobsv1.WatchStatusRequest, texts []string) error
 }
 
 func (w *watcher) watchOwner(owner string) error {
-	scope, err := wanted(w.stream.Context(), owner)
+	scope, err := call.Wanted(w.stream.Context(), owner)
 	if err != nil {
 		return err
 	}

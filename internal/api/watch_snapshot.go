@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -70,23 +71,23 @@ func (w *watcher) snapshot(ctx context.Context) ([]*jobsv1.Job, error) {
 	slices.Reverse(jobs)
 	q := store.Query{
 		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), job.Terminal),
-		Order: []store.Order{{Field: store.ByID}}, Limit: maxPage, View: jobsv1.JobView_JOB_VIEW_FULL,
+		Order: []store.Order{{Field: store.ByID}}, Limit: page.Max, View: jobsv1.JobView_JOB_VIEW_FULL,
 	}
 	seen := make(map[string]bool, len(jobs))
 	for _, j := range jobs {
 		seen[j.GetId()] = true
 	}
 	for {
-		page, err := w.Store.Page(ctx, q)
+		found, err := w.Store.Page(ctx, q)
 		if err != nil {
 			return nil, err
 		}
-		for _, j := range page.Jobs {
+		for _, j := range found.Jobs {
 			if !seen[j.GetId()] {
 				jobs = append(jobs, j)
 			}
 		}
-		if q.After = page.Next; q.After == nil {
+		if q.After = found.Next; q.After == nil {
 			return jobs, nil
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc"
 
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
@@ -19,12 +21,12 @@ const maxUploadFrame = 1 << 20
 type files struct {
 	workspacev1.UnimplementedWorkspaceServiceServer
 	Config
-	pages pageSealer
+	pages page.Sealer
 }
 
 // Upload stores a file whole or not at all.
 func (s *files) Upload(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
-	p, err := caller(stream.Context())
+	p, err := call.Caller(stream.Context())
 	if err != nil {
 		return err
 	}
@@ -75,18 +77,18 @@ func (r *uploadReader) Read(p []byte) (int, error) {
 
 // List answers what is in a folder.
 func (s *files) List(ctx context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	size, err := pageSize(req.GetPageSize(), 1000, 10_000)
+	size, err := page.Size(req.GetPageSize(), 1000, 10_000)
 	if err != nil {
 		return nil, err
 	}
 	bound := []string{"workspace", p.User, req.GetPath()}
 	after := ""
 	if req.GetPageToken() != "" {
-		plain, err := s.pages.openBytes(req.GetPageToken(), bound...)
+		plain, err := s.pages.OpenBytes(req.GetPageToken(), bound...)
 		if err != nil {
 			return nil, err
 		}
@@ -102,17 +104,17 @@ func (s *files) List(ctx context.Context, req *workspacev1.ListRequest) (*worksp
 	}
 	resp := &workspacev1.ListResponse{Entries: listing.Entries, UsageBytes: usage.UsedBytes, QuotaBytes: usage.QuotaBytes}
 	if listing.Next != "" {
-		resp.NextPageToken = s.pages.sealBytes([]byte(listing.Next), bound...)
+		resp.NextPageToken = s.pages.SealBytes([]byte(listing.Next), bound...)
 	}
 	return resp, nil
 }
 
 // Download streams a file.
 func (s *files) Download(req *workspacev1.DownloadRequest, stream grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
-	if err := checkRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
+	if err := page.CheckRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
 		return err
 	}
-	p, err := caller(stream.Context())
+	p, err := call.Caller(stream.Context())
 	if err != nil {
 		return err
 	}
@@ -124,15 +126,15 @@ func (s *files) Download(req *workspacev1.DownloadRequest, stream grpc.ServerStr
 	if err := stream.Send(&workspacev1.DownloadResponse{Entry: f.Entry, Offset: req.GetOffset()}); err != nil {
 		return err
 	}
-	part := io.NewSectionReader(f, req.GetOffset(), sectionLength(req.GetOffset(), req.GetLimitBytes()))
-	return sendFile(stream.Context(), part, req.GetOffset(), func(offset int64, data []byte) error {
+	part := io.NewSectionReader(f, req.GetOffset(), page.SectionLength(req.GetOffset(), req.GetLimitBytes()))
+	return page.SendFile(stream.Context(), part, req.GetOffset(), func(offset int64, data []byte) error {
 		return stream.Send(&workspacev1.DownloadResponse{Offset: offset, Data: data})
 	})
 }
 
 // Delete removes a file, or a folder with everything in it if asked to.
 func (s *files) Delete(ctx context.Context, req *workspacev1.DeleteRequest) (*workspacev1.DeleteResponse, error) {
-	p, err := caller(ctx)
+	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}

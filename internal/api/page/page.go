@@ -1,4 +1,6 @@
-package api
+// Package page cuts what is long into bounded parts: lists into pages, whose
+// tokens are good for one query of one caller, and files into frames.
+package page
 
 import (
 	"crypto/aes"
@@ -15,27 +17,31 @@ import (
 
 // Sizes of pages, as the API states them.
 const (
-	defaultPage  = 50
-	maxPage      = 1000
-	maxPageToken = 2048
+	// Default is the size of a page when the request names none.
+	Default = 50
+	// Max is the size of the largest page.
+	Max = 1000
 )
 
-// pageSealer makes page tokens that nobody can read, change, or use for another
-// query: a token is a cursor, encrypted and bound to what it continues.
-type pageSealer struct{ aead cipher.AEAD }
+const maxToken = 2048
 
-func newPageSealer(key []byte) (pageSealer, error) {
+// Sealer makes page tokens that nobody can read, change, or use for another
+// query: a token is a cursor, encrypted and bound to what it continues.
+type Sealer struct{ aead cipher.AEAD }
+
+// NewSealer returns a Sealer with a key for AES.
+func NewSealer(key []byte) (Sealer, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return pageSealer{}, fmt.Errorf("make the page token cipher: %w", err)
+		return Sealer{}, fmt.Errorf("make the page token cipher: %w", err)
 	}
 	aead, err := cipher.NewGCM(block)
-	return pageSealer{aead}, err
+	return Sealer{aead}, err
 }
 
-// seal makes the token for the page behind c. bound is everything that must be
+// Seal returns the token for the page behind c. bound is everything that must be
 // the same when it comes back.
-func (p pageSealer) seal(c *store.Cursor, bound ...string) (string, error) {
+func (p Sealer) Seal(c *store.Cursor, bound ...string) (string, error) {
 	if c == nil {
 		return "", nil
 	}
@@ -43,46 +49,49 @@ func (p pageSealer) seal(c *store.Cursor, bound ...string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write a page token: %w", err)
 	}
-	return p.sealBytes(plain, bound...), nil
+	return p.SealBytes(plain, bound...), nil
 }
 
-func (p pageSealer) sealBytes(plain []byte, bound ...string) string {
+// SealBytes is Seal for a cursor that is bytes.
+func (p Sealer) SealBytes(plain []byte, bound ...string) string {
 	nonce := make([]byte, p.aead.NonceSize(), p.aead.NonceSize()+len(plain)+p.aead.Overhead())
 	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
 	return base64.RawURLEncoding.EncodeToString(p.aead.Seal(nonce, nonce, plain, digest(bound)))
 }
 
-// open reads a token; empty is the beginning. A token that was changed, or made
+// Open reads a token; empty is the beginning. A token that was changed, or made
 // for another query or caller, is refused.
-func (p pageSealer) open(token string, bound ...string) (*store.Cursor, error) {
+func (p Sealer) Open(token string, bound ...string) (*store.Cursor, error) {
 	if token == "" {
 		return nil, nil //nolint:nilnil // no token, no cursor
 	}
-	plain, err := p.openBytes(token, bound...)
+	plain, err := p.OpenBytes(token, bound...)
 	if err != nil {
 		return nil, err
 	}
 	c := new(store.Cursor)
 	if err := c.UnmarshalBinary(plain); err != nil {
-		return nil, errPageToken
+		return nil, ErrToken
 	}
 	return c, nil
 }
 
-var errPageToken = job.Invalid("pageToken", "does not belong to this query; begin again without it, or send the same filter, order and owner as before")
+// ErrToken refuses a token that was changed, or made for another query or caller.
+var ErrToken = job.Invalid("pageToken", "does not belong to this query; begin again without it, or send the same filter, order and owner as before")
 
-func (p pageSealer) openBytes(token string, bound ...string) ([]byte, error) {
-	if len(token) > maxPageToken {
-		return nil, errPageToken
+// OpenBytes is Open for a cursor that is bytes. It refuses an empty token.
+func (p Sealer) OpenBytes(token string, bound ...string) ([]byte, error) {
+	if len(token) > maxToken {
+		return nil, ErrToken
 	}
 	sealed, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || len(sealed) < p.aead.NonceSize() {
-		return nil, errPageToken
+		return nil, ErrToken
 	}
 	nonce, sealed := sealed[:p.aead.NonceSize()], sealed[p.aead.NonceSize():]
 	plain, err := p.aead.Open(nil, nonce, sealed, digest(bound))
 	if err != nil {
-		return nil, errPageToken
+		return nil, ErrToken
 	}
 	return plain, nil
 }
@@ -97,8 +106,8 @@ func digest(parts []string) []byte {
 	return h.Sum(nil)
 }
 
-// pageSize applies the rules for page sizes.
-func pageSize(n int32, def, most int) (int, error) {
+// Size returns how many things a page has for which a request wants n: def when it wants none, and at most most.
+func Size(n int32, def, most int) (int, error) {
 	switch {
 	case n < 0:
 		return 0, job.Invalid("pageSize", "must not be negative")

@@ -1,4 +1,6 @@
-package api
+// Package status gives every error its code, its stable reason and its words for
+// clients, from one table.
+package status
 
 import (
 	"context"
@@ -17,6 +19,13 @@ import (
 
 // Domain is the domain of every ErrorInfo that Stint sends.
 const Domain = "stint"
+
+type messageError string
+
+func (e messageError) Error() string { return string(e) }
+
+// ErrUnreadable is a message that cannot be read, and reaches no handler.
+const ErrUnreadable = messageError("a message cannot be read")
 
 // kinds maps each sentinel to its code and its stable reason. It is the only
 // place that knows gRPC codes; the first match counts, so special ones come first.
@@ -39,15 +48,15 @@ var kinds = []struct {
 	{job.ErrDenied, codes.PermissionDenied, "PERMISSION_DENIED", "This needs a role that you do not have."},
 	{job.ErrConflict, codes.FailedPrecondition, "CONFLICT", "This is not possible in the present state."},
 	{job.ErrStorage, codes.Unavailable, "STORAGE_FAILED", "The server cannot save at the moment; its operators have been told by its health."},
-	{errUnreadable, codes.InvalidArgument, "MALFORMED_MESSAGE", "The message cannot be read: it is none of this contract, or a text in it is not valid UTF-8."},
+	{ErrUnreadable, codes.InvalidArgument, "MALFORMED_MESSAGE", "The message cannot be read: it is none of this contract, or a text in it is not valid UTF-8."},
 	{job.ErrUnavailable, codes.Unavailable, "UNAVAILABLE", "This is not available at the moment."},
 	{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "The call took longer than its deadline."},
 	{context.Canceled, codes.Canceled, "CANCELLED", "The caller went away."},
 }
 
-// toStatus gives err the form in which clients see it. Only typed errors and
+// Of returns the form of err in which clients see it. Only typed errors and
 // sentinels of package job say anything; the rest is INTERNAL without a word of what went on inside.
-func toStatus(err error) *status.Status {
+func Of(err error) *status.Status {
 	if s, ok := status.FromError(err); ok {
 		return s // already in its final form, or nil
 	}
