@@ -8,7 +8,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -19,7 +18,11 @@ import (
 	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
+	"github.com/stint-jobs/stint/internal/api/admin"
+	authapi "github.com/stint-jobs/stint/internal/api/auth"
+	catalogapi "github.com/stint-jobs/stint/internal/api/catalog"
 	"github.com/stint-jobs/stint/internal/api/page"
+	workspaceapi "github.com/stint-jobs/stint/internal/api/workspace"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -37,12 +40,8 @@ type Scheduler interface {
 	Never(executor string, r *jobsv1.Resources) string
 	// Forecast says what a job that asks for r would wait for now, or "".
 	Forecast(executor string, r *jobsv1.Resources) string
-	// Status answers the health of all executors.
-	Status() []*adminv1.ExecutorStatus
-	// Orphans answers what runs on the engines and is not known here, and which executors could not be asked.
-	Orphans(ctx context.Context) (orphans []*adminv1.Orphan, unreachable []string)
-	// CancelOrphan asks an engine to end an orphan; one that is none is job.ErrNotFound.
-	CancelOrphan(ctx context.Context, executor, engineID string) error
+	admin.Scheduler
+
 	// Report passes on what the command of an attempt tells of itself; progress may be nil.
 	Report(id job.ID, attempt int, event jobsv1.JobEvent, progress *workdir.Progress)
 }
@@ -123,6 +122,8 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	ofAdmin := admin.New(admin.Config{Store: cfg.Store, Scheduler: cfg.Scheduler, Pages: pages, Version: cfg.Version})
+	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, SignIn: cfg.SignIn})
 	draining := make(chan struct{})
 	return &Server{
 		drain: sync.OnceFunc(func() {
@@ -130,13 +131,13 @@ func New(cfg Config) (*Server, error) {
 			cfg.Store.Hub().WakeAll() // those who wait for a key alone look at the channel then
 		}),
 		Jobs:      &jobs{Config: cfg, pages: pages, draining: draining},
-		Catalog:   &services{live: cfg.Catalog},
-		Workspace: &files{Config: cfg, pages: pages},
-		Admin:     &admin{Config: cfg, pages: pages},
-		Queue:     &queue{Config: cfg, pages: pages},
-		Status:    &serverStatus{Config: cfg},
-		Auth:      &signIn{options: cfg.SignIn},
-		Tokens:    &tokens{tokens: cfg.Tokens},
+		Catalog:   catalogapi.New(catalogapi.Config{Catalog: cfg.Catalog}),
+		Workspace: workspaceapi.New(workspaceapi.Config{Workspace: cfg.Workspace, Pages: pages}),
+		Admin:     ofAdmin.Admin,
+		Queue:     ofAdmin.Queue,
+		Status:    ofAdmin.Status,
+		Auth:      ofAuth.Auth,
+		Tokens:    ofAuth.Tokens,
 	}, nil
 }
 

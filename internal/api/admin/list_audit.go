@@ -1,4 +1,4 @@
-package api
+package admin
 
 import (
 	"context"
@@ -11,14 +11,14 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// ListAudit answers who did what, newest first. A page can have fewer entries than asked for, also none, and
+// ListAudit returns who did what, newest first. A page can have fewer entries than asked for, also none, and
 // still not be the last one: entries that do not fit are looked at in portions.
 func (s *admin) ListAudit(ctx context.Context, req *adminv1.ListAuditRequest) (*adminv1.ListAuditResponse, error) {
 	q, err := s.auditQuery(req)
 	if err != nil {
 		return nil, err
 	}
-	rows, next, err := s.Store.AuditEntries(ctx, q)
+	rows, next, err := s.cfg.Store.AuditEntries(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func (s *admin) ListAudit(ctx context.Context, req *adminv1.ListAuditRequest) (*
 		resp.Entries = append(resp.Entries, auditEntry(r))
 	}
 	if next > 0 {
-		resp.NextPageToken = s.pages.SealBytes(binary.BigEndian.AppendUint64(nil, next), auditBound(req)...)
+		resp.NextPageToken = s.cfg.Pages.SealBytes(binary.BigEndian.AppendUint64(nil, next), auditBound(req)...)
 	}
 	return resp, nil
 }
@@ -46,7 +46,7 @@ func (s *admin) auditQuery(req *adminv1.ListAuditRequest) (q store.AuditQuery, e
 		}
 	}
 	if req.GetPageToken() != "" {
-		plain, err := s.pages.OpenBytes(req.GetPageToken(), auditBound(req)...)
+		plain, err := s.cfg.Pages.OpenBytes(req.GetPageToken(), auditBound(req)...)
 		if err != nil || len(plain) != 8 {
 			return q, page.ErrToken
 		}

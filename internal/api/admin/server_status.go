@@ -1,4 +1,4 @@
-package api
+package admin
 
 import (
 	"context"
@@ -10,19 +10,19 @@ import (
 // serverStatus is the StatusService.
 type serverStatus struct {
 	adminv1.UnimplementedStatusServiceServer
-	Config
+	cfg Config
 }
 
-// GetServerStatus answers what users should know of the server.
+// GetServerStatus returns what users should know of the server.
 func (s *serverStatus) GetServerStatus(ctx context.Context, _ *adminv1.GetServerStatusRequest) (*adminv1.GetServerStatusResponse, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	set := s.Store.Settings()
+	set := s.cfg.Store.Settings()
 	resp := &adminv1.GetServerStatusResponse{
-		SubmissionsOpen: !set.GetSubmissionsClosed(), Message: set.GetMessage(), Version: s.Version,
-		User: p.User, Revision: s.Store.Revision(), Executors: s.Scheduler.Status(),
+		SubmissionsOpen: !set.GetSubmissionsClosed(), Message: set.GetMessage(), Version: s.cfg.Version,
+		User: p.User, Revision: s.cfg.Store.Revision(), Executors: s.cfg.Scheduler.Status(),
 	}
 	for _, r := range p.Roles {
 		resp.Roles = append(resp.Roles, string(r))

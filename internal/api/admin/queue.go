@@ -1,4 +1,4 @@
-package api
+package admin
 
 import (
 	"context"
@@ -15,11 +15,10 @@ import (
 // queue is the QueueService.
 type queue struct {
 	adminv1.UnimplementedQueueServiceServer
-	Config
-	pages page.Sealer
+	cfg Config
 }
 
-// ListQueue answers the waiting and running jobs of all users, in the order in
+// ListQueue returns the waiting and running jobs of all users, in the order in
 // which they were submitted. The store masks those that the caller may not see. A page token
 // is the sealed id of the last row, so that all tokens are of one length.
 func (s *queue) ListQueue(ctx context.Context, req *adminv1.ListQueueRequest) (*adminv1.ListQueueResponse, error) {
@@ -43,19 +42,19 @@ func (s *queue) ListQueue(ctx context.Context, req *adminv1.ListQueueRequest) (*
 	bound := []string{"queue", p.User, strconv.FormatBool(scope.All), req.GetState().String()}
 	q := store.QueueQuery{Scope: scope.With(jobsv1.ShareRight_SHARE_RIGHT_HISTORY), State: req.GetState(), Limit: limit}
 	if req.GetPageToken() != "" {
-		plain, err := s.pages.OpenBytes(req.GetPageToken(), bound...)
+		plain, err := s.cfg.Pages.OpenBytes(req.GetPageToken(), bound...)
 		if err != nil || len(plain) != 8 {
 			return nil, page.ErrToken
 		}
 		q.After = job.IDFromKey(plain)
 	}
-	found, err := s.Store.Queue(q)
+	found, err := s.cfg.Store.Queue(q)
 	if err != nil {
 		return nil, err
 	}
 	resp := &adminv1.ListQueueResponse{Rows: found.Rows, TotalQueued: found.Queued, TotalRunning: found.Running}
 	if found.Next != 0 {
-		resp.NextPageToken = s.pages.SealBytes(found.Next.Key(), bound...)
+		resp.NextPageToken = s.cfg.Pages.SealBytes(found.Next.Key(), bound...)
 	}
 	return resp, nil
 }

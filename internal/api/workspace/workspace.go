@@ -1,4 +1,6 @@
-package api
+// Package workspace is the WorkspaceService: callers reach the tree of files that
+// is theirs, and no other.
+package workspace
 
 import (
 	"context"
@@ -17,15 +19,25 @@ import (
 // maxUploadFrame is the most bytes in one frame of an upload, as the API says.
 const maxUploadFrame = 1 << 20
 
-// files is the WorkspaceService. Everybody has their own tree only.
-type files struct {
-	workspacev1.UnimplementedWorkspaceServiceServer
-	Config
-	pages page.Sealer
+// Config is what the service needs. All of it is required.
+type Config struct {
+	// Workspace has the users' files.
+	Workspace *workspace.Workspace
+	// Pages makes the page tokens.
+	Pages page.Sealer
 }
 
+// Service is the WorkspaceService.
+type Service struct {
+	workspacev1.UnimplementedWorkspaceServiceServer
+	cfg Config
+}
+
+// New returns the WorkspaceService.
+func New(cfg Config) *Service { return &Service{cfg: cfg} }
+
 // Upload stores a file whole or not at all.
-func (s *files) Upload(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
+func (s *Service) Upload(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
 	p, err := call.Caller(stream.Context())
 	if err != nil {
 		return err
@@ -42,7 +54,7 @@ func (s *files) Upload(stream grpc.ClientStreamingServer[workspacev1.UploadReque
 	if target.SizeBytes != nil {
 		opts.Size = target.SizeBytes
 	}
-	e, err := s.Workspace.Put(stream.Context(), p.User, target.GetPath(), &uploadReader{stream: stream}, opts)
+	e, err := s.cfg.Workspace.Put(stream.Context(), p.User, target.GetPath(), &uploadReader{stream: stream}, opts)
 	if err != nil {
 		return err
 	}
@@ -55,7 +67,7 @@ type uploadReader struct {
 	rest   []byte
 }
 
-// Read gives the next bytes of the stream.
+// Read reads the next bytes of the stream.
 func (r *uploadReader) Read(p []byte) (int, error) {
 	for len(r.rest) == 0 {
 		m, err := r.stream.Recv()
@@ -75,8 +87,8 @@ func (r *uploadReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// List answers what is in a folder.
-func (s *files) List(ctx context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {
+// List returns what is in a folder.
+func (s *Service) List(ctx context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
@@ -88,29 +100,29 @@ func (s *files) List(ctx context.Context, req *workspacev1.ListRequest) (*worksp
 	bound := []string{"workspace", p.User, req.GetPath()}
 	after := ""
 	if req.GetPageToken() != "" {
-		plain, err := s.pages.OpenBytes(req.GetPageToken(), bound...)
+		plain, err := s.cfg.Pages.OpenBytes(req.GetPageToken(), bound...)
 		if err != nil {
 			return nil, err
 		}
 		after = string(plain)
 	}
-	listing, err := s.Workspace.List(ctx, p.User, req.GetPath(), workspace.Page{After: after, Size: size})
+	listing, err := s.cfg.Workspace.List(ctx, p.User, req.GetPath(), workspace.Page{After: after, Size: size})
 	if err != nil {
 		return nil, err
 	}
-	usage, err := s.Workspace.Usage(ctx, p.User)
+	usage, err := s.cfg.Workspace.Usage(ctx, p.User)
 	if err != nil {
 		return nil, err
 	}
 	resp := &workspacev1.ListResponse{Entries: listing.Entries, UsageBytes: usage.UsedBytes, QuotaBytes: usage.QuotaBytes}
 	if listing.Next != "" {
-		resp.NextPageToken = s.pages.SealBytes([]byte(listing.Next), bound...)
+		resp.NextPageToken = s.cfg.Pages.SealBytes([]byte(listing.Next), bound...)
 	}
 	return resp, nil
 }
 
 // Download streams a file.
-func (s *files) Download(req *workspacev1.DownloadRequest, stream grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
+func (s *Service) Download(req *workspacev1.DownloadRequest, stream grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
 	if err := page.CheckRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
 		return err
 	}
@@ -118,7 +130,7 @@ func (s *files) Download(req *workspacev1.DownloadRequest, stream grpc.ServerStr
 	if err != nil {
 		return err
 	}
-	f, err := s.Workspace.Open(stream.Context(), p.User, req.GetPath())
+	f, err := s.cfg.Workspace.Open(stream.Context(), p.User, req.GetPath())
 	if err != nil {
 		return err
 	}
@@ -133,12 +145,12 @@ func (s *files) Download(req *workspacev1.DownloadRequest, stream grpc.ServerStr
 }
 
 // Delete removes a file, or a folder with everything in it if asked to.
-func (s *files) Delete(ctx context.Context, req *workspacev1.DeleteRequest) (*workspacev1.DeleteResponse, error) {
+func (s *Service) Delete(ctx context.Context, req *workspacev1.DeleteRequest) (*workspacev1.DeleteResponse, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	n, err := s.Workspace.Delete(ctx, p.User, req.GetPath(), workspace.DeleteOptions{Recursive: req.GetRecursive()})
+	n, err := s.cfg.Workspace.Delete(ctx, p.User, req.GetPath(), workspace.DeleteOptions{Recursive: req.GetRecursive()})
 	if err != nil {
 		return nil, err
 	}

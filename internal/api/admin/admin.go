@@ -1,4 +1,6 @@
-package api
+// Package admin is the AdminService, the QueueService and the StatusService: they
+// show and run the server, and change no job.
+package admin
 
 import (
 	"context"
@@ -10,16 +12,53 @@ import (
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
 )
 
 // backupFrame is the most bytes of a backup in one frame.
 const backupFrame = 1 << 20
 
+// Scheduler is what the services ask of the scheduler.
+type Scheduler interface {
+	// Status returns the health of all executors.
+	Status() []*adminv1.ExecutorStatus
+	// Orphans returns what runs on the engines and is not known here, and which executors could not be asked.
+	Orphans(ctx context.Context) (orphans []*adminv1.Orphan, unreachable []string)
+	// CancelOrphan asks an engine to end an orphan; one that is none is job.ErrNotFound.
+	CancelOrphan(ctx context.Context, executor, engineID string) error
+}
+
+// Config is what the services need. All of it is required.
+type Config struct {
+	// Store has the jobs, the settings and the audit.
+	Store *store.Store
+	// Scheduler knows the executors.
+	Scheduler Scheduler
+	// Pages makes the page tokens.
+	Pages page.Sealer
+	// Version of the server.
+	Version string
+}
+
+// Services are those of the domain.
+type Services struct {
+	// Admin is the AdminService.
+	Admin adminv1.AdminServiceServer
+	// Queue is the QueueService.
+	Queue adminv1.QueueServiceServer
+	// Status is the StatusService.
+	Status adminv1.StatusServiceServer
+}
+
+// New returns the services.
+func New(cfg Config) Services {
+	return Services{Admin: &admin{cfg: cfg}, Queue: &queue{cfg: cfg}, Status: &serverStatus{cfg: cfg}}
+}
+
 // admin is the AdminService. The interceptor lets only those in whom the table gives a reason to come.
 type admin struct {
 	adminv1.UnimplementedAdminServiceServer
-	Config
-	pages page.Sealer
+	cfg Config
 }
 
 // SetSubmissions opens or closes the server for new jobs.
@@ -27,9 +66,9 @@ func (s *admin) SetSubmissions(ctx context.Context, req *adminv1.SetSubmissionsR
 	if err := job.CheckText("message", req.GetMessage(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
-	set := proto.CloneOf(s.Store.Settings())
+	set := proto.CloneOf(s.cfg.Store.Settings())
 	set.SubmissionsClosed, set.Message = !req.GetOpen(), req.GetMessage()
-	if err := s.Store.SetSettings(ctx, set); err != nil {
+	if err := s.cfg.Store.SetSettings(ctx, set); err != nil {
 		return nil, err
 	}
 	return &adminv1.SetSubmissionsResponse{}, nil
@@ -37,7 +76,7 @@ func (s *admin) SetSubmissions(ctx context.Context, req *adminv1.SetSubmissionsR
 
 // Backup streams a consistent copy of the database while the server runs.
 func (s *admin) Backup(_ *adminv1.BackupRequest, stream grpc.ServerStreamingServer[adminv1.BackupResponse]) error {
-	snap, err := s.Store.Snapshot()
+	snap, err := s.cfg.Store.Snapshot()
 	if err != nil {
 		return err
 	}
@@ -65,7 +104,7 @@ func (w *backupWriter) Write(p []byte) (int, error) {
 	return sent, nil
 }
 
-// ListIssues answers the problem reports of users, newest first.
+// ListIssues returns the problem reports of users, newest first.
 func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*adminv1.ListIssuesResponse, error) {
 	limit, err := page.Size(req.GetPageSize(), page.Default, page.Max)
 	if err != nil {
@@ -73,13 +112,13 @@ func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*
 	}
 	var before uint64
 	if req.GetPageToken() != "" {
-		plain, err := s.pages.OpenBytes(req.GetPageToken(), "issues")
+		plain, err := s.cfg.Pages.OpenBytes(req.GetPageToken(), "issues")
 		if err != nil || len(plain) != 8 {
 			return nil, page.ErrToken
 		}
 		before = binary.BigEndian.Uint64(plain)
 	}
-	issues, more, err := s.Store.Issues(before, limit)
+	issues, more, err := s.cfg.Store.Issues(before, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +131,7 @@ func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*
 	}
 	if more {
 		last := issues[len(issues)-1].ID.Seq
-		resp.NextPageToken = s.pages.SealBytes(binary.BigEndian.AppendUint64(nil, last), "issues")
+		resp.NextPageToken = s.cfg.Pages.SealBytes(binary.BigEndian.AppendUint64(nil, last), "issues")
 	}
 	return resp, nil
 }

@@ -1,4 +1,4 @@
-package api
+package auth
 
 import (
 	"context"
@@ -19,7 +19,7 @@ type tokens struct {
 	tokens *auth.Tokens
 }
 
-// CreateToken makes an API token and answers its secret, this once.
+// CreateToken makes an API token and returns its secret, this once.
 func (s *tokens) CreateToken(ctx context.Context, req *authv1.CreateTokenRequest) (*authv1.CreateTokenResponse, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *tokens) CreateToken(ctx context.Context, req *authv1.CreateTokenRequest
 	return &authv1.CreateTokenResponse{Token: publicToken(t), Secret: secret}, nil
 }
 
-// ListTokens answers the API tokens of the caller, for operators all or those of one user, without their secrets.
+// ListTokens returns the API tokens of the caller, for operators all or those of one user, without their secrets.
 func (s *tokens) ListTokens(ctx context.Context, req *authv1.ListTokensRequest) (*authv1.ListTokensResponse, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
@@ -99,7 +99,7 @@ func publicToken(t *storev1.Token) *authv1.Token {
 	}
 }
 
-// NewOfflineTokens is a TokenService for the tools that use a database without a server. Whoever can open the file is
+// NewOfflineTokens returns a TokenService for the tools that use a database without a server. Whoever can open the file is
 // its operator.
 func NewOfflineTokens(t *auth.Tokens) authv1.TokenServiceServer {
 	return &offlineTokens{tokens: tokens{tokens: t}}
@@ -113,7 +113,7 @@ func (o *offlineTokens) CreateToken(ctx context.Context, req *authv1.CreateToken
 	return o.tokens.CreateToken(asLocalAdmin(ctx, authv1.TokenService_CreateToken_FullMethodName), req)
 }
 
-// ListTokens answers the API tokens of the file.
+// ListTokens returns the API tokens of the file.
 func (o *offlineTokens) ListTokens(ctx context.Context, req *authv1.ListTokensRequest) (*authv1.ListTokensResponse, error) {
 	return o.tokens.ListTokens(asLocalAdmin(ctx, authv1.TokenService_ListTokens_FullMethodName), req)
 }
@@ -130,7 +130,7 @@ func asLocalAdmin(ctx context.Context, method string) context.Context {
 // offlineCall is the name of a method in the place of a call.
 type offlineCall string
 
-// Method is the full name.
+// Method returns the full name.
 func (c offlineCall) Method() string { return string(c) }
 
 // SetHeader does nothing: nobody reads headers.

@@ -1,4 +1,6 @@
-package api
+// Package auth is the AuthService and the TokenService: nobody gets a token that
+// may do more than they may themselves.
+package auth
 
 import (
 	"context"
@@ -8,7 +10,29 @@ import (
 
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/auth"
 )
+
+// Config is what the services need.
+type Config struct {
+	// Tokens makes and revokes API tokens. It is required.
+	Tokens *auth.Tokens
+	// SignIn is how users can sign in. Nil means by API tokens alone.
+	SignIn *authv1.GetSignInOptionsResponse
+}
+
+// Services are those of the domain.
+type Services struct {
+	// Auth is the AuthService.
+	Auth authv1.AuthServiceServer
+	// Tokens is the TokenService.
+	Tokens authv1.TokenServiceServer
+}
+
+// New returns the services.
+func New(cfg Config) Services {
+	return Services{Auth: &signIn{options: cfg.SignIn}, Tokens: &tokens{tokens: cfg.Tokens}}
+}
 
 // signIn is the AuthService.
 type signIn struct {
@@ -17,7 +41,7 @@ type signIn struct {
 	options *authv1.GetSignInOptionsResponse
 }
 
-// GetSignInOptions answers how users can sign in.
+// GetSignInOptions returns how users can sign in.
 func (s *signIn) GetSignInOptions(context.Context, *authv1.GetSignInOptionsRequest) (*authv1.GetSignInOptionsResponse, error) {
 	if s.options == nil {
 		return &authv1.GetSignInOptionsResponse{}, nil
@@ -25,7 +49,7 @@ func (s *signIn) GetSignInOptions(context.Context, *authv1.GetSignInOptionsReque
 	return s.options, nil
 }
 
-// WhoAmI answers who the caller is and what their credential may be used for.
+// WhoAmI returns who the caller is and what their credential may be used for.
 func (s *signIn) WhoAmI(ctx context.Context, _ *authv1.WhoAmIRequest) (*authv1.WhoAmIResponse, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
