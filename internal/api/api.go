@@ -1,16 +1,12 @@
-// Package api is what clients can ask of Stint: the gRPC services, one file an
-// RPC. It checks a request whole, asks the store, the catalog and the folders, and answers;
-// it decides nothing about how jobs run.
-//
-// Its invariant: every read and write of a job goes through a store.Scope made
-// from the caller, so what a caller may not see does not exist for them. Errors are those of
-// package job until one table, in package status, gives them their codes.
+// Package api is what clients can ask of Stint, and whatever a call ends with, its
+// client sees an error of the one table in package status. It puts the services together, each
+// a package for its domain below this one, and has what is around their calls: the layers, the
+// codec, and the goroutines on which they run.
 package api
 
 import (
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
@@ -21,12 +17,12 @@ import (
 	"github.com/stint-jobs/stint/internal/api/admin"
 	authapi "github.com/stint-jobs/stint/internal/api/auth"
 	catalogapi "github.com/stint-jobs/stint/internal/api/catalog"
+	"github.com/stint-jobs/stint/internal/api/jobs"
 	"github.com/stint-jobs/stint/internal/api/page"
 	workspaceapi "github.com/stint-jobs/stint/internal/api/workspace"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
-	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
@@ -34,16 +30,8 @@ import (
 
 // Scheduler is what the API asks of the scheduler: what is possible, not what to do.
 type Scheduler interface {
-	// Has reports whether there is an executor of that name.
-	Has(executor string) bool
-	// Never says why a job that asks for r can never start there, or "".
-	Never(executor string, r *jobsv1.Resources) string
-	// Forecast says what a job that asks for r would wait for now, or "".
-	Forecast(executor string, r *jobsv1.Resources) string
+	jobs.Scheduler
 	admin.Scheduler
-
-	// Report passes on what the command of an attempt tells of itself; progress may be nil.
-	Report(id job.ID, attempt int, event jobsv1.JobEvent, progress *workdir.Progress)
 }
 
 // Config is what the services need. Fields without a word about zero are required.
@@ -104,16 +92,10 @@ type Server struct {
 // Drain ends the streams that wait, for the server is about to stop: their clients are told to come back. It may be called more than once.
 func (s *Server) Drain() { s.drain() }
 
-// New checks the configuration and makes the services. Nothing runs but what calls ask for.
+// New checks the configuration and returns the services. Nothing runs but what calls ask for.
 func New(cfg Config) (*Server, error) {
 	if cfg.Store == nil || cfg.Catalog == nil || cfg.Scheduler == nil || cfg.Folders == nil || cfg.Workspace == nil || cfg.Tokens == nil || cfg.DefaultExecutor == "" {
 		return nil, errors.New("api: Store, Catalog, Scheduler, Folders, Workspace, Tokens and DefaultExecutor are required")
-	}
-	if cfg.Heartbeat == 0 {
-		cfg.Heartbeat = 15 * time.Second
-	}
-	if cfg.WatchEvery == 0 {
-		cfg.WatchEvery = 200 * time.Millisecond
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -124,13 +106,14 @@ func New(cfg Config) (*Server, error) {
 	}
 	ofAdmin := admin.New(admin.Config{Store: cfg.Store, Scheduler: cfg.Scheduler, Pages: pages, Version: cfg.Version})
 	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, SignIn: cfg.SignIn})
-	draining := make(chan struct{})
+	ofJobs := jobs.New(jobs.Config{
+		Store: cfg.Store, Catalog: cfg.Catalog, Scheduler: cfg.Scheduler, Folders: cfg.Folders, Workspace: cfg.Workspace, Pages: pages,
+		DefaultExecutor: cfg.DefaultExecutor, MaxActivePerOwner: cfg.MaxActivePerOwner, MaxActive: cfg.MaxActive,
+		Heartbeat: cfg.Heartbeat, WatchEvery: cfg.WatchEvery, OnIssue: cfg.OnIssue,
+	})
 	return &Server{
-		drain: sync.OnceFunc(func() {
-			close(draining)
-			cfg.Store.Hub().WakeAll() // those who wait for a key alone look at the channel then
-		}),
-		Jobs:      &jobs{Config: cfg, pages: pages, draining: draining},
+		drain:     ofJobs.Drain,
+		Jobs:      ofJobs,
 		Catalog:   catalogapi.New(catalogapi.Config{Catalog: cfg.Catalog}),
 		Workspace: workspaceapi.New(workspaceapi.Config{Workspace: cfg.Workspace, Pages: pages}),
 		Admin:     ofAdmin.Admin,
@@ -139,41 +122,4 @@ func New(cfg Config) (*Server, error) {
 		Auth:      ofAuth.Auth,
 		Tokens:    ofAuth.Tokens,
 	}, nil
-}
-
-// jobs is the JobService.
-type jobs struct {
-	jobsv1.UnimplementedJobServiceServer
-	Config
-	pages    page.Sealer
-	draining <-chan struct{} // closed by Drain
-}
-
-// drained reports whether the server is about to stop.
-func (s *jobs) drained() bool {
-	select {
-	case <-s.draining:
-		return true
-	default:
-		return false
-	}
-}
-
-// parseIDs reads the ids of a batch call.
-func parseIDs(texts []string) ([]job.ID, error) {
-	switch {
-	case len(texts) == 0:
-		return nil, job.Invalid("ids", "must have at least one id")
-	case len(texts) > job.MaxBatch:
-		return nil, job.Invalid("ids", "has %d ids; at most %d may be asked for at a time", len(texts), job.MaxBatch)
-	}
-	ids := make([]job.ID, len(texts))
-	for i, t := range texts {
-		id, err := job.ParseID(t)
-		if err != nil {
-			continue // 0 is the id of no job
-		}
-		ids[i] = id
-	}
-	return ids, nil
 }

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 const maxTail = 100_000
 
 // StreamLogs streams what the command wrote, and goes on while it writes if asked to follow.
-func (s *jobs) StreamLogs(req *jobsv1.StreamLogsRequest, stream grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
+func (s *Service) StreamLogs(req *jobsv1.StreamLogsRequest, stream grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
 	ctx := stream.Context()
 	which, err := checkLogs(req)
 	if err != nil {
@@ -40,16 +40,16 @@ func (s *jobs) StreamLogs(req *jobsv1.StreamLogsRequest, stream grpc.ServerStrea
 		var stop context.CancelCauseFunc
 		ctx, stop = context.WithCancelCause(ctx)
 		defer stop(nil)
-		f := &follower{jobs: s, id: id, still: still, attempt: attempt}
+		f := &follower{Service: s, id: id, still: still, attempt: attempt}
 		if err := f.begin(ctx); err != nil {
 			return err
 		}
-		attempt, opts.Done, opts.KeepAlive = f.attempt, f.watch(ctx, stop), s.Heartbeat
+		attempt, opts.Done, opts.KeepAlive = f.attempt, f.watch(ctx, stop), s.cfg.Heartbeat
 	}
 	if attempt == 0 {
 		return nil // nothing was written yet
 	}
-	err = s.Folders.Job(id).Attempt(attempt).ReadLog(ctx, which, opts, func(c workdir.LogChunk) error {
+	err = s.cfg.Folders.Job(id).Attempt(attempt).ReadLog(ctx, which, opts, func(c workdir.LogChunk) error {
 		if err := still(); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func checkLogs(req *jobsv1.StreamLogsRequest) (workdir.Stream, error) {
 
 // follower knows when an attempt whose log is followed has ended.
 type follower struct {
-	*jobs
+	*Service
 	id      job.ID
 	still   func() error
 	attempt int // 0 until the job has one
@@ -101,7 +101,7 @@ type follower struct {
 
 // begin waits until the job has an attempt to follow, or never will.
 func (f *follower) begin(ctx context.Context) error {
-	f.sub = f.Store.Hub().Subscribe(store.KeyJob(f.id))
+	f.sub = f.cfg.Store.Hub().Subscribe(store.KeyJob(f.id))
 	for {
 		rec, err := f.record()
 		if err != nil {
@@ -121,7 +121,7 @@ func (f *follower) begin(ctx context.Context) error {
 	}
 }
 
-// watch answers a channel that is closed once the attempt has ended. When that
+// watch returns a channel that is closed once the attempt has ended. When that
 // cannot be known any more it stops the reading with the reason.
 func (f *follower) watch(ctx context.Context, stop context.CancelCauseFunc) <-chan struct{} {
 	done := make(chan struct{})
@@ -150,7 +150,7 @@ func (f *follower) record() (*storev1.Record, error) {
 	if err := f.still(); err != nil {
 		return nil, err
 	}
-	return f.Store.Record(store.Everyone, f.id)
+	return f.cfg.Store.Record(store.Everyone, f.id)
 }
 
 func (f *follower) next(ctx context.Context) error {

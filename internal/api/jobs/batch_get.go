@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// BatchGet answers several jobs; those that do not exist are listed apart.
-func (s *jobs) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*jobsv1.BatchGetResponse, error) {
+// BatchGet returns several jobs; those that do not exist are listed apart.
+func (s *Service) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*jobsv1.BatchGetResponse, error) {
 	scope, err := call.Reach(ctx)
 	if err != nil {
 		return nil, err
@@ -21,12 +21,12 @@ func (s *jobs) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*jobs
 	if err := checkView(req.GetView()); err != nil {
 		return nil, err
 	}
-	found, _, err := s.Store.GetMany(scope, ids, req.GetView())
+	found, _, err := s.cfg.Store.GetMany(scope, ids, req.GetView())
 	if err != nil {
 		return nil, err
 	}
 	if req.GetView() == jobsv1.JobView_JOB_VIEW_FULL {
-		if err := call.AuditRead(ctx, s.Store, found...); err != nil {
+		if err := call.AuditRead(ctx, s.cfg.Store, found...); err != nil {
 			return nil, err
 		}
 	}
@@ -49,4 +49,23 @@ func (s *jobs) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*jobs
 // else's or nobody's makes no difference in the answer.
 func noJob(text string) error {
 	return job.Userf(job.ErrNotFound, "There is no job %q, or it is not yours.", call.Short(text))
+}
+
+// parseIDs reads the ids of a batch call.
+func parseIDs(texts []string) ([]job.ID, error) {
+	switch {
+	case len(texts) == 0:
+		return nil, job.Invalid("ids", "must have at least one id")
+	case len(texts) > job.MaxBatch:
+		return nil, job.Invalid("ids", "has %d ids; at most %d may be asked for at a time", len(texts), job.MaxBatch)
+	}
+	ids := make([]job.ID, len(texts))
+	for i, t := range texts {
+		id, err := job.ParseID(t)
+		if err != nil {
+			continue // 0 is the id of no job
+		}
+		ids[i] = id
+	}
+	return ids, nil
 }

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 
 // Clients go by docs/api.md: it has every filter field and order.
 func TestFiltersAndOrdersAreDocumented(t *testing.T) {
-	b, err := os.ReadFile("../../docs/api.md")
+	b, err := os.ReadFile("../../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}

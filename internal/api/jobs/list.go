@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// List answers a page of jobs, filtered and sorted.
-func (s *jobs) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListResponse, error) {
+// List returns a page of jobs, filtered and sorted.
+func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListResponse, error) {
 	scope, err := call.Wanted(ctx, req.GetOwner())
 	if err != nil {
 		return nil, err
@@ -36,14 +36,14 @@ func (s *jobs) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListR
 	if err != nil {
 		return nil, err
 	}
-	after, err := s.pages.Open(req.GetPageToken(), bound...)
+	after, err := s.cfg.Pages.Open(req.GetPageToken(), bound...)
 	if err != nil {
 		return nil, err
 	}
 	if cond.never {
-		return &jobsv1.ListResponse{TotalSizeExact: true, Revision: s.Store.Revision()}, nil
+		return &jobsv1.ListResponse{TotalSizeExact: true, Revision: s.cfg.Store.Revision()}, nil
 	}
-	found, err := s.Store.Page(ctx, store.Query{
+	found, err := s.cfg.Store.Page(ctx, store.Query{
 		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchKey: req.GetFilter(),
 		Order: order, After: after, Limit: limit, View: req.GetView(),
 	})
@@ -51,11 +51,11 @@ func (s *jobs) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListR
 		return nil, err
 	}
 	if req.GetView() == jobsv1.JobView_JOB_VIEW_FULL {
-		if err := call.AuditRead(ctx, s.Store, found.Jobs...); err != nil {
+		if err := call.AuditRead(ctx, s.cfg.Store, found.Jobs...); err != nil {
 			return nil, err
 		}
 	}
-	next, err := s.pages.Seal(found.Next, bound...)
+	next, err := s.cfg.Pages.Seal(found.Next, bound...)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (s *jobs) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListR
 }
 
 // bound is what must be the same on all pages of a list.
-func (s *jobs) bound(ctx context.Context, scope store.Scope, req *jobsv1.ListRequest) ([]string, error) {
+func (s *Service) bound(ctx context.Context, scope store.Scope, req *jobsv1.ListRequest) ([]string, error) {
 	p, err := call.Caller(ctx)
 	return []string{"jobs", p.User, scope.Owner, strconv.FormatBool(scope.All), req.GetFilter(), req.GetOrderBy()}, err
 }

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
-func (s *jobs) ListShares(ctx context.Context, req *jobsv1.ListSharesRequest) (*jobsv1.ListSharesResponse, error) {
+// ListShares returns with whom a job is shared, or, without an id, what others share with the caller.
+func (s *Service) ListShares(ctx context.Context, req *jobsv1.ListSharesRequest) (*jobsv1.ListSharesResponse, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
@@ -24,7 +24,7 @@ func (s *jobs) ListShares(ctx context.Context, req *jobsv1.ListSharesRequest) (*
 	bound := []string{"shares", p.User, req.GetId()}
 	var after []byte
 	if req.GetPageToken() != "" {
-		if after, err = s.pages.OpenBytes(req.GetPageToken(), bound...); err != nil {
+		if after, err = s.cfg.Pages.OpenBytes(req.GetPageToken(), bound...); err != nil {
 			return nil, err
 		}
 	}
@@ -40,13 +40,13 @@ func (s *jobs) ListShares(ctx context.Context, req *jobsv1.ListSharesRequest) (*
 	}
 	resp := &jobsv1.ListSharesResponse{Shares: list}
 	if next != nil {
-		resp.NextPageToken = s.pages.SealBytes(next, bound...)
+		resp.NextPageToken = s.cfg.Pages.SealBytes(next, bound...)
 	}
 	return resp, nil
 }
 
 // sharesOf is with whom a job of the caller is shared, in the order of users. A page goes on behind a user.
-func (s *jobs) sharesOf(ctx context.Context, text string, after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
+func (s *Service) sharesOf(ctx context.Context, text string, after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
 	scope, err := call.Reach(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -55,7 +55,7 @@ func (s *jobs) sharesOf(ctx context.Context, text string, after []byte, limit in
 	if err != nil {
 		return nil, nil, noJob(text)
 	}
-	list, more, err := s.Store.Shares(scope, id, string(after), limit)
+	list, more, err := s.cfg.Store.Shares(scope, id, string(after), limit)
 	if err != nil {
 		return nil, nil, orNoJob(err, text)
 	}
@@ -66,7 +66,7 @@ func (s *jobs) sharesOf(ctx context.Context, text string, after []byte, limit in
 }
 
 // sharedWith is what others share with a user, newest first. A page goes on behind a time and a job.
-func (s *jobs) sharedWith(user string, after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
+func (s *Service) sharedWith(user string, after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
 	var from store.SharePlace
 	switch len(after) {
 	case 0:
@@ -75,7 +75,7 @@ func (s *jobs) sharedWith(user string, after []byte, limit int) ([]*jobsv1.Share
 	default:
 		return nil, nil, page.ErrToken
 	}
-	list, place, err := s.Store.SharedWith(user, from, limit)
+	list, place, err := s.cfg.Store.SharedWith(user, from, limit)
 	if err != nil || place == nil {
 		return list, nil, err
 	}

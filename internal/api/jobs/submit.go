@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Submit stores a new job and answers once it is durable.
-func (s *jobs) Submit(ctx context.Context, req *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
+// Submit stores a new job and returns once it is durable.
+func (s *Service) Submit(ctx context.Context, req *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 	in := submission{
 		jobs: []*jobsv1.Job{req.GetJob()}, prefixes: []string{"job."},
 		requestID: requestID(ctx, req.GetRequestId()), validateOnly: req.GetValidateOnly(), body: req,
@@ -56,7 +56,7 @@ type submitted struct {
 }
 
 // submit checks everything at once and then stores all jobs in one commit.
-func (s *jobs) submit(ctx context.Context, in submission) (submitted, error) {
+func (s *Service) submit(ctx context.Context, in submission) (submitted, error) {
 	if err := job.CheckRequestID(in.requestID).Err(); err != nil {
 		return submitted{}, err
 	}
@@ -70,7 +70,7 @@ func (s *jobs) submit(ctx context.Context, in submission) (submitted, error) {
 	}
 	if !in.validateOnly && opts.RequestID != "" {
 		// A repeated request answers what it answered first, even if it would not be accepted any more.
-		if was, found, err := s.Store.Submitted(opts); err != nil || found {
+		if was, found, err := s.cfg.Store.Submitted(opts); err != nil || found {
 			return submitted{jobs: was, deduplicated: found}, err
 		}
 	}
@@ -84,7 +84,7 @@ func (s *jobs) submit(ctx context.Context, in submission) (submitted, error) {
 	if in.validateOnly {
 		return submitted{jobs: ready, warnings: s.forecast(ready)}, nil
 	}
-	stored, dup, err := s.Store.Submit(ctx, ready, opts)
+	stored, dup, err := s.cfg.Store.Submit(ctx, ready, opts)
 	if err != nil {
 		return submitted{}, err
 	}

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// Cancel asks for a job to be ended. A finished job answers OK with its state.
-func (s *jobs) Cancel(ctx context.Context, req *jobsv1.CancelRequest) (*jobsv1.CancelResponse, error) {
+// Cancel asks for a job to be ended. For a finished job it returns the job as it is.
+func (s *Service) Cancel(ctx context.Context, req *jobsv1.CancelRequest) (*jobsv1.CancelResponse, error) {
 	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
@@ -29,15 +29,15 @@ func (s *jobs) Cancel(ctx context.Context, req *jobsv1.CancelRequest) (*jobsv1.C
 	if err != nil {
 		return nil, err
 	}
-	j, err := s.Store.Update(ctx, scope, id, wishToCancel(p, req.GetReason()))
+	j, err := s.cfg.Store.Update(ctx, scope, id, wishToCancel(p, req.GetReason()))
 	if err != nil {
 		return nil, orNoJob(err, req.GetId())
 	}
 	return &jobsv1.CancelResponse{Job: j}, nil
 }
 
-// BatchCancel asks for several jobs to be ended and answers for each.
-func (s *jobs) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelRequest) (*jobsv1.BatchCancelResponse, error) {
+// BatchCancel asks for several jobs to be ended and returns what became of each.
+func (s *Service) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelRequest) (*jobsv1.BatchCancelResponse, error) {
 	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (s *jobs) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelRequest) 
 	if err != nil {
 		return nil, err
 	}
-	results, err := s.Store.UpdateMany(ctx, scope, ids, wishToCancel(p, req.GetReason()))
+	results, err := s.cfg.Store.UpdateMany(ctx, scope, ids, wishToCancel(p, req.GetReason()))
 	if err != nil {
 		return nil, err
 	}

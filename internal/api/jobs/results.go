@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 // maxResults is the most result files that are listed.
 const maxResults = 10_000
 
-// ListResults answers the files that a job made, also of a failed or running one.
-func (s *jobs) ListResults(ctx context.Context, req *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
+// ListResults returns the files that a job made, also of a failed or running one.
+func (s *Service) ListResults(ctx context.Context, req *jobsv1.ListResultsRequest) (*jobsv1.ListResultsResponse, error) {
 	j, attempt, err := s.resultsOf(ctx, req.GetId())
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (s *jobs) ListResults(ctx context.Context, req *jobsv1.ListResultsRequest) 
 }
 
 // ReadResult streams one result file from an offset.
-func (s *jobs) ReadResult(req *jobsv1.ReadResultRequest, stream grpc.ServerStreamingServer[jobsv1.ReadResultResponse]) error {
+func (s *Service) ReadResult(req *jobsv1.ReadResultRequest, stream grpc.ServerStreamingServer[jobsv1.ReadResultResponse]) error {
 	if err := page.CheckRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (s *jobs) ReadResult(req *jobsv1.ReadResultRequest, stream grpc.ServerStrea
 }
 
 // resultsOf is the job and the folder of its latest attempt; the attempt has number 0 when there is none.
-func (s *jobs) resultsOf(ctx context.Context, text string) (*jobsv1.Job, workdir.Attempt, error) {
+func (s *Service) resultsOf(ctx context.Context, text string) (*jobsv1.Job, workdir.Attempt, error) {
 	j, err := s.find(ctx, text)
 	if err != nil {
 		return nil, workdir.Attempt{}, err
@@ -87,14 +87,14 @@ func (s *jobs) resultsOf(ctx context.Context, text string) (*jobsv1.Job, workdir
 	if err != nil {
 		return nil, workdir.Attempt{}, err
 	}
-	return j, s.Folders.Job(id).Attempt(int(job.Attempt(j).GetNumber())), nil
+	return j, s.cfg.Folders.Job(id).Attempt(int(job.Attempt(j).GetNumber())), nil
 }
 
-func (s *jobs) resultFile(j *jobsv1.Job, f workdir.ResultFile) *jobsv1.ResultFile {
+func (s *Service) resultFile(j *jobsv1.Job, f workdir.ResultFile) *jobsv1.ResultFile {
 	out := &jobsv1.ResultFile{
 		Path: f.Path, SizeBytes: f.Size, ModifyTime: timestamppb.New(f.ModTime), ContentType: workspace.ContentType(f.Path),
 	}
-	if svc, ok := s.Catalog.Catalog().Get(j.GetService()); ok {
+	if svc, ok := s.cfg.Catalog.Catalog().Get(j.GetService()); ok {
 		out.Display, out.Title = svc.Display(f.Path)
 	}
 	return out

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -27,19 +27,19 @@ const changesAtOnce = 500
 // WatchStatus streams every change of the watched jobs, in the order of their
 // revisions, strictly after the revision it resumes from. It subscribes, then
 // reads, then waits: signals say that something changed, the store says what.
-func (s *jobs) WatchStatus(req *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
+func (s *Service) WatchStatus(req *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 	w, err := s.newWatcher(stream, req)
 	if err != nil {
 		return err
 	}
-	sub := s.Store.Hub().Subscribe(w.keys...)
+	sub := s.cfg.Store.Hub().Subscribe(w.keys...)
 	defer sub.Close()
 	return w.run(stream.Context(), sub)
 }
 
 // watcher is one stream of WatchStatus.
 type watcher struct {
-	*jobs
+	*Service
 	stream    grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]
 	what      store.Watch
 	lent      map[job.ID]bool // watched jobs that are somebody else's and shared with the caller
@@ -59,8 +59,8 @@ type watcher struct {
 	alarm     *time.Timer   // of run
 }
 
-func (s *jobs) newWatcher(stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse], req *jobsv1.WatchStatusRequest) (*watcher, error) {
-	w := &watcher{jobs: s, stream: stream, after: resumeFrom(stream.Context(), req), untilEnd: req.GetUntilFinal()}
+func (s *Service) newWatcher(stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse], req *jobsv1.WatchStatusRequest) (*watcher, error) {
+	w := &watcher{Service: s, stream: stream, after: resumeFrom(stream.Context(), req), untilEnd: req.GetUntilFinal()}
 	switch req.GetView() {
 	case jobsv1.WatchView_WATCH_VIEW_UNSPECIFIED, jobsv1.WatchView_WATCH_VIEW_CHANGES:
 		w.changes = true
@@ -99,7 +99,7 @@ func (w *watcher) watchIDs(req *jobsv1.WatchStatusRequest, texts []string) error
 	if err != nil {
 		return err
 	}
-	found, missing, err := w.Store.GetMany(scope, ids, jobsv1.JobView_JOB_VIEW_BASIC)
+	found, missing, err := w.cfg.Store.GetMany(scope, ids, jobsv1.JobView_JOB_VIEW_BASIC)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (w *watcher) watchOwner(owner string) error {
 	if err != nil {
 		return err
 	}
-	w.what, w.every = store.Watch{Scope: scope}, w.WatchEvery
+	w.what, w.every = store.Watch{Scope: scope}, w.cfg.WatchEvery
 	if scope.All {
 		w.one[0] = store.KeyAll()
 	} else {
@@ -134,14 +134,14 @@ func (w *watcher) watchOwner(owner string) error {
 // be due, Drain at the end. Beside that it waits for its client alone: each further thing that an idle watcher waited for would
 // be memory, and work for the collector.
 func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) error {
-	if w.after == 0 || w.after > w.Store.Revision() { // a revision of the future is one of another database
+	if w.after == 0 || w.after > w.cfg.Store.Revision() { // a revision of the future is one of another database
 		if err := w.restart(ctx, w.after != 0); err != nil {
 			return err
 		}
 	}
 	// The first heartbeat comes early, at a time of its own, so that streams that were opened together, such as all of them after a
 	// restart, do not beat together for ever.
-	w.silence = 1 + rand.N(w.Heartbeat)
+	w.silence = 1 + rand.N(w.cfg.Heartbeat)
 	w.due = time.Now().Add(w.silence)
 	w.alarm = time.AfterFunc(w.silence, sub.Wake)
 	defer w.alarm.Stop()
@@ -183,7 +183,7 @@ func (w *watcher) beat(now time.Time) error {
 		return nil
 	}
 	silent := now.Sub(w.lastFrame) >= w.silence
-	w.silence = w.Heartbeat // but for the first
+	w.silence = w.cfg.Heartbeat // but for the first
 	if silent {
 		if err := w.send(w.after, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Heartbeat{
 			Heartbeat: &jobsv1.Heartbeat{Time: timestamppb.Now()},
@@ -216,7 +216,7 @@ func (w *watcher) catchUp(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	for w.changes {
-		ch, err := w.Store.Changes(ctx, w.what, w.after, changesAtOnce)
+		ch, err := w.cfg.Store.Changes(ctx, w.what, w.after, changesAtOnce)
 		if err != nil {
 			return false, err
 		}
@@ -251,7 +251,7 @@ func (w *watcher) sendChange(c *store.Change) error {
 		f.Event = &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id}}
 	}
 	w.lastFrame = time.Now()
-	return w.stream.SendMsg(&encoded{WatchStatusResponse: f, bytes: c.Share(func() []byte {
+	return w.stream.SendMsg(&Frame{WatchStatusResponse: f, Bytes: c.Share(func() []byte {
 		b, err := proto.Marshal(f)
 		if err != nil {
 			return nil // then each is encoded by itself, and hears of the error
@@ -260,11 +260,18 @@ func (w *watcher) sendChange(c *store.Change) error {
 	})})
 }
 
+// Frame is a message of a watch with its bytes, which many streams share. The codec of
+// package api writes it.
+type Frame struct {
+	*jobsv1.WatchStatusResponse
+	Bytes []byte // nil when it could not be encoded
+}
+
 func (w *watcher) sendCounts() error {
 	if !w.counts {
 		return nil
 	}
-	sum := w.Store.Summarize(w.what.Scope)
+	sum := w.cfg.Store.Summarize(w.what.Scope)
 	if !w.changes { // otherwise the changes say how far this is: one may have been committed since they were read
 		w.after = max(w.after, sum.GetRevision())
 	}
@@ -294,7 +301,7 @@ func (w *watcher) allFinal() (bool, error) {
 		return false, nil
 	}
 	for ; w.final < len(w.what.IDs); w.final++ {
-		jobs, missing, err := w.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], jobsv1.JobView_JOB_VIEW_BASIC)
+		jobs, missing, err := w.cfg.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], jobsv1.JobView_JOB_VIEW_BASIC)
 		if err != nil || slices.ContainsFunc(missing, func(id job.ID) bool { return w.lent[id] }) {
 			return false, err // takeBack tells of those that are missing
 		}

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // Share lets another user see parts of a job. Only its owner can; rights that the user has of it already are replaced.
-func (s *jobs) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.ShareResponse, error) {
+func (s *Service) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.ShareResponse, error) {
 	wrong := checkGrantee(req.GetUser())
 	wrong = append(wrong, checkRights(req.GetRights())...)
 	if err := wrong.Err(); err != nil {
@@ -19,7 +19,7 @@ func (s *jobs) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.Sha
 	if err != nil {
 		return nil, err
 	}
-	sh, err := s.Store.Share(ctx, scope, id, &jobsv1.Share{User: req.GetUser(), Rights: req.GetRights()})
+	sh, err := s.cfg.Store.Share(ctx, scope, id, &jobsv1.Share{User: req.GetUser(), Rights: req.GetRights()})
 	if err != nil {
 		return nil, orNoJob(err, req.GetId())
 	}
@@ -28,7 +28,7 @@ func (s *jobs) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.Sha
 
 // Unshare takes back all that a user was given of a job. Their streams of it
 // end: each asks before every message, and is woken by this.
-func (s *jobs) Unshare(ctx context.Context, req *jobsv1.UnshareRequest) (*jobsv1.UnshareResponse, error) {
+func (s *Service) Unshare(ctx context.Context, req *jobsv1.UnshareRequest) (*jobsv1.UnshareResponse, error) {
 	if err := checkGrantee(req.GetUser()).Err(); err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (s *jobs) Unshare(ctx context.Context, req *jobsv1.UnshareRequest) (*jobsv1
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Store.Unshare(ctx, scope, id, req.GetUser()); err != nil {
+	if err := s.cfg.Store.Unshare(ctx, scope, id, req.GetUser()); err != nil {
 		return nil, orNoJob(err, req.GetId())
 	}
 	return &jobsv1.UnshareResponse{}, nil

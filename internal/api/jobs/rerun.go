@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 // asked. The new job belongs to the owner of the old one, also when an operator
 // reruns it: it counts against the owner's limits, reads their files, and its results are theirs.
 // When the old one is only shared with the caller, all this is the caller's.
-func (s *jobs) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.RerunResponse, error) {
+func (s *Service) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.RerunResponse, error) {
 	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
 		return nil, err
 	}
@@ -57,9 +57,9 @@ func (s *jobs) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.Rer
 
 // mayRepeat asks an operator for the reason to repeat somebody else's job. To check
 // whether it could be repeated needs none, but shows its parameters, and is audited as that.
-func (s *jobs) mayRepeat(ctx context.Context, old *jobsv1.Job, owner string, req *jobsv1.RerunRequest) error {
+func (s *Service) mayRepeat(ctx context.Context, old *jobsv1.Job, owner string, req *jobsv1.RerunRequest) error {
 	if req.GetValidateOnly() {
-		return call.AuditForeign(ctx, s.Store, old)
+		return call.AuditForeign(ctx, s.cfg.Store, old)
 	}
 	p, err := call.Caller(ctx)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *jobs) mayRepeat(ctx context.Context, old *jobsv1.Job, owner string, req
 }
 
 // ownerOfRerun is whose the new job becomes. Files that its parameters name are then looked for in that user's workspace.
-func (s *jobs) ownerOfRerun(ctx context.Context, old *jobsv1.Job) (string, error) {
+func (s *Service) ownerOfRerun(ctx context.Context, old *jobsv1.Job) (string, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return "", err

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 const defaultMemory = 1 << 30
 
 // ownerOf is whose the jobs become: the caller's, unless an operator names somebody else.
-func (s *jobs) ownerOf(ctx context.Context, in submission) (string, error) {
+func (s *Service) ownerOf(ctx context.Context, in submission) (string, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return "", err
@@ -49,8 +49,8 @@ func (s *jobs) ownerOf(ctx context.Context, in submission) (string, error) {
 }
 
 // options has the bounds and the identity of the request for the store.
-func (s *jobs) options(owner string, in submission) (store.SubmitOptions, error) {
-	o := store.SubmitOptions{Owner: owner, RequestID: in.requestID, MaxActivePerOwner: s.MaxActivePerOwner, MaxActive: s.MaxActive}
+func (s *Service) options(owner string, in submission) (store.SubmitOptions, error) {
+	o := store.SubmitOptions{Owner: owner, RequestID: in.requestID, MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive}
 	if in.requestID == "" {
 		return o, nil
 	}
@@ -64,8 +64,8 @@ func (s *jobs) options(owner string, in submission) (store.SubmitOptions, error)
 }
 
 // open refuses everybody but operators while submissions are closed.
-func (s *jobs) open(ctx context.Context) error {
-	set := s.Store.Settings()
+func (s *Service) open(ctx context.Context) error {
+	set := s.cfg.Store.Settings()
 	if p, err := call.Caller(ctx); err != nil || !set.GetSubmissionsClosed() || p.Has(auth.RoleOperator) {
 		return err
 	}
@@ -76,8 +76,8 @@ func (s *jobs) open(ctx context.Context) error {
 	return &job.UserError{Sentinel: job.ErrClosed, Message: message, RetryAfter: time.Minute}
 }
 
-// admit checks every job whole and answers them as they are to be stored, or everything that is wrong.
-func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*jobsv1.Job, error) {
+// admit checks every job whole and returns them as they are to be stored, or everything that is wrong.
+func (s *Service) admit(ctx context.Context, owner string, in submission) ([]*jobsv1.Job, error) {
 	ready := make([]*jobsv1.Job, 0, len(in.jobs))
 	var wrong job.Violations
 	for i := range in.jobs {
@@ -88,7 +88,7 @@ func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*jobsv
 		return nil, err
 	}
 	for _, j := range ready {
-		svc, ok := s.Catalog.Catalog().Get(j.GetService())
+		svc, ok := s.cfg.Catalog.Catalog().Get(j.GetService())
 		if !ok {
 			return nil, job.Userf(job.ErrConflict, "The service %s was removed just now.", j.GetService())
 		}
@@ -99,7 +99,7 @@ func (s *jobs) admit(ctx context.Context, owner string, in submission) ([]*jobsv
 	return ready, nil
 }
 
-func (s *jobs) admitOne(ctx context.Context, owner string, in submission, i int) (*jobsv1.Job, job.Violations) {
+func (s *Service) admitOne(ctx context.Context, owner string, in submission, i int) (*jobsv1.Job, job.Violations) {
 	asked, prefix := in.jobs[i], in.prefixes[i]
 	var wrong job.Violations
 	if asked == nil {
@@ -116,7 +116,7 @@ func (s *jobs) admitOne(ctx context.Context, owner string, in submission, i int)
 	if in.rerunOf == "" {
 		wrong = append(wrong, s.checkParent(owner, asked.GetParentId(), prefix)...)
 	}
-	svc, err := s.Catalog.Catalog().Find(asked.GetService())
+	svc, err := s.cfg.Catalog.Catalog().Find(asked.GetService())
 	if err != nil {
 		if job.ValidServiceID(asked.GetService()) {
 			wrong.Add(prefix+"service", "cannot be run: %s", err)
@@ -135,7 +135,7 @@ func (s *jobs) admitOne(ctx context.Context, owner string, in submission, i int)
 
 // checkParent finds that a job belongs to none of its owner's. What the parent
 // of a repeated job was is not asked again: it may have been deleted since.
-func (s *jobs) checkParent(owner, parent, prefix string) job.Violations {
+func (s *Service) checkParent(owner, parent, prefix string) job.Violations {
 	if parent == "" {
 		return nil
 	}
@@ -144,35 +144,35 @@ func (s *jobs) checkParent(owner, parent, prefix string) job.Violations {
 	if err != nil { // CheckSubmit speaks of what is no id
 		return nil
 	}
-	if _, err := s.Store.Get(store.OwnedBy(owner), id); err != nil {
+	if _, err := s.cfg.Store.Get(store.OwnedBy(owner), id); err != nil {
 		wrong.Add(prefix+"parentId", "is %q, and %s has no such job", parent, owner)
 	}
 	return wrong
 }
 
 // place chooses the executor and finds what it can never give.
-func (s *jobs) place(j *jobsv1.Job, ofService, prefix string) job.Violations {
+func (s *Service) place(j *jobsv1.Job, ofService, prefix string) job.Violations {
 	var wrong job.Violations
 	if j.GetExecutor() == "" {
 		j.Executor = ofService
 	}
 	if j.GetExecutor() == "" {
-		j.Executor = s.DefaultExecutor
+		j.Executor = s.cfg.DefaultExecutor
 	}
-	if !s.Scheduler.Has(j.GetExecutor()) {
+	if !s.cfg.Scheduler.Has(j.GetExecutor()) {
 		wrong.Add(prefix+"executor", "is %q, and this server has no such executor", call.Short(j.GetExecutor()))
 		return wrong
 	}
-	if why := s.Scheduler.Never(j.GetExecutor(), j.GetResources()); why != "" {
+	if why := s.cfg.Scheduler.Never(j.GetExecutor(), j.GetResources()); why != "" {
 		wrong.Add(prefix+"resources", "%s; the job could never start", why)
 	}
 	return wrong
 }
 
 // fileOf checks that the files which parameters name are there.
-func (s *jobs) fileOf(ctx context.Context, owner string) catalog.FileChecker {
+func (s *Service) fileOf(ctx context.Context, owner string) catalog.FileChecker {
 	return func(p string, want catalog.Kind) error {
-		e, err := s.Workspace.Stat(ctx, owner, p)
+		e, err := s.cfg.Workspace.Stat(ctx, owner, p)
 		var invalid *job.InvalidError
 		switch {
 		case errors.As(err, &invalid):
@@ -190,10 +190,10 @@ func (s *jobs) fileOf(ctx context.Context, owner string) catalog.FileChecker {
 }
 
 // forecast says what jobs that were only validated would wait for.
-func (s *jobs) forecast(ready []*jobsv1.Job) []string {
+func (s *Service) forecast(ready []*jobsv1.Job) []string {
 	var all []string
 	for _, j := range ready {
-		if w := s.Scheduler.Forecast(j.GetExecutor(), j.GetResources()); w != "" && !slices.Contains(all, w) {
+		if w := s.cfg.Scheduler.Forecast(j.GetExecutor(), j.GetResources()); w != "" && !slices.Contains(all, w) {
 			all = append(all, w)
 		}
 	}

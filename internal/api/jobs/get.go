@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// Get answers one job in full.
-func (s *jobs) Get(ctx context.Context, req *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
+// Get returns one job in full.
+func (s *Service) Get(ctx context.Context, req *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
 	j, err := s.find(ctx, req.GetId())
 	if err != nil {
 		return nil, err
@@ -18,16 +18,16 @@ func (s *jobs) Get(ctx context.Context, req *jobsv1.GetRequest) (*jobsv1.GetResp
 	return &jobsv1.GetResponse{Job: j}, nil
 }
 
-// holds answers the id of a job that a stream is about, and what it asks before each
+// holds returns the id of a job that a stream is about, and what it asks before each
 // message: nil as long as the caller may see the job, then as if there were none.
-func (s *jobs) holds(ctx context.Context, j *jobsv1.Job) (job.ID, func() error, error) {
+func (s *Service) holds(ctx context.Context, j *jobsv1.Job) (job.ID, func() error, error) {
 	scope, err := call.Reach(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
 	id, err := job.ParseID(j.GetId())
 	return id, func() error {
-		if !s.Store.Sees(scope, id) {
+		if !s.cfg.Store.Sees(scope, id) {
 			return noJob(j.GetId())
 		}
 		return nil
@@ -35,16 +35,16 @@ func (s *jobs) holds(ctx context.Context, j *jobsv1.Job) (job.ID, func() error, 
 }
 
 // find is the job of that id, in full, if the caller may see it.
-func (s *jobs) find(ctx context.Context, text string) (*jobsv1.Job, error) {
+func (s *Service) find(ctx context.Context, text string) (*jobsv1.Job, error) {
 	scope, id, err := address(ctx, text)
 	if err != nil {
 		return nil, err
 	}
-	j, err := s.Store.Get(scope, id)
+	j, err := s.cfg.Store.Get(scope, id)
 	if err != nil {
 		return nil, orNoJob(err, text)
 	}
-	return j, call.AuditRead(ctx, s.Store, j)
+	return j, call.AuditRead(ctx, s.cfg.Store, j)
 }
 
 // address is the job of that id and the scope in which the caller may address

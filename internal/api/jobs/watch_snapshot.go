@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 // it was read are newer than that, and those of their changes that it shows already are not sent again.
 func (w *watcher) restart(ctx context.Context, reset bool) error {
 	if !w.changes {
-		w.after, w.last = w.Store.Revision(), nil
+		w.after, w.last = w.cfg.Store.Revision(), nil
 		return nil
 	}
 	if reset {
@@ -26,7 +26,7 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 			return err
 		}
 	}
-	at := w.Store.Revision()
+	at := w.cfg.Store.Revision()
 	jobs, err := w.snapshot(ctx)
 	if err != nil {
 		return err
@@ -57,10 +57,10 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 // snapshot is the watched ids, or all jobs that are not final and the newest that are, oldest first.
 func (w *watcher) snapshot(ctx context.Context) ([]*jobsv1.Job, error) {
 	if w.what.IDs != nil {
-		jobs, _, err := w.Store.GetMany(w.what.Scope, w.what.IDs, jobsv1.JobView_JOB_VIEW_FULL)
+		jobs, _, err := w.cfg.Store.GetMany(w.what.Scope, w.what.IDs, jobsv1.JobView_JOB_VIEW_FULL)
 		return jobs, err
 	}
-	final, err := w.Store.Page(ctx, store.Query{
+	final, err := w.cfg.Store.Page(ctx, store.Query{
 		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), func(s jobsv1.State) bool { return !job.Terminal(s) }),
 		Limit: recentFinal, View: jobsv1.JobView_JOB_VIEW_FULL,
 	})
@@ -78,7 +78,7 @@ func (w *watcher) snapshot(ctx context.Context) ([]*jobsv1.Job, error) {
 		seen[j.GetId()] = true
 	}
 	for {
-		found, err := w.Store.Page(ctx, q)
+		found, err := w.cfg.Store.Page(ctx, q)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"slices"
@@ -25,11 +25,11 @@ func lentIn(scope store.Scope, jobs []*jobsv1.Job) map[job.ID]bool {
 
 // maySend reports whether the caller may hear of a job at this moment.
 func (w *watcher) maySend(id job.ID) bool {
-	return !w.lent[id] || w.Store.Sees(w.what.Scope, id)
+	return !w.lent[id] || w.cfg.Store.Sees(w.what.Scope, id)
 }
 
 // takeBack ends the watch of shared jobs that the caller may not see any more, be it that they were
-// taken back or deleted. Once nothing is left to watch it answers what a new watch would.
+// taken back or deleted. Once nothing is left to watch it ends as a new watch would.
 func (w *watcher) takeBack() error {
 	var last job.ID
 	for id := range w.lent {

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // Report takes in what the command of a job tells of itself. It changes nothing
 // but the progress: an event makes the executor look, which alone knows what is true. It is over
 // with the attempt that the token was made for.
-func (s *jobs) Report(ctx context.Context, req *jobsv1.ReportRequest) (*jobsv1.ReportResponse, error) {
+func (s *Service) Report(ctx context.Context, req *jobsv1.ReportRequest) (*jobsv1.ReportResponse, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
@@ -27,14 +27,14 @@ func (s *jobs) Report(ctx context.Context, req *jobsv1.ReportRequest) (*jobsv1.R
 	if err != nil {
 		return nil, err
 	}
-	rec, err := s.Store.Record(store.Everyone, id) // the token is for this job alone
+	rec, err := s.cfg.Store.Record(store.Everyone, id) // the token is for this job alone
 	if err != nil {
 		return nil, orNoJob(err, req.GetId())
 	}
 	if err := attemptGoesOn(rec.GetJob(), p); err != nil {
 		return nil, err
 	}
-	s.Scheduler.Report(id, p.Attempt, req.GetEvent(), progress)
+	s.cfg.Scheduler.Report(id, p.Attempt, req.GetEvent(), progress)
 	return &jobsv1.ReportResponse{}, nil
 }
 

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"errors"
@@ -167,4 +167,20 @@ func FuzzFilter(f *testing.F) {
 			t.Fatalf("%q finds %q and, negated twice, %q", filter, n, again)
 		}
 	})
+}
+
+func BenchmarkFilter(b *testing.B) {
+	for name, text := range map[string]string{
+		"state": "state = FAILED",
+		"long":  `(state = RUNNING OR state = QUEUED) AND service = "GenomeAssembly" AND output_name = "*phage*" AND labels.project = "p7"`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := parseFilter(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // BatchSubmit stores up to 1,000 jobs in one commit: all of them or none.
-func (s *jobs) BatchSubmit(ctx context.Context, req *jobsv1.BatchSubmitRequest) (*jobsv1.BatchSubmitResponse, error) {
+func (s *Service) BatchSubmit(ctx context.Context, req *jobsv1.BatchSubmitRequest) (*jobsv1.BatchSubmitResponse, error) {
 	switch n := len(req.GetJobs()); {
 	case n == 0:
 		return nil, job.Invalid("jobs", "must have at least one job")

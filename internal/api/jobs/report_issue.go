@@ -1,4 +1,4 @@
-package api
+package jobs
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 const maxDescription = 10_000
 
 // ReportIssue stores a problem with a job, with the job's facts, and passes it on.
-func (s *jobs) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueRequest) (*jobsv1.ReportIssueResponse, error) {
+func (s *Service) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueRequest) (*jobsv1.ReportIssueResponse, error) {
 	if err := job.CheckText("description", req.GetDescription(), maxDescription).Err(); err != nil {
 		return nil, err
 	}
@@ -34,12 +34,12 @@ func (s *jobs) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueRequest) 
 		return nil, err
 	}
 	report := &storev1.Issue{Reporter: p.User, Description: req.GetDescription(), Job: j}
-	issue, err := s.Store.AddIssue(ctx, id, report)
+	issue, err := s.cfg.Store.AddIssue(ctx, id, report)
 	if err != nil {
 		return nil, err
 	}
-	if s.OnIssue != nil {
-		s.OnIssue(issue.String(), report)
+	if s.cfg.OnIssue != nil {
+		s.cfg.OnIssue(issue.String(), report)
 	}
 	return &jobsv1.ReportIssueResponse{IssueId: issue.String()}, nil
 }
