@@ -1,30 +1,28 @@
-// Package api is what clients can ask of Stint: the gRPC services, one file an
-// RPC. It checks a request whole, asks the store, the catalog and the folders, and answers;
-// it decides nothing about how jobs run.
-//
-// Its invariant: every read and write of a job goes through a store.Scope made
-// from the caller, so what a caller may not see does not exist for them. Errors are those of
-// package job until one table, in status.go, gives them their codes.
+// Package api is what clients can ask of Stint, and whatever a call ends with, its
+// client sees an error of the one table in package status. It puts the services together, each
+// a package for its domain below this one, and has what is around their calls: the layers, the
+// codec, and the goroutines on which they run.
 package api
 
 import (
-	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
-
-	"google.golang.org/grpc"
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
+	"github.com/stint-jobs/stint/internal/api/admin"
+	authapi "github.com/stint-jobs/stint/internal/api/auth"
+	catalogapi "github.com/stint-jobs/stint/internal/api/catalog"
+	"github.com/stint-jobs/stint/internal/api/jobs"
+	"github.com/stint-jobs/stint/internal/api/page"
+	workspaceapi "github.com/stint-jobs/stint/internal/api/workspace"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
-	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
@@ -32,20 +30,8 @@ import (
 
 // Scheduler is what the API asks of the scheduler: what is possible, not what to do.
 type Scheduler interface {
-	// Has reports whether there is an executor of that name.
-	Has(executor string) bool
-	// Never says why a job that asks for r can never start there, or "".
-	Never(executor string, r *jobsv1.Resources) string
-	// Forecast says what a job that asks for r would wait for now, or "".
-	Forecast(executor string, r *jobsv1.Resources) string
-	// Status answers the health of all executors.
-	Status() []*adminv1.ExecutorStatus
-	// Orphans answers what runs on the engines and is not known here, and which executors could not be asked.
-	Orphans(ctx context.Context) (orphans []*adminv1.Orphan, unreachable []string)
-	// CancelOrphan asks an engine to end an orphan; one that is none is job.ErrNotFound.
-	CancelOrphan(ctx context.Context, executor, engineID string) error
-	// Report passes on what the command of an attempt tells of itself; progress may be nil.
-	Report(id job.ID, attempt int, event jobsv1.JobEvent, progress *workdir.Progress)
+	jobs.Scheduler
+	admin.Scheduler
 }
 
 // Config is what the services need. Fields without a word about zero are required.
@@ -110,134 +96,37 @@ type Server struct {
 // Drain ends the streams that wait, for the server is about to stop: their clients are told to come back. It may be called more than once.
 func (s *Server) Drain() { s.drain() }
 
-// New checks the configuration and makes the services. Nothing runs but what calls ask for.
+// New checks the configuration and returns the services. Nothing runs but what calls ask for.
 func New(cfg Config) (*Server, error) {
 	if cfg.Store == nil || cfg.Catalog == nil || cfg.Scheduler == nil || cfg.Folders == nil || cfg.Workspace == nil || cfg.Tokens == nil || cfg.DefaultExecutor == "" {
 		return nil, errors.New("api: Store, Catalog, Scheduler, Folders, Workspace, Tokens and DefaultExecutor are required")
-	}
-	if cfg.Heartbeat == 0 {
-		cfg.Heartbeat = 15 * time.Second
-	}
-	if cfg.WatchEvery == 0 {
-		cfg.WatchEvery = 200 * time.Millisecond
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	set := cfg.Store.Settings()
-	pages, err := newPageSealer(set.GetPageTokenKey(), set.GetIncarnation())
+	pages, err := page.NewSealer(set.GetPageTokenKey(), set.GetIncarnation())
 	if err != nil {
 		return nil, err
 	}
-	draining := make(chan struct{})
+	ofAdmin := admin.New(admin.Config{
+		Store: cfg.Store, Scheduler: cfg.Scheduler, Pages: pages, Version: cfg.Version, Scratch: cfg.Scratch, Room: cfg.Room,
+	})
+	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, SignIn: cfg.SignIn})
+	ofJobs := jobs.New(jobs.Config{
+		Store: cfg.Store, Catalog: cfg.Catalog, Scheduler: cfg.Scheduler, Folders: cfg.Folders, Workspace: cfg.Workspace, Pages: pages,
+		DefaultExecutor: cfg.DefaultExecutor, MaxActivePerOwner: cfg.MaxActivePerOwner, MaxActive: cfg.MaxActive,
+		Heartbeat: cfg.Heartbeat, WatchEvery: cfg.WatchEvery, OnIssue: cfg.OnIssue,
+	})
 	return &Server{
-		drain: sync.OnceFunc(func() {
-			close(draining)
-			cfg.Store.Hub().WakeAll() // those who wait for a key alone look at the channel then
-		}),
-		Jobs:      &jobs{Config: cfg, pages: pages, draining: draining},
-		Catalog:   &services{live: cfg.Catalog},
-		Workspace: &files{Config: cfg, pages: pages},
-		Admin:     &admin{Config: cfg, pages: pages, copies: make(chan struct{}, maxCopies)},
-		Queue:     &queue{Config: cfg, pages: pages},
-		Status:    &serverStatus{Config: cfg},
-		Auth:      &signIn{options: cfg.SignIn},
-		Tokens:    &tokens{tokens: cfg.Tokens},
+		drain:     ofJobs.Drain,
+		Jobs:      ofJobs,
+		Catalog:   catalogapi.New(catalogapi.Config{Catalog: cfg.Catalog}),
+		Workspace: workspaceapi.New(workspaceapi.Config{Workspace: cfg.Workspace, Pages: pages}),
+		Admin:     ofAdmin.Admin,
+		Queue:     ofAdmin.Queue,
+		Status:    ofAdmin.Status,
+		Auth:      ofAuth.Auth,
+		Tokens:    ofAuth.Tokens,
 	}, nil
-}
-
-// jobs is the JobService.
-type jobs struct {
-	jobsv1.UnimplementedJobServiceServer
-	Config
-	pages    pageSealer
-	draining <-chan struct{} // closed by Drain
-}
-
-// drained reports whether the server is about to stop.
-func (s *jobs) drained() bool {
-	select {
-	case <-s.draining:
-		return true
-	default:
-		return false
-	}
-}
-
-// caller is who calls. The interceptor has put them there; without one the call fails.
-func caller(ctx context.Context) (auth.Principal, error) {
-	p, ok := auth.FromContext(ctx)
-	if !ok {
-		return p, errors.New("a call reached the API without a caller")
-	}
-	return p, nil
-}
-
-// reach is the jobs that the caller may address by id with the RPC of ctx, as
-// the table of roles and ownership says: their own, with those that were shared
-// with them with the right that the RPC needs, and for an operator all.
-func reach(ctx context.Context) (store.Scope, error) {
-	p, err := caller(ctx)
-	if err != nil {
-		return store.Scope{}, err
-	}
-	method, _ := grpc.Method(ctx)
-	if mayForeign(ctx, p) {
-		return store.Everyone, nil
-	}
-	return store.OwnedBy(p.User).With(auth.SharedBy(method)), nil
-}
-
-// mayForeign reports whether the RPC of ctx reaches what others own for p.
-func mayForeign(ctx context.Context, p auth.Principal) bool {
-	method, _ := grpc.Method(ctx)
-	return auth.Allow(p, method, auth.Foreign) == auth.Allowed
-}
-
-// wanted is the jobs that a list, a watch or a summary is about: by default the
-// caller's own, also for an operator, who may ask for one owner's or, with `*`, for everybody's.
-func wanted(ctx context.Context, owner string) (store.Scope, error) {
-	p, err := caller(ctx)
-	if err != nil {
-		return store.Scope{}, err
-	}
-	if owner == "" || owner == p.User {
-		return store.OwnedBy(p.User), nil
-	}
-	if err := named(ctx); err != nil {
-		return store.Scope{}, err
-	}
-	switch {
-	case owner == "*":
-		return store.Everyone, nil
-	case !job.ValidOwner(owner):
-		return store.Scope{}, job.Invalid("owner", "is no user name")
-	default:
-		return store.OwnedBy(owner), nil
-	}
-}
-
-// named refuses those who may not do what the RPC of ctx does for somebody else by name.
-func named(ctx context.Context) error {
-	method, _ := grpc.Method(ctx)
-	return auth.Authorize(ctx, method, auth.Named)
-}
-
-// parseIDs reads the ids of a batch call.
-func parseIDs(texts []string) ([]job.ID, error) {
-	switch {
-	case len(texts) == 0:
-		return nil, job.Invalid("ids", "must have at least one id")
-	case len(texts) > job.MaxBatch:
-		return nil, job.Invalid("ids", "has %d ids; at most %d may be asked for at a time", len(texts), job.MaxBatch)
-	}
-	ids := make([]job.ID, len(texts))
-	for i, t := range texts {
-		id, err := job.ParseID(t)
-		if err != nil {
-			continue // 0 is the id of no job
-		}
-		ids[i] = id
-	}
-	return ids, nil
 }

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/jobs"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -21,8 +22,8 @@ func TestAFrameThatIsSharedIsTheSameOnTheWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, e := range map[string]*encoded{
-		"with its bytes": {frame(), want}, "without": {frame(), nil},
+	for name, e := range map[string]*jobs.Frame{
+		"with its bytes": {WatchStatusResponse: frame(), Bytes: want}, "without": {WatchStatusResponse: frame(), Bytes: nil},
 	} {
 		got, err := Codec().Marshal(e)
 		if err != nil || !bytes.Equal(got.Materialize(), want) {
@@ -51,7 +52,7 @@ func BenchmarkFrame(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, v := range map[string]any{"own": f, "shared": &encoded{f, raw}} {
+	for name, v := range map[string]any{"own": f, "shared": &jobs.Frame{WatchStatusResponse: f, Bytes: raw}} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -60,22 +61,6 @@ func BenchmarkFrame(b *testing.B) {
 					b.Fatal(err)
 				}
 				out.Free()
-			}
-		})
-	}
-}
-
-func BenchmarkFilter(b *testing.B) {
-	for name, text := range map[string]string{
-		"state": "state = FAILED",
-		"long":  `(state = RUNNING OR state = QUEUED) AND service = "GenomeAssembly" AND output_name = "*phage*" AND labels.project = "p7"`,
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := parseFilter(text); err != nil {
-					b.Fatal(err)
-				}
 			}
 		})
 	}

@@ -1,12 +1,17 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/status"
+	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/layers"
+	"github.com/stint-jobs/stint/internal/store"
 )
 
 // Errors gives the errors of calls the form in which clients see them, logs what
@@ -20,14 +25,45 @@ func Errors(log *slog.Logger) layers.Layer {
 func finish(log *slog.Logger, method string, err error) error {
 	if p, ok := errors.AsType[*layers.PanicError](err); ok {
 		log.Error("a call panicked", "method", method, "panic", p.Value, "stack", p.Stack)
-		return toStatus(p).Err()
+		return status.Of(p).Err()
 	}
 	if err == nil {
 		return nil
 	}
-	st := toStatus(err)
+	st := status.Of(err)
 	if st.Code() == codes.Internal || st.Code() == codes.Unknown {
 		log.Error("a call went wrong", "method", method, "error", err)
 	}
 	return st.Err()
+}
+
+// Audited says to the store who makes a call. It goes behind the layer that authenticates.
+func Audited(st *store.Store) layers.Layer {
+	return func(c *layers.Call) (func(error) error, error) {
+		ctx, err := audited(c.Context(), st, c.Method, c.Request)
+		c.SetContext(ctx)
+		return nil, err
+	}
+}
+
+// audited is the context of a call that is audited as the table says.
+func audited(ctx context.Context, st *store.Store, method string, req any) (context.Context, error) {
+	p, ok := auth.FromContext(ctx)
+	if !ok {
+		return ctx, nil
+	}
+	switch auth.AuditOf(method) {
+	case auth.AuditChanges:
+		e := call.AuditEntry(p, method)
+		if r, ok := req.(interface{ GetReason() string }); ok {
+			e.Reason = r.GetReason()
+		}
+		return store.WithAudit(ctx, e), nil
+	case auth.AuditCalls:
+		return ctx, st.Audit(ctx, call.AuditEntry(p, method))
+	case auth.AuditNothing, auth.AuditReads:
+		fallthrough
+	default:
+		return ctx, nil
+	}
 }

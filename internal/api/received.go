@@ -12,7 +12,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/protoadapt"
 
-	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/jobs"
+	"github.com/stint-jobs/stint/internal/api/status"
 )
 
 // A message that cannot be read is a wrong request like any other, but gRPC
@@ -22,25 +23,19 @@ import (
 // unreadable is the mark: an unknown field, which no client of this contract sends.
 var unreadable = []byte("\xfa\xff\xff\xff\x0f\x0aunreadable")
 
-// Codec reads and writes messages for a server whose services are registered by Registrar.
+// Codec returns what reads and writes the messages of a server whose services are registered by Registrar.
 func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2("proto")} }
 
 type codec struct{ encoding.CodecV2 }
-
-// encoded is a message of a watch with its bytes, which many streams share.
-type encoded struct {
-	*jobsv1.WatchStatusResponse
-	bytes []byte // nil when it could not be encoded
-}
 
 // Marshal writes a message, or takes the bytes that it has already.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch v := v.(type) {
 	case *answer:
 		return v.bytes, nil
-	case *encoded:
-		if v.bytes != nil {
-			return mem.BufferSlice{mem.SliceBuffer(v.bytes)}, nil
+	case *jobs.Frame:
+		if v.Bytes != nil {
+			return mem.BufferSlice{mem.SliceBuffer(v.Bytes)}, nil
 		}
 		return c.CodecV2.Marshal(v.WatchStatusResponse)
 	default:
@@ -71,7 +66,7 @@ func message(v any) (proto.Message, bool) {
 	}
 }
 
-// Registrar registers services so that they refuse what Codec could not read, and that their calls run as g says.
+// Registrar returns a registrar for r whose services refuse what Codec could not read, and whose calls run as g says.
 func Registrar(r grpc.ServiceRegistrar, g Goroutines) grpc.ServiceRegistrar {
 	return registrar{r, &calls{Goroutines: g}}
 }
@@ -105,14 +100,7 @@ func (r receiver) RecvMsg(v any) error { return received(v, r.ServerStream.RecvM
 
 func received(v any, err error) error {
 	if m, ok := message(v); err == nil && ok && bytes.Equal(m.ProtoReflect().GetUnknown(), unreadable) {
-		return toStatus(errUnreadable).Err()
+		return status.Of(status.ErrUnreadable).Err()
 	}
 	return err
 }
-
-type messageError string
-
-func (e messageError) Error() string { return string(e) }
-
-// errUnreadable is a message that reaches no handler.
-const errUnreadable = messageError("a message cannot be read")

@@ -14,6 +14,7 @@ import (
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api"
+	authapi "github.com/stint-jobs/stint/internal/api/auth"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/layers"
 )
@@ -164,7 +165,7 @@ func TestAServiceAccountActsForAUser(t *testing.T) {
 
 func TestTokensOfAFile(t *testing.T) {
 	w := newWorld(t)
-	offline := api.NewOfflineTokens(auth.NewTokens(w.store, nil))
+	offline := authapi.NewOfflineTokens(auth.NewTokens(w.store, nil))
 	made, err := offline.CreateToken(t.Context(), &authv1.CreateTokenRequest{User: "ann", Roles: []string{"operator"}, Scopes: []string{"admin"}})
 	must(t, err)
 	_, err = offline.CreateToken(t.Context(), &authv1.CreateTokenRequest{}) // there is nobody whom it could be for

@@ -19,7 +19,7 @@ import (
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
-	"github.com/stint-jobs/stint/internal/api"
+	authapi "github.com/stint-jobs/stint/internal/api/auth"
 	"github.com/stint-jobs/stint/internal/auth"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -259,7 +259,7 @@ func withTokens(ctx context.Context, data string, do func(tokenClient) error) er
 	if err != nil {
 		return explainLocked(err)
 	}
-	return errors.Join(do(fileTokens{api.NewOfflineTokens(auth.NewTokens(st, nil))}), st.Close())
+	return errors.Join(do(fileTokens{authapi.NewOfflineTokens(auth.NewTokens(st, nil))}), st.Close())
 }
 
 // offline is the audit entry of who works on the files of a server that does not run. Nobody can tell who that is.

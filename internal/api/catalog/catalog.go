@@ -1,0 +1,41 @@
+// Package catalog is the CatalogService: everybody sees the same services, those
+// that the server has loaded at that moment.
+package catalog
+
+import (
+	"context"
+
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/catalog"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// Config is what the service needs. All of it is required.
+type Config struct {
+	// Catalog has the services.
+	Catalog *catalog.Live
+}
+
+// Service is the CatalogService.
+type Service struct {
+	catalogv1.UnimplementedCatalogServiceServer
+	live *catalog.Live
+}
+
+// New returns the CatalogService.
+func New(cfg Config) *Service { return &Service{live: cfg.Catalog} }
+
+// List returns all services, sorted by label.
+func (s *Service) List(context.Context, *catalogv1.ListRequest) (*catalogv1.ListResponse, error) {
+	return &catalogv1.ListResponse{Services: s.live.Catalog().List()}, nil
+}
+
+// Get returns one service.
+func (s *Service) Get(_ context.Context, req *catalogv1.GetRequest) (*catalogv1.GetResponse, error) {
+	svc, ok := s.live.Catalog().Get(req.GetId())
+	if !ok {
+		return nil, job.Userf(job.ErrNotFound, "There is no service %q.", call.Short(req.GetId()))
+	}
+	return &catalogv1.GetResponse{Service: svc.Proto()}, nil
+}

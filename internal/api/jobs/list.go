@@ -1,0 +1,80 @@
+package jobs
+
+import (
+	"context"
+	"strconv"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// List returns a page of jobs, filtered and sorted.
+func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListResponse, error) {
+	scope, err := call.Wanted(ctx, req.GetOwner())
+	if err != nil {
+		return nil, err
+	}
+	if err := checkView(req.GetView()); err != nil {
+		return nil, err
+	}
+	limit, err := page.Size(req.GetPageSize(), page.Default, page.Max)
+	if err != nil {
+		return nil, err
+	}
+	order, err := parseOrder(req.GetOrderBy())
+	if err != nil {
+		return nil, err
+	}
+	cond, err := parseFilter(req.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	bound, err := s.bound(ctx, scope, req)
+	if err != nil {
+		return nil, err
+	}
+	after, err := s.cfg.Pages.Open(req.GetPageToken(), bound...)
+	if err != nil {
+		return nil, err
+	}
+	if cond.never {
+		return &jobsv1.ListResponse{TotalSizeExact: true, Revision: s.cfg.Store.Revision()}, nil
+	}
+	found, err := s.cfg.Store.Page(ctx, store.Query{
+		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchKey: req.GetFilter(),
+		Order: order, After: after, Limit: limit, View: req.GetView(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if req.GetView() == jobsv1.JobView_JOB_VIEW_FULL {
+		if err := call.AuditRead(ctx, s.cfg.Store, found.Jobs...); err != nil {
+			return nil, err
+		}
+	}
+	next, err := s.cfg.Pages.Seal(found.Next, bound...)
+	if err != nil {
+		return nil, err
+	}
+	return &jobsv1.ListResponse{
+		Jobs: found.Jobs, NextPageToken: next,
+		TotalSize: found.Total, TotalSizeExact: found.Exact, Revision: found.Revision,
+	}, nil
+}
+
+// bound is what must be the same on all pages of a list.
+func (s *Service) bound(ctx context.Context, scope store.Scope, req *jobsv1.ListRequest) ([]string, error) {
+	p, err := call.Caller(ctx)
+	return []string{"jobs", p.User, scope.Owner, strconv.FormatBool(scope.All), req.GetFilter(), req.GetOrderBy()}, err
+}
+
+// checkView refuses the views of a newer contract, rather than to show something else.
+func checkView(v jobsv1.JobView) error {
+	if _, known := jobsv1.JobView_name[int32(v)]; !known {
+		return job.Invalid("view", "is not a view of a job")
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package jobs
+
+import (
+	"context"
+	"strings"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// maxDescription is the longest description of a problem in bytes.
+const maxDescription = 10_000
+
+// ReportIssue stores a problem with a job, with the job's facts, and passes it on.
+func (s *Service) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueRequest) (*jobsv1.ReportIssueResponse, error) {
+	if err := job.CheckText("description", req.GetDescription(), maxDescription).Err(); err != nil {
+		return nil, err
+	}
+	p, err := call.Caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j, err := s.find(ctx, req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if j.GetState() != jobsv1.State_STATE_FAILED && strings.TrimSpace(req.GetDescription()) == "" {
+		return nil, job.Invalid("description", "must say what is wrong, since the job did not fail")
+	}
+	id, err := job.ParseID(j.GetId())
+	if err != nil {
+		return nil, err
+	}
+	report := &storev1.Issue{Reporter: p.User, Description: req.GetDescription(), Job: j}
+	issue, err := s.cfg.Store.AddIssue(ctx, id, report)
+	if err != nil {
+		return nil, err
+	}
+	if s.cfg.OnIssue != nil {
+		s.cfg.OnIssue(issue.String(), report)
+	}
+	return &jobsv1.ReportIssueResponse{IssueId: issue.String()}, nil
+}

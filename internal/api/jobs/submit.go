@@ -1,0 +1,92 @@
+package jobs
+
+import (
+	"context"
+
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// Submit stores a new job and returns once it is durable.
+func (s *Service) Submit(ctx context.Context, req *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
+	in := submission{
+		jobs: []*jobsv1.Job{req.GetJob()}, prefixes: []string{"job."},
+		requestID: requestID(ctx, req.GetRequestId()), validateOnly: req.GetValidateOnly(), body: req,
+	}
+	out, err := s.submit(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return &jobsv1.SubmitResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
+}
+
+// requestIDHeader is how REST clients may send the request id; the gateway passes it on.
+const requestIDHeader = "idempotency-key"
+
+// requestID is the request's id, from its body or else from its header.
+func requestID(ctx context.Context, body string) string {
+	if body != "" {
+		return body
+	}
+	if v := metadata.ValueFromIncomingContext(ctx, requestIDHeader); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// submission is one request to store jobs, from whichever RPC.
+type submission struct {
+	jobs         []*jobsv1.Job
+	prefixes     []string // of the fields of each job, for violations
+	requestID    string
+	validateOnly bool
+	body         proto.Message // what the request id stands for
+	owner        string        // set by Rerun; otherwise the jobs' own or the caller
+	rerunOf      string
+}
+
+// submitted is what became of it.
+type submitted struct {
+	jobs         []*jobsv1.Job
+	deduplicated bool
+	warnings     []string
+}
+
+// submit checks everything at once and then stores all jobs in one commit.
+func (s *Service) submit(ctx context.Context, in submission) (submitted, error) {
+	if err := job.CheckRequestID(in.requestID).Err(); err != nil {
+		return submitted{}, err
+	}
+	owner, err := s.ownerOf(ctx, in)
+	if err != nil {
+		return submitted{}, err
+	}
+	opts, err := s.options(owner, in)
+	if err != nil {
+		return submitted{}, err
+	}
+	if !in.validateOnly && opts.RequestID != "" {
+		// A repeated request answers what it answered first, even if it would not be accepted any more.
+		if was, found, err := s.cfg.Store.Submitted(opts); err != nil || found {
+			return submitted{jobs: was, deduplicated: found}, err
+		}
+	}
+	if err := s.open(ctx); err != nil {
+		return submitted{}, err
+	}
+	ready, err := s.admit(ctx, owner, in)
+	if err != nil {
+		return submitted{}, err
+	}
+	if in.validateOnly {
+		return submitted{jobs: ready, warnings: s.forecast(ready)}, nil
+	}
+	stored, dup, err := s.cfg.Store.Submit(ctx, ready, opts)
+	if err != nil {
+		return submitted{}, err
+	}
+	return submitted{jobs: stored, deduplicated: dup}, nil
+}

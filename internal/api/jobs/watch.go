@@ -1,0 +1,336 @@
+package jobs
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/notify"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// recentFinal is how many finished jobs a snapshot of an owner has.
+const recentFinal = 200
+
+// changesAtOnce bounds what a watcher reads from the store at a time.
+const changesAtOnce = 500
+
+// WatchStatus streams every change of the watched jobs, in the order of their
+// revisions, strictly after the revision it resumes from. It subscribes, then
+// reads, then waits: signals say that something changed, the store says what.
+func (s *Service) WatchStatus(req *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
+	w, err := s.newWatcher(stream, req)
+	if err != nil {
+		return err
+	}
+	sub := s.cfg.Store.Hub().Subscribe(w.keys...)
+	defer sub.Close()
+	return w.run(stream.Context(), sub)
+}
+
+// watcher is one stream of WatchStatus.
+type watcher struct {
+	*Service
+	stream    grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]
+	what      store.Watch
+	lent      map[job.ID]bool // watched jobs that are somebody else's and shared with the caller
+	keys      []store.Key
+	one       [1]store.Key      // of keys, where there is one
+	after     uint64            // revision up to which everything was sent
+	ahead     map[string]uint64 // revisions that the snapshot showed already, of jobs that changed while it was read
+	changes   bool
+	counts    bool
+	last      *jobsv1.Summary // counts as last sent
+	untilEnd  bool
+	final     int // how many of the watched jobs, from the first, are known to be final
+	every     time.Duration
+	lastFrame time.Time
+	silence   time.Duration // after which there is a heartbeat
+	due       time.Time     // when alarm wakes the watcher, for there may have to be a heartbeat
+	alarm     *time.Timer   // of run
+}
+
+func (s *Service) newWatcher(stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse], req *jobsv1.WatchStatusRequest) (*watcher, error) {
+	w := &watcher{Service: s, stream: stream, after: resumeFrom(stream.Context(), req), untilEnd: req.GetUntilFinal()}
+	switch req.GetView() {
+	case jobsv1.WatchView_WATCH_VIEW_UNSPECIFIED, jobsv1.WatchView_WATCH_VIEW_CHANGES:
+		w.changes = true
+	case jobsv1.WatchView_WATCH_VIEW_COUNTS:
+		w.counts = true
+	case jobsv1.WatchView_WATCH_VIEW_CHANGES_AND_COUNTS:
+		w.changes, w.counts = true, true
+	default:
+		return nil, job.Invalid("view", "is not a view of a watch")
+	}
+	ids := req.GetIds()
+	if req.GetId() != "" {
+		ids = append([]string{req.GetId()}, ids...)
+	}
+	if len(ids) > 0 {
+		return w, w.watchIDs(req, ids)
+	}
+	if w.untilEnd {
+		return nil, job.Invalid("untilFinal", "needs ids")
+	}
+	return w, w.watchOwner(req.GetOwner())
+}
+
+func (w *watcher) watchIDs(req *jobsv1.WatchStatusRequest, texts []string) error {
+	if req.GetOwner() != "" {
+		return job.Invalid("owner", "cannot be given together with ids")
+	}
+	if w.counts {
+		return job.Invalid("view", "has counts, which cannot be had of ids")
+	}
+	scope, err := call.Reach(w.stream.Context())
+	if err != nil {
+		return err
+	}
+	ids, err := parseIDs(texts)
+	if err != nil {
+		return err
+	}
+	found, missing, err := w.cfg.Store.GetMany(scope, ids, jobsv1.JobView_JOB_VIEW_BASIC)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		if len(missing) > 0 && id == missing[0] {
+			return noJob(texts[i])
+		}
+		w.keys = append(w.keys, store.KeyJob(id))
+	}
+	w.what, w.lent = store.Watch{Scope: scope, IDs: ids}, lentIn(scope, found)
+	return nil
+}
+
+func (w *watcher) watchOwner(owner string) error {
+	scope, err := call.Wanted(w.stream.Context(), owner)
+	if err != nil {
+		return err
+	}
+	w.what, w.every = store.Watch{Scope: scope}, w.cfg.WatchEvery
+	if scope.All {
+		w.one[0] = store.KeyAll()
+	} else {
+		w.one[0] = store.KeyOwner(scope.Owner)
+	}
+	w.keys = w.one[:]
+	return nil
+}
+
+// run sends until the client goes away, the server drains, or all watched jobs are final.
+//
+// Whatever there is to do, it hears of it by its subscription: the store wakes it for changes, a timer when a heartbeat may
+// be due, Drain at the end. Beside that it waits for its client alone: each further thing that an idle watcher waited for would
+// be memory, and work for the collector.
+func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) error {
+	if w.after == 0 || w.after > w.cfg.Store.Revision() { // a revision of the future is one of another database
+		if err := w.restart(ctx, w.after != 0); err != nil {
+			return err
+		}
+	}
+	// The first heartbeat comes early, at a time of its own, so that streams that were opened together, such as all of them after a
+	// restart, do not beat together for ever.
+	w.silence = 1 + rand.N(w.cfg.Heartbeat)
+	w.due = time.Now().Add(w.silence)
+	w.alarm = time.AfterFunc(w.silence, sub.Wake)
+	defer w.alarm.Stop()
+	var read time.Time
+	for {
+		now := time.Now()
+		if now.Before(w.due) {
+			read = now // what it reads because of its alarm does not count: a change soon after that is still the first after a silence
+		}
+		done, err := w.catchUp(ctx)
+		if err != nil || done {
+			return err
+		}
+		if err := w.beat(now); err != nil {
+			return err
+		}
+		if w.drained() {
+			return &job.UserError{
+				Sentinel: job.ErrUnavailable, RetryAfter: time.Second,
+				Message: "The server is about to stop; watch again after the last revision.",
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-sub.C():
+		}
+		// The watcher of many jobs does not read too soon after the last time.
+		if err := pause(ctx, w.every-time.Since(read)); err != nil {
+			return err
+		}
+	}
+}
+
+// beat sends a heartbeat when nothing was sent for as long as a stream may be silent. It says how far the watcher has read, also
+// where others' changes were all there was.
+func (w *watcher) beat(now time.Time) error {
+	if now.Before(w.due) {
+		return nil
+	}
+	silent := now.Sub(w.lastFrame) >= w.silence
+	w.silence = w.cfg.Heartbeat // but for the first
+	if silent {
+		if err := w.send(w.after, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Heartbeat{
+			Heartbeat: &jobsv1.Heartbeat{Time: timestamppb.Now()},
+		}}); err != nil {
+			return err
+		}
+	}
+	w.due = w.lastFrame.Add(w.silence)
+	w.alarm.Reset(time.Until(w.due))
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// catchUp sends everything since the last time and reports whether the watch is over.
+func (w *watcher) catchUp(ctx context.Context) (done bool, err error) {
+	if err := w.takeBack(); err != nil {
+		return false, err
+	}
+	for w.changes {
+		ch, err := w.cfg.Store.Changes(ctx, w.what, w.after, changesAtOnce)
+		if err != nil {
+			return false, err
+		}
+		if ch.Reset {
+			if err := w.restart(ctx, true); err != nil {
+				return false, err
+			}
+			continue
+		}
+		for _, c := range ch.List {
+			if err := w.sendChange(c); err != nil {
+				return false, err
+			}
+		}
+		if w.after = ch.UpTo; !ch.More {
+			break
+		}
+	}
+	if err := w.sendCounts(); err != nil {
+		return false, err
+	}
+	return w.allFinal()
+}
+
+func (w *watcher) sendChange(c *store.Change) error {
+	id := c.ID.String()
+	if seen, ok := w.ahead[id]; ok && c.Revision <= seen || !w.maySend(c.ID) {
+		return nil
+	}
+	f := &jobsv1.WatchStatusResponse{Revision: c.Revision, Event: &jobsv1.WatchStatusResponse_Changed{Changed: c.Status}}
+	if c.Status == nil {
+		f.Event = &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id}}
+	}
+	w.lastFrame = time.Now()
+	return w.stream.SendMsg(&Frame{WatchStatusResponse: f, Bytes: c.Share(func() []byte {
+		b, err := proto.Marshal(f)
+		if err != nil {
+			return nil // then each is encoded by itself, and hears of the error
+		}
+		return b
+	})})
+}
+
+// Frame is a message of a watch with its bytes, which many streams share. The codec of
+// package api writes it.
+type Frame struct {
+	*jobsv1.WatchStatusResponse
+	Bytes []byte // nil when it could not be encoded
+}
+
+func (w *watcher) sendCounts() error {
+	if !w.counts {
+		return nil
+	}
+	sum := w.cfg.Store.Summarize(w.what.Scope)
+	if !w.changes { // otherwise the changes say how far this is: one may have been committed since they were read
+		w.after = max(w.after, sum.GetRevision())
+	}
+	if w.last != nil && proto.Equal(w.last.GetTotal(), sum.GetTotal()) && sameServices(w.last, sum) {
+		return nil
+	}
+	w.last = sum
+	return w.send(w.after, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Counts{Counts: sum}})
+}
+
+func sameServices(a, b *jobsv1.Summary) bool {
+	if len(a.GetServices()) != len(b.GetServices()) {
+		return false
+	}
+	for name, n := range a.GetServices() {
+		if !proto.Equal(n, b.GetServices()[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// allFinal reports whether the watch lasts until all its jobs are final, and they are, and that was sent. What is final stays
+// so: it looks at one job after the other, and at each time only at the first that is not known to be.
+func (w *watcher) allFinal() (bool, error) {
+	if !w.untilEnd {
+		return false, nil
+	}
+	for ; w.final < len(w.what.IDs); w.final++ {
+		jobs, missing, err := w.cfg.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], jobsv1.JobView_JOB_VIEW_BASIC)
+		if err != nil || slices.ContainsFunc(missing, func(id job.ID) bool { return w.lent[id] }) {
+			return false, err // takeBack tells of those that are missing
+		}
+		for _, j := range jobs {
+			if !job.Terminal(j.GetState()) || j.GetRevision() > w.after {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+func (w *watcher) send(revision uint64, f *jobsv1.WatchStatusResponse) error {
+	f.Revision = revision
+	w.lastFrame = time.Now()
+	return w.stream.Send(f)
+}
+
+// lastEventID is how browsers say where a stream of server-sent events broke off.
+const lastEventID = "last-event-id"
+
+func resumeFrom(ctx context.Context, req *jobsv1.WatchStatusRequest) uint64 {
+	if req.GetAfterRevision() != 0 {
+		return req.GetAfterRevision()
+	}
+	if v := metadata.ValueFromIncomingContext(ctx, lastEventID); len(v) > 0 {
+		if n, err := parseRevision(v[0]); err == nil {
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,158 @@
+// Package workspace is the WorkspaceService: callers reach the tree of files that
+// is theirs, and no other.
+package workspace
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"google.golang.org/grpc"
+
+	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/workspace"
+)
+
+// maxUploadFrame is the most bytes in one frame of an upload, as the API says.
+const maxUploadFrame = 1 << 20
+
+// Config is what the service needs. All of it is required.
+type Config struct {
+	// Workspace has the users' files.
+	Workspace *workspace.Workspace
+	// Pages makes the page tokens.
+	Pages page.Sealer
+}
+
+// Service is the WorkspaceService.
+type Service struct {
+	workspacev1.UnimplementedWorkspaceServiceServer
+	cfg Config
+}
+
+// New returns the WorkspaceService.
+func New(cfg Config) *Service { return &Service{cfg: cfg} }
+
+// Upload stores a file whole or not at all.
+func (s *Service) Upload(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
+	p, err := call.Caller(stream.Context())
+	if err != nil {
+		return err
+	}
+	first, err := stream.Recv()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	target := first.GetTarget()
+	if target == nil {
+		return job.Invalid("target", "must come in the first message and name the path")
+	}
+	opts := workspace.PutOptions{Overwrite: target.GetOverwrite()}
+	if target.SizeBytes != nil {
+		opts.Size = target.SizeBytes
+	}
+	e, err := s.cfg.Workspace.Put(stream.Context(), p.User, target.GetPath(), &uploadReader{stream: stream}, opts)
+	if err != nil {
+		return err
+	}
+	return stream.SendAndClose(&workspacev1.UploadResponse{Entry: e})
+}
+
+// uploadReader reads the bytes of an upload.
+type uploadReader struct {
+	stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]
+	rest   []byte
+}
+
+// Read reads the next bytes of the stream.
+func (r *uploadReader) Read(p []byte) (int, error) {
+	for len(r.rest) == 0 {
+		m, err := r.stream.Recv()
+		if err != nil {
+			return 0, err // io.EOF is the end of the file
+		}
+		if m.GetTarget() != nil {
+			return 0, job.Invalid("target", "may come in the first message only")
+		}
+		if len(m.GetData()) > maxUploadFrame {
+			return 0, job.Invalid("data", "has more than %d bytes in one message", maxUploadFrame)
+		}
+		r.rest = m.GetData()
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// List returns what is in a folder.
+func (s *Service) List(ctx context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {
+	p, err := call.Caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	size, err := page.Size(req.GetPageSize(), 1000, 10_000)
+	if err != nil {
+		return nil, err
+	}
+	bound := []string{"workspace", p.User, req.GetPath()}
+	after := ""
+	if req.GetPageToken() != "" {
+		plain, err := s.cfg.Pages.OpenBytes(req.GetPageToken(), bound...)
+		if err != nil {
+			return nil, err
+		}
+		after = string(plain)
+	}
+	listing, err := s.cfg.Workspace.List(ctx, p.User, req.GetPath(), workspace.Page{After: after, Size: size})
+	if err != nil {
+		return nil, err
+	}
+	usage, err := s.cfg.Workspace.Usage(ctx, p.User)
+	if err != nil {
+		return nil, err
+	}
+	resp := &workspacev1.ListResponse{Entries: listing.Entries, UsageBytes: usage.UsedBytes, QuotaBytes: usage.QuotaBytes}
+	if listing.Next != "" {
+		resp.NextPageToken = s.cfg.Pages.SealBytes([]byte(listing.Next), bound...)
+	}
+	return resp, nil
+}
+
+// Download streams a file.
+func (s *Service) Download(req *workspacev1.DownloadRequest, stream grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
+	if err := page.CheckRange(req.GetOffset(), req.GetLimitBytes()); err != nil {
+		return err
+	}
+	p, err := call.Caller(stream.Context())
+	if err != nil {
+		return err
+	}
+	f, err := s.cfg.Workspace.Open(stream.Context(), p.User, req.GetPath())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := stream.Send(&workspacev1.DownloadResponse{Entry: f.Entry, Offset: req.GetOffset()}); err != nil {
+		return err
+	}
+	part := io.NewSectionReader(f, req.GetOffset(), page.SectionLength(req.GetOffset(), req.GetLimitBytes()))
+	return page.SendFile(stream.Context(), part, req.GetOffset(), func(offset int64, data []byte) error {
+		return stream.Send(&workspacev1.DownloadResponse{Offset: offset, Data: data})
+	})
+}
+
+// Delete removes a file, or a folder with everything in it if asked to.
+func (s *Service) Delete(ctx context.Context, req *workspacev1.DeleteRequest) (*workspacev1.DeleteResponse, error) {
+	p, err := call.Caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.cfg.Workspace.Delete(ctx, p.User, req.GetPath(), workspace.DeleteOptions{Recursive: req.GetRecursive()})
+	if err != nil {
+		return nil, err
+	}
+	return &workspacev1.DeleteResponse{RemovedFiles: n}, nil
+}
