@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -194,7 +195,7 @@ func TestNoSpaceRefusesClientsAndHoldsTheServersOwn(t *testing.T) {
 			for i := range 3 {
 				wg.Go(func() {
 					if err := db.Do(t.Context(), Op{Internal: true, Stage: func(tx *Tx) error {
-						return put("order", string(tx.Get(jobs, []byte("order")))+fmt.Sprint(i))(tx)
+						return put("order", string(tx.Get(jobs, []byte("order")))+strconv.Itoa(i))(tx)
 					}}); err != nil {
 						t.Errorf("the server's own: %v", err)
 					}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -529,7 +530,7 @@ func TestEveryFaultHasOneOfThreeOutcomes(t *testing.T) {
 	fired := make(map[string]int) // by state and site
 	t.Run("points", func(t *testing.T) {
 		for w := range 2 {
-			t.Run(fmt.Sprint(w), func(t *testing.T) {
+			t.Run(strconv.Itoa(w), func(t *testing.T) {
 				t.Parallel()
 				for i := w; i < len(points); i += 2 {
 					p := &points[i]

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -312,7 +313,7 @@ func TestCloseWritesWhatWasAccepted(t *testing.T) {
 	var wg sync.WaitGroup
 	acknowledged := make([]bool, 100)
 	for i := range acknowledged {
-		wg.Go(func() { acknowledged[i] = db.Do(t.Context(), Op{Stage: put(fmt.Sprint(i), "x")}) == nil })
+		wg.Go(func() { acknowledged[i] = db.Do(t.Context(), Op{Stage: put(strconv.Itoa(i), "x")}) == nil })
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
