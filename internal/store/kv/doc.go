@@ -54,6 +54,7 @@
 //
 // bbolt stores its list of free pages in each commit, or makes it at the next
 // start, and after each commit that failed, by a walk through all pages. A short list
-// costs nothing to store. A long one, as a purge leaves it, makes every
-// commit many times slower. So a commit stores the list while it is short, and Close stores any.
+// costs nothing to store. A long one, as a purge leaves it, is written anew by every
+// commit: 90,000 free pages cost 5 ms each time. The walk takes 0.3 s for 200,000 records of 2 kB. So a
+// commit stores the list while it is short, and Close stores any. BenchmarkFreeList and BenchmarkOpen measure it.
 package kv

@@ -110,7 +110,7 @@ func setDefault[T int | int64 | time.Duration](field *T, value T) {
 type Op struct {
 	// Stage decides what the operation writes, and writes it by Tx. It may be
 	// called more than once, each time on a state without its earlier writes. It
-	// runs in the writer or in the caller of Do, one at a time.
+	// runs in the writer, must only write by the Tx, and must not call the database.
 	Stage func(*Tx) error
 	// Weight is about how many records the operation writes. It counts for MaxBatch. Zero means 1.
 	Weight int
@@ -170,10 +170,8 @@ func (db *DB) Do(ctx context.Context, op Op) error {
 	if err := db.refusal(op.Internal); err != nil {
 		return err
 	}
-	if !db.writeAlone(p) {
-		if err := db.queue.push(p); err != nil {
-			return err
-		}
+	if err := db.queue.push(p); err != nil {
+		return err
 	}
 	<-p.done
 	return p.err

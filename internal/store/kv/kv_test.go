@@ -321,7 +321,7 @@ func TestCloseWritesWhatWasAccepted(t *testing.T) {
 	wg.Wait()
 	got := openConfig(t, testConfig(path)).contents(t, jobs)
 	for i, yes := range acknowledged {
-		if _, there := got[fmt.Sprint(i)]; there != yes {
+		if _, there := got[strconv.Itoa(i)]; there != yes {
 			t.Errorf("operation %d: acknowledged %t, there %t", i, yes, there)
 		}
 	}
@@ -431,7 +431,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	open := filepath.Join(dir, "open.db")
 	db := openConfig(t, testConfig(open))
 	for i := range 50 {
-		db.mustPut(t, fmt.Sprint(i), string(make([]byte, 2000)))
+		db.mustPut(t, strconv.Itoa(i), string(make([]byte, 2000)))
 	}
 	short := filepath.Join(dir, "short.db")
 	if _, err := db.Snapshot(short); err != nil {

@@ -106,13 +106,6 @@ func (q *queue) size() (n int, bytes int64) {
 	return len(q.ops), q.bytes
 }
 
-// idle reports whether nothing waits and more may come.
-func (q *queue) idle() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.ops) == 0 && !q.closed
-}
-
 // over reports whether nothing waits and nothing more will come.
 func (q *queue) over() bool {
 	q.mu.Lock()

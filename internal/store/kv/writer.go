@@ -41,31 +41,12 @@ func (db *DB) round() {
 		return
 	}
 	batch = db.gather.await(&db.queue, batch)
-	db.timed(batch)
-	clear(batch)
-	db.batch = batch[:0]
-}
-
-// timed writes a batch and notes what gather wants to know of it.
-func (db *DB) timed(batch []*pending) {
-	begin, n := time.Now(), len(batch)
+	begin := time.Now()
 	db.process(batch)
 	waiting, _ := db.queue.size()
-	db.gather.committed(time.Since(begin), n+waiting)
-}
-
-// writeAlone writes the operation of a caller who is alone in the caller's own
-// goroutine, which saves handing it over and back. It reports whether it did.
-func (db *DB) writeAlone(p *pending) bool {
-	if !db.mu.TryLock() {
-		return false
-	}
-	defer db.mu.Unlock()
-	if db.gather.expected > 1 || db.full.Load() || !db.queue.idle() {
-		return false
-	}
-	db.timed([]*pending{p})
-	return true
+	db.gather.committed(time.Since(begin), len(batch)+waiting)
+	clear(batch)
+	db.batch = batch[:0]
 }
 
 // process brings each operation to its outcome, or, where there is no space, into held.
