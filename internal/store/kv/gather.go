@@ -23,13 +23,13 @@ type gather struct {
 const maxMisses = 6
 
 // await adds to a batch what comes in time.
-func (g *gather) await(q *queue, batch []*pending) []*pending {
-	if len(batch) >= g.expected || g.patience <= 0 {
-		return batch
+func (g *gather) await(q *queue, b *batch) {
+	if len(b.ops) >= g.expected || b.full(q.cfg) || g.patience <= 0 {
+		return
 	}
 	if g.skip > 0 {
 		g.skip--
-		return batch
+		return
 	}
 	if g.timer == nil {
 		g.timer = time.NewTimer(g.patience)
@@ -37,18 +37,19 @@ func (g *gather) await(q *queue, batch []*pending) []*pending {
 		g.timer.Reset(g.patience)
 	}
 	defer g.timer.Stop()
-	first := len(batch)
-	for len(batch) < g.expected && !q.filled(batch) {
+	first := len(b.ops)
+	for len(b.ops) < g.expected {
 		select {
 		case <-q.wake:
-			batch = q.take(batch)
+			if !q.take(b) {
+				return
+			}
 		case <-g.timer.C:
-			g.late(first, len(batch))
-			return batch
+			g.late(first, len(b.ops))
+			return
 		}
 	}
 	g.misses = 0
-	return batch
 }
 
 // late notes that the time was over when a batch of first operations had grown to

@@ -141,7 +141,7 @@ type DB struct {
 	copying sync.Mutex // held while a snapshot is written
 
 	mu     sync.Mutex // held by whoever writes; the fields below are theirs
-	batch  []*pending
+	batch  batch
 	gather gather
 	tx     Tx
 	held   []*pending // operations of the server that wait for space, in order

@@ -60,43 +60,46 @@ func (q *queue) signal() {
 	}
 }
 
-// take moves operations to the end of a batch, until it has the weight or the bytes of a full one.
-func (q *queue) take(batch []*pending) []*pending {
+// batch is what goes into one commit, if it can.
+type batch struct {
+	ops    []*pending
+	weight int
+	bytes  int64
+}
+
+func (b *batch) add(p *pending) {
+	b.ops = append(b.ops, p)
+	b.weight += max(1, p.Weight)
+	b.bytes += int64(p.Bytes)
+}
+
+// reset empties the batch.
+func (b *batch) reset() {
+	clear(b.ops)
+	*b = batch{ops: b.ops[:0]}
+}
+
+// full reports whether the batch has the weight or the bytes of one commit.
+func (b *batch) full(cfg *Config) bool {
+	return b.weight >= cfg.MaxBatch || b.bytes >= int64(cfg.MaxEntry)
+}
+
+// take moves operations to the end of a batch until that is full. It reports whether there may be more.
+func (q *queue) take(b *batch) (more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	weight, bytes := size(batch)
 	n := 0
-	for n < len(q.ops) && weight < q.cfg.MaxBatch && bytes < int64(q.cfg.MaxEntry) {
-		weight += max(1, q.ops[n].Weight)
-		bytes += int64(q.ops[n].Bytes)
+	for ; n < len(q.ops) && !b.full(q.cfg); n++ {
+		b.add(q.ops[n])
 		q.bytes -= int64(q.ops[n].Bytes)
-		n++
 	}
-	batch = append(batch, q.ops[:n]...)
 	rest := copy(q.ops, q.ops[n:])
 	clear(q.ops[rest:])
 	q.ops = q.ops[:rest]
 	if rest > 0 || q.closed {
 		q.signal()
 	}
-	return batch
-}
-
-// filled reports whether nothing more will come into a batch: it is full, or the queue is closed.
-func (q *queue) filled(batch []*pending) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	weight, bytes := size(batch)
-	return q.closed || weight >= q.cfg.MaxBatch || bytes >= int64(q.cfg.MaxEntry)
-}
-
-// size returns the weight of a batch and how many bytes it is about.
-func size(batch []*pending) (weight int, bytes int64) {
-	for _, p := range batch {
-		weight += max(1, p.Weight)
-		bytes += int64(p.Bytes)
-	}
-	return weight, bytes
+	return !q.closed && !b.full(q.cfg)
 }
 
 // size returns how many operations wait, and their bytes.

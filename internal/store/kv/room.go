@@ -85,9 +85,12 @@ func (db *DB) dropGone() {
 
 // probe reports whether the file system has room for what waits, by writing as much.
 func (db *DB) probe() bool {
-	_, bytes := size(db.held)
+	size := int64(probeBytes)
+	for _, p := range db.held {
+		size += 2 * int64(p.Bytes)
+	}
 	path := db.cfg.Path + probeSuffix
-	err := db.occupy(path, 2*bytes+probeBytes)
+	err := db.occupy(path, size)
 	return errors.Join(err, db.remove(path)) == nil
 }
 

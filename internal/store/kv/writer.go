@@ -32,21 +32,21 @@ func (db *DB) write() {
 
 // round writes what waits in the queue.
 func (db *DB) round() {
-	batch := db.queue.take(db.batch[:0])
-	if len(batch) == 0 {
+	b := &db.batch
+	defer b.reset()
+	db.queue.take(b)
+	if len(b.ops) == 0 {
 		return
 	}
 	if db.full.Load() && db.failureOf() == nil {
-		db.takeInternal(batch)
+		db.takeInternal(b.ops)
 		return
 	}
-	batch = db.gather.await(&db.queue, batch)
+	db.gather.await(&db.queue, b)
 	begin := time.Now()
-	db.process(batch)
+	db.process(b.ops)
 	waiting, _ := db.queue.size()
-	db.gather.committed(time.Since(begin), len(batch)+waiting)
-	clear(batch)
-	db.batch = batch[:0]
+	db.gather.committed(time.Since(begin), len(b.ops)+waiting)
 }
 
 // process brings each operation to its outcome, or, where there is no space, into held.
