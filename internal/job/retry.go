@@ -15,6 +15,8 @@ const (
 	DefaultBackoff = 10 * time.Second
 	// MaxBackoff bounds the doubled waits.
 	MaxBackoff = 10 * time.Minute
+	// MaxRetryWait bounds the backoff that a policy may ask for, and so any wait before an attempt.
+	MaxRetryWait = 24 * time.Hour
 )
 
 // infrastructure are the reasons that say nothing about the job itself.

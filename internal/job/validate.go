@@ -205,7 +205,7 @@ func checkRetry(prefix string, p *jobsv1.RetryPolicy) Violations {
 	if p.GetMaxAttempts() < 0 || p.GetMaxAttempts() > MaxAttempts {
 		v.Add(prefix+"maxAttempts", "must be from 1 to %d, or 0 for the server's default", MaxAttempts)
 	}
-	if d := p.GetBackoff(); d != nil && (d.CheckValid() != nil || d.AsDuration() < 0 || d.AsDuration() > 24*time.Hour) {
+	if d := p.GetBackoff(); d != nil && (d.CheckValid() != nil || d.AsDuration() < 0 || d.AsDuration() > MaxRetryWait) {
 		v.Add(prefix+"backoff", "must be from 0 to one day")
 	}
 	for i, r := range p.GetReasons() {

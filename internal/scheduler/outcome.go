@@ -24,7 +24,7 @@ func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 	if out.State == jobsv1.State_STATE_COMPLETED {
 		var ok bool
 		if folder, ok = r.publish(ctx, &out); !ok {
-			return // ctx ended; the next process publishes
+			return // it is published when the job can be read, or by the next process
 		}
 	}
 	var now *jobsv1.Job
@@ -32,7 +32,7 @@ func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 		now = rec.GetJob()
 		return settle(rec, exit, out, folder)
 	})
-	if stored {
+	if r.settled = stored; stored {
 		r.s.log.Info("attempt ended", "job", r.id, "attempt", r.attempt,
 			"state", job.StateWord(now.GetState()), "reason", job.ReasonWord(now.GetReason()), "exit_code", exit.Code)
 	}
@@ -40,11 +40,11 @@ func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 
 // publish stores the results. A failure to do so becomes the outcome.
 func (r *run) publish(ctx context.Context, out *job.Status) (folder string, ok bool) {
-	j, err := r.s.cfg.Store.Get(store.Everyone, r.id)
-	if err == nil {
-		folder, err = r.s.cfg.Publish(ctx, j, r.attempt)
+	j, err := r.job(ctx)
+	if err != nil {
+		return "", false
 	}
-	if err == nil {
+	if folder, err = r.s.cfg.Publish(ctx, j, r.attempt); err == nil {
 		return folder, true
 	}
 	if ctx.Err() != nil {
@@ -102,9 +102,10 @@ func asCancelled(rec *storev1.Record, out job.Status) job.Status {
 	return c
 }
 
-// requeue sends a job whose attempt failed for another one.
+// requeue sends a job whose attempt failed for another one. The wait begins now, by the server's clock: that of the
+// engine, which out.Time is from, may be another.
 func requeue(rec *storev1.Record, out job.Status, wait time.Duration) error {
-	rec.NotBefore = timestamppb.New(out.Time.Add(wait))
+	rec.NotBefore = timestamppb.New(time.Now().Add(wait))
 	if wait == 0 {
 		rec.NotBefore = nil
 	}

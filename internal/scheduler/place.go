@@ -57,16 +57,18 @@ func (s *Scheduler) placeOn(ctx context.Context, l *lane) {
 	}
 }
 
-// candidate reads the job at the head of a line. One that may not start any more leaves the queue.
+// candidate reads the job at the head of a line. One that may not start any more leaves the queue, and so does one that
+// cannot be read, which comes back when it can.
 func (s *Scheduler) candidate(id job.ID) (*storev1.Record, bool) {
 	rec, err := s.cfg.Store.Record(store.Everyone, id)
-	if err == nil && rec.GetJob().GetState() == jobsv1.State_STATE_QUEUED && rec.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED {
+	switch {
+	case err != nil:
+		s.unread(id, err)
+	case rec.GetJob().GetState() == jobsv1.State_STATE_QUEUED && rec.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED:
 		return rec, true
+	default:
+		s.forget(id)
 	}
-	if err != nil {
-		s.log.Error("read a waiting job", "job", id, "error", err)
-	}
-	s.forget(id)
 	return nil, false
 }
 

@@ -41,6 +41,10 @@ type run struct {
 	said      workdir.Progress     // what its file last told; of the progress loop only
 	told      atomic.Pointer[told] // what it reported and is not stored yet
 	hinted    [2]atomic.Bool       // whether it was told that the command began, and that it ended
+
+	// Of the follower, and of Run's goroutine once that has ended.
+	settled bool  // whether the end of the attempt is stored
+	damage  error // why the job cannot be read, and never will be as it is
 }
 
 func (r *run) cancel() { r.once.Do(func() { close(r.cancelled) }) }
@@ -122,12 +126,46 @@ func (r *run) obtained(ctx context.Context, h executor.Handle) {
 	}
 }
 
-// errNoStart: the job is not to be started any more.
+// errNoStart: the job is not to be started any more, or its record says no more how.
 var errNoStart = errors.New("not to be started any more")
+
+// job reads the job with its parameters, again and again while it cannot be read. It returns errNoStart
+// when ctx ended, when the job is gone, and when its record is damaged.
+func (r *run) job(ctx context.Context) (*jobsv1.Job, error) {
+	for wait := backoffFirst; ; wait = min(2*wait, backoffMax) {
+		j, err := r.s.cfg.Store.Get(store.Everyone, r.id)
+		switch {
+		case err == nil:
+			return j, nil
+		case errors.Is(err, job.ErrNotFound), ctx.Err() != nil:
+			return nil, errNoStart
+		case errors.Is(err, store.ErrDamaged):
+			r.damage = err
+			return nil, errNoStart
+		default:
+		}
+		r.s.log.Error("read a job; reading it again later", "job", r.id, "error", err)
+		if !pause(ctx, wait) {
+			return nil, errNoStart
+		}
+	}
+}
+
+// pause waits, and reports whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 // find asks the executor whether it has the attempt that may have been started.
 func (r *run) find(ctx context.Context) (executor.Handle, error) {
-	j, err := r.s.cfg.Store.Get(store.Everyone, r.id)
+	j, err := r.job(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -142,7 +180,7 @@ func (r *run) start(ctx context.Context) (executor.Handle, error) {
 	if !r.update(ctx, r.beginAttempt) {
 		return "", errNoStart
 	}
-	j, err := r.s.cfg.Store.Get(store.Everyone, r.id)
+	j, err := r.job(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -246,16 +284,13 @@ func (r *run) update(ctx context.Context, fn func(*storev1.Record) error) bool {
 			return true
 		case errors.Is(err, job.ErrConflict), errors.Is(err, job.ErrNotFound), ctx.Err() != nil:
 			return false
-		case !errors.Is(err, job.ErrStorage) && !errors.Is(err, job.ErrOverloaded):
+		case errors.Is(err, store.ErrDamaged), !errors.Is(err, job.ErrStorage) && !errors.Is(err, job.ErrOverloaded):
 			r.s.log.Error("store what became of a job", "job", r.id, "error", err)
-			return false
+			return false // the job is taken in again after a backoff, or put aside
+		default:
 		}
 		r.s.log.Error("store cannot save; trying again", "job", r.id, "error", err)
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if !pause(ctx, wait) {
 			return false
 		}
 	}

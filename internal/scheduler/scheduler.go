@@ -1,8 +1,10 @@
 // Package scheduler brings every accepted job to its end: it decides which
 // waiting job starts next, follows each attempt, and stores what became of it.
 //
-// Its invariant: a job that is not final either waits in a queue here or has
-// exactly one goroutine here that follows its attempt. Nothing but the store is
+// Its invariant: a job that is not final either waits here, in a queue or for a time, or has
+// exactly one goroutine here that follows its attempt. That holds after any error, too: what could
+// not be read waits for a backoff and is read again. The one exception is a record that cannot be decoded, which is
+// quarantined until it changes. Nothing but the store is
 // durable; after a restart the queues and the goroutines are made anew from it. Intent
 // is stored before the executor is called, so every start can be asked about again.
 //
@@ -14,13 +16,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
-	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -29,7 +29,7 @@ import (
 // Config is what a Scheduler needs. Fields without a word about zero are required.
 type Config struct {
 	// Store has the jobs.
-	Store *store.Store
+	Store Jobs
 	// Engines are the executors by name.
 	Engines map[string]Engine
 	// Prepare makes an attempt ready to start: folders, inputs, command. A
@@ -70,8 +70,15 @@ type Scheduler struct {
 	mu     sync.Mutex // guards what Run's goroutine writes below against readers elsewhere
 	lanes  map[string]*lane
 	active map[job.ID]*run
-	seen   uint64 // revision up to which changes were taken in
 	words  words
+
+	quarantine map[job.ID]error // jobs whose records cannot be decoded, and why
+
+	// Of Run's goroutine alone.
+	seen       uint64 // revision up to which changes were taken in
+	delays     delays
+	unreadable time.Time // since when no job can be read; zero while they can
+	fatal      error     // ends Run
 }
 
 // lane is one executor with its queue.
@@ -102,6 +109,7 @@ func New(cfg Config) (*Scheduler, error) {
 		lanes:  make(map[string]*lane),
 		active: make(map[job.ID]*run),
 		words:  newWords(),
+		delays: newDelays(), quarantine: make(map[job.ID]error),
 	}
 	for name, e := range cfg.Engines {
 		s.lanes[name] = &lane{
@@ -113,7 +121,8 @@ func New(cfg Config) (*Scheduler, error) {
 }
 
 // Run schedules until ctx ends. Then it detaches from the attempts, which go
-// on by themselves, and returns nil once nothing of it runs any more. It is called once.
+// on by themselves, and returns nil once nothing of it runs any more. It returns an
+// error, likewise detached, when the store cannot be read for minutes. It is called once.
 func (s *Scheduler) Run(ctx context.Context) error {
 	sub := s.cfg.Store.Hub().Subscribe(store.KeyAll())
 	defer sub.Close()
@@ -122,29 +131,28 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		cancel()
 		s.detach()
 	}()
-	var delayed delays
-	s.load(ctx, &delayed)
+	s.load(ctx)
 	s.runs.Go(func() { s.followProgress(ctx) })
 	s.runs.Go(func() { s.words.write(ctx, s) })
 
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()
-	for {
-		s.takeDelayed(ctx, &delayed)
+	for s.fatal == nil {
+		s.takeDelayed(ctx)
 		s.place(ctx)
-		delayed.arm(retry)
+		s.delays.arm(retry)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-sub.C():
-			s.takeIn(ctx, &delayed)
+			s.takeIn(ctx)
 		case r := <-s.ended:
-			s.release(r)
-			s.takeInAll(ctx, []job.ID{r.id}, &delayed)
+			s.concluded(ctx, r)
 		case <-retry.C:
 		case <-s.cfg.Wake:
 		}
 	}
+	return s.fatal
 }
 
 // detach waits for the followers, whose context has ended.
@@ -160,23 +168,5 @@ func (s *Scheduler) detach() {
 		case <-done:
 			return
 		}
-	}
-}
-
-// load takes in every job that is not final.
-func (s *Scheduler) load(ctx context.Context, d *delays) {
-	s.seen = s.cfg.Store.Revision()
-	var found []job.ID
-	err := s.cfg.Store.Active(func(r *storev1.Record) bool {
-		if id, err := job.ParseID(r.GetJob().GetId()); err == nil {
-			found = append(found, id)
-		}
-		return true
-	})
-	if err != nil {
-		s.log.Error("read the jobs that are not final", "error", err)
-	}
-	for some := range slices.Chunk(found, intakeBatch) {
-		s.takeInAll(ctx, some, d)
 	}
 }

@@ -3,6 +3,7 @@ package scheduler_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -38,6 +39,10 @@ type world struct {
 	hints    []string // that the executor got
 	started  func(executor.Handle) executor.Observation
 	stop     func()
+	log      *lines
+	jobs     scheduler.Jobs                            // what the scheduler has for the store; nil is the store
+	wrap     func(executor.Executor) executor.Executor // what it has for the executor; nil is the executor
+	fails    bool                                      // whether Run ends by itself, with an error
 }
 
 // inWorld runs a test in a bubble. Nothing schedules before start.
@@ -50,7 +55,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 			t.Fatal(err)
 		}
 		w := &world{
-			T: t, wake: make(chan struct{}), engine: executortest.NewEngine(), folders: folders,
+			T: t, log: newLines(), wake: make(chan struct{}), engine: executortest.NewEngine(), folders: folders,
 			store:   storetest.OpenConfig(t, store.Config{Path: filepath.Join(dir, "jobs.db")}),
 			prepare: func(*jobsv1.Job) error { return nil },
 			publish: func(j *jobsv1.Job) (string, error) { return "/jobs/" + j.GetOutputName(), nil },
@@ -72,9 +77,17 @@ func inWorld(t *testing.T, test func(w *world)) {
 // start runs a scheduler, as a new process would.
 func (w *world) start() {
 	w.Helper()
+	jobs, ex := scheduler.Jobs(w.store), executor.Executor(hinted{w.engine.Executor(), w})
+	if w.jobs != nil {
+		jobs = w.jobs
+	}
+	if w.wrap != nil {
+		ex = w.wrap(ex)
+	}
+	engines := map[string]scheduler.Engine{"local": {Executor: ex, Capacity: w.capacity}, "other": {Executor: ex, Capacity: w.capacity}}
 	s, err := scheduler.New(scheduler.Config{
-		Store:   w.store,
-		Engines: map[string]scheduler.Engine{"local": {Executor: hinted{w.engine.Executor(), w}, Capacity: w.capacity}},
+		Store:   jobs,
+		Engines: engines,
 		Prepare: func(_ context.Context, j *jobsv1.Job, attempt int) (executor.Task, error) {
 			if err := w.prepare(j); err != nil {
 				return executor.Task{}, err
@@ -89,6 +102,7 @@ func (w *world) start() {
 		},
 		Publish: func(_ context.Context, j *jobsv1.Job, _ int) (string, error) { return w.publish(j) },
 		Folders: w.folders, MaxActivePerOwner: w.perOwner, Held: func() string { return w.held }, Wake: w.wake,
+		Logger: slog.New(w.log),
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -99,8 +113,8 @@ func (w *world) start() {
 	go func() { done <- s.Run(ctx) }()
 	w.stop = func() {
 		cancel()
-		if err := <-done; err != nil {
-			w.Error(err)
+		if err := <-done; (err != nil) != w.fails {
+			w.Errorf("Run returned %v", err)
 		}
 	}
 }

@@ -130,6 +130,7 @@ var (
 	engineDesc   = prometheus.NewDesc("stint_executor_healthy", "1 while the executor answers.", []string{"executor"}, nil)
 	activeDesc   = prometheus.NewDesc("stint_executor_active_jobs", "Jobs handed to the executor that have not ended.", []string{"executor"}, nil)
 	usedCPUsDesc = prometheus.NewDesc("stint_executor_used_cpus", "Cores that active jobs asked for.", []string{"executor"}, nil)
+	asideDesc    = prometheus.NewDesc("stint_quarantined_jobs", "Jobs that are not scheduled because their records cannot be read.", nil, nil)
 	refusedDesc  = prometheus.NewDesc("stint_refused_total", "What was refused since the start because of a limit of its caller.", []string{"limit"}, nil)
 	connsDesc    = prometheus.NewDesc("stint_open_connections", "Connections that are open.", nil, nil)
 )
@@ -144,7 +145,7 @@ type stintCollector struct {
 // Describe sends the descriptions of all figures.
 func (c *stintCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, refusedDesc, connsDesc,
+		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, asideDesc, refusedDesc, connsDesc,
 	} {
 		ch <- d
 	}
@@ -166,6 +167,7 @@ func (c *stintCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(waitingDesc, float64(s.Waiting))
 	gauge(fileDesc, float64(s.FileBytes))
 	gauge(healthyDesc, oneIf(c.store.Healthy() == nil))
+	gauge(asideDesc, float64(len(c.scheduler.Quarantined())))
 	for kind, name := range refusalNames {
 		ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(c.limits.refused[kind].Load()), name)
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -70,41 +69,10 @@ func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
 	return rec, err
 }
 
-// Active calls yield with the record of each job that is not final, oldest
-// first, until it returns false. It yields those that were active when it was called: one that changes meanwhile as it
-// is when its turn comes, or not at all.
-func (s *Store) Active(yield func(*storev1.Record) bool) error {
-	all := s.ix.Active(jobsv1.State_STATE_UNSPECIFIED, 0, math.MaxInt)
-	const some = 256
-	for ids := range slices.Chunk(all.IDs, some) {
-		recs, err := s.activeRecords(ids)
-		if err != nil {
-			return fmt.Errorf("read active jobs: %w", err)
-		}
-		for _, rec := range recs {
-			if !yield(rec) {
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
-// activeRecords reads the records of those jobs that are not final.
-func (s *Store) activeRecords(ids []job.ID) (recs []*storev1.Record, _ error) {
-	err := s.read(func(r *reader) error {
-		for _, id := range ids {
-			rec, err := r.record(id)
-			if err != nil {
-				return err
-			}
-			if rec != nil && !job.Terminal(rec.GetJob().GetState()) {
-				recs = append(recs, rec)
-			}
-		}
-		return nil
-	})
-	return recs, err
+// Active returns the ids of the jobs that are not final, in the order of ids. It reads the index alone, so a
+// record that cannot be read is named too, unless it was put aside when the store was opened.
+func (s *Store) Active() []job.ID {
+	return s.ix.Active(jobsv1.State_STATE_UNSPECIFIED, 0, math.MaxInt).IDs
 }
 
 // Summarize returns the exact counts of the jobs in the scope by service and state.

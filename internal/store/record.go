@@ -184,8 +184,11 @@ func timestampOf(ns int64) *timestamppb.Timestamp {
 	return timestamppb.New(time.Unix(0, ns))
 }
 
+// ErrDamaged is for a record that is there and cannot be decoded. Reading it again gives the same until somebody changes it.
+var ErrDamaged = errors.New("the record is damaged")
+
 func damaged(id job.ID, err error) error {
-	return fmt.Errorf("read job %s: %w: the record is damaged: %w", id, job.ErrStorage, err)
+	return fmt.Errorf("read job %s: %w: %w: %w", id, job.ErrStorage, ErrDamaged, err)
 }
 
 // Brief is what of a job's record says where the job waits.
