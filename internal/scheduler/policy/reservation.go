@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+const (
+	// maxLooked bounds the places that one search looks at. It is reached only where many jobs need little of each
+	// resource but no single job fits; then what lies behind waits for the next change.
+	maxLooked = 4096
+	// maxOverdue is how long after its time limit a job is still taken to end at any moment.
+	maxOverdue = 15 * time.Minute
+)
+
+// Reservation is what is kept for the first job that does not fit.
+type Reservation struct {
+	// Job that it is for. 0 is no reservation.
+	Job job.ID
+	// At is when the job starts at the latest if no more is asked for by those before it. Zero where that is not
+	// known, because it depends on the end of jobs without time limits.
+	At time.Time
+	// Firm is set where At is not known and only what overtook the job keeps it from starting: nothing overtakes it any more.
+	Firm bool
+
+	spare amounts // what is left beside the job when it starts
+}
+
+// head is the job whose turn it is, or nil.
+func (l *lane) head() *entry {
+	switch {
+	case l.reserved != nil:
+		return l.reserved
+	case l.groups.empty():
+		return nil
+	default:
+		return l.groups.first().owners.first().waiting.first()
+	}
+}
+
+// reserve finds when a job that does not fit will.
+func (l *lane) reserve(head *entry, now time.Time) Reservation {
+	r := Reservation{Job: head.id}
+	free := l.free.plus(nil)
+	for _, e := range l.running {
+		if e.end.IsZero() || !r.At.IsZero() && e.end.After(r.At) {
+			break
+		}
+		if now.Sub(e.end) > maxOverdue {
+			continue // as if it had no limit
+		}
+		free.add(e.bound.need)
+		if r.At.IsZero() && head.bound.need.fits(free) {
+			r.At = e.end
+			if r.At.Before(now) {
+				r.At = now
+			}
+		}
+	}
+	if r.At.IsZero() {
+		r.Firm = head.bound.need.fits(l.free.plus(l.overtook))
+		free = l.free.plus(nil)
+	}
+	free.sub(head.bound.need)
+	r.spare = free
+	return r
+}
+
+// admits reports whether a job that needs b may start past a reservation, which is none where its job is 0.
+func (l *lane) admits(r *Reservation, b *bound, now time.Time) bool {
+	if !b.need.fits(l.free) {
+		return false
+	}
+	switch {
+	case r.Job == 0, r.At.IsZero() && !r.Firm:
+		return true
+	case !r.At.IsZero() && b.time <= int64(r.At.Sub(now)):
+		return true
+	default:
+		return b.need.fits(r.spare)
+	}
+}
+
+// next returns the job that starts now, or nil, and the reservation that it passes or waits for.
+func (l *lane) next(now time.Time) (*entry, Reservation) {
+	head := l.head()
+	if head == nil || !l.groups.least().need.fits(l.free) {
+		return nil, Reservation{}
+	}
+	if head.bound.need.fits(l.free) {
+		return head, Reservation{}
+	}
+	r := l.reserve(head, now)
+	var found *entry
+	looked := 0
+	may := func(b *bound) bool {
+		looked++
+		return looked <= maxLooked && l.admits(&r, b, now)
+	}
+	l.groups.root.search(may, func(g *group) bool {
+		return g.owners.root.search(may, func(o *owner) bool {
+			return o.waiting.root.search(may, func(e *entry) bool {
+				found = e
+				return true
+			})
+		})
+	})
+	return found, r
+}
+
+// start notes that a waiting job starts, and whom it overtakes.
+func (l *lane) start(e *entry, now time.Time) {
+	switch head := l.head(); {
+	case head == e:
+		if l.reserved == e {
+			l.endReservation()
+		}
+	case !head.bound.need.fits(l.free):
+		l.reserved = head
+		e.overtook = l.reservation
+		l.overtook.add(e.bound.need)
+	default: // whoever asks for this starts jobs in an order of their own
+	}
+	l.run(e, now)
+}
+
+// endReservation forgets the reservation and who overtook it.
+func (l *lane) endReservation() {
+	l.reserved = nil
+	l.reservation++
+	clear(l.overtook)
+}
