@@ -43,15 +43,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // engines are executors as the API sees them: one, with four cores, that never has room.
 type engines struct {
 	told func(id job.ID, attempt int, event jobsv1.JobEvent, p *workdir.Progress)
+	why  func(id job.ID) (jobsv1.Reason, string)
 }
 
 func (engines) Has(name string) bool { return name == "local" }
 
-func (engines) Never(_ string, r *jobsv1.Resources) string {
+func (engines) Never(_ string, r *jobsv1.Resources) (field, message string) {
 	if r.GetCpus() > 4 {
-		return "asks for more cores than there are"
+		return "cpus", "ask for more cores than there are"
 	}
-	return ""
+	return "", ""
+}
+
+func (e engines) Why(id job.ID, _ string) (jobsv1.Reason, string) {
+	if e.why == nil {
+		return jobsv1.Reason_REASON_UNSPECIFIED, ""
+	}
+	return e.why(id)
 }
 
 func (engines) Forecast(string, *jobsv1.Resources) string { return "Waiting for cores." }

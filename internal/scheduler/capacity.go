@@ -6,62 +6,56 @@ import (
 	"strings"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
 
-// Capacity is how much an executor may have at a time. A zero field is no bound.
-type Capacity struct {
-	// CPUs that jobs may ask for together.
-	CPUs int32
-	// MemoryBytes that jobs may ask for together.
-	MemoryBytes int64
-	// Jobs handed over that have not ended.
-	Jobs int
+// Capacity is how much an executor may have at a time, by the names that package policy has. What it does not name is
+// not bounded; of what it names with 0 there is none.
+type Capacity = policy.Resources
+
+// needs are what a job holds while it is active.
+func needs(r *jobsv1.Resources) policy.Resources {
+	return policy.Resources{policy.CPUs: int64(r.GetCpus()), policy.Memory: r.GetMemoryBytes(), policy.GPUs: int64(r.GetGpus())}
 }
 
-// used is what active jobs hold of a Capacity.
-type used struct {
-	cpus   int32
-	memory int64
-	jobs   int
+// waitingJob is what the policy knows of a job.
+func waitingJob(id job.ID, owner string, priority int32, r *jobsv1.Resources) policy.Job {
+	return policy.Job{ID: id, Owner: owner, Priority: priority, Need: needs(r), Limit: r.GetTimeLimit().AsDuration()}
 }
 
-func (u *used) add(r *jobsv1.Resources) {
-	u.cpus += r.GetCpus()
-	u.memory += r.GetMemoryBytes()
-	u.jobs++
+// resourceFields are the fields of stint.v1.Resources, as clients write them, by what they ask for.
+var resourceFields = map[string]string{policy.CPUs: "cpus", policy.Memory: "memoryBytes", policy.GPUs: "gpus"}
+
+// amount writes an amount of a resource for people.
+func amount(resource string, n int64) string {
+	if resource == policy.Memory {
+		return Bytes(n)
+	}
+	return strconv.FormatInt(n, 10)
 }
 
-func (u *used) sub(r *jobsv1.Resources) {
-	u.cpus -= r.GetCpus()
-	u.memory -= r.GetMemoryBytes()
-	u.jobs--
-}
-
-// never says why r can not ever fit, or "".
-func (c Capacity) never(r *jobsv1.Resources) string {
-	switch {
-	case c.CPUs > 0 && r.GetCpus() > c.CPUs:
-		return fmt.Sprintf("ask for %d cores, and there are %d", r.GetCpus(), c.CPUs)
-	case c.MemoryBytes > 0 && r.GetMemoryBytes() > c.MemoryBytes:
-		return fmt.Sprintf("ask for %s of memory, and there are %s", Bytes(r.GetMemoryBytes()), Bytes(c.MemoryBytes))
+// resourceWord is a resource for people.
+func resourceWord(resource string) string {
+	switch resource {
+	case policy.CPUs:
+		return "cores"
+	case policy.Memory:
+		return "memory"
+	case policy.GPUs:
+		return "GPUs"
 	default:
-		return ""
+		return resource
 	}
 }
 
-// shortage says what is missing for r to start beside what is used, or "".
-func (c Capacity) shortage(u used, r *jobsv1.Resources) string {
-	switch {
-	case c.Jobs > 0 && u.jobs >= c.Jobs:
-		return fmt.Sprintf("Waiting for one of the %d jobs on this executor to end.", c.Jobs)
-	case c.CPUs > 0 && u.cpus+r.GetCpus() > c.CPUs:
-		return fmt.Sprintf("Waiting for cores: needs %d, and %d of %d are free.", r.GetCpus(), max(0, c.CPUs-u.cpus), c.CPUs)
-	case c.MemoryBytes > 0 && u.memory+r.GetMemoryBytes() > c.MemoryBytes:
-		return fmt.Sprintf("Waiting for memory: needs %s, and %s of %s are free.",
-			Bytes(r.GetMemoryBytes()), Bytes(max(0, c.MemoryBytes-u.memory)), Bytes(c.MemoryBytes))
-	default:
-		return ""
+// never says that there is not enough of a resource, however long one waits.
+func never(resource string, need, total int64) string {
+	of := " "
+	if resource == policy.Memory {
+		of = " of "
 	}
+	return fmt.Sprintf("ask for %s%s%s, and there are %s", amount(resource, need), of, resourceWord(resource), amount(resource, total))
 }
 
 // Bytes writes a size for people, in powers of 1024.

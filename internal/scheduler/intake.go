@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
@@ -134,11 +133,7 @@ func (s *Scheduler) accept(ctx context.Context, b *store.Brief) {
 	}
 	l := s.lanes[b.Executor]
 	switch {
-	case l == nil:
-		s.words.say(b.ID, why{
-			jobsv1.Reason_REASON_WAITING_FOR_ENGINE,
-			"The executor \"" + b.Executor + "\" is not configured on this server.",
-		})
+	case l == nil: // it waits for a server that has its executor
 	case b.Phase != storev1.Phase_PHASE_UNSPECIFIED:
 		s.resume(ctx, l, b.ID)
 	case time.Until(b.NotBefore) > 0 && !s.delays.over[b.ID]:
@@ -146,7 +141,7 @@ func (s *Scheduler) accept(ctx context.Context, b *store.Brief) {
 		s.delays.until(b.ID, time.Now().Add(min(time.Until(b.NotBefore), job.MaxRetryWait)))
 	default:
 		s.mu.Lock()
-		l.queue.add(b.Owner, waiting{id: b.ID, priority: b.Priority})
+		s.policy.Add(b.Executor, waitingJob(b.ID, b.Owner, b.Priority, b.Resources))
 		s.mu.Unlock()
 	}
 }
@@ -158,6 +153,11 @@ func (s *Scheduler) resume(ctx context.Context, l *lane, id job.ID) {
 	case err != nil:
 		s.unread(id, err)
 	case rec.GetPhase() != storev1.Phase_PHASE_UNSPECIFIED:
+		j := rec.GetJob()
+		s.mu.Lock()
+		s.policy.Remove(id) // in case it waited
+		s.policy.AddRunning(l.name, waitingJob(id, j.GetOwner(), j.GetPriority(), j.GetResources()), job.Attempt(j).GetCreateTime().AsTime())
+		s.mu.Unlock()
 		s.launch(ctx, l, id, rec)
 	default:
 	}
@@ -167,11 +167,7 @@ func (s *Scheduler) resume(ctx context.Context, l *lane, id job.ID) {
 func (s *Scheduler) forget(id job.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.words.forget(id)
-	for _, l := range s.lanes {
-		l.queue.remove(id)
-		delete(l.passed, id)
-	}
+	s.policy.Remove(id)
 }
 
 // drop forgets a job that is final or gone.

@@ -66,16 +66,6 @@ func engineAway(rec *storev1.Record) error {
 	})
 }
 
-// waits says why a job that is in a queue does not start.
-func waits(w why) func(*storev1.Record) error {
-	return func(rec *storev1.Record) error {
-		if rec.GetJob().GetState() != jobsv1.State_STATE_QUEUED || rec.GetPhase() != storev1.Phase_PHASE_UNSPECIFIED {
-			return store.ErrUnchanged
-		}
-		return transition(rec, job.Status{State: jobsv1.State_STATE_QUEUED, Reason: w.reason, Message: w.message, Time: time.Now()})
-	}
-}
-
 // observed stores what an executor saw of the attempt.
 func observed(o executor.Observation) func(*storev1.Record) error {
 	return func(rec *storev1.Record) error {

@@ -8,6 +8,7 @@ import (
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -65,7 +66,7 @@ func TestReportedProgressIsStoredAtMostEachSecond(t *testing.T) {
 
 func TestReportsOfAnotherAttemptSayNothing(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.capacity = scheduler.Capacity{CPUs: 1}
+		w.capacity = scheduler.Capacity{policy.CPUs: 1}
 		w.start()
 		id := w.submit("ann", "hold")
 		w.pass(time.Second)

@@ -11,6 +11,7 @@ import (
 	"github.com/stint-jobs/stint/internal/executor/executortest"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
 
 func TestRestartFindsRunningJobsAgain(t *testing.T) {
@@ -25,6 +26,25 @@ func TestRestartFindsRunningJobsAgain(t *testing.T) {
 		w.pass(time.Second)
 		w.want(id, completed, noReason)
 		w.runs(id, 1)
+	})
+}
+
+func TestRunningJobsHoldTheirShareAfterARestart(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.capacity, w.perOwner = scheduler.Capacity{policy.CPUs: 2}, 1
+		w.start()
+		first := w.submit("ann", "hold")
+		w.pass(time.Second)
+		w.crash()
+		capped, wide := w.submit("ann", "nothing"), w.submit("bob", "nothing", cores(2))
+		w.start()
+		w.pass(time.Minute)
+		w.waits(capped, jobsv1.Reason_REASON_WAITING_FOR_TURN)
+		w.waits(wide, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES)
+		w.engine.Release(first, 1)
+		w.pass(time.Minute)
+		w.want(capped, completed, noReason)
+		w.want(wide, completed, noReason)
 	})
 }
 
@@ -103,7 +123,7 @@ func TestEveryJobEndsUnderAnyFaults(t *testing.T) {
 		stops := rapid.SliceOfN(rapid.IntRange(0, 200), 0, 4).Draw(rt, "stops")
 		wishes := rapid.SliceOfN(rapid.IntRange(0, 15), 0, 2).Draw(rt, "wishes")
 		inWorld(t, func(w *world) {
-			w.capacity = scheduler.Capacity{CPUs: 2}
+			w.capacity = scheduler.Capacity{policy.CPUs: 2}
 			w.start()
 			var ids []job.ID
 			for i, p := range plans {

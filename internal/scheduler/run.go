@@ -29,9 +29,7 @@ const (
 type run struct {
 	s         *Scheduler
 	id        job.ID
-	owner     string
 	lane      *lane
-	needs     *jobsv1.Resources
 	attempt   int             // number of the latest attempt; 0 before the first
 	phase     storev1.Phase   // as stored when the run began
 	handle    executor.Handle // likewise

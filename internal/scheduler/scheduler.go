@@ -8,6 +8,8 @@
 // durable; after a restart the queues and the goroutines are made anew from it. Intent
 // is stored before the executor is called, so every start can be asked about again.
 //
+// Which job starts next, and why another does not, package policy decides; nothing of that is stored.
+//
 // One goroutine, Run's, owns the queues and the capacity. It learns of new jobs and of wishes to
 // cancel as any other watcher does: a signal says that something changed, the store says what.
 package scheduler
@@ -22,6 +24,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -42,7 +45,11 @@ type Config struct {
 	Folders *workdir.Root
 	// MaxActivePerOwner bounds the jobs that one owner has on executors at a time. Zero is no bound.
 	MaxActivePerOwner int
-	// Held answers why no attempt may start at the moment, in words for the owners of
+	// Shares are what owners should have of the executors. Nil is the same for all.
+	Shares map[string]policy.Share
+	// Groups are the weights of groups of owners. Nil is the same for all.
+	Groups map[string]float64
+	// Held returns why no attempt may start at the moment, in words for the owners of
 	// waiting jobs, or an empty text. Nil holds nothing. It is asked for each job, so it must be quick.
 	Held func() string
 	// Wake yields when what Held said no longer holds. Nil never does.
@@ -70,7 +77,7 @@ type Scheduler struct {
 	mu     sync.Mutex // guards what Run's goroutine writes below against readers elsewhere
 	lanes  map[string]*lane
 	active map[job.ID]*run
-	words  words
+	policy *policy.Policy
 
 	quarantine map[job.ID]error // jobs whose records cannot be decoded, and why
 
@@ -81,14 +88,10 @@ type Scheduler struct {
 	fatal      error     // ends Run
 }
 
-// lane is one executor with its queue.
+// lane is one executor.
 type lane struct {
 	name   string
 	engine Engine
-	queue  *queue
-	used   used
-	owners map[string]int // active jobs by owner
-	passed map[job.ID]int // how often a blocked first job was overtaken
 }
 
 // New checks the configuration. Nothing runs before Run.
@@ -108,15 +111,15 @@ func New(cfg Config) (*Scheduler, error) {
 		ended:  make(chan *run),
 		lanes:  make(map[string]*lane),
 		active: make(map[job.ID]*run),
-		words:  newWords(),
 		delays: newDelays(), quarantine: make(map[job.ID]error),
 	}
+	capacities := make(map[string]policy.Resources, len(cfg.Engines))
 	for name, e := range cfg.Engines {
-		s.lanes[name] = &lane{
-			name: name, engine: e, queue: newQueue(),
-			owners: make(map[string]int), passed: make(map[job.ID]int),
-		}
+		s.lanes[name], capacities[name] = &lane{name: name, engine: e}, e.Capacity
 	}
+	s.policy = policy.New(policy.Config{
+		Executors: capacities, MaxActivePerOwner: cfg.MaxActivePerOwner, Shares: cfg.Shares, Groups: cfg.Groups,
+	})
 	return s, nil
 }
 
@@ -133,7 +136,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}()
 	s.load(ctx)
 	s.runs.Go(func() { s.followProgress(ctx) })
-	s.runs.Go(func() { s.words.write(ctx, s) })
 
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()

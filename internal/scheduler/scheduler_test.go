@@ -17,6 +17,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -184,7 +185,7 @@ func TestLostAttemptIsReplaced(t *testing.T) {
 
 func TestCapacityIsNeverPassed(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.capacity = scheduler.Capacity{CPUs: 4, MemoryBytes: 100}
+		w.capacity = scheduler.Capacity{policy.CPUs: 4, policy.Memory: 100}
 		w.start()
 		var ids []job.ID
 		for i := range 20 {
@@ -214,15 +215,15 @@ func TestCapacityIsNeverPassed(t *testing.T) {
 
 func TestBlockedJobSaysWhy(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.capacity, w.perOwner = scheduler.Capacity{CPUs: 2}, 1
+		w.capacity, w.perOwner = scheduler.Capacity{policy.CPUs: 2}, 1
 		w.start()
 		w.submit("ann", "hold")
 		turn := w.submit("ann", "nothing")
 		big := w.submit("bob", "nothing", func(j *jobsv1.Job) { j.Resources.Cpus = 2 })
 		w.pass(time.Second)
-		w.want(turn, queued, jobsv1.Reason_REASON_WAITING_FOR_TURN)
-		if j := w.want(big, queued, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES); !strings.Contains(j.GetMessage(), "2") {
-			t.Errorf("message %q does not say what is needed", j.GetMessage())
+		w.waits(turn, jobsv1.Reason_REASON_WAITING_FOR_TURN)
+		if message := w.waits(big, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES); message != "Waiting for cores: needs 2, and 1 of 2 are free." {
+			t.Errorf("message %q does not say what is needed", message)
 		}
 		w.engine.Release(1, 1)
 		w.pass(time.Second)
@@ -235,14 +236,14 @@ func TestBlockedJobSaysWhy(t *testing.T) {
 // While something holds them all, no attempt starts and each job says why; then all go on by themselves.
 func TestHeldJobsWaitAndGoOn(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.capacity = scheduler.Capacity{CPUs: 2}
+		w.capacity = scheduler.Capacity{policy.CPUs: 2}
 		w.held = "Waiting for room."
 		w.start()
 		first, second := w.submit("ann", "nothing"), w.submit("bob", "nothing")
 		w.pass(time.Minute)
 		for _, id := range []job.ID{first, second} {
-			if j := w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES); j.GetMessage() != w.held {
-				t.Errorf("message %q", j.GetMessage())
+			if message := w.waits(id, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES); message != w.held {
+				t.Errorf("message %q", message)
 			}
 		}
 		w.held = ""
@@ -255,7 +256,7 @@ func TestHeldJobsWaitAndGoOn(t *testing.T) {
 
 func TestFirstJobOfAnOwnerDoesNotWaitBehindAnothersQueue(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.capacity = scheduler.Capacity{CPUs: 1}
+		w.capacity = scheduler.Capacity{policy.CPUs: 1}
 		w.start()
 		for range 300 {
 			w.submit("greedy", "minute")
@@ -271,7 +272,7 @@ func TestFirstJobOfAnOwnerDoesNotWaitBehindAnothersQueue(t *testing.T) {
 
 func TestPriorityOrdersTheJobsOfOneOwner(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.capacity = scheduler.Capacity{CPUs: 1}
+		w.capacity = scheduler.Capacity{policy.CPUs: 1}
 		w.submit("ann", "nothing")
 		low := w.submit("ann", "nothing", func(j *jobsv1.Job) { j.Priority = -1 })
 		high := w.submit("ann", "nothing", func(j *jobsv1.Job) { j.Priority = 1 })
@@ -287,7 +288,7 @@ func TestPriorityOrdersTheJobsOfOneOwner(t *testing.T) {
 // A job that needs the whole machine is not overtaken for ever by small ones.
 func TestLargeJobDoesNotStarve(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.capacity = scheduler.Capacity{CPUs: 2}
+		w.capacity = scheduler.Capacity{policy.CPUs: 2}
 		for i := range 400 { // of different lengths, so that the machine is never empty by chance
 			w.submit(fmt.Sprintf("small%d", i%2), []string{"minute", "talk"}[i%2], func(j *jobsv1.Job) {
 				j.Labels["do"] = "minute"
@@ -307,7 +308,7 @@ func TestCancelWhereverTheJobIs(t *testing.T) {
 	byOwner := jobsv1.Reason_REASON_CANCELLED_BY_OWNER
 	t.Run("waiting", func(t *testing.T) {
 		inWorld(t, func(w *world) {
-			w.capacity = scheduler.Capacity{CPUs: 1}
+			w.capacity = scheduler.Capacity{policy.CPUs: 1}
 			w.start()
 			w.submit("ann", "minute")
 			id := w.submit("ann", "nothing")
@@ -470,8 +471,8 @@ func TestUnknownExecutorWaitsWithWords(t *testing.T) {
 		w.start()
 		id := w.submit("ann", "nothing", func(j *jobsv1.Job) { j.Executor = "gone" })
 		w.pass(time.Minute)
-		if j := w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_ENGINE); !strings.Contains(j.GetMessage(), "gone") {
-			t.Errorf("message %q", j.GetMessage())
+		if message := w.waits(id, jobsv1.Reason_REASON_WAITING_FOR_ENGINE); !strings.Contains(message, "gone") {
+			t.Errorf("message %q", message)
 		}
 	})
 }

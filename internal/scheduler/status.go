@@ -7,9 +7,10 @@ import (
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
 
-// Status answers the health and the use of every executor, sorted by name.
+// Status returns the health and the use of every executor, sorted by name.
 func (s *Scheduler) Status() []*adminv1.ExecutorStatus {
 	var all []*adminv1.ExecutorStatus
 	for _, name := range slices.Sorted(maps.Keys(s.lanes)) {
@@ -19,10 +20,10 @@ func (s *Scheduler) Status() []*adminv1.ExecutorStatus {
 			st = rep.Status()
 		}
 		st.Name = name
-		st.TotalCpus, st.TotalMemoryBytes = l.engine.Capacity.CPUs, l.engine.Capacity.MemoryBytes
+		st.TotalCpus, st.TotalMemoryBytes = int32(l.engine.Capacity[policy.CPUs]), l.engine.Capacity[policy.Memory] //nolint:gosec // cores of a machine
 		s.mu.Lock()
-		st.ActiveJobs = int32(l.used.jobs) //nolint:gosec // bounded by memory far below 2^31
-		st.UsedCpus, st.UsedMemoryBytes = l.used.cpus, l.used.memory
+		st.ActiveJobs = int32(s.policy.Active(name))                                                                  //nolint:gosec // bounded by memory far below 2^31
+		st.UsedCpus, st.UsedMemoryBytes = int32(s.policy.Used(name, policy.CPUs)), s.policy.Used(name, policy.Memory) //nolint:gosec // likewise
 		s.mu.Unlock()
 		all = append(all, st)
 	}
@@ -32,21 +33,14 @@ func (s *Scheduler) Status() []*adminv1.ExecutorStatus {
 // Has reports whether there is an executor of that name.
 func (s *Scheduler) Has(name string) bool { return s.lanes[name] != nil }
 
-// Never says why a job that asks for r can never start on the executor, or "".
-func (s *Scheduler) Never(name string, r *jobsv1.Resources) string {
-	if l := s.lanes[name]; l != nil {
-		return l.engine.Capacity.never(r)
-	}
-	return ""
-}
-
-// Forecast says what a job that asks for r would wait for now, or "".
-func (s *Scheduler) Forecast(name string, r *jobsv1.Resources) string {
-	l := s.lanes[name]
-	if l == nil {
-		return ""
-	}
+// Never returns what of r the executor can never give: the field, and the reason in words. The words are "" for what it can.
+func (s *Scheduler) Never(name string, r *jobsv1.Resources) (field, message string) {
+	need := needs(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return l.engine.Capacity.shortage(l.used, r)
+	resource, total, ok := s.policy.Fits(name, need)
+	if ok {
+		return "", ""
+	}
+	return resourceFields[resource], never(resource, need[resource], total)
 }

@@ -203,6 +203,20 @@ func (w *world) want(id job.ID, state jobsv1.State, reason jobsv1.Reason) *jobsv
 	return j
 }
 
+// waits finds that a job is queued, and that it waits for a reason, by what is stored or what is derived. It returns the words.
+func (w *world) waits(id job.ID, reason jobsv1.Reason) string {
+	w.Helper()
+	j := w.job(id)
+	r, message := w.s.Why(id, j.GetExecutor())
+	if r == noReason {
+		r, message = j.GetReason(), j.GetMessage()
+	}
+	if j.GetState() != queued || r != reason {
+		w.Errorf("job %s is %v %v (%q), want %v", id, j.GetState(), r, message, reason)
+	}
+	return message
+}
+
 // wish stores the wish to cancel, as the API does.
 func (w *world) wish(id job.ID) {
 	w.Helper()

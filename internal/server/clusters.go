@@ -8,6 +8,7 @@ import (
 	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
 
 // slurmName is the executor that `--executor slurm` means without any section `clusters`.
@@ -107,7 +108,7 @@ func (s *server) openClusters() (map[string]scheduler.Engine, error) {
 			jobs = defaultClusterJobs
 		}
 		s.clusters[name] = c
-		engines[name] = scheduler.Engine{Executor: c, Capacity: scheduler.Capacity{Jobs: jobs}}
+		engines[name] = scheduler.Engine{Executor: c, Capacity: scheduler.Capacity{policy.Slots: int64(jobs)}}
 	}
 	return engines, nil
 }

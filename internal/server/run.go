@@ -34,6 +34,7 @@ import (
 	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 	"github.com/stint-jobs/stint/internal/staging"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -283,10 +284,17 @@ func (s *server) shim() string {
 	return filepath.Join(filepath.Dir(self), shim.Name)
 }
 
-// capacityOf is what local jobs may use together.
+// capacityOf is what local jobs may use together. What the executor does not count is not bounded. It gives no GPUs.
 func capacityOf(ex executor.Reporter) scheduler.Capacity {
 	st := ex.Status()
-	return scheduler.Capacity{CPUs: st.GetTotalCpus(), MemoryBytes: st.GetTotalMemoryBytes()}
+	c := scheduler.Capacity{policy.GPUs: 0}
+	if n := st.GetTotalCpus(); n > 0 {
+		c[policy.CPUs] = int64(n)
+	}
+	if n := st.GetTotalMemoryBytes(); n > 0 {
+		c[policy.Memory] = n
+	}
+	return c
 }
 
 func (s *server) openAPI() (err error) {

@@ -100,7 +100,7 @@ func headerOf(rec *storev1.Record) *storev1.Header {
 		Priority: j.GetPriority(), State: j.GetState(), Reason: j.GetReason(), ExitCode: j.ExitCode, Revision: j.GetRevision(),
 		SubmitTimeNs: nanos(j.GetSubmitTime()), StartTimeNs: nanos(j.GetStartTime()),
 		CompleteTimeNs: nanos(j.GetCompleteTime()), CancelTimeNs: nanos(j.GetCancelTime()),
-		Phase: rec.GetPhase(), NotBeforeNs: nanos(rec.GetNotBefore()), RequestId: rec.GetRequestId(),
+		Phase: rec.GetPhase(), NotBeforeNs: nanos(rec.GetNotBefore()), RequestId: rec.GetRequestId(), Resources: j.GetResources(),
 	}
 	for k, v := range j.GetLabels() {
 		h.Labels = append(h.Labels, &storev1.Label{Key: k, Value: v})
@@ -119,6 +119,7 @@ func complete(id job.ID, j *jobsv1.Job, h *storev1.Header) {
 	j.Priority, j.State, j.Reason, j.ExitCode, j.Revision = h.GetPriority(), h.GetState(), h.GetReason(), h.ExitCode, h.GetRevision()
 	j.SubmitTime, j.StartTime = timestampOf(h.GetSubmitTimeNs()), timestampOf(h.GetStartTimeNs())
 	j.CompleteTime, j.CancelTime = timestampOf(h.GetCompleteTimeNs()), timestampOf(h.GetCancelTimeNs())
+	j.Resources = h.GetResources()
 	if len(h.GetLabels()) == 0 {
 		return
 	}
@@ -141,6 +142,7 @@ type facts struct {
 	submit, start, complete, cancel, notBefore                               *timestamppb.Timestamp
 	attempts                                                                 []*jobsv1.Attempt
 	history                                                                  []*jobsv1.StatusChange
+	resources                                                                *jobsv1.Resources
 }
 
 func factsOf(rec *storev1.Record) facts {
@@ -149,7 +151,7 @@ func factsOf(rec *storev1.Record) facts {
 		id: j.Id, etag: j.Etag, owner: j.Owner, service: j.Service, executor: j.Executor, name: j.OutputName, folder: j.OutputFolder,
 		parent: j.ParentId, rerun: j.RerunOf, labels: j.Labels, priority: j.Priority, state: j.State, reason: j.Reason,
 		exit: j.ExitCode, revision: j.Revision, submit: j.SubmitTime, start: j.StartTime, complete: j.CompleteTime,
-		cancel: j.CancelTime, attempts: j.Attempts, history: j.History,
+		cancel: j.CancelTime, attempts: j.Attempts, history: j.History, resources: j.Resources,
 		phase: rec.Phase, notBefore: rec.NotBefore, request: rec.RequestId,
 	}
 }
@@ -160,7 +162,7 @@ func (f *facts) putBack(rec *storev1.Record) {
 	j.Id, j.Etag, j.Owner, j.Service, j.Executor, j.OutputName, j.OutputFolder = f.id, f.etag, f.owner, f.service, f.executor, f.name, f.folder
 	j.ParentId, j.RerunOf, j.Labels, j.Priority, j.State, j.Reason = f.parent, f.rerun, f.labels, f.priority, f.state, f.reason
 	j.ExitCode, j.Revision, j.SubmitTime, j.StartTime, j.CompleteTime = f.exit, f.revision, f.submit, f.start, f.complete
-	j.CancelTime, j.Attempts, j.History = f.cancel, f.attempts, f.history
+	j.CancelTime, j.Attempts, j.History, j.Resources = f.cancel, f.attempts, f.history, f.resources
 	rec.Phase, rec.NotBefore, rec.RequestId = f.phase, f.notBefore, f.request
 	rec.Attempts, rec.History = nil, nil
 }
@@ -203,6 +205,8 @@ type Brief struct {
 	State jobsv1.State
 	// Priority of the job.
 	Priority int32
+	// Resources that it asks for.
+	Resources *jobsv1.Resources
 	// Cancelled is whether somebody wishes the job cancelled.
 	Cancelled bool
 	// Phase of its latest attempt.
@@ -217,7 +221,7 @@ func BriefOf(id job.ID, rec *storev1.Record) Brief { return briefOf(id, headerOf
 func briefOf(id job.ID, h *storev1.Header) Brief {
 	b := Brief{
 		ID: id, Owner: h.GetOwner(), Executor: h.GetExecutor(), State: h.GetState(), Priority: h.GetPriority(),
-		Cancelled: h.GetCancelTimeNs() != 0, Phase: h.GetPhase(),
+		Resources: h.GetResources(), Cancelled: h.GetCancelTimeNs() != 0, Phase: h.GetPhase(),
 	}
 	if h.GetNotBeforeNs() != 0 {
 		b.NotBefore = time.Unix(0, h.GetNotBeforeNs()).UTC()

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
@@ -17,6 +18,8 @@ import (
 type Scheduler interface {
 	// Status returns the health of all executors.
 	Status() []*adminv1.ExecutorStatus
+	// Why returns why a queued job waits now. The reason is unspecified where what is stored says it.
+	Why(id job.ID, executor string) (jobsv1.Reason, string)
 	// Orphans returns what runs on the engines and is not known here, and which executors could not be asked.
 	Orphans(ctx context.Context) (orphans []*adminv1.Orphan, unreachable []string)
 	// CancelOrphan asks an engine to end an orphan; one that is none is job.ErrNotFound.

@@ -50,9 +50,23 @@ func (s *queue) ListQueue(ctx context.Context, req *adminv1.ListQueueRequest) (*
 	if err != nil {
 		return nil, err
 	}
+	s.explain(found.Rows)
 	resp := &adminv1.ListQueueResponse{Rows: found.Rows, TotalQueued: found.Queued, TotalRunning: found.Running}
 	if found.Next != 0 {
 		resp.NextPageToken = s.cfg.Pages.SealNumber(uint64(found.Next), bound...)
 	}
 	return resp, nil
+}
+
+// explain says in the rows of waiting jobs why each waits now. Masked rows, which have no id, have no reason.
+func (s *queue) explain(rows []*adminv1.QueueRow) {
+	for _, r := range rows {
+		id, err := job.ParseID(r.GetId())
+		if err != nil || r.GetState() != jobsv1.State_STATE_QUEUED {
+			continue
+		}
+		if reason, _ := s.cfg.Scheduler.Why(id, r.GetExecutor()); reason != jobsv1.Reason_REASON_UNSPECIFIED {
+			r.Reason = reason
+		}
+	}
 }

@@ -163,8 +163,8 @@ func (s *Service) place(j *jobsv1.Job, ofService, prefix string) job.Violations 
 		wrong.Add(prefix+"executor", "is %q, and this server has no such executor", call.Short(j.GetExecutor()))
 		return wrong
 	}
-	if why := s.cfg.Scheduler.Never(j.GetExecutor(), j.GetResources()); why != "" {
-		wrong.Add(prefix+"resources", "%s; the job could never start", why)
+	if field, why := s.cfg.Scheduler.Never(j.GetExecutor(), j.GetResources()); why != "" {
+		wrong.Add(prefix+"resources."+field, "%s; the job could never start", why)
 	}
 	return wrong
 }

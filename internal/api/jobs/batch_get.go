@@ -30,6 +30,7 @@ func (s *Service) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*j
 			return nil, err
 		}
 	}
+	s.cfg.explain(found...)
 	byID := make(map[string]*jobsv1.Job, len(found))
 	for _, j := range found {
 		byID[j.GetId()] = j

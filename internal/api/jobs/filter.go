@@ -29,11 +29,18 @@ type condition struct {
 	service string         // empty means any
 	match   func(*store.Entry) bool
 	never   bool // the parts contradict each other
+	derived bool // what match says depends on more than the store
+}
+
+// compiler compiles a filter.
+type compiler struct {
+	reason func(*store.Entry) jobsv1.Reason // of a job now
+	asked  bool                             // whether the filter asks for reasons
 }
 
 // parseFilter compiles a filter in the language of AIP-160. Its errors are written for
-// the one who typed the filter; the parser's own never pass.
-func parseFilter(filter string) (condition, error) {
+// the one who typed the filter; the parser's own never pass. reason is the reason of a job now.
+func parseFilter(filter string, reason func(*store.Entry) jobsv1.Reason) (condition, error) {
 	filter = strings.TrimSpace(filter)
 	if filter == "" {
 		return condition{}, nil
@@ -47,7 +54,10 @@ func parseFilter(filter string) (condition, error) {
 	if err != nil {
 		return condition{}, job.Invalid("filter", `cannot be read; a filter looks like: state = RUNNING AND service = "GenomeAssembly" AND output_name = "*phage*"`)
 	}
-	return compile(parsed.GetExpr())
+	c := compiler{reason: reason}
+	cond, err := c.compile(parsed.GetExpr())
+	cond.derived = c.asked
+	return cond, err
 }
 
 // guardFilter refuses what must not reach the parser.
@@ -87,18 +97,18 @@ func guardFilter(filter string) error {
 	return nil
 }
 
-func compile(e *expr.Expr) (condition, error) {
+func (c *compiler) compile(e *expr.Expr) (condition, error) {
 	if call := e.GetCallExpr(); call != nil {
 		switch call.GetFunction() {
 		case filtering.FunctionAnd, filtering.FunctionFuzzyAnd:
-			return compileTwo(call, and)
+			return c.compileTwo(call, and)
 		case filtering.FunctionOr:
-			return compileTwo(call, or)
+			return c.compileTwo(call, or)
 		case filtering.FunctionNot:
-			c, err := compile(call.GetArgs()[0])
-			return not(c), err
+			cond, err := c.compile(call.GetArgs()[0])
+			return not(cond), err
 		default:
-			return compileRestriction(call)
+			return c.compileRestriction(call)
 		}
 	}
 	word, err := literal(e)
@@ -108,12 +118,12 @@ func compile(e *expr.Expr) (condition, error) {
 	return condition{match: searchWord(word)}, nil
 }
 
-func compileTwo(call *expr.Expr_Call, join func(a, b condition) condition) (condition, error) {
-	a, err := compile(call.GetArgs()[0])
+func (c *compiler) compileTwo(call *expr.Expr_Call, join func(a, b condition) condition) (condition, error) {
+	a, err := c.compile(call.GetArgs()[0])
 	if err != nil {
 		return a, err
 	}
-	b, err := compile(call.GetArgs()[1])
+	b, err := c.compile(call.GetArgs()[1])
 	return join(a, b), err
 }
 

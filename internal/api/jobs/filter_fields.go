@@ -43,7 +43,7 @@ var (
 )
 
 // compileRestriction compiles `field operator value`.
-func compileRestriction(restriction *expr.Expr_Call) (condition, error) {
+func (c *compiler) compileRestriction(restriction *expr.Expr_Call) (condition, error) {
 	op := restriction.GetFunction()
 	if len(restriction.GetArgs()) != 2 {
 		return condition{}, job.Invalid("filter", "has a function; there are none")
@@ -60,7 +60,7 @@ func compileRestriction(restriction *expr.Expr_Call) (condition, error) {
 	case field == "state":
 		return compileState(op, value)
 	case field == "reason":
-		return compileReason(op, value)
+		return c.compileReason(op, value)
 	case field == "labels" && op == filtering.FunctionHas:
 		return condition{match: func(e *store.Entry) bool { _, ok := e.Label(value); return ok }}, nil
 	case strings.HasPrefix(field, "labels."):
@@ -101,17 +101,18 @@ func compileState(op, value string) (condition, error) {
 	}
 }
 
-func compileReason(op, value string) (condition, error) {
+func (c *compiler) compileReason(op, value string) (condition, error) {
 	n, ok := jobsv1.Reason_value["REASON_"+strings.TrimPrefix(strings.ToUpper(value), "REASON_")]
 	if !ok {
 		return condition{}, job.Invalid("filter", "knows no reason %q", call.Short(value))
 	}
 	want := jobsv1.Reason(n)
+	c.asked = true
 	switch op {
 	case filtering.FunctionEquals, filtering.FunctionHas:
-		return condition{match: func(e *store.Entry) bool { return e.Reason() == want }}, nil
+		return condition{match: func(e *store.Entry) bool { return c.reason(e) == want }}, nil
 	case filtering.FunctionNotEquals:
-		return condition{match: func(e *store.Entry) bool { return e.Reason() != want }}, nil
+		return condition{match: func(e *store.Entry) bool { return c.reason(e) != want }}, nil
 	default:
 		return condition{}, badOperator("reason", "= and !=")
 	}

@@ -118,7 +118,7 @@ func TestFilter(t *testing.T) {
 		`(((state = QUEUED)))`:                   "1 3",
 		`service = BLAST OR priority = 7`:        "2 3",
 	} {
-		c, err := parseFilter(filter)
+		c, err := parseFilter(filter, (*store.Entry).Reason)
 		if err != nil {
 			t.Errorf("%s: %v", filter, err)
 			continue
@@ -136,7 +136,7 @@ func TestFilterRefusesWithOneClearViolation(t *testing.T) {
 		"submit_time > yesterday", "priority = high", "priority : 1", `output_name = "a*b"`, `output_name > "a"`, "labels.x > 1",
 		"(a", "a)", `"a`, "duration(5) = 1", "NOT(a = 1)", "state =", "= 1", "AND", "a = (b)", "submit_time : 2020-01-01", "a AND", "state = QUEUED QUEUED =",
 	} {
-		_, err := parseFilter(filter)
+		_, err := parseFilter(filter, (*store.Entry).Reason)
 		var invalid *job.InvalidError
 		if !errors.As(err, &invalid) || len(invalid.Violations) != 1 || invalid.Violations[0].Field != "filter" {
 			t.Errorf("%.40q: %v", filter, err)
@@ -154,7 +154,7 @@ func FuzzFilter(f *testing.F) {
 	}
 	s := filterStore(f)
 	f.Fuzz(func(t *testing.T, filter string) {
-		c, err := parseFilter(filter)
+		c, err := parseFilter(filter, (*store.Entry).Reason)
 		if err != nil {
 			if len(err.Error()) > 1000 {
 				t.Fatalf("an error of %d bytes", len(err.Error()))
@@ -177,7 +177,7 @@ func BenchmarkFilter(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := parseFilter(text); err != nil {
+				if _, err := parseFilter(text, (*store.Entry).Reason); err != nil {
 					b.Fatal(err)
 				}
 			}

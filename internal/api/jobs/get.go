@@ -15,6 +15,7 @@ func (s *Service) Get(ctx context.Context, req *jobsv1.GetRequest) (*jobsv1.GetR
 	if err != nil {
 		return nil, err
 	}
+	s.cfg.explain(j)
 	return &jobsv1.GetResponse{Job: j}, nil
 }
 

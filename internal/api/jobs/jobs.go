@@ -21,10 +21,12 @@ import (
 type Scheduler interface {
 	// Has reports whether there is an executor of that name.
 	Has(executor string) bool
-	// Never says why a job that asks for r can never start there, or "".
-	Never(executor string, r *jobsv1.Resources) string
+	// Never returns what of r can never be given there: the field, and the reason in words, which are "" for what can.
+	Never(executor string, r *jobsv1.Resources) (field, message string)
 	// Forecast says what a job that asks for r would wait for now, or "".
 	Forecast(executor string, r *jobsv1.Resources) string
+	// Why returns why a queued job waits now, also in words. The reason is unspecified where what is stored says it.
+	Why(id job.ID, executor string) (jobsv1.Reason, string)
 	// Report passes on what the command of an attempt tells of itself; progress may be nil.
 	Report(id job.ID, attempt int, event jobsv1.JobEvent, progress *workdir.Progress)
 }

@@ -28,7 +28,7 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 	if err != nil {
 		return nil, err
 	}
-	cond, err := parseFilter(req.GetFilter())
+	cond, err := parseFilter(req.GetFilter(), s.cfg.reasonOf)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +43,12 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 	if cond.never {
 		return &jobsv1.ListResponse{TotalSizeExact: true, Revision: s.cfg.Store.Revision()}, nil
 	}
+	kept := req.GetFilter()
+	if cond.derived {
+		kept = "" // what it matches changes without a change of the jobs
+	}
 	found, err := s.cfg.Store.Page(ctx, store.Query{
-		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchKey: req.GetFilter(),
+		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchKey: kept,
 		Order: order, After: after, Limit: limit, View: req.GetView(),
 	})
 	if err != nil {
@@ -55,6 +59,7 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 			return nil, err
 		}
 	}
+	s.cfg.explain(found.Jobs...)
 	next, err := s.cfg.Pages.Seal(found.Next, bound...)
 	if err != nil {
 		return nil, err

@@ -35,6 +35,7 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 		return err
 	}
 	w.ahead = nil
+	w.cfg.explain(jobs...)
 	for _, j := range jobs {
 		if id, err := job.ParseID(j.GetId()); err != nil || !w.maySend(id) {
 			continue

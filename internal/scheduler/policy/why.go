@@ -52,7 +52,7 @@ func (p *Policy) Why(id job.ID, now time.Time) Why {
 		return Why{Reason: Capped, MaxActive: p.maxActive}
 	}
 	l := e.lane
-	w := l.why(e, e.bound.need, &e.bound, now)
+	w := l.why(e, now)
 	g := e.owner.group
 	w.Ahead = l.groups.ahead(g) + g.owners.ahead(e.owner) + e.owner.waiting.ahead(e)
 	return w
@@ -69,28 +69,27 @@ func (p *Policy) Forecast(executor string, j Job, now time.Time) Why {
 	case p.atCap(j.Owner):
 		return Why{Reason: Capped, MaxActive: p.maxActive}
 	default:
-		return e.lane.why(e, e.bound.need, &e.bound, now)
+		return e.lane.why(e, now)
 	}
 }
 
-func (l *lane) why(e *entry, need amounts, b *bound, now time.Time) Why {
-	head := l.head()
+func (l *lane) why(e *entry, now time.Time) Why {
+	head, need := l.head(), e.bound.need
+	if !need.fits(l.free) {
+		w := l.shortage(Short, need, l.free)
+		if head == e {
+			w.Reservation = l.reserve(head, now)
+		}
+		return w
+	}
 	var r Reservation
 	if head != nil && !head.bound.need.fits(l.free) {
 		r = l.reserve(head, now)
 	}
-	switch {
-	case !need.fits(l.free):
-		w := l.shortage(Short, need, l.free)
-		if r.Job == e.id {
-			w.Reservation = r
-		}
-		return w
-	case !l.admits(&r, b, now):
+	if !l.admits(&r, &e.bound, now) {
 		return Why{Reason: Behind, Reservation: r}
-	default:
-		return Why{Reason: Ready}
 	}
+	return Why{Reason: Ready}
 }
 
 func (l *lane) shortage(reason Reason, need, free amounts) Why {

@@ -122,7 +122,9 @@ type Header struct {
 	// The job that it repeats.
 	RerunOf string `protobuf:"bytes,19,opt,name=rerun_of,json=rerunOf,proto3" json:"rerun_of,omitempty"`
 	// Key that makes Submit idempotent, unique per owner. Empty when the client gave none.
-	RequestId     string `protobuf:"bytes,20,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,20,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What it asks for.
+	Resources     *v1.Resources `protobuf:"bytes,21,opt,name=resources,proto3" json:"resources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -295,6 +297,13 @@ func (x *Header) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *Header) GetResources() *v1.Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
 }
 
 // Label is a key and a value that a user gave a job.
@@ -1365,7 +1374,7 @@ var File_stint_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\xce\x05\n" +
+	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\x86\x06\n" +
 	"\x06Header\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1a\n" +
@@ -1389,7 +1398,8 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\tparent_id\x18\x12 \x01(\tR\bparentId\x12\x19\n" +
 	"\brerun_of\x18\x13 \x01(\tR\arerunOf\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x14 \x01(\tR\trequestIdB\f\n" +
+	"request_id\x18\x14 \x01(\tR\trequestId\x126\n" +
+	"\tresources\x18\x15 \x01(\v2\x18.stint.jobs.v1.ResourcesR\tresourcesB\f\n" +
 	"\n" +
 	"_exit_code\"/\n" +
 	"\x05Label\x12\x10\n" +
@@ -1523,47 +1533,49 @@ var file_stint_store_v1_record_proto_goTypes = []any{
 	(*Folder)(nil),                // 14: stint.store.v1.Folder
 	(v1.State)(0),                 // 15: stint.jobs.v1.State
 	(v1.Reason)(0),                // 16: stint.jobs.v1.Reason
-	(*v1.Job)(nil),                // 17: stint.jobs.v1.Job
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
-	(*v1.Attempt)(nil),            // 19: stint.jobs.v1.Attempt
-	(*v1.StatusChange)(nil),       // 20: stint.jobs.v1.StatusChange
-	(*structpb.Struct)(nil),       // 21: google.protobuf.Struct
-	(v1.ShareRight)(0),            // 22: stint.jobs.v1.ShareRight
+	(*v1.Resources)(nil),          // 17: stint.jobs.v1.Resources
+	(*v1.Job)(nil),                // 18: stint.jobs.v1.Job
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*v1.Attempt)(nil),            // 20: stint.jobs.v1.Attempt
+	(*v1.StatusChange)(nil),       // 21: stint.jobs.v1.StatusChange
+	(*structpb.Struct)(nil),       // 22: google.protobuf.Struct
+	(v1.ShareRight)(0),            // 23: stint.jobs.v1.ShareRight
 }
 var file_stint_store_v1_record_proto_depIdxs = []int32{
 	2,  // 0: stint.store.v1.Header.labels:type_name -> stint.store.v1.Label
 	15, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
 	16, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
 	0,  // 3: stint.store.v1.Header.phase:type_name -> stint.store.v1.Phase
-	17, // 4: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
-	0,  // 5: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
-	18, // 6: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
-	1,  // 7: stint.store.v1.Record.header:type_name -> stint.store.v1.Header
-	19, // 8: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
-	20, // 9: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
-	17, // 10: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
-	1,  // 11: stint.store.v1.BasicRecord.header:type_name -> stint.store.v1.Header
-	21, // 12: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
-	18, // 13: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	18, // 14: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	18, // 15: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
-	18, // 16: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	18, // 17: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	18, // 18: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	22, // 19: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	18, // 20: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	18, // 21: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	18, // 22: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	17, // 23: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
-	12, // 24: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
-	13, // 25: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
-	14, // 26: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
-	14, // 27: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	17, // 4: stint.store.v1.Header.resources:type_name -> stint.jobs.v1.Resources
+	18, // 5: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
+	0,  // 6: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
+	19, // 7: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
+	1,  // 8: stint.store.v1.Record.header:type_name -> stint.store.v1.Header
+	20, // 9: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
+	21, // 10: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
+	18, // 11: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
+	1,  // 12: stint.store.v1.BasicRecord.header:type_name -> stint.store.v1.Header
+	22, // 13: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
+	19, // 14: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	19, // 15: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	19, // 16: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
+	19, // 17: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	19, // 18: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	19, // 19: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 20: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	19, // 21: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	19, // 22: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	19, // 23: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	18, // 24: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	12, // 25: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
+	13, // 26: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
+	14, // 27: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
+	14, // 28: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_stint_store_v1_record_proto_init() }
