@@ -2,6 +2,8 @@ package scheduler
 
 import (
 	"container/heap"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stint-jobs/stint/internal/job"
@@ -53,6 +55,9 @@ func (d *delays) backing(id job.ID) bool {
 	_, waits := d.at[id]
 	return waits && d.tries[id] > 0
 }
+
+// waiting returns the jobs that are not due yet, in no order.
+func (d *delays) waiting() []job.ID { return slices.Collect(maps.Keys(d.at)) }
 
 // forget drops a job that is final or gone.
 func (d *delays) forget(id job.ID) {

@@ -18,6 +18,8 @@ import (
 	"github.com/stint-jobs/stint/internal/executor/executortest"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -161,7 +163,7 @@ func TestEveryJobEndsWhicheverCallFails(t *testing.T) {
 	}{
 		"the store cannot read or save":              {storage, 1, 1},
 		"the store cannot read or save for a moment": {storage, 5, 4},
-		"nobody knows the error":                     {errFault, 1, 1},
+		"nobody knows the error":                     {errFault, 1, 2},
 		"overloaded":                                 {job.ErrOverloaded, 2, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,6 +215,45 @@ func TestJobThatCannotStartHasABackoff(t *testing.T) {
 		w.pass(2 * time.Minute)
 		w.want(id, completed, noReason)
 	})
+}
+
+// When the store cannot say any more what changed, a job that was cancelled meanwhile does not hold a place.
+func TestChangesThatWereMissedAreFound(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.capacity = scheduler.Capacity{policy.CPUs: 2}
+		f := &forgetful{Store: w.store}
+		w.jobs = f
+		w.start()
+		one, two := w.submit("ann", "hold"), w.submit("ann", "hold")
+		w.pass(time.Second)
+		wide := w.submit("bob", "nothing", cores(2))
+		w.pass(time.Second)
+		w.engine.Release(one, 1)
+		narrow := w.submit("cy", "hold")
+		w.pass(time.Second)
+		w.want(narrow, running, noReason) // past the wide one
+		w.engine.Release(two, 1)
+		next := w.submit("dan", "nothing")
+		w.pass(time.Second)
+		w.waits(next, jobsv1.Reason_REASON_WAITING_FOR_TURN) // behind the wide one
+		f.forget.Store(true)
+		w.wish(wide)
+		w.pass(time.Second)
+		w.want(next, completed, noReason)
+	})
+}
+
+// forgetful is a store that does not always know what changed.
+type forgetful struct {
+	*store.Store
+	forget atomic.Bool
+}
+
+func (f *forgetful) ChangedSince(after uint64, limit int) ([]job.ID, uint64, bool) {
+	if f.forget.Load() {
+		return nil, 0, false
+	}
+	return f.Store.ChangedSince(after, limit)
 }
 
 // refuses is a store that takes no change of a job, for a reason of its own.

@@ -18,10 +18,13 @@ const intakeBatch = 1000
 // unreadableMax is how long reading any job at all may fail before Run gives up.
 const unreadableMax = 5 * time.Minute
 
-// load takes in every job that is not final.
+// load takes in every job that is not final, and what waits here, which may have become final unseen.
 func (s *Scheduler) load(ctx context.Context) {
 	s.seen = s.cfg.Store.Revision()
-	for some := range slices.Chunk(s.cfg.Store.Active(), intakeBatch) {
+	ids := s.cfg.Store.Active()
+	ids = append(append(ids, s.policy.Waiting()...), s.delays.waiting()...)
+	slices.Sort(ids)
+	for some := range slices.Chunk(slices.Compact(ids), intakeBatch) {
 		s.changed(some)
 		s.takeInAll(ctx, some)
 	}

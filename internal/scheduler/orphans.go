@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -62,8 +63,12 @@ func (s *Scheduler) orphansOf(ctx context.Context, name string) ([]executor.Orph
 	return finder.Orphans(ctx, s.knows)
 }
 
-// knows reports whether an attempt is the latest one of a job that has not ended.
+// knows reports whether an attempt is the latest one of a job that has not ended. Of a job that cannot be read nobody can
+// say that its attempt is an orphan.
 func (s *Scheduler) knows(id job.ID, attempt int) bool {
 	rec, err := s.cfg.Store.Record(store.Everyone, id)
-	return err == nil && !job.Terminal(rec.GetJob().GetState()) && int(job.Attempt(rec.GetJob()).GetNumber()) == attempt
+	if err != nil {
+		return !errors.Is(err, job.ErrNotFound)
+	}
+	return !job.Terminal(rec.GetJob().GetState()) && int(job.Attempt(rec.GetJob()).GetNumber()) == attempt
 }

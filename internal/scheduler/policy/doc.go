@@ -20,5 +20,5 @@
 // it is overtaken no more, so those that overtook it delay it by the time that they still run, and never again.
 //
 // Cost. Every change and every decision takes time in the order of the logarithm of the waiting jobs, and of the running
-// jobs of the executor where there is a reservation. A decision looks at a bounded number of jobs.
+// jobs of the executor where there is a reservation. Of each owner a decision looks at a bounded number of jobs.
 package policy

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stint-jobs/stint/internal/job"
@@ -127,6 +129,17 @@ func (p *Policy) Remove(id job.ID) {
 	name := e.owner.name
 	e.lane.end(e)
 	p.count(name, -1)
+}
+
+// Waiting returns the jobs that wait, in no order.
+func (p *Policy) Waiting() []job.ID {
+	ids := slices.Collect(maps.Keys(p.never))
+	for id, e := range p.jobs {
+		if !e.running {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // Next returns what happens next on an executor. It changes nothing: until Start or another change it returns the same.

@@ -322,3 +322,18 @@ func TestPositionCountsThoseBefore(t *testing.T) {
 		t.Errorf("forecast %+v", w)
 	}
 }
+
+// Thousands of jobs that need little of each resource together, and much of one each, do not hide the jobs of others.
+func TestOneOwnersJobsDoNotHideThoseOfOthers(t *testing.T) {
+	b := onBench(t, policy.Config{Executors: map[string]policy.Resources{"a": {policy.CPUs: 100, policy.Memory: 100}}})
+	memory := func(n int64) func(*policy.Job) { return func(j *policy.Job) { j.Need[policy.Memory] = n } }
+	b.wantStarts("half of all", b.add("zed", 50, 0, memory(50)))
+	for range 5000 {
+		b.add("ann", 60, 0, memory(1))
+		b.add("ann", 1, 0, memory(60))
+	}
+	b.wantStarts("somebody else's", b.add("bob", 10, 0, memory(10)))
+	if n := len(b.p.Waiting()); n != 10_000 {
+		t.Errorf("%d wait", n)
+	}
+}

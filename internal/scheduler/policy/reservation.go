@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// maxLooked bounds the places that one search looks at. It is reached only where many jobs need little of each
-	// resource but no single job fits; then what lies behind waits for the next change.
-	maxLooked = 4096
+	// maxLooked bounds the places in one owner's jobs that one search looks at. It is reached only where many jobs need little
+	// of each resource but no single one fits; then what lies behind waits for the next change. Each owner has a
+	// bound of their own, so that nobody's jobs hide those of others.
+	maxLooked = 1000
 	// maxOverdue is how long after its time limit a job is still taken to end at any moment.
 	maxOverdue = 15 * time.Minute
 )
@@ -93,14 +94,15 @@ func (l *lane) next(now time.Time) (*entry, Reservation) {
 	}
 	r := l.reserve(head, now)
 	var found *entry
-	looked := 0
-	may := func(b *bound) bool {
-		looked++
-		return looked <= maxLooked && l.admits(&r, b, now)
-	}
+	may := func(b *bound) bool { return l.admits(&r, b, now) }
 	l.groups.root.search(may, func(g *group) bool {
 		return g.owners.root.search(may, func(o *owner) bool {
-			return o.waiting.root.search(may, func(e *entry) bool {
+			looked := 0
+			mayJob := func(b *bound) bool {
+				looked++
+				return looked <= maxLooked && may(b)
+			}
+			return o.waiting.root.search(mayJob, func(e *entry) bool {
 				found = e
 				return true
 			})
