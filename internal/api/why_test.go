@@ -9,7 +9,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Why a job waits is derived when it is asked for: wherever a job is read, and in filters, with an exact total.
+// Why a job waits is derived when it is asked for: wherever a job is read, and in filters, with an
+// exact total.
 func TestWhyAJobWaitsIsOfNow(t *testing.T) {
 	const short, turn = jobsv1.Reason_REASON_WAITING_FOR_RESOURCES, jobsv1.Reason_REASON_WAITING_FOR_TURN
 	busy := true

@@ -10,8 +10,8 @@ import (
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
 
-// Capacity is how much an executor may have at a time, by the names that package policy has. What it does not name is
-// not bounded; of what it names with 0 there is none.
+// Capacity is how much an executor may have at a time, by the names that package policy has. What
+// it does not name is not bounded; of what it names with 0 there is none.
 type Capacity = policy.Resources
 
 // needs are what a job holds while it is active.

@@ -38,7 +38,8 @@ func damage(t *testing.T, path string, id job.ID) {
 	}
 }
 
-// One byte of one record changed while the server was down: its job is put aside and named, all others are scheduled.
+// One byte of one record changed while the server was down: its job is put aside and named, all
+// others are scheduled.
 func TestDamagedRecordHoldsBackItsJobAlone(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "jobs.db")
@@ -87,7 +88,8 @@ func TestDamagedRecordHoldsBackItsJobAlone(t *testing.T) {
 	})
 }
 
-// A follower whose job's record is damaged under it ends, the job is put aside, and scheduled again once the record changed.
+// A follower whose job's record is damaged under it ends, the job is put aside, and scheduled again
+// once the record changed.
 func TestJobIsScheduledAgainOnceItsRecordChanged(t *testing.T) {
 	inWorld(t, func(w *world) {
 		f := &faulty{Store: w.store}

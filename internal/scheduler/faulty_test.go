@@ -136,7 +136,8 @@ func (l *lines) String() string {
 	return strings.Join(l.list, "; ")
 }
 
-// story is a life with a retry, a cancellation, a restart and a job that just runs. It wants each to end as it would without faults.
+// story is a life with a retry, a cancellation, a restart and a job that just runs. It wants each
+// to end as it would without faults.
 func story(w *world) {
 	w.engine.Plan(1, 1, executortest.Plan{Exit: &executor.Exit{Code: -1, Reason: jobsv1.Reason_REASON_NODE_FAILED}})
 	w.start()
@@ -154,7 +155,8 @@ func story(w *world) {
 	w.runs(plain, 1)
 }
 
-// Whichever call of the store fails, once or five times in a row, and in whichever way: a job that is not final waits or is followed.
+// Whichever call of the store fails, once or five times in a row, and in whichever way: a job that
+// is not final waits or is followed.
 func TestEveryJobEndsWhicheverCallFails(t *testing.T) {
 	storage := fmt.Errorf("%w: %w", job.ErrStorage, errFault)
 	for name, c := range map[string]struct {
@@ -217,7 +219,8 @@ func TestJobThatCannotStartHasABackoff(t *testing.T) {
 	})
 }
 
-// When the store cannot say any more what changed, a job that was cancelled meanwhile does not hold a place.
+// When the store cannot say any more what changed, a job that was cancelled meanwhile does not hold
+// a place.
 func TestChangesThatWereMissedAreFound(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.capacity = scheduler.Capacity{policy.CPUs: 2}
@@ -284,7 +287,8 @@ func (a ahead) Wait(ctx context.Context, h executor.Handle, observe func(executo
 	return e, err
 }
 
-// The wait before a retry begins when the server learns of the end, whatever the cluster's clock says.
+// The wait before a retry begins when the server learns of the end, whatever the cluster's clock
+// says.
 func TestRetryWaitsByTheServersClock(t *testing.T) {
 	for _, by := range []time.Duration{-6 * time.Hour, 0, 6 * time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
@@ -302,7 +306,8 @@ func TestRetryWaitsByTheServersClock(t *testing.T) {
 	}
 }
 
-// A time for the next attempt that a clock which was ahead once left behind holds a job back for no longer than a retry may wait.
+// A time for the next attempt that a clock which was ahead once left behind holds a job back for no
+// longer than a retry may wait.
 func TestRetryWaitIsBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		id := w.submit("ann", "nothing")

@@ -18,7 +18,8 @@ const intakeBatch = 1000
 // unreadableMax is how long reading any job at all may fail before Run gives up.
 const unreadableMax = 5 * time.Minute
 
-// load takes in every job that is not final, and what waits here, which may have become final unseen.
+// load takes in every job that is not final, and what waits here, which may have become final
+// unseen.
 func (s *Scheduler) load(ctx context.Context) {
 	s.seen = s.cfg.Store.Revision()
 	ids := s.cfg.Store.Active()
@@ -58,8 +59,8 @@ func (s *Scheduler) changed(ids []job.ID) {
 	}
 }
 
-// takeInAll reads of the jobs only what says where they belong: each change of each job comes by here.
-// What cannot be read now is read again later.
+// takeInAll reads of the jobs only what says where they belong: each change of each job comes by
+// here. What cannot be read now is read again later.
 func (s *Scheduler) takeInAll(ctx context.Context, ids []job.ID) {
 	if len(ids) == 0 {
 		return
@@ -149,7 +150,8 @@ func (s *Scheduler) accept(ctx context.Context, b *store.Brief) {
 	}
 }
 
-// resume follows an attempt that was under way when nobody followed it. If it has ended since, its change is still to come.
+// resume follows an attempt that was under way when nobody followed it. If it has ended since, its
+// change is still to come.
 func (s *Scheduler) resume(ctx context.Context, l *lane, id job.ID) {
 	rec, err := s.cfg.Store.Record(store.Everyone, id)
 	switch {
@@ -179,8 +181,8 @@ func (s *Scheduler) drop(id job.ID) {
 	s.delays.forget(id)
 }
 
-// concluded takes in a job whose follower has ended. One that it did not bring to the end of its attempt, and that is
-// still to be started or followed, has a backoff.
+// concluded takes in a job whose follower has ended. One that it did not bring to the end of its
+// attempt, and that is still to be started or followed, has a backoff.
 func (s *Scheduler) concluded(ctx context.Context, r *run) {
 	s.release(r)
 	switch {

@@ -10,16 +10,18 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// Jobs is what the scheduler needs of the store. *store.Store is it; see there for what each method does.
+// Jobs is what the scheduler needs of the store. *store.Store is it; see there for what each method
+// does.
 //
-// A read fails with job.ErrNotFound where there is no such job, with store.ErrDamaged where reading it again cannot
-// help, and with anything else where it can.
+// A read fails with job.ErrNotFound where there is no such job, with store.ErrDamaged where reading
+// it again cannot help, and with anything else where it can.
 type Jobs interface {
 	// Hub signals that jobs changed.
 	Hub() *notify.Hub[store.Key]
 	// Revision is that of the latest change.
 	Revision() uint64
-	// ChangedSince returns the jobs that changed after a revision, or false where that is not known any more.
+	// ChangedSince returns the jobs that changed after a revision, or false where that is not known
+	// any more.
 	ChangedSince(after uint64, limit int) (ids []job.ID, upTo uint64, ok bool)
 	// Active returns the ids of all jobs that are not final.
 	Active() []job.ID

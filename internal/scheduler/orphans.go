@@ -63,8 +63,8 @@ func (s *Scheduler) orphansOf(ctx context.Context, name string) ([]executor.Orph
 	return finder.Orphans(ctx, s.knows)
 }
 
-// knows reports whether an attempt is the latest one of a job that has not ended. Of a job that cannot be read nobody can
-// say that its attempt is an orphan.
+// knows reports whether an attempt is the latest one of a job that has not ended. Of a job that
+// cannot be read nobody can say that its attempt is an orphan.
 func (s *Scheduler) knows(id job.ID, attempt int) bool {
 	rec, err := s.cfg.Store.Record(store.Everyone, id)
 	if err != nil {

@@ -102,8 +102,8 @@ func asCancelled(rec *storev1.Record, out job.Status) job.Status {
 	return c
 }
 
-// requeue sends a job whose attempt failed for another one. The wait begins now, by the server's clock: that of the
-// engine, which out.Time is from, may be another.
+// requeue sends a job whose attempt failed for another one. The wait begins now, by the server's
+// clock: that of the engine, which out.Time is from, may be another.
 func requeue(rec *storev1.Record, out job.Status, wait time.Duration) error {
 	rec.NotBefore = timestamppb.New(time.Now().Add(wait))
 	if wait == 0 {

@@ -28,8 +28,8 @@ func (s *Scheduler) place(ctx context.Context) {
 	}
 }
 
-// candidate reads the job that starts next. One that may not start any more leaves the queue, and so does one that
-// cannot be read, which comes back when it can.
+// candidate reads the job that starts next. One that may not start any more leaves the queue, and
+// so does one that cannot be read, which comes back when it can.
 func (s *Scheduler) candidate(id job.ID) (*storev1.Record, bool) {
 	rec, err := s.cfg.Store.Record(store.Everyone, id)
 	switch {

@@ -6,8 +6,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// putAside quarantines a job whose record cannot be decoded: it neither waits nor is it followed until its record
-// changes, and all others go on. It is logged once for each change of the record.
+// putAside quarantines a job whose record cannot be decoded: it neither waits nor is it followed
+// until its record changes, and all others go on. It is logged once for each change of the record.
 func (s *Scheduler) putAside(id job.ID, err error) {
 	s.forget(id)
 	s.mu.Lock()
@@ -34,7 +34,8 @@ func (s *Scheduler) quarantined(id job.ID) bool {
 	return ok
 }
 
-// Quarantined returns the jobs that are not scheduled because their records cannot be read, in the order of ids.
+// Quarantined returns the jobs that are not scheduled because their records cannot be read, in the
+// order of ids.
 func (s *Scheduler) Quarantined() []job.ID {
 	s.mu.Lock()
 	defer s.mu.Unlock()

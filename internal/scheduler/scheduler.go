@@ -3,12 +3,14 @@
 //
 // Its invariant: a job that is not final either waits here, in a queue or for a time, or has
 // exactly one goroutine here that follows its attempt. That holds after any error, too: what could
-// not be read waits for a backoff and is read again. The one exception is a record that cannot be decoded, which is
-// quarantined until it changes. Nothing but the store is
-// durable; after a restart the queues and the goroutines are made anew from it. Intent
-// is stored before the executor is called, so every start can be asked about again.
+// not be read waits for a backoff and is read again. Two kinds of jobs do neither: those whose
+// records cannot be decoded are quarantined until the records change, and those of an executor that
+// this server does not have wait for a server that has it. Nothing but the store is durable; after
+// a restart the queues and the goroutines are made anew from it. Intent is stored before the
+// executor is called, so every start can be asked about again.
 //
-// Which job starts next, and why another does not, package policy decides; nothing of that is stored.
+// Package policy decides which job starts next and says why another does not; nothing of that is
+// stored.
 //
 // One goroutine, Run's, owns the queues and the capacity. It learns of new jobs and of wishes to
 // cancel as any other watcher does: a signal says that something changed, the store says what.

@@ -68,7 +68,8 @@ func TestOwnersAtTheirCapsHoldBackNobodyElse(t *testing.T) {
 	})
 }
 
-// One user and one machine: a job that does not fit does not hold back a smaller one of the same user.
+// One user and one machine: a job that does not fit does not hold back a smaller one of the same
+// user.
 func TestOwnerHasBackfill(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.capacity = scheduler.Capacity{policy.CPUs: 16}
@@ -82,7 +83,8 @@ func TestOwnerHasBackfill(t *testing.T) {
 	})
 }
 
-// Whatever waits and whatever comes and goes beside it: a job's life is five commits, and why others wait is none.
+// Whatever waits and whatever comes and goes beside it: a job's life is five commits, and why
+// others wait is none.
 func TestReasonsAreNoWrites(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.capacity = scheduler.Capacity{policy.CPUs: 20}

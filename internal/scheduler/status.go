@@ -33,7 +33,8 @@ func (s *Scheduler) Status() []*adminv1.ExecutorStatus {
 // Has reports whether there is an executor of that name.
 func (s *Scheduler) Has(name string) bool { return s.lanes[name] != nil }
 
-// Never returns what of r the executor can never give: the field, and the reason in words. The words are "" for what it can.
+// Never returns what of r the executor can never give: the field, and the reason in words. The
+// words are "" for what it can.
 func (s *Scheduler) Never(name string, r *jobsv1.Resources) (field, message string) {
 	need := needs(r)
 	s.mu.Lock()

@@ -9,9 +9,10 @@ import (
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
 
-// Why returns why a job that is not final and not on its executor waits now, also in words. It is derived when it is
-// asked for, so it is never older than the answer. The reason is unspecified where the record says why: for a job that is
-// on its executor, and for one between two attempts. It may be called at any time.
+// Why returns why a job that is not final and not on its executor waits now, also in words. It is
+// derived when it is asked for, so it is never older than the answer. The reason is unspecified
+// where the record says why: for a job that is on its executor, and for one between two attempts.
+// It may be called at any time.
 func (s *Scheduler) Why(id job.ID, executor string) (jobsv1.Reason, string) {
 	if s.lanes[executor] == nil {
 		return jobsv1.Reason_REASON_WAITING_FOR_ENGINE, "The executor \"" + executor + "\" is not configured on this server."

@@ -203,7 +203,8 @@ func (w *world) want(id job.ID, state jobsv1.State, reason jobsv1.Reason) *jobsv
 	return j
 }
 
-// waits finds that a job is queued, and that it waits for a reason, by what is stored or what is derived. It returns the words.
+// waits finds that a job is queued and waits for a reason, by what is stored or what is derived. It
+// returns the words.
 func (w *world) waits(id job.ID, reason jobsv1.Reason) string {
 	w.Helper()
 	j := w.job(id)

@@ -9,7 +9,8 @@ import (
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
 
-// queued has 100,000 waiting jobs of some owners behind a full machine of 128 cores, and jobs of many sizes.
+// queued has 100,000 waiting jobs of some owners behind a full machine of 128 cores, and jobs of
+// many sizes.
 func queued(owners int) (*policy.Policy, job.ID) {
 	p := policy.New(policy.Config{Executors: map[string]policy.Resources{"a": {policy.CPUs: 128, policy.Memory: 512}}, MaxActivePerOwner: 1000})
 	const jobs = 100_000

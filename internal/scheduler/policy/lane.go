@@ -90,7 +90,8 @@ func (l *lane) change(o *owner, fn func()) {
 	}
 }
 
-// joins sets the place of who begins to wait: before the one who was served last, after all who waited then.
+// joins sets the place of who begins to wait: before the one who was served last, after all who
+// waited then.
 func (l *lane) joins(t *turn) {
 	if l.turns > 0 {
 		t.since = max(t.since, 2*l.turns-1)

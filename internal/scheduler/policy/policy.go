@@ -24,7 +24,8 @@ type Job struct {
 
 // Share is how much of the executors an owner should have.
 type Share struct {
-	// Group that the owner shares with others. Empty is a group of their own, with their own weight.
+	// Group that the owner shares with others. Empty is a group of their own, with their own
+	// weight.
 	Group string
 	// Weight among the owners of the group. 0 is 1.
 	Weight float64
@@ -32,9 +33,11 @@ type Share struct {
 
 // Config says what there is and who may have how much of it.
 type Config struct {
-	// Executors are the capacities by name. A resource that an executor's capacity does not name is not bounded there.
+	// Executors are the capacities by name. A resource that an executor's capacity does not name is
+	// not bounded there.
 	Executors map[string]Resources
-	// MaxActivePerOwner bounds the active jobs of one owner on all executors together. 0 is no bound.
+	// MaxActivePerOwner bounds the active jobs of one owner on all executors together. 0 is no
+	// bound.
 	MaxActivePerOwner int
 	// Shares by owner. Owners without one have the weight 1.
 	Shares map[string]Share
@@ -87,7 +90,8 @@ func (p *Policy) Add(executor string, j Job) {
 	}
 }
 
-// AddRunning takes in a job that was found running since a time, whether there is room for it or not.
+// AddRunning takes in a job that was found running since a time, whether there is room for it or
+// not.
 func (p *Policy) AddRunning(executor string, j Job, since time.Time) {
 	if e := p.entry(executor, j); e != nil {
 		p.jobs[j.ID] = e
@@ -142,7 +146,8 @@ func (p *Policy) Waiting() []job.ID {
 	return ids
 }
 
-// Next returns what happens next on an executor. It changes nothing: until Start or another change it returns the same.
+// Next returns what happens next on an executor. It changes nothing: until Start or another change
+// it returns the same.
 func (p *Policy) Next(executor string, now time.Time) Decision {
 	l := p.lanes[executor]
 	if l == nil {
@@ -163,7 +168,8 @@ func (p *Policy) Start(id job.ID, now time.Time) {
 	}
 }
 
-// Fits says why a job that needs this can never start on an executor: the name of the resource, and how much of it there is.
+// Fits says why a job that needs this can never start on an executor: the name of the resource, and
+// how much of it there is.
 func (p *Policy) Fits(executor string, need Resources) (short string, total int64, ok bool) {
 	l := p.lanes[executor]
 	if l == nil {

@@ -13,17 +13,17 @@ import (
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// bench is a policy with a clock.
-type bench struct {
+// fixture is a policy with a clock.
+type fixture struct {
 	*testing.T
 	p    *policy.Policy
 	now  time.Time
 	last job.ID
 }
 
-func onBench(t *testing.T, cfg policy.Config) *bench {
+func newFixture(t *testing.T, cfg policy.Config) *fixture {
 	t.Helper()
-	return &bench{T: t, p: policy.New(cfg), now: start}
+	return &fixture{T: t, p: policy.New(cfg), now: start}
 }
 
 func cores(n int64) policy.Config {
@@ -31,11 +31,11 @@ func cores(n int64) policy.Config {
 }
 
 // add makes a job wait: an owner, cores, a time limit (0 is none).
-func (b *bench) add(owner string, cpus int64, limit time.Duration, change ...func(*policy.Job)) job.ID {
+func (b *fixture) add(owner string, cpus int64, limit time.Duration, change ...func(*policy.Job)) job.ID {
 	return b.addTo("a", owner, cpus, limit, change...)
 }
 
-func (b *bench) addTo(executor, owner string, cpus int64, limit time.Duration, change ...func(*policy.Job)) job.ID {
+func (b *fixture) addTo(executor, owner string, cpus int64, limit time.Duration, change ...func(*policy.Job)) job.ID {
 	b.last++
 	j := policy.Job{ID: b.last, Owner: owner, Need: policy.Resources{policy.CPUs: cpus}, Limit: limit}
 	for _, c := range change {
@@ -46,7 +46,7 @@ func (b *bench) addTo(executor, owner string, cpus int64, limit time.Duration, c
 }
 
 // place starts what may start and returns it.
-func (b *bench) place(executor string) []job.ID {
+func (b *fixture) place(executor string) []job.ID {
 	var ids []job.ID
 	for {
 		d := b.p.Next(executor, b.now)
@@ -58,14 +58,14 @@ func (b *bench) place(executor string) []job.ID {
 	}
 }
 
-func (b *bench) wantStarts(why string, want ...job.ID) {
+func (b *fixture) wantStarts(why string, want ...job.ID) {
 	b.Helper()
 	if diff := cmp.Diff(want, b.place("a")); diff != "" {
 		b.Errorf("%s: starts (-want +got):\n%s", why, diff)
 	}
 }
 
-func (b *bench) wantWhy(id job.ID, want policy.Reason) policy.Why {
+func (b *fixture) wantWhy(id job.ID, want policy.Reason) policy.Why {
 	b.Helper()
 	w := b.p.Why(id, b.now)
 	if w.Reason != want {
@@ -75,7 +75,7 @@ func (b *bench) wantWhy(id job.ID, want policy.Reason) policy.Why {
 }
 
 func TestTurnGoesToWhoeverHasLeast(t *testing.T) {
-	b := onBench(t, cores(4))
+	b := newFixture(t, cores(4))
 	ann1, ann2, ann3 := b.add("ann", 1, 0), b.add("ann", 1, 0), b.add("ann", 1, 0)
 	bob1, bob2 := b.add("bob", 2, 0), b.add("bob", 1, 0)
 	b.wantStarts("ann, bob, ann who has one core to his two", ann1, bob1, ann2)
@@ -84,7 +84,7 @@ func TestTurnGoesToWhoeverHasLeast(t *testing.T) {
 }
 
 func TestNewcomerDoesNotWaitBehindALongQueue(t *testing.T) {
-	b := onBench(t, cores(1))
+	b := newFixture(t, cores(1))
 	for range 300 {
 		b.add("greedy", 1, 0)
 	}
@@ -94,9 +94,10 @@ func TestNewcomerDoesNotWaitBehindALongQueue(t *testing.T) {
 	b.wantStarts("the newcomer", late)
 }
 
-// Those who come later again and again do not hold back who waits, although they have nothing in use either.
+// Those who come later again and again do not hold back who waits, although they have nothing in
+// use either.
 func TestStreamOfNewcomersHoldsNobodyBack(t *testing.T) {
-	b := onBench(t, cores(1))
+	b := newFixture(t, cores(1))
 	b.add("ann", 1, 0)
 	b.add("ann", 1, 0)
 	b.wantStarts("ann's first", 1)
@@ -115,7 +116,7 @@ func TestStreamOfNewcomersHoldsNobodyBack(t *testing.T) {
 func TestSharesFollowWeights(t *testing.T) {
 	cfg := cores(12)
 	cfg.Shares = map[string]policy.Share{"ann": {Weight: 3}, "bob": {Weight: 1}}
-	b := onBench(t, cfg)
+	b := newFixture(t, cfg)
 	got := map[string]int{}
 	owner := map[job.ID]string{}
 	for range 20 {
@@ -134,7 +135,7 @@ func TestGroupSharesAsOne(t *testing.T) {
 	cfg := cores(12)
 	cfg.Shares = map[string]policy.Share{"ann": {Group: "lab"}, "bob": {Group: "lab"}, "cy": {Group: "lab", Weight: 2}}
 	cfg.Groups = map[string]float64{"lab": 2}
-	b := onBench(t, cfg)
+	b := newFixture(t, cfg)
 	got := map[string]int{}
 	owner := map[job.ID]string{}
 	for range 20 {
@@ -151,7 +152,7 @@ func TestGroupSharesAsOne(t *testing.T) {
 }
 
 func TestOwnJobsGoByPriorityThenAge(t *testing.T) {
-	b := onBench(t, cores(3))
+	b := newFixture(t, cores(3))
 	first := b.add("ann", 1, 0)
 	low := b.add("ann", 1, 0, func(j *policy.Job) { j.Priority = -1 })
 	high := b.add("ann", 1, 0, func(j *policy.Job) { j.Priority = 1 })
@@ -159,7 +160,7 @@ func TestOwnJobsGoByPriorityThenAge(t *testing.T) {
 }
 
 func TestCapHoldsBackItsOwnerAlone(t *testing.T) {
-	b := onBench(t, policy.Config{
+	b := newFixture(t, policy.Config{
 		Executors:         map[string]policy.Resources{"a": {policy.CPUs: 100}, "b": {policy.CPUs: 100}},
 		MaxActivePerOwner: 1,
 	})
@@ -180,7 +181,7 @@ func TestCapHoldsBackItsOwnerAlone(t *testing.T) {
 }
 
 func TestSmallJobsPassThoseThatDoNotFit(t *testing.T) {
-	b := onBench(t, cores(20))
+	b := newFixture(t, cores(20))
 	hold := b.add("ann", 10, 0)
 	b.wantStarts("ann's", hold)
 	var big job.ID
@@ -195,7 +196,7 @@ func TestSmallJobsPassThoseThatDoNotFit(t *testing.T) {
 }
 
 func TestOwnerHasBackfill(t *testing.T) {
-	b := onBench(t, cores(16))
+	b := newFixture(t, cores(16))
 	b.wantStarts("the first", b.add("ann", 1, 0))
 	b.add("ann", 16, 0)
 	b.wantStarts("the small one behind the wide one", b.add("ann", 1, 0))
@@ -203,7 +204,7 @@ func TestOwnerHasBackfill(t *testing.T) {
 
 // With time limits the reservation has a time, and only what ends before or fits beside starts.
 func TestBackfillDoesNotMoveAReservation(t *testing.T) {
-	b := onBench(t, cores(10))
+	b := newFixture(t, cores(10))
 	b.wantStarts("the first", b.add("ann", 6, time.Hour))
 	wide := b.add("bob", 8, time.Hour)
 	long := b.add("cy", 3, 2*time.Hour)
@@ -222,9 +223,10 @@ func TestBackfillDoesNotMoveAReservation(t *testing.T) {
 	b.wantStarts("as promised", wide)
 }
 
-// Without time limits a job is overtaken until it would have started but for those that overtook it.
+// Without time limits a job is overtaken until it would have started but for those that overtook
+// it.
 func TestWideJobAmongEndlessSmallOnesStarts(t *testing.T) {
-	b := onBench(t, cores(2))
+	b := newFixture(t, cores(2))
 	one, two := b.add("small", 1, 0), b.add("small", 1, 0)
 	b.wantStarts("two small ones", one, two)
 	wide := b.add("large", 2, 0)
@@ -245,7 +247,7 @@ func TestWideJobAmongEndlessSmallOnesStarts(t *testing.T) {
 }
 
 func TestJobsThatNeedOtherResourcesPass(t *testing.T) {
-	b := onBench(t, policy.Config{Executors: map[string]policy.Resources{"a": {policy.CPUs: 8, policy.GPUs: 1, "licence": 1}}})
+	b := newFixture(t, policy.Config{Executors: map[string]policy.Resources{"a": {policy.CPUs: 8, policy.GPUs: 1, "licence": 1}}})
 	gpu := func(j *policy.Job) { j.Need[policy.GPUs] = 1 }
 	b.wantStarts("the one with the GPU", b.add("ann", 1, 0, gpu))
 	waits := b.add("bob", 1, 0, gpu)
@@ -262,7 +264,7 @@ func TestJobsThatNeedOtherResourcesPass(t *testing.T) {
 }
 
 func TestWhatIsNotNamedIsNotBounded(t *testing.T) {
-	b := onBench(t, policy.Config{Executors: map[string]policy.Resources{"a": {policy.Slots: 2}}})
+	b := newFixture(t, policy.Config{Executors: map[string]policy.Resources{"a": {policy.Slots: 2}}})
 	b.wantStarts("two of any size", b.add("ann", 1000, 0), b.add("bob", 1, 0))
 	w := b.wantWhy(b.add("cy", 1, 0), policy.Short)
 	if w.Resource != policy.Slots || w.Total != 2 {
@@ -271,15 +273,15 @@ func TestWhatIsNotNamedIsNotBounded(t *testing.T) {
 }
 
 func TestReservationEndsWithItsJob(t *testing.T) {
-	for name, end := range map[string]func(b *bench, wide job.ID){
-		"it is cancelled": func(b *bench, wide job.ID) { b.p.Remove(wide) },
-		"its owner reaches the cap": func(b *bench, _ job.ID) {
+	for name, end := range map[string]func(b *fixture, wide job.ID){
+		"it is cancelled": func(b *fixture, wide job.ID) { b.p.Remove(wide) },
+		"its owner reaches the cap": func(b *fixture, _ job.ID) {
 			b.addTo("b", "large", 1, 0)
 			b.place("b")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := onBench(t, policy.Config{
+			b := newFixture(t, policy.Config{
 				Executors:         map[string]policy.Resources{"a": {policy.CPUs: 2}, "b": {policy.CPUs: 2}},
 				MaxActivePerOwner: 1,
 			})
@@ -297,7 +299,7 @@ func TestReservationEndsWithItsJob(t *testing.T) {
 }
 
 func TestRunningJobsAreTakenInWhateverThereIs(t *testing.T) {
-	b := onBench(t, cores(2))
+	b := newFixture(t, cores(2))
 	b.p.AddRunning("a", policy.Job{ID: 100, Owner: "ann", Need: policy.Resources{policy.CPUs: 4}}, start)
 	if n := b.p.Used("a", policy.CPUs); n != 4 || b.p.Active("a") != 1 {
 		t.Errorf("%d in use", n)
@@ -309,7 +311,7 @@ func TestRunningJobsAreTakenInWhateverThereIs(t *testing.T) {
 }
 
 func TestPositionCountsThoseBefore(t *testing.T) {
-	b := onBench(t, cores(1))
+	b := newFixture(t, cores(1))
 	b.wantStarts("the first", b.add("zed", 1, 0))
 	for range 3 {
 		b.add("ann", 1, 0)
@@ -323,9 +325,10 @@ func TestPositionCountsThoseBefore(t *testing.T) {
 	}
 }
 
-// Thousands of jobs that need little of each resource together, and much of one each, do not hide the jobs of others.
+// Thousands of jobs that need little of each resource together, and much of one each, do not hide
+// the jobs of others.
 func TestOneOwnersJobsDoNotHideThoseOfOthers(t *testing.T) {
-	b := onBench(t, policy.Config{Executors: map[string]policy.Resources{"a": {policy.CPUs: 100, policy.Memory: 100}}})
+	b := newFixture(t, policy.Config{Executors: map[string]policy.Resources{"a": {policy.CPUs: 100, policy.Memory: 100}}})
 	memory := func(n int64) func(*policy.Job) { return func(j *policy.Job) { j.Need[policy.Memory] = n } }
 	b.wantStarts("half of all", b.add("zed", 50, 0, memory(50)))
 	for range 5000 {

@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// maxLooked bounds the places in one owner's jobs that one search looks at. It is reached only where many jobs need little
-	// of each resource but no single one fits; then what lies behind waits for the next change. Each owner has a
-	// bound of their own, so that nobody's jobs hide those of others.
+	// maxLooked bounds the places in one owner's jobs that one search looks at. It is reached only
+	// where many jobs need little of each resource but no single one fits; then what lies behind
+	// waits for the next change. Each owner has a bound of their own, so that nobody's jobs hide
+	// those of others.
 	maxLooked = 1000
 	// maxOverdue is how long after its time limit a job is still taken to end at any moment.
 	maxOverdue = 15 * time.Minute
@@ -19,10 +20,11 @@ const (
 type Reservation struct {
 	// Job that it is for. 0 is no reservation.
 	Job job.ID
-	// At is when the job starts at the latest if no more is asked for by those before it. Zero where that is not
-	// known, because it depends on the end of jobs without time limits.
+	// At is when the job starts at the latest if no more is asked for by those before it. Zero
+	// where that is not known, because it depends on the end of jobs without time limits.
 	At time.Time
-	// Firm is set where At is not known and only what overtook the job keeps it from starting: nothing overtakes it any more.
+	// Firm is set where At is not known and only what overtook the job keeps it from starting:
+	// nothing overtakes it any more.
 	Firm bool
 
 	spare amounts // what is left beside the job when it starts
@@ -68,7 +70,8 @@ func (l *lane) reserve(head *entry, now time.Time) Reservation {
 	return r
 }
 
-// admits reports whether a job that needs b may start past a reservation, which is none where its job is 0.
+// admits reports whether a job that needs b may start past a reservation, which is none where its
+// job is 0.
 func (l *lane) admits(r *Reservation, b *bound, now time.Time) bool {
 	if !b.need.fits(l.free) {
 		return false

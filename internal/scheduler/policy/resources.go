@@ -14,7 +14,8 @@ const (
 	Memory = "memory_bytes"
 	// GPUs are graphics processors.
 	GPUs = "gpus"
-	// Slots are the jobs that an executor takes at a time. Each job needs one, whether it says so or not.
+	// Slots are the jobs that an executor takes at a time. Each job needs one, whether it says so
+	// or not.
 	Slots = "slots"
 )
 

@@ -12,8 +12,8 @@ import (
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
 
-// world is a random installation, and a slow and plain model of what runs and waits there. It checks each decision by
-// what the rules are for, not by how they are computed.
+// world is a random installation, and a slow and plain model of what runs and waits there. It
+// checks each decision by what the rules are for, not by how they are computed.
 type world struct {
 	t       *testing.T
 	rng     *rand.Rand
@@ -239,7 +239,8 @@ func (w *world) shares(executor, owner string) (group string, ofGroup, ofOwner f
 	return group, ofGroup, ofOwner
 }
 
-// checkShare finds that nobody with less for their weight had a job that could have started instead.
+// checkShare finds that nobody with less for their weight had a job that could have started
+// instead.
 func (w *world) checkShare(j *simJob, candidates []*simJob) {
 	const rounding = 1e-9
 	group, ofGroup, ofOwner := w.shares(j.executor, j.Owner)
@@ -351,9 +352,10 @@ func (w *world) step(jobs int) {
 	}
 }
 
-// In every world: no resource is idle that a waiting job could have without delaying the one before it; a job that was overtaken
-// starts when it was promised, and where nothing could be promised, is overtaken by nothing that delays it; and the turn is
-// that of whoever has least for their weight, so that shares differ by no more than one job. Every job that can start does.
+// In every world: no resource is idle that a waiting job could have without delaying the one before
+// it; a job that was overtaken starts when it was promised, and where nothing could be promised, is
+// overtaken by nothing that delays it; and the turn is that of whoever has least for their weight,
+// so that shares differ by no more than one job. Every job that can start does.
 func TestRandomWorldsKeepTheRules(t *testing.T) {
 	worlds := 10000
 	if testing.Short() {

@@ -2,7 +2,8 @@ package policy
 
 import "math"
 
-// bound is the least that any of some jobs needs: of each resource, and of time. One job need not have all of them.
+// bound is the least that any of some jobs needs: of each resource, and of time. One job need not
+// have all of them.
 type bound struct {
 	need amounts
 	time int64 // nanoseconds; forever where it is not known
@@ -12,7 +13,8 @@ const forever = math.MaxInt64
 
 // item is what a tree holds: a job, an owner or a group.
 type item[T any] interface {
-	// before is a strict order of all items of a tree. It must not change for one that is in a tree.
+	// before is a strict order of all items of a tree. It must not change for one that is in a
+	// tree.
 	before(other T) bool
 	// least is what its jobs need at least.
 	least() *bound
@@ -20,8 +22,8 @@ type item[T any] interface {
 	jobs() int
 }
 
-// tree is a treap: ordered, and balanced by random ranks. Each node knows what the jobs below it need at least, so the
-// first that fits is found without a look at those that cannot.
+// tree is a treap: ordered, and balanced by random ranks. Each node knows what the jobs below it
+// need at least, so the first that fits is found without a look at those that cannot.
 type tree[T item[T]] struct {
 	root *node[T]
 	seed uint64
@@ -78,7 +80,8 @@ func (t *tree[T]) ahead(it T) int {
 	return sum
 }
 
-// search calls try in order for the items of which may holds, until it returns true, and reports whether it did.
+// search calls try in order for the items of which may holds, until it returns true, and reports
+// whether it did.
 func (n *node[T]) search(may func(*bound) bool, try func(T) bool) bool {
 	if n == nil || !may(&n.least) {
 		return false

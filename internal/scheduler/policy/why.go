@@ -28,14 +28,16 @@ const (
 // Why says why a job waits.
 type Why struct {
 	Reason Reason
-	// Resource that is short, for Short and Never, with how much the job needs, how much of it is free and how much there is.
+	// Resource that is short, for Short and Never, with how much the job needs, how much of it is
+	// free and how much there is.
 	Resource          string
 	Need, Free, Total int64
 	// MaxActive is the cap, for Capped.
 	MaxActive int
 	// Reservation of the job itself, or for Behind that of the job before it.
 	Reservation Reservation
-	// Ahead counts the jobs before it, by the order in which turns are given now. Jobs that are no candidates are not counted.
+	// Ahead counts the jobs before it, by the order in which turns are given now. Jobs that are no
+	// candidates are not counted.
 	Ahead int
 }
 
