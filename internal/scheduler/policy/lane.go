@@ -22,6 +22,9 @@ type lane struct {
 	reserved    *entry  // waits, was overtaken, and is not overtaken by what delays it
 	reservation uint64  // counts reservations
 	overtook    amounts // what those that overtook reserved hold
+
+	failed failure  // the last search, if it found nothing and would find nothing again
+	added  []*entry // since then
 }
 
 func newLane(p *Policy, capacity Resources) *lane {
@@ -110,6 +113,9 @@ func (l *lane) add(e *entry) {
 		o.waiting.insert(e)
 		e.waiting = true
 	})
+	if l.failed.valid {
+		l.added = append(l.added, e)
+	}
 	if r := l.reserved; r != nil && r.owner == o && e.before(r) {
 		l.reserved = e // the owner's turn is what was reserved
 	}
@@ -117,6 +123,7 @@ func (l *lane) add(e *entry) {
 
 func (l *lane) remove(e *entry) {
 	l.change(e.owner, func() { e.owner.waiting.remove(e) })
+	e.waiting = false
 	if l.reserved == e {
 		l.endReservation()
 	}
@@ -148,6 +155,7 @@ func (l *lane) end(e *entry) {
 	i, _ := slices.BinarySearchFunc(l.running, e, laterEnd)
 	l.running = slices.Delete(l.running, i, i+1)
 	l.free.add(e.bound.need)
+	l.failed.valid = false
 	if e.overtook == l.reservation {
 		l.overtook.sub(e.bound.need)
 	}
@@ -178,6 +186,7 @@ func (l *lane) setCapped(name string, capped bool) {
 		return
 	}
 	l.change(o, func() { o.capped = capped })
+	l.failed.valid = false
 	if r := l.reserved; capped && r != nil && r.owner == o {
 		l.endReservation()
 	}

@@ -7,11 +7,12 @@ import (
 )
 
 const (
-	// maxLooked bounds the places in one owner's jobs that one search looks at. It is reached only
-	// where many jobs need little of each resource but no single one fits; then what lies behind
-	// waits for the next change. Each owner has a bound of their own, so that nobody's jobs hide
-	// those of others.
-	maxLooked = 1000
+	// maxLooked bounds the places in one owner's jobs that one search looks at, and maxLookedAll
+	// those of all owners. They are reached only where many jobs need little of each resource but
+	// no single one fits; then what lies behind waits for the next change. An owner has a bound of
+	// their own, so that nobody's jobs hide those of others.
+	maxLooked    = 1000
+	maxLookedAll = 20 * maxLooked
 	// maxOverdue is how long after its time limit a job is still taken to end at any moment.
 	maxOverdue = 15 * time.Minute
 )
@@ -96,8 +97,22 @@ func (l *lane) next(now time.Time) (*entry, Reservation) {
 		return head, Reservation{}
 	}
 	r := l.reserve(head, now)
-	var found *entry
-	may := func(b *bound) bool { return l.admits(&r, b, now) }
+	if f := &l.failed; f.valid && f.job == r.Job && f.firm == r.Firm && f.at.Equal(r.At) {
+		return l.firstAdded(&r, now), r
+	}
+	found := l.search(&r, now)
+	l.failed = failure{valid: found == nil, job: r.Job, firm: r.Firm, at: r.At}
+	l.added = l.added[:0]
+	return found, r
+}
+
+// search returns the first job in order that may start past a reservation, or nil.
+func (l *lane) search(r *Reservation, now time.Time) (found *entry) {
+	all := 0
+	may := func(b *bound) bool {
+		all++
+		return all <= maxLookedAll && l.admits(r, b, now)
+	}
 	l.groups.root.search(may, func(g *group) bool {
 		return g.owners.root.search(may, func(o *owner) bool {
 			looked := 0
@@ -111,7 +126,29 @@ func (l *lane) next(now time.Time) (*entry, Reservation) {
 			})
 		})
 	})
-	return found, r
+	return found
+}
+
+// failure is a search that found nothing, and the reservation that it was for. As long as that
+// stands and nothing is given back, only jobs that were added since can start.
+type failure struct {
+	valid bool
+	job   job.ID
+	firm  bool
+	at    time.Time
+}
+
+// firstAdded is search among the jobs that were added since it found nothing.
+func (l *lane) firstAdded(r *Reservation, now time.Time) (found *entry) {
+	for _, e := range l.added {
+		if e.waiting && !e.owner.capped && l.admits(r, &e.bound, now) && (found == nil || e.turnBefore(found)) {
+			found = e
+		}
+	}
+	if found == nil {
+		l.added = l.added[:0]
+	}
+	return found
 }
 
 // start notes that a waiting job starts, and whom it overtakes.
@@ -133,6 +170,7 @@ func (l *lane) start(e *entry, now time.Time) {
 // endReservation forgets the reservation and who overtook it.
 func (l *lane) endReservation() {
 	l.reserved = nil
+	l.failed.valid = false
 	l.reservation++
 	clear(l.overtook)
 }

@@ -27,6 +27,18 @@ func (e *entry) before(other *entry) bool {
 	return e.id < other.id
 }
 
+// turnBefore reports whether its turn comes before that of a job of whichever owner.
+func (e *entry) turnBefore(other *entry) bool {
+	switch a, b := e.owner, other.owner; {
+	case a.group != b.group:
+		return a.group.before(b.group)
+	case a != b:
+		return a.before(b)
+	default:
+		return e.before(other)
+	}
+}
+
 func (e *entry) least() *bound { return &e.bound }
 
 func (*entry) jobs() int { return 1 }
