@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -44,9 +45,12 @@ func (l *lab) stored(ctx context.Context, n int) (string, error) {
 	return data, nil
 }
 
-func databaseOf(data string) string { return filepath.Join(data, "jobs.db") }
+func databaseOf(data string) string { return filepath.Join(data, "state", "jobs.db") }
 
 func fill(ctx context.Context, path string, n int) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
 	s, err := store.Open(store.Config{Path: path})
 	if err != nil {
 		return err

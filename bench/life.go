@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -55,6 +56,9 @@ func (l *lab) livesRound(ctx context.Context) (rig.Sample, error) {
 func live(ctx context.Context, data, duration string, out io.Writer) (err error) {
 	d, err := time.ParseDuration(duration)
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(databaseOf(data)), 0o700); err != nil {
 		return err
 	}
 	st, err := store.Open(store.Config{Path: databaseOf(data)})

@@ -211,7 +211,7 @@ func (s *stintd) collect(ctx context.Context) error {
 func (s *stintd) debug(ctx context.Context, method, what string) (string, error) {
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", filepath.Join(s.Data, "debug.sock"))
+		return d.DialContext(ctx, "unix", filepath.Join(s.Data, "state", "debug.sock"))
 	}}}
 	req, err := http.NewRequestWithContext(ctx, method, "http://stintd/debug/"+what, http.NoBody)
 	if err != nil {

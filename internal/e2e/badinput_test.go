@@ -44,7 +44,7 @@ func prey(t *testing.T, flags ...string) (h *hostile, id, token string) {
 		{filepath.Dir(secret), filepath.Join(h.output(id, 1), "folder")},
 		{secret, filepath.Join(h.data, "workspace", "ann", "file")},
 		{filepath.Dir(secret), filepath.Join(h.data, "workspace", "ann", "folder")},
-		{"../../jobs.db", filepath.Join(h.data, "workspace", "ann", "database")},
+		{"../../state/jobs.db", filepath.Join(h.data, "workspace", "ann", "database")},
 	} {
 		if err := os.Symlink(link[0], link[1]); err != nil {
 			t.Fatal(err)
@@ -205,7 +205,7 @@ func TestBadInputOverREST(t *testing.T) {
 func TestPathsThatLeadOut(t *testing.T) {
 	h, id, _ := prey(t)
 	outside := []string{
-		"..", "../..", "../bob", "/../../jobs.db", "a/../../../jobs.db", "%2e%2e/%2e%2e/jobs.db", "..%2f..%2fjobs.db", "%2e%2e%2f%2e%2e%2fjobs.db",
+		"..", "../..", "../bob", "/../../state/jobs.db", "a/../../../state/jobs.db", "%2e%2e/%2e%2e/jobs.db", "..%2f..%2fjobs.db", "%2e%2e%2f%2e%2e%2fjobs.db",
 		"%252e%252e%252fjobs.db", "..%5c..%5cjobs.db", "/etc/passwd", "%2fetc%2fpasswd", "//etc/passwd", "file", "folder/secret", "folder", "database",
 		"a%00b", "%00", "a%0ab", "%ff%fe", ".", "a/./b", "a//b", ".stint-tmp/x", strings.Repeat("a", 256), strings.Repeat("a/", 3000), "%c0%ae%c0%ae/jobs.db",
 	}

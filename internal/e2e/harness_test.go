@@ -134,6 +134,7 @@ func (s *server) start() {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		_ = s.cmd.Wait()
+		s.cmd = nil
 		s.Fatalf("the server did not start: %v\n%s", err, s.log)
 	}
 	if s.conn == nil { // later it is the same, and others may be reading it
@@ -179,6 +180,16 @@ func (s *server) end(sig syscall.Signal) {
 	if sig == syscall.SIGTERM && err != nil {
 		s.Errorf("the server ended with %v", err)
 	}
+}
+
+// ends waits until the server has ended by itself, and wants its exit code.
+func (s *server) ends(code int) {
+	s.Helper()
+	_ = s.cmd.Wait()
+	if got := s.cmd.ProcessState.ExitCode(); got != code {
+		s.Errorf("the server ended with exit code %d, want %d", got, code)
+	}
+	s.cmd = nil
 }
 
 func (s *server) jobs() jobsv1.JobServiceClient { return jobsv1.NewJobServiceClient(s.conn) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +15,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+)
+
+// Exit codes of stintd, as docs/operations.md has them.
+const (
+	exitStorage = 3
+	exitLocked  = 4
+	exitRefused = 5
 )
 
 // stintd runs one of the tools and wants it to succeed.
@@ -40,7 +46,7 @@ func TestToolsWithAndWithoutAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, code := run(t, "stintd", "check", "--data", s.data); code != 1 {
+	if _, code := run(t, "stintd", "check", "--data", s.data); code != exitLocked {
 		t.Errorf("check beside a running server: exit code %d", code)
 	}
 	copied := filepath.Join(t.TempDir(), "jobs.db")
@@ -67,41 +73,13 @@ func TestToolsWithAndWithoutAServer(t *testing.T) {
 	if _, err := s.jobs().Get(ann, &jobsv1.GetRequest{Id: resp.GetJob().GetId()}); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("with a revoked token: %v", err)
 	}
-	// The backup is the folder's database of then: a server starts on it.
+	// The backup has the jobs of then: a server starts on it.
 	s.stop()
-	if err := os.Rename(copied, filepath.Join(s.data, "jobs.db")); err != nil {
-		t.Fatal(err)
-	}
+	stintd(t, "restore", copied, "--data", s.data, "--replace")
 	s.check()
 	s.start()
 	if _, err := s.jobs().Get(ann, &jobsv1.GetRequest{Id: resp.GetJob().GetId()}); err != nil {
 		t.Errorf("from the backup: %v", err)
-	}
-}
-
-// A database that was restored beside newer folders does not give a new job the
-// folder, and so the results, of a job that it does not know.
-func TestRestoredDatabaseReusesNoFolder(t *testing.T) {
-	s := newServer(t)
-	copied := filepath.Join(t.TempDir(), "jobs.db")
-	stintd(t, "backup", "--data", s.data, "--to", copied)
-	old, err := s.jobs().Submit(t.Context(), &jobsv1.SubmitRequest{Job: appendJob(0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.untilFinal(time.Minute)
-	s.stop()
-	if err := os.Rename(copied, filepath.Join(s.data, "jobs.db")); err != nil {
-		t.Fatal(err)
-	}
-	s.start()
-	fresh, err := s.jobs().Submit(t.Context(), &jobsv1.SubmitRequest{Job: appendJob(0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.untilFinal(time.Minute)
-	if id := fresh.GetJob().GetId(); id == old.GetJob().GetId() || s.runs()[id] != 1 {
-		t.Errorf("the new job has id %s and ran %d times; the old one had id %s", id, s.runs()[id], old.GetJob().GetId())
 	}
 }
 
@@ -141,7 +119,7 @@ func TestWrongCallsOfStintd(t *testing.T) {
 
 func TestASecondServerOnTheSameFolderIsRefused(t *testing.T) {
 	s := newServer(t)
-	if _, code := run(t, "stintd", "--data", s.data, "--listen", "127.0.0.1:0", "--services", "testdata/services"); code != 1 {
+	if _, code := run(t, "stintd", "--data", s.data, "--listen", "127.0.0.1:0", "--services", "testdata/services"); code != exitLocked {
 		t.Errorf("exit code %d", code)
 	}
 	if _, err := s.jobs().List(t.Context(), &jobsv1.ListRequest{}); err != nil {

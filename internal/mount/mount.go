@@ -69,7 +69,7 @@ func Find(path string) (Mount, error) {
 	}
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		return judge(uint32(st.Type), Mount{}), nil //nolint:gosec,nilerr // a magic has 32 bits; without /proc the number must do
+		return judge(uint32(st.Type), Mount{}), nil //nolint:gosec // a magic has 32 bits; without /proc the number must do
 	}
 	defer f.Close()
 	all, err := parse(f)
@@ -86,9 +86,9 @@ func existing(path string) (string, error) {
 		return "", err
 	}
 	for {
-		real, err := filepath.EvalSymlinks(abs)
+		found, err := filepath.EvalSymlinks(abs)
 		if err == nil {
-			return real, nil
+			return found, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) || abs == "/" {
 			return "", err

@@ -131,7 +131,7 @@ func New(cfg Config) (*Scheduler, error) {
 func (s *Scheduler) Run(ctx context.Context) error {
 	sub := s.cfg.Store.Hub().Subscribe(store.KeyAll())
 	defer sub.Close()
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(store.Internal(ctx))
 	defer func() {
 		cancel()
 		s.detach()

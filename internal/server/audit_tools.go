@@ -23,18 +23,19 @@ func auditCommand(std Streams) *cobra.Command {
 // auditTool makes a command on the database of a server that does not run, or on a file that is named.
 func auditTool(use, short, long string, run func(cmd *cobra.Command, path string) error) *cobra.Command {
 	cmd := &cobra.Command{Use: use + " [FILE]", Short: short, Long: long, Args: cobra.MaximumNArgs(1)}
-	data := cmd.Flags().String("data", "stint-data", "folder of the server, where no file is named")
+	var state, data string
+	addFolderFlags(cmd, &state, &data)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		path := databasePath(*data)
+		path := foldersOf(state, data).database()
 		if len(args) > 0 {
 			path = args[0]
 		}
 		if _, err := os.Stat(path); err != nil && path != "-" {
-			return fmt.Errorf("there is no %s; name the file, or give the server's folder with --data", path)
+			return fmt.Errorf("there is no %s; name the file, or give the server's folder with --state or --data", path)
 		}
 		err := run(cmd, path)
 		if errors.Is(err, job.ErrUnavailable) {
-			return errors.New("the server runs and has the database open; take a copy with stintd backup --to FILE, and name that")
+			return locked(errors.New("the server runs and has the database open; take a copy with stintd backup --to FILE, and name that"))
 		}
 		return err
 	}
@@ -98,17 +99,19 @@ func auditPrune(std Streams) *cobra.Command {
 	cmd := tool("prune", "Take old entries out of the audit of a server that does not run",
 		`Take out the entries from before a time, after the chain was verified. The last of them stays as the entry that the
 chain begins behind, so that it can still be verified, and what was done is an entry itself. Export them first.`,
-		func(_ *cobra.Command, data string, _ []string) error {
+		func(cmd *cobra.Command, f folders) error {
 			at, err := parseBefore(before)
 			if err != nil {
 				return fmt.Errorf("--before: %w: %w", err, errUsage)
 			}
-			begin, taken, err := store.PruneAudit(databasePath(data), at, offline("prune"))
-			if err != nil {
-				return explainLocked(err)
-			}
-			fmt.Fprintf(std.Out, "%d entries taken out\nbegins behind: %s\n", taken, begin)
-			return nil
+			return f.lockedTool(cmd.Context(), func() error {
+				begin, taken, err := store.PruneAudit(f.database(), at, offline("prune"))
+				if err != nil {
+					return explainLocked(err)
+				}
+				fmt.Fprintf(std.Out, "%d entries taken out\nbegins behind: %s\n", taken, begin)
+				return nil
+			})
 		})
 	cmd.Flags().StringVar(&before, "before", "", "day or time, for example 2026-01-31 or 2026-01-31T12:00:00Z; a day begins at midnight UTC")
 	return cmd

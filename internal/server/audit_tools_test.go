@@ -17,8 +17,11 @@ import (
 func auditFolder(t *testing.T, entries int) (folder string, heads []store.AuditHead) {
 	t.Helper()
 	folder = t.TempDir()
+	if err := foldersOf("", folder).make(); err != nil {
+		t.Fatal(err)
+	}
 	now := time.Date(2026, 1, 31, 12, 0, 0, 123, time.UTC)
-	st, err := store.Open(store.Config{Path: databasePath(folder), Now: func() time.Time { return now }})
+	st, err := store.Open(store.Config{Path: foldersOf("", folder).database(), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +68,7 @@ func TestTheAuditIsVerifiedInDatabasesAndExports(t *testing.T) {
 	if code, out, errOut := stintd(t, "audit", "verify", file, "--expect", head); code != 0 || out != ok {
 		t.Errorf("the export: %d %q %q", code, out, errOut)
 	}
-	_, some, _ := stintd(t, "audit", "export", "--since", "4", databasePath(folder))
+	_, some, _ := stintd(t, "audit", "export", "--since", "4", foldersOf("", folder).database())
 	if err := os.WriteFile(file, []byte(some), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -138,14 +141,14 @@ func TestThePrunedAuditStillVerifies(t *testing.T) {
 	if code, out, _ := stintd(t, "audit", "prune", "--data", folder, "--before", "2026-01-31"); code != 0 || !strings.HasPrefix(out, "0 entries taken out\n") {
 		t.Errorf("pruned again: %d %q", code, out)
 	}
-	st, err := store.Open(store.Config{Path: databasePath(folder)}) // the chain goes on
+	st, err := store.Open(store.Config{Path: foldersOf("", folder).database()}) // the chain goes on
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := st.Audit(t.Context(), &storev1.AuditEntry{User: "ada", Method: "later"}); err != nil {
 		t.Error(err)
 	}
-	if code, _, errOut := stintd(t, "audit", "verify", "--data", folder); code != 1 || !strings.Contains(errOut, "stintd backup --to FILE") {
+	if code, _, errOut := stintd(t, "audit", "verify", "--data", folder); code != exitLocked || !strings.Contains(errOut, "stintd backup --to FILE") {
 		t.Errorf("while it is open: %d %q", code, errOut)
 	}
 	if err := st.Close(); err != nil {

@@ -27,8 +27,8 @@ const shimCommand = "shim"
 // errUsage marks a command line that is wrong in itself.
 var errUsage = errors.New("usage")
 
-// Main is the whole of stintd: it runs the command of args and answers its exit
-// code: 0 when it succeeded, 1 when it failed, 2 when it was called wrongly.
+// Main is the whole of stintd: it runs the command of args and returns its exit
+// code, one of exits.
 func Main(args []string, std Streams, version string) int {
 	if len(args) > 1 && args[1] == shimCommand {
 		return shim.Main(args[2:])
@@ -38,17 +38,14 @@ func Main(args []string, std Streams, version string) int {
 	root := newCommand(std, version)
 	root.SetArgs(args[1:])
 	err := root.ExecuteContext(ctx)
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, errUsage):
+	code := exitCode(err)
+	if err != nil {
 		fmt.Fprintf(std.Err, "stintd: %s\n", strings.TrimSuffix(err.Error(), ": "+errUsage.Error()))
-		fmt.Fprintln(std.Err, `Run "stintd --help" for the settings.`)
-		return 2
-	default:
-		fmt.Fprintf(std.Err, "stintd: %s\n", err)
-		return 1
 	}
+	if code == exitUsage {
+		fmt.Fprintln(std.Err, `Run "stintd --help" for the settings.`)
+	}
+	return code
 }
 
 func newCommand(std Streams, version string) *cobra.Command {
@@ -85,6 +82,6 @@ A flag wins over the environment, and that over the file.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", err, errUsage) })
 	define(root.Flags(), &cfg)
 	root.Flags().StringVar(&cfg.File, "config", "", "YAML file with settings")
-	root.AddCommand(checkCommand(std), backupCommand(std), compactCommand(std), tokenCommand(std), auditCommand(std))
+	root.AddCommand(checkCommand(std), checkFileCommand(std), backupCommand(std), restoreCommand(std), adoptCommand(std), compactCommand(std), tokenCommand(std), auditCommand(std))
 	return root
 }

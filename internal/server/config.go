@@ -15,8 +15,14 @@ import (
 // Config is everything that can be set. Flags, environment and file have the
 // same names for it; see flags.go.
 type Config struct {
-	// Data is the folder of everything that Stint keeps.
+	// Data is the folder of jobs and workspaces.
 	Data string
+	// State is the folder of the database, on a local disk. Empty means `state` below Data.
+	State string
+	// StateOnNetworkFS lets State be on a network file system.
+	StateOnNetworkFS bool
+	// Backup says where copies of the database are kept.
+	Backup BackupConfig
 	// Services is the folder of the services.
 	Services string
 	// Listen is the HOST:PORT for gRPC and REST.
@@ -125,12 +131,13 @@ func (c Config) check() error {
 		{"grace", int64(c.Grace)},
 		{"heartbeat", int64(c.Heartbeat)},
 		{"drain-timeout", int64(c.DrainTimeout)},
+		{"backup-every", int64(c.Backup.Every)},
 	} {
 		if n.value < 0 {
 			errs = append(errs, fmt.Errorf("--%s must not be negative", n.flag))
 		}
 	}
-	errs = append(errs, c.Limits.check())
+	errs = append(errs, c.Limits.check(), c.Backup.check())
 	if err := checkReportURL(c.JobReportURL); err != nil {
 		errs = append(errs, fmt.Errorf("--job-report-url: %w", err))
 	}

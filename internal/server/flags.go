@@ -28,7 +28,10 @@ const envPrefix = "STINTD_"
 // define makes the flags of a server. Each is also an environment variable
 // and a key of the configuration file, of the same name.
 func define(f *pflag.FlagSet, c *Config) {
-	f.StringVar(&c.Data, "data", "stint-data", "folder of everything that is kept: database, jobs, workspaces")
+	f.StringVar(&c.Data, "data", "stint-data", "folder of jobs and workspaces; with Slurm on a shared file system")
+	f.StringVar(&c.State, "state", "", "folder of the database, on a local disk; empty means state below --data")
+	f.BoolVar(&c.StateOnNetworkFS, "state-on-network-fs", false, "start although --state is on a network file system, where the database may be damaged or lost")
+	defineBackup(f, &c.Backup)
 	f.StringVar(&c.Services, "services", "services", "folder of the services, one folder a service")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:8421", "HOST:PORT for gRPC and REST")
 	f.StringVar(&c.Executor, "executor", "local", "where jobs run that do not say: local, slurm, or the name of a cluster in the file")
@@ -48,7 +51,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.IntVar(&c.MaxActivePerOwner, "max-active-per-owner", 0, "queued and running jobs of one owner; 0 means any number")
 	f.IntVar(&c.MaxActive, "max-active", 0, "queued and running jobs of all owners; 0 means any number")
 	f.Var(bytesValue{&c.Quota}, "quota", "bytes of files of one owner, for example 100G; 0 means no limit")
-	f.Var(newBytes(&c.MinFreeSpace, 256<<20), "min-free-space", "room on the disk of --data below which no jobs and files are taken and no job starts; 0 means no floor")
+	f.Var(newBytes(&c.MinFreeSpace, 256<<20), "min-free-space", "room on the disks of --data and --state below which no jobs and files are taken and no job starts; 0 means no floor")
 	defineLimits(f, &c.Limits)
 	f.Var(&keepForValue{&c.KeepFor}, "keep-for", "how long finished jobs are kept, by state, for example completed=90d,failed=30d; what is not named is kept for ever")
 	f.Var(&keepAtMostValue{&c.KeepAtMost}, "keep-at-most", "how many finished jobs are kept, by state, for example completed=1000000")

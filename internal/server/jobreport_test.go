@@ -80,18 +80,28 @@ func TestTokensOfJobsEnd(t *testing.T) {
 // A database of an earlier version gets what it lacks, and keeps what it has.
 func TestSecretsThatADatabaseLacksAreMade(t *testing.T) {
 	s := &server{store: storetest.Open(t), log: slog.New(slog.DiscardHandler)}
-	old := &storev1.Settings{PageTokenKey: bytes.Repeat([]byte{7}, 32), InstallId: "k3x9ab", Message: "hello"}
+	f := foldersOf("", t.TempDir())
+	if err := f.make(); err != nil {
+		t.Fatal(err)
+	}
+	now, err := placeOf(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := &storev1.Settings{
+		PageTokenKey: bytes.Repeat([]byte{7}, 32), InstallId: "k3x9ab", Message: "hello", Incarnation: "first", PlaceId: "here", Place: now,
+	}
 	if err := s.store.SetSettings(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.initSettings(); err != nil {
+	if err := s.initSettings(f); err != nil {
 		t.Fatal(err)
 	}
 	first := s.store.Settings()
 	if len(first.GetJobTokenKey()) != 32 || strings.Trim(string(first.GetJobTokenKey()), "\x00") == "" {
 		t.Errorf("the key is %x", first.GetJobTokenKey())
 	}
-	if err := s.initSettings(); err != nil || !proto.Equal(first, s.store.Settings()) {
+	if err := s.initSettings(f); err != nil || !proto.Equal(first, s.store.Settings()) {
 		t.Errorf("another start changed the settings, or %v", err)
 	}
 	rest := proto.CloneOf(first)

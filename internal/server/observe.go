@@ -132,6 +132,9 @@ var (
 	usedCPUsDesc = prometheus.NewDesc("stint_executor_used_cpus", "Cores that active jobs asked for.", []string{"executor"}, nil)
 	asideDesc    = prometheus.NewDesc("stint_quarantined_jobs", "Jobs that are not scheduled because their records cannot be read.", nil, nil)
 	refusedDesc  = prometheus.NewDesc("stint_refused_total", "What was refused since the start because of a limit of its caller.", []string{"limit"}, nil)
+	backupAge    = prometheus.NewDesc("stint_backup_age_seconds", "Time since the newest good backup; absent while there is none.", nil, nil)
+	backupBytes  = prometheus.NewDesc("stint_backup_bytes", "Size of the newest good backup; absent while there is none.", nil, nil)
+	backupOK     = prometheus.NewDesc("stint_backup_ok", "1 while the last backup was made and found to be good; absent without --backup-dir.", nil, nil)
 	connsDesc    = prometheus.NewDesc("stint_open_connections", "Connections that are open.", nil, nil)
 )
 
@@ -140,12 +143,14 @@ type stintCollector struct {
 	store     *store.Store
 	scheduler *scheduler.Scheduler
 	limits    *limits
+	backups   *backups // nil where none are made
 }
 
 // Describe sends the descriptions of all figures.
 func (c *stintCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, asideDesc, refusedDesc, connsDesc,
+		backupAge, backupBytes, backupOK,
 	} {
 		ch <- d
 	}
@@ -172,6 +177,14 @@ func (c *stintCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(c.limits.refused[kind].Load()), name)
 	}
 	gauge(connsDesc, float64(c.limits.connections.InAll()))
+	if c.backups != nil {
+		last := c.backups.state()
+		gauge(backupOK, oneIf(last.ok))
+		if !last.time.IsZero() {
+			gauge(backupAge, time.Since(last.time).Seconds())
+			gauge(backupBytes, float64(last.bytes))
+		}
+	}
 	for _, e := range c.scheduler.Status() {
 		gauge(engineDesc, oneIf(e.GetHealthy()), e.GetName())
 		gauge(activeDesc, float64(e.GetActiveJobs()), e.GetName())

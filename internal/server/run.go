@@ -9,7 +9,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,8 +21,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
@@ -57,8 +54,8 @@ func Run(ctx context.Context, cfg Config, std Streams) (err error) {
 		defer stop()
 	}
 	s := &server{cfg: cfg, log: log, std: std}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.open(); err != nil {
+	defer func() { err = errors.Join(err, s.closeInTime()) }()
+	if err := s.open(ctx); err != nil {
 		return err
 	}
 	return s.serve(ctx)
@@ -71,6 +68,8 @@ type server struct {
 	std       Streams
 	closers   []func() error // run in reverse
 	store     *store.Store
+	notes     *noter   // of how far the store is
+	backups   *backups // nil without --backup-dir
 	catalog   *catalog.Live
 	folders   *workdir.Root
 	workspace *workspace.Workspace
@@ -99,73 +98,36 @@ func (s *server) close() error {
 	return errors.Join(errs...)
 }
 
+// closeInTime closes everything. After a storage failure nobody knows whether that ends, so that it gets as long as the
+// calls had.
+func (s *server) closeInTime() error {
+	if s.store == nil || !errors.Is(s.store.Healthy(), job.ErrStorage) {
+		return s.close()
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.close() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(s.cfg.DrainTimeout):
+		return errors.New("the database could not be closed in time after its failure")
+	}
+}
+
 // open opens what is on disk and makes everything that needs no network.
-func (s *server) open() error {
+func (s *server) open(ctx context.Context) error {
 	s.draining = make(chan struct{})
-	s.space = newSpace(s.cfg.Data, s.cfg.MinFreeSpace, s.log)
-	for _, step := range []func() error{s.openFolders, s.openStore, s.openWorkspace, s.openCatalog, s.openSignIn, s.openAuth, s.openScheduler, s.openAPI} {
+	f := s.cfg.folders()
+	s.space = newSpace([]string{f.data, f.state}, s.cfg.MinFreeSpace, s.log)
+	if err := s.openFolders(ctx, f); err != nil {
+		return err
+	}
+	for _, step := range []func() error{s.openStore, s.openWorkspace, s.openCatalog, s.openSignIn, s.openAuth, s.openScheduler, s.openAPI} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (s *server) openFolders() (err error) {
-	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
-	}
-	if s.folders, err = workdir.Open(filepath.Join(s.cfg.Data, "jobs")); err != nil {
-		return err
-	}
-	s.closeLater(s.folders.Close)
-	return nil
-}
-
-func (s *server) openStore() error {
-	last, err := s.folders.Last()
-	if err != nil {
-		return err
-	}
-	st, err := store.Open(store.Config{Path: databasePath(s.cfg.Data), Logger: s.log, Retention: s.cfg.retention(), FirstID: last + 1})
-	if errors.Is(err, job.ErrUnavailable) {
-		return fmt.Errorf("another stintd runs on %s: %w", s.cfg.Data, err)
-	}
-	if err != nil {
-		return err
-	}
-	s.store = st
-	s.closeLater(st.Close)
-	return s.initSettings()
-}
-
-// initSettings makes the secrets that a database does not have yet.
-func (s *server) initSettings() error {
-	set := proto.CloneOf(s.store.Settings())
-	for _, key := range []*[]byte{&set.PageTokenKey, &set.JobTokenKey} {
-		if len(*key) != 32 {
-			*key = make([]byte, 32)
-			_, _ = rand.Read(*key) // never fails: crypto/rand ends the program instead
-		}
-	}
-	if set.GetInstallId() == "" {
-		set.InstallId = installID()
-	}
-	if proto.Equal(set, s.store.Settings()) {
-		return nil
-	}
-	return s.store.SetSettings(context.Background(), set)
-}
-
-// installID is short, for it is part of names that engines show.
-func installID() string {
-	const letters = "abcdefghijkmnpqrstuvwxyz23456789"
-	b := make([]byte, 6)
-	_, _ = rand.Read(b)
-	for i := range b {
-		b[i] = letters[int(b[i])%len(letters)]
-	}
-	return string(b)
 }
 
 func (s *server) openWorkspace() (err error) {
@@ -255,15 +217,15 @@ func (s *server) openScheduler() error {
 }
 
 func (s *server) openLocal() (*local.Executor, error) {
-	data, err := filepath.Abs(s.cfg.Data)
+	hide, err := s.cfg.folders().absolute()
 	if err != nil {
 		return nil, err
 	}
 	ex, err := local.New(local.Config{
 		Folders: s.folders, Grace: s.cfg.Grace, HeadBytes: s.cfg.OutputHead, TailBytes: s.cfg.OutputTail,
 		CPUs: int32(s.cfg.CPUs), MemoryBytes: s.cfg.MemoryBytes, Logger: s.log, //nolint:gosec // checked to be small
-		Shim: s.shim(), Version: s.cfg.Version,
-		Sandbox: local.Sandbox{Mode: s.cfg.Sandbox, Hide: []string{data}, Reads: s.cfg.SandboxBind},
+		Shim: s.shim(), Version: s.cfg.Version, Place: s.store.Settings().GetPlaceId(),
+		Sandbox: local.Sandbox{Mode: s.cfg.Sandbox, Hide: hide, Reads: s.cfg.SandboxBind},
 	})
 	switch {
 	case errors.Is(err, local.ErrSandbox):
@@ -304,6 +266,7 @@ func (s *server) openAPI() (err error) {
 		Tokens: auth.NewTokens(s.store, s.auth), DefaultExecutor: s.cfg.Executor,
 		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
 		Heartbeat: s.cfg.Heartbeat, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,
+		Scratch: s.cfg.folders().state, Room: s.space.room,
 	})
 	return err
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/warm"
 	"github.com/stint-jobs/stint/internal/webui"
@@ -101,17 +102,7 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	f.run("schedule", func() error { return s.scheduler.Run(background) })
 	f.run("watch the disk", func() error { return f.space.run(background) })
-	f.run("watch the store", func() error { f.watchHealth(background); return nil })
-	f.run("keep the services current", func() error { s.reloadOnHangup(background); return nil })
-	f.run("delete old jobs", func() error { s.retain(background); return nil })
-	if s.oidc != nil {
-		f.run("find the issuer", func() error { return s.oidc.Run(background) })
-	}
-	if s.sessions != nil {
-		f.run("end old sessions", func() error { return s.sessions.Run(background) })
-	}
-	f.run("note the uses of tokens", func() error { return s.auth.Run(background, s.log) })
-	f.run("pass on reports", func() error { return s.reports.Run(background) })
+	f.runUpkeep(background)
 	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 	if !s.cfg.TLS.enabled() && !auth.Loopback(s.cfg.Listen) {
 		s.log.Warn("connections are not encrypted: whoever is on the network reads tokens and data (--insecure-plaintext)", "address", l.Addr().String())
@@ -128,6 +119,26 @@ func (s *server) serve(ctx context.Context) error {
 	stop()
 	f.wg.Wait()
 	return err
+}
+
+// runUpkeep runs what nobody calls for.
+func (f *front) runUpkeep(background context.Context) {
+	s := f.server
+	f.run("watch the store", func() error { return f.watchStore(background) })
+	f.run("note how far the store is", func() error { s.notes.run(background); return nil })
+	f.run("keep the services current", func() error { s.reloadOnHangup(background); return nil })
+	f.run("delete old jobs", func() error { s.retain(background); return nil })
+	if s.backups != nil {
+		f.run("back up the store", func() error { return s.backups.Run(background) })
+	}
+	if s.oidc != nil {
+		f.run("find the issuer", func() error { return s.oidc.Run(background) })
+	}
+	if s.sessions != nil {
+		f.run("end old sessions", func() error { return s.sessions.Run(background) })
+	}
+	f.run("note the uses of tokens", func() error { return s.auth.Run(background, s.log) })
+	f.run("pass on reports", func() error { return s.reports.Run(background) })
 }
 
 // maxUndecided leaves half of the files that may be open to connections that speak.
@@ -171,11 +182,11 @@ func (f *front) listen() (port, socket, profiles net.Listener, err error) {
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("listen on %s: %w", f.cfg.Listen, err)
 	}
-	socket, err = listenSocket(f.cfg.Data, socketName)
+	socket, err = listenSocket(f.cfg.folders().state, socketName)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, port.Close())
 	}
-	profiles, err = listenSocket(f.cfg.Data, debugSocketName)
+	profiles, err = listenSocket(f.cfg.folders().state, debugSocketName)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, port.Close(), socket.Close())
 	}
@@ -209,7 +220,7 @@ func (f *front) build(ctx context.Context) (err error) {
 		return err
 	}
 	f.closeLater(conn.Close)
-	reg := newRegistry(&stintCollector{store: f.store, scheduler: f.scheduler, limits: f.limits})
+	reg := newRegistry(&stintCollector{store: f.store, scheduler: f.scheduler, limits: f.limits, backups: f.backups})
 	reg.MustRegister(f.metrics)
 	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix, EmbedOrigins: f.cfg.EmbedOrigins})
 	if err != nil {
@@ -277,28 +288,22 @@ func (f *front) healthz(w http.ResponseWriter, _ *http.Request) {
 		return
 	default:
 	}
-	if f.store.Healthy() != nil {
+	if errors.Is(f.store.Healthy(), job.ErrStorage) { // a full disk stops neither reading nor watching
 		http.Error(w, "the store cannot save", http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = io.WriteString(w, "ok\n")
 }
 
-// watchHealth says NOT_SERVING when the store can no longer save.
-func (f *front) watchHealth(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := f.store.Healthy(); err != nil {
-			f.log.Error("the store cannot save; restart when the disk is well", "error", err)
-			f.health.Shutdown()
-			return
-		}
+// watchStore returns an error when the store can no longer save, which ends the server: its supervisor starts it again,
+// and jobs go on meanwhile.
+func (f *front) watchStore(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-f.store.Failed():
+		f.health.Shutdown()
+		return f.store.Healthy()
 	}
 }
 

@@ -2,7 +2,10 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -27,13 +30,40 @@ type space struct {
 	back  chan struct{} // yields when there is room again
 }
 
-// newSpace watches the file system of a folder. A floor of 0 is always kept.
-func newSpace(folder string, floor int64, log *slog.Logger) *space {
+// newSpace watches the file systems of folders. A floor of 0 is always kept.
+func newSpace(folders []string, floor int64, log *slog.Logger) *space {
 	return &space{floor: floor, log: log, back: make(chan struct{}, 1), free: func() (int64, error) {
-		var st unix.Statfs_t
-		err := unix.Statfs(folder, &st)
-		return int64(st.Bavail) * st.Bsize, err //nolint:gosec // a disk has fewer than 2^63 bytes
+		least := int64(math.MaxInt64)
+		for _, folder := range folders {
+			free, err := freeBytes(folder)
+			if err != nil {
+				return 0, err
+			}
+			least = min(least, free)
+		}
+		return least, nil
 	}}
+}
+
+// freeBytes is the room on the file system of a folder.
+func freeBytes(folder string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(folder, &st); err != nil {
+		return 0, &fs.PathError{Op: "statfs", Path: folder, Err: err}
+	}
+	return int64(st.Bavail) * st.Bsize, nil //nolint:gosec // a disk has fewer than 2^63 bytes
+}
+
+// room refuses what would take so many bytes and not leave the floor.
+func (s *space) room(bytes int64) error {
+	free, err := s.free()
+	if err != nil {
+		return fmt.Errorf("look for room: %w", err)
+	}
+	if free-bytes < s.floor {
+		return fmt.Errorf("%d bytes of %d that are free would not leave %d: %w", bytes, free, s.floor, job.ErrNoSpace)
+	}
+	return nil
 }
 
 // run looks at the disk until ctx ends.

@@ -12,7 +12,7 @@ import (
 
 // Below the floor nothing new is taken and no attempt starts; what is there can be seen and ended. With room again all goes on.
 func TestLittleRoomHoldsWhatIsNew(t *testing.T) {
-	s := newSpace(t.TempDir(), 800, slog.New(slog.DiscardHandler))
+	s := newSpace([]string{t.TempDir(), t.TempDir()}, 800, slog.New(slog.DiscardHandler))
 	if free, err := s.free(); err != nil || free <= 0 {
 		t.Fatalf("%d bytes are free: %v", free, err)
 	}

@@ -26,53 +26,43 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// The tools work on the folder of a server. Where it runs they ask it over the
-// socket in that folder, otherwise they open the database themselves.
+// The tools work on the folders of a server. Where it runs they ask it over the
+// socket in its state folder, otherwise they open the database themselves.
 
-// tool makes a command with the flag that all tools have.
-func tool(use, short, long string, run func(cmd *cobra.Command, data string, args []string) error) *cobra.Command {
+// tool makes a command with the flags that all tools have.
+func tool(use, short, long string, run func(cmd *cobra.Command, f folders) error) *cobra.Command {
+	var state, data string
 	cmd := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs}
-	data := cmd.Flags().String("data", "stint-data", "folder of the server")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if _, err := os.Stat(databasePath(*data)); err != nil {
-			return fmt.Errorf("there is no database in %s; give the server's folder with --data", *data)
+	addFolderFlags(cmd, &state, &data)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		f := foldersOf(state, data)
+		if state != "" && !cmd.Flags().Changed("data") {
+			f.data = "" // not known
 		}
-		return run(cmd, *data, args)
+		if _, err := os.Stat(f.database()); err != nil {
+			return fmt.Errorf("there is no database in %s; give the server's folder with --state, or with --data the one above it", f.state)
+		}
+		return run(cmd, f)
 	}
 	return cmd
-}
-
-func checkCommand(std Streams) *cobra.Command {
-	return tool("check", "Check the database of a server that does not run",
-		"Re-derive the index and all counters from the records, compare, and check the file's own structure.\nExit code 0 means that nothing is wrong.",
-		func(_ *cobra.Command, data string, _ []string) error {
-			problems, err := store.CheckFile(databasePath(data))
-			if err != nil {
-				return explainLocked(err)
-			}
-			for _, p := range problems {
-				fmt.Fprintln(std.Out, p)
-			}
-			if len(problems) > 0 {
-				return fmt.Errorf("%d problems found", len(problems))
-			}
-			fmt.Fprintln(std.Out, "ok")
-			return nil
-		})
 }
 
 func compactCommand(std Streams) *cobra.Command {
 	return tool("compact", "Rewrite the database of a server that does not run, without free space",
 		"The new file takes the place of the old one only when it is complete and durable.",
-		func(_ *cobra.Command, data string, _ []string) error {
-			path := databasePath(data)
-			before, after, err := store.Compact(path, nil)
-			if err != nil {
-				return explainLocked(err)
-			}
-			fmt.Fprintf(std.Out, "%d bytes before, %d after\n", before, after)
-			return nil
+		func(cmd *cobra.Command, f folders) error {
+			return f.lockedTool(cmd.Context(), func() error { return compact(f, std) })
 		})
+}
+
+// compact replaces the database by a copy without free space.
+func compact(f folders, std Streams) error {
+	before, after, err := store.Compact(f.database(), nil)
+	if err != nil {
+		return explainLocked(err)
+	}
+	fmt.Fprintf(std.Out, "%d bytes before, %d after\n", before, after)
+	return nil
 }
 
 func syncFolder(path string) error {
@@ -86,20 +76,20 @@ func syncFolder(path string) error {
 func backupCommand(std Streams) *cobra.Command {
 	var to string
 	cmd := tool("backup", "Copy the database, also while the server runs",
-		"The copy is consistent, and a server can be started on it: it is the file jobs.db of its folder.\nThe folders of jobs and the workspaces are plain files; copy them by any means.",
-		func(cmd *cobra.Command, data string, _ []string) error {
+		"The copy is consistent; stintd restore puts it in place.\nThe folders of jobs and the workspaces are plain files; copy them by any means.",
+		func(cmd *cobra.Command, f folders) error {
 			if to == "" {
 				return fmt.Errorf("give the file to write with --to, or - for standard output: %w", errUsage)
 			}
-			return backup(cmd.Context(), data, to, std)
+			return backup(cmd.Context(), f, to, std)
 		})
 	cmd.Flags().StringVar(&to, "to", "", "file to write, which must not exist; - is standard output")
 	return cmd
 }
 
 // backup writes whole files only: a copy that was cut off has another name.
-func backup(ctx context.Context, data, to string, std Streams) error {
-	copyTo := func(w io.Writer) error { return copyDatabase(ctx, data, w) }
+func backup(ctx context.Context, from folders, to string, std Streams) error {
+	copyTo := func(w io.Writer) error { return copyDatabase(ctx, from, w) }
 	if to == "-" {
 		return copyTo(std.Out)
 	}
@@ -123,10 +113,10 @@ func backup(ctx context.Context, data, to string, std Streams) error {
 	return syncFolder(filepath.Dir(to))
 }
 
-func copyDatabase(ctx context.Context, data string, w io.Writer) error {
-	conn, err := dialSocket(ctx, data)
+func copyDatabase(ctx context.Context, f folders, w io.Writer) error {
+	conn, err := dialSocket(ctx, f.state)
 	if errors.Is(err, errNoServer) {
-		_, err := store.BackupFile(databasePath(data), w)
+		_, err := store.BackupFile(f.database(), w)
 		return err
 	}
 	if err != nil {
@@ -167,11 +157,11 @@ func tokenCreate(std Streams) *cobra.Command {
 	var req authv1.CreateTokenRequest
 	var expires time.Duration
 	cmd := tool("create", "Make an API token and print it, this once", "",
-		func(cmd *cobra.Command, data string, _ []string) error {
+		func(cmd *cobra.Command, f folders) error {
 			if expires > 0 {
 				req.ExpireTime = timestamppb.New(time.Now().Add(expires))
 			}
-			return withTokens(cmd.Context(), data, func(c tokenClient) error {
+			return withTokens(cmd.Context(), f, func(c tokenClient) error {
 				resp, err := c.CreateToken(cmd.Context(), &req)
 				if err != nil {
 					return plain(err)
@@ -192,8 +182,8 @@ func tokenCreate(std Streams) *cobra.Command {
 func tokenList(std Streams) *cobra.Command {
 	var req authv1.ListTokensRequest
 	cmd := tool("list", "List the API tokens, without their secrets", "",
-		func(cmd *cobra.Command, data string, _ []string) error {
-			return withTokens(cmd.Context(), data, func(c tokenClient) error {
+		func(cmd *cobra.Command, f folders) error {
+			return withTokens(cmd.Context(), f, func(c tokenClient) error {
 				resp, err := c.ListTokens(cmd.Context(), &req)
 				if err != nil {
 					return plain(err)
@@ -225,8 +215,8 @@ func orNever(t *timestamppb.Timestamp) string {
 func tokenRevoke(std Streams) *cobra.Command {
 	var id string
 	cmd := tool("revoke", "Make an API token stop working, also for streams that are open", "",
-		func(cmd *cobra.Command, data string, _ []string) error {
-			return withTokens(cmd.Context(), data, func(c tokenClient) error {
+		func(cmd *cobra.Command, f folders) error {
+			return withTokens(cmd.Context(), f, func(c tokenClient) error {
 				if _, err := c.RevokeToken(cmd.Context(), &authv1.RevokeTokenRequest{Id: id}); err != nil {
 					return plain(err)
 				}
@@ -246,8 +236,8 @@ type tokenClient interface {
 }
 
 // withTokens calls do with the tokens of a running server, or of its database.
-func withTokens(ctx context.Context, data string, do func(tokenClient) error) error {
-	conn, err := dialSocket(ctx, data)
+func withTokens(ctx context.Context, f folders, do func(tokenClient) error) error {
+	conn, err := dialSocket(ctx, f.state)
 	if err == nil {
 		defer conn.Close()
 		return do(authv1.NewTokenServiceClient(conn))
@@ -255,7 +245,12 @@ func withTokens(ctx context.Context, data string, do func(tokenClient) error) er
 	if !errors.Is(err, errNoServer) {
 		return err
 	}
-	st, err := store.Open(store.Config{Path: databasePath(data)})
+	return f.lockedTool(ctx, func() error { return withFileTokens(f, do) })
+}
+
+// withFileTokens calls do with the tokens of the database of a server that does not run.
+func withFileTokens(f folders, do func(tokenClient) error) error {
+	st, err := store.Open(store.Config{Path: f.database()})
 	if err != nil {
 		return explainLocked(err)
 	}
@@ -269,7 +264,7 @@ func offline(method string) *storev1.AuditEntry {
 
 func explainLocked(err error) error {
 	if errors.Is(err, job.ErrUnavailable) {
-		return errors.New("the server runs and has the database open; stop it first")
+		return locked(errors.New("the server runs and has the database open; stop it first"))
 	}
 	return err
 }
@@ -281,8 +276,6 @@ func plain(err error) error {
 	}
 	return err
 }
-
-func databasePath(data string) string { return filepath.Join(data, "jobs.db") }
 
 // fileTokens is the TokenService of a database that no server has open, as a client.
 type fileTokens struct{ srv authv1.TokenServiceServer }

@@ -212,9 +212,9 @@ func TestABriefSaysWhatTheRecordSays(t *testing.T) {
 	rec.NotBefore, rec.Job.CancelTime = timestamppb.New(testTime), timestamppb.New(testTime)
 	want := Brief{
 		ID: 9, Owner: "ada", Executor: "local", State: jobsv1.State_STATE_FAILED, Priority: -5,
-		Cancelled: true, Phase: storev1.Phase_PHASE_STARTED, NotBefore: testTime.UTC(),
+		Resources: rec.GetJob().GetResources(), Cancelled: true, Phase: storev1.Phase_PHASE_STARTED, NotBefore: testTime.UTC(),
 	}
-	if diff := cmp.Diff(want, BriefOf(9, rec)); diff != "" {
+	if diff := cmp.Diff(want, BriefOf(9, rec), protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
 }

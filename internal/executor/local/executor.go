@@ -41,6 +41,9 @@ type Config struct {
 	Shim string
 	// Version of this program.
 	Version string
+	// Place names where this executor starts attempts. What is left of an attempt that was started at another place is
+	// never ended: its processes may be those of another installation's job, of which this one has a copy.
+	Place string
 	// Grace is how long a command has to end after SIGTERM. Zero means 10 s.
 	Grace time.Duration
 	// HeadBytes is how much of the begin of each output stream is kept. Zero means 16 MiB.

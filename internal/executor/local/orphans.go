@@ -18,19 +18,24 @@ import (
 )
 
 // endOrphans kills what is left of an attempt whose shim is gone, until
-// nothing is, or ctx ends.
+// nothing is, or ctx ends. What was started at another place is left alone.
 func (e *Executor) endOrphans(ctx context.Context, a workdir.Attempt) error {
 	state, err := shim.ReadState(a)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		e.log.Warn("state of a shim cannot be read", "attempt", a.Name(), "error", err)
 	}
 	h := newHunt(e.cfg.Folders.Path(), a.Path(), state)
+	h.place = e.cfg.Place
 	if h.shim.BootID != "" && h.shim.BootID != e.boot {
 		return nil // the machine was started anew since
 	}
 	var l shim.Launch
 	if err := shim.ReadJSON(a, shim.LaunchFile, &l); err == nil {
 		h.tokens = append(h.tokens, l.Token)
+	}
+	if state.Token != "" && state.Place != e.cfg.Place || l.Token != "" && l.Place != e.cfg.Place {
+		e.log.Warn("what is left of an attempt is not ended: it was started at another place", "attempt", a.Name())
+		return nil
 	}
 	clean := 0
 	for idle := pollLeast; ; idle = min(2*idle, pollMost) {
@@ -84,6 +89,7 @@ func (e *Executor) cgroupsOf(h hunt) []shim.Cgroup {
 type hunt struct {
 	folders string   // of all jobs, which is among a shim's arguments
 	folder  string   // of the attempt, in which a shim has files open
+	place   string   // that the attempt was started at
 	tokens  []string // values of shim.MarkerVariable, possibly empty ones
 	shim    shim.State
 	found   map[int]uint64 // births of processes that are known to be the attempt's, by pid
@@ -149,6 +155,9 @@ func (h *hunt) isShim(p proc.Process) bool {
 	open := p.OpenFiles(h.folder)
 	for _, path := range open {
 		st, err := shim.ReadOpenState(path)
+		if err == nil && st.Place != h.place {
+			return false
+		}
 		if err == nil && !slices.Contains(h.tokens, st.Token) {
 			h.tokens = append(h.tokens, st.Token)
 		}

@@ -97,7 +97,7 @@ func (e *Executor) issue(ctx context.Context, t executor.Task) (shim.Launch, boo
 		return shim.Launch{}, there, err
 	}
 	l := shim.Launch{
-		Token: newToken(), Argv: t.Command.Argv, Env: t.Command.Env,
+		Token: newToken(), Place: e.cfg.Place, Argv: t.Command.Argv, Env: t.Command.Env,
 		TimeLimit: t.Command.Resources.GetTimeLimit().AsDuration(), Grace: e.cfg.Grace,
 		HeadBytes: e.cfg.HeadBytes, TailBytes: e.cfg.TailBytes,
 		CPUs: t.Command.Resources.GetCpus(), MemoryBytes: t.Command.Resources.GetMemoryBytes(),

@@ -43,6 +43,8 @@ const MarkerVariable = "STINT_ATTEMPT"
 type Launch struct {
 	// Token names this start of the attempt among all there ever are.
 	Token string `json:"token"`
+	// Place is where the executor was that started it.
+	Place string `json:"place,omitempty"`
 	// Argv, Env are the command's.
 	Argv []string `json:"argv"`
 	Env  []string `json:"env"`
@@ -68,6 +70,8 @@ type Launch struct {
 type State struct {
 	// Token of the Launch that it runs.
 	Token string `json:"token"`
+	// Place of the Launch.
+	Place string `json:"place,omitempty"`
 	// BootID is different after each start of the machine.
 	BootID string `json:"boot_id"`
 	// PID and Birth are the shim's, as a proc.Process.

@@ -215,7 +215,7 @@ func (s *shim) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.state.Token, s.state.PID, s.state.Birth, s.state.Shared = s.token, self.PID, self.Birth, true
+	s.state.Token, s.state.Place, s.state.PID, s.state.Birth, s.state.Shared = s.token, s.launch.Place, self.PID, self.Birth, true
 	if s.launch.Cgroup != "" { // it is known before it is there: should this process die then, its successor finds it
 		s.state.Cgroup = CgroupPath(s.launch.Cgroup, s.token)
 	}
