@@ -63,7 +63,7 @@ func checkInChild(ctx context.Context, program, path string) ([]string, error) {
 	}
 	first, _, _ := strings.Cut(errs.String(), "\n")
 	first = strings.TrimPrefix(first, "stintd: ")
-	code := exitFailed
+	code := exitOK // without having come to its end
 	if ok {
 		code = exit.ExitCode()
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -126,19 +127,12 @@ func readMarker(data string) (*marker, error) {
 	}
 	m := &marker{}
 	if err := json.Unmarshal(b, m); err != nil || m.Installation == "" {
-		return nil, refused(fmt.Errorf("%s cannot be read: %w. It says whose jobs are in %s; remove it if that is known", path, cmpError(err, errNoInstallation), data))
+		return nil, refused(fmt.Errorf("%s cannot be read: %w. It says whose jobs are in %s; remove it if that is known", path, cmp.Or(err, errNoInstallation), data))
 	}
 	return m, nil
 }
 
 var errNoInstallation = errors.New("it names no installation")
-
-func cmpError(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
-}
 
 // markerOf returns the marker of a data folder for the settings.
 func markerOf(f folders, set *storev1.Settings) (marker, error) {

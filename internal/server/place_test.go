@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
@@ -112,4 +114,18 @@ func TestExitCodesAreDocumented(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %d", c.err, got, c.code)
 		}
 	}
+}
+
+// A database that does not close after its failure does not keep the server.
+func TestAnEndThatHangsIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		if err := within(time.Second, func() error { <-hang; return nil }); err == nil {
+			t.Error("it was waited for")
+		}
+		close(hang)
+		if err := within(time.Second, func() error { return os.ErrExist }); !errors.Is(err, os.ErrExist) {
+			t.Error(err)
+		}
+	})
 }

@@ -181,14 +181,14 @@ func lastID(f folders, next job.ID, there bool) (job.ID, error) {
 }
 
 const (
-	leastGap = 1 << 36
-	mostGap  = 1 << 40
-	idStep   = 1_000_000
+	minGap = 1 << 36
+	maxGap = 1 << 40
+	idStep = 1_000_000
 )
 
 // revisionGap returns how many revisions are skipped: more than were lost, and another number each time, so that two
 // restores of one backup go on from different revisions.
-func revisionGap() uint64 { return leastGap + random()%(mostGap-leastGap) }
+func revisionGap() uint64 { return minGap + random()%(maxGap-minGap) }
 
 // idBehindGap returns an id at least 100 million above the last one, and another each time.
 func idBehindGap(last job.ID) job.ID {

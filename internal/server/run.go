@@ -104,12 +104,17 @@ func (s *server) closeInTime() error {
 	if s.store == nil || !errors.Is(s.store.Healthy(), job.ErrStorage) {
 		return s.close()
 	}
+	return within(s.cfg.DrainTimeout, s.close)
+}
+
+// within calls do and returns an error if that takes longer than it may.
+func within(limit time.Duration, do func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- s.close() }()
+	go func() { done <- do() }()
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(s.cfg.DrainTimeout):
+	case <-time.After(limit):
 		return errors.New("the database could not be closed in time after its failure")
 	}
 }

@@ -187,6 +187,33 @@ func TestOrphansOfAKilledShim(t *testing.T) {
 	}
 }
 
+// What was started at another place may be the processes of another installation, of which this one has a copy.
+func TestOrphansOfAnotherPlaceAreLeftAlone(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Place = "here"
+	j := newJob(t, cfg, `echo $$ >born; read _ <hold`)
+	born := j.fifo("born")
+	j.fifo("hold")
+	h := j.start()
+	command := j.pid(born)
+	killShim(t, j.task.Dir)
+	elsewhere := cfg
+	elsewhere.Place = "elsewhere"
+	if x, err := newExecutor(t, elsewhere).Wait(t.Context(), h, func(executor.Observation) {}); !errors.Is(err, executor.ErrLost) {
+		t.Errorf("Wait() = %+v, %v", x, err)
+	}
+	if gone(command) {
+		t.Error("a process of another place was ended")
+	}
+	if _, err := newExecutor(t, cfg).Wait(t.Context(), h, func(executor.Observation) {}); !errors.Is(err, executor.ErrLost) {
+		t.Error(err)
+	}
+	if !gone(command) {
+		t.Error("a process of this place still runs")
+	}
+	os.RemoveAll(filepath.Join(j.task.Dir.Path(), shim.LogFile))
+}
+
 // A cgroup ends at once what was forked faster than it could be found.
 func TestCancelInACgroup(t *testing.T) {
 	cfg := testConfig(t)
