@@ -17,6 +17,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/audit"
 )
 
 // auditLine is a line of an export. It has all that the hash is over, so that an export can be verified alone.
@@ -36,7 +37,7 @@ type auditLine struct {
 	Hash       string   `json:"hash"`
 }
 
-func lineOf(before store.AuditHead, row store.AuditRow) auditLine {
+func lineOf(before audit.Head, row audit.Row) auditLine {
 	e := row.Entry
 	l := auditLine{
 		Sequence: row.Sequence, Time: e.GetTime().AsTime().Format(time.RFC3339Nano), User: e.GetUser(), Actor: e.GetActor(),
@@ -50,7 +51,7 @@ func lineOf(before store.AuditHead, row store.AuditRow) auditLine {
 }
 
 // row reads a line back, with the hash of the entry before.
-func (l auditLine) row() (row store.AuditRow, previous store.AuditHash, err error) {
+func (l auditLine) row() (row audit.Row, previous audit.Hash, err error) {
 	at, err := time.Parse(time.RFC3339Nano, l.Time)
 	if err != nil {
 		return row, previous, fmt.Errorf("its time cannot be read: %q", l.Time)
@@ -73,12 +74,12 @@ func (l auditLine) row() (row store.AuditRow, previous store.AuditHash, err erro
 	return row, previous, err
 }
 
-func parseHash(text string) (store.AuditHash, error) {
+func parseHash(text string) (audit.Hash, error) {
 	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != len(store.AuditHash{}) {
-		return store.AuditHash{}, fmt.Errorf("%q is no hash", text)
+	if err != nil || len(raw) != len(audit.Hash{}) {
+		return audit.Hash{}, fmt.Errorf("%q is no hash", text)
 	}
-	return store.AuditHash(raw), nil
+	return audit.Hash(raw), nil
 }
 
 // exportAudit prints the entries of a database behind one.
@@ -86,27 +87,27 @@ func exportAudit(path string, since uint64, out io.Writer) error {
 	w := bufio.NewWriterSize(out, 1<<16)
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
-	err := store.ReadAudit(path, since, func(before store.AuditHead, row store.AuditRow) error {
+	err := store.ReadAudit(path, since, func(before audit.Head, row audit.Row) error {
 		return lines.Encode(lineOf(before, row))
 	})
 	return errors.Join(err, w.Flush())
 }
 
 // verifyAny verifies a database, or an export; - is an export from in.
-func verifyAny(path string, in io.Reader, expect *store.AuditHead) (store.AuditReport, error) {
+func verifyAny(path string, in io.Reader, expect *audit.Head) (audit.Report, error) {
 	if path == "-" {
 		return verifyLines(in, expect)
 	}
 	export, err := isExport(path)
 	if err != nil {
-		return store.AuditReport{}, err
+		return audit.Report{}, err
 	}
 	if !export {
 		return store.VerifyAudit(path, expect)
 	}
 	f, err := os.Open(filepath.Clean(path))
 	if err != nil {
-		return store.AuditReport{}, err
+		return audit.Report{}, err
 	}
 	defer f.Close()
 	return verifyLines(f, expect)
@@ -116,10 +117,10 @@ func verifyAny(path string, in io.Reader, expect *store.AuditHead) (store.AuditR
 const maxAuditLine = 1 << 20
 
 // verifyLines verifies an export.
-func verifyLines(in io.Reader, expect *store.AuditHead) (report store.AuditReport, err error) {
+func verifyLines(in io.Reader, expect *audit.Head) (report audit.Report, err error) {
 	scan := bufio.NewScanner(in)
 	scan.Buffer(nil, maxAuditLine)
-	var chain *store.AuditChain
+	var chain *audit.Verifier
 	for n := 1; scan.Scan(); n++ {
 		row, previous, err := readLine(scan.Bytes())
 		if err != nil {
@@ -129,7 +130,7 @@ func verifyLines(in io.Reader, expect *store.AuditHead) (report store.AuditRepor
 			if row.Sequence == 0 {
 				return report, fmt.Errorf("line %d: there is no entry 0", n)
 			}
-			chain = store.NewAuditChain(store.AuditHead{Sequence: row.Sequence - 1, Hash: previous}, expect)
+			chain = audit.NewVerifier(audit.Head{Sequence: row.Sequence - 1, Hash: previous}, expect)
 		}
 		chain.Follow(row, previous)
 	}
@@ -139,11 +140,10 @@ func verifyLines(in io.Reader, expect *store.AuditHead) (report store.AuditRepor
 	if chain == nil {
 		return report, errors.New("there is no entry in the export")
 	}
-	problems := chain.End(nil)
-	return store.AuditReport{Begin: chain.Begin, End: chain.Head(), Entries: chain.Entries(), Problems: problems}, nil
+	return chain.End(nil), nil
 }
 
-func readLine(text []byte) (row store.AuditRow, previous store.AuditHash, err error) {
+func readLine(text []byte) (row audit.Row, previous audit.Hash, err error) {
 	var l auditLine
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields() // what is not hashed must not pass for what is

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/audit"
 )
 
 func auditCommand(std Streams) *cobra.Command {
@@ -76,11 +77,11 @@ takes a head that was kept and says whether the chain still goes through it.`,
 	return cmd
 }
 
-func expected(text string) (*store.AuditHead, error) {
+func expected(text string) (*audit.Head, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // nothing is expected
 	}
-	head, err := store.ParseAuditHead(text)
+	head, err := audit.ParseHead(text)
 	return &head, err
 }
 

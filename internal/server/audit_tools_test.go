@@ -11,10 +11,11 @@ import (
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/audit"
 )
 
 // auditFolder is a server's folder with an audit of so many entries, an hour apart.
-func auditFolder(t *testing.T, entries int) (folder string, heads []store.AuditHead) {
+func auditFolder(t *testing.T, entries int) (folder string, heads []audit.Head) {
 	t.Helper()
 	folder = t.TempDir()
 	if err := foldersOf("", folder).make(); err != nil {

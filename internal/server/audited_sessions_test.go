@@ -13,14 +13,15 @@ import (
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
 func TestSigningInAndOutIsAudited(t *testing.T) {
 	st := storetest.Open(t)
 	s := auditedSessions{st}
-	hash := store.SessionHash{1}
+	hash := credential.Hash{1}
 	from := func(address string, do func(context.Context)) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/auth/callback", http.NoBody)
 		r.RemoteAddr = address
@@ -41,7 +42,7 @@ func TestSigningInAndOutIsAudited(t *testing.T) {
 			}
 		})
 	}
-	rows, _, err := st.AuditEntries(t.Context(), store.AuditQuery{Limit: 10})
+	rows, _, err := st.AuditEntries(t.Context(), audit.Query{Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
@@ -17,14 +18,16 @@ type applied struct {
 	index    index.Commit
 	meta     *meta
 	settings *storev1.Settings
-	head     *AuditHead
 }
 
 // apply brings what is in memory up to date with a commit, from the bytes of its entry alone, and returns whom to wake.
 // An error means that the entry does not follow what is in memory. The memory is not to be used for writes then.
 func (s *Store) apply(entry []byte) (index.Applied, error) {
 	var a applied
-	if err := kv.Replay(entry, a.take); err != nil {
+	err := kv.Replay(entry, func(w kv.Write) error {
+		return cmp.Or(a.take(w), s.auditLog.Apply(w), s.credentials.Apply(w))
+	})
+	if err != nil {
 		return index.Applied{}, err
 	}
 	changes, err := s.ix.Apply(&a.index)
@@ -36,9 +39,6 @@ func (s *Store) apply(entry []byte) (index.Applied, error) {
 	}
 	if a.settings != nil {
 		s.settings.Store(a.settings)
-	}
-	if a.head != nil {
-		s.auditHead.Store(a.head)
 	}
 	return changes, nil
 }
@@ -107,12 +107,6 @@ func (a *applied) takeMeta(w kv.Write) error {
 		if err := proto.Unmarshal(w.Value, a.settings); err != nil {
 			return fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
 		}
-	case bytes.Equal(w.Key, keyAuditHead):
-		head, err := decodeHead(w.Value)
-		if err != nil {
-			return err
-		}
-		a.head = &head
 	}
 	return nil
 }

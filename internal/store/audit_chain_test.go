@@ -16,16 +16,17 @@ import (
 
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/audit"
 )
 
 // chainOf makes a database with an audit of so many entries and answers their heads, of which the first is the beginning.
-func chainOf(t *testing.T, path string, entries int) []store.AuditHead {
+func chainOf(t *testing.T, path string, entries int) []audit.Head {
 	t.Helper()
 	s, err := store.Open(store.Config{Path: path}.WithoutSync())
 	if err != nil {
 		t.Fatal(err)
 	}
-	heads := []store.AuditHead{s.AuditHead()}
+	heads := []audit.Head{s.AuditHead()}
 	for n := range entries {
 		if err := s.Audit(t.Context(), entry("ada", fmt.Sprint("m", n+1), "", 1)); err != nil {
 			t.Fatal(err)
@@ -41,16 +42,16 @@ func chainOf(t *testing.T, path string, entries int) []store.AuditHead {
 func key(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // setHead makes the database say that its chain ends there.
-func setHead(tx *bolt.Tx, h store.AuditHead) error {
+func setHead(tx *bolt.Tx, h audit.Head) error {
 	return tx.Bucket([]byte("meta")).Put([]byte("audit_head"), append(key(h.Sequence), h.Hash[:]...))
 }
 
 // relink makes the chain anew from an entry on, as whoever knows how it is made can.
-func relink(tx *bolt.Tx, heads []store.AuditHead, from, to uint64) (store.AuditHead, error) {
+func relink(tx *bolt.Tx, heads []audit.Head, from, to uint64) (audit.Head, error) {
 	at, b := heads[from-1], tx.Bucket([]byte("audit"))
 	for n := from; n <= to; n++ {
 		value := append([]byte(nil), b.Get(key(n))...)
-		at = store.AuditHead{Sequence: n, Hash: at.Follows(value[32:])}
+		at = audit.Head{Sequence: n, Hash: at.Follows(value[32:])}
 		copy(value, at.Hash[:])
 		if err := b.Put(key(n), value); err != nil {
 			return at, err
@@ -64,63 +65,63 @@ const changed = "its hash is not that of what it says and of the entry before it
 // forgeries are what somebody with the file may do to a chain of ten entries. found are the problems; with is what
 // is found only by who noted the last entry.
 var forgeries = map[string]struct {
-	forge func(tx *bolt.Tx, b *bolt.Bucket, heads []store.AuditHead) error
+	forge func(tx *bolt.Tx, b *bolt.Bucket, heads []audit.Head) error
 	found []string
 	with  []string
 }{
-	"nothing": {forge: func(*bolt.Tx, *bolt.Bucket, []store.AuditHead) error { return nil }},
+	"nothing": {forge: func(*bolt.Tx, *bolt.Bucket, []audit.Head) error { return nil }},
 	"a byte of an entry": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []store.AuditHead) error { return flip(b, 4, -1) },
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []audit.Head) error { return flip(b, 4, -1) },
 		found: []string{"audit entry 4: " + changed},
 	},
 	"a byte of a hash": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []store.AuditHead) error { return flip(b, 4, 7) },
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []audit.Head) error { return flip(b, 4, 7) },
 		found: []string{"audit entry 4: " + changed},
 	},
 	"a byte of the last hash": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []store.AuditHead) error { return flip(b, 10, 7) },
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []audit.Head) error { return flip(b, 10, 7) },
 		found: []string{"audit entry 10: " + changed, "audit entry 10: it is the last one, and not the one that the store wrote last"},
 		with:  []string{"audit entry 10: its hash is not the expected one: the chain was made anew at or before this entry"},
 	},
 	"an entry taken out": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []store.AuditHead) error { return b.Delete(key(5)) },
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []audit.Head) error { return b.Delete(key(5)) },
 		found: []string{"audit entry 5: it is missing"},
 	},
 	"several taken out": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []store.AuditHead) error {
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []audit.Head) error {
 			return errors.Join(b.Delete(key(5)), b.Delete(key(6)), b.Delete(key(7)))
 		},
 		found: []string{"audit entry 5: it is missing, and so are all up to entry 7"},
 	},
 	"the first taken out": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []store.AuditHead) error { return b.Delete(key(1)) },
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []audit.Head) error { return b.Delete(key(1)) },
 		found: []string{"audit entry 1: it is missing"},
 	},
 	"one taken out and the others moved up": {
-		forge: func(tx *bolt.Tx, b *bolt.Bucket, heads []store.AuditHead) error {
+		forge: func(tx *bolt.Tx, b *bolt.Bucket, heads []audit.Head) error {
 			for n := uint64(5); n < 10; n++ {
 				if err := b.Put(key(n), append([]byte(nil), b.Get(key(n+1))...)); err != nil {
 					return err
 				}
 			}
-			return errors.Join(b.Delete(key(10)), setHead(tx, store.AuditHead{Sequence: 9, Hash: heads[10].Hash}))
+			return errors.Join(b.Delete(key(10)), setHead(tx, audit.Head{Sequence: 9, Hash: heads[10].Hash}))
 		},
 		found: []string{"audit entry 5: " + changed},
 		with:  []string{"audit entry 10: it is missing"},
 	},
 	"two swapped": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []store.AuditHead) error {
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []audit.Head) error {
 			three, four := append([]byte(nil), b.Get(key(3))...), append([]byte(nil), b.Get(key(4))...)
 			return errors.Join(b.Put(key(3), four), b.Put(key(4), three))
 		},
 		found: []string{"audit entry 3: " + changed, "audit entry 4: " + changed, "audit entry 5: " + changed},
 	},
 	"an entry that cannot be read": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []store.AuditHead) error { return b.Put(key(6), []byte("short")) },
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []audit.Head) error { return b.Put(key(6), []byte("short")) },
 		found: []string{"audit: audit entry 6 cannot be read: storage failed", "audit entry 6: " + changed, "audit entry 7: " + changed},
 	},
 	"one more": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, heads []store.AuditHead) error {
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, heads []audit.Head) error {
 			body := b.Get(key(10))[32:]
 			hash := heads[10].Follows(body)
 			return b.Put(key(11), append(hash[:], body...))
@@ -128,19 +129,19 @@ var forgeries = map[string]struct {
 		found: []string{"audit entry 11: the store never wrote it: its last entry is 10"},
 	},
 	"the tail cut": {
-		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []store.AuditHead) error {
+		forge: func(_ *bolt.Tx, b *bolt.Bucket, _ []audit.Head) error {
 			return errors.Join(b.Delete(key(9)), b.Delete(key(10)))
 		},
 		found: []string{"audit entry 9: it is missing, and so are all up to entry 10"},
 	},
 	"the tail cut, and the head with it": {
-		forge: func(tx *bolt.Tx, b *bolt.Bucket, heads []store.AuditHead) error {
+		forge: func(tx *bolt.Tx, b *bolt.Bucket, heads []audit.Head) error {
 			return errors.Join(b.Delete(key(9)), b.Delete(key(10)), setHead(tx, heads[8]))
 		},
 		with: []string{"audit entry 9: it is missing, and so are all up to entry 10"},
 	},
 	"the last rewritten": {
-		forge: func(tx *bolt.Tx, b *bolt.Bucket, heads []store.AuditHead) error {
+		forge: func(tx *bolt.Tx, b *bolt.Bucket, heads []audit.Head) error {
 			if err := flip(b, 10, -1); err != nil {
 				return err
 			}
@@ -151,7 +152,7 @@ var forgeries = map[string]struct {
 		with:  []string{"audit entry 10: its hash is not the expected one: the chain was made anew at or before this entry"},
 	},
 	"all made anew from one on": {
-		forge: func(tx *bolt.Tx, b *bolt.Bucket, heads []store.AuditHead) error {
+		forge: func(tx *bolt.Tx, b *bolt.Bucket, heads []audit.Head) error {
 			if err := flip(b, 4, -1); err != nil {
 				return err
 			}
@@ -172,7 +173,7 @@ func flip(b *bolt.Bucket, n uint64, at int) error {
 	return b.Put(key(n), value)
 }
 
-func checkDiffers(a, b store.AuditHead) error {
+func checkDiffers(a, b audit.Head) error {
 	if a == b {
 		return fmt.Errorf("the forged entry has the hash %v of the true one", a)
 	}
@@ -212,7 +213,7 @@ func TestForgeriesAreFoundAndNamed(t *testing.T) {
 	}
 }
 
-func texts(problems []store.Problem) []string {
+func texts[P fmt.Stringer](problems []P) []string {
 	var all []string
 	for _, p := range problems {
 		all = append(all, p.String())

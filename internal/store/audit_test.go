@@ -7,22 +7,21 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
-	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -31,13 +30,13 @@ func by(ctx context.Context, user, method string) context.Context {
 	return store.WithAudit(ctx, &storev1.AuditEntry{User: user, How: "token", CredentialId: "t1", Address: "192.0.2.7", Method: method})
 }
 
-// audit is the whole audit, oldest first, without times.
-func audit(tb testing.TB, s *store.Store) []*storev1.AuditEntry {
+// wholeAudit returns the audit, oldest first, without times.
+func wholeAudit(tb testing.TB, s *store.Store) []*storev1.AuditEntry {
 	tb.Helper()
 	var all []*storev1.AuditEntry
 	var before uint64
 	for {
-		rows, next, err := s.AuditEntries(tb.Context(), store.AuditQuery{Before: before, Limit: 3})
+		rows, next, err := s.AuditEntries(tb.Context(), audit.Query{Before: before, Limit: 3})
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -57,7 +56,7 @@ func audit(tb testing.TB, s *store.Store) []*storev1.AuditEntry {
 
 func sameAudit(tb testing.TB, s *store.Store, want ...*storev1.AuditEntry) {
 	tb.Helper()
-	if diff := cmp.Diff(want, audit(tb, s), protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(want, wholeAudit(tb, s), protocmp.Transform()); diff != "" {
 		tb.Errorf("the audit is not as it should be:\n%s", diff)
 	}
 }
@@ -83,7 +82,7 @@ func TestWhatChangesSomethingIsAuditedWithWhatItTouched(t *testing.T) {
 	if _, err := s.UpdateMany(by(ctx, "ada", "cancel all"), store.Everyone, []job.ID{3, 77, 2}, into(cancelled)); err != nil {
 		t.Fatal(err)
 	}
-	hash := store.TokenHash{1}
+	hash := credential.Hash{1}
 	if err := s.PutToken(by(ctx, "root", "make token"), hash, &storev1.Token{Id: "x", User: "cyd"}, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +155,7 @@ func TestWhatChangesNothingIsNotAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameAudit(t, s)
-	if h := s.AuditHead(); h != (store.AuditHead{}) {
+	if h := s.AuditHead(); h != (audit.Head{}) {
 		t.Errorf("the head is %v", h)
 	}
 }
@@ -171,7 +170,7 @@ func TestMoreJobsThanAnEntryNamesAreMoreEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := uint64(1)
-	for _, e := range audit(t, s) {
+	for _, e := range wholeAudit(t, s) {
 		if len(e.GetJobIds()) > 1000 {
 			t.Errorf("an entry with %d jobs", len(e.GetJobIds()))
 		}
@@ -231,7 +230,7 @@ func TestTheChainHoldsWhoeverWritesAtTheSameTime(t *testing.T) {
 	}
 	wg.Wait()
 	head := s.AuditHead()
-	all := audit(t, s)
+	all := wholeAudit(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -261,16 +260,16 @@ func TestQueriesOfTheAudit(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		q    store.AuditQuery
+		q    audit.Query
 		fits func(n int) bool
 	}{
-		"all":     {store.AuditQuery{}, func(int) bool { return true }},
-		"user":    {store.AuditQuery{User: "ada"}, func(n int) bool { return n%3 == 0 }},
-		"actor":   {store.AuditQuery{User: "robot"}, func(n int) bool { return n%10 == 3 }},
-		"subject": {store.AuditQuery{User: "eve"}, func(n int) bool { return n%10 == 4 }},
-		"job":     {store.AuditQuery{Job: 5}, func(n int) bool { return n%7 == 4 }},
-		"both":    {store.AuditQuery{User: "bob", Job: 5}, func(n int) bool { return n%3 == 1 && n%7 == 4 }},
-		"nobody":  {store.AuditQuery{User: "ad"}, func(int) bool { return false }},
+		"all":     {audit.Query{}, func(int) bool { return true }},
+		"user":    {audit.Query{User: "ada"}, func(n int) bool { return n%3 == 0 }},
+		"actor":   {audit.Query{User: "robot"}, func(n int) bool { return n%10 == 3 }},
+		"subject": {audit.Query{User: "eve"}, func(n int) bool { return n%10 == 4 }},
+		"job":     {audit.Query{Job: 5}, func(n int) bool { return n%7 == 4 }},
+		"both":    {audit.Query{User: "bob", Job: 5}, func(n int) bool { return n%3 == 1 && n%7 == 4 }},
+		"nobody":  {audit.Query{User: "ad"}, func(int) bool { return false }},
 	} {
 		var got, want []string
 		for n := 59; n >= 0; n-- {
@@ -297,55 +296,6 @@ func TestQueriesOfTheAudit(t *testing.T) {
 	}
 }
 
-func TestAnOlderDatabaseBeginsItsChain(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "jobs.db")
-	s := storetest.OpenConfig(t, store.Config{Path: path}.WithoutSync())
-	submit(t, s, "ada", newJob("A", "a"))
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	raw(t, path, func(tx *bolt.Tx) error { // what the first release wrote
-		var later [][]byte
-		err := tx.ForEach(func(name []byte, _ *bolt.Bucket) error {
-			if !slices.Contains([]string{"meta", "jobs", "specs", "tokens", "issues"}, string(name)) {
-				later = append(later, slices.Clone(name))
-			}
-			return nil
-		})
-		for _, name := range later {
-			err = errors.Join(err, tx.DeleteBucket(name))
-		}
-		return errors.Join(err, tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte{0, 0, 0, 0, 0, 0, 0, 1}))
-	})
-	s = storetest.OpenConfig(t, store.Config{Path: path})
-	if _, err := s.Update(by(t.Context(), "ada", "cancel"), store.Everyone, 1, into(cancelled)); err != nil {
-		t.Fatal(err)
-	}
-	sameAudit(t, s, entry("ada", "cancel", "", 1))
-}
-
-func TestEntriesAreStoredAsProtobufWritesThem(t *testing.T) {
-	text := rapid.OneOf(rapid.Just(""), rapid.String())
-	rapid.Check(t, func(t *rapid.T) {
-		e := &storev1.AuditEntry{
-			User: text.Draw(t, "user"), Actor: text.Draw(t, "actor"), How: text.Draw(t, "how"), CredentialId: text.Draw(t, "credential"),
-			Address: text.Draw(t, "address"), Method: text.Draw(t, "method"), Subject: text.Draw(t, "subject"), Reason: text.Draw(t, "reason"),
-			JobIds: rapid.SliceOf(rapid.Uint64()).Draw(t, "jobs"),
-			Time: &timestamppb.Timestamp{
-				Seconds: rapid.OneOf(rapid.Just(int64(0)), rapid.Int64()).Draw(t, "seconds"),
-				Nanos:   rapid.OneOf(rapid.Just(int32(0)), rapid.Int32Range(0, 999_999_999)).Draw(t, "nanos"),
-			},
-		}
-		want, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := store.EncodeAudit(e); string(got) != string(want) {
-			t.Fatalf("%v is stored as\n%x and protobuf writes\n%x", e, got, want)
-		}
-	})
-}
-
 // TestTheAuditIsAsItsModel does things, refused, failed and done, and reopens and crashes in between.
 func TestTheAuditIsAsItsModel(t *testing.T) {
 	dir, run := t.TempDir(), 0
@@ -363,7 +313,7 @@ func TestTheAuditIsAsItsModel(t *testing.T) {
 		s := open()
 		defer func() { storetest.Close(t, s, path) }()
 		var want []*storev1.AuditEntry
-		var heads []store.AuditHead
+		var heads []audit.Head
 		jobs := 0
 		user := rapid.SampledFrom(owners)
 		noted := func(e *storev1.AuditEntry) {
@@ -415,16 +365,4 @@ func TestTheAuditIsAsItsModel(t *testing.T) {
 		})
 		sameAudit(t, s, want...)
 	})
-}
-
-func TestHeadsAreReadAsTheyArePrinted(t *testing.T) {
-	h := store.AuditHead{Sequence: 1 << 60, Hash: store.AuditHash{1, 2, 255}}
-	if got, err := store.ParseAuditHead(" " + h.String() + "\n"); err != nil || got != h {
-		t.Errorf("%v %v", got, err)
-	}
-	for _, bad := range []string{"", "7", "7:", ":" + strings.Repeat("a", 64), "7:" + strings.Repeat("a", 63), "7:" + strings.Repeat("a", 65), "7:" + strings.Repeat("g", 64), "-1:" + strings.Repeat("a", 64)} {
-		if h, err := store.ParseAuditHead(bad); err == nil {
-			t.Errorf("%q was read as %v", bad, h)
-		}
-	}
 }

@@ -1,12 +1,12 @@
 package store
 
 import (
-	"time"
-
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
@@ -17,28 +17,27 @@ type batch struct {
 	reader
 	s       *Store
 	tx      *kv.Tx
-	now     time.Time
-	stamp   *timestamppb.Timestamp // now, shared by the batch's messages
+	stamp   *timestamppb.Timestamp // of the commit, shared by the batch's messages
 	meta    meta
 	changes []index.ChangedJob // for the audit
-	about   about              // of the present op
-	audited bool               // the present op is audited though it writes nothing else
-	head    AuditHead
-	buf     []byte // encoded records
+	buf     []byte             // encoded records
+
+	chain       audit.Appender
+	credentials *credential.Batch
+
+	// Of the present operation.
+	target    target
+	mustAudit bool // it is audited though it writes nothing else
 
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
-	auditJobs []job.ID
 	requests  map[string]job.ID // first job by owner, zero byte and request id
 }
 
 func (b *batch) init(s *Store) {
 	b.s, b.active, b.requests = s, make(map[string]int64), make(map[string]job.ID)
+	b.credentials = credential.NewBatch(&s.credentials)
 }
-
-// maxAhead is how far times may run ahead of the clock. The order of ids and revisions is that of commits, whatever the
-// clock does; times follow it only as long as the clock is set back by no more than this.
-const maxAhead = 5 * time.Second
 
 // begin starts a batch with nothing in it.
 func (b *batch) begin(tx *kv.Tx) {
@@ -48,12 +47,10 @@ func (b *batch) begin(tx *kv.Tx) {
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
 		b.buf = nil
 	}
-	b.tx, b.reader, b.meta, b.head = tx, reader{&tx.ReadTx}, b.s.meta, *b.s.auditHead.Load()
-	b.now = b.s.now()
-	if last := b.s.lastTime; b.now.Before(last) && last.Sub(b.now) <= maxAhead {
-		b.now = last
-	}
-	b.stamp = timestamppb.New(b.now)
+	b.tx, b.reader, b.meta = tx, reader{&tx.ReadTx}, b.s.meta
+	b.stamp = b.meta.advance(b.s.now())
+	b.chain.Begin(tx, b.s.auditLog.Head(), b.stamp)
+	b.credentials.Begin(tx)
 }
 
 // finish stages what every commit has.
@@ -61,7 +58,7 @@ func (b *batch) finish(tx *kv.Tx) error {
 	if err := tx.Put(bucketMeta, keyCounters, b.meta.encode()); err != nil {
 		return err
 	}
-	if err := b.storeHead(); err != nil {
+	if err := b.chain.Finish(); err != nil {
 		return err
 	}
 	if hook := b.s.finishing.Load(); hook != nil {
@@ -71,15 +68,16 @@ func (b *batch) finish(tx *kv.Tx) error {
 }
 
 // run stages one operation and, if it changed something, who did that.
-func (b *batch) run(by *audited, stage func(*batch) error) error {
-	written, from, meta, head := len(b.tx.Entry()), len(b.changes), b.meta, b.head
-	b.about, b.audited = about{}, false
+func (b *batch) run(by *audit.Draft, stage func(*batch) error) error {
+	written, from, meta, head := len(b.tx.Entry()), len(b.changes), b.meta, b.chain.Head()
+	b.target, b.mustAudit = target{}, false
 	err := stage(b)
-	if err == nil && by.entry != nil && (b.audited || len(b.tx.Entry()) > written) {
+	if err == nil && by != nil && (b.mustAudit || len(b.tx.Entry()) > written) {
 		err = b.audit(by, from)
 	}
 	if err != nil { // kv takes back what was written
-		b.changes, b.meta, b.head = b.changes[:from], meta, head
+		b.changes, b.meta = b.changes[:from], meta
+		b.chain.Rewind(head)
 	}
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
@@ -39,6 +41,11 @@ func (s *Store) Check(ctx context.Context) ([]Problem, error) {
 			}
 			for _, d := range s.ix.Compare(fresh) {
 				c.add(d.Where, "%s", d.What)
+			}
+			var credentials credential.Index
+			credentials.Load(tx)
+			for _, what := range s.credentials.Compare(&credentials) {
+				c.add("index", "%s", what)
 			}
 			return nil
 		})
@@ -96,7 +103,7 @@ func (c *checker) file(ctx context.Context, tx *kv.ReadTx) error {
 
 // audit checks the chain of the audit.
 func (c *checker) audit(ctx context.Context, tx *kv.ReadTx) error {
-	report, err := verifyAudit(ctx, tx, nil)
+	report, err := audit.Verify(ctx, tx, nil)
 	for _, p := range report.Problems {
 		c.add(p.Where, "%s", p.What)
 	}
@@ -105,27 +112,9 @@ func (c *checker) audit(ctx context.Context, tx *kv.ReadTx) error {
 
 // others checks what is not about jobs.
 func (c *checker) others(tx *kv.ReadTx) {
-	ids := make(map[string]bool)
-	_ = each(tx, bucketTokens, func(k, raw []byte) error {
-		t, err := decodeToken(raw)
-		switch {
-		case err != nil || len(k) != len(TokenHash{}):
-			c.add(fmt.Sprintf("token %x", k), "it cannot be read")
-		case ids[t.GetId()]:
-			c.add("token "+t.GetId(), "there are two of this id")
-		default:
-			ids[t.GetId()] = true
-		}
-		return nil
-	})
-	_ = each(tx, bucketSessions, func(k, raw []byte) error {
-		if _, err := decodeSession(raw); err != nil || len(k) != len(SessionHash{}) {
-			c.add(fmt.Sprintf("session %x", k), "it cannot be read")
-		}
-		return nil
-	})
+	credential.Check(tx, func(where, what string) { c.add(where, "%s", what) })
 	_ = each(tx, bucketIssues, func(k, raw []byte) error {
-		if len(k) != 16 || proto.Unmarshal(raw, &storev1.Issue{}) != nil {
+		if _, err := decodeIssue(k, raw); err != nil {
 			c.add(fmt.Sprintf("issue %x", k), "it cannot be read")
 		}
 		return nil

@@ -7,20 +7,21 @@ import (
 	"os"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 // The buckets of the file. Keys of jobs and specs are job.ID.Key.
 const (
-	bucketMeta     = "meta"     // the format, counters and settings
-	bucketJobs     = "jobs"     // store.v1.Record
-	bucketSpecs    = "specs"    // store.v1.Spec
-	bucketTokens   = "tokens"   // TokenHash -> store.v1.Token
-	bucketIssues   = "issues"   // job id, number -> store.v1.Issue
-	bucketSessions = "sessions" // SessionHash -> store.v1.Session
-	bucketAudit    = "audit"    // number -> AuditHash, store.v1.AuditEntry
-	bucketShares   = "shares"   // job id, user -> store.v1.Share
+	bucketMeta   = audit.HeadBucket // the format, counters, settings, and the ends of the audit
+	bucketJobs   = "jobs"           // store.v1.Record
+	bucketSpecs  = "specs"          // store.v1.Spec
+	bucketIssues = "issues"         // number, job id -> store.v1.Issue
+	bucketShares = "shares"         // job id, user -> store.v1.Share
 )
 
 // The keys of the bucket meta.
@@ -28,9 +29,6 @@ var (
 	keyFormat   = []byte("format")
 	keyCounters = []byte("counters")
 	keySettings = []byte("settings")
-	// Where the audit ends, and the entry before its first one, where earlier ones were taken out.
-	keyAuditHead  = []byte("audit_head")
-	keyAuditBegin = []byte("audit_begin")
 )
 
 const (
@@ -47,10 +45,10 @@ var buckets = []kv.Bucket{
 	{Name: bucketMeta},
 	{Name: bucketJobs, FillPercent: fillJobs},
 	{Name: bucketSpecs, FillPercent: fillSpecs},
-	{Name: bucketTokens},
 	{Name: bucketIssues},
-	{Name: bucketSessions},
-	{Name: bucketAudit, FillPercent: fillSpecs},
+	{Name: credential.TokenBucket},
+	{Name: credential.SessionBucket},
+	{Name: audit.Bucket, FillPercent: fillSpecs},
 	{Name: bucketShares},
 }
 
@@ -130,23 +128,38 @@ type meta struct {
 	nextID   job.ID
 	revision uint64 // of the latest change
 	purged   uint64 // revision of the latest deletion
+	time     int64  // of the latest commit, in nanoseconds since 1970
+}
+
+// maxAhead is how far times may run ahead of the clock. The order of ids and revisions is that of commits, whatever the
+// clock does; times follow it only as long as the clock is set back by no more than this.
+const maxAhead = 5 * time.Second
+
+// advance returns the time of a commit and makes it the latest one.
+func (m *meta) advance(now time.Time) *timestamppb.Timestamp {
+	if last := time.Unix(0, m.time); now.After(last) || last.Sub(now) > maxAhead {
+		m.time = now.UnixNano()
+	}
+	return timestamppb.New(time.Unix(0, m.time))
 }
 
 func (m *meta) encode() []byte {
 	b := binary.BigEndian.AppendUint64(nil, uint64(m.nextID))
 	b = binary.BigEndian.AppendUint64(b, m.revision)
-	return binary.BigEndian.AppendUint64(b, m.purged)
+	b = binary.BigEndian.AppendUint64(b, m.purged)
+	return binary.BigEndian.AppendUint64(b, uint64(m.time))
 }
 
 func readMeta(tx *kv.ReadTx) (meta, error) { return decodeMeta(tx.Get(bucketMeta, keyCounters)) }
 
 func decodeMeta(b []byte) (meta, error) {
-	if len(b) != 24 {
+	if len(b) != 32 {
 		return meta{}, fmt.Errorf("the counters in the file are damaged: %w", job.ErrStorage)
 	}
 	return meta{
 		nextID:   job.ID(binary.BigEndian.Uint64(b)),
 		revision: binary.BigEndian.Uint64(b[8:]),
 		purged:   binary.BigEndian.Uint64(b[16:]),
+		time:     int64(binary.BigEndian.Uint64(b[24:])),
 	}, nil
 }

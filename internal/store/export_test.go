@@ -65,12 +65,6 @@ func (s *Store) BetweenIndexAndRecords(fn func()) {
 	}
 }
 
-// EncodeAudit is the form in which an entry is stored.
-var EncodeAudit = encodeAudit
-
-// Follows is the hash of an entry behind h.
-func (h AuditHead) Follows(entry []byte) AuditHash { return h.follows(entry) }
-
 // How a value of the jobs bucket is made and read.
 var (
 	EncodeRecord = encodeRecord

@@ -171,7 +171,7 @@ var damage = map[string]struct {
 	"a record is garbage":  {put("jobs", job.ID(1).Key(), []byte{0xff}), "job 1: its record cannot be read"},
 	"a key is short":       {put("jobs", []byte("x"), nil), "its key has 1 bytes"},
 	"counters are lost":    {put("meta", []byte("counters"), nil), "counters in the file are damaged"},
-	"counters go back":     {put("meta", []byte("counters"), make([]byte, 24)), "job 1: its id was not given out"},
+	"counters go back":     {put("meta", []byte("counters"), make([]byte, 32)), "job 1: its id was not given out"},
 	"a bucket is lost":     {func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("issues")) }, "the bucket issues is missing"},
 	"a revision is twice":  {edit(2, func(r *storev1.Record) { r.Job.Revision, r.Job.History[0].Revision = 1, 1 }), "job 2: it has the revision of job 1"},
 	"a history is lost":    {edit(1, func(r *storev1.Record) { r.Job.History = nil }), "job 1: it has 0 history entries"},

@@ -14,6 +14,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
@@ -75,15 +76,15 @@ func live(t *testing.T, s *Store, n int) {
 	_, share := s.Share(ctx, Everyone, first, &jobsv1.Share{User: "bob", Rights: []jobsv1.ShareRight{jobsv1.ShareRight_SHARE_RIGHT_RESULTS}})
 	_, second := s.UpdateMany(ctx, Everyone, []job.ID{first, first + 1}, into(jobsv1.State_STATE_CANCELLED))
 	_, issue := s.AddIssue(ctx, first, &storev1.Issue{Description: name})
-	_, session := s.PutSession(ctx, SessionHash{byte(n)}, &storev1.Session{Id: name, User: "ada"}, 3)
+	_, session := s.PutSession(ctx, credential.Hash{byte(n)}, &storev1.Session{Id: name, User: "ada"}, 3)
 	err = errors.Join(running, share, second, issue, session,
-		s.TouchSession(ctx, SessionHash{byte(n)}, time.Unix(int64(n), 0)),
-		s.PutToken(ctx, TokenHash{byte(n)}, &storev1.Token{Id: name, User: "ada"}, 0),
-		s.TouchTokens(ctx, map[TokenHash]time.Time{{byte(n)}: time.Unix(int64(n), 0)}),
+		s.TouchSession(ctx, credential.Hash{byte(n)}, time.Unix(int64(n), 0)),
+		s.PutToken(ctx, credential.Hash{byte(n)}, &storev1.Token{Id: name, User: "ada"}, 0),
+		s.TouchTokens(ctx, map[credential.Hash]time.Time{{byte(n)}: time.Unix(int64(n), 0)}),
 		s.SetSettings(ctx, &storev1.Settings{Message: name}))
 	if n%3 == 2 {
 		_, deleted := s.Delete(ctx, first)
-		_, gone := s.DeleteSession(ctx, SessionHash{byte(n)})
+		_, gone := s.DeleteSession(ctx, credential.Hash{byte(n)})
 		err = errors.Join(err, deleted, gone, s.DeleteToken(ctx, name, ""), s.Unshare(ctx, Everyone, first-2, "bob"))
 	}
 	if err != nil && !errors.Is(err, job.ErrNotFound) {

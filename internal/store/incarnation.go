@@ -3,12 +3,13 @@ package store
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
@@ -59,7 +60,7 @@ func readInfo(tx *kv.ReadTx) (FileInfo, error) {
 	if err != nil {
 		return FileInfo{}, err
 	}
-	_, end, err := readHeads(tx)
+	_, end, err := audit.Heads(tx)
 	if err != nil {
 		return FileInfo{}, err
 	}
@@ -121,26 +122,15 @@ func beginIncarnation(tx *kv.Tx, in Incarnation) (Position, error) {
 	if err != nil {
 		return Position{}, err
 	}
-	if err := errors.Join(tx.Put(bucketMeta, keySettings, raw), tx.Put(bucketMeta, keyCounters, m.encode())); err != nil {
-		return Position{}, err
-	}
-	sequence, err := appendOffline(tx, in.By)
+	sequence, err := appendOffline(tx, &m, in.By)
+	err = errors.Join(err, tx.Put(bucketMeta, keySettings, raw), tx.Put(bucketMeta, keyCounters, m.encode()))
 	return Position{Incarnation: in.Name, Revision: m.revision, AuditSequence: sequence}, err
 }
 
 // appendOffline appends an entry to the audit of a server that does not run and returns its number.
-func appendOffline(tx *kv.Tx, by *storev1.AuditEntry) (uint64, error) {
-	_, end, err := readHeads(&tx.ReadTx)
-	if err != nil || by == nil {
-		return end.Sequence, err
-	}
-	by.Time = timestamppb.Now()
-	value := append(end.Hash[:], encodeAudit(by)...) // a new slice: the hash has no room
-	end = end.link(value)
-	copy(value, end.Hash[:])
-	return end.Sequence, errors.Join(
-		tx.Put(bucketAudit, end.key(), value),
-		tx.Put(bucketMeta, keyAuditHead, end.encode()))
+func appendOffline(tx *kv.Tx, m *meta, by *storev1.AuditEntry) (uint64, error) {
+	head, err := audit.AppendOne(tx, by, m.advance(time.Now()))
+	return head.Sequence, err
 }
 
 // inGap reports whether no change of this incarnation can have a revision. Who resumes after it has seen another one.

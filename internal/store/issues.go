@@ -1,11 +1,9 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -41,7 +39,10 @@ func ParseIssueID(s string) (IssueID, error) {
 	return IssueID{Job: id, Seq: uint64(seq)}, err
 }
 
-func (id IssueID) key() []byte { return binary.BigEndian.AppendUint64(id.Job.Key(), id.Seq) }
+// key is the number and then the job, so that the keys are in the order of reports.
+func (id IssueID) key() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, id.Seq), id.Job.Key()...)
+}
 
 // Issue is a stored report.
 type Issue struct {
@@ -51,7 +52,7 @@ type Issue struct {
 	Report *storev1.Issue
 }
 
-// AddIssue stores a report about a job and answers its id. It sets create_time. The report stays when the job is deleted.
+// AddIssue stores a report about a job and returns its id. It sets create_time. The report stays when the job is deleted.
 func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) (IssueID, error) {
 	issue := IssueID{Job: id}
 	err := s.do(ctx, 1, func(b *batch) error {
@@ -60,7 +61,7 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 		if err != nil {
 			return fmt.Errorf("encode the report: %w", err)
 		}
-		b.about = aboutJob(id, report.GetJob().GetOwner())
+		b.target = target{user: report.GetJob().GetOwner(), jobs: []job.ID{id}}
 		if issue.Seq, err = b.tx.NextSequence(bucketIssues); err != nil {
 			return err
 		}
@@ -72,42 +73,44 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 	return issue, nil
 }
 
-// Issues answers reports, newest first, at most limit, with numbers below
-// before; zero begins with the newest. more is whether there are older ones.
+// Issues returns reports, newest first, at most limit, with numbers below before; zero begins with the
+// newest. more reports whether there are older ones.
 func (s *Store) Issues(before uint64, limit int) (issues []Issue, more bool, _ error) {
 	err := s.inTx(func(tx *kv.ReadTx) error {
-		ids, err := issueIDs(tx, before)
-		if err != nil {
-			return err
-		}
-		if more = len(ids) > limit; more {
-			ids = ids[:limit]
-		}
-		for _, id := range ids {
-			report := &storev1.Issue{}
-			if err := proto.Unmarshal(tx.Get(bucketIssues, id.key()), report); err != nil {
-				return fmt.Errorf("read issue %s: %w: %w", id, job.ErrStorage, err)
+		c := tx.Cursor(bucketIssues)
+		for k, raw := lastIssue(c, before); k != nil; k, raw = c.Prev() {
+			if more = len(issues) == limit; more {
+				return nil
 			}
-			issues = append(issues, Issue{ID: id, Report: report})
+			issue, err := decodeIssue(k, raw)
+			if err != nil {
+				return err
+			}
+			issues = append(issues, issue)
 		}
 		return nil
 	})
 	return issues, more, err
 }
 
-// issueIDs are the reports with numbers below before, newest first. Only keys are read, and reports are few beside jobs.
-func issueIDs(tx *kv.ReadTx, before uint64) ([]IssueID, error) {
-	var ids []IssueID
-	err := each(tx, bucketIssues, func(k, _ []byte) error {
-		if len(k) != 16 {
-			return fmt.Errorf("an issue's key has %d bytes: %w", len(k), job.ErrStorage)
-		}
-		id := IssueID{Job: job.IDFromKey(k[:8]), Seq: binary.BigEndian.Uint64(k[8:])}
-		if before == 0 || id.Seq < before {
-			ids = append(ids, id)
-		}
-		return nil
-	})
-	slices.SortFunc(ids, func(a, b IssueID) int { return cmp.Compare(b.Seq, a.Seq) })
-	return ids, err
+// lastIssue puts the cursor on the last report with a number below before. Zero is no bound.
+func lastIssue(c *kv.Cursor, before uint64) (k, raw []byte) {
+	if before == 0 {
+		return c.Last()
+	}
+	if k, _ := c.Seek(binary.BigEndian.AppendUint64(nil, before)); k == nil {
+		return c.Last()
+	}
+	return c.Prev()
+}
+
+func decodeIssue(k, raw []byte) (Issue, error) {
+	if len(k) != 16 {
+		return Issue{}, fmt.Errorf("an issue's key has %d bytes: %w", len(k), job.ErrStorage)
+	}
+	issue := Issue{ID: IssueID{Seq: binary.BigEndian.Uint64(k), Job: job.IDFromKey(k[8:])}, Report: &storev1.Issue{}}
+	if err := proto.Unmarshal(raw, issue.Report); err != nil {
+		return issue, fmt.Errorf("read issue %s: %w: %w", issue.ID, job.ErrStorage, err)
+	}
+	return issue, nil
 }

@@ -18,6 +18,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -79,7 +80,7 @@ func TestTokens(t *testing.T) {
 	token := func(id string, at int64) *storev1.Token {
 		return &storev1.Token{Id: id, User: "ada", Roles: []string{"operator"}, CreateTime: &timestamppb.Timestamp{Seconds: at}}
 	}
-	put := func(hash byte, tk *storev1.Token) error { return s.PutToken(t.Context(), store.TokenHash{hash}, tk, 3) }
+	put := func(hash byte, tk *storev1.Token) error { return s.PutToken(t.Context(), credential.Hash{hash}, tk, 3) }
 	if err := errors.Join(put(1, token("late", 2)), put(2, token("early", 1))); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = storetest.OpenConfig(t, store.Config{Path: path})
-	got, err := s.Token(store.TokenHash{1})
+	got, err := s.Token(credential.Hash{1})
 	if diff := cmp.Diff(token("late", 2), got, protocmp.Transform()); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
@@ -109,7 +110,7 @@ func TestTokens(t *testing.T) {
 	if err := s.DeleteToken(t.Context(), "late", ""); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("delete it again: %v", err)
 	}
-	if _, err := s.Token(store.TokenHash{1}); !errors.Is(err, job.ErrNotFound) {
+	if _, err := s.Token(credential.Hash{1}); !errors.Is(err, job.ErrNotFound) {
 		t.Errorf("a deleted token: %v", err)
 	}
 }
@@ -118,7 +119,7 @@ func TestTokensAreOfAUser(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	s := storetest.OpenConfig(t, store.Config{Path: path})
 	put := func(hash byte, id, user string) error {
-		return s.PutToken(t.Context(), store.TokenHash{hash}, &storev1.Token{Id: id, User: user, CreateTime: &timestamppb.Timestamp{Seconds: int64(hash)}}, 2)
+		return s.PutToken(t.Context(), credential.Hash{hash}, &storev1.Token{Id: id, User: user, CreateTime: &timestamppb.Timestamp{Seconds: int64(hash)}}, 2)
 	}
 	want := func(user string, ids ...string) {
 		t.Helper()
@@ -158,14 +159,14 @@ func TestTokensAreOfAUser(t *testing.T) {
 func TestTheLastUseOfTokensIsNoted(t *testing.T) {
 	s := storetest.Open(t)
 	for n, id := range []string{"a", "b"} {
-		if err := s.PutToken(t.Context(), store.TokenHash{byte(n)}, &storev1.Token{Id: id, User: "ada"}, 0); err != nil {
+		if err := s.PutToken(t.Context(), credential.Hash{byte(n)}, &storev1.Token{Id: id, User: "ada"}, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	commits := s.Stats().Commits
 	for _, at := range []time.Time{noon, noon, noon.Add(-time.Minute)} {
-		if err := s.TouchTokens(t.Context(), map[store.TokenHash]time.Time{{0}: at, {9}: at}); err != nil {
+		if err := s.TouchTokens(t.Context(), map[credential.Hash]time.Time{{0}: at, {9}: at}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -57,7 +58,7 @@ func TestTimesRunAtMostFiveSecondsAheadOfTheClock(t *testing.T) {
 		if at := got[0].GetSubmitTime().GetSeconds(); at != want {
 			t.Errorf("submitted at %d when the clock said %d, want %d", at, clock, want)
 		}
-		rows, _, err := s.AuditEntries(t.Context(), store.AuditQuery{Limit: 1})
+		rows, _, err := s.AuditEntries(t.Context(), audit.Query{Limit: 1})
 		if err != nil || rows[0].Entry.GetTime().GetSeconds() != want {
 			t.Errorf("audited at %v, want %d: %v", rows, want, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"runtime"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -26,10 +25,7 @@ func (s *Store) load() error {
 		for id, err := range s.damaged.all() {
 			s.log.Error("a job is put aside: its record cannot be read", "job", id, "error", err)
 		}
-		if last := s.ix.LastSubmitTime(); last != 0 {
-			s.lastTime = time.Unix(0, last)
-		}
-		if err := s.loadAudit(tx); err != nil {
+		if err := s.auditLog.Load(tx); err != nil {
 			return err
 		}
 		set := &storev1.Settings{}
@@ -37,7 +33,8 @@ func (s *Store) load() error {
 			return fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
 		}
 		s.settings.Store(set)
-		return s.tokens.load(tx)
+		s.credentials.Load(tx)
+		return nil
 	})
 }
 

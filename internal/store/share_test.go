@@ -14,6 +14,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -272,7 +273,7 @@ func TestSharingIsAuditedWithTheJobAndTheUser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	rows, _, err := s.AuditEntries(t.Context(), store.AuditQuery{Job: 1, Limit: 10})
+	rows, _, err := s.AuditEntries(t.Context(), audit.Query{Job: 1, Limit: 10})
 	if err != nil || len(rows) != 2 {
 		t.Fatal(rows, err)
 	}

@@ -39,7 +39,7 @@ func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Sh
 			return fmt.Errorf("encode a share of job %s: %w", id, err)
 		}
 		out.CreateTime = b.stamp
-		b.about = aboutJob(id, sh.GetUser())
+		b.target = target{user: sh.GetUser(), jobs: []job.ID{id}}
 		return b.tx.Put(bucketShares, shareKey(id, sh.GetUser()), raw)
 	})
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Store) Unshare(ctx context.Context, scope Scope, id job.ID, user string
 		if b.tx.Get(bucketShares, key) == nil {
 			return nil
 		}
-		b.about = aboutJob(id, user)
+		b.target = target{user: user, jobs: []job.ID{id}}
 		return b.unshare(key)
 	})
 }

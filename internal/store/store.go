@@ -25,6 +25,8 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
+	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
@@ -85,12 +87,12 @@ type Store struct {
 	ix  *index.Index
 	db  *kv.DB
 
-	tokens tokenIndex
+	credentials credential.Index
+	auditLog    audit.Log
 
 	hub notify.Hub[Key]
 
-	settings  atomic.Pointer[storev1.Settings]
-	auditHead atomic.Pointer[AuditHead]
+	settings atomic.Pointer[storev1.Settings]
 
 	flights flights
 	changes atomic.Uint64

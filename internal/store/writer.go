@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
@@ -10,10 +9,9 @@ import (
 
 // writer is what belongs to whoever writes. Package kv sees to it that this is one at a time.
 type writer struct {
-	batch    batch
-	meta     meta      // as committed
-	lastTime time.Time // of the last commit
-	applied  index.Applied
+	batch   batch
+	meta    meta // as committed
+	applied index.Applied
 }
 
 func (w *writer) init(s *Store) { w.batch.init(s) }
@@ -31,10 +29,10 @@ func (s *Store) do(ctx context.Context, weight int, stage func(*batch) error) er
 
 // doBytes is do for a write of which it is known about how many bytes it has.
 func (s *Store) doBytes(ctx context.Context, weight, bytes int, stage func(*batch) error) error {
-	by := auditOf(ctx)
+	by := draftOf(ctx)
 	return inWords(s.db.Do(ctx, kv.Op{
 		Weight: weight, Bytes: bytes, Internal: isInternal(ctx),
-		Stage: func(*kv.Tx) error { return s.batch.run(&by, stage) },
+		Stage: func(*kv.Tx) error { return s.batch.run(by, stage) },
 	}))
 }
 
@@ -53,9 +51,6 @@ func (s *Store) publish(entry []byte) {
 	applied, err := s.apply(entry)
 	if err != nil {
 		panic(err) // kv ends all writing: memory does not follow the disk
-	}
-	if s.batch.now.After(s.lastTime) || s.lastTime.Sub(s.batch.now) > maxAhead {
-		s.lastTime = s.batch.now
 	}
 	s.applied = applied
 	s.changes.Add(uint64(len(applied.Jobs)))

@@ -141,6 +141,9 @@ func TestABatchThatIsRefusedLeavesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	s := storetest.OpenConfig(t, store.Config{Path: path})
 	submit(t, s, "ada", newJob("A", "a"))
+	if _, err := s.Check(t.Context()); err != nil { // the watchers of the commit before have been woken
+		t.Fatal(err)
+	}
 	sub := s.Hub().Subscribe(store.KeyAll())
 	defer sub.Close()
 	refusal := errors.New("no")

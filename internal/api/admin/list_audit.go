@@ -7,7 +7,7 @@ import (
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/audit"
 )
 
 // ListAudit returns who did what, newest first. A page can have fewer entries than asked for, also none, and
@@ -31,7 +31,7 @@ func (s *admin) ListAudit(ctx context.Context, req *adminv1.ListAuditRequest) (*
 	return resp, nil
 }
 
-func (s *admin) auditQuery(req *adminv1.ListAuditRequest) (q store.AuditQuery, err error) {
+func (s *admin) auditQuery(req *adminv1.ListAuditRequest) (q audit.Query, err error) {
 	if q.Limit, err = page.Size(req.GetPageSize(), page.Default, page.Max); err != nil {
 		return q, err
 	}
@@ -56,7 +56,7 @@ func auditBound(req *adminv1.ListAuditRequest) []string {
 	return []string{"audit", req.GetUser(), req.GetJobId()}
 }
 
-func auditEntry(r store.AuditRow) *adminv1.AuditEntry {
+func auditEntry(r audit.Row) *adminv1.AuditEntry {
 	e := r.Entry
 	out := &adminv1.AuditEntry{
 		Sequence: r.Sequence, Time: e.GetTime(), User: e.GetUser(), Actor: e.GetActor(), How: e.GetHow(),

@@ -119,18 +119,6 @@ func (ix *Index) Revision() uint64 {
 	return ix.revision
 }
 
-// LastSubmitTime returns when the job with the highest id was submitted, in nanoseconds since 1970. It is 0 when there is none.
-func (ix *Index) LastSubmitTime() int64 {
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	n := len(ix.table.chunks)
-	if n == 0 {
-		return 0
-	}
-	last := ix.table.chunks[n-1]
-	return last.submit[last.used-1]
-}
-
 // FindRequest returns the jobs that may be the first one of a request: none, one, or in theory two.
 // The index knows requests by a hash, so the caller compares with the records.
 func (ix *Index) FindRequest(owner, request string) []job.ID {

@@ -986,7 +986,7 @@ func (x *AuditEntry) GetReason() string {
 	return ""
 }
 
-// Issue is a problem report about a job. Key: the job's id and a sequence number, 8 bytes big endian each.
+// Issue is a problem report about a job. Key: its number and the job's id, 8 bytes big endian each.
 type Issue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who reported it.

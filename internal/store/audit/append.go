@@ -1,0 +1,153 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/store/kv"
+)
+
+// maxJobs is how many jobs one entry names. More become more entries.
+const maxJobs = 1000
+
+// Draft is an entry that is not stored yet. One operation may append it several times, for the jobs
+// of several users.
+type Draft struct {
+	entry   *storev1.AuditEntry
+	subject string
+	jobs    []uint64
+}
+
+// NewDraft returns a draft of a copy of an entry. Bytes of its texts that are not UTF-8 are replaced.
+// A nil entry has no draft.
+func NewDraft(e *storev1.AuditEntry) *Draft {
+	if e == nil {
+		return nil
+	}
+	e = proto.CloneOf(e)
+	for _, text := range []*string{&e.User, &e.Actor, &e.How, &e.CredentialId, &e.Address, &e.Method, &e.Subject, &e.Reason} {
+		*text = strings.ToValidUTF8(*text, "\uFFFD")
+	}
+	return &Draft{entry: e, subject: e.GetSubject(), jobs: e.GetJobIds()}
+}
+
+// User returns who does what the draft tells of.
+func (d *Draft) User() string { return d.entry.GetUser() }
+
+// Jobs returns the jobs that the draft names.
+func (d *Draft) Jobs() []uint64 { return d.jobs }
+
+// Appender appends to the chain in the transaction of a batch. It belongs to the writer.
+type Appender struct {
+	tx           *kv.Tx
+	stored, head Head // as the transaction has it stored, and with what was appended since
+	time         *timestamppb.Timestamp
+	buf          []byte
+}
+
+// Begin starts a batch at a head, whose entries get this time.
+func (a *Appender) Begin(tx *kv.Tx, head Head, now *timestamppb.Timestamp) {
+	*a = Appender{tx: tx, stored: head, head: head, time: now, buf: a.buf}
+}
+
+// Head returns the last entry, with those of the batch.
+func (a *Appender) Head() Head { return a.head }
+
+// Rewind goes back to a head of the same batch. The writes of the entries behind it must have been
+// taken back.
+func (a *Appender) Rewind(to Head) { a.head = to }
+
+// Append appends a draft about jobs, in as many entries as they need. An empty subject is that of
+// the draft.
+func (a *Appender) Append(d *Draft, subject string, jobs []uint64) error {
+	if subject == "" {
+		subject = d.subject
+	}
+	e := d.entry
+	e.Time, e.Subject = a.time, strings.ToValidUTF8(subject, "\uFFFD")
+	for {
+		n := min(len(jobs), maxJobs)
+		e.JobIds, jobs = jobs[:n], jobs[n:]
+		if err := a.append(e); err != nil || len(jobs) == 0 {
+			return err
+		}
+	}
+}
+
+func (a *Appender) append(e *storev1.AuditEntry) (err error) {
+	a.buf = append(a.buf[:0], a.head.Hash[:]...) // what the new hash begins with, and the room for it
+	if a.buf, err = appendEntry(a.buf, e); err != nil {
+		return fmt.Errorf("encode an entry of the audit: %w", err)
+	}
+	a.head = Head{Sequence: a.head.Sequence + 1, Hash: sha256.Sum256(a.buf)}
+	copy(a.buf, a.head.Hash[:])
+	return a.tx.Put(Bucket, key(a.head.Sequence), a.buf)
+}
+
+// Finish stores where the chain ends, if it grew.
+func (a *Appender) Finish() error {
+	if a.head == a.stored {
+		return nil
+	}
+	a.stored = a.head
+	return a.tx.Put(HeadBucket, keyEnd, a.head.encode())
+}
+
+// appendEntry appends the form of an entry that is stored and hashed: its fields in the order of
+// their numbers.
+func appendEntry(b []byte, e *storev1.AuditEntry) ([]byte, error) {
+	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, e)
+}
+
+// AppendOne appends one entry in a transaction of its own, and returns the new head. Without an
+// entry it appends nothing.
+func AppendOne(tx *kv.Tx, e *storev1.AuditEntry, now *timestamppb.Timestamp) (Head, error) {
+	_, end, err := Heads(&tx.ReadTx)
+	if err != nil || e == nil {
+		return end, err
+	}
+	var a Appender
+	a.Begin(tx, end, now)
+	d := NewDraft(e)
+	err = a.Append(d, "", d.jobs)
+	return a.head, errors.Join(err, a.Finish())
+}
+
+// pruneStep is how many entries Prune deletes in one transaction.
+const pruneStep = 50_000
+
+// Prune deletes the oldest entries, as long as they are from before a time and at most so many that
+// the transaction stays small. The last of them remains as the head that the chain begins behind, so
+// the chain verifies after each step. more reports whether another step is needed.
+func Prune(tx *kv.Tx, before time.Time) (begin Head, pruned uint64, more bool, err error) {
+	if begin, _, err = Heads(&tx.ReadTx); err != nil {
+		return begin, 0, false, err
+	}
+	c := tx.Cursor(Bucket)
+	for k, v := c.First(); k != nil && pruned < pruneStep; k, v = c.First() {
+		row, err := decodeRow(k, v)
+		if err != nil {
+			return begin, 0, false, err
+		}
+		if !row.Entry.GetTime().AsTime().Before(before) {
+			break
+		}
+		begin = Head{row.Sequence, row.Hash}
+		if err := tx.Delete(Bucket, bytes.Clone(k)); err != nil {
+			return begin, 0, false, err
+		}
+		pruned++
+	}
+	if pruned > 0 {
+		err = tx.Put(HeadBucket, keyBegin, begin.encode())
+	}
+	return begin, pruned, pruned == pruneStep, err
+}
