@@ -1,100 +1,428 @@
 package store
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// A store that gets nothing but the bytes of each commit is the same, in its file and in memory.
+const (
+	historySteps  = 200
+	historiesFew  = 300
+	historiesMany = 10_000 // with STINT_TEST_LONG
+)
+
+// A store that gets nothing but the bytes of each commit is the same, in its file and in memory. Each history is a
+// sequence of steps that its number alone decides; after each step both stores answer the same questions.
 func TestAFollowerIsEqual(t *testing.T) {
-	open := func() *Store {
-		s, err := Open(Config{Path: filepath.Join(t.TempDir(), "jobs.db")})
-		if err != nil {
-			t.Fatal(err)
+	n := historiesFew
+	switch {
+	case os.Getenv("STINT_TEST_LONG") != "":
+		n = historiesMany
+	case testing.Short():
+		n = 20
+	}
+	var mu sync.Mutex
+	counts := make(map[string]int)
+	workers := runtime.GOMAXPROCS(0)
+	t.Run("histories", func(t *testing.T) {
+		for w := range workers {
+			t.Run(strconv.Itoa(w), func(t *testing.T) {
+				t.Parallel()
+				for number := w; number < n && !t.Failed(); number += workers {
+					h := runHistory(t, uint64(number))
+					mu.Lock()
+					for name, count := range h.counts {
+						counts[name] += count
+					}
+					mu.Unlock()
+				}
+			})
 		}
-		t.Cleanup(func() { _ = s.Close() })
-		return s
+	})
+	t.Logf("%d histories of %d steps", n, historySteps)
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		t.Logf("%7d %s", counts[name], name)
 	}
-	leader, follower := open(), open()
-	leader.finishing.Store(new(func() error {
-		entry := bytes.Clone(leader.batch.tx.Entry())
-		if err := follower.db.ApplyEntry(entry); err != nil {
-			return err
+	for name := range steps {
+		if counts[name] == 0 {
+			t.Errorf("%s has never written anything", name)
 		}
-		return nil
-	}))
-	for n := range 40 {
-		live(t, leader, n)
-	}
-	if d := follower.ix.Compare(leader.ix); len(d) > 0 {
-		t.Errorf("its index: %v", d)
-	}
-	if follower.meta != leader.meta || follower.AuditHead() != leader.AuditHead() || !proto.Equal(follower.Settings(), leader.Settings()) {
-		t.Errorf("it is at %+v, %v, %v; want %+v, %v, %v", follower.meta, follower.AuditHead(), follower.Settings(),
-			leader.meta, leader.AuditHead(), leader.Settings())
-	}
-	if diff := cmp.Diff(contents(t, leader), contents(t, follower)); diff != "" {
-		t.Errorf("its buckets: %s", diff)
-	}
-	if problems, err := follower.Check(t.Context()); err != nil || len(problems) > 0 {
-		t.Errorf("%v %v", problems, err)
 	}
 }
 
-// live has a store write some of everything.
-func live(t *testing.T, s *Store, n int) {
+// Every exported method of the store that hands an operation to the writer has a step in the histories.
+func TestEveryKindOfWriteIsInTheHistories(t *testing.T) {
+	writing := writingMethods(t)
+	for name := range steps {
+		if !writing[name] {
+			t.Errorf("the step %s is of no method that writes", name)
+		}
+	}
+	for name := range writing {
+		if steps[name] == nil && name != "Check" { // which holds the writer and writes nothing
+			t.Errorf("no step calls %s", name)
+		}
+	}
+}
+
+// writingMethods returns the exported methods of Store that call do, themselves or by another method.
+func writingMethods(t *testing.T) map[string]bool {
 	t.Helper()
-	ctx := WithAudit(t.Context(), &storev1.AuditEntry{User: "ada", Method: "/test"})
-	name := strconv.Itoa(n)
-	jobs, _, err := s.Submit(ctx, []*jobsv1.Job{
-		{Service: "A", OutputName: "a" + name, Labels: map[string]string{"n": name}}, {Service: "B", OutputName: "b" + name},
-	}, SubmitOptions{Owner: "ada", RequestID: name})
+	calls := make(map[string][]string) // by method: those of the same receiver that it calls
+	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := job.ParseID(jobs[0].GetId())
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Recv == nil || len(fn.Recv.List[0].Names) == 0 {
+				continue
+			}
+			star, ok := fn.Recv.List[0].Type.(*ast.StarExpr)
+			if !ok {
+				continue
+			}
+			if of, ok := star.X.(*ast.Ident); !ok || of.Name != "Store" {
+				continue
+			}
+			receiver := fn.Recv.List[0].Names[0].Name
+			ast.Inspect(fn, func(n ast.Node) bool {
+				if sel, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := sel.X.(*ast.Ident); ok && x.Name == receiver {
+						calls[fn.Name.Name] = append(calls[fn.Name.Name], sel.Sel.Name)
+					}
+				}
+				return true
+			})
+		}
 	}
-	into := func(state jobsv1.State) func(*storev1.Record) error {
-		return func(r *storev1.Record) error { r.Job.State = state; return nil }
+	writes := map[string]bool{"do": true, "doBytes": true}
+	for grown := true; grown; {
+		grown = false
+		for name, called := range calls {
+			if !writes[name] && slices.ContainsFunc(called, func(c string) bool { return writes[c] }) {
+				writes[name], grown = true, true
+			}
+		}
 	}
-	_, running := s.Update(ctx, Everyone, first, into(jobsv1.State_STATE_RUNNING))
-	_, share := s.Share(ctx, Everyone, first, &jobsv1.Share{User: "bob", Rights: []jobsv1.ShareRight{jobsv1.ShareRight_SHARE_RIGHT_RESULTS}})
-	_, second := s.UpdateMany(ctx, Everyone, []job.ID{first, first + 1}, into(jobsv1.State_STATE_CANCELLED))
-	_, issue := s.AddIssue(ctx, first, &storev1.Issue{Description: name})
-	_, session := s.PutSession(ctx, credential.Hash{byte(n)}, &storev1.Session{Id: name, User: "ada"}, 3)
-	err = errors.Join(running, share, second, issue, session,
-		s.TouchSession(ctx, credential.Hash{byte(n)}, time.Unix(int64(n), 0)),
-		s.PutToken(ctx, credential.Hash{byte(n)}, &storev1.Token{Id: name, User: "ada"}, 0),
-		s.TouchTokens(ctx, map[credential.Hash]time.Time{{byte(n)}: time.Unix(int64(n), 0)}),
-		s.SetSettings(ctx, &storev1.Settings{Message: name}))
-	if n%3 == 2 {
-		_, deleted := s.Delete(ctx, first)
-		_, gone := s.DeleteSession(ctx, credential.Hash{byte(n)})
-		err = errors.Join(err, deleted, gone, s.DeleteToken(ctx, name, ""), s.Unshare(ctx, Everyone, first-2, "bob"))
+	maps.DeleteFunc(writes, func(name string, _ bool) bool { return !ast.IsExported(name) })
+	return writes
+}
+
+// history is a store, one that follows it, and what decides the steps.
+type history struct {
+	*testing.T
+
+	number           uint64
+	dir              string
+	rng              *rand.Rand
+	leader, follower *Store
+	now              time.Time
+	shared           []sharedWith
+	counts           map[string]int
+}
+
+func runHistory(t *testing.T, number uint64) *history {
+	t.Helper()
+	h := &history{T: t, number: number, rng: rand.New(rand.NewPCG(number, 1)), now: time.Unix(1_700_000_000, 0), counts: make(map[string]int)}
+	h.dir = t.TempDir()
+	h.open()
+	defer func() {
+		if err := errors.Join(h.close(), os.RemoveAll(h.dir)); err != nil {
+			t.Error(err)
+		}
+	}()
+	reopenAt := h.rng.IntN(4 * historySteps)
+	for n := range historySteps {
+		if n == reopenAt {
+			if err := h.close(); err != nil {
+				t.Fatal(err)
+			}
+			h.open()
+			h.counts["both were opened again"]++
+		}
+		names := h.step()
+		if h.compareReads(); t.Failed() {
+			t.Fatalf("history %d, step %d: %v", number, n, names)
+		}
 	}
-	if err != nil && !errors.Is(err, job.ErrNotFound) {
-		t.Fatal(err)
+	if h.compareAll(); t.Failed() {
+		t.Fatalf("history %d", number)
+	}
+	return h
+}
+
+// open opens both stores. The follower's clock shows that it does not look at it.
+func (h *history) open() {
+	h.Helper()
+	open := func(name string, now func() time.Time) *Store {
+		s, err := Open(Config{
+			Path: filepath.Join(h.dir, name), Now: now, noSync: true, files: unsynced{}, ringSize: 32, smallScan: -1,
+			Retention: Retention{jobsv1.State_STATE_COMPLETED: {AtMost: 2}, jobsv1.State_STATE_FAILED: {For: time.Minute}},
+		})
+		if err != nil {
+			h.Fatal(err)
+		}
+		return s
+	}
+	h.leader = open("leader.db", func() time.Time { return h.now })
+	h.follower = open("follower.db", func() time.Time { return time.Unix(1, 0) })
+	h.leader.committed = func(entry []byte) {
+		if err := h.follower.db.ApplyEntry(entry); err != nil {
+			h.Errorf("history %d: the follower: %v", h.number, err)
+		}
+	}
+}
+
+func (h *history) close() error { return errors.Join(h.leader.Close(), h.follower.Close()) }
+
+// step does one thing, or several in one batch.
+func (h *history) step() (names []string) {
+	h.now = h.now.Add(time.Duration(h.rng.IntN(40)-8) * time.Second)
+	n := 1
+	if h.one(8) {
+		n = 2 + h.rng.IntN(3)
+	}
+	if h.one(40) {
+		h.leader.finishing.Store(new(func() error { return errRefused }))
+		defer h.leader.finishing.Store(nil)
+	}
+	ops := make([]func() error, n)
+	for i := range ops {
+		name := stepNames[h.rng.IntN(len(stepNames))]
+		names, ops[i] = append(names, name), steps[name](h)
+	}
+	before := h.leader.Stats().Commits
+	errs := h.together(ops)
+	if n == 1 && h.leader.Stats().Commits > before {
+		h.counts[names[0]]++
+	}
+	if n > 1 {
+		h.counts["several in one batch"]++
+	}
+	for i, err := range errs {
+		switch {
+		case err == nil:
+		case errors.Is(err, job.ErrUnknown), errors.Is(err, job.ErrStorage), errors.Is(err, job.ErrUnavailable):
+			h.Errorf("%s: %v", names[i], err)
+		default:
+			h.counts["refused"]++
+		}
+	}
+	return names
+}
+
+var errRefused = errors.New("refused")
+
+// together runs operations, and has several of them staged in one batch, in their order.
+func (h *history) together(ops []func() error) []error {
+	errs := make([]error, len(ops))
+	if len(ops) == 1 {
+		errs[0] = ops[0]()
+		return errs
+	}
+	var running sync.WaitGroup
+	begun, release := make(chan struct{}), make(chan struct{})
+	running.Go(func() {
+		_ = h.leader.do(h.Context(), 1, func(*batch) error {
+			close(begun)
+			<-release
+			return nil
+		})
+	})
+	<-begun
+	for i, op := range ops {
+		done, waiting := make(chan struct{}), h.leader.Stats().Waiting
+		running.Go(func() {
+			defer close(done)
+			errs[i] = op()
+		})
+		for !isClosed(done) && h.leader.Stats().Waiting == waiting {
+			runtime.Gosched()
+		}
+	}
+	close(release)
+	running.Wait()
+	return errs
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// compareReads asks both stores the same questions.
+func (h *history) compareReads() {
+	scope := h.scope()
+	after := uint64(h.rng.Int64N(int64(h.leader.Revision() + 1)))
+	limit := 1 + h.rng.IntN(8)
+	watch := Watch{Scope: scope}
+	if h.one(4) {
+		watch.IDs = h.ids(5)
+	}
+	query := Query{Scope: scope, Limit: limit, View: jobsv1.JobView(h.rng.IntN(3))}
+	if h.one(2) {
+		query.States = []jobsv1.State{job.States[h.rng.IntN(len(job.States))]}
+	}
+	if h.one(2) {
+		query.MatchKey, query.Match = "labelled", func(e *Entry) bool { _, ok := e.Label("n"); return ok }
+	}
+	if h.one(2) {
+		query.Order = []Order{{Field: ByState}, {Field: BySubmitTime, Desc: true}}
+	}
+	state, user := jobsv1.State(h.rng.IntN(3)), h.user()
+	for _, q := range []struct {
+		name string
+		ask  func(*Store) (any, error)
+	}{
+		{"Revision", func(s *Store) (any, error) { return s.Revision(), nil }},
+		{"Summarize", func(s *Store) (any, error) { return s.Summarize(scope), nil }},
+		{"Page", func(s *Store) (any, error) { return s.Page(h.Context(), query) }},
+		{"Changes", func(s *Store) (any, error) { return h.changes(s, watch, after, limit) }},
+		{"ChangedSince", func(s *Store) (any, error) { return h.changedSince(s, after, limit), nil }},
+		{"Queue", func(s *Store) (any, error) { return s.Queue(QueueQuery{Scope: scope, State: state, Limit: limit}) }},
+		{"Position", func(s *Store) (any, error) { return s.Position(), nil }},
+		{"Tokens", func(s *Store) (any, error) { return s.Tokens(user) }},
+	} {
+		want, err := q.ask(h.leader)
+		got, other := q.ask(h.follower)
+		if fmt.Sprint(err) != fmt.Sprint(other) {
+			h.Errorf("%s of the follower is %v, and of the leader %v", q.name, other, err)
+		}
+		if !equal(got, want) {
+			h.Errorf("%s (-leader +follower):\n%s", q.name, gocmp.Diff(want, got, protocmp.Transform(), gocmp.Exporter(func(reflect.Type) bool { return true })))
+		}
+	}
+}
+
+// equal compares what two stores answered. The usual answers are compared without reflection.
+func equal(a, b any) bool {
+	switch a := a.(type) {
+	case proto.Message:
+		other, ok := b.(proto.Message)
+		return ok && proto.Equal(a, other)
+	case *Page:
+		other, ok := b.(*Page)
+		return ok && (a == nil) == (other == nil) && (a == nil || slices.EqualFunc(a.Jobs, other.Jobs, equalMessages) &&
+			a.Total == other.Total && a.Exact == other.Exact && a.Revision == other.Revision && reflect.DeepEqual(a.Next, other.Next))
+	case *QueuePage:
+		other, ok := b.(*QueuePage)
+		return ok && (a == nil) == (other == nil) && (a == nil || slices.EqualFunc(a.Rows, other.Rows, equalMessages) &&
+			a.Next == other.Next && a.Queued == other.Queued && a.Running == other.Running)
+	case []*storev1.Token:
+		other, ok := b.([]*storev1.Token)
+		return ok && slices.EqualFunc(a, other, equalMessages)
+	default:
+		return reflect.DeepEqual(a, b)
+	}
+}
+
+func equalMessages[M proto.Message](a, b M) bool { return proto.Equal(a, b) }
+
+// change is a Change that can be compared.
+type change struct {
+	Revision uint64
+	ID       job.ID
+	Status   string
+}
+
+type changesAnswer struct {
+	List        []change
+	UpTo        uint64
+	More, Reset bool
+}
+
+func (h *history) changes(s *Store, w Watch, after uint64, limit int) (changesAnswer, error) {
+	found, err := s.Changes(h.Context(), w, after, limit)
+	out := changesAnswer{UpTo: found.UpTo, More: found.More, Reset: found.Reset}
+	for _, c := range found.List {
+		raw, encoding := proto.MarshalOptions{Deterministic: true}.Marshal(c.Status)
+		err = cmp.Or(err, encoding)
+		out.List = append(out.List, change{c.Revision, c.ID, string(raw)})
+	}
+	return out, err
+}
+
+type changedAnswer struct {
+	IDs  []job.ID
+	UpTo uint64
+	OK   bool
+}
+
+func (h *history) changedSince(s *Store, after uint64, limit int) changedAnswer {
+	ids, upTo, ok := s.ChangedSince(after, limit)
+	return changedAnswer{ids, upTo, ok}
+}
+
+// compareAll compares everything that two stores have, in their files and in memory.
+func (h *history) compareAll() {
+	leader, follower := h.leader, h.follower
+	for _, d := range follower.ix.Compare(leader.ix) {
+		h.Errorf("its index: %v", d)
+	}
+	for _, d := range follower.credentials.Compare(&leader.credentials) {
+		h.Errorf("its credentials: %v", d)
+	}
+	if follower.meta != leader.meta || follower.AuditHead() != leader.AuditHead() || !proto.Equal(follower.Settings(), leader.Settings()) {
+		h.Errorf("it is at %+v, %v, %v; want %+v, %v, %v", follower.meta, follower.AuditHead(), follower.Settings(),
+			leader.meta, leader.AuditHead(), leader.Settings())
+	}
+	if got, want := contents(h, follower), contents(h, leader); !maps.Equal(got, want) {
+		h.Errorf("its buckets: %s", gocmp.Diff(want, got))
+	}
+	for after := range leader.Revision() + 1 {
+		w := Watch{Scope: Everyone}
+		want, err := h.changes(leader, w, after, 3)
+		got, other := h.changes(follower, w, after, 3)
+		if err != nil || other != nil || !reflect.DeepEqual(want, got) {
+			h.Errorf("changes after %d: %v %v %s", after, err, other, gocmp.Diff(want, got))
+		}
+	}
+	if problems, err := follower.Check(h.Context()); err != nil || len(problems) > 0 {
+		h.Errorf("its check: %v %v", problems, err)
 	}
 }
 
 // contents returns everything in a store's buckets.
-func contents(t *testing.T, s *Store) map[string]string {
-	t.Helper()
+func contents(tb testing.TB, s *Store) map[string]string {
+	tb.Helper()
 	all := make(map[string]string)
 	err := s.inTx(func(tx *kv.ReadTx) error {
 		for _, b := range buckets {
@@ -109,7 +437,17 @@ func contents(t *testing.T, s *Store) map[string]string {
 		return nil
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return all
 }
+
+// unsynced changes names of files and makes none durable.
+type unsynced struct{}
+
+func (unsynced) OpenFile(name string, flag int, mode os.FileMode) (*os.File, error) {
+	return os.OpenFile(name, flag, mode)
+}
+func (unsynced) Rename(from, to string) error { return os.Rename(from, to) }
+func (unsynced) Remove(name string) error     { return os.Remove(name) }
+func (unsynced) SyncFolder(string) error      { return nil }

@@ -105,6 +105,7 @@ type Store struct {
 	// Of tests.
 	betweenReads func()                       // called between a page's look into the index and its reading of records
 	finishing    atomic.Pointer[func() error] // called at the end of each batch that wrote, and refuses it
+	committed    func(entry []byte)           // called with what was committed
 }
 
 // Open opens or makes the database, rebuilds the index and starts the writer. A file that another process has

@@ -48,6 +48,9 @@ func isInternal(ctx context.Context) bool { return ctx.Value(internalKey{}) != n
 
 // publish makes what was committed visible.
 func (s *Store) publish(entry []byte) {
+	if s.committed != nil {
+		s.committed(entry)
+	}
 	applied, err := s.apply(entry)
 	if err != nil {
 		panic(err) // kv ends all writing: memory does not follow the disk

@@ -1,0 +1,267 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/credential"
+)
+
+// steps are the writing methods of Store. Each decides at once what it asks for, and returns the call.
+var steps = map[string]func(*history) func() error{
+	"Submit":         (*history).submit,
+	"Update":         (*history).update,
+	"UpdateMany":     (*history).updateMany,
+	"Delete":         (*history).delete,
+	"ApplyRetention": (*history).applyRetention,
+	"Share":          (*history).share,
+	"Unshare":        (*history).unshare,
+	"AddIssue":       (*history).addIssue,
+	"SetSettings":    (*history).setSettings,
+	"Audit":          (*history).audit,
+	"PutToken":       (*history).putToken,
+	"DeleteToken":    (*history).deleteToken,
+	"TouchTokens":    (*history).touchTokens,
+	"PutSession":     (*history).putSession,
+	"TouchSession":   (*history).touchSession,
+	"DeleteSession":  (*history).deleteSession,
+	"PurgeSessions":  (*history).purgeSessions,
+}
+
+// stepNames has the steps as often as they come in turn.
+var stepNames = append(slices.Sorted(maps.Keys(steps)),
+	"Submit", "Submit", "Update", "Update", "Update", "Update", "UpdateMany", "UpdateMany", "Delete", "Share")
+
+// one reports true once in n times.
+func (h *history) one(n int) bool { return h.rng.IntN(n) == 0 }
+
+func (h *history) user() string { return []string{"ada", "bob", "cyd"}[h.rng.IntN(3)] }
+
+func (h *history) digit() string { return strconv.Itoa(h.rng.IntN(10)) }
+
+// id returns the id of one of the latest jobs, or of none.
+func (h *history) id() job.ID { return h.leader.meta.nextID - job.ID(h.rng.IntN(8)) }
+
+// ids returns up to n ids, also such as are no job's.
+func (h *history) ids(n int) []job.ID {
+	ids := make([]job.ID, 1+h.rng.IntN(n))
+	for i := range ids {
+		ids[i] = h.id()
+	}
+	return ids
+}
+
+func (h *history) scope() Scope {
+	switch s := OwnedBy(h.user()); h.rng.IntN(6) {
+	case 0:
+		return s.With(jobsv1.ShareRight_SHARE_RIGHT_HISTORY)
+	case 1, 2:
+		return s
+	default:
+		return Everyone
+	}
+}
+
+func (h *history) hash() credential.Hash { return credential.Hash{byte(h.rng.IntN(8))} }
+
+// ctx returns a context of somebody, of nobody or of the server.
+func (h *history) ctx() context.Context {
+	switch h.rng.IntN(4) {
+	case 0:
+		return Internal(h.Context())
+	case 1:
+		return h.Context()
+	default:
+		return WithAudit(h.Context(), &storev1.AuditEntry{User: h.user(), Method: "/test", JobIds: []uint64{7}, Subject: "eve"})
+	}
+}
+
+func (h *history) submit() func() error {
+	o := SubmitOptions{Owner: h.user(), RequestHash: []byte{byte(h.rng.IntN(4))}}
+	if h.one(2) {
+		o.RequestID = h.digit()
+	}
+	if h.one(3) {
+		o.MaxActivePerOwner, o.MaxActive = 6, 14
+	}
+	jobs := make([]*jobsv1.Job, 1+h.rng.IntN(3))
+	for i := range jobs {
+		jobs[i] = &jobsv1.Job{Service: []string{"A", "B"}[h.rng.IntN(2)], Priority: int32(h.rng.IntN(3))}
+		if h.one(2) {
+			jobs[i].OutputName, jobs[i].Labels = "out"+h.digit(), map[string]string{"n": h.digit(), "m": "x"}
+		}
+		if h.one(3) {
+			jobs[i].ParentId = h.id().String()
+			jobs[i].Parameters = &structpb.Struct{Fields: map[string]*structpb.Value{"p": structpb.NewStringValue(h.digit())}}
+		}
+	}
+	ctx := h.ctx()
+	return func() error {
+		_, _, err := h.leader.Submit(ctx, jobs, o)
+		return err
+	}
+}
+
+var errStep = errors.New("refused by the step")
+
+// edit returns a change of a record, also such as is not legal.
+func (h *history) edit() func(*storev1.Record) error {
+	state, kind, text := job.States[h.rng.IntN(len(job.States))], h.rng.IntN(9), h.digit()
+	at := timestamppb.New(h.now)
+	return func(r *storev1.Record) error {
+		switch kind {
+		case 0:
+			return ErrUnchanged
+		case 1:
+			return errStep
+		case 2:
+			panic("in a step")
+		case 3:
+			r.Job.Owner = "eve"
+		case 4:
+			r.Job.Message, r.Job.CancelTime = text, at
+		case 5:
+			r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: attemptOf(r.Job) + 1, StartTime: at})
+		default:
+			r.Job.State, r.Job.Reason = state, jobsv1.Reason(kind-5)
+			if job.Terminal(state) {
+				r.Job.CompleteTime = at
+			}
+		}
+		return nil
+	}
+}
+
+func (h *history) update() func() error {
+	ctx, scope, id, edit := h.ctx(), h.scope(), h.id(), h.edit()
+	return func() error {
+		_, err := h.leader.Update(ctx, scope, id, edit)
+		return err
+	}
+}
+
+func (h *history) updateMany() func() error {
+	ctx, scope, ids, edit := h.ctx(), h.scope(), h.ids(4), h.edit()
+	return func() error {
+		_, err := h.leader.UpdateMany(ctx, scope, ids, edit)
+		return err
+	}
+}
+
+func (h *history) delete() func() error {
+	ctx, ids := h.ctx(), h.ids(1)
+	if h.one(3) {
+		ids = h.ids(3)
+	}
+	return func() error {
+		_, err := h.leader.Delete(ctx, ids...)
+		return err
+	}
+}
+
+func (h *history) applyRetention() func() error {
+	ctx, now := h.ctx(), h.now
+	return func() error {
+		_, err := h.leader.ApplyRetention(ctx, now)
+		return err
+	}
+}
+
+// sharedWith is a share that may have been made.
+type sharedWith struct {
+	id   job.ID
+	user string
+}
+
+func (h *history) share() func() error {
+	ctx, scope, id := h.ctx(), h.scope(), h.id()
+	share := &jobsv1.Share{User: h.user(), Rights: []jobsv1.ShareRight{jobsv1.ShareRight(1 + h.rng.IntN(3))}}
+	h.shared = append(h.shared, sharedWith{id, share.GetUser()})
+	return func() error {
+		_, err := h.leader.Share(ctx, scope, id, share)
+		return err
+	}
+}
+
+func (h *history) unshare() func() error {
+	ctx, with := h.ctx(), sharedWith{h.id(), h.user()}
+	if n := len(h.shared); n > 0 {
+		with = h.shared[max(0, n-1-h.rng.IntN(5))]
+	}
+	return func() error { return h.leader.Unshare(ctx, Everyone, with.id, with.user) }
+}
+
+func (h *history) addIssue() func() error {
+	ctx, id, report := h.ctx(), h.id(), &storev1.Issue{Description: h.digit()}
+	return func() error {
+		_, err := h.leader.AddIssue(ctx, id, report)
+		return err
+	}
+}
+
+func (h *history) setSettings() func() error {
+	ctx, set := h.ctx(), &storev1.Settings{Message: h.digit(), SubmissionsClosed: h.one(2)}
+	return func() error { return h.leader.SetSettings(ctx, set) }
+}
+
+func (h *history) audit() func() error {
+	e := &storev1.AuditEntry{User: h.user(), Method: "read"}
+	return func() error { return h.leader.Audit(h.Context(), e) }
+}
+
+func (h *history) putToken() func() error {
+	ctx, hash, t := h.ctx(), h.hash(), &storev1.Token{Id: h.digit(), User: h.user()}
+	return func() error { return h.leader.PutToken(ctx, hash, t, 3) }
+}
+
+func (h *history) deleteToken() func() error {
+	ctx, id, user := h.ctx(), h.digit(), ""
+	if h.one(3) {
+		user = h.user()
+	}
+	return func() error { return h.leader.DeleteToken(ctx, id, user) }
+}
+
+func (h *history) touchTokens() func() error {
+	ctx, uses := h.ctx(), map[credential.Hash]time.Time{h.hash(): h.now, h.hash(): h.now}
+	return func() error { return h.leader.TouchTokens(ctx, uses) }
+}
+
+func (h *history) putSession() func() error {
+	ctx, hash := h.ctx(), h.hash()
+	session := &storev1.Session{Id: h.digit(), User: h.user(), LastUseTime: timestamppb.New(h.now)}
+	return func() error {
+		_, err := h.leader.PutSession(ctx, hash, session, 2)
+		return err
+	}
+}
+
+func (h *history) touchSession() func() error {
+	ctx, hash, at := h.ctx(), h.hash(), h.now
+	return func() error { return h.leader.TouchSession(ctx, hash, at) }
+}
+
+func (h *history) deleteSession() func() error {
+	ctx, hash := h.ctx(), h.hash()
+	return func() error {
+		_, err := h.leader.DeleteSession(ctx, hash)
+		return err
+	}
+}
+
+func (h *history) purgeSessions() func() error {
+	ctx, before := h.ctx(), h.now.Add(-time.Minute)
+	return func() error {
+		return h.leader.PurgeSessions(ctx, func(s *storev1.Session) bool { return s.GetLastUseTime().AsTime().Before(before) })
+	}
+}
