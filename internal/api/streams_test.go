@@ -19,6 +19,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // frames reads until stop answers true and gives the kinds of frames as words.
@@ -339,7 +340,7 @@ func TestBackupIsADatabase(t *testing.T) {
 		must(t, err)
 	}
 	must(t, f.Close())
-	problems, err := store.CheckFile(path)
+	problems, err := file.Check(path)
 	if err != nil || len(problems) != 0 {
 		t.Errorf("CheckFile() = %v, %v", problems, err)
 	}

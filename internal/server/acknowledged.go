@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // The server notes how far the database was, in a small file beside it and in one in the data folder, after it was
@@ -32,16 +32,16 @@ type acknowledged struct {
 	Time        time.Time `json:"time"`
 }
 
-func (a acknowledged) position() store.Position {
-	return store.Position{Incarnation: a.Incarnation, Revision: a.Revision, AuditSequence: a.Audit}
+func (a acknowledged) position() file.Position {
+	return file.Position{Incarnation: a.Incarnation, Revision: a.Revision, AuditSequence: a.Audit}
 }
 
 // noter notes how far the store is.
 type noter struct {
 	folders  folders
-	position func() store.Position
+	position func() file.Position
 	log      *slog.Logger
-	last     store.Position
+	last     file.Position
 }
 
 // run notes it at intervals until ctx ends.
@@ -72,7 +72,7 @@ func (n *noter) note() {
 }
 
 // noteAcknowledged writes both files.
-func noteAcknowledged(f folders, at store.Position) error {
+func noteAcknowledged(f folders, at file.Position) error {
 	a := acknowledged{Incarnation: at.Incarnation, Revision: at.Revision, Audit: at.AuditSequence, Time: time.Now().UTC().Truncate(time.Second)}
 	return errors.Join(
 		replaceJSON(filepath.Join(f.state, acknowledgedName), a),
@@ -101,7 +101,7 @@ func readAcknowledged(f folders) ([]acknowledged, error) {
 }
 
 // older returns in words that a database is older than what was acknowledged; empty where it is not.
-func older(f folders, at store.Position) (string, error) {
+func older(f folders, at file.Position) (string, error) {
 	all, err := readAcknowledged(f)
 	if err != nil {
 		return "", err
@@ -119,7 +119,7 @@ func older(f folders, at store.Position) (string, error) {
 }
 
 // checkAcknowledged refuses to go on from an older database, which would give out ids and revisions again.
-func checkAcknowledged(f folders, at store.Position) error {
+func checkAcknowledged(f folders, at file.Position) error {
 	text, err := older(f, at)
 	if err != nil || text == "" {
 		return err

@@ -16,8 +16,8 @@ import (
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // auditLine is a line of an export. It has all that the hash is over, so that an export can be verified alone.
@@ -87,7 +87,7 @@ func exportAudit(path string, since uint64, out io.Writer) error {
 	w := bufio.NewWriterSize(out, 1<<16)
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
-	err := store.ReadAudit(path, since, func(before audit.Head, row audit.Row) error {
+	err := file.ReadAudit(path, since, func(before audit.Head, row audit.Row) error {
 		return lines.Encode(lineOf(before, row))
 	})
 	return errors.Join(err, w.Flush())
@@ -103,7 +103,7 @@ func verifyAny(path string, in io.Reader, expect *audit.Head) (audit.Report, err
 		return audit.Report{}, err
 	}
 	if !export {
-		return store.VerifyAudit(path, expect)
+		return file.VerifyAudit(path, expect)
 	}
 	f, err := os.Open(filepath.Clean(path))
 	if err != nil {

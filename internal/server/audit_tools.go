@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 func auditCommand(std Streams) *cobra.Command {
@@ -106,7 +106,7 @@ chain begins behind, so that it can still be verified, and what was done is an e
 				return fmt.Errorf("--before: %w: %w", err, errUsage)
 			}
 			return f.lockedTool(cmd.Context(), func() error {
-				begin, taken, err := store.PruneAudit(f.database(), at, offline("prune"))
+				begin, taken, err := file.PruneAudit(f.database(), at, offline("prune"))
 				if err != nil {
 					return explainLocked(err)
 				}

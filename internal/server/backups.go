@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // BackupConfig says where copies of the database are kept.
@@ -59,7 +60,7 @@ type backups struct {
 	log   *slog.Logger
 	copy  func(path string) (int64, error) // durable when it returns
 	size  func() int64                     // of the next copy, about
-	at    func() store.Position
+	at    func() file.Position
 	check func(ctx context.Context, path string) (problems []string, err error)
 
 	mu   sync.Mutex

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // testBackups makes copies of a few bytes, which are good.
@@ -21,7 +21,7 @@ func testBackups(t *testing.T) *backups {
 		cfg: BackupConfig{Dir: filepath.Join(t.TempDir(), "backups"), Every: time.Hour, Keep: 2}, log: slog.New(slog.DiscardHandler),
 		copy:  func(path string) (int64, error) { return 4, os.WriteFile(path, []byte("copy"), 0o600) },
 		size:  func() int64 { return 4 },
-		at:    func() store.Position { return store.Position{Revision: 17} },
+		at:    func() file.Position { return file.Position{Revision: 17} },
 		check: func(context.Context, string) ([]string, error) { return nil, nil },
 		last:  backupState{ok: true},
 	}

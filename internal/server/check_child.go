@@ -6,12 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec" //nolint:depguard // a check of a damaged file may end its process, so that it needs one of its own
+	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 const (
@@ -27,7 +27,7 @@ func checkFileCommand(std Streams) *cobra.Command {
 	return &cobra.Command{
 		Use: checkFile + " FILE", Short: "Check a database file", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			problems, err := store.CheckFile(args[0])
+			problems, err := file.Check(args[0])
 			if err != nil {
 				return explainLocked(err)
 			}
@@ -106,7 +106,7 @@ database is with what the server noted. Exit code 0 means that nothing is wrong.
 
 // checkAge compares how far a database is with what the server noted.
 func checkAge(f folders) ([]string, error) {
-	info, err := store.ReadInfo(f.database())
+	info, err := file.ReadInfo(f.database())
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -92,7 +93,7 @@ func (s *server) openStore() error {
 		return err
 	}
 	st, err := store.Open(store.Config{Path: f.database(), Logger: s.log, Retention: s.cfg.retention(), FirstID: last + 1, Reserve: storeReserve})
-	if errors.Is(err, store.ErrFirstEdition) {
+	if errors.Is(err, file.ErrFirstEdition) {
 		return firstEdition(f.database())
 	}
 	if errors.Is(err, job.ErrUnavailable) {

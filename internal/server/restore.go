@@ -16,7 +16,7 @@ import (
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -130,35 +130,35 @@ func (f folders) replaceable(replace bool) (there bool, err error) {
 
 // begin begins a new incarnation in a database file for the folders. there is whether the database in place may tell
 // which ids it has given out.
-func begin(f folders, path string, there bool, by *storev1.AuditEntry) (*storev1.Settings, store.Position, error) {
-	info, err := store.ReadInfo(path)
+func begin(f folders, path string, there bool, by *storev1.AuditEntry) (*storev1.Settings, file.Position, error) {
+	info, err := file.ReadInfo(path)
 	if err != nil {
-		return nil, store.Position{}, err
+		return nil, file.Position{}, err
 	}
 	if info.Settings.GetIncarnation() == "" {
-		return nil, store.Position{}, firstEdition(path)
+		return nil, file.Position{}, firstEdition(path)
 	}
 	now, err := placeOf(f)
 	if err != nil {
-		return nil, store.Position{}, err
+		return nil, file.Position{}, err
 	}
 	mark, err := readMarker(f.data)
 	if err != nil {
-		return nil, store.Position{}, err
+		return nil, file.Position{}, err
 	}
 	if mark != nil && mark.Installation != info.Settings.GetInstallId() {
-		return nil, store.Position{}, mark.belongs(f, info.Settings)
+		return nil, file.Position{}, mark.belongs(f, info.Settings)
 	}
 	last, err := lastID(f, info.NextID, there)
 	if err != nil {
-		return nil, store.Position{}, err
+		return nil, file.Position{}, err
 	}
 	place, kept := mark.keptPlaceID(now)
 	if !kept {
 		place = rand.Text()
 	}
 	var set *storev1.Settings
-	at, err := store.BeginIncarnation(path, store.Incarnation{
+	at, err := file.BeginIncarnation(path, file.Incarnation{
 		Name: rand.Text(), Gap: revisionGap(), FirstID: idBehindGap(last), By: by,
 		Edit: func(s *storev1.Settings) { s.PlaceId, s.Place, set = place, now, s },
 	})
@@ -168,7 +168,7 @@ func begin(f folders, path string, there bool, by *storev1.AuditEntry) (*storev1
 // lastID returns an id that no job above is known to have: of the database, of the one in place, and of the folders.
 func lastID(f folders, next job.ID, there bool) (job.ID, error) {
 	if there {
-		if old, err := store.ReadInfo(f.database()); err == nil { // one that cannot be read says nothing
+		if old, err := file.ReadInfo(f.database()); err == nil { // one that cannot be read says nothing
 			next = max(next, old.NextID)
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // The tools work on the folders of a server. Where it runs they ask it over the
@@ -57,7 +58,7 @@ func compactCommand(std Streams) *cobra.Command {
 
 // compact replaces the database by a copy without free space.
 func compact(f folders, std Streams) error {
-	before, after, err := store.Compact(f.database(), nil)
+	before, after, err := file.Compact(f.database(), nil)
 	if err != nil {
 		return explainLocked(err)
 	}
@@ -116,7 +117,7 @@ func backup(ctx context.Context, from folders, to string, std Streams) error {
 func copyDatabase(ctx context.Context, f folders, w io.Writer) error {
 	conn, err := dialSocket(ctx, f.state)
 	if errors.Is(err, errNoServer) {
-		_, err := store.BackupFile(f.database(), w)
+		_, err := file.Backup(f.database(), w)
 		return err
 	}
 	if err != nil {

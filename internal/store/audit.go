@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -43,11 +41,11 @@ func (s *Store) Audit(ctx context.Context, e *storev1.AuditEntry) error {
 }
 
 // AuditHead returns the last entry of the audit, or where it begins when there is none.
-func (s *Store) AuditHead() audit.Head { return s.auditLog.Head() }
+func (s *Store) AuditHead() audit.Head { return s.state.Audit.Head() }
 
 // AuditEntries returns entries, newest first; see audit.Entries.
 func (s *Store) AuditEntries(ctx context.Context, q audit.Query) (rows []audit.Row, next uint64, _ error) {
-	err := s.inTx(func(tx *kv.ReadTx) (err error) {
+	err := s.view(func(tx *kv.ReadTx) (err error) {
 		rows, next, err = audit.Entries(ctx, tx, q)
 		return err
 	})
@@ -111,58 +109,4 @@ func byOwner(changes []index.ChangedJob) (groups []*ownedJobs) {
 		known[owner].jobs = append(known[owner].jobs, uint64(changes[i].ID))
 	}
 	return groups
-}
-
-// VerifyAudit verifies the audit in the database of a server that does not run, or in a backup. expect is an entry that
-// must be in it, or nil.
-func VerifyAudit(path string, expect *audit.Head) (report audit.Report, err error) {
-	err = viewFile(path, func(tx *kv.ReadTx) error {
-		report, err = audit.Verify(context.Background(), tx, expect)
-		return err
-	})
-	if err != nil {
-		return report, fmt.Errorf("verify the audit in %s: %w", path, err)
-	}
-	return report, nil
-}
-
-// ReadAudit is audit.Export of the database of a server that does not run, or of a backup.
-func ReadAudit(path string, after uint64, fn func(before audit.Head, row audit.Row) error) error {
-	if err := viewFile(path, func(tx *kv.ReadTx) error { return audit.Export(tx, after, fn) }); err != nil {
-		return fmt.Errorf("read the audit in %s: %w", path, err)
-	}
-	return nil
-}
-
-// PruneAudit deletes the entries from before a time from the database of a server that does not run. The last of them
-// stays as the entry that the chain begins behind, so that it can still be verified. by says who does it and becomes
-// an entry itself. A chain that does not verify is left as it is. It returns the entry that
-// the chain now begins behind and how many were deleted.
-func PruneAudit(path string, before time.Time, by *storev1.AuditEntry) (begin audit.Head, pruned uint64, err error) {
-	report, err := VerifyAudit(path, nil)
-	if err != nil {
-		return begin, 0, err
-	}
-	if len(report.Problems) > 0 {
-		return begin, 0, fmt.Errorf("prune the audit in %s: it does not verify, so it is kept as it is: %s: %w", path, report.Problems[0], job.ErrConflict)
-	}
-	for more := true; more && err == nil; {
-		err = updateFile(path, func(tx *kv.Tx) error {
-			var n uint64
-			if begin, n, more, err = audit.Prune(tx, before); err != nil || n == 0 {
-				return err
-			}
-			pruned += n
-			m, err := readMeta(&tx.ReadTx)
-			if err != nil {
-				return err
-			}
-			_, err = appendOffline(tx, &m, by)
-			return errors.Join(err, tx.Put(bucketMeta, keyCounters, m.encode()))
-		})
-	}
-	if err != nil {
-		return begin, 0, fmt.Errorf("prune the audit in %s: %w", path, err)
-	}
-	return begin, pruned, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // chainOf makes a database with an audit of so many entries and answers their heads, of which the first is the beginning.
@@ -194,15 +195,15 @@ func TestForgeriesAreFoundAndNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 			raw(t, path, func(tx *bolt.Tx) error { return f.forge(tx, tx.Bucket([]byte("audit")), heads) })
-			problems, err := store.CheckFile(path)
+			problems, err := file.Check(path)
 			if diff := cmp.Diff(f.found, texts(problems)); diff != "" || err != nil {
 				t.Errorf("the check: %v\n%s", err, diff)
 			}
-			report, err := store.VerifyAudit(path, nil)
+			report, err := file.VerifyAudit(path, nil)
 			if diff := cmp.Diff(f.found, texts(report.Problems)); diff != "" || err != nil {
 				t.Errorf("the verification: %v\n%s", err, diff)
 			}
-			report, err = store.VerifyAudit(path, &heads[10])
+			report, err = file.VerifyAudit(path, &heads[10])
 			got := strings.Join(texts(report.Problems), "\n")
 			for _, want := range slices.Concat(f.found, f.with) {
 				if err != nil || !strings.Contains(got, want) {
@@ -224,11 +225,11 @@ func texts[P fmt.Stringer](problems []P) []string {
 func TestEveryNotedEntryIsFoundAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	for i, h := range chainOf(t, path, 5) {
-		if report, err := store.VerifyAudit(path, &h); err != nil || len(report.Problems) > 0 {
+		if report, err := file.VerifyAudit(path, &h); err != nil || len(report.Problems) > 0 {
 			t.Errorf("entry %d: %v %v", i, report.Problems, err)
 		}
 		h.Hash[31]++
-		if report, err := store.VerifyAudit(path, &h); err != nil || len(report.Problems) != 1 {
+		if report, err := file.VerifyAudit(path, &h); err != nil || len(report.Problems) != 1 {
 			t.Errorf("not entry %d: %v %v", i, report.Problems, err)
 		}
 	}
@@ -239,10 +240,10 @@ func TestWhatDoesNotVerifyIsNotPruned(t *testing.T) {
 	chainOf(t, path, 5)
 	raw(t, path, func(tx *bolt.Tx) error { return flip(tx.Bucket([]byte("audit")), 2, -1) })
 	far := time.Now().Add(time.Hour)
-	if _, _, err := store.PruneAudit(path, far, entry("root", "prune", "")); !errors.Is(err, job.ErrConflict) || !strings.Contains(err.Error(), "audit entry 2") {
+	if _, _, err := file.PruneAudit(path, far, entry("root", "prune", "")); !errors.Is(err, job.ErrConflict) || !strings.Contains(err.Error(), "audit entry 2") {
 		t.Errorf("prune a forged chain: %v", err)
 	}
-	if report, err := store.VerifyAudit(path, nil); err != nil || report.Entries != 5 {
+	if report, err := file.VerifyAudit(path, nil); err != nil || report.Entries != 5 {
 		t.Errorf("it was pruned: %+v %v", report, err)
 	}
 }
@@ -250,11 +251,11 @@ func TestWhatDoesNotVerifyIsNotPruned(t *testing.T) {
 func TestAllEntriesCanBePruned(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	heads := chainOf(t, path, 5)
-	begin, taken, err := store.PruneAudit(path, time.Now().Add(time.Hour), entry("root", "prune", ""))
+	begin, taken, err := file.PruneAudit(path, time.Now().Add(time.Hour), entry("root", "prune", ""))
 	if err != nil || taken != 5 || begin != heads[5] {
 		t.Fatalf("%v %d %v", begin, taken, err)
 	}
-	report, err := store.VerifyAudit(path, &heads[5])
+	report, err := file.VerifyAudit(path, &heads[5])
 	if err != nil || len(report.Problems) > 0 || report.Entries != 1 || report.Begin != heads[5] || report.End.Sequence != 6 {
 		t.Errorf("%+v %v", report, err)
 	}

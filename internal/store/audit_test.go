@@ -22,6 +22,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/credential"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -234,7 +235,7 @@ func TestTheChainHoldsWhoeverWritesAtTheSameTime(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	report, err := store.VerifyAudit(path, &head)
+	report, err := file.VerifyAudit(path, &head)
 	if err != nil || len(report.Problems) > 0 || report.Entries != callers*each || report.End != head {
 		t.Errorf("%+v %v", report, err)
 	}

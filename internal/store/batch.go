@@ -7,20 +7,21 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/credential"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // batch is what goes into one commit. Reads of the transaction see what was
 // staged before; the index does not, so the batch keeps the differences that decisions need.
 type batch struct {
-	reader
-	s       *Store
-	tx      *kv.Tx
-	stamp   *timestamppb.Timestamp // of the commit, shared by the batch's messages
-	meta    meta
-	changes []index.ChangedJob // for the audit
-	buf     []byte             // encoded records
+	s        *Store
+	tx       *kv.Tx
+	stamp    *timestamppb.Timestamp // of the commit, shared by the batch's messages
+	counters file.Counters
+	changes  []index.ChangedJob // for the audit
+	buf      []byte             // encoded records
 
 	chain       audit.Appender
 	credentials *credential.Batch
@@ -36,7 +37,7 @@ type batch struct {
 
 func (b *batch) init(s *Store) {
 	b.s, b.active, b.requests = s, make(map[string]int64), make(map[string]job.ID)
-	b.credentials = credential.NewBatch(&s.credentials)
+	b.credentials = credential.NewBatch(&s.state.Credentials)
 }
 
 // begin starts a batch with nothing in it.
@@ -47,15 +48,16 @@ func (b *batch) begin(tx *kv.Tx) {
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
 		b.buf = nil
 	}
-	b.tx, b.reader, b.meta = tx, reader{&tx.ReadTx}, b.s.meta
-	b.stamp = b.meta.advance(b.s.now())
-	b.chain.Begin(tx, b.s.auditLog.Head(), b.stamp)
+	b.tx, b.counters = tx, b.s.state.Counters
+	b.counters.NextID = max(b.counters.NextID, b.s.cfg.FirstID)
+	b.stamp = b.counters.Advance(b.s.now())
+	b.chain.Begin(tx, b.s.state.Audit.Head(), b.stamp)
 	b.credentials.Begin(tx)
 }
 
 // finish stages what every commit has.
 func (b *batch) finish(tx *kv.Tx) error {
-	if err := tx.Put(bucketMeta, keyCounters, b.meta.encode()); err != nil {
+	if err := b.counters.Put(tx); err != nil {
 		return err
 	}
 	if err := b.chain.Finish(); err != nil {
@@ -69,14 +71,14 @@ func (b *batch) finish(tx *kv.Tx) error {
 
 // run stages one operation and, if it changed something, who did that.
 func (b *batch) run(by *audit.Draft, stage func(*batch) error) error {
-	written, from, meta, head := len(b.tx.Entry()), len(b.changes), b.meta, b.chain.Head()
+	written, from, counters, head := len(b.tx.Entry()), len(b.changes), b.counters, b.chain.Head()
 	b.target, b.mustAudit = target{}, false
 	err := stage(b)
 	if err == nil && by != nil && (b.mustAudit || len(b.tx.Entry()) > written) {
 		err = b.audit(by, from)
 	}
 	if err != nil { // kv takes back what was written
-		b.changes, b.meta = b.changes[:from], meta
+		b.changes, b.counters = b.changes[:from], counters
 		b.chain.Rewind(head)
 	}
 	return err
@@ -84,14 +86,14 @@ func (b *batch) run(by *audit.Draft, stage func(*batch) error) error {
 
 // nextRevision gives a revision to the next change.
 func (b *batch) nextRevision() uint64 {
-	b.meta.revision++
-	return b.meta.revision
+	b.counters.Revision++
+	return b.counters.Revision
 }
 
 // encode returns the value of a record, which belongs to the batch.
 func (b *batch) encode(rec *storev1.Record) ([]byte, error) {
 	start := len(b.buf)
-	buf, err := encodeRecord(b.buf, rec)
+	buf, err := record.Encode(b.buf, rec)
 	if err != nil {
 		return nil, err
 	}

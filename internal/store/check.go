@@ -3,123 +3,49 @@ package store
 import (
 	"context"
 	"fmt"
+	"iter"
+	"maps"
 
-	"google.golang.org/protobuf/proto"
-
-	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
-	"github.com/stint-jobs/stint/internal/store/audit"
-	"github.com/stint-jobs/stint/internal/store/credential"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/state"
 )
 
-// Problem is something in the store that must not be.
-type Problem struct {
-	// Where it is, for example `job 17`, `file` or `index`.
-	Where string
-	// What is wrong, in words.
-	What string
-}
-
-// String is where and what.
-func (p Problem) String() string { return p.Where + ": " + p.What }
-
-// maxProblems is how many problems a check returns: a damaged page can make thousands.
-const maxProblems = 100
-
 // Check re-derives everything from the records and compares, between two
-// commits: the file's own structure, every record, and the index in memory. Writes wait meanwhile, and reads may.
-func (s *Store) Check(ctx context.Context) ([]Problem, error) {
-	c := &checker{}
+// commits: the file's own structure, every record, and what is in memory. Writes wait meanwhile, and reads may.
+func (s *Store) Check(ctx context.Context) ([]file.Problem, error) {
+	var c file.Checker
 	err := s.do(ctx, 1, func(*batch) error { // while nothing else is written
-		return s.inTx(func(tx *kv.ReadTx) error {
-			if err := c.file(ctx, tx); err != nil {
+		return s.view(func(tx *kv.ReadTx) error {
+			if err := c.Database(ctx, tx); err != nil {
 				return err
 			}
-			fresh, err := s.loadIndex(tx, c.checkDamaged)
+			fresh, err := state.Load(tx, s.cfg.index())
 			if err != nil {
 				return err
 			}
-			for _, d := range s.ix.Compare(fresh) {
-				c.add(d.Where, "%s", d.What)
+			for id, err := range fresh.Damaged {
+				c.Add("job "+id.String(), "it is put aside: %v", err)
 			}
-			var credentials credential.Index
-			credentials.Load(tx)
-			for _, what := range s.credentials.Compare(&credentials) {
-				c.add("index", "%s", what)
-			}
+			s.state.Compare(fresh, func(where, what string) { c.Add(where, "%s", what) })
 			return nil
 		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("check store: %w", err)
 	}
-	return c.problems, nil
+	return c.Problems(), nil
 }
 
-// CheckFile checks the database of a server that does not run.
-func CheckFile(path string) ([]Problem, error) {
-	c := &checker{}
-	err := kv.Check(path, kv.Checker{Problem: func(text string) { c.add("file", "%s", text) }})
-	if err == nil && len(c.problems) == 0 { // records on damaged pages would only say the same again
-		err = viewFile(path, func(tx *kv.ReadTx) error { return c.file(context.Background(), tx) })
-	}
-	if err != nil {
-		return nil, fmt.Errorf("check store %s: %w", path, err)
-	}
-	return c.problems, nil
-}
+// Damaged returns the jobs that were put aside when the store was opened, because their records cannot be read, and why.
+// They are in no list and no count; a read by id says what is wrong. All other jobs are as they were.
+func (s *Store) Damaged() iter.Seq2[job.ID, error] { return maps.All(s.state.Damaged) }
 
-// checker collects problems.
-type checker struct{ problems []Problem }
-
-func (c *checker) add(where, format string, args ...any) {
-	if len(c.problems) < maxProblems {
-		c.problems = append(c.problems, Problem{where, fmt.Sprintf(format, args...)})
-	}
-}
-
-// file checks what is on disk.
-func (c *checker) file(ctx context.Context, tx *kv.ReadTx) error {
-	for _, b := range buckets {
-		if !tx.Has(b.Name) {
-			c.add("file", "the bucket %s is missing", b.Name)
-		}
-	}
-	if len(c.problems) > 0 {
-		return nil
-	}
-	m, err := readMeta(tx)
-	if err != nil {
-		c.add("meta", "%v", err)
-		return nil
-	}
-	c.others(tx)
-	if err := c.audit(ctx, tx); err != nil {
-		return err
-	}
-	c.shares(tx)
-	return c.records(ctx, tx, m)
-}
-
-// audit checks the chain of the audit.
-func (c *checker) audit(ctx context.Context, tx *kv.ReadTx) error {
-	report, err := audit.Verify(ctx, tx, nil)
-	for _, p := range report.Problems {
-		c.add(p.Where, "%s", p.What)
-	}
-	return err
-}
-
-// others checks what is not about jobs.
-func (c *checker) others(tx *kv.ReadTx) {
-	credential.Check(tx, func(where, what string) { c.add(where, "%s", what) })
-	_ = each(tx, bucketIssues, func(k, raw []byte) error {
-		if _, err := decodeIssue(k, raw); err != nil {
-			c.add(fmt.Sprintf("issue %x", k), "it cannot be read")
-		}
-		return nil
-	})
-	if proto.Unmarshal(tx.Get(bucketMeta, keySettings), &storev1.Settings{}) != nil {
-		c.add("settings", "they cannot be read")
-	}
+// Backup writes a copy of the database to a file at path, in the place of one that is there, and returns its size. Open takes it,
+// and so does everything that reads the database of a server that does not run. A crash leaves the old file or the new one.
+// Stream the file, not the store, to a client that may be slow.
+func (s *Store) Backup(path string) (int64, error) {
+	n, err := s.db.Snapshot(path)
+	return n, file.InWords(err)
 }

@@ -20,7 +20,7 @@ func (s *Store) PutToken(ctx context.Context, hash credential.Hash, t *storev1.T
 
 // Token returns the token of a secret, or job.ErrNotFound. It does not look at the expiry.
 func (s *Store) Token(hash credential.Hash) (t *storev1.Token, _ error) {
-	err := s.inTx(func(tx *kv.ReadTx) (err error) {
+	err := s.view(func(tx *kv.ReadTx) (err error) {
 		t, err = credential.Token(tx, hash)
 		return err
 	})
@@ -29,8 +29,8 @@ func (s *Store) Token(hash credential.Hash) (t *storev1.Token, _ error) {
 
 // Tokens returns the tokens of a user, oldest first; those of everybody for an empty name.
 func (s *Store) Tokens(user string) (all []*storev1.Token, _ error) {
-	err := s.inTx(func(tx *kv.ReadTx) (err error) {
-		all, err = s.credentials.Tokens(tx, user)
+	err := s.view(func(tx *kv.ReadTx) (err error) {
+		all, err = s.state.Credentials.Tokens(tx, user)
 		return err
 	})
 	return all, err
@@ -53,7 +53,7 @@ func (s *Store) TouchTokens(ctx context.Context, uses map[credential.Hash]time.T
 
 // Session returns the session of a secret, or job.ErrNotFound. It does not look at the expiry.
 func (s *Store) Session(hash credential.Hash) (session *storev1.Session, _ error) {
-	err := s.inTx(func(tx *kv.ReadTx) (err error) {
+	err := s.view(func(tx *kv.ReadTx) (err error) {
 		session, err = credential.Session(tx, hash)
 		return err
 	})
@@ -87,7 +87,7 @@ func (s *Store) DeleteSession(ctx context.Context, hash credential.Hash) (id str
 // PurgeSessions deletes the sessions that have ended. Nothing is written where there are none.
 func (s *Store) PurgeSessions(ctx context.Context, ended func(*storev1.Session) bool) error {
 	var hashes []credential.Hash
-	err := s.inTx(func(tx *kv.ReadTx) (err error) {
+	err := s.view(func(tx *kv.ReadTx) (err error) {
 		hashes, err = credential.EndedSessions(tx, ended)
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // Delete deletes finished jobs and their request ids in one commit and returns
@@ -31,12 +32,12 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 	found := make(map[job.ID]string, len(ids)) // owners
 	var order []job.ID
 	for _, id := range ids {
-		raw := b.tx.Get(bucketJobs, id.Key())
+		raw := b.tx.Get(record.Jobs, id.Key())
 		if _, twice := found[id]; raw == nil || twice {
 			continue
 		}
 		var h storev1.Header
-		if err := decodeHeader(id, raw, &h); err != nil {
+		if err := record.DecodeHeader(id, raw, &h); err != nil {
 			return nil, err
 		}
 		if !job.Terminal(h.GetState()) {
@@ -46,16 +47,16 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 		order = append(order, id)
 	}
 	for _, id := range order {
-		if err := b.tx.Delete(bucketJobs, id.Key()); err != nil {
+		if err := b.tx.Delete(record.Jobs, id.Key()); err != nil {
 			return nil, err
 		}
-		if err := b.tx.Delete(bucketSpecs, id.Key()); err != nil {
+		if err := b.tx.Delete(record.Specs, id.Key()); err != nil {
 			return nil, err
 		}
 		if err := b.unshareAll(id); err != nil {
 			return nil, err
 		}
-		b.meta.purged = b.nextRevision()
+		b.counters.Purged = b.nextRevision()
 		b.changes = append(b.changes, index.ChangedJob{ID: id, Owner: found[id]})
 	}
 	return order, nil
@@ -102,7 +103,7 @@ func (s *Store) expired(state jobsv1.State, keep Keep, now time.Time) []job.ID {
 		id job.ID
 	}
 	var all []done
-	s.ix.Scan(index.Query{Scope: Everyone, States: []jobsv1.State{state}}, func(e *Entry) bool {
+	s.state.Index.Scan(index.Query{Scope: Everyone, States: []jobsv1.State{state}}, func(e *Entry) bool {
 		all = append(all, done{e.CompleteTime(), e.ID()})
 		return true
 	})

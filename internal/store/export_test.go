@@ -5,6 +5,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // RefuseBatches has each batch that writes be refused with what hook returns, if that is an error.
@@ -49,13 +50,13 @@ func (s *Store) Forge(id job.ID, state jobsv1.State) error {
 	rec.Job.State = state
 	rec.Job.Revision = s.Revision() + 1
 	var c index.Commit
-	c.PutJob(id, headerOf(rec))
-	_, err = s.ix.Apply(&c)
+	c.PutJob(id, record.HeaderOf(rec))
+	_, err = s.state.Index.Apply(&c)
 	return err
 }
 
 // Views is the number of conditions whose results are kept.
-func (s *Store) Views() int { return s.ix.Stats().Views }
+func (s *Store) Views() int { return s.state.Index.Stats().Views }
 
 // BetweenIndexAndRecords has fn called once, in the middle of the next page.
 func (s *Store) BetweenIndexAndRecords(fn func()) {
@@ -64,12 +65,6 @@ func (s *Store) BetweenIndexAndRecords(fn func()) {
 		fn()
 	}
 }
-
-// How a value of the jobs bucket is made and read.
-var (
-	EncodeRecord = encodeRecord
-	DecodeRecord = decodeRecord
-)
 
 // FilePath is that of the database file.
 func (s *Store) FilePath() string { return s.cfg.Path }

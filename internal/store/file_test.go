@@ -20,6 +20,8 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
+	"github.com/stint-jobs/stint/internal/store/record"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -48,7 +50,7 @@ func TestFilesThatAreNoStoreAreRefused(t *testing.T) {
 			t.Errorf("%s was opened", path)
 			_ = s.Close()
 		}
-		if problems, err := store.CheckFile(path); err == nil && len(problems) == 0 {
+		if problems, err := file.Check(path); err == nil && len(problems) == 0 {
 			t.Errorf("%s was found to be right", path)
 		}
 	}
@@ -74,11 +76,11 @@ func TestDatabasesOfOtherFormatsAreRefusedAsTheyAre(t *testing.T) {
 		do   func(*bolt.Tx) error
 		want error
 	}{
-		"a newer one":            {put("meta", []byte("format"), []byte("stint.store.v9")), store.ErrNewerFormat},
+		"a newer one":            {put("meta", []byte("format"), []byte("stint.store.v9")), file.ErrNewerFormat},
 		"one of another program": {func(tx *bolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("format")) }, job.ErrStorage},
 		"the first edition": {func(tx *bolt.Tx) error {
 			return errors.Join(tx.Bucket([]byte("meta")).Delete([]byte("format")), tx.Bucket([]byte("meta")).Put([]byte("schema"), make([]byte, 8)))
-		}, store.ErrFirstEdition},
+		}, file.ErrFirstEdition},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "jobs.db")
@@ -103,13 +105,13 @@ func TestDatabasesOfOtherFormatsAreRefusedAsTheyAre(t *testing.T) {
 			if _, err := store.Open(store.Config{Path: other}); !errors.Is(err, test.want) {
 				t.Errorf("open: %v", err)
 			}
-			if _, err := store.CheckFile(other); !errors.Is(err, test.want) {
+			if _, err := file.Check(other); !errors.Is(err, test.want) {
 				t.Errorf("check: %v", err)
 			}
-			if _, _, err := store.Compact(other, nil); !errors.Is(err, test.want) {
+			if _, _, err := file.Compact(other, nil); !errors.Is(err, test.want) {
 				t.Errorf("compact: %v", err)
 			}
-			if _, err := store.BeginIncarnation(other, store.Incarnation{Name: "x", Gap: 1}); !errors.Is(err, test.want) {
+			if _, err := file.BeginIncarnation(other, file.Incarnation{Name: "x", Gap: 1}); !errors.Is(err, test.want) {
 				t.Errorf("begin an incarnation: %v", err)
 			}
 			if after, err := os.ReadFile(other); err != nil || !bytes.Equal(before, after) {
@@ -205,12 +207,12 @@ func putShare(id job.ID, user string) func(*bolt.Tx) error {
 
 func edit(id job.ID, fn func(*storev1.Record)) func(*bolt.Tx) error {
 	return func(tx *bolt.Tx) error {
-		r, err := store.DecodeRecord(id, tx.Bucket([]byte("jobs")).Get(id.Key()))
+		r, err := record.Decode(id, tx.Bucket([]byte("jobs")).Get(id.Key()))
 		if err != nil {
 			return err
 		}
 		fn(r)
-		b, err := store.EncodeRecord(nil, r)
+		b, err := record.Encode(nil, r)
 		if err != nil {
 			return err
 		}
@@ -236,7 +238,7 @@ func TestACheckFindsDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 			raw(t, path, d.do)
-			problems, err := store.CheckFile(path)
+			problems, err := file.Check(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -273,13 +275,13 @@ func TestADamagedPageIsFound(t *testing.T) {
 		if err := os.WriteFile(damaged, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if problems, err := store.CheckFile(damaged); err == nil && len(problems) == 0 || err != nil && !errors.Is(err, job.ErrStorage) {
+		if problems, err := file.Check(damaged); err == nil && len(problems) == 0 || err != nil && !errors.Is(err, job.ErrStorage) {
 			t.Errorf("check: %v %v", problems, err)
 		}
 		if _, err := store.Open(store.Config{Path: damaged}); !errors.Is(err, job.ErrStorage) {
 			t.Errorf("open: %v", err)
 		}
-		if _, _, err := store.Compact(damaged, nil); !errors.Is(err, job.ErrStorage) {
+		if _, _, err := file.Compact(damaged, nil); !errors.Is(err, job.ErrStorage) {
 			t.Errorf("compact: %v", err)
 		}
 	}

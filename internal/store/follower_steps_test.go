@@ -15,6 +15,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/credential"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // steps are the writing methods of Store. Each decides at once what it asks for, and returns the call.
@@ -50,7 +51,7 @@ func (h *history) user() string { return []string{"ada", "bob", "cyd"}[h.rng.Int
 func (h *history) digit() string { return strconv.Itoa(h.rng.IntN(10)) }
 
 // id returns the id of one of the latest jobs, or of none.
-func (h *history) id() job.ID { return h.leader.meta.nextID - job.ID(h.rng.IntN(8)) }
+func (h *history) id() job.ID { return h.leader.state.Counters.NextID - job.ID(h.rng.IntN(8)) }
 
 // ids returns up to n ids, also such as are no job's.
 func (h *history) ids(n int) []job.ID {
@@ -131,7 +132,7 @@ func (h *history) edit() func(*storev1.Record) error {
 		case 4:
 			r.Job.Message, r.Job.CancelTime = text, at
 		case 5:
-			r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: attemptOf(r.Job) + 1, StartTime: at})
+			r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: record.AttemptOf(r.Job) + 1, StartTime: at})
 		default:
 			r.Job.State, r.Job.Reason = state, jobsv1.Reason(kind-5)
 			if job.Terminal(state) {

@@ -27,6 +27,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
@@ -394,15 +395,15 @@ func (h *history) changedSince(s *Store, after uint64, limit int) changedAnswer 
 // compareAll compares everything that two stores have, in their files and in memory.
 func (h *history) compareAll() {
 	leader, follower := h.leader, h.follower
-	for _, d := range follower.ix.Compare(leader.ix) {
+	for _, d := range follower.state.Index.Compare(leader.state.Index) {
 		h.Errorf("its index: %v", d)
 	}
-	for _, d := range follower.credentials.Compare(&leader.credentials) {
+	for _, d := range follower.state.Credentials.Compare(&leader.state.Credentials) {
 		h.Errorf("its credentials: %v", d)
 	}
-	if follower.meta != leader.meta || follower.AuditHead() != leader.AuditHead() || !proto.Equal(follower.Settings(), leader.Settings()) {
-		h.Errorf("it is at %+v, %v, %v; want %+v, %v, %v", follower.meta, follower.AuditHead(), follower.Settings(),
-			leader.meta, leader.AuditHead(), leader.Settings())
+	if follower.state.Counters != leader.state.Counters || follower.AuditHead() != leader.AuditHead() || !proto.Equal(follower.Settings(), leader.Settings()) {
+		h.Errorf("it is at %+v, %v, %v; want %+v, %v, %v", follower.state.Counters, follower.AuditHead(), follower.Settings(),
+			leader.state.Counters, leader.AuditHead(), leader.Settings())
 	}
 	if got, want := contents(h, follower), contents(h, leader); !maps.Equal(got, want) {
 		h.Errorf("its buckets: %s", gocmp.Diff(want, got))
@@ -424,10 +425,10 @@ func (h *history) compareAll() {
 func contents(tb testing.TB, s *Store) map[string]string {
 	tb.Helper()
 	all := make(map[string]string)
-	err := s.inTx(func(tx *kv.ReadTx) error {
-		for _, b := range buckets {
+	err := s.view(func(tx *kv.ReadTx) error {
+		for _, b := range file.Buckets {
 			all[b.Name] = strconv.FormatUint(tx.Sequence(b.Name), 10)
-			if err := each(tx, b.Name, func(k, v []byte) error {
+			if err := tx.Each(b.Name, func(k, v []byte) error {
 				all[b.Name+"\x00"+string(k)] = string(v)
 				return nil
 			}); err != nil {

@@ -10,6 +10,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // submitN submits jobs of ada and returns their ids.
@@ -23,7 +24,7 @@ func submitN(t *testing.T, s *store.Store, n int) []string {
 }
 
 // restored returns a backup of s, and s after more jobs were submitted and lost, as a new incarnation.
-func restored(t *testing.T, in store.Incarnation) (s *store.Store, watcher uint64, lost []string) {
+func restored(t *testing.T, in file.Incarnation) (s *store.Store, watcher uint64, lost []string) {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := store.Open(store.Config{Path: filepath.Join(dir, "a.db")}.WithoutSync())
@@ -43,11 +44,11 @@ func restored(t *testing.T, in store.Incarnation) (s *store.Store, watcher uint6
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	at, err := store.BeginIncarnation(path, in)
+	at, err := file.BeginIncarnation(path, in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if problems, err := store.CheckFile(path); err != nil || len(problems) > 0 {
+	if problems, err := file.Check(path); err != nil || len(problems) > 0 {
 		t.Fatalf("check: %v, %v", problems, err)
 	}
 	if s, err = store.Open(store.Config{Path: path}.WithoutSync()); err != nil {
@@ -61,7 +62,7 @@ func restored(t *testing.T, in store.Incarnation) (s *store.Store, watcher uint6
 }
 
 func TestAWatcherAcrossARestoreIsReset(t *testing.T) {
-	s, watcher, lost := restored(t, store.Incarnation{Name: "second", Gap: 1 << 36, FirstID: 1000, By: &storev1.AuditEntry{User: "local admin", Method: "restore"}})
+	s, watcher, lost := restored(t, file.Incarnation{Name: "second", Gap: 1 << 36, FirstID: 1000, By: &storev1.AuditEntry{User: "local admin", Method: "restore"}})
 	fresh := submitN(t, s, 8)
 	for _, id := range fresh {
 		for _, old := range lost {
@@ -96,15 +97,15 @@ func TestAWatcherAcrossARestoreIsReset(t *testing.T) {
 }
 
 func TestGapsOfAllRestoresAreKept(t *testing.T) {
-	s, _, _ := restored(t, store.Incarnation{Name: "second", Gap: 100})
+	s, _, _ := restored(t, file.Incarnation{Name: "second", Gap: 100})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	path := s.FilePath()
-	if _, err := store.BeginIncarnation(path, store.Incarnation{Name: "third", Gap: 100, Edit: func(set *storev1.Settings) { set.PlaceId = "here" }}); err != nil {
+	if _, err := file.BeginIncarnation(path, file.Incarnation{Name: "third", Gap: 100, Edit: func(set *storev1.Settings) { set.PlaceId = "here" }}); err != nil {
 		t.Fatal(err)
 	}
-	info, err := store.ReadInfo(path)
+	info, err := file.ReadInfo(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,16 +117,16 @@ func TestGapsOfAllRestoresAreKept(t *testing.T) {
 
 func TestBeginIncarnationRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
-	if _, err := store.BeginIncarnation(path, store.Incarnation{Gap: 1}); err == nil {
+	if _, err := file.BeginIncarnation(path, file.Incarnation{Gap: 1}); err == nil {
 		t.Error("an incarnation without a name")
 	}
-	if _, err := store.BeginIncarnation(path, store.Incarnation{Name: "a", Gap: 1}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := file.BeginIncarnation(path, file.Incarnation{Name: "a", Gap: 1}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
 	if err := os.WriteFile(path, bytes.Repeat([]byte("no database "), 1000), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.BeginIncarnation(path, store.Incarnation{Name: "a", Gap: 1}); err == nil {
+	if _, err := file.BeginIncarnation(path, file.Incarnation{Name: "a", Gap: 1}); err == nil {
 		t.Error("a file that is no database is accepted")
 	}
 	open := filepath.Join(t.TempDir(), "open.db")
@@ -134,21 +135,21 @@ func TestBeginIncarnationRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := store.BeginIncarnation(open, store.Incarnation{Name: "a", Gap: 1}); !errors.Is(err, job.ErrUnavailable) {
+	if _, err := file.BeginIncarnation(open, file.Incarnation{Name: "a", Gap: 1}); !errors.Is(err, job.ErrUnavailable) {
 		t.Errorf("beside a running server: %v", err)
 	}
 }
 
 func TestPositionsOfOtherIncarnationsAreNotCompared(t *testing.T) {
-	a := store.Position{Incarnation: "a", Revision: 5, AuditSequence: 5}
+	a := file.Position{Incarnation: "a", Revision: 5, AuditSequence: 5}
 	for _, c := range []struct {
-		other store.Position
+		other file.Position
 		want  bool
 	}{
-		{store.Position{Incarnation: "a", Revision: 5, AuditSequence: 5}, false},
-		{store.Position{Incarnation: "a", Revision: 6, AuditSequence: 5}, true},
-		{store.Position{Incarnation: "a", Revision: 5, AuditSequence: 6}, true},
-		{store.Position{Incarnation: "b", Revision: 9, AuditSequence: 9}, false},
+		{file.Position{Incarnation: "a", Revision: 5, AuditSequence: 5}, false},
+		{file.Position{Incarnation: "a", Revision: 6, AuditSequence: 5}, true},
+		{file.Position{Incarnation: "a", Revision: 5, AuditSequence: 6}, true},
+		{file.Position{Incarnation: "b", Revision: 9, AuditSequence: 9}, false},
 	} {
 		if got := a.Before(c.other); got != c.want {
 			t.Errorf("%+v before %+v: %t", a, c.other, got)

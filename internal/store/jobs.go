@@ -8,30 +8,32 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // Get returns a job in full. Of one that is seen only because it was shared, what leads
 // to other things of its owner is left out; see reader.seen.
 func (s *Store) Get(scope Scope, id job.ID) (*jobsv1.Job, error) {
 	var found *jobsv1.Job
-	err := s.read(func(r *reader) (err error) {
-		found, err = r.jobIn(scope, id, jobsv1.JobView_JOB_VIEW_FULL)
+	err := s.view(func(tx *kv.ReadTx) (err error) {
+		found, err = jobIn(tx, scope, id, jobsv1.JobView_JOB_VIEW_FULL)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	if found == nil {
-		return nil, notFound(id)
+		return nil, record.NotFound(id)
 	}
 	return found, nil
 }
 
 // GetMany returns several jobs in the order of ids, and the ids of those that do not exist for the scope.
 func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
-	err := s.read(func(r *reader) error {
+	err := s.view(func(tx *kv.ReadTx) error {
 		for _, id := range ids {
-			j, err := r.jobIn(scope, id, view)
+			j, err := jobIn(tx, scope, id, view)
 			switch {
 			case err != nil:
 				return err
@@ -52,19 +54,19 @@ func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView) (jobs []
 // Record returns a job's hot record, with job.id and job.etag set. It is the caller's own.
 func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
 	var rec *storev1.Record
-	err := s.read(func(r *reader) error {
-		found, err := r.record(id)
+	err := s.view(func(tx *kv.ReadTx) error {
+		found, err := record.Get(tx, id)
 		if err != nil || found == nil {
 			return err
 		}
-		seen, err := r.seen(scope, id, found.GetJob())
+		seen, err := seen(tx, scope, id, found.GetJob())
 		if seen {
 			rec = found
 		}
 		return err
 	})
 	if err == nil && rec == nil {
-		err = notFound(id)
+		err = record.NotFound(id)
 	}
 	return rec, err
 }
@@ -72,12 +74,12 @@ func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
 // Active returns the ids of the jobs that are not final, in the order of ids. It reads the index alone, so a
 // record that cannot be read is named too, unless it was put aside when the store was opened.
 func (s *Store) Active() []job.ID {
-	return s.ix.Active(jobsv1.State_STATE_UNSPECIFIED, 0, math.MaxInt).IDs
+	return s.state.Index.Active(jobsv1.State_STATE_UNSPECIFIED, 0, math.MaxInt).IDs
 }
 
 // Summarize returns the exact counts of the jobs in the scope by service and state.
 func (s *Store) Summarize(scope Scope) *jobsv1.Summary {
-	counts := s.ix.Summarize(scope)
+	counts := s.state.Index.Summarize(scope)
 	sum := &jobsv1.Summary{
 		Total: stateCounts(&counts.Total), Revision: counts.Revision,
 		Services: make(map[string]*jobsv1.StateCounts, len(counts.Services)),
@@ -99,4 +101,22 @@ func stateCounts(c *index.StateCounts) *jobsv1.StateCounts {
 }
 
 // Load returns how many jobs of the scope are queued and how many are running.
-func (s *Store) Load(scope Scope) (queued, running int) { return s.ix.Load(scope) }
+func (s *Store) Load(scope Scope) (queued, running int) { return s.state.Index.Load(scope) }
+
+// ErrDamaged is for a record that is there and cannot be decoded.
+var ErrDamaged = record.ErrDamaged
+
+// Brief is what of a job's record says where the job waits.
+type Brief = record.Brief
+
+// BriefOf returns the brief of a record.
+func BriefOf(id job.ID, rec *storev1.Record) Brief { return record.BriefOf(id, rec) }
+
+// Briefs reads several jobs in the order of ids, in one transaction and of each record only the header.
+func (s *Store) Briefs(ids []job.ID) (briefs []Brief, _ error) {
+	err := s.view(func(tx *kv.ReadTx) error {
+		briefs = record.Briefs(tx, ids)
+		return nil
+	})
+	return briefs, err
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/credential"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -187,9 +188,6 @@ func TestIssues(t *testing.T) {
 		if err != nil || got.String() != fmt.Sprintf("%s-%d", id, n+1) {
 			t.Fatalf("%v %v", got, err)
 		}
-		if again, err := store.ParseIssueID(got.String()); err != nil || again != got {
-			t.Errorf("%v became %v: %v", got, again, err)
-		}
 	}
 	var seen []string
 	var before uint64
@@ -209,11 +207,6 @@ func TestIssues(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"1-5 4", "1-4 3", "2-3 2", "1-2 1", "2-1 0"}, seen); diff != "" {
 		t.Error(diff)
-	}
-	for _, bad := range []string{"", "1", "1-", "-1", "1-0", "x-1", "1-2-3"} {
-		if _, err := store.ParseIssueID(bad); !errors.Is(err, job.ErrNotFound) {
-			t.Errorf("%q: %v", bad, err)
-		}
 	}
 }
 
@@ -288,19 +281,19 @@ func TestBackupAndCompactOfAStoppedServer(t *testing.T) {
 	}
 	revision := s.Revision()
 	var b bytes.Buffer
-	if _, err := store.BackupFile(path, &b); !errors.Is(err, job.ErrUnavailable) {
+	if _, err := file.Backup(path, &b); !errors.Is(err, job.ErrUnavailable) {
 		t.Errorf("backup of a running server's file: %v", err)
 	}
-	if _, _, err := store.Compact(path, nil); !errors.Is(err, job.ErrUnavailable) {
+	if _, _, err := file.Compact(path, nil); !errors.Is(err, job.ErrUnavailable) {
 		t.Errorf("compact a running server's file: %v", err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := store.BackupFile(path, &b); err != nil || n != int64(b.Len()) {
+	if n, err := file.Backup(path, &b); err != nil || n != int64(b.Len()) {
 		t.Errorf("backup of %d bytes: %v", n, err)
 	}
-	before, after, err := store.Compact(path, nil)
+	before, after, err := file.Compact(path, nil)
 	if err != nil || after >= before {
 		t.Errorf("%d became %d: %v", before, after, err)
 	}

@@ -8,6 +8,8 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // Query asks for a page of jobs. What it says of the jobs is taken together:
@@ -55,7 +57,7 @@ func (s *Store) Page(ctx context.Context, q Query) (*Page, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	p, err := s.ix.Page(ctx, q.index())
+	p, err := s.state.Index.Page(ctx, q.index())
 	if err != nil {
 		return nil, fmt.Errorf("page of jobs: %w", err)
 	}
@@ -78,13 +80,13 @@ func (q *Query) index() *index.Query {
 // have changed since: what was deleted or does not fit any more is left out.
 func (s *Store) rows(q *Query, rows []index.Row) ([]*jobsv1.Job, error) {
 	jobs := make([]*jobsv1.Job, 0, len(rows))
-	err := s.read(func(r *reader) error {
+	err := s.view(func(tx *kv.ReadTx) error {
 		for _, row := range rows {
-			j, err := r.job(row.ID, q.View)
+			j, err := record.GetJob(tx, row.ID, q.View)
 			if err != nil {
 				return err
 			}
-			if j == nil || j.GetRevision() != row.Revision && !r.admits(q, row.ID) {
+			if j == nil || j.GetRevision() != row.Revision && !admits(tx, q, row.ID) {
 				continue
 			}
 			jobs = append(jobs, j)
@@ -95,9 +97,9 @@ func (s *Store) rows(q *Query, rows []index.Row) ([]*jobsv1.Job, error) {
 }
 
 // admits decides by a record whether the query still wants the job.
-func (r *reader) admits(q *Query, id job.ID) bool {
+func admits(tx *kv.ReadTx, q *Query, id job.ID) bool {
 	var h storev1.Header
-	return decodeHeader(id, r.tx.Get(bucketJobs, id.Key()), &h) == nil && q.index().Admits(id, &h)
+	return record.DecodeHeader(id, tx.Get(record.Jobs, id.Key()), &h) == nil && q.index().Admits(id, &h)
 }
 
 // What a page is ordered by and continued with, and what a Match sees of a job; see package index.

@@ -11,6 +11,8 @@ import (
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // QueueQuery asks for a page of the queue.
@@ -38,11 +40,11 @@ type QueuePage struct {
 // Queue returns a page of everybody's jobs that are not final. What it costs
 // depends on these jobs alone, not on those that ended.
 func (s *Store) Queue(q QueueQuery) (*QueuePage, error) {
-	active := s.ix.Active(q.State, q.After, q.Limit)
+	active := s.state.Index.Active(q.State, q.After, q.Limit)
 	page := &QueuePage{Next: active.Next, Queued: active.Queued, Running: active.Running}
-	err := s.read(func(r *reader) error {
+	err := s.view(func(tx *kv.ReadTx) error {
 		for _, id := range active.IDs {
-			row, err := r.queueRow(&q, id)
+			row, err := queueRow(tx, &q, id)
 			if err != nil {
 				return fmt.Errorf("read the queue: %w", err)
 			}
@@ -64,12 +66,12 @@ func (q *QueueQuery) wants(state jobsv1.State) bool {
 }
 
 // queueRow returns a job as the scope sees it in the queue; nil when it left it.
-func (r *reader) queueRow(q *QueueQuery, id job.ID) (*adminv1.QueueRow, error) {
-	j, err := r.job(id, jobsv1.JobView_JOB_VIEW_BASIC)
+func queueRow(tx *kv.ReadTx, q *QueueQuery, id job.ID) (*adminv1.QueueRow, error) {
+	j, err := record.GetJob(tx, id, jobsv1.JobView_JOB_VIEW_BASIC)
 	if err != nil || j == nil || !q.wants(j.GetState()) {
 		return nil, err
 	}
-	seen, err := r.seen(q.Scope, id, j)
+	seen, err := seen(tx, q.Scope, id, j)
 	switch {
 	case err != nil:
 		return nil, err

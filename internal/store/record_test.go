@@ -16,6 +16,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 var testTime = time.Unix(1_700_000_000, 5)
@@ -41,7 +42,7 @@ func everyField(t *testing.T) *storev1.Record {
 	rec := &storev1.Record{}
 	fill(t, rec.ProtoReflect(), 1)
 	rec.Header, rec.Attempts, rec.History = nil, nil, nil
-	rec.Job.Id, rec.Job.Etag = "9", etag(rec.GetJob().GetRevision())
+	rec.Job.Id, rec.Job.Etag = "9", record.Etag(rec.GetJob().GetRevision())
 	return rec
 }
 
@@ -100,7 +101,7 @@ func scalar(t *testing.T, f protoreflect.FieldDescriptor) protoreflect.Value {
 
 func encoded(t *testing.T, rec *storev1.Record) []byte {
 	t.Helper()
-	raw, err := encodeRecord(nil, rec)
+	raw, err := record.Encode(nil, rec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,11 +115,11 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 		if diff := cmp.Diff(was, rec, protocmp.Transform()); diff != "" {
 			t.Errorf("%s: encoding changed it: %s", name, diff)
 		}
-		got, err := decodeRecord(9, raw)
+		got, err := record.Decode(9, raw)
 		if diff := cmp.Diff(was, got, protocmp.Transform()); err != nil || diff != "" {
 			t.Errorf("%s: %v %s", name, err, diff)
 		}
-		basic, err := decodeBasic(9, raw)
+		basic, err := record.DecodeBasic(9, raw)
 		was.Job.Attempts, was.Job.History = nil, nil
 		if diff := cmp.Diff(was.GetJob(), basic, protocmp.Transform()); err != nil || diff != "" {
 			t.Errorf("%s without attempts and history: %v %s", name, err, diff)
@@ -158,28 +159,28 @@ func TestAHeaderIsReadAlone(t *testing.T) {
 	rec := fullRecord()
 	raw := encoded(t, rec)
 	var h storev1.Header
-	if err := decodeHeader(9, raw, &h); err != nil {
+	if err := record.DecodeHeader(9, raw, &h); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(headerOf(rec), &h, protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(record.HeaderOf(rec), &h, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
 	n := 0
-	for n < len(raw) && decodeHeader(9, raw[:n], &h) != nil {
+	for n < len(raw) && record.DecodeHeader(9, raw[:n], &h) != nil {
 		n++
 	}
-	if err := decodeHeader(9, append(raw[:n:n], 0xff, 0xff), &h); err != nil {
+	if err := record.DecodeHeader(9, append(raw[:n:n], 0xff, 0xff), &h); err != nil {
 		t.Errorf("what is behind the header was read: %v", err)
 	}
 	for what, raw := range map[string][]byte{"nothing": nil, "another field first": raw[n:], "a tag alone": raw[:1]} {
-		if err := decodeHeader(9, raw, &h); !errors.Is(err, job.ErrStorage) {
+		if err := record.DecodeHeader(9, raw, &h); !errors.Is(err, job.ErrStorage) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
 
 func FuzzRecord(f *testing.F) {
-	raw, err := encodeRecord(nil, fullRecord())
+	raw, err := record.Encode(nil, fullRecord())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -187,22 +188,22 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var h storev1.Header
-		_ = decodeHeader(9, b, &h) // whatever it is, it must not panic
-		_, _ = decodeBasic(9, b)
-		rec, err := decodeRecord(9, b)
+		_ = record.DecodeHeader(9, b, &h) // whatever it is, it must not panic
+		_, _ = record.DecodeBasic(9, b)
+		rec, err := record.Decode(9, b)
 		if err != nil {
 			return
 		}
-		raw, err := encodeRecord(nil, rec)
+		raw, err := record.Encode(nil, rec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := decodeRecord(9, raw)
+		again, err := record.Decode(9, raw)
 		if diff := cmp.Diff(rec, again, protocmp.Transform()); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}
-		if err := decodeHeader(9, raw, &h); err != nil || !proto.Equal(&h, headerOf(rec)) {
-			t.Errorf("%v: the header is %v, want %v", err, &h, headerOf(rec))
+		if err := record.DecodeHeader(9, raw, &h); err != nil || !proto.Equal(&h, record.HeaderOf(rec)) {
+			t.Errorf("%v: the header is %v, want %v", err, &h, record.HeaderOf(rec))
 		}
 	})
 }

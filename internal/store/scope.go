@@ -1,8 +1,11 @@
 package store
 
 import (
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // Scope is whose jobs a caller may see. Every read takes one, and a job outside
@@ -15,17 +18,37 @@ var Everyone = Scope{All: true}
 // OwnedBy returns the scope that sees the jobs of one owner.
 func OwnedBy(owner string) Scope { return Scope{Owner: owner} }
 
-// Key is what a watcher subscribes to at Store.Hub. Make one with KeyJob, KeyOwner or KeyAll.
-type Key struct {
-	id    job.ID
-	owner string
+// seen reports whether a job is in the scope. From one that is only because it
+// was shared it takes what leads to other things of its owner: folders of
+// their workspace, and the jobs that it belongs to and repeats.
+func seen(tx *kv.ReadTx, scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
+	if scope.Includes(j.GetOwner()) {
+		return true, nil
+	}
+	if scope.Owner == "" || scope.Right == jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
+		return false, nil
+	}
+	raw := tx.Get(record.Shares, record.ShareKey(id, scope.Owner))
+	if raw == nil {
+		return false, nil
+	}
+	sh, err := record.DecodeShare(id, raw)
+	if err != nil || !index.RightsOf(sh.GetRights()).Has(scope.Right) {
+		return false, err
+	}
+	j.OutputFolder, j.ResultFolder, j.ParentId, j.RerunOf = "", "", "", ""
+	return true, nil
 }
 
-// KeyJob is woken when the job changes or is deleted, and when it is shared or not shared any more.
-func KeyJob(id job.ID) Key { return Key{id: id} }
-
-// KeyOwner is woken when any job of the owner changes, comes or goes.
-func KeyOwner(owner string) Key { return Key{owner: owner} }
-
-// KeyAll is woken when any job changes, comes or goes.
-func KeyAll() Key { return Key{} }
+// jobIn decodes a job. It returns nil when there is none in the scope.
+func jobIn(tx *kv.ReadTx, scope Scope, id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
+	j, err := record.GetJob(tx, id, view)
+	if err != nil || j == nil {
+		return nil, err
+	}
+	seen, err := seen(tx, scope, id, j)
+	if err != nil || !seen {
+		return nil, err
+	}
+	return j, nil
+}

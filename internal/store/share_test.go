@@ -15,6 +15,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/audit"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -255,7 +256,7 @@ func TestSharesAreKept(t *testing.T) {
 		if err := again.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := store.Compact(path, nil); err != nil {
+		if _, _, err := file.Compact(path, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

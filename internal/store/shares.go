@@ -13,10 +13,11 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // MaxShares is how many users a job can be shared with. It is part of the API.
-const MaxShares = 100
+const MaxShares = record.MaxShares
 
 // Share gives a user rights of a job, in the place of those they have, and
 // returns what was stored. SHARE_RIGHT_HISTORY is in every other right. Only the scope's own jobs can
@@ -40,7 +41,7 @@ func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Sh
 		}
 		out.CreateTime = b.stamp
 		b.target = target{user: sh.GetUser(), jobs: []job.ID{id}}
-		return b.tx.Put(bucketShares, shareKey(id, sh.GetUser()), raw)
+		return b.tx.Put(record.Shares, record.ShareKey(id, sh.GetUser()), raw)
 	})
 	if err != nil {
 		return nil, err
@@ -54,8 +55,8 @@ func (s *Store) Unshare(ctx context.Context, scope Scope, id job.ID, user string
 		if _, err := b.sharedBy(scope, id); err != nil {
 			return err
 		}
-		key := shareKey(id, user)
-		if b.tx.Get(bucketShares, key) == nil {
+		key := record.ShareKey(id, user)
+		if b.tx.Get(record.Shares, key) == nil {
 			return nil
 		}
 		b.target = target{user: user, jobs: []job.ID{id}}
@@ -72,12 +73,12 @@ func withHistory(list []jobsv1.ShareRight) []jobsv1.ShareRight {
 
 // sharedBy returns the owner of a job that the scope may share.
 func (b *batch) sharedBy(scope Scope, id job.ID) (string, error) {
-	rec, err := b.record(id)
+	rec, err := record.Get(&b.tx.ReadTx, id)
 	if err != nil {
 		return "", err
 	}
 	if rec == nil || !scope.Includes(rec.GetJob().GetOwner()) {
-		return "", notFound(id)
+		return "", record.NotFound(id)
 	}
 	return rec.GetJob().GetOwner(), nil
 }
@@ -85,7 +86,7 @@ func (b *batch) sharedBy(scope Scope, id job.ID) (string, error) {
 // full reports whether a job is shared with as many as it can be, of whom the user is none.
 func (b *batch) full(id job.ID, user string) bool {
 	n := 0
-	for _, k := range shareKeysOf(b.reader.tx, id) {
+	for _, k := range shareKeysOf(&b.tx.ReadTx, id) {
 		if string(k[8:]) == user {
 			return false
 		}
@@ -97,7 +98,7 @@ func (b *batch) full(id job.ID, user string) bool {
 // shareKeysOf returns copies of the keys of all shares of a job, sorted by user.
 func shareKeysOf(tx *kv.ReadTx, id job.ID) [][]byte {
 	var keys [][]byte
-	c := tx.Cursor(bucketShares)
+	c := tx.Cursor(record.Shares)
 	for k, _ := c.Seek(id.Key()); bytes.HasPrefix(k, id.Key()); k, _ = c.Next() {
 		keys = append(keys, bytes.Clone(k))
 	}
@@ -105,12 +106,12 @@ func shareKeysOf(tx *kv.ReadTx, id job.ID) [][]byte {
 }
 
 func (b *batch) unshare(key []byte) error {
-	return b.tx.Delete(bucketShares, key)
+	return b.tx.Delete(record.Shares, key)
 }
 
 // unshareAll takes a job back from everybody: it is about to be deleted.
 func (b *batch) unshareAll(id job.ID) error {
-	for _, k := range shareKeysOf(b.reader.tx, id) {
+	for _, k := range shareKeysOf(&b.tx.ReadTx, id) {
 		if err := b.unshare(k); err != nil {
 			return err
 		}
@@ -121,22 +122,22 @@ func (b *batch) unshareAll(id job.ID) error {
 // Sees reports whether a job is there and in the scope, without reading the
 // disk: for what goes on for a while and must end with the right to it.
 func (s *Store) Sees(scope Scope, id job.ID) bool {
-	return s.ix.Sees(scope, id)
+	return s.state.Index.Sees(scope, id)
 }
 
 // Shares returns with whom a job of the scope is shared, in the order of users
 // behind after, at most limit, and whether there are more.
 func (s *Store) Shares(scope Scope, id job.ID, after string, limit int) (list []*jobsv1.Share, more bool, _ error) {
-	err := s.read(func(r *reader) error {
-		rec, err := r.record(id)
+	err := s.view(func(tx *kv.ReadTx) error {
+		rec, err := record.Get(tx, id)
 		switch {
 		case err != nil:
 			return err
 		case rec == nil || !scope.Includes(rec.GetJob().GetOwner()): // a share does not tell of the others
-			return notFound(id)
+			return record.NotFound(id)
 		}
-		c := r.tx.Cursor(bucketShares)
-		for k, raw := c.Seek(shareKey(id, after)); bytes.HasPrefix(k, id.Key()); k, raw = c.Next() {
+		c := tx.Cursor(record.Shares)
+		for k, raw := c.Seek(record.ShareKey(id, after)); bytes.HasPrefix(k, id.Key()); k, raw = c.Next() {
 			user := string(k[8:])
 			if user == after {
 				continue
@@ -144,7 +145,7 @@ func (s *Store) Shares(scope Scope, id job.ID, after string, limit int) (list []
 			if more = len(list) == limit; more {
 				return nil
 			}
-			sh, err := decodeShare(id, raw)
+			sh, err := record.DecodeShare(id, raw)
 			if err != nil {
 				return err
 			}
@@ -162,20 +163,20 @@ type SharePosition = index.SharePosition
 // position, at most limit, and the position to go on behind; nil at the end. The jobs are in
 // the BASIC view, as Get returns shared ones.
 func (s *Store) SharedWith(user string, after SharePosition, limit int) ([]*jobsv1.Share, *SharePosition, error) {
-	positions, next := s.ix.SharedWith(user, after, limit)
+	positions, next := s.state.Index.SharedWith(user, after, limit)
 	list := make([]*jobsv1.Share, 0, len(positions))
 	scope := OwnedBy(user).With(jobsv1.ShareRight_SHARE_RIGHT_HISTORY)
-	err := s.read(func(r *reader) error {
+	err := s.view(func(tx *kv.ReadTx) error {
 		for _, p := range positions {
-			j, err := r.jobIn(scope, p.Job, jobsv1.JobView_JOB_VIEW_BASIC)
+			j, err := jobIn(tx, scope, p.Job, jobsv1.JobView_JOB_VIEW_BASIC)
 			if err != nil {
 				return err
 			}
-			raw := r.tx.Get(bucketShares, shareKey(p.Job, user))
+			raw := tx.Get(record.Shares, record.ShareKey(p.Job, user))
 			if j == nil || raw == nil {
 				continue // taken back a moment ago
 			}
-			sh, err := decodeShare(p.Job, raw)
+			sh, err := record.DecodeShare(p.Job, raw)
 			if err != nil {
 				return err
 			}
@@ -187,62 +188,4 @@ func (s *Store) SharedWith(user string, after SharePosition, limit int) ([]*jobs
 		return nil, nil, fmt.Errorf("read what is shared with %s: %w", user, err)
 	}
 	return list, next, nil
-}
-
-func shareKey(id job.ID, user string) []byte { return append(id.Key(), user...) }
-
-// splitShareKey returns the job and the user of a key of the shares bucket.
-func splitShareKey(key []byte) (job.ID, string, error) {
-	if len(key) <= 8 {
-		return 0, "", fmt.Errorf("a share's key has %d bytes: %w", len(key), job.ErrStorage)
-	}
-	return job.IDFromKey(key[:8]), string(key[8:]), nil
-}
-
-// indexShare returns a share as the index has it.
-func indexShare(sh *storev1.Share) *index.Share {
-	return &index.Share{Rights: index.RightsOf(sh.GetRights()), Time: nanos(sh.GetCreateTime())}
-}
-
-func decodeShare(id job.ID, raw []byte) (*storev1.Share, error) {
-	sh := &storev1.Share{}
-	if err := proto.Unmarshal(raw, sh); err != nil {
-		return nil, fmt.Errorf("read a share of job %s: %w: the record is damaged: %w", id, job.ErrStorage, err)
-	}
-	return sh, nil
-}
-
-// seen reports whether a job is in the scope. From one that is only because it
-// was shared it takes what leads to other things of its owner: folders of
-// their workspace, and the jobs that it belongs to and repeats.
-func (r *reader) seen(scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
-	if scope.Includes(j.GetOwner()) {
-		return true, nil
-	}
-	if scope.Owner == "" || scope.Right == jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
-		return false, nil
-	}
-	raw := r.tx.Get(bucketShares, shareKey(id, scope.Owner))
-	if raw == nil {
-		return false, nil
-	}
-	sh, err := decodeShare(id, raw)
-	if err != nil || !index.RightsOf(sh.GetRights()).Has(scope.Right) {
-		return false, err
-	}
-	j.OutputFolder, j.ResultFolder, j.ParentId, j.RerunOf = "", "", "", ""
-	return true, nil
-}
-
-// jobIn decodes a job. It returns nil when there is none in the scope.
-func (r *reader) jobIn(scope Scope, id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
-	j, err := r.job(id, view)
-	if err != nil || j == nil {
-		return nil, err
-	}
-	seen, err := r.seen(scope, id, j)
-	if err != nil || !seen {
-		return nil, err
-	}
-	return j, nil
 }

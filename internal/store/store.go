@@ -22,13 +22,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
-	"github.com/stint-jobs/stint/internal/store/audit"
-	"github.com/stint-jobs/stint/internal/store/credential"
+	"github.com/stint-jobs/stint/internal/store/feed"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/state"
 )
 
 // Config says where the jobs are and how much may wait. The zero value of
@@ -79,26 +79,23 @@ func (c *Config) setDefaults() {
 	}
 }
 
+func (c *Config) index() index.Config {
+	return index.Config{Now: c.Now, RingSize: c.ringSize, ScanBudget: c.ScanBudget, SmallScan: c.smallScan}
+}
+
 // Store keeps the jobs. Open makes one; Close ends it. Its methods may be called at the same time.
 type Store struct {
-	cfg Config
-	now func() time.Time
-	log *slog.Logger
-	ix  *index.Index
-	db  *kv.DB
-
-	credentials credential.Index
-	auditLog    audit.Log
+	cfg   Config
+	now   func() time.Time
+	log   *slog.Logger
+	db    *kv.DB
+	state *state.State // set by Open
+	feed  *feed.Feed
 
 	hub notify.Hub[Key]
 
-	settings atomic.Pointer[storev1.Settings]
-
-	flights flights
 	changes atomic.Uint64
 	ended   atomic.Bool // Close has begun
-
-	damaged damagedJobs
 
 	writer
 
@@ -113,21 +110,20 @@ type Store struct {
 func Open(cfg Config) (*Store, error) {
 	cfg.setDefaults()
 	s := &Store{cfg: cfg, now: cfg.Now, log: cfg.Logger}
-	s.writer.init(s)
 	if err := s.start(); err != nil {
-		return nil, fmt.Errorf("open store %s: %w", cfg.Path, inWords(err))
+		return nil, fmt.Errorf("open store %s: %w", cfg.Path, file.InWords(err))
 	}
 	return s, nil
 }
 
 func (s *Store) start() (err error) {
-	if err := checkFile(s.cfg.Path); err != nil {
+	if err := file.CheckFormat(s.cfg.Path); err != nil {
 		return err
 	}
 	if s.db, err = kv.Open(kv.Config{
-		Path: s.cfg.Path, Buckets: buckets, Logger: s.log, LockTimeout: s.cfg.LockTimeout, ReadAhead: s.cfg.ReadAhead,
+		Path: s.cfg.Path, Buckets: file.Buckets, Logger: s.log, LockTimeout: s.cfg.LockTimeout, ReadAhead: s.cfg.ReadAhead,
 		QueueLength: s.cfg.QueueLength, QueueBytes: s.cfg.QueueBytes, MaxBatch: s.cfg.MaxBatch, Reserve: s.cfg.Reserve,
-		FS: s.cfg.files, NoSync: s.cfg.noSync, Create: create, Begin: s.batch.begin, Finish: s.batch.finish, Apply: s.publish, Notify: s.wake,
+		FS: s.cfg.files, NoSync: s.cfg.noSync, Create: file.Create, Begin: s.batch.begin, Finish: s.batch.finish, Apply: s.publish, Notify: s.wake,
 	}); err != nil {
 		return err
 	}
@@ -135,13 +131,32 @@ func (s *Store) start() (err error) {
 	if err := s.load(); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
-	if first := s.cfg.FirstID; first > s.meta.nextID {
-		s.log.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", s.meta.nextID, "to", first)
-		s.meta.nextID = first
-	}
-	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.ix.Stats().Jobs, "revision", s.ix.Revision(), "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
+	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.state.Index.Stats().Jobs, "revision", s.state.Index.Revision(), "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
 	return nil
 }
+
+// load makes everything in memory from the file.
+func (s *Store) load() error {
+	err := s.view(func(tx *kv.ReadTx) (err error) {
+		s.state, err = state.Load(tx, s.cfg.index())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for id, err := range s.state.Damaged {
+		s.log.Error("a job is put aside: its record cannot be read", "job", id, "error", err)
+	}
+	if next := s.state.Counters.NextID; s.cfg.FirstID > next {
+		s.log.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", next, "to", s.cfg.FirstID)
+	}
+	s.feed = feed.New(s.state.Index, s.view)
+	s.writer.init(s)
+	return nil
+}
+
+// view calls fn in a short transaction.
+func (s *Store) view(fn func(*kv.ReadTx) error) error { return file.InWords(s.db.View(fn)) }
 
 // errClosed: the store was closed.
 var errClosed = fmt.Errorf("the store is closed: %w", job.ErrUnavailable)
@@ -168,7 +183,7 @@ func (s *Store) Close() error {
 
 // Healthy returns nil while the store takes writes, job.ErrNoSpace while it has no room for those of clients, and the
 // job.ErrStorage that ended all writing afterwards.
-func (s *Store) Healthy() error { return inWords(s.db.Healthy()) }
+func (s *Store) Healthy() error { return file.InWords(s.db.Healthy()) }
 
 // Failed returns a channel that is closed once nothing is written any more. The server should end then, and be
 // started again: everything that was acknowledged is on disk.
@@ -179,7 +194,7 @@ func (s *Store) Failed() <-chan struct{} { return s.db.Failed() }
 func (s *Store) Hub() *notify.Hub[Key] { return &s.hub }
 
 // Revision is that of the last change that reads see.
-func (s *Store) Revision() uint64 { return s.ix.Revision() }
+func (s *Store) Revision() uint64 { return s.state.Index.Revision() }
 
 // Stats is how the store is, for metrics.
 type Stats struct {
@@ -200,9 +215,9 @@ type Stats struct {
 
 // Stats returns how the store is.
 func (s *Store) Stats() Stats {
-	d, ix := s.db.Stats(), s.ix.Stats()
+	d, ix := s.db.Stats(), s.state.Index.Stats()
 	return Stats{
-		Jobs: ix.Jobs, Damaged: s.damaged.count(), Revision: ix.Revision, FileBytes: d.FileBytes,
+		Jobs: ix.Jobs, Damaged: len(s.state.Damaged), Revision: ix.Revision, FileBytes: d.FileBytes,
 		Waiting: d.Waiting, WaitingBytes: d.WaitingBytes, Commits: d.Commits, Changes: s.changes.Load(),
 	}
 }

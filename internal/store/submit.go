@@ -14,6 +14,8 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // SubmitOptions is what goes with the jobs of one request.
@@ -49,7 +51,7 @@ func (s *Store) Submit(ctx context.Context, jobs []*jobsv1.Job, o SubmitOptions)
 	}
 	for i, j := range jobs {
 		j.Parameters = sub.parameters[i]
-		j.Etag = etag(j.GetRevision())
+		j.Etag = record.Etag(j.GetRevision())
 	}
 	return jobs, false, nil
 }
@@ -101,41 +103,41 @@ func (s *submission) stage(b *batch) error {
 	if err := s.checkBounds(b); err != nil {
 		return err
 	}
-	before := b.meta
+	before := b.counters
 	raws := make([][]byte, len(s.jobs))
 	for i := range s.jobs {
 		raw, err := b.encode(s.record(b, i))
 		if err != nil {
-			b.meta = before
+			b.counters = before
 			return fmt.Errorf("encode the job: %w", err)
 		}
 		raws[i] = raw
 	}
 	for i, raw := range raws {
-		id := before.nextID + job.ID(i)
-		if err := b.tx.Put(bucketJobs, id.Key(), raw); err != nil {
+		id := before.NextID + job.ID(i)
+		if err := b.tx.Put(record.Jobs, id.Key(), raw); err != nil {
 			return err
 		}
-		if err := b.tx.Put(bucketSpecs, id.Key(), s.specs[i]); err != nil {
+		if err := b.tx.Put(record.Specs, id.Key(), s.specs[i]); err != nil {
 			return err
 		}
 	}
-	s.note(b, before.nextID)
+	s.note(b, before.NextID)
 	return nil
 }
 
 // record makes job i of the request into a record, with the next id and revision.
 func (s *submission) record(b *batch, i int) *storev1.Record {
 	j := s.jobs[i]
-	id := b.meta.nextID
-	b.meta.nextID++
+	id := b.counters.NextID
+	b.counters.NextID++
 	j.Id, j.Owner, j.State = id.String(), s.Owner, jobsv1.State_STATE_QUEUED
 	j.SubmitTime, j.Revision = b.stamp, b.nextRevision()
 	if j.OutputName = s.names[i]; j.OutputName == "" {
 		j.OutputName = job.DefaultOutputName(j.GetService(), id)
 	}
 	j.Attempts, j.History = nil, nil
-	noteStatus(j, b.stamp)
+	record.AppendHistory(j, b.stamp)
 	rec := &storev1.Record{Job: j}
 	if i == 0 { // the first of a request stands for it
 		rec.RequestId, rec.RequestHash = s.RequestID, s.RequestHash
@@ -157,7 +159,7 @@ func (s *submission) note(b *batch, first job.ID) {
 
 // repeat returns what an earlier submission of the request stored.
 func (s *submission) repeat(b *batch, first job.ID, rec *storev1.Record) (err error) {
-	s.earlier, err = b.jobsOfRequest(first, rec, s.RequestHash)
+	s.earlier, err = jobsOfRequest(&b.tx.ReadTx, first, rec, s.RequestHash)
 	return err
 }
 
@@ -177,7 +179,7 @@ func (s *submission) checkBounds(b *batch) error {
 
 // activeIn returns how many committed jobs of the scope are not final.
 func (s *Store) activeIn(scope Scope) int64 {
-	queued, running := s.ix.Load(scope)
+	queued, running := s.state.Index.Load(scope)
 	return int64(queued + running)
 }
 
@@ -197,11 +199,11 @@ func (s *submission) full(format string, have, bound int64) error {
 
 // findRequest returns the first job of a request of the owner; nil when there is none.
 func (b *batch) findRequest(owner, request string) (job.ID, *storev1.Record, error) {
-	firsts := b.s.ix.FindRequest(owner, request)
+	firsts := b.s.state.Index.FindRequest(owner, request)
 	if id, ok := b.requests[owner+"\x00"+request]; ok {
 		firsts = append(firsts, id)
 	}
-	return b.firstOfRequest(firsts, owner, request)
+	return firstOfRequest(&b.tx.ReadTx, firsts, owner, request)
 }
 
 // Submitted returns the jobs that an earlier Submit with the same owner and
@@ -212,14 +214,14 @@ func (s *Store) Submitted(o SubmitOptions) (jobs []*jobsv1.Job, found bool, err 
 	if o.RequestID == "" {
 		return nil, false, nil
 	}
-	firsts := s.ix.FindRequest(o.Owner, o.RequestID)
-	err = s.read(func(r *reader) error {
-		first, rec, err := r.firstOfRequest(firsts, o.Owner, o.RequestID)
+	firsts := s.state.Index.FindRequest(o.Owner, o.RequestID)
+	err = s.view(func(tx *kv.ReadTx) error {
+		first, rec, err := firstOfRequest(tx, firsts, o.Owner, o.RequestID)
 		if err != nil || rec == nil {
 			return err
 		}
 		found = true
-		jobs, err = r.jobsOfRequest(first, rec, o.RequestHash)
+		jobs, err = jobsOfRequest(tx, first, rec, o.RequestHash)
 		return err
 	})
 	if err != nil {
@@ -229,9 +231,9 @@ func (s *Store) Submitted(o SubmitOptions) (jobs []*jobsv1.Job, found bool, err 
 }
 
 // firstOfRequest returns which of the jobs is the first of the request; nil when none is.
-func (r *reader) firstOfRequest(firsts []job.ID, owner, request string) (job.ID, *storev1.Record, error) {
+func firstOfRequest(tx *kv.ReadTx, firsts []job.ID, owner, request string) (job.ID, *storev1.Record, error) {
 	for _, id := range firsts {
-		rec, err := r.record(id)
+		rec, err := record.Get(tx, id)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -244,13 +246,13 @@ func (r *reader) firstOfRequest(firsts []job.ID, owner, request string) (job.ID,
 
 // jobsOfRequest returns the jobs of a request that are still there, by its
 // first one. Another hash is job.ErrRequestIDReused.
-func (r *reader) jobsOfRequest(first job.ID, rec *storev1.Record, hash []byte) ([]*jobsv1.Job, error) {
+func jobsOfRequest(tx *kv.ReadTx, first job.ID, rec *storev1.Record, hash []byte) ([]*jobsv1.Job, error) {
 	if !bytes.Equal(rec.GetRequestHash(), hash) {
 		return nil, job.ErrRequestIDReused
 	}
 	jobs := []*jobsv1.Job{}
 	for i := range max(1, rec.GetBatchSize()) {
-		j, err := r.job(first+job.ID(i), jobsv1.JobView_JOB_VIEW_FULL)
+		j, err := record.GetJob(tx, first+job.ID(i), jobsv1.JobView_JOB_VIEW_FULL)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // Update lets fn change the job's record and stores it. fn runs in the writer,
@@ -68,25 +69,25 @@ type fixed struct {
 func fixedOf(j *jobsv1.Job) fixed {
 	return fixed{
 		j.GetOwner(), j.GetService(), j.GetOutputName(), j.GetOutputFolder(), j.GetParentId(), j.GetRerunOf(), j.GetExecutor(),
-		j.GetPriority(), nanos(j.GetSubmitTime()),
+		j.GetPriority(), record.Nanos(j.GetSubmitTime()),
 	}
 }
 
 // update stages what fn makes of a job.
 func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (*jobsv1.Job, error) {
-	raw := b.tx.Get(bucketJobs, id.Key())
+	raw := b.tx.Get(record.Jobs, id.Key())
 	if raw == nil {
-		return nil, notFound(id)
+		return nil, record.NotFound(id)
 	}
-	rec, err := decodeRecord(id, raw)
+	rec, err := record.Decode(id, raw)
 	if err != nil {
 		return nil, err
 	}
 	j := rec.GetJob()
 	if !scope.Includes(j.GetOwner()) {
-		return nil, notFound(id)
+		return nil, record.NotFound(id)
 	}
-	was, before := fixedOf(j), statusOf(j)
+	was, before := fixedOf(j), record.StatusOf(j)
 	changed, err := b.change(id, rec, fn)
 	if err != nil {
 		return nil, err
@@ -97,9 +98,9 @@ func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (
 	if rec.GetJob() != j || fixedOf(j) != was {
 		return nil, fmt.Errorf("update job %s: what the request said is fixed: %w", id, job.ErrConflict)
 	}
-	after := statusOf(j)
-	if after.state != before.state && !job.Legal(before.state, after.state) {
-		return nil, fmt.Errorf("update job %s from %v to %v: %w", id, before.state, after.state, job.ErrConflict)
+	after := record.StatusOf(j)
+	if after.State != before.State && !job.Legal(before.State, after.State) {
+		return nil, fmt.Errorf("update job %s from %v to %v: %w", id, before.State, after.State, job.ErrConflict)
 	}
 	j.Parameters = nil
 	if b.same(rec, raw) {
@@ -120,25 +121,25 @@ func (b *batch) same(rec *storev1.Record, raw []byte) bool {
 }
 
 // store stages a changed record, with its revision and history.
-func (b *batch) store(id job.ID, rec *storev1.Record, was status) error {
+func (b *batch) store(id job.ID, rec *storev1.Record, was record.Status) error {
 	j := rec.GetJob()
-	before := b.meta
+	before := b.counters
 	j.Revision = b.nextRevision()
-	boundAttempts(j)
-	if statusOf(j) != was {
-		noteStatus(j, b.stamp)
+	record.BoundAttempts(j)
+	if record.StatusOf(j) != was {
+		record.AppendHistory(j, b.stamp)
 	}
 	raw, err := b.encode(rec)
 	if err != nil {
-		b.meta = before
+		b.counters = before
 		return fmt.Errorf("update job %s: %w", id, err)
 	}
-	if err := b.tx.Put(bucketJobs, id.Key(), raw); err != nil {
+	if err := b.tx.Put(record.Jobs, id.Key(), raw); err != nil {
 		return err
 	}
-	j.Etag = etag(j.GetRevision())
+	j.Etag = record.Etag(j.GetRevision())
 	b.changes = append(b.changes, index.ChangedJob{ID: id, Owner: j.GetOwner()})
-	b.countActive(j.GetOwner(), activeJobs(j.GetState())-activeJobs(was.state))
+	b.countActive(j.GetOwner(), activeJobs(j.GetState())-activeJobs(was.State))
 	return nil
 }
 
@@ -168,8 +169,6 @@ func (b *batch) change(id job.ID, rec *storev1.Record, fn func(*storev1.Record) 
 
 // unchanged reads the job anew: fn may have left its mark on the copy.
 func (b *batch) unchanged(id job.ID) (*jobsv1.Job, error) {
-	rec, err := b.record(id)
+	rec, err := record.Get(&b.tx.ReadTx, id)
 	return rec.GetJob(), err
 }
-
-func notFound(id job.ID) error { return fmt.Errorf("job %s: %w", id, job.ErrNotFound) }

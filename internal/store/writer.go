@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
@@ -10,7 +11,6 @@ import (
 // writer is what belongs to whoever writes. Package kv sees to it that this is one at a time.
 type writer struct {
 	batch   batch
-	meta    meta // as committed
 	applied index.Applied
 }
 
@@ -30,7 +30,7 @@ func (s *Store) do(ctx context.Context, weight int, stage func(*batch) error) er
 // doBytes is do for a write of which it is known about how many bytes it has.
 func (s *Store) doBytes(ctx context.Context, weight, bytes int, stage func(*batch) error) error {
 	by := draftOf(ctx)
-	return inWords(s.db.Do(ctx, kv.Op{
+	return file.InWords(s.db.Do(ctx, kv.Op{
 		Weight: weight, Bytes: bytes, Internal: isInternal(ctx),
 		Stage: func(*kv.Tx) error { return s.batch.run(by, stage) },
 	}))
@@ -51,7 +51,7 @@ func (s *Store) publish(entry []byte) {
 	if s.committed != nil {
 		s.committed(entry)
 	}
-	applied, err := s.apply(entry)
+	applied, err := s.state.Apply(entry)
 	if err != nil {
 		panic(err) // kv ends all writing: memory does not follow the disk
 	}

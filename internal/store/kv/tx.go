@@ -63,6 +63,17 @@ func (tx *ReadTx) Cursor(bucket string) *Cursor {
 	return &Cursor{b.Cursor()}
 }
 
+// Each calls fn with each key and value of a bucket, in the order of keys, and returns its first error.
+func (tx *ReadTx) Each(bucket string, fn func(key, value []byte) error) error {
+	c := tx.Cursor(bucket)
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if err := fn(k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Size returns the size of the database in bytes.
 func (tx *ReadTx) Size() int64 { return tx.bolt.Size() }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // Open opens a store in the test's temporary folder. When the test ends it is checked, closed, and checked again.
@@ -39,14 +40,14 @@ func Close(tb testing.TB, s *store.Store, path string) {
 	if err := s.Close(); err != nil {
 		tb.Errorf("close the store: %v", err)
 	}
-	problems, err := store.CheckFile(path)
+	problems, err := file.Check(path)
 	if err != nil {
 		tb.Errorf("check the store: %v", err)
 	}
 	report(tb, problems)
 }
 
-func report(tb testing.TB, problems []store.Problem) {
+func report(tb testing.TB, problems []file.Problem) {
 	tb.Helper()
 	for _, p := range problems {
 		tb.Errorf("store: %s", p)

@@ -1,4 +1,6 @@
-package store
+// Package record is the form of a job in the file: every fact of it stands there once, and its
+// history follows its status.
+package record
 
 import (
 	"errors"
@@ -17,7 +19,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// A value of the jobs bucket is an encoded storev1.Record, in which every fact stands once: encodeRecord moves what the
+// A value of the bucket Jobs is an encoded storev1.Record, in which every fact stands once: Encode moves what the
 // header has from the job into it, and the decoders move it back. So the job of a record in memory is whole, and its
 // header is empty. What the key and the revision say, id and etag, is stored nowhere.
 
@@ -26,12 +28,12 @@ const headerField protowire.Number = 9
 
 var errRecord = errors.New("not a job record")
 
-// encodeRecord appends the value of a record. The record is changed while it runs, and is as before when it returns.
-func encodeRecord(buf []byte, rec *storev1.Record) ([]byte, error) {
+// Encode appends the value of a record. The record is changed while it runs, and is as before when it returns.
+func Encode(buf []byte, rec *storev1.Record) ([]byte, error) {
 	if rec.GetJob() == nil {
 		return nil, errRecord
 	}
-	h := headerOf(rec)
+	h := HeaderOf(rec)
 	f := factsOf(rec)
 	defer f.putBack(rec)
 	(&facts{}).putBack(rec)
@@ -45,8 +47,8 @@ func encodeRecord(buf []byte, rec *storev1.Record) ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(buf, rec)
 }
 
-// decodeRecord returns the record of a value.
-func decodeRecord(id job.ID, raw []byte) (*storev1.Record, error) {
+// Decode returns the record of a value.
+func Decode(id job.ID, raw []byte) (*storev1.Record, error) {
 	rec := &storev1.Record{}
 	if err := proto.Unmarshal(raw, rec); err != nil {
 		return nil, damaged(id, err)
@@ -62,8 +64,8 @@ func decodeRecord(id job.ID, raw []byte) (*storev1.Record, error) {
 	return rec, nil
 }
 
-// decodeBasic returns the job of a value without attempts and history, which are more than half of the work.
-func decodeBasic(id job.ID, raw []byte) (*jobsv1.Job, error) {
+// DecodeBasic returns the job of a value without attempts and history, which are more than half of the work.
+func DecodeBasic(id job.ID, raw []byte) (*jobsv1.Job, error) {
 	rec := &storev1.BasicRecord{}
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(raw, rec); err != nil {
 		return nil, damaged(id, err)
@@ -75,8 +77,8 @@ func decodeBasic(id job.ID, raw []byte) (*jobsv1.Job, error) {
 	return rec.GetJob(), nil
 }
 
-// decodeHeader reads the header of a value into h and looks at nothing else.
-func decodeHeader(id job.ID, raw []byte, h *storev1.Header) error {
+// DecodeHeader reads the header of a value into h and looks at nothing else.
+func DecodeHeader(id job.ID, raw []byte, h *storev1.Header) error {
 	number, kind, n := protowire.ConsumeTag(raw)
 	if n < 0 || number != headerField || kind != protowire.BytesType {
 		return damaged(id, errRecord)
@@ -91,16 +93,16 @@ func decodeHeader(id job.ID, raw []byte, h *storev1.Header) error {
 	return nil
 }
 
-// headerOf returns the header of a record in memory.
-func headerOf(rec *storev1.Record) *storev1.Header {
+// HeaderOf returns the header of a record in memory.
+func HeaderOf(rec *storev1.Record) *storev1.Header {
 	j := rec.GetJob()
 	h := &storev1.Header{
 		Owner: j.GetOwner(), Service: j.GetService(), Executor: j.GetExecutor(),
 		OutputName: j.GetOutputName(), OutputFolder: j.GetOutputFolder(), ParentId: j.GetParentId(), RerunOf: j.GetRerunOf(),
 		Priority: j.GetPriority(), State: j.GetState(), Reason: j.GetReason(), ExitCode: j.ExitCode, Revision: j.GetRevision(),
-		SubmitTimeNs: nanos(j.GetSubmitTime()), StartTimeNs: nanos(j.GetStartTime()),
-		CompleteTimeNs: nanos(j.GetCompleteTime()), CancelTimeNs: nanos(j.GetCancelTime()),
-		Phase: rec.GetPhase(), NotBeforeNs: nanos(rec.GetNotBefore()), RequestId: rec.GetRequestId(), Resources: j.GetResources(),
+		SubmitTimeNs: Nanos(j.GetSubmitTime()), StartTimeNs: Nanos(j.GetStartTime()),
+		CompleteTimeNs: Nanos(j.GetCompleteTime()), CancelTimeNs: Nanos(j.GetCancelTime()),
+		Phase: rec.GetPhase(), NotBeforeNs: Nanos(rec.GetNotBefore()), RequestId: rec.GetRequestId(), Resources: j.GetResources(),
 	}
 	for k, v := range j.GetLabels() {
 		h.Labels = append(h.Labels, &storev1.Label{Key: k, Value: v})
@@ -113,7 +115,7 @@ func headerOf(rec *storev1.Record) *storev1.Header {
 
 // complete sets what of a job is not stored with it: what its key and its header say.
 func complete(id job.ID, j *jobsv1.Job, h *storev1.Header) {
-	j.Id, j.Etag = id.String(), etag(h.GetRevision())
+	j.Id, j.Etag = id.String(), Etag(h.GetRevision())
 	j.Owner, j.Service, j.Executor = h.GetOwner(), h.GetService(), h.GetExecutor()
 	j.OutputName, j.OutputFolder, j.ParentId, j.RerunOf = h.GetOutputName(), h.GetOutputFolder(), h.GetParentId(), h.GetRerunOf()
 	j.Priority, j.State, j.Reason, j.ExitCode, j.Revision = h.GetPriority(), h.GetState(), h.GetReason(), h.ExitCode, h.GetRevision()
@@ -129,7 +131,7 @@ func complete(id job.ID, j *jobsv1.Job, h *storev1.Header) {
 	}
 }
 
-// facts are what encodeRecord takes out of a record while it encodes the rest.
+// facts are what Encode takes out of a record while it encodes the rest.
 type facts struct {
 	id, etag, owner, service, executor, name, folder, parent, rerun, request string
 	labels                                                                   map[string]string
@@ -167,18 +169,18 @@ func (f *facts) putBack(rec *storev1.Record) {
 	rec.Attempts, rec.History = nil, nil
 }
 
-// etag is another text for each change of a job, as each has a revision of its own.
-func etag(revision uint64) string { return strconv.FormatUint(revision, 36) }
+// Etag returns another text for each change of a job, as each has a revision of its own.
+func Etag(revision uint64) string { return strconv.FormatUint(revision, 36) }
 
-// nanos returns a time in nanoseconds since 1970; 0 when it is not set.
-func nanos(t *timestamppb.Timestamp) int64 {
+// Nanos returns a time in nanoseconds since 1970; 0 when it is not set.
+func Nanos(t *timestamppb.Timestamp) int64 {
 	if t == nil {
 		return 0
 	}
 	return t.GetSeconds()*1e9 + int64(t.GetNanos())
 }
 
-// timestampOf returns the time of which nanos returns this.
+// timestampOf returns the time of which Nanos returns this.
 func timestampOf(ns int64) *timestamppb.Timestamp {
 	if ns == 0 {
 		return nil
@@ -191,60 +193,4 @@ var ErrDamaged = errors.New("the record is damaged")
 
 func damaged(id job.ID, err error) error {
 	return fmt.Errorf("read job %s: %w: %w: %w", id, job.ErrStorage, ErrDamaged, err)
-}
-
-// Brief is what of a job's record says where the job waits.
-type Brief struct {
-	// ID of the job.
-	ID job.ID
-	// Err is job.ErrNotFound when there is no such job, or why its record cannot be read. Then nothing else is set.
-	Err error
-	// Owner and Executor of the job.
-	Owner, Executor string
-	// State of the job.
-	State jobsv1.State
-	// Priority of the job.
-	Priority int32
-	// Resources that it asks for.
-	Resources *jobsv1.Resources
-	// Cancelled is whether somebody wishes the job cancelled.
-	Cancelled bool
-	// Phase of its latest attempt.
-	Phase storev1.Phase
-	// NotBefore is the earliest time of the next attempt. Zero when nothing is waited for.
-	NotBefore time.Time
-}
-
-// BriefOf returns the brief of a record.
-func BriefOf(id job.ID, rec *storev1.Record) Brief { return briefOf(id, headerOf(rec)) }
-
-func briefOf(id job.ID, h *storev1.Header) Brief {
-	b := Brief{
-		ID: id, Owner: h.GetOwner(), Executor: h.GetExecutor(), State: h.GetState(), Priority: h.GetPriority(),
-		Resources: h.GetResources(), Cancelled: h.GetCancelTimeNs() != 0, Phase: h.GetPhase(),
-	}
-	if h.GetNotBeforeNs() != 0 {
-		b.NotBefore = time.Unix(0, h.GetNotBeforeNs()).UTC()
-	}
-	return b
-}
-
-// Briefs reads several jobs in the order of ids, in one transaction and of each record only the header.
-func (s *Store) Briefs(ids []job.ID) ([]Brief, error) {
-	briefs := make([]Brief, len(ids))
-	err := s.read(func(r *reader) error {
-		var h storev1.Header
-		for i, id := range ids {
-			raw := r.tx.Get(bucketJobs, id.Key())
-			if raw == nil {
-				briefs[i] = Brief{ID: id, Err: notFound(id)}
-			} else if err := decodeHeader(id, raw, &h); err != nil {
-				briefs[i] = Brief{ID: id, Err: err}
-			} else {
-				briefs[i] = briefOf(id, &h)
-			}
-		}
-		return nil
-	})
-	return briefs, err
 }

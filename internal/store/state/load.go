@@ -1,59 +1,15 @@
-package store
+package state
 
 import (
 	"cmp"
-	"fmt"
 	"runtime"
-
-	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
-
-// load makes everything in memory from the file.
-func (s *Store) load() error {
-	return s.inTx(func(tx *kv.ReadTx) (err error) {
-		if s.meta, err = readMeta(tx); err != nil {
-			return err
-		}
-		if s.ix, err = s.loadIndex(tx, s.damaged.add); err != nil {
-			return err
-		}
-		for id, err := range s.damaged.all() {
-			s.log.Error("a job is put aside: its record cannot be read", "job", id, "error", err)
-		}
-		if err := s.auditLog.Load(tx); err != nil {
-			return err
-		}
-		set := &storev1.Settings{}
-		if err := proto.Unmarshal(tx.Get(bucketMeta, keySettings), set); err != nil {
-			return fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
-		}
-		s.settings.Store(set)
-		s.credentials.Load(tx)
-		return nil
-	})
-}
-
-// loadIndex makes an index from the file. It calls damaged with each job whose record cannot be read, and leaves it out.
-func (s *Store) loadIndex(tx *kv.ReadTx, damaged func(job.ID, error)) (*index.Index, error) {
-	m, err := readMeta(tx)
-	if err != nil {
-		return nil, err
-	}
-	ix := index.New(index.Config{Now: s.now, RingSize: s.cfg.ringSize, ScanBudget: s.cfg.ScanBudget, SmallScan: s.cfg.smallScan})
-	if err := loadJobs(tx, ix, damaged); err != nil {
-		return nil, err
-	}
-	if err := loadShares(tx, ix); err != nil {
-		return nil, err
-	}
-	ix.Start(m.revision, m.purged)
-	return ix, nil
-}
 
 const (
 	blockSize = 256 // records handed over at a time
@@ -110,9 +66,9 @@ func loadJobs(tx *kv.ReadTx, ix *index.Index, damaged func(job.ID, error)) error
 func readRecords(tx *kv.ReadTx, empty <-chan *block, hand func(*block)) error {
 	b := <-empty
 	b.n = 0
-	c := tx.Cursor(bucketJobs)
+	c := tx.Cursor(record.Jobs)
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		id, err := jobIDOfKey(k)
+		id, err := record.ID(k)
 		if err != nil {
 			return err
 		}
@@ -130,19 +86,19 @@ func readRecords(tx *kv.ReadTx, empty <-chan *block, hand func(*block)) error {
 // decode makes the headers.
 func (b *block) decode() error {
 	for i := range b.n {
-		b.errs[i] = decodeHeader(b.ids[i], b.records[i], &b.headers[i])
+		b.errs[i] = record.DecodeHeader(b.ids[i], b.records[i], &b.headers[i])
 	}
 	return nil
 }
 
 // loadShares adds all shares of the file to an index.
 func loadShares(tx *kv.ReadTx, ix *index.Index) error {
-	return each(tx, bucketShares, func(k, raw []byte) error {
-		id, user, err := splitShareKey(k)
+	return tx.Each(record.Shares, func(k, raw []byte) error {
+		id, user, err := record.SplitShareKey(k)
 		if err != nil {
 			return err
 		}
-		sh, err := decodeShare(id, raw)
+		sh, err := record.DecodeShare(id, raw)
 		if err != nil {
 			return err
 		}

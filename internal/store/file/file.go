@@ -1,30 +1,24 @@
-package store
+// Package file is the database file: what is in it, whether that is whole, and what is done with it
+// while no server runs.
+package file
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
-// The buckets of the file. Keys of jobs and specs are job.ID.Key.
-const (
-	bucketMeta   = audit.HeadBucket // the format, counters, settings, and the ends of the audit
-	bucketJobs   = "jobs"           // store.v1.Record
-	bucketSpecs  = "specs"          // store.v1.Spec
-	bucketIssues = "issues"         // number, job id -> store.v1.Issue
-	bucketShares = "shares"         // job id, user -> store.v1.Share
-)
+// Meta is the bucket of the format, the Counters, the settings, and the ends of the audit.
+const Meta = audit.HeadBucket
 
-// The keys of the bucket meta.
+// The keys of the bucket Meta.
 var (
 	keyFormat   = []byte("format")
 	keyCounters = []byte("counters")
@@ -40,20 +34,20 @@ const (
 	fillSpecs = 0.95
 )
 
-// buckets are all buckets.
-var buckets = []kv.Bucket{
-	{Name: bucketMeta},
-	{Name: bucketJobs, FillPercent: fillJobs},
-	{Name: bucketSpecs, FillPercent: fillSpecs},
-	{Name: bucketIssues},
+// Buckets are all buckets of the file.
+var Buckets = []kv.Bucket{
+	{Name: Meta},
+	{Name: record.Jobs, FillPercent: fillJobs},
+	{Name: record.Specs, FillPercent: fillSpecs},
+	{Name: record.Issues},
 	{Name: credential.TokenBucket},
 	{Name: credential.SessionBucket},
 	{Name: audit.Bucket, FillPercent: fillSpecs},
-	{Name: bucketShares},
+	{Name: record.Shares},
 }
 
 // format says what wrote a database, and in which version of the format on disk. A release that changes the format
-// appends to migrate.go how to get there from the one before.
+// adds how to get there from the one before.
 const format = "stint.store.v1"
 
 // ErrFirstEdition is for a database of the first edition of this program, which this one does not read.
@@ -62,36 +56,36 @@ var ErrFirstEdition = errors.New("the database is of the first edition of this p
 // ErrNewerFormat is for a database that was written by a newer version of this program.
 var ErrNewerFormat = errors.New("the database was written by a newer version of this program")
 
-// create fills a new database.
-func create(tx *kv.Tx) error {
-	m := meta{nextID: 1}
-	return errors.Join(tx.Put(bucketMeta, keyFormat, []byte(format)), tx.Put(bucketMeta, keyCounters, m.encode()))
+// Create fills a new database.
+func Create(tx *kv.Tx) error {
+	c := Counters{NextID: 1}
+	return errors.Join(tx.Put(Meta, keyFormat, []byte(format)), c.Put(tx))
 }
 
 // checkFormat refuses a database that is not of this program's format.
 func checkFormat(tx *kv.ReadTx) error {
-	switch f := tx.Get(bucketMeta, keyFormat); {
+	switch f := tx.Get(Meta, keyFormat); {
 	case string(f) == format:
 		return nil
 	case f != nil:
 		return fmt.Errorf("%w: its format is %q, and this one reads %q", ErrNewerFormat, f, format)
-	case tx.Get(bucketMeta, []byte("schema")) != nil:
+	case tx.Get(Meta, []byte("schema")) != nil:
 		return ErrFirstEdition
 	default:
 		return fmt.Errorf("the file is no database of this program: %w", job.ErrStorage)
 	}
 }
 
-// checkFile refuses a file that is there and not of this program's format, before anything is written to it.
-func checkFile(path string) error {
+// CheckFormat refuses a file that is there and not of this program's format, before anything is written to it.
+func CheckFormat(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	return kv.ViewFile(path, checkFormat)
 }
 
-// inWords turns an error of package kv into one of package job, with words for users where they need some.
-func inWords(err error) error {
+// InWords turns an error of package kv into one of package job, with words for users where they need some.
+func InWords(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -122,44 +116,3 @@ func inWords(err error) error {
 
 // roomRetry is how long a client should wait for room on the server's disk. The store looks for room every second.
 const roomRetry = 5 * time.Second
-
-// meta are the counters in the file: everything but the records that a start needs.
-type meta struct {
-	nextID   job.ID
-	revision uint64 // of the latest change
-	purged   uint64 // revision of the latest deletion
-	time     int64  // of the latest commit, in nanoseconds since 1970
-}
-
-// maxAhead is how far times may run ahead of the clock. The order of ids and revisions is that of commits, whatever the
-// clock does; times follow it only as long as the clock is set back by no more than this.
-const maxAhead = 5 * time.Second
-
-// advance returns the time of a commit and makes it the latest one.
-func (m *meta) advance(now time.Time) *timestamppb.Timestamp {
-	if last := time.Unix(0, m.time); now.After(last) || last.Sub(now) > maxAhead {
-		m.time = now.UnixNano()
-	}
-	return timestamppb.New(time.Unix(0, m.time))
-}
-
-func (m *meta) encode() []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(m.nextID))
-	b = binary.BigEndian.AppendUint64(b, m.revision)
-	b = binary.BigEndian.AppendUint64(b, m.purged)
-	return binary.BigEndian.AppendUint64(b, uint64(m.time))
-}
-
-func readMeta(tx *kv.ReadTx) (meta, error) { return decodeMeta(tx.Get(bucketMeta, keyCounters)) }
-
-func decodeMeta(b []byte) (meta, error) {
-	if len(b) != 32 {
-		return meta{}, fmt.Errorf("the counters in the file are damaged: %w", job.ErrStorage)
-	}
-	return meta{
-		nextID:   job.ID(binary.BigEndian.Uint64(b)),
-		revision: binary.BigEndian.Uint64(b[8:]),
-		purged:   binary.BigEndian.Uint64(b[16:]),
-		time:     int64(binary.BigEndian.Uint64(b[24:])),
-	}, nil
-}

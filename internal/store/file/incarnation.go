@@ -1,11 +1,9 @@
-package store
+package file
 
 import (
 	"errors"
 	"fmt"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -28,13 +26,8 @@ func (p Position) Before(q Position) bool {
 	return p.Incarnation == q.Incarnation && (p.Revision < q.Revision || p.AuditSequence < q.AuditSequence)
 }
 
-// Position returns how far the store has come. Everything up to it was committed.
-func (s *Store) Position() Position {
-	return Position{Incarnation: s.Settings().GetIncarnation(), Revision: s.Revision(), AuditSequence: s.AuditHead().Sequence}
-}
-
-// FileInfo is what a database says of itself.
-type FileInfo struct {
+// Info is what a database says of itself.
+type Info struct {
 	// Position is how far it has come.
 	Position Position
 	// NextID is the id that the next job would get.
@@ -44,32 +37,32 @@ type FileInfo struct {
 }
 
 // ReadInfo reads the database of a server that does not run.
-func ReadInfo(path string) (info FileInfo, err error) {
-	err = viewFile(path, func(tx *kv.ReadTx) error {
+func ReadInfo(path string) (info Info, err error) {
+	err = View(path, func(tx *kv.ReadTx) error {
 		info, err = readInfo(tx)
 		return err
 	})
 	if err != nil {
-		return FileInfo{}, fmt.Errorf("read store %s: %w", path, err)
+		return Info{}, fmt.Errorf("read store %s: %w", path, err)
 	}
 	return info, nil
 }
 
-func readInfo(tx *kv.ReadTx) (FileInfo, error) {
-	m, err := readMeta(tx)
+func readInfo(tx *kv.ReadTx) (Info, error) {
+	c, err := ReadCounters(tx)
 	if err != nil {
-		return FileInfo{}, err
+		return Info{}, err
 	}
 	_, end, err := audit.Heads(tx)
 	if err != nil {
-		return FileInfo{}, err
+		return Info{}, err
 	}
-	set := &storev1.Settings{}
-	if err := proto.Unmarshal(tx.Get(bucketMeta, keySettings), set); err != nil {
-		return FileInfo{}, fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
+	set, err := ReadSettings(tx)
+	if err != nil {
+		return Info{}, err
 	}
-	at := Position{Incarnation: set.GetIncarnation(), Revision: m.revision, AuditSequence: end.Sequence}
-	return FileInfo{Position: at, NextID: m.nextID, Settings: set}, nil
+	at := Position{Incarnation: set.GetIncarnation(), Revision: c.Revision, AuditSequence: end.Sequence}
+	return Info{Position: at, NextID: c.NextID, Settings: set}, nil
 }
 
 // Incarnation is a new beginning of a database.
@@ -92,7 +85,7 @@ func BeginIncarnation(path string, in Incarnation) (at Position, err error) {
 	if in.Name == "" || in.Gap == 0 {
 		return at, fmt.Errorf("begin an incarnation of %s: it needs a name and a gap", path)
 	}
-	err = updateFile(path, func(tx *kv.Tx) (err error) {
+	err = update(path, func(tx *kv.Tx) (err error) {
 		at, err = beginIncarnation(tx, in)
 		return err
 	})
@@ -107,38 +100,24 @@ func beginIncarnation(tx *kv.Tx, in Incarnation) (Position, error) {
 	if err != nil {
 		return Position{}, err
 	}
-	m, err := readMeta(&tx.ReadTx)
+	c, err := ReadCounters(&tx.ReadTx)
 	if err != nil {
 		return Position{}, err
 	}
 	set := info.Settings
-	gap := &storev1.RevisionGap{After: m.revision, Until: m.revision + in.Gap}
+	gap := &storev1.RevisionGap{After: c.Revision, Until: c.Revision + in.Gap}
 	set.Incarnation, set.Gaps = in.Name, append(set.Gaps, gap)
 	if in.Edit != nil {
 		in.Edit(set)
 	}
-	m.revision, m.nextID = gap.GetUntil(), max(m.nextID, in.FirstID)
-	raw, err := proto.Marshal(set)
-	if err != nil {
-		return Position{}, err
-	}
-	sequence, err := appendOffline(tx, &m, in.By)
-	err = errors.Join(err, tx.Put(bucketMeta, keySettings, raw), tx.Put(bucketMeta, keyCounters, m.encode()))
-	return Position{Incarnation: in.Name, Revision: m.revision, AuditSequence: sequence}, err
+	c.Revision, c.NextID = gap.GetUntil(), max(c.NextID, in.FirstID)
+	sequence, err := appendOffline(tx, &c, in.By)
+	err = errors.Join(err, PutSettings(tx, set), c.Put(tx))
+	return Position{Incarnation: in.Name, Revision: c.Revision, AuditSequence: sequence}, err
 }
 
 // appendOffline appends an entry to the audit of a server that does not run and returns its number.
-func appendOffline(tx *kv.Tx, m *meta, by *storev1.AuditEntry) (uint64, error) {
-	head, err := audit.AppendOne(tx, by, m.advance(time.Now()))
+func appendOffline(tx *kv.Tx, c *Counters, by *storev1.AuditEntry) (uint64, error) {
+	head, err := audit.AppendOne(tx, by, c.Advance(time.Now()))
 	return head.Sequence, err
-}
-
-// inGap reports whether no change of this incarnation can have a revision. Who resumes after it has seen another one.
-func (s *Store) inGap(revision uint64) bool {
-	for _, g := range s.Settings().GetGaps() {
-		if revision > g.GetAfter() && revision < g.GetUntil() {
-			return true
-		}
-	}
-	return false
 }

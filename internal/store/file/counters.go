@@ -1,0 +1,101 @@
+package file
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
+)
+
+// Counters are everything but the records that a start needs. Every commit stores them.
+type Counters struct {
+	// NextID is the id that the next job gets.
+	NextID job.ID
+	// Revision of the latest change.
+	Revision uint64
+	// Purged is the revision of the latest deletion.
+	Purged uint64
+	// Time of the latest commit, in nanoseconds since 1970.
+	Time int64
+}
+
+// maxAhead is how far times may run ahead of the clock. The order of ids and revisions is that of commits, whatever the
+// clock does; times follow it only as long as the clock is set back by no more than this.
+const maxAhead = 5 * time.Second
+
+// Advance returns the time of a commit and makes it the latest one.
+func (c *Counters) Advance(now time.Time) *timestamppb.Timestamp {
+	if last := time.Unix(0, c.Time); now.After(last) || last.Sub(now) > maxAhead {
+		c.Time = now.UnixNano()
+	}
+	return timestamppb.New(time.Unix(0, c.Time))
+}
+
+// Put stores the counters.
+func (c *Counters) Put(tx *kv.Tx) error {
+	b := binary.BigEndian.AppendUint64(nil, uint64(c.NextID))
+	b = binary.BigEndian.AppendUint64(b, c.Revision)
+	b = binary.BigEndian.AppendUint64(b, c.Purged)
+	return tx.Put(Meta, keyCounters, binary.BigEndian.AppendUint64(b, uint64(c.Time)))
+}
+
+// ReadCounters returns the counters of a database.
+func ReadCounters(tx *kv.ReadTx) (Counters, error) { return decodeCounters(tx.Get(Meta, keyCounters)) }
+
+// CountersOf returns the counters that a write of a commit stores. ok reports whether it stores them.
+func CountersOf(w kv.Write) (c Counters, ok bool, err error) {
+	if w.Kind != kv.KindPut || w.Bucket != Meta || !bytes.Equal(w.Key, keyCounters) {
+		return c, false, nil
+	}
+	c, err = decodeCounters(w.Value)
+	return c, true, err
+}
+
+func decodeCounters(b []byte) (Counters, error) {
+	if len(b) != 32 {
+		return Counters{}, fmt.Errorf("the counters in the file are damaged: %w", job.ErrStorage)
+	}
+	return Counters{
+		NextID:   job.ID(binary.BigEndian.Uint64(b)),
+		Revision: binary.BigEndian.Uint64(b[8:]),
+		Purged:   binary.BigEndian.Uint64(b[16:]),
+		Time:     int64(binary.BigEndian.Uint64(b[24:])),
+	}, nil
+}
+
+// PutSettings stores the settings.
+func PutSettings(tx *kv.Tx, set *storev1.Settings) error {
+	raw, err := proto.Marshal(set)
+	if err != nil {
+		return fmt.Errorf("encode the settings: %w", err)
+	}
+	return tx.Put(Meta, keySettings, raw)
+}
+
+// ReadSettings returns the settings of a database.
+func ReadSettings(tx *kv.ReadTx) (*storev1.Settings, error) {
+	return decodeSettings(tx.Get(Meta, keySettings))
+}
+
+// SettingsOf returns the settings that a write of a commit stores, and nil where it stores none.
+func SettingsOf(w kv.Write) (*storev1.Settings, error) {
+	if w.Kind != kv.KindPut || w.Bucket != Meta || !bytes.Equal(w.Key, keySettings) {
+		return nil, nil
+	}
+	return decodeSettings(w.Value)
+}
+
+func decodeSettings(raw []byte) (*storev1.Settings, error) {
+	set := &storev1.Settings{}
+	if err := proto.Unmarshal(raw, set); err != nil {
+		return nil, fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
+	}
+	return set, nil
+}

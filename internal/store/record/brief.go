@@ -1,0 +1,63 @@
+package record
+
+import (
+	"time"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
+)
+
+// Brief is what of a job's record says where the job waits.
+type Brief struct {
+	// ID of the job.
+	ID job.ID
+	// Err is job.ErrNotFound when there is no such job, or why its record cannot be read. Then nothing else is set.
+	Err error
+	// Owner and Executor of the job.
+	Owner, Executor string
+	// State of the job.
+	State jobsv1.State
+	// Priority of the job.
+	Priority int32
+	// Resources that it asks for.
+	Resources *jobsv1.Resources
+	// Cancelled is whether somebody wishes the job cancelled.
+	Cancelled bool
+	// Phase of its latest attempt.
+	Phase storev1.Phase
+	// NotBefore is the earliest time of the next attempt. Zero when nothing is waited for.
+	NotBefore time.Time
+}
+
+// BriefOf returns the brief of a record.
+func BriefOf(id job.ID, rec *storev1.Record) Brief { return briefOfHeader(id, HeaderOf(rec)) }
+
+func briefOfHeader(id job.ID, h *storev1.Header) Brief {
+	b := Brief{
+		ID: id, Owner: h.GetOwner(), Executor: h.GetExecutor(), State: h.GetState(), Priority: h.GetPriority(),
+		Resources: h.GetResources(), Cancelled: h.GetCancelTimeNs() != 0, Phase: h.GetPhase(),
+	}
+	if h.GetNotBeforeNs() != 0 {
+		b.NotBefore = time.Unix(0, h.GetNotBeforeNs()).UTC()
+	}
+	return b
+}
+
+// Briefs reads several jobs in the order of ids, and of each record only the header.
+func Briefs(tx *kv.ReadTx, ids []job.ID) []Brief {
+	briefs := make([]Brief, len(ids))
+	var h storev1.Header
+	for i, id := range ids {
+		raw := tx.Get(Jobs, id.Key())
+		if raw == nil {
+			briefs[i] = Brief{ID: id, Err: NotFound(id)}
+		} else if err := DecodeHeader(id, raw, &h); err != nil {
+			briefs[i] = Brief{ID: id, Err: err}
+		} else {
+			briefs[i] = briefOfHeader(id, &h)
+		}
+	}
+	return briefs
+}

@@ -1,0 +1,77 @@
+package record
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+
+	"google.golang.org/protobuf/proto"
+
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
+)
+
+// IssueID names a report: the job and a number that grows with each report.
+type IssueID struct {
+	// Job that the report is about.
+	Job job.ID
+	// Seq is unique among all reports.
+	Seq uint64
+}
+
+// String is `JOB-SEQ`.
+func (id IssueID) String() string { return id.Job.String() + "-" + strconv.FormatUint(id.Seq, 10) }
+
+// Key is the number and then the job, so that the keys are in the order of reports.
+func (id IssueID) Key() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, id.Seq), id.Job.Key()...)
+}
+
+// Issue is a stored report.
+type Issue struct {
+	// ID of the report.
+	ID IssueID
+	// Report as stored.
+	Report *storev1.Issue
+}
+
+// ListIssues returns reports, newest first, at most limit, with numbers below before; zero begins with
+// the newest. more reports whether there are older ones.
+func ListIssues(tx *kv.ReadTx, before uint64, limit int) (issues []Issue, more bool, _ error) {
+	c := tx.Cursor(Issues)
+	for k, raw := lastIssue(c, before); k != nil; k, raw = c.Prev() {
+		if more = len(issues) == limit; more {
+			break
+		}
+		issue, err := DecodeIssue(k, raw)
+		if err != nil {
+			return nil, false, err
+		}
+		issues = append(issues, issue)
+	}
+	return issues, more, nil
+}
+
+// lastIssue puts the cursor on the last report with a number below before. Zero is no bound.
+func lastIssue(c *kv.Cursor, before uint64) (k, raw []byte) {
+	if before == 0 {
+		return c.Last()
+	}
+	if k, _ := c.Seek(binary.BigEndian.AppendUint64(nil, before)); k == nil {
+		return c.Last()
+	}
+	return c.Prev()
+}
+
+// DecodeIssue reads a key and a value of the bucket Issues.
+func DecodeIssue(k, raw []byte) (Issue, error) {
+	if len(k) != 16 {
+		return Issue{}, fmt.Errorf("an issue's key has %d bytes: %w", len(k), job.ErrStorage)
+	}
+	issue := Issue{ID: IssueID{Seq: binary.BigEndian.Uint64(k), Job: job.IDFromKey(k[8:])}, Report: &storev1.Issue{}}
+	if err := proto.Unmarshal(raw, issue.Report); err != nil {
+		return issue, fmt.Errorf("read issue %s: %w: %w", issue.ID, job.ErrStorage, err)
+	}
+	return issue, nil
+}

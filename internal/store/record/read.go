@@ -1,0 +1,88 @@
+package record
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/kv"
+)
+
+// The buckets of jobs.
+const (
+	// Jobs holds the value of Encode under job.ID.Key.
+	Jobs = "jobs"
+	// Specs holds a store.v1.Spec under job.ID.Key.
+	Specs = "specs"
+	// Shares holds a store.v1.Share under ShareKey.
+	Shares = "shares"
+	// Issues holds a store.v1.Issue under IssueID.Key.
+	Issues = "issues"
+)
+
+// MaxShares is how many users a job can be shared with. It is part of the API.
+const MaxShares = 100
+
+// NotFound returns the job.ErrNotFound of a job.
+func NotFound(id job.ID) error { return fmt.Errorf("job %s: %w", id, job.ErrNotFound) }
+
+// ID returns the job that a key of the bucket Jobs names.
+func ID(key []byte) (job.ID, error) {
+	if len(key) != 8 {
+		return 0, fmt.Errorf("a job's key has %d bytes: %w", len(key), job.ErrStorage)
+	}
+	return job.IDFromKey(key), nil
+}
+
+// Get decodes a record. It returns nil where there is no such job.
+func Get(tx *kv.ReadTx, id job.ID) (*storev1.Record, error) {
+	raw := tx.Get(Jobs, id.Key())
+	if raw == nil {
+		return nil, nil
+	}
+	return Decode(id, raw)
+}
+
+// GetJob decodes a job. It returns nil where there is no such job.
+func GetJob(tx *kv.ReadTx, id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
+	raw := tx.Get(Jobs, id.Key())
+	if raw == nil {
+		return nil, nil
+	}
+	if view != jobsv1.JobView_JOB_VIEW_FULL {
+		return DecodeBasic(id, raw)
+	}
+	rec, err := Decode(id, raw)
+	if err != nil {
+		return nil, err
+	}
+	var spec storev1.Spec
+	if err := proto.Unmarshal(tx.Get(Specs, id.Key()), &spec); err != nil {
+		return nil, damaged(id, err)
+	}
+	rec.Job.Parameters = spec.GetParameters()
+	return rec.GetJob(), nil
+}
+
+// ShareKey returns the key of what a user was given of a job.
+func ShareKey(id job.ID, user string) []byte { return append(id.Key(), user...) }
+
+// SplitShareKey returns the job and the user of a key of the bucket Shares.
+func SplitShareKey(key []byte) (job.ID, string, error) {
+	if len(key) <= 8 {
+		return 0, "", fmt.Errorf("a share's key has %d bytes: %w", len(key), job.ErrStorage)
+	}
+	return job.IDFromKey(key[:8]), string(key[8:]), nil
+}
+
+// DecodeShare reads a value of the bucket Shares.
+func DecodeShare(id job.ID, raw []byte) (*storev1.Share, error) {
+	sh := &storev1.Share{}
+	if err := proto.Unmarshal(raw, sh); err != nil {
+		return nil, fmt.Errorf("read a share of job %s: %w: the record is damaged: %w", id, job.ErrStorage, err)
+	}
+	return sh, nil
+}

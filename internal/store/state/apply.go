@@ -1,0 +1,102 @@
+package state
+
+import (
+	"cmp"
+
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/store/file"
+	"github.com/stint-jobs/stint/internal/store/index"
+	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
+)
+
+// Apply brings the state up to date with a commit, from the bytes of its entry alone, and returns what changed. An
+// error means that the entry does not follow what is in memory. The state is not to be used for writes then.
+func (s *State) Apply(entry []byte) (index.Applied, error) {
+	var a applied
+	err := kv.Replay(entry, func(w kv.Write) error {
+		return cmp.Or(a.take(w), s.Audit.Apply(w), s.Credentials.Apply(w))
+	})
+	if err != nil {
+		return index.Applied{}, err
+	}
+	changes, err := s.Index.Apply(&a.index)
+	if err != nil {
+		return index.Applied{}, err
+	}
+	if a.counters != nil {
+		s.Counters = *a.counters
+	}
+	if a.settings != nil {
+		s.settings.Store(a.settings)
+	}
+	return changes, nil
+}
+
+// applied is what the bytes of a commit change.
+type applied struct {
+	index    index.Commit
+	counters *file.Counters
+	settings *storev1.Settings
+}
+
+// take decodes one write.
+func (a *applied) take(w kv.Write) error {
+	switch {
+	case w.Kind == kv.KindSequence:
+		return nil
+	case w.Bucket == record.Jobs:
+		return a.takeJob(w)
+	case w.Bucket == record.Shares:
+		return a.takeShare(w)
+	}
+	if c, ok, err := file.CountersOf(w); ok || err != nil {
+		a.counters = &c
+		a.index.SetCounters(c.Revision, c.Purged)
+		return err
+	}
+	set, err := file.SettingsOf(w)
+	if set != nil {
+		a.settings = set
+	}
+	return err
+}
+
+func (a *applied) takeJob(w kv.Write) error {
+	id, err := record.ID(w.Key)
+	if err != nil {
+		return err
+	}
+	if w.Kind == kv.KindDelete {
+		a.index.DeleteJob(id)
+		return nil
+	}
+	h := &storev1.Header{}
+	if err := record.DecodeHeader(id, w.Value, h); err != nil {
+		return err
+	}
+	a.index.PutJob(id, h)
+	return nil
+}
+
+func (a *applied) takeShare(w kv.Write) error {
+	id, user, err := record.SplitShareKey(w.Key)
+	if err != nil {
+		return err
+	}
+	if w.Kind == kv.KindDelete {
+		a.index.DeleteShare(id, user)
+		return nil
+	}
+	sh, err := record.DecodeShare(id, w.Value)
+	if err != nil {
+		return err
+	}
+	a.index.PutShare(id, user, indexShare(sh))
+	return nil
+}
+
+// indexShare returns a share as the index has it.
+func indexShare(sh *storev1.Share) *index.Share {
+	return &index.Share{Rights: index.RightsOf(sh.GetRights()), Time: record.Nanos(sh.GetCreateTime())}
+}
