@@ -3,9 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
-	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
@@ -58,18 +58,17 @@ func (s *Store) AuditEntries(ctx context.Context, q audit.Query) (rows []audit.R
 // target is what an operation concerns beside the jobs that it changes.
 type target struct {
 	user string
-	jobs []job.ID // that were read or reported on
+	jobs []uint64 // that were read or reported on
 }
 
 // audit appends what one operation did, which made the changes from this one on.
 func (b *batch) audit(d *audit.Draft, from int) error {
 	if from == len(b.changes) {
-		ids := jobNumbers(b.target.jobs)
 		user := b.target.user
-		if len(ids) > 0 && user == d.User() {
+		if len(b.target.jobs) > 0 && user == d.User() {
 			user = "" // their own job
 		}
-		return b.chain.Append(d, user, append(ids, d.Jobs()...))
+		return b.chain.Append(d, user, slices.Concat(b.target.jobs, d.Jobs()))
 	}
 	for _, group := range byOwner(b.changes[from:]) {
 		user := b.target.user
@@ -81,14 +80,6 @@ func (b *batch) audit(d *audit.Draft, from int) error {
 		}
 	}
 	return nil
-}
-
-func jobNumbers(ids []job.ID) []uint64 {
-	numbers := make([]uint64, 0, len(ids))
-	for _, id := range ids {
-		numbers = append(numbers, uint64(id))
-	}
-	return numbers
 }
 
 // ownedJobs are jobs of one owner.

@@ -50,7 +50,7 @@ func (b *batch) begin(tx *kv.Tx) {
 	}
 	b.tx, b.counters = tx, b.s.state.Counters
 	b.counters.NextID = max(b.counters.NextID, b.s.cfg.FirstID)
-	b.stamp = b.counters.Advance(b.s.now())
+	b.stamp = b.counters.Advance(b.s.cfg.Now())
 	b.chain.Begin(tx, b.s.state.Audit.Head(), b.stamp)
 	b.credentials.Begin(tx)
 }

@@ -60,8 +60,8 @@ func (s *Store) Views() int { return s.state.Index.Stats().Views }
 
 // BetweenIndexAndRecords has fn called once, in the middle of the next page.
 func (s *Store) BetweenIndexAndRecords(fn func()) {
-	s.betweenReads = func() {
-		s.betweenReads = nil
+	s.afterIndexRead = func() {
+		s.afterIndexRead = nil
 		fn()
 	}
 }

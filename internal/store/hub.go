@@ -22,9 +22,6 @@ func KeyAll() Key { return Key{} }
 
 // keysOf returns what watchers may wait for that a commit changed, each once.
 func keysOf(a *index.Applied) []Key {
-	if len(a.Jobs) == 0 && len(a.Shares) == 0 {
-		return nil
-	}
 	keys := make([]Key, 0, len(a.Jobs)+len(a.Shares)+2)
 	seen := make(map[Key]bool, len(a.Jobs)+1)
 	add := func(k Key) {

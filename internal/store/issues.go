@@ -29,7 +29,7 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 		if err != nil {
 			return fmt.Errorf("encode the report: %w", err)
 		}
-		b.target = target{user: report.GetJob().GetOwner(), jobs: []job.ID{id}}
+		b.target = target{user: report.GetJob().GetOwner(), jobs: []uint64{uint64(id)}}
 		if issue.Seq, err = b.tx.NextSequence(record.Issues); err != nil {
 			return err
 		}

@@ -61,8 +61,8 @@ func (s *Store) Page(ctx context.Context, q Query) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("page of jobs: %w", err)
 	}
-	if s.betweenReads != nil {
-		s.betweenReads()
+	if s.afterIndexRead != nil {
+		s.afterIndexRead()
 	}
 	page := &Page{Next: p.Next, Total: p.Total, Exact: p.Exact, Revision: p.Revision}
 	page.Jobs, err = s.rows(&q, p.Rows)

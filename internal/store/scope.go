@@ -46,8 +46,7 @@ func jobIn(tx *kv.ReadTx, scope Scope, id job.ID, view jobsv1.JobView) (*jobsv1.
 	if err != nil || j == nil {
 		return nil, err
 	}
-	seen, err := seen(tx, scope, id, j)
-	if err != nil || !seen {
+	if ok, err := seen(tx, scope, id, j); !ok || err != nil {
 		return nil, err
 	}
 	return j, nil

@@ -40,7 +40,7 @@ func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Sh
 			return fmt.Errorf("encode a share of job %s: %w", id, err)
 		}
 		out.CreateTime = b.stamp
-		b.target = target{user: sh.GetUser(), jobs: []job.ID{id}}
+		b.target = target{user: sh.GetUser(), jobs: []uint64{uint64(id)}}
 		return b.tx.Put(record.Shares, record.ShareKey(id, sh.GetUser()), raw)
 	})
 	if err != nil {
@@ -59,8 +59,8 @@ func (s *Store) Unshare(ctx context.Context, scope Scope, id job.ID, user string
 		if b.tx.Get(record.Shares, key) == nil {
 			return nil
 		}
-		b.target = target{user: user, jobs: []job.ID{id}}
-		return b.unshare(key)
+		b.target = target{user: user, jobs: []uint64{uint64(id)}}
+		return b.tx.Delete(record.Shares, key)
 	})
 }
 
@@ -105,14 +105,10 @@ func shareKeysOf(tx *kv.ReadTx, id job.ID) [][]byte {
 	return keys
 }
 
-func (b *batch) unshare(key []byte) error {
-	return b.tx.Delete(record.Shares, key)
-}
-
 // unshareAll takes a job back from everybody: it is about to be deleted.
 func (b *batch) unshareAll(id job.ID) error {
 	for _, k := range shareKeysOf(&b.tx.ReadTx, id) {
-		if err := b.unshare(k); err != nil {
+		if err := b.tx.Delete(record.Shares, k); err != nil {
 			return err
 		}
 	}
@@ -121,9 +117,7 @@ func (b *batch) unshareAll(id job.ID) error {
 
 // Sees reports whether a job is there and in the scope, without reading the
 // disk: for what goes on for a while and must end with the right to it.
-func (s *Store) Sees(scope Scope, id job.ID) bool {
-	return s.state.Index.Sees(scope, id)
-}
+func (s *Store) Sees(scope Scope, id job.ID) bool { return s.state.Index.Sees(scope, id) }
 
 // Shares returns with whom a job of the scope is shared, in the order of users
 // behind after, at most limit, and whether there are more.

@@ -59,7 +59,6 @@ type Config struct {
 	FirstID job.ID
 	// Retention says which finished jobs ApplyRetention deletes. Empty means none.
 	Retention Retention
-
 	// Reserve is how many bytes beside the database are kept for the server's own writes on a full disk. Zero is none.
 	Reserve int64
 
@@ -86,8 +85,6 @@ func (c *Config) index() index.Config {
 // Store keeps the jobs. Open makes one; Close ends it. Its methods may be called at the same time.
 type Store struct {
 	cfg   Config
-	now   func() time.Time
-	log   *slog.Logger
 	db    *kv.DB
 	state *state.State // set by Open
 	feed  *feed.Feed
@@ -97,19 +94,21 @@ type Store struct {
 	changes atomic.Uint64
 	ended   atomic.Bool // Close has begun
 
-	writer
+	// Of the writer: package kv has one operation run at a time.
+	batch   batch
+	applied index.Applied // by the latest commit
 
 	// Of tests.
-	betweenReads func()                       // called between a page's look into the index and its reading of records
-	finishing    atomic.Pointer[func() error] // called at the end of each batch that wrote, and refuses it
-	committed    func(entry []byte)           // called with what was committed
+	afterIndexRead func()                       // called between a page's look into the index and its reading of records
+	finishing      atomic.Pointer[func() error] // called at the end of each batch that wrote, and refuses it
+	committed      func(entry []byte)           // called with what was committed
 }
 
 // Open opens or makes the database, rebuilds the index and starts the writer. A file that another process has
 // open is job.ErrUnavailable; see ErrFirstEdition and ErrNewerFormat for files that this program does not read.
 func Open(cfg Config) (*Store, error) {
 	cfg.setDefaults()
-	s := &Store{cfg: cfg, now: cfg.Now, log: cfg.Logger}
+	s := &Store{cfg: cfg}
 	if err := s.start(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", cfg.Path, file.InWords(err))
 	}
@@ -121,7 +120,7 @@ func (s *Store) start() (err error) {
 		return err
 	}
 	if s.db, err = kv.Open(kv.Config{
-		Path: s.cfg.Path, Buckets: file.Buckets, Logger: s.log, LockTimeout: s.cfg.LockTimeout, ReadAhead: s.cfg.ReadAhead,
+		Path: s.cfg.Path, Buckets: file.Buckets, Logger: s.cfg.Logger, LockTimeout: s.cfg.LockTimeout, ReadAhead: s.cfg.ReadAhead,
 		QueueLength: s.cfg.QueueLength, QueueBytes: s.cfg.QueueBytes, MaxBatch: s.cfg.MaxBatch, Reserve: s.cfg.Reserve,
 		FS: s.cfg.files, NoSync: s.cfg.noSync, Create: file.Create, Begin: s.batch.begin, Finish: s.batch.finish, Apply: s.publish, Notify: s.wake,
 	}); err != nil {
@@ -131,7 +130,7 @@ func (s *Store) start() (err error) {
 	if err := s.load(); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
-	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.state.Index.Stats().Jobs, "revision", s.state.Index.Revision(), "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
+	s.cfg.Logger.Info("store opened", "path", s.cfg.Path, "jobs", s.state.Index.Stats().Jobs, "revision", s.state.Index.Revision(), "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
 	return nil
 }
 
@@ -145,13 +144,13 @@ func (s *Store) load() error {
 		return err
 	}
 	for id, err := range s.state.Damaged {
-		s.log.Error("a job is put aside: its record cannot be read", "job", id, "error", err)
+		s.cfg.Logger.Error("a job is put aside: its record cannot be read", "job", id, "error", err)
 	}
 	if next := s.state.Counters.NextID; s.cfg.FirstID > next {
-		s.log.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", next, "to", s.cfg.FirstID)
+		s.cfg.Logger.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", next, "to", s.cfg.FirstID)
 	}
 	s.feed = feed.New(s.state.Index, s.view)
-	s.writer.init(s)
+	s.batch.init(s)
 	return nil
 }
 
@@ -173,7 +172,7 @@ func (s *Store) open() error {
 // after it, and a second Close, are job.ErrUnavailable or do nothing.
 func (s *Store) Close() error {
 	if !s.ended.Swap(true) {
-		s.log.Info("store closed", "audit_head", s.AuditHead().String())
+		s.cfg.Logger.Info("store closed", "audit_head", s.AuditHead().String())
 	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close store: %w: %w", job.ErrStorage, err)

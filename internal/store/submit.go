@@ -97,7 +97,8 @@ func (s *submission) stage(b *batch) error {
 			return err
 		}
 		if rec != nil {
-			return s.repeat(b, first, rec)
+			s.earlier, err = jobsOfRequest(&b.tx.ReadTx, first, rec, s.RequestHash)
+			return err
 		}
 	}
 	if err := s.checkBounds(b); err != nil {
@@ -155,12 +156,6 @@ func (s *submission) note(b *batch, first job.ID) {
 		b.requests[s.Owner+"\x00"+s.RequestID] = first
 	}
 	b.countActive(s.Owner, int64(len(s.jobs)))
-}
-
-// repeat returns what an earlier submission of the request stored.
-func (s *submission) repeat(b *batch, first job.ID, rec *storev1.Record) (err error) {
-	s.earlier, err = jobsOfRequest(&b.tx.ReadTx, first, rec, s.RequestHash)
-	return err
 }
 
 // checkBounds refuses what would pass a bound on active jobs.

@@ -93,7 +93,8 @@ func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (
 		return nil, err
 	}
 	if !changed {
-		return b.unchanged(id)
+		rec, err = record.Decode(id, raw) // fn may have left its mark on the copy
+		return rec.GetJob(), err
 	}
 	if rec.GetJob() != j || fixedOf(j) != was {
 		return nil, fmt.Errorf("update job %s: what the request said is fixed: %w", id, job.ErrConflict)
@@ -155,7 +156,7 @@ func activeJobs(s jobsv1.State) int64 {
 func (b *batch) change(id job.ID, rec *storev1.Record, fn func(*storev1.Record) error) (changed bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			b.s.log.Error("panic in a change of a job", "job", id, "panic", p, "stack", string(debug.Stack()))
+			b.s.cfg.Logger.Error("panic in a change of a job", "job", id, "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("update job %s: panic: %v", id, p)
 		}
 	}()
@@ -165,10 +166,4 @@ func (b *batch) change(id job.ID, rec *storev1.Record, fn func(*storev1.Record) 
 	default:
 		return err == nil, err
 	}
-}
-
-// unchanged reads the job anew: fn may have left its mark on the copy.
-func (b *batch) unchanged(id job.ID) (*jobsv1.Job, error) {
-	rec, err := record.Get(&b.tx.ReadTx, id)
-	return rec.GetJob(), err
 }

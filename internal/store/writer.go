@@ -8,14 +8,6 @@ import (
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// writer is what belongs to whoever writes. Package kv sees to it that this is one at a time.
-type writer struct {
-	batch   batch
-	applied index.Applied
-}
-
-func (w *writer) init(s *Store) { w.batch.init(s) }
-
 // jobBytes is about how many bytes a change of a job writes.
 const jobBytes = 2 << 10
 

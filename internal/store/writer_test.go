@@ -137,13 +137,20 @@ func TestTwoOfOneRequestInOneBatchAreOne(t *testing.T) {
 	}
 }
 
+// awaitWakes returns when the watchers of all commits before have been woken, which is after their callers are released.
+// A check is the next operation of the writer, and wakes nobody.
+func awaitWakes(t *testing.T, s *store.Store) {
+	t.Helper()
+	if _, err := s.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestABatchThatIsRefusedLeavesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	s := storetest.OpenConfig(t, store.Config{Path: path})
 	submit(t, s, "ada", newJob("A", "a"))
-	if _, err := s.Check(t.Context()); err != nil { // the watchers of the commit before have been woken
-		t.Fatal(err)
-	}
+	awaitWakes(t, s)
 	sub := s.Hub().Subscribe(store.KeyAll())
 	defer sub.Close()
 	refusal := errors.New("no")
@@ -187,6 +194,7 @@ func TestAFaultEndsAllWritingAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	submit(t, s, "ada", newJob("A", "a"))
+	awaitWakes(t, s)
 	sub := s.Hub().Subscribe(store.KeyAll())
 	defer sub.Close()
 	for _, f := range fs.files {

@@ -15,44 +15,28 @@ type Entry struct {
 }
 
 // ID of the job.
-func (e *Entry) ID() job.ID {
-	return e.c.id(e.i)
-}
+func (e *Entry) ID() job.ID { return e.c.id(e.i) }
 
 // Owner of the job.
-func (e *Entry) Owner() string {
-	return e.ix.owners.names.list[e.c.owner[e.i]]
-}
+func (e *Entry) Owner() string { return e.ix.owners.names.list[e.c.owner[e.i]] }
 
 // Service of the job.
-func (e *Entry) Service() string {
-	return e.ix.services.list[e.c.service[e.i]]
-}
+func (e *Entry) Service() string { return e.ix.services.list[e.c.service[e.i]] }
 
 // Executor of the job.
-func (e *Entry) Executor() string {
-	return e.ix.executors.list[e.c.executor[e.i]]
-}
+func (e *Entry) Executor() string { return e.ix.executors.list[e.c.executor[e.i]] }
 
 // OutputName of the job.
-func (e *Entry) OutputName() string {
-	return e.text(0)
-}
+func (e *Entry) OutputName() string { return e.text(0) }
 
 // OutputFolder of the job.
-func (e *Entry) OutputFolder() string {
-	return e.text(1)
-}
+func (e *Entry) OutputFolder() string { return e.text(1) }
 
 // ParentID is the job's parent_id; empty when it has none.
-func (e *Entry) ParentID() string {
-	return e.text(2)
-}
+func (e *Entry) ParentID() string { return e.text(2) }
 
 // RerunOf is the job's rerun_of; empty when it has none.
-func (e *Entry) RerunOf() string {
-	return e.text(3)
-}
+func (e *Entry) RerunOf() string { return e.text(3) }
 
 func (e *Entry) text(n int) string {
 	s, _ := e.c.texts(e.i).skip(n).next()
@@ -60,34 +44,22 @@ func (e *Entry) text(n int) string {
 }
 
 // State of the job.
-func (e *Entry) State() jobsv1.State {
-	return jobsv1.State(e.c.state[e.i])
-}
+func (e *Entry) State() jobsv1.State { return jobsv1.State(e.c.state[e.i]) }
 
 // Reason for the state.
-func (e *Entry) Reason() jobsv1.Reason {
-	return jobsv1.Reason(e.c.reason[e.i])
-}
+func (e *Entry) Reason() jobsv1.Reason { return jobsv1.Reason(e.c.reason[e.i]) }
 
 // Priority of the job.
-func (e *Entry) Priority() int32 {
-	return int32(e.c.priority[e.i])
-}
+func (e *Entry) Priority() int32 { return int32(e.c.priority[e.i]) }
 
 // SubmitTime in nanoseconds since 1970.
-func (e *Entry) SubmitTime() int64 {
-	return e.c.submit[e.i]
-}
+func (e *Entry) SubmitTime() int64 { return e.c.submit[e.i] }
 
 // StartTime in nanoseconds since 1970; 0 when it is not set.
-func (e *Entry) StartTime() int64 {
-	return e.c.start[e.i]
-}
+func (e *Entry) StartTime() int64 { return e.c.start[e.i] }
 
 // CompleteTime in nanoseconds since 1970; 0 when it is not set.
-func (e *Entry) CompleteTime() int64 {
-	return e.c.complete[e.i]
-}
+func (e *Entry) CompleteTime() int64 { return e.c.complete[e.i] }
 
 // ExitCode of the job, and whether it has one.
 func (e *Entry) ExitCode() (int32, bool) {
@@ -114,6 +86,4 @@ func (e *Entry) Labels(yield func(key, value string) bool) {
 }
 
 // Revision of the job's last change.
-func (e *Entry) Revision() uint64 {
-	return e.c.revision[e.i]
-}
+func (e *Entry) Revision() uint64 { return e.c.revision[e.i] }
