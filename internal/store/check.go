@@ -57,7 +57,7 @@ func CheckFile(path string) ([]Problem, error) {
 		err = viewFile(path, func(tx *kv.ReadTx) error { return c.file(context.Background(), tx) })
 	}
 	if err != nil {
-		return nil, fmt.Errorf("check store %s: %w", path, err)
+		return nil, fmt.Errorf("check store %s: %w", path, inWords(err))
 	}
 	return c.problems, nil
 }
