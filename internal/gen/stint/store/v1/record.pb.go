@@ -1310,9 +1310,10 @@ func (x *Place) GetData() *Folder {
 // Folder is a folder as the file system knows it, whatever its path.
 type Folder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Device and inode, as stat(2).
+	// Number of its device, as stat(2) has it in st_dev.
 	Device uint64 `protobuf:"varint,1,opt,name=device,proto3" json:"device,omitempty"`
-	Inode  uint64 `protobuf:"varint,2,opt,name=inode,proto3" json:"inode,omitempty"`
+	// Number of its inode, as stat(2) has it in st_ino.
+	Inode uint64 `protobuf:"varint,2,opt,name=inode,proto3" json:"inode,omitempty"`
 	// When the folder was made, in nanoseconds since 1970; 0 where the file system does not tell.
 	BirthNs       int64 `protobuf:"varint,3,opt,name=birth_ns,json=birthNs,proto3" json:"birth_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
