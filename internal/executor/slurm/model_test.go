@@ -11,6 +11,7 @@ import (
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/batch"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -114,7 +115,7 @@ func (m *model) apply(e event) {
 	case "accounting":
 		m.set(func() { m.booksDown, m.booksHang = e.N%3 == 1, e.N%3 == 2 })
 	case "polls":
-		m.set(func() { m.broken = []answer{{}, saysDown, {code: -1, err: errTimeout}}[e.N%3] })
+		m.set(func() { m.broken = []batch.Answer{{}, saysDown, {Code: -1, Err: batch.ErrTimeout}}[e.N%3] })
 	case "server restarts":
 		m.serverRestarts()
 	case "cancel":
@@ -155,7 +156,7 @@ func (m *model) serverRestarts() {
 
 // heal makes the cluster well and lets everything on it come to its end.
 func (m *model) heal() {
-	m.set(func() { m.broken, m.booksDown, m.booksHang, m.sbatch = answer{}, false, false, nil })
+	m.set(func() { m.broken, m.booksDown, m.booksHang, m.sbatch = batch.Answer{}, false, false, nil })
 	for range 60 {
 		pass(30 * time.Second)
 		for _, j := range m.live("PENDING") {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stint-jobs/stint/internal/workdir"
+	"github.com/stint-jobs/stint/internal/executor/batch"
 )
 
 // Separators that no name of ours has and no sane name of anybody.
@@ -23,24 +23,10 @@ var queueFormat = strings.Join([]string{
 	"JobID", "State", "Reason", "exit_code", "RestartCnt", "NodeList", "SubmitTime", "StartTime", "EndTime", "Name",
 }, ":"+fieldEnd+",") + ":" + rowEnd
 
-// row is what squeue shows of one job.
-type row struct {
-	id     string
-	state  string
-	reason string
-	// code and signal are of the batch script: one of them is 0.
-	code, signal int
-	restarts     int
-	node         string
-	// Times are those of the cluster's clock; start is the expected one while the job is pending. Zero where it has none.
-	submit, start, end time.Time
-	name               string
-}
-
 // parseQueue reads squeue's answer. A row that is not as it was asked for
 // belongs to a name with separators in it, which is not ours, and is left out. An answer that breaks off is an error.
-func parseQueue(out string) ([]row, error) {
-	var rows []row
+func parseQueue(out string) ([]batch.Row, error) {
+	var rows []batch.Row
 	for out = strings.TrimLeft(out, "\n"); out != ""; out = strings.TrimLeft(out, "\n") {
 		line, rest, ok := strings.Cut(out, rowEnd)
 		if !ok {
@@ -54,15 +40,16 @@ func parseQueue(out string) ([]row, error) {
 	return rows, nil
 }
 
-func parseRow(line string) (row, bool) {
+func parseRow(line string) (batch.Row, bool) {
 	f := strings.Split(line, fieldEnd)
 	if len(f) != 10 || !isNumber(f[0]) {
-		return row{}, false
+		return batch.Row{}, false
 	}
-	r := row{id: f[0], state: f[1], reason: f[2], node: unset(f[5]), name: f[9]}
-	r.code, r.signal = parseExit(f[3])
-	r.restarts, _ = strconv.Atoi(f[4])
-	r.submit, r.start, r.end = parseTime(f[6]), parseTime(f[7]), parseTime(f[8])
+	r := batch.Row{ID: f[0], State: f[1], Node: unset(f[5]), Name: f[9]}
+	r.Code, r.Signal = parseExit(f[3])
+	r.Restarts, _ = strconv.Atoi(f[4])
+	r.Submit, r.Start, r.End = parseTime(f[6]), parseTime(f[7]), parseTime(f[8])
+	explain(&r, f[2])
 	return r, true
 }
 
@@ -71,17 +58,9 @@ var acctFields = []string{
 	"JobIDRaw", "State", "ExitCode", "ElapsedRaw", "TotalCPU", "MaxRSS", "AllocTRES", "NodeList", "Submit", "Start", "End", "Reason", "JobName",
 }
 
-// account is what sacct shows of one job, with the use of its steps.
-type account struct {
-	row
-	// uid of who cancelled it; empty when nobody did.
-	uid   string
-	usage workdir.ExitUsage
-}
-
 // parseAccounts reads sacct's answer. Rows of steps follow their job and are added to it.
-func parseAccounts(out string) []account {
-	var all []account
+func parseAccounts(out string) []batch.Account {
+	var all []batch.Account
 	for line := range strings.Lines(out) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), fieldEnd)
 		if len(f) != len(acctFields) {
@@ -92,38 +71,39 @@ func parseAccounts(out string) []account {
 		case !isNumber(id):
 		case !isStep:
 			all = append(all, parseAccount(f))
-		case len(all) > 0 && all[len(all)-1].id == id:
-			all[len(all)-1].add(f)
+		case len(all) > 0 && all[len(all)-1].ID == id:
+			addStep(&all[len(all)-1], f)
 		}
 	}
 	return all
 }
 
-func parseAccount(f []string) account {
-	a := account{row: row{id: f[0], node: unset(f[7]), reason: f[11], name: f[12]}}
-	a.state, a.uid, _ = strings.Cut(f[1], " by ")
-	a.code, a.signal = parseExit(f[2])
-	a.submit, a.start, a.end = parseTime(f[8]), parseTime(f[9]), parseTime(f[10])
+func parseAccount(f []string) batch.Account {
+	a := batch.Account{Row: batch.Row{ID: f[0], Node: unset(f[7]), Name: f[12]}}
+	a.State, a.UID, _ = strings.Cut(f[1], " by ")
+	a.Code, a.Signal = parseExit(f[2])
+	explain(&a.Row, f[11])
+	a.Submit, a.Start, a.End = parseTime(f[8]), parseTime(f[9]), parseTime(f[10])
 	elapsed, _ := strconv.ParseFloat(f[3], 64)
-	a.usage.ElapsedSeconds = elapsed
-	a.usage.CPUSeconds = parseCPU(f[4])
+	a.Usage.ElapsedSeconds = elapsed
+	a.Usage.CPUSeconds = parseCPU(f[4])
 	for tres := range strings.SplitSeq(f[6], ",") {
 		switch name, value, _ := strings.Cut(tres, "="); name {
 		case "cpu":
 			if n, err := strconv.ParseInt(value, 10, 32); err == nil {
-				a.usage.CPUs = int32(n)
+				a.Usage.CPUs = int32(n)
 			}
 		case "mem":
-			a.usage.MemoryBytes = parseBytes(value, 1<<20)
+			a.Usage.MemoryBytes = parseBytes(value, 1<<20)
 		}
 	}
 	return a
 }
 
-// add takes the largest memory of the steps; a job's own row never has it.
-func (a *account) add(step []string) {
-	a.usage.MaxRSSBytes = max(a.usage.MaxRSSBytes, parseBytes(step[5], 1))
-	a.usage.CPUSeconds = max(a.usage.CPUSeconds, parseCPU(step[4]))
+// addStep takes the largest memory of the steps; a job's own row never has it.
+func addStep(a *batch.Account, step []string) {
+	a.Usage.MaxRSSBytes = max(a.Usage.MaxRSSBytes, parseBytes(step[5], 1))
+	a.Usage.CPUSeconds = max(a.Usage.CPUSeconds, parseCPU(step[4]))
 }
 
 // parseExit reads an exit code in either of its forms: `CODE:SIGNAL`, or a wait

@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"context"
@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/stint-jobs/stint/internal/workdir"
 )
 
 // fakeCommands is a folder with programs of Slurm's names that are scripts.
@@ -19,7 +17,7 @@ func fakeCommands(tb testing.TB, body string) map[string]string {
 	tb.Helper()
 	dir := tb.TempDir()
 	programs := make(map[string]string)
-	for _, name := range commands {
+	for _, name := range []string{"sbatch", "squeue", "sacct"} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
 			tb.Fatal(err)
@@ -29,29 +27,26 @@ func fakeCommands(tb testing.TB, body string) map[string]string {
 	return programs
 }
 
-func testShell(tb testing.TB, body string) *shell {
+func testShell(tb testing.TB, body string) *Shell {
 	tb.Helper()
 	tb.Setenv("SBATCH_PARTITION", "of the server")
-	cfg := Config{User: "me", SlurmConf: "/etc/slurm x/slurm.conf", Commands: fakeCommands(tb, body)}
-	s, err := cfg.shell()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return s
+	return &Shell{Programs: fakeCommands(tb, body), Env: []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=/", "USER=me", "LANG=C", "TZ=UTC", "SLURM_TIME_FORMAT=%s", "SLURM_CONF=/etc/slurm x/slurm.conf",
+	}}
 }
 
 func TestCommandSeesNothingOfTheServer(t *testing.T) {
 	for _, remote := range [][]string{nil, {"/bin/sh", "-c"}} {
 		s := testShell(t, `env | sort; printf '<%s>' "$@"; cat`)
-		s.remote = remote
-		a := s.run(t.Context(), call{program: "squeue", args: []string{"a b", "c'd", "$(e)", ""}, stdin: []byte("input"), timeout: time.Minute})
-		if !a.ok() {
+		s.Remote = remote
+		a := s.Run(t.Context(), Call{Program: "squeue", Args: []string{"a b", "c'd", "$(e)", ""}, Stdin: []byte("input"), Timeout: time.Minute})
+		if !a.OK() {
 			t.Fatalf("answer %+v", a)
 		}
-		if !strings.HasSuffix(a.stdout, "<a b><c'd><$(e)><>input") {
-			t.Errorf("remote %q: the command got %q", remote, a.stdout)
+		if !strings.HasSuffix(a.Stdout, "<a b><c'd><$(e)><>input") {
+			t.Errorf("remote %q: the command got %q", remote, a.Stdout)
 		}
-		for line := range strings.Lines(a.stdout) {
+		for line := range strings.Lines(a.Stdout) {
 			switch name, value, _ := strings.Cut(strings.TrimSpace(line), "="); name {
 			case "PATH", "HOME", "USER", "PWD", "OLDPWD", "SHLVL", "_": // the last ones are the script's own
 			case "LANG", "TZ", "SLURM_TIME_FORMAT", "SLURM_CONF":
@@ -77,15 +72,15 @@ func TestCommandAnswers(t *testing.T) {
 		{"failure", "echo out; echo err >&2; exit 7", 7, nil},
 		{"signal", "echo out; echo err >&2; kill -9 $$", -1, nil},
 	} {
-		a := testShell(t, tc.body).run(t.Context(), call{program: "sacct", timeout: time.Minute})
-		if a.stdout != "out\n" || a.stderr != "err\n" || a.code != tc.code || (a.err != nil) != (tc.code < 0) {
+		a := testShell(t, tc.body).Run(t.Context(), Call{Program: "sacct", Timeout: time.Minute})
+		if a.Stdout != "out\n" || a.Stderr != "err\n" || a.Code != tc.code || (a.Err != nil) != (tc.code < 0) {
 			t.Errorf("%s: answer %+v", tc.name, a)
 		}
 	}
 	s := testShell(t, "")
-	s.programs["sacct"] = "/stint/no/such/program"
-	if a := s.run(t.Context(), call{program: "sacct", timeout: time.Minute}); !errors.Is(a.err, errNoProcess) {
-		t.Errorf("a missing program: %+v", a)
+	s.Programs["sacct"] = "/stint/no/such/program"
+	if a := s.Run(t.Context(), Call{Program: "sacct", Timeout: time.Minute}); !errors.Is(a.Err, ErrNoProcess) {
+		t.Errorf("a missing Program: %+v", a)
 	}
 }
 
@@ -100,8 +95,8 @@ func TestHungCommandIsKilledWithAllThatItStarted(t *testing.T) {
 	}
 	defer leash.Close()
 	s := testShell(t, "exec 9>"+fifo+"; echo begun >&9; echo begun; sleep 1000 & sleep 1000")
-	a := s.run(t.Context(), call{program: "sbatch", timeout: 500 * time.Millisecond})
-	if !errors.Is(a.err, errTimeout) || a.code != -1 {
+	a := s.Run(t.Context(), Call{Program: "sbatch", Timeout: 500 * time.Millisecond})
+	if !errors.Is(a.Err, ErrTimeout) || a.Code != -1 {
 		t.Errorf("answer %+v", a)
 	}
 	if err := leash.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
@@ -116,45 +111,17 @@ func TestHungCommandIsKilledWithAllThatItStarted(t *testing.T) {
 func TestCommandEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if a := testShell(t, "sleep 1000").run(ctx, call{program: "squeue", timeout: time.Minute}); !errors.Is(a.err, context.Canceled) {
+	if a := testShell(t, "sleep 1000").Run(ctx, Call{Program: "squeue", Timeout: time.Minute}); !errors.Is(a.Err, context.Canceled) {
 		t.Errorf("answer %+v", a)
 	}
 }
 
-func TestLastWords(t *testing.T) {
+func TestWords(t *testing.T) {
 	in := "sbatch: error: Memory specification can not be satisfied\nsbatch: error: Batch job submission failed: No\n\n"
-	if got, want := lastWords(in), "Memory specification can not be satisfied; Batch job submission failed: No"; got != want {
-		t.Errorf("lastWords() = %q, want %q", got, want)
+	if got, want := (Answer{Program: "sbatch", Stderr: in}).Words(), "Memory specification can not be satisfied; Batch job submission failed: No"; got != want {
+		t.Errorf("Words() = %q, want %q", got, want)
 	}
-	if got := lastWords(strings.Repeat("é", 1000)); len(got) > 510 || !strings.HasSuffix(got, "...") {
+	if got := (Answer{Stderr: strings.Repeat("é", 1000)}).Words(); len(got) > 510 || !strings.HasSuffix(got, "...") {
 		t.Errorf("%d bytes of words: %q", len(got), got)
-	}
-}
-
-func TestNewChecksTheConfiguration(t *testing.T) {
-	root, err := workdir.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	good := func() Config {
-		return Config{Name: "slurm", Folders: root, InstallID: "abc", Commands: fakeCommands(t, "")}
-	}
-	if _, err := New(good()); err != nil {
-		t.Fatal(err)
-	}
-	for want, change := range map[string]func(*Config){
-		"jobs' folders":               func(c *Config) { c.Folders = nil },
-		"installation id":             func(c *Config) { c.InstallID = "A-b" },
-		"User is required":            func(c *Config) { c.Remote = []string{"ssh", "login1"} },
-		`option "--wrap=x" is not al`: func(c *Config) { c.Defaults.Extra = []string{"--wrap=x"} },
-		"service Big: the partition":  func(c *Config) { c.Services = map[string]Options{"Big": {Partition: "a\nb"}} },
-		"find Slurm's commands":       func(c *Config) { c.Commands["sacct"] = "/stint/no/such/program" },
-	} {
-		cfg := good()
-		change(&cfg)
-		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("New() = %v, want it to say %q", err, want)
-		}
 	}
 }
