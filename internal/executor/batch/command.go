@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -67,14 +68,12 @@ type Shell struct {
 }
 
 // Run calls a command and waits for its end. A command that outlives its time
-// limit is killed with all that it started.
+// limit is killed with all that it started here. An answer that did not arrive whole has an error.
 func (s *Shell) Run(ctx context.Context, c Call) Answer {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, ErrTimeout)
 	defer cancel()
-	argv := append([]string{s.Programs[c.Program]}, c.Args...)
-	if len(s.Remote) > 0 {
-		argv = append(append([]string(nil), s.Remote...), s.commandLine(argv))
-	}
+	mark := NewMark()
+	argv := s.argv(mark, append([]string{s.Programs[c.Program]}, c.Args...))
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the operator configures what is run
 	cmd.Env = s.Env
 	cmd.Stdin = bytes.NewReader(c.Stdin)
@@ -84,38 +83,53 @@ func (s *Shell) Run(ctx context.Context, c Call) Answer {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second // for whoever left the group and still holds the pipes
 	err := cmd.Run()
-	a := Answer{Program: c.Program, Stdout: out.String(), Stderr: errs.String(), Code: -1}
+	a, broken := mark.Read(out.String(), errs.String())
+	a.Program = c.Program
 	var exit *exec.ExitError
 	switch {
-	case ctx.Err() != nil && err != nil:
+	case !errors.Is(broken, ErrBroken):
+		a.Err = broken // whatever became of the connection afterwards
+	case ctx.Err() != nil:
 		a.Err = context.Cause(ctx)
 	case out.full || errs.full:
 		a.Err = errTooLarge
-	case err == nil:
-		a.Code = 0
-	case errors.As(err, &exit) && exit.Exited():
-		a.Code = exit.ExitCode()
-	case errors.As(err, &exit):
-		a.Err = err
-	default:
+	case err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay):
 		a.Err = fmt.Errorf("%w: %w", ErrNoProcess, err)
+	default:
+		a.Err = fmt.Errorf("%w (%v)", broken, state(err))
+		a.Stderr += mark.outside(errs.String())
 	}
 	return a
 }
 
-// commandLine is the command for a shell elsewhere, whose own variables count for nothing but these three.
-func (s *Shell) commandLine(argv []string) string {
-	var b strings.Builder
-	b.WriteString(`exec env -i PATH="$PATH" HOME="$HOME" USER="$(id -un)"`)
+// state is how the program between here and the command ended.
+func state(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
+}
+
+// argv is the program and its arguments that run a command in a frame, here or elsewhere.
+// Of the variables of a shell elsewhere only three are passed on.
+func (s *Shell) argv(m Mark, command []string) []string {
+	clean := []string{"env", "-i"}
 	for _, v := range s.Env {
-		switch name, _, _ := strings.Cut(v, "="); name {
-		case "PATH", "HOME", "USER":
+		name, _, _ := strings.Cut(v, "=")
+		switch remote := len(s.Remote) > 0; {
+		case remote && name == "USER":
+			clean = append(clean, `USER="$(id -un)"`)
+		case remote && (name == "PATH" || name == "HOME"):
+			clean = append(clean, fmt.Sprintf(`%s="$%[1]s"`, name))
 		default:
-			b.WriteString(" " + Quote(v))
+			clean = append(clean, doubleQuote(v))
 		}
 	}
-	b.WriteString(" " + quoteAll(argv))
-	return b.String()
+	argv := m.argv(strings.Join(clean, " "), command)
+	if len(s.Remote) == 0 {
+		return argv
+	}
+	return append(slices.Clone(s.Remote), "exec "+quoteAll(argv))
 }
 
 // limited is a buffer that notes when it would have got too large.

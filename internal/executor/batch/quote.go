@@ -10,6 +10,11 @@ import (
 // takes every byte as it is but the single quote itself, and NUL, which no argument can have.
 func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
+// doubleQuote makes one word of s for a POSIX shell without a single quote in it, unless s has some.
+func doubleQuote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(s) + `"`
+}
+
 // quoteAll is the words with blanks between them.
 func quoteAll(words []string) string {
 	quoted := make([]string, len(words))
