@@ -21,6 +21,7 @@ type Cluster struct {
 	accountant *accountant
 	submits    chan struct{} // bounds the submissions in flight
 	cancels    chan struct{} // bounds the cancellations in flight
+	gates      *gates
 
 	mu       sync.Mutex
 	starting map[token]chan struct{} // submissions that go on; closed at their end
@@ -45,7 +46,7 @@ func New(cfg Config, e Engine) (*Cluster, error) {
 		return nil, fmt.Errorf("executor %q: %w", cfg.Name, err)
 	}
 	c := &Cluster{
-		cfg: cfg, log: cfg.Logger.With("executor", cfg.Name), engine: e, traits: e.Traits(),
+		cfg: cfg, log: cfg.Logger.With("executor", cfg.Name), engine: e, traits: e.Traits(), gates: newGates(cfg.Patience),
 		submits: make(chan struct{}, cfg.SubmitsInFlight), cancels: make(chan struct{}, cfg.SubmitsInFlight),
 		starting: make(map[token]chan struct{}), ended: make(map[token]time.Time),
 		asked: make(map[token]asked), wishes: make(map[token]bool), words: make(map[string]bool),

@@ -168,7 +168,12 @@ func (m *history) givenUp(s facts) step {
 		x.Reason = jobsv1.Reason_REASON_CANCELLED_BY_OWNER
 		return step{move: end, exit: x}
 	}
-	return step{move: end, lost: true}
+	if s.submission.Words == "" {
+		return step{move: end, lost: true}
+	}
+	x.Reason = jobsv1.Reason_REASON_LOST
+	x.Message = "The cluster never confirmed that it has the job. It said last: " + s.submission.Words
+	return step{move: end, exit: x}
 }
 
 // missing decides about an attempt that the latest poll did not show. Nothing
@@ -333,8 +338,11 @@ func waiting(r Row, w Waiting) *executor.Observation {
 func unconfirmed(s facts) *executor.Observation {
 	o := executor.Observation{State: jobsv1.State_STATE_QUEUED, Reason: jobsv1.Reason_REASON_WAITING_FOR_ENGINE}
 	o.Message = "Handed to the cluster, which has not confirmed it yet."
-	if s.submission.Full {
-		o.Message = "The cluster takes no more jobs for now; it is handed over again until it is taken."
+	switch {
+	case s.submission.Hold != Hold{}:
+		o.Reason, o.Message = s.submission.Hold.Reason, s.submission.Hold.Message
+	case s.submission.Words != "":
+		o.Message += " It said: " + s.submission.Words
 	}
 	return &o
 }

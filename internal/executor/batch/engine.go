@@ -59,6 +59,9 @@ type Request struct {
 type Plan struct {
 	// Args are for the engine alone.
 	Args []string `json:"args"`
+	// Queue names what of the cluster the job goes to: a queue that takes one job for now
+	// may be taken to take others too, and one that takes none to take none.
+	Queue string `json:"queue,omitempty"`
 }
 
 // Outcome is what is known after a submission.
@@ -69,7 +72,8 @@ const (
 	Uncertain   Outcome = iota // the batch system may or may not have the job
 	Accepted                   // it has
 	Refused                    // it has not, and never will
-	Unavailable                // it has not, and later it may take it
+	Unavailable                // it has not, and no other job either, as it cannot be reached
+	Deferred                   // it has not, and takes none of this kind for now
 )
 
 // Submitted is the result of a submission.
@@ -79,10 +83,20 @@ type Submitted struct {
 	ID string
 	// Message is the refusal in plain words, for Refused.
 	Message string
-	// Err says what went wrong, for Uncertain and Unavailable.
+	// Err says what went wrong, for Uncertain, Unavailable and Deferred.
 	Err error
-	// Full says, for Uncertain and Unavailable, that no more jobs are taken for now.
-	Full bool
+	// Words are what the batch system and the plug-ins of its site said, if it was not accepted.
+	Words string
+	// Hold is what it waits for, for Deferred and, if that is known, for Uncertain.
+	Hold Hold
+}
+
+// Hold is why a job is not taken for now.
+type Hold struct {
+	// Reason is WAITING_FOR_ENGINE or ENGINE_HELD.
+	Reason jobsv1.Reason `json:"reason"`
+	// Message says it in plain words.
+	Message string `json:"message"`
 }
 
 // Phase is what a state of the batch system means to an attempt.

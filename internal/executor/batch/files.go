@@ -56,8 +56,10 @@ type submission struct {
 	Time time.Time `json:"time"`
 	// Tries counts the submissions that ended in doubt.
 	Tries int `json:"tries"`
-	// Full says that the last one was told that the cluster takes no more jobs for now.
-	Full bool `json:"full,omitempty"`
+	// Hold says what the cluster said last that the attempt waits for.
+	Hold Hold `json:"hold,omitzero"`
+	// Words are what the cluster said last, if it did not accept the attempt.
+	Words string `json:"words,omitempty"`
 	// ID of the job on the cluster; empty while it is not known.
 	ID string `json:"id,omitempty"`
 }

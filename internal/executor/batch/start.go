@@ -57,7 +57,7 @@ func (c *Cluster) startPrepared(ctx context.Context, tok token, dir workdir.Atte
 		return "", fmt.Errorf("submit %s: %w: %w", tok, executor.ErrUnavailable, result.Err)
 	case Uncertain:
 		c.log.Warn("submission without a clear answer", "token", tok.String(), "error", result.Err)
-	case Accepted:
+	case Accepted, Deferred:
 	}
 	return tok.handle(), nil
 }

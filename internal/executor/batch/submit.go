@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -27,10 +28,13 @@ func (c *Cluster) submit(ctx context.Context, tok token, dir workdir.Attempt) Su
 	if err != nil {
 		return Submitted{Outcome: Unavailable, Err: err}
 	}
-	callCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(submitGrace, stop) })()
-	result := c.engine.Submit(callCtx, s.Plan, script)
+	var result Submitted
+	if hold, open := c.gates.enter(s.Queue); open {
+		result = c.handOver(ctx, s.Plan, script)
+		c.gates.learn(s.Queue, result)
+	} else {
+		result = Submitted{Outcome: Deferred, Err: errClosed, Hold: hold}
+	}
 	c.mu.Lock()
 	c.ended[tok] = time.Now()
 	c.mu.Unlock()
@@ -39,9 +43,19 @@ func (c *Cluster) submit(ctx context.Context, tok token, dir workdir.Attempt) Su
 	return result
 }
 
+var errClosed = errors.New("the cluster takes no such jobs for now")
+
+// handOver calls the engine, whose answer is waited for a moment even when ctx has ended.
+func (c *Cluster) handOver(ctx context.Context, p Plan, script []byte) Submitted {
+	callCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(submitGrace, stop) })()
+	return c.engine.Submit(callCtx, p, script)
+}
+
 // note keeps what came of a submission. Nothing depends on it being kept: polls find jobs by their names.
 func (c *Cluster) note(tok token, dir workdir.Attempt, s submission, result Submitted) {
-	s.ID, s.Full = result.ID, result.Full
+	s.ID, s.Hold, s.Words = result.ID, result.Hold, result.Words
 	var err error
 	switch result.Outcome {
 	case Refused:
@@ -49,11 +63,11 @@ func (c *Cluster) note(tok token, dir workdir.Attempt, s submission, result Subm
 		end.Code, end.Reason, end.Message = -1, "SUBMIT_REJECTED", result.Message
 		err = writeEnd(dir, end)
 	case Uncertain:
-		if !result.Full {
+		if result.Hold == (Hold{}) {
 			s.Tries++
 		}
 		err = writeSubmission(dir, s)
-	case Accepted, Unavailable:
+	case Accepted, Unavailable, Deferred:
 		err = writeSubmission(dir, s)
 	}
 	if err != nil {

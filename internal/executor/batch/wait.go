@@ -181,8 +181,12 @@ func (f *follower) resubmit(ctx context.Context) {
 		return
 	}
 	defer release()
+	if hold, open := f.c.gates.look(f.submission.Queue); !open {
+		f.submission.Hold = hold // for whoever looks next; there is nothing to store
+		return
+	}
 	level := slog.LevelWarn
-	if f.submission.Full {
+	if f.submission.Hold != (Hold{}) {
 		level = slog.LevelDebug // for hours, perhaps, and as expected
 	}
 	f.c.log.Log(ctx, level, "submit an attempt again that the cluster does not have", "token", f.tok.String())
@@ -193,7 +197,7 @@ func (f *follower) resubmit(ctx context.Context) {
 		f.c.log.Log(ctx, level, "submission without success", "token", f.tok.String(), "error", result.Err)
 	case Refused:
 		f.ended = time.Now() // the end is written
-	case Accepted:
+	case Accepted, Deferred:
 	}
 	signal(f.news)
 }

@@ -16,6 +16,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/batch"
+	"github.com/stint-jobs/stint/internal/executor/executortest"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -33,6 +34,7 @@ type fakeSlurm struct {
 	seq    int
 	runs   map[string]int // how often the command of a token was begun
 
+	line       executortest.Connection
 	sbatch     []fakeSubmit // what the next calls of sbatch do; accept when there is none
 	boot       time.Time    // when the controller began; zero if it does not say
 	broken     batch.Answer // what squeue answers, if it has a code or an error
@@ -83,6 +85,13 @@ type record struct {
 // run is batch.Shell.Run.
 func (f *fakeSlurm) run(ctx context.Context, c batch.Call) batch.Answer {
 	a := f.answer(ctx, c)
+	f.mu.Lock()
+	line := f.line
+	f.mu.Unlock()
+	if a.Err == nil { // over the same frame as a real one, by way of a connection that has its faults
+		mark := batch.NewMark()
+		a, a.Err = mark.Read(line.Pass(mark.Write(a)))
+	}
 	a.Program = c.Program
 	return a
 }
@@ -97,7 +106,7 @@ func (f *fakeSlurm) answer(ctx context.Context, c batch.Call) batch.Answer {
 	case "sbatch":
 		return f.runSbatch(ctx, c)
 	case "squeue":
-		return f.runSqueue(ctx)
+		return f.runSqueue(ctx, c)
 	case "sacct":
 		return f.runSacct(ctx, c)
 	case "scancel":
@@ -170,7 +179,7 @@ func (f *fakeSlurm) runSbatch(ctx context.Context, c batch.Call) batch.Answer {
 	return do.answer
 }
 
-func (f *fakeSlurm) runSqueue(ctx context.Context) batch.Answer {
+func (f *fakeSlurm) runSqueue(ctx context.Context, c batch.Call) batch.Answer {
 	f.inSqueue++
 	f.mostSqueue = max(f.mostSqueue, f.inSqueue)
 	defer func() { f.inSqueue-- }()
@@ -186,13 +195,15 @@ func (f *fakeSlurm) runSqueue(ctx context.Context) batch.Answer {
 		f.mu.Lock()
 	}
 	var b strings.Builder
+	format := c.Args[len(c.Args)-1]
+	rowEnd := format[strings.LastIndex(format, ":")+1:]
 	for _, j := range f.jobs {
 		b.WriteString(strings.Join([]string{
 			strconv.Itoa(j.id), j.state, j.reason, fmt.Sprintf("%d:%d", j.code, j.signal), strconv.Itoa(j.restarts), "n1",
-			epoch(j.submit), epoch(j.start), epoch(j.end), j.name,
+			epoch(j.submit), epoch(j.start), epoch(j.end), strconv.Itoa(j.id), j.name,
 		}, fieldEnd) + rowEnd + "\n")
 	}
-	b.WriteString(strings.Join([]string{"1", "RUNNING", "None", "0:0", "0", "n1", "1", "1", "N/A", "somebody's\njob"}, fieldEnd) + rowEnd + "\n")
+	b.WriteString(strings.Join([]string{"1", "RUNNING", "None", "0:0", "0", "n1", "1", "1", "N/A", "1", "somebody's\n" + fieldEnd + "job\x1e"}, fieldEnd) + rowEnd + "\n")
 	return batch.Answer{Stdout: b.String()}
 }
 
@@ -206,7 +217,11 @@ func (f *fakeSlurm) runSacct(ctx context.Context, c batch.Call) batch.Answer {
 		return batch.Answer{Code: 1, Stderr: "sacct: error: Problem talking to the database: Connection refused\n"}
 	}
 	wanted := make(map[string]bool)
+	var delimiter string
 	for _, a := range c.Args {
+		if v, ok := strings.CutPrefix(a, "--delimiter="); ok {
+			delimiter = v
+		}
 		for _, option := range []string{"--jobs=", "--name="} {
 			if list, ok := strings.CutPrefix(a, option); ok {
 				for one := range strings.SplitSeq(list, ",") {
@@ -228,8 +243,8 @@ func (f *fakeSlurm) runSacct(ctx context.Context, c batch.Call) batch.Answer {
 		for _, part := range [][2]string{{"", j.name}, {".batch", "batch"}} {
 			b.WriteString(strings.Join([]string{
 				strconv.Itoa(j.id) + part[0], state, fmt.Sprintf("%d:%d", j.code, j.signal), "3", "00:01.000", "1000000",
-				"cpu=1,mem=100M", "n1", epoch(j.submit), epoch(j.start), epoch(j.end), "None", part[1],
-			}, fieldEnd) + "\n")
+				"cpu=1,mem=100M", "n1", epoch(j.submit), epoch(j.start), epoch(j.end), "None", part[1], strconv.Itoa(j.id) + part[0],
+			}, delimiter) + "\n")
 		}
 	}
 	return batch.Answer{Stdout: b.String()}

@@ -24,6 +24,9 @@ func sample(tb testing.TB, name string) string {
 	return string(data)
 }
 
+// sampleMark is the mark in the samples.
+const sampleMark batch.Mark = "stint-0123456789abcdef"
+
 func at(seconds int64) time.Time { return time.Unix(seconds, 0) }
 
 // because is a row with what its state and reason mean.
@@ -33,7 +36,7 @@ func because(reason string, r batch.Row) batch.Row {
 }
 
 func TestParseQueueReadsARealCluster(t *testing.T) {
-	rows, err := parseQueue(sample(t, "squeue-22.05.8.txt"))
+	rows, err := parseQueue(sample(t, "squeue-22.05.8.txt"), sampleMark)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,33 +65,59 @@ func TestParseQueueReadsARealCluster(t *testing.T) {
 }
 
 func TestParseQueueKnowsWhatItCannotTrust(t *testing.T) {
-	whole := strings.Join([]string{"7", "RUNNING", "None", "0:0", "2", "n[1-3]", "1", "2", "N/A", "stint-a-1-1"}, fieldEnd) + rowEnd + "\n"
-	t.Run("an answer that breaks off", func(t *testing.T) {
-		if rows, err := parseQueue(whole + whole[:20]); err == nil {
-			t.Errorf("parsed as %+v", rows)
+	end := rowEnd(sampleMark) + "\n"
+	whole := strings.Join([]string{"7", "RUNNING", "None", "0:0", "2", "n[1-3]", "1", "2", "N/A", "7", "stint-a-1-1"}, fieldEnd) + end
+	for at := range strings.TrimSpace(whole) {
+		if rows, err := parseQueue(whole+whole[:at], sampleMark); (err == nil) != (at == 0) {
+			t.Errorf("cut after %d bytes: parsed as %+v, %v", at, rows, err)
 		}
-	})
-	t.Run("rows of another form", func(t *testing.T) {
-		for _, line := range []string{
-			"7_[1-3]" + whole[1:], "x" + whole, fieldEnd + whole, "slurm_load_jobs error: Unable to contact" + rowEnd,
-			strings.Replace(whole, "stint", "st"+fieldEnd+"int", 1),
-		} {
-			rows, err := parseQueue(line + whole)
-			if err != nil || len(rows) != 1 || rows[0].Restarts != 2 || rows[0].Node != "n[1-3]" {
-				t.Errorf("%q: parsed as %+v, %v", line, rows, err)
-			}
+	}
+	for _, line := range []string{
+		"7_[1-3]" + whole[1:], "x" + whole, fieldEnd + whole, "1" + whole, "slurm_load_jobs error: Unable to contact" + end, "*** Welcome ***\n" + whole,
+		whole + "Bye\n", "Welcome\n", strings.Replace(whole, "0:0", "x", 1), strings.Replace(whole, "N/A", "soon", 1), strings.Replace(whole, fieldEnd+"2"+fieldEnd, fieldEnd+"two"+fieldEnd, 1),
+		strings.Replace(whole, "RUNNING", "", 1), strings.Replace(whole, "None"+fieldEnd, "", 1), "\n\x1e" + whole,
+	} {
+		if rows, err := parseQueue(line, sampleMark); err == nil {
+			t.Errorf("%q: parsed as %+v", line, rows)
 		}
-	})
-	t.Run("nothing", func(t *testing.T) {
-		if rows, err := parseQueue("\n"); err != nil || len(rows) != 0 {
-			t.Errorf("parsed as %+v, %v", rows, err)
+	}
+	for _, name := range []string{"", "somebody's\njob", "a" + fieldEnd + "b", "\x1e\n9" + fieldEnd + "RUNNING", "stint-\x1e"} {
+		rows, err := parseQueue(strings.Replace(whole, "stint-a-1-1", name, 1)+whole, sampleMark)
+		if err != nil || len(rows) != 2 || rows[0].Name != name || rows[1].Restarts != 2 || rows[1].Node != "n[1-3]" {
+			t.Errorf("the name %q: parsed as %+v, %v", name, rows, err)
 		}
-	})
+	}
+	if rows, err := parseQueue("\n", sampleMark); err != nil || len(rows) != 0 {
+		t.Errorf("nothing: parsed as %+v, %v", rows, err)
+	}
+}
+
+func TestParseAccountsKnowsWhatItCannotTrust(t *testing.T) {
+	whole := sample(t, "sacct-22.05.8.txt")
+	row, _, _ := strings.Cut(whole, "\n")
+	row += "\n"
+	for at := range row {
+		if all, err := parseAccounts(row+row[:at], sampleMark); (err == nil) != (at == 0) {
+			t.Errorf("cut after %d bytes: parsed as %+v, %v", at, all, err)
+		}
+	}
+	for _, bad := range []string{
+		"Welcome\n" + row, row + "Bye\n", "Welcome\n", strings.Replace(row, "0:0", "?", 1), "1" + row, strings.Replace(row, "22"+string(sampleMark), "x"+string(sampleMark), 1),
+		strings.Replace(row, string(sampleMark), "", 1), strings.Replace(row, "1795446840", "soon", 1),
+	} {
+		if all, err := parseAccounts(bad, sampleMark); err == nil {
+			t.Errorf("%q: parsed as %+v", bad, all)
+		}
+	}
 }
 
 func TestParseAccountsReadsARealCluster(t *testing.T) {
 	got := make(map[string]batch.Account)
-	for _, a := range parseAccounts(sample(t, "sacct-22.05.8.txt")) {
+	all, err := parseAccounts(sample(t, "sacct-22.05.8.txt"), sampleMark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
 		got[a.Name] = a
 	}
 	const begun = 1795446840
@@ -130,11 +159,19 @@ func TestParseExitReadsBothForms(t *testing.T) {
 		{"4294967294", 0, 0},
 		{"N/A", 0, 0},
 		{"", 0, 0},
-		{"-1", 0, 0},
-		{"x:y", 0, 0},
 	} {
-		if code, signal := parseExit(tc.in); code != tc.code || signal != tc.signal {
-			t.Errorf("parseExit(%q) = %d, %d; want %d, %d", tc.in, code, signal, tc.code, tc.signal)
+		var p fieldReader
+		if code, signal := p.exit(tc.in); code != tc.code || signal != tc.signal || p.err != nil {
+			t.Errorf("exit(%q) = %d, %d, %v; want %d, %d", tc.in, code, signal, p.err, tc.code, tc.signal)
+		}
+	}
+}
+
+func TestWhatIsNoExitCodeIsSaid(t *testing.T) {
+	for _, in := range []string{"x:y", "-1", "1:", ":", "1.5", "0:0:0"} {
+		var p fieldReader
+		if code, signal := p.exit(in); p.err == nil {
+			t.Errorf("exit(%q) = %d, %d", in, code, signal)
 		}
 	}
 }
@@ -173,7 +210,7 @@ func TestParseAmounts(t *testing.T) {
 
 func TestParseSubmitted(t *testing.T) {
 	for in, want := range map[string]string{
-		"123\n": "123", "123;cluster2\n": "123", "Welcome to the cluster!\n2 news items\n123\n": "123", "": "", "Submitted batch job 5": "", "12a\n": "", " 7\n": "",
+		"123\n": "123", "123;cluster2\n": "123", "Welcome to the cluster!\n2 news items\n123\n": "123", "2024\n123\n": "", "123\n123\n": "123", "": "", "Submitted batch job 5": "", "12a\n": "", " 7\n": "",
 	} {
 		if got, ok := parseSubmitted(in); got != want || ok != (want != "") {
 			t.Errorf("parseSubmitted(%q) = %q, %v; want %q", in, got, ok, want)
@@ -199,12 +236,12 @@ func TestParseConfigReadsARealCluster(t *testing.T) {
 func FuzzParseQueue(f *testing.F) {
 	f.Add(sample(f, "squeue-22.05.8.txt"))
 	f.Fuzz(func(t *testing.T, out string) {
-		rows, err := parseQueue(out)
+		rows, err := parseQueue(out, sampleMark)
 		if err != nil {
 			return
 		}
 		for _, r := range rows {
-			if !isNumber(r.ID) || r.Code < 0 || r.Code > 255 || r.Signal < 0 || r.Signal > 127 || strings.Contains(r.Name, rowEnd) {
+			if !isNumber(r.ID) || r.Code < 0 || r.Code > 255 || r.Signal < 0 || r.Signal > 127 {
 				t.Errorf("row %+v", r)
 			}
 		}
@@ -214,7 +251,8 @@ func FuzzParseQueue(f *testing.F) {
 func FuzzParseAccounts(f *testing.F) {
 	f.Add(sample(f, "sacct-22.05.8.txt"))
 	f.Fuzz(func(t *testing.T, out string) {
-		for _, a := range parseAccounts(out) {
+		all, _ := parseAccounts(out, sampleMark)
+		for _, a := range all {
 			if !isNumber(a.ID) || a.Usage.MaxRSSBytes < 0 || !(a.Usage.CPUSeconds >= 0) || a.Usage.MemoryBytes < 0 {
 				t.Errorf("account %+v", a)
 			}

@@ -2,6 +2,7 @@ package slurm
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -22,10 +23,15 @@ func (e *engine) Probe(ctx context.Context) (batch.Features, error) {
 		return batch.Features{}, a.Failure()
 	}
 	config := parseConfig(a.Stdout)
+	for _, key := range []string{"SLURM_VERSION", "AccountingStorageType"} {
+		if config[key] == "" {
+			return batch.Features{}, fmt.Errorf("scontrol: the configuration has no %s", key)
+		}
+	}
 	f := features{cluster: config["ClusterName"], Features: batch.Features{
 		Version: config["SLURM_VERSION"],
 		Memory:  parseSeconds(config["MinJobAge"]), MessageTimeout: parseSeconds(config["MessageTimeout"]),
-		Accounting: config["AccountingStorageType"] != "" && !strings.HasSuffix(config["AccountingStorageType"], "/none"),
+		Accounting: unset(config["AccountingStorageType"]) != "" && !strings.HasSuffix(config["AccountingStorageType"], "/none"),
 		Sample:     parseSample(config["JobAcctGatherFrequency"]),
 	}}
 	e.mu.Lock()

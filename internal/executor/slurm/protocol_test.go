@@ -254,8 +254,9 @@ func TestUnclearSubmissions(t *testing.T) {
 		pass(2 * time.Minute)
 		wantWaiting(t, wt, queued, away)
 		pass(time.Hour)
-		if !wt.over() || !errors.Is(wt.err, executor.ErrLost) {
-			t.Errorf("Wait() = %v, over %v", wt.err, wt.over())
+		wantExit(t, wt, jobsv1.Reason_REASON_LOST, -1)
+		if !strings.Contains(wt.exit.Message, "It said last: Batch job submission failed: Socket timed out") {
+			t.Errorf("message %q", wt.exit.Message)
 		}
 		if n := w.count("sbatch"); n != 10 {
 			t.Errorf("sbatch was called %d times", n)
@@ -324,10 +325,11 @@ func TestUnclearSubmissions(t *testing.T) {
 
 func TestPollsThatFailChangeNothing(t *testing.T) {
 	for name, broken := range map[string]batch.Answer{
-		"refused":   {Code: 1, Stderr: "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"},
-		"hangs":     {Code: -1, Err: batch.ErrTimeout},
-		"empty":     {Stderr: "squeue: error: something\n"},
-		"cut short": {Stdout: "1" + fieldEnd + "RUNN"},
+		"refused":    {Code: 1, Stderr: "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"},
+		"hangs":      {Code: -1, Err: batch.ErrTimeout},
+		"empty":      {Stderr: "squeue: error: something\n"},
+		"cut short":  {Stdout: "1" + fieldEnd + "RUNN"},
+		"only words": {Stdout: "*** Welcome ***\n"},
 	} {
 		story(t, name, func(w *world) {
 			t := w.t

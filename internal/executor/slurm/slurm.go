@@ -69,17 +69,18 @@ func endedForMemory(line string) bool {
 
 // Poll is one squeue for all jobs of the user.
 func (e *engine) Poll(ctx context.Context) ([]batch.Row, error) {
+	mark := batch.NewMark()
 	a := e.run(ctx, batch.Call{
 		Program: "squeue",
-		Args:    []string{"--noheader", "--user=" + e.cfg.User, "--states=all", "--Format=" + queueFormat},
+		Args:    []string{"--noheader", "--user=" + e.cfg.User, "--states=all", "--Format=" + queueFormat(mark)},
 		Timeout: e.cfg.Timeouts.Poll,
 	})
 	if !a.OK() {
 		return nil, a.Failure()
 	}
-	rows, err := parseQueue(a.Stdout)
-	if err == nil && len(rows) == 0 && strings.Contains(a.Stderr, "error:") {
-		return nil, errors.New("squeue: " + a.Words()) // an empty answer with a complaint is none
+	rows, err := parseQueue(a.Stdout, mark)
+	if err == nil && strings.Contains(a.Stderr, "error:") && (len(rows) == 0 || doubtful(a.Stderr)) {
+		return nil, errors.New("squeue: " + a.Words()) // it succeeded with less than there is
 	}
 	return rows, err
 }
@@ -89,8 +90,9 @@ const clockSkew = time.Hour
 
 // Account is one sacct. Duplicates are wanted, for ids are used again.
 func (e *engine) Account(ctx context.Context, q batch.Query) ([]batch.Account, error) {
+	mark := batch.NewMark()
 	args := []string{
-		"--noheader", "--parsable2", "--duplicates", "--noconvert", "--delimiter=" + fieldEnd,
+		"--noheader", "--parsable2", "--duplicates", "--noconvert", "--delimiter=" + string(mark),
 		"--starttime=" + q.Since.Add(-clockSkew).UTC().Format("2006-01-02T15:04:05"),
 		"--format=" + strings.Join(acctFields, ","),
 	}
@@ -100,13 +102,15 @@ func (e *engine) Account(ctx context.Context, q batch.Query) ([]batch.Account, e
 		args = append(args, "--name="+strings.Join(q.Names, ","))
 	}
 	a := e.run(ctx, batch.Call{Program: "sacct", Args: args, Timeout: e.cfg.Timeouts.Account})
-	if strings.Contains(a.Stderr, "accounting storage is disabled") {
+	switch {
+	case a.Err == nil && a.Code == 1 && strings.Contains(a.Stderr, "Slurm accounting storage is disabled"):
 		return nil, batch.ErrNoAccounting
-	}
-	if !a.OK() {
+	case !a.OK():
 		return nil, a.Failure()
+	case doubtful(a.Stderr):
+		return nil, errors.New("sacct: " + a.Words())
 	}
-	return parseAccounts(a.Stdout), nil
+	return parseAccounts(a.Stdout, mark)
 }
 
 // Cancel is one scancel. The name is always given: by then the id may belong to somebody else.

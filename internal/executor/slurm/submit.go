@@ -2,9 +2,7 @@ package slurm
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +13,15 @@ import (
 // Plan is how sbatch is called.
 func (e *engine) Plan(r batch.Request) (batch.Plan, error) {
 	args, err := e.arguments(r)
-	return batch.Plan{Args: args}, err
+	var queue []string
+	for _, a := range args {
+		for _, option := range []string{"--partition=", "--account=", "--qos=", "--reservation="} {
+			if strings.HasPrefix(a, option) {
+				queue = append(queue, a)
+			}
+		}
+	}
+	return batch.Plan{Args: args, Queue: strings.Join(queue, " ")}, err
 }
 
 // arguments are sbatch's. The command's limits are the job's; the rest is what
@@ -63,59 +69,4 @@ func (e *engine) arguments(t batch.Request) ([]string, error) {
 // Submit is one sbatch.
 func (e *engine) Submit(ctx context.Context, p batch.Plan, script []byte) batch.Submitted {
 	return classify(e.run(ctx, batch.Call{Program: "sbatch", Args: p.Args, Stdin: script, Timeout: e.cfg.Timeouts.Submit}))
-}
-
-// Words of sbatch by which a failure is told from another. They are in all
-// releases from 20.11 to 25.11 (slurm_errno.c, sbatch.c).
-var (
-	refusalWords = regexp.MustCompile(`(?i)invalid|not available|can ?not be satisfied|violates|too long|does not look like|not permitted|denied|` +
-		`not allowed|unrecognized option|more processors requested|exceeds|incorrect|not supported|is disabled|must be specified`)
-	absentWords = regexp.MustCompile(`(?i)unable to contact slurm controller|temporarily unable to accept|could not establish a configuration source|` +
-		`job queue full|maxsubmitjob|slurm_submit_batch_job.*(connection refused)|munge.*(could not|failed|unable)|auth(entication)? plugin`)
-	fullWords = regexp.MustCompile(`(?i)temporarily unable to accept|job queue full|maxsubmitjob`)
-	// doubtWords overrule: after these the job may be there.
-	doubtWords = regexp.MustCompile(`(?i)timed out|socket|communication|zero bytes|connection reset|broken pipe`)
-)
-
-// classify returns what an answer of sbatch means. What is not certain is Uncertain.
-func classify(a batch.Answer) batch.Submitted {
-	id, found := parseSubmitted(a.Stdout)
-	said := a.Words()
-	switch {
-	case a.OK() && found:
-		return batch.Submitted{Outcome: batch.Accepted, ID: id}
-	case errors.Is(a.Err, batch.ErrNoProcess):
-		return batch.Submitted{Outcome: batch.Unavailable, Err: a.Failure()}
-	case a.Err != nil: // sbatch tries again by itself while the queue is full, for longer than we wait
-		return batch.Submitted{Err: a.Failure(), Full: fullWords.MatchString(said)}
-	case a.OK():
-		return batch.Submitted{Err: fmt.Errorf("sbatch succeeded without telling an id: %q", batch.Plain(a.Stdout))}
-	case doubtWords.MatchString(said):
-		return batch.Submitted{Err: a.Failure()}
-	case absentWords.MatchString(said):
-		return batch.Submitted{Outcome: batch.Unavailable, Err: a.Failure(), Full: fullWords.MatchString(said)}
-	case a.Code == 255 || a.Code == 1 && refusalWords.MatchString(said):
-		return batch.Submitted{Outcome: batch.Refused, Message: refusal(said)}
-	default:
-		return batch.Submitted{Err: a.Failure()}
-	}
-}
-
-// refusal is Slurm's no in plain words.
-func refusal(said string) string {
-	said = strings.TrimPrefix(batch.Plain(said), "Batch job submission failed: ")
-	hint := ""
-	switch lower := strings.ToLower(said); {
-	case strings.Contains(lower, "account"):
-		hint = " The account may not be used here; the operator can set another."
-	case strings.Contains(lower, "partition"):
-		hint = " The cluster has no such partition for this job."
-	case strings.Contains(lower, "node configuration"), strings.Contains(lower, "memory specification"), strings.Contains(lower, "processors"):
-		hint = " It asks for more than any node has."
-	case strings.Contains(lower, "feature"):
-		hint = " No node has what its constraint asks for."
-	case strings.Contains(lower, "time limit"):
-		hint = " Its time limit is longer than the cluster allows."
-	}
-	return "The cluster refused the job: " + strings.TrimRight(said, ".") + "." + hint
 }

@@ -40,11 +40,31 @@ func TestClassify(t *testing.T) {
 		{"nothing received", said(1, "sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received\n"), batch.Uncertain, ""},
 		{"silence", said(1, ""), batch.Uncertain, ""},
 		{"crash of sbatch", said(139, ""), batch.Uncertain, ""},
-		{"unknown words", said(1, "sbatch: error: Batch job submission failed: Flux capacitor drained\n"), batch.Uncertain, ""},
-		{"unspecified", said(1, "sbatch: error: Batch job submission failed: Unspecified error\n"), batch.Uncertain, ""},
+		{"unknown words", said(1, "sbatch: error: Batch job submission failed: Flux capacitor drained\n"), batch.Refused, "Flux capacitor drained."},
+		{"unspecified", said(1, "sbatch: error: Batch job submission failed: Unspecified error\n"), batch.Refused, "refused the job: Unspecified error."},
+		{"a plug-in's words", said(1, "sbatch: error: Please give a project with --account=PROJECT\nsbatch: error: Batch job submission failed: Unspecified error\n"), batch.Refused, "The cluster refused the job: Please give a project with --account=PROJECT."},
+		{"a plug-in that speaks of a partition", said(1, "sbatch: error: you must request at least one GPU in partition gpu\nsbatch: error: Batch job submission failed: Requested node configuration is not available\n"), batch.Refused, "partition gpu; Requested node configuration is not available."},
+		{"a plug-in that speaks of time and drains", said(1, "sbatch: error: the time limit of drained accounts is over\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n"), batch.Refused, "drained accounts"},
+		{"a plug-in before sbatch asks", said(1, "sbatch: error: no budget left\nsbatch: error: cli_filter plugin terminated with error\n"), batch.Refused, "no budget left"},
+		{"a plug-in whose own connection failed", said(1, "sbatch: error: licence server: connection reset\nsbatch: error: Batch job submission failed: Unspecified error\n"), batch.Uncertain, ""},
+		{"a plug-in of another language", said(1, "sbatch: error: kein Geld f\xfcr \u00dcbung\nsbatch: error: Batch job submission failed: Unspecified error\n"), batch.Refused, "kein Geld f?r \u00dcbung"},
+		{"limit of a QOS", said(1, "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n"), batch.Deferred, "QOSMaxSubmitJobPerUserLimit"},
+		{"limit on size", said(1, "sbatch: error: QOSMaxCpuPerJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n"), batch.Refused, "QOSMaxCpuPerJobLimit"},
+		{"closed partition", said(1, "sbatch: error: Batch job submission failed: Required partition not available (inactive or drain)\n"), batch.Deferred, "partition of the cluster is closed for now"},
+		{"controller in standby", said(1, "sbatch: error: Batch job submission failed: Slurm backup controller in standby mode\n"), batch.Unavailable, ""},
+		{"credentials that are too old", said(1, "sbatch: error: Batch job submission failed: Protocol authentication error\n"), batch.Unavailable, ""},
+		{"an error of the system", said(1, "sbatch: error: Batch job submission failed: Connection refused\n"), batch.Uncertain, ""},
+		{"another error of the system", said(1, "sbatch: error: Batch job submission failed: Input/output error\n"), batch.Uncertain, ""},
+		{"no error at all", said(1, "sbatch: error: Batch job submission failed: \n"), batch.Uncertain, ""},
+		{"configuration out of reach", said(1, "sbatch: error: ClusterName needs to be specified\nsbatch: fatal: Unable to process configuration file\n"), batch.Unavailable, ""},
+		{"words of a program around sbatch", said(1, "Batch job submission failed: Invalid account\n"), batch.Uncertain, ""},
+		{"ssh in a program around sbatch", said(255, "ssh: connect to host login1 port 22: Connection refused\n"), batch.Uncertain, ""},
+		{"host key in a program around sbatch", said(255, "Host key verification failed.\n"), batch.Uncertain, ""},
+		{"a broken answer", batch.Answer{Code: -1, Err: batch.ErrBroken, Stderr: "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n"}, batch.Uncertain, ""},
+		{"two numbers", batch.Answer{Stdout: "2024\n123\n"}, batch.Uncertain, ""},
 		{"controller down", said(1, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)\n"), batch.Unavailable, ""},
-		{"queue full", said(1, "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\nsbatch: error: Batch job submission failed: Resource temporarily unavailable\n"), batch.Unavailable, ""},
-		{"account's queue full", said(1, "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n"), batch.Unavailable, ""},
+		{"queue full", said(1, "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\nsbatch: error: Batch job submission failed: Resource temporarily unavailable\n"), batch.Deferred, "takes no more jobs for now"},
+		{"account's queue full", said(1, "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)\n"), batch.Deferred, "AssocMaxSubmitJobLimit"},
 		{"no configuration", said(1, "sbatch: fatal: Could not establish a configuration source\n"), batch.Unavailable, ""},
 		{"bad option", said(255, "sbatch: unrecognized option '--frobnicate'\nTry \"sbatch --help\" for more information\n"), batch.Refused, "unrecognized option"},
 		{"bad account", said(1, "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n"), batch.Refused, "The cluster refused the job: Invalid account or account/partition combination specified. The account may not be used here"},
@@ -69,6 +89,10 @@ func TestClassify(t *testing.T) {
 				if !strings.Contains(got.Message, tc.words) {
 					t.Errorf("message = %q", got.Message)
 				}
+			case batch.Deferred:
+				if got.Err == nil || got.Hold.Reason == 0 || !strings.Contains(got.Hold.Message, tc.words) {
+					t.Errorf("hold = %+v, %v", got.Hold, got.Err)
+				}
 			case batch.Uncertain, batch.Unavailable:
 				if got.Err == nil {
 					t.Error("no error says why")
@@ -87,6 +111,22 @@ func newAttempt(tb testing.TB) workdir.Attempt {
 	}
 	tb.Cleanup(func() { root.Close() })
 	return root.Job(17).Attempt(1)
+}
+
+// An advice is given where nothing else was said.
+func TestAdviceNeverRestsOnOneWord(t *testing.T) {
+	for _, words := range []string{
+		"sbatch: error: this account has no partition, no feature, no processors and no time limit\nsbatch: error: Batch job submission failed: Unspecified error\n",
+		"sbatch: error: your account expired\nsbatch: error: Batch job submission failed: Invalid partition name specified\n",
+		"sbatch: error: Batch job submission failed: Partition account feature time limit\n",
+	} {
+		got := classify(batch.Answer{Program: "sbatch", Stderr: words, Code: 1})
+		for _, hint := range advice {
+			if strings.Contains(got.Message, hint) || got.Outcome != batch.Refused {
+				t.Errorf("%q became %q", words, got.Message)
+			}
+		}
+	}
 }
 
 func TestArguments(t *testing.T) {
