@@ -22,7 +22,7 @@ type evidence struct {
 	dir        string
 	wished     bool   // somebody asked Stint to cancel it
 	never      string // in plain words, why Stint itself cancelled it; empty when it did not
-	nodeFailed bool   // an earlier run of the same job of the cluster ended with its node
+	nodeFailed bool   // an earlier run of the same job ended with its node
 }
 
 // conclude says how the attempt ended. the cluster knows what happened to the job;
@@ -54,7 +54,7 @@ func conclude(e evidence) executor.Exit {
 	return x
 }
 
-// byItself says that the command came to its end without anybody's doing, so
+// byItself reports whether the command came to its end without anybody's doing, so
 // that its record counts. A command that is killed with its job may still leave one.
 func (e evidence) byItself() bool {
 	r := e.files.record

@@ -34,7 +34,7 @@ type findings struct {
 	accounts []Account // with the attempt's token
 }
 
-// final is the account of the job of the cluster, or of the latest one where id is empty, if it is over.
+// final is the account of the job, or of the latest one where id is empty, if it is over.
 func (l findings) final(id string) *Account {
 	for i := len(l.accounts) - 1; i >= 0; i-- {
 		a := &l.accounts[i]
@@ -50,7 +50,7 @@ func (l findings) final(id string) *Account {
 	return nil
 }
 
-// nodeFailed says that an earlier run of the job of the cluster ended with its node.
+// nodeFailed reports whether an earlier run of the job ended with its node.
 func (l findings) nodeFailed(id string) bool {
 	for _, a := range l.accounts {
 		if a.ID == id && a.Phase == NodeFailed {
@@ -132,7 +132,7 @@ func (m *history) decide(s facts) step {
 	}
 }
 
-// wantsFiles says whether the next decision needs to look into the folder.
+// wantsFiles reports whether the next decision needs to look into the folder.
 // The polls of a thousand waiting jobs should not read a thousand folders.
 func (m *history) wantsFiles(s facts) bool {
 	r, shown := s.current()
@@ -232,7 +232,7 @@ func (m *history) over(s facts, r Row, p Phase) step {
 	return m.ending(s, r, p, a)
 }
 
-// wantsAccount says whether accounting has something to add that is worth
+// wantsAccount reports whether accounting has something to add that is worth
 // waiting for: it can lag by seconds, which short jobs would feel.
 func (m *history) wantsAccount(s facts, p Phase) bool {
 	rec := s.files.record

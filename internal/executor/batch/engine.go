@@ -179,7 +179,7 @@ type Features struct {
 	Memory time.Duration
 	// MessageTimeout is how long a message to it may be on its way.
 	MessageTimeout time.Duration
-	// Accounting says whether accounts are kept.
+	// Accounting reports whether accounts are kept.
 	Accounting bool
 	// Sample is the time between two samples of what jobs use. Zero means that there are none.
 	Sample time.Duration

@@ -30,7 +30,7 @@ const (
 	lockName = "batch.lock"
 	// ownerName has `JOBID NODE` of the run that holds the lock.
 	ownerName = "batch.owner"
-	// againName was left by a run that found the lock taken by a run of the same job of the cluster.
+	// againName was left by a run that found the lock taken by a run of the same job.
 	againName = "batch.again"
 	// logName has what the batch system and the script have to say; the command's own output is in stdout and stderr.
 	logName = "batch.log"
@@ -88,15 +88,15 @@ type record struct {
 	Terminated bool `json:"terminated"`
 }
 
-// cut says that the command did not end by itself.
+// cut reports whether the command did not end by itself.
 func (r *record) cut() bool { return r.Terminated && r.Signal != 0 }
 
 // files are what an attempt's folder tells of its run.
 type files struct {
 	fenced bool    // the server took the lock: nothing ever ran and nothing will
 	locked bool    // a run took the lock
-	owner  string  // the job of the cluster whose run did; empty while that is not known
-	again  bool    // another run of the same job of the cluster found the lock taken
+	owner  string  // id of the job whose run did; empty while that is not known
+	again  bool    // another run of the same job found the lock taken
 	record *record // how the command ended
 	memory bool    // the cluster noted that it ended the job for its memory
 	note   string  // the script's last words, where it had to give up

@@ -11,13 +11,13 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Orphan is a job of the cluster of this installation that nobody here knows of.
+// Orphan is a job on the cluster of this installation that nobody here knows of.
 type Orphan = executor.Orphan
 
 var _ executor.OrphanFinder = (*Cluster)(nil)
 
 // Orphans asks the cluster for the jobs of this installation that are not over
-// and answers those that known does not know, in the order of their ids. Nothing is done about them.
+// and returns those that known does not know, in the order of their ids. Nothing is done about them.
 func (c *Cluster) Orphans(ctx context.Context, known func(id job.ID, attempt int) bool) ([]Orphan, error) {
 	v, err := c.poller.next(ctx)
 	if err != nil {

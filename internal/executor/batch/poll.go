@@ -45,7 +45,7 @@ func newPoller(p Pace, install string, ask func(ctx context.Context) ([]Row, err
 	}
 }
 
-// follow answers a channel that gets a signal after every poll. The first poll comes soon.
+// follow returns a channel that gets a signal after every poll. The first poll comes soon.
 func (p *poller) follow() (news chan struct{}, done func()) {
 	news = make(chan struct{}, 1)
 	p.mu.Lock()
@@ -95,7 +95,7 @@ func (p *poller) probeFirst() {
 	p.hasten()
 }
 
-// wasUnsure says whether it has to be found out, which the caller does then.
+// wasUnsure reports whether it has to be found out, which the caller does then.
 func (p *poller) wasUnsure() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
-// Start hands an attempt to the cluster. It answers the handle also when it is not
+// Start hands an attempt to the cluster. It returns the handle also when it is not
 // known whether the cluster took it: Wait finds that out, and submits it again should it turn out to be absent.
 func (c *Cluster) Start(ctx context.Context, t executor.Task) (executor.Handle, error) {
 	tok, err := c.token(t)
@@ -62,7 +62,7 @@ func (c *Cluster) startPrepared(ctx context.Context, tok token, dir workdir.Atte
 	return tok.handle(), nil
 }
 
-// startedBefore answers for an attempt that was started before.
+// startedBefore returns the handle of an attempt that was started before.
 func (c *Cluster) startedBefore(tok token, dir workdir.Attempt) (executor.Handle, error) {
 	if e, ok := readEnd(dir); ok && e.Refused {
 		return "", rejected(e.Message)
@@ -74,7 +74,7 @@ func rejected(message string) *executor.Failure {
 	return &executor.Failure{Reason: jobsv1.Reason_REASON_SUBMIT_REJECTED, Message: message}
 }
 
-// Find answers the handle of an attempt that was ever submitted: whether the cluster has it, Wait finds out.
+// Find returns the handle of an attempt that was ever submitted: whether the cluster has it, Wait finds out.
 // Before that call there is a mark in the attempt's folder; without it the cluster never heard of the attempt.
 func (c *Cluster) Find(ctx context.Context, t executor.Task) (executor.Handle, error) {
 	tok, err := c.token(t)
@@ -134,7 +134,7 @@ func (c *Cluster) claim(ctx context.Context, tok token) (release func(), err err
 	}
 }
 
-// claimed says whether a submission of the attempt goes on, and when the last one ended.
+// claimed reports whether a submission of the attempt goes on, and when the last one ended.
 func (c *Cluster) claimed(tok token) (goesOn bool, ended time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -42,7 +42,7 @@ func (c *Cluster) patience() patience {
 	}
 }
 
-// Status answers how the cluster is, as the latest poll found it.
+// Status returns how the cluster is, as the latest poll found it.
 func (c *Cluster) Status() *adminv1.ExecutorStatus {
 	_, since := c.poller.now()
 	f, known := c.features()

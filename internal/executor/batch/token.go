@@ -22,7 +22,7 @@ type token struct {
 // and free of what would break its line formats: at most 63 bytes in all.
 var installPattern = regexp.MustCompile(`^[a-z0-9]{1,24}$`)
 
-// prefix is what the names of all jobs of the cluster of an installation begin with.
+// prefix is how the names of all jobs of an installation begin.
 func prefix(install string) string { return "stint-" + install + "-" }
 
 func (t token) String() string {

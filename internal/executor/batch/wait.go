@@ -75,7 +75,7 @@ func (f *follower) load() {
 	}
 }
 
-// look takes in what is known, decides, and acts. The last result says whether the attempt is over.
+// look takes in what is known, decides, and acts. The last result reports whether the attempt is over.
 func (f *follower) look(ctx context.Context) (conclusion, bool) {
 	if f.last.State == jobsv1.State_STATE_UNSPECIFIED || !f.ended.IsZero() {
 		if e, ok := readEnd(f.dir); ok { // known from before, or by another Wait
@@ -162,7 +162,7 @@ func (f *follower) tell(o *executor.Observation) {
 	f.observe(*o)
 }
 
-// sameNews says that b tells nothing new after a. A cluster with many waiting
+// sameNews reports whether b tells nothing new after a. A cluster with many waiting
 // jobs guesses their starts anew all the time; only a guess that is quite another one is news.
 func sameNews(a, b executor.Observation) bool {
 	if a.ExpectedStart.IsZero() == b.ExpectedStart.IsZero() {

@@ -170,6 +170,9 @@ func (c *Config) shell() (*batch.Shell, error) {
 				return nil, fmt.Errorf("find Slurm's commands: %w", err)
 			}
 		}
+		if strings.Contains(path, "=") { // env(1) would take it for a variable
+			return nil, fmt.Errorf("find Slurm's commands: the path %q has an equals sign in it", path)
+		}
 		s.Programs[name] = path
 	}
 	return s, nil

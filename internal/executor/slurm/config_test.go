@@ -42,7 +42,10 @@ func TestNewChecksTheConfiguration(t *testing.T) {
 		"User is required":            func(c *Config) { c.Remote = []string{"ssh", "login1"} },
 		`option "--wrap=x" is not al`: func(c *Config) { c.Defaults.Extra = []string{"--wrap=x"} },
 		"service Big: the partition":  func(c *Config) { c.Services = map[string]Options{"Big": {Partition: "a\nb"}} },
-		"find Slurm's commands":       func(c *Config) { c.Commands["sacct"] = "/stint/no/such/program" },
+		"has an equals sign in it": func(c *Config) {
+			c.Remote, c.User, c.Commands["sbatch"] = []string{"ssh"}, "me", "/opt/slurm=22/sbatch"
+		},
+		"find Slurm's commands": func(c *Config) { c.Commands["sacct"] = "/stint/no/such/program" },
 	} {
 		cfg := good()
 		change(&cfg)

@@ -23,7 +23,7 @@ type controller struct {
 	asked time.Time // when it was asked
 }
 
-// restarted says that it took over, not long before t, from one that was there
+// restarted reports whether it took over, not long before t, from one that was there
 // while the attempt was, or that this process had known.
 func (c controller) restarted(submitted, known, t time.Time) bool {
 	return !c.boot.IsZero() && (c.boot.After(submitted) || c.boot.After(known)) &&

@@ -46,12 +46,20 @@ var submissions = []fakeSubmit{
 
 // lines are what a connection can do to answers.
 var lines = []executortest.Connection{
-	{}, {},
+	{},
+	{},
 	{Before: "*** Welcome ***\n123\n", After: "Bye\n"},
 	{Before: "sbatch: error: "},
-	{Cut: 1}, {Cut: 40}, {Cut: 70}, {Cut: 100}, {Cut: 300},
-	{CutErrors: 1}, {CutErrors: 50},
-	{Lose: 2}, {Lose: 3}, {Lose: 4},
+	{Cut: 1},
+	{Cut: 40},
+	{Cut: 70},
+	{Cut: 100},
+	{Cut: 300},
+	{CutErrors: 1},
+	{CutErrors: 50},
+	{Lose: 2},
+	{Lose: 3},
+	{Lose: 4},
 	{Crippled: true},
 }
 
