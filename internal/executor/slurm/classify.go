@@ -75,12 +75,14 @@ func failedWith(why string, a batch.Answer) batch.Submitted {
 	held := func(h batch.Hold) batch.Submitted {
 		return batch.Submitted{Outcome: batch.Deferred, Err: a.Failure(), Words: words, Hold: h}
 	}
-	switch {
+	switch before := failedPattern.ReplaceAllString(a.Stderr, ""); {
+	case doubtful(before): // one of several controllers may have it, whatever the last one said
+		return batch.Submitted{Err: a.Failure(), Words: words}
 	case fullPattern.MatchString(why), fullPattern.MatchString(a.Stderr) && ofThisSystem(why), limitPattern.MatchString(a.Stderr):
 		return held(full(words))
 	case awayPattern.MatchString(why):
 		return batch.Submitted{Outcome: batch.Unavailable, Err: a.Failure(), Words: words}
-	case doubtful(a.Stderr), ofThisSystem(why), why == "":
+	case doubtful(why), ofThisSystem(why), why == "":
 		return batch.Submitted{Err: a.Failure(), Words: words}
 	case closedPattern.MatchString(why):
 		return held(batch.Hold{

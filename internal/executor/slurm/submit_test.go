@@ -55,6 +55,7 @@ func TestClassify(t *testing.T) {
 		{"credentials that are too old", said(1, "sbatch: error: Batch job submission failed: Protocol authentication error\n"), batch.Unavailable, ""},
 		{"an error of the system", said(1, "sbatch: error: Batch job submission failed: Connection refused\n"), batch.Uncertain, ""},
 		{"another error of the system", said(1, "sbatch: error: Batch job submission failed: Input/output error\n"), batch.Uncertain, ""},
+		{"a time-out of one controller, no connection to the other", said(1, "sbatch: error: slurm_receive_msg: Socket timed out on send/recv operation\nsbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)\n"), batch.Uncertain, ""},
 		{"no error at all", said(1, "sbatch: error: Batch job submission failed: \n"), batch.Uncertain, ""},
 		{"configuration out of reach", said(1, "sbatch: error: ClusterName needs to be specified\nsbatch: fatal: Unable to process configuration file\n"), batch.Unavailable, ""},
 		{"words of a program around sbatch", said(1, "Batch job submission failed: Invalid account\n"), batch.Uncertain, ""},
