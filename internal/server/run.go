@@ -26,9 +26,9 @@ import (
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/batch"
 	"github.com/stint-jobs/stint/internal/executor/local"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
-	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
@@ -83,7 +83,7 @@ type server struct {
 	api       *api.Server
 	draining  chan struct{}
 	space     *space
-	clusters  map[string]*slurm.Cluster
+	clusters  map[string]*batch.Cluster
 	reports   *reporter
 	address   net.Addr // that it listens on
 }

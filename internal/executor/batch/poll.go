@@ -1,31 +1,30 @@
-package slurm
+package batch
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"time"
 )
 
-// view is what the polls have shown so far. It is replaced, never changed.
-type view struct {
+// snapshot is what the polls have shown so far. It is replaced, never changed.
+type snapshot struct {
 	began  time.Time        // when the latest good poll began; zero before the first
 	streak time.Time        // when the first of the unbroken series of good polls up to it began
-	rows   map[string][]row // our jobs by their name, as that poll showed them
+	rows   map[string][]Row // our jobs by their name, as that poll showed them
 	broken bool             // polls have failed since
 	first  time.Time        // when the first good poll began
 }
 
-// poller asks squeue about all jobs of the cluster at once, again and again,
+// poller asks about all jobs of the cluster at once, again and again,
 // and tells everybody who follows one that there is news.
 type poller struct {
 	Pace
-	ask  func(ctx context.Context) ([]row, error)
+	ask  func(ctx context.Context) ([]Row, error)
 	mine string // what our names begin with
 
 	mu        sync.Mutex
-	view      view
+	snapshot  snapshot
 	followers map[chan struct{}]struct{}
 	hints     hints
 	hotUntil  time.Time     // until then it polls at its fastest
@@ -39,19 +38,19 @@ type poller struct {
 	longest   time.Duration // between two polls, so that no end is missed; zero means any
 }
 
-func newPoller(p Pace, install string, ask func(ctx context.Context) ([]row, error)) *poller {
+func newPoller(p Pace, install string, ask func(ctx context.Context) ([]Row, error)) *poller {
 	return &poller{
 		Pace: p, ask: ask, mine: prefix(install),
 		followers: make(map[chan struct{}]struct{}), changed: make(chan struct{}, 1), unsure: true,
 	}
 }
 
-// follow answers a channel that gets a signal after every poll. The first poll comes soon.
+// follow returns a channel that gets a signal after every poll. The first poll comes soon.
 func (p *poller) follow() (news chan struct{}, done func()) {
 	news = make(chan struct{}, 1)
 	p.mu.Lock()
 	p.followers[news] = struct{}{}
-	fresh := time.Since(p.ended) < p.Fastest && !p.view.broken
+	fresh := time.Since(p.ended) < p.Fastest && !p.snapshot.broken
 	p.mu.Unlock()
 	if !fresh {
 		p.hasten()
@@ -72,10 +71,10 @@ func (p *poller) hasten() {
 }
 
 // now is what is known, and since when the cluster cannot be reached; zero while it can.
-func (p *poller) now() (view, time.Time) {
+func (p *poller) now() (snapshot, time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.view, p.unreachableLocked()
+	return p.snapshot, p.unreachableLocked()
 }
 
 // failuresShown is how many polls in a row must fail before the cluster is called unreachable.
@@ -88,15 +87,15 @@ func (p *poller) unreachableLocked() time.Time {
 	return p.firstFail
 }
 
-// examine makes it be found out what the cluster is, before a poll that comes soon.
-func (p *poller) examine() {
+// probeFirst makes it be found out what the cluster is, before a poll that comes soon.
+func (p *poller) probeFirst() {
 	p.mu.Lock()
 	p.unsure = true
 	p.mu.Unlock()
 	p.hasten()
 }
 
-// wasUnsure says whether it has to be found out, which the caller does then.
+// wasUnsure reports whether it has to be found out, which the caller does then.
 func (p *poller) wasUnsure() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,24 +140,24 @@ func (p *poller) poll(ctx context.Context) {
 			p.firstFail = began
 		}
 		p.lastErr = err
-		p.view.broken, p.unsure = true, true
+		p.snapshot.broken, p.unsure = true, true
 	} else {
-		v := view{began: began, streak: p.view.streak, first: p.view.first, rows: make(map[string][]row)}
+		v := snapshot{began: began, streak: p.snapshot.streak, first: p.snapshot.first, rows: make(map[string][]Row)}
 		if v.first.IsZero() {
 			v.first = began
 		}
-		if p.view.broken || v.streak.IsZero() {
+		if p.snapshot.broken || v.streak.IsZero() {
 			v.streak = began
 		}
 		for _, r := range rows {
-			if strings.HasPrefix(r.name, p.mine) {
-				v.rows[r.name] = append(v.rows[r.name], r)
+			if strings.HasPrefix(r.Name, p.mine) {
+				v.rows[r.Name] = append(v.rows[r.Name], r)
 			}
 		}
-		p.view, p.failures, p.lastErr = v, 0, nil
+		p.snapshot, p.failures, p.lastErr = v, 0, nil
 		p.took = p.ended.Sub(began)
 	}
-	p.hints.polled(began, time.Duration(p.Rest)*p.took, p.view.rows)
+	p.hints.polled(began, time.Duration(p.Rest)*p.took, p.snapshot.rows)
 	for news := range p.followers {
 		signal(news)
 	}
@@ -188,7 +187,7 @@ func (p *poller) due() time.Time {
 }
 
 // next waits for a good poll that begins from now on.
-func (p *poller) next(ctx context.Context) (view, error) {
+func (p *poller) next(ctx context.Context) (snapshot, error) {
 	from := time.Now()
 	news, done := p.follow()
 	defer done()
@@ -196,17 +195,17 @@ func (p *poller) next(ctx context.Context) (view, error) {
 		p.hasten()
 		select {
 		case <-ctx.Done():
-			return view{}, ctx.Err()
+			return snapshot{}, ctx.Err()
 		case <-news:
 		}
 		p.mu.Lock()
-		v, err := p.view, p.lastErr
+		v, err := p.snapshot, p.lastErr
 		p.mu.Unlock()
 		if err == nil && v.began.After(from) {
 			return v, nil
 		}
 		if failures++; err != nil && failures >= failuresShown {
-			return view{}, err
+			return snapshot{}, err
 		}
 	}
 }
@@ -217,21 +216,4 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// poll is one squeue for all jobs of the user.
-func (c *Cluster) poll(ctx context.Context) ([]row, error) {
-	a := c.run(ctx, call{
-		program: "squeue",
-		args:    []string{"--noheader", "--user=" + c.cfg.User, "--states=all", "--Format=" + queueFormat},
-		timeout: c.cfg.Timeouts.Poll,
-	})
-	if !a.ok() {
-		return nil, a.failure("squeue")
-	}
-	rows, err := parseQueue(a.stdout)
-	if err == nil && len(rows) == 0 && strings.Contains(a.stderr, "error:") {
-		return nil, errors.New("squeue: " + lastWords(a.stderr)) // an empty answer with a complaint is none
-	}
-	return rows, err
 }

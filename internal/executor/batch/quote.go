@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"fmt"
@@ -6,15 +6,20 @@ import (
 	"strings"
 )
 
-// quote makes one word of s for a POSIX shell. Between single quotes a shell
+// Quote makes one word of s for a POSIX shell. Between single quotes a shell
 // takes every byte as it is but the single quote itself, and NUL, which no argument can have.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// doubleQuote makes one word of s for a POSIX shell without a single quote in it, unless s has some.
+func doubleQuote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(s) + `"`
+}
 
 // quoteAll is the words with blanks between them.
 func quoteAll(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
-		quoted[i] = quote(w)
+		quoted[i] = Quote(w)
 	}
 	return strings.Join(quoted, " ")
 }

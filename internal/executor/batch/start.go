@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
-// Start hands an attempt to Slurm. It answers the handle also when it is not
-// known whether Slurm took it: Wait finds that out, and submits it again should it turn out to be absent.
+// Start hands an attempt to the cluster. It returns the handle also when it is not
+// known whether the cluster took it: Wait finds that out, and submits it again should it turn out to be absent.
 func (c *Cluster) Start(ctx context.Context, t executor.Task) (executor.Handle, error) {
 	tok, err := c.token(t)
 	if err != nil {
@@ -26,11 +26,11 @@ func (c *Cluster) Start(ctx context.Context, t executor.Task) (executor.Handle, 
 	}
 	defer release()
 	if t.Dir.Has(intentName) {
-		return c.known(tok, t.Dir)
+		return c.startedBefore(tok, t.Dir)
 	}
 	if err := checkWords(t.Command.Argv, t.Command.Env); err != nil {
 		return "", &executor.Failure{
-			Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The command cannot be handed to the cluster: " + plain(err.Error()) + ".",
+			Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The command cannot be handed to the cluster: " + Plain(err.Error()) + ".",
 		}
 	}
 	if _, since := c.poller.now(); !since.IsZero() {
@@ -44,34 +44,38 @@ func (c *Cluster) Start(ctx context.Context, t executor.Task) (executor.Handle, 
 	return c.startPrepared(ctx, tok, t.Dir)
 }
 
-// startPrepared calls sbatch for the first time.
+// startPrepared submits for the first time.
 func (c *Cluster) startPrepared(ctx context.Context, tok token, dir workdir.Attempt) (executor.Handle, error) {
 	result := c.submit(ctx, tok, dir)
-	switch result.outcome {
-	case refused:
-		return "", result.failure
-	case unavailable:
-		if err := dir.RemoveFile(intentName); err != nil { // Slurm does not have it, and nothing is to look as if it did
+	switch result.Outcome {
+	case Refused:
+		return "", rejected(result.Message)
+	case Unavailable:
+		if err := dir.RemoveFile(intentName); err != nil { // the cluster does not have it, and nothing is to look as if it did
 			return "", err
 		}
-		return "", fmt.Errorf("submit %s: %w: %w", tok, executor.ErrUnavailable, result.err)
-	case uncertain:
-		c.log.Warn("submission without a clear answer", "token", tok.String(), "error", result.err)
-	case accepted:
+		return "", fmt.Errorf("submit %s: %w: %w", tok, executor.ErrUnavailable, result.Err)
+	case Uncertain:
+		c.log.Warn("submission without a clear answer", "token", tok.String(), "error", result.Err)
+	case Accepted, Deferred:
 	}
 	return tok.handle(), nil
 }
 
-// known answers for an attempt that was started before.
-func (c *Cluster) known(tok token, dir workdir.Attempt) (executor.Handle, error) {
+// startedBefore returns the handle of an attempt that was started before.
+func (c *Cluster) startedBefore(tok token, dir workdir.Attempt) (executor.Handle, error) {
 	if e, ok := readEnd(dir); ok && e.Refused {
-		return "", &executor.Failure{Reason: jobsv1.Reason_REASON_SUBMIT_REJECTED, Message: e.Message}
+		return "", rejected(e.Message)
 	}
 	return tok.handle(), nil
 }
 
-// Find answers the handle of an attempt for which sbatch was ever called: whether Slurm has it, Wait finds out.
-// Before that call there is a mark in the attempt's folder; without it Slurm never heard of the attempt.
+func rejected(message string) *executor.Failure {
+	return &executor.Failure{Reason: jobsv1.Reason_REASON_SUBMIT_REJECTED, Message: message}
+}
+
+// Find returns the handle of an attempt that was ever submitted: whether the cluster has it, Wait finds out.
+// Before that call there is a mark in the attempt's folder; without it the cluster never heard of the attempt.
 func (c *Cluster) Find(ctx context.Context, t executor.Task) (executor.Handle, error) {
 	tok, err := c.token(t)
 	if err != nil {
@@ -85,7 +89,7 @@ func (c *Cluster) Find(ctx context.Context, t executor.Task) (executor.Handle, e
 	if !t.Dir.Has(intentName) {
 		return "", fmt.Errorf("find %s: %w", tok, executor.ErrNotFound)
 	}
-	return c.known(tok, t.Dir)
+	return c.startedBefore(tok, t.Dir)
 }
 
 func (c *Cluster) token(t executor.Task) (token, error) {
@@ -130,7 +134,7 @@ func (c *Cluster) claim(ctx context.Context, tok token) (release func(), err err
 	}
 }
 
-// claimed says whether a submission of the attempt goes on, and when the last one ended.
+// claimed reports whether a submission of the attempt goes on, and when the last one ended.
 func (c *Cluster) claimed(tok token) (goesOn bool, ended time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,12 +144,12 @@ func (c *Cluster) claimed(tok token) (goesOn bool, ended time.Time) {
 
 // prepare writes what the script and another submission need, and then the durable intent.
 func (c *Cluster) prepare(tok token, t executor.Task) error {
-	args, err := c.arguments(tok, t)
+	plan, err := c.engine.Plan(Request{Name: tok.String(), Log: t.Dir.Path() + "/" + logName, Task: t})
 	if err == nil {
 		err = errors.Join(
-			writeCommand(t.Dir, tok, t.Command),
+			c.writeCommand(t.Dir, tok, t.Command),
 			writeSubmission(t.Dir, submission{
-				Args: args, Program: t.Command.Argv[0], Time: time.Now(),
+				Plan: plan, Program: t.Command.Argv[0], Time: time.Now(),
 				CPUs: t.Command.Resources.GetCpus(), MemoryBytes: t.Command.Resources.GetMemoryBytes(),
 			}),
 		)
@@ -160,9 +164,9 @@ func (c *Cluster) prepare(tok token, t executor.Task) error {
 }
 
 // writeCommand writes what is run: the script, the command, and the token of the job.
-func writeCommand(a workdir.Attempt, tok token, c executor.Command) error {
-	err := errors.Join(a.WriteFile(commandName, []byte(commandFile(c))), a.WriteFile(scriptName, []byte(script(a.Path(), tok))))
-	if _, secret := splitToken(c.Env); secret != "" {
+func (c *Cluster) writeCommand(a workdir.Attempt, tok token, cmd executor.Command) error {
+	err := errors.Join(a.WriteFile(commandName, []byte(commandFile(cmd))), a.WriteFile(scriptName, []byte(script(a.Path(), tok, c.traits))))
+	if _, secret := splitToken(cmd.Env); secret != "" {
 		err = errors.Join(err, a.WriteFile(tokenName, []byte(secret+"\n")))
 	}
 	return err

@@ -1,4 +1,4 @@
-# The rest is the same for every attempt. Set above: dir.
+# The rest is the same for every attempt. Set above: dir, engine_id and node.
 # It runs on a node and needs a POSIX shell and utilities, nothing else.
 { # a shell reads up to the closing brace before it begins, so that a script that was cut short does nothing
 
@@ -10,11 +10,11 @@ export PATH LC_ALL
 terminated=false
 trap 'terminated=true' TERM
 
-# What is said here goes to slurm.log; the server shows the last line when nothing else explains the end.
+# What is said here goes to batch.log; the server shows the last line when nothing else explains the end.
 say() { printf 'stint: %s\n' "$*" >&2; }
 
-case ${SLURM_JOB_ID:-} in '' | *[!0-9]*) engine_id=0 ;; *) engine_id=$SLURM_JOB_ID ;; esac
-case ${SLURMD_NODENAME:-} in '' | *[!A-Za-z0-9._-]*) node= ;; *) node=$SLURMD_NODENAME ;; esac
+case $engine_id in '' | *[!A-Za-z0-9._-]*) engine_id=0 ;; esac
+case $node in *[!A-Za-z0-9._-]*) node= ;; esac
 
 # tell EVENT asks the server to look now. It may well not hear: then it looks when it would have looked anyway.
 # The token is never an argument, which others on the node could see.
@@ -26,13 +26,13 @@ tell() {
 header = "Authorization: Bearer $secret"
 EOF
   elif command -v wget; then
-    (umask 077 && echo "header = Authorization: Bearer $secret" >".slurm.wgetrc.$1")
-    WGETRC=.slurm.wgetrc.$1 wget -q -T 2 -t 1 -O /dev/null --header='Content-Type: application/json' --post-data="$body" "$report"
-    rm -f ".slurm.wgetrc.$1"
+    (umask 077 && echo "header = Authorization: Bearer $secret" >".batch.wgetrc.$1")
+    WGETRC=.batch.wgetrc.$1 wget -q -T 2 -t 1 -O /dev/null --header='Content-Type: application/json' --post-data="$body" "$report"
+    rm -f ".batch.wgetrc.$1"
   fi
 } >/dev/null 2>&1
 
-# linger lets the last thing that is told get through, for Slurm ends it with this script: some hundredths of a second
+# linger lets the last thing that is told get through, for the cluster ends it with this script: some hundredths of a second
 # where the server answers, and half a second, after all is recorded, where it does not
 linger() {
   [ -n "$report" ] && [ -n "$secret" ] || return 0
@@ -67,13 +67,13 @@ record() {
   end=$(date -u +%Y-%m-%dT%H:%M:%SZ)
   clock
   elapsed=$((now - began))
-  times >.slurm.times
+  times >.batch.times
   tell ENDED &
   teller=$!
-  { read -r _; read -r user system; } <.slurm.times
+  { read -r _; read -r user system; } <.batch.times
   milliseconds "$user"; cpu=$ms
   milliseconds "$system"; cpu=$((cpu + ms))
-  rss=0 # of this shell: a floor, for Slurm takes no sample of what is over in a moment
+  rss=0 # of this shell: a floor, for the cluster takes no sample of what is over in a moment
   if [ -r "/proc/$$/status" ]; then
     while read -r key value _; do
       [ "$key" != VmHWM: ] || rss=$((value * 1024))
@@ -84,30 +84,30 @@ record() {
   for _ in 1 2 3; do # SIGTERM goes to everything that belongs to the job, these two included
     printf '%s\n' "$json" | dd of="$room" conv=notrunc 2>/dev/null && mv -f "$room" exit.json && break
   done
-  rm -f .slurm.times
+  rm -f .batch.times
 }
 
 cd "$dir" || { say "the node ${node:-?} cannot enter the folder $dir"; exit 1; }
-[ -r slurm.command ] || { say "the node ${node:-?} cannot read the command in $dir"; exit 1; }
+[ -r batch.command ] || { say "the node ${node:-?} cannot read the command in $dir"; exit 1; }
 room=.exit.json.$engine_id
 { printf '%1024s' '' >"$room"; } 2>/dev/null || { rm -f "$room"; say "the node ${node:-?} cannot write into the folder $dir"; exit 1; }
 
 # Whoever makes this folder runs the command; nobody else ever does.
-if ! mkdir slurm.lock 2>/dev/null; then
+if ! mkdir batch.lock 2>/dev/null; then
   rm -f "$room"
-  [ -e slurm.lock ] || { say "the node ${node:-?} cannot make a folder in $dir"; exit 1; }
-  read -r first _ 2>/dev/null <slurm.owner || first=
-  [ "$first" != "$engine_id" ] || : >slurm.again
+  [ -e batch.lock ] || { say "the node ${node:-?} cannot make a folder in $dir"; exit 1; }
+  read -r first _ 2>/dev/null <batch.owner || first=
+  [ "$first" != "$engine_id" ] || : >batch.again
   exit 0
 fi
 start=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 clock
 began=$now
-printf '%s %s\n' "$engine_id" "$node" >.slurm.owner && mv -f .slurm.owner slurm.owner
+printf '%s %s\n' "$engine_id" "$node" >.batch.owner && mv -f .batch.owner batch.owner
 
-. ./slurm.command # sets program, report and the arguments
+. ./batch.command # sets program, report and the arguments
 secret=
-[ ! -r slurm.token ] || read -r secret <slurm.token
+[ ! -r batch.token ] || read -r secret <batch.token
 tell STARTED &
 if [ "$terminated" = true ]; then
   status=143

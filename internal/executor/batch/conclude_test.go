@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"strings"
@@ -24,6 +24,8 @@ func killed(code, signal int) files {
 	return f
 }
 
+func at(seconds int64) time.Time { return time.Unix(seconds, 0) }
+
 var begun = files{locked: true, owner: "7"} // and nothing more
 
 // The table of outcomes: what Slurm shows (measured on 22.05), what the folder tells, and what it means.
@@ -40,8 +42,19 @@ func TestConclude(t *testing.T) {
 		preempted = jobsv1.Reason_REASON_PREEMPTED
 		output    = jobsv1.Reason_REASON_OUTPUT_FAILED
 	)
-	job := func(state, reason string, code, signal int) row {
-		return row{id: "7", state: state, reason: reason, code: code, signal: signal, node: "n1", start: at(9), end: at(21)}
+	words := map[string]string{"BadConstraints": "it can never start.", "DependencyNeverSatisfied": "it can never start."}
+	phases := map[string]Phase{
+		"COMPLETED": Completed, "FAILED": Failed, "CANCELLED": Cancelled, "TIMEOUT": TimedOut, "DEADLINE": TimedOut, "OUT_OF_MEMORY": OutOfMemory,
+		"NODE_FAIL": NodeFailed, "BOOT_FAIL": NodeFailed, "PREEMPTED": Preempted, "REVOKED": Revoked,
+	}
+	job := func(state, reason string, code, signal int) Row {
+		r := Row{ID: "7", State: state, Phase: phases[state], Code: code, Signal: signal, Node: "n1", Start: at(9), End: at(21)}
+		r.Words, r.Rejected = words[reason], words[reason] != ""
+		r.SetupFailed = signal == 53
+		if state == "DEADLINE" {
+			r.Words = "The deadline passed."
+		}
+		return r
 	}
 	again := func(f files) files {
 		f.again = true
@@ -49,7 +62,7 @@ func TestConclude(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name         string
-		row          row
+		row          Row
 		files        files
 		with         func(*evidence)
 		reason       jobsv1.Reason
@@ -81,9 +94,9 @@ func TestConclude(t *testing.T) {
 		{"cancelled through Stint, failed before", job("CANCELLED", "None", 0, 15), ran(3, 0), func(e *evidence) { e.wished = true }, ok, 3, 0, ""},
 		{"wished, but it ended by itself", job("COMPLETED", "None", 0, 0), ran(0, 0), func(e *evidence) { e.wished = true }, ok, 0, 0, ""},
 		{"cancelled by somebody", job("CANCELLED", "None", 0, 15), killed(-1, 15), nil, byEngine, -1, 0, ""},
-		{"cancelled by somebody with a name", job("CANCELLED", "None", 0, 15), begun, func(e *evidence) { e.account = &account{uid: "0"} }, byEngine, -1, 0, "Cancelled on the cluster by user root (uid 0)"},
-		{"cancelled by a stranger", job("CANCELLED", "JobHeldUser", 0, 0), files{}, func(e *evidence) { e.account = &account{uid: "4123456"} }, byEngine, -1, 0, "uid 4123456"},
-		{"could never start", job("CANCELLED", "PartitionConfig", 0, 0), files{}, func(e *evidence) { e.never = "PartitionConfig" }, rejected, -1, 0, "can never start"},
+		{"cancelled by somebody with a name", job("CANCELLED", "None", 0, 15), begun, func(e *evidence) { e.account = &Account{UID: "0"} }, byEngine, -1, 0, "Cancelled on the cluster by user root (uid 0)"},
+		{"cancelled by a stranger", job("CANCELLED", "JobHeldUser", 0, 0), files{}, func(e *evidence) { e.account = &Account{UID: "4123456"} }, byEngine, -1, 0, "uid 4123456"},
+		{"could never start", job("CANCELLED", "PartitionConfig", 0, 0), files{}, func(e *evidence) { e.never = "it can never start." }, rejected, -1, 0, "can never start"},
 		{"could never start, says Slurm", job("FAILED", "BadConstraints", 0, 1), files{}, nil, rejected, -1, 0, "can never start"},
 		{"dependency", job("CANCELLED", "DependencyNeverSatisfied", 0, 0), files{}, nil, rejected, -1, 0, "can never start"},
 		{"node failed", job("NODE_FAIL", "NodeDown", 0, 0), begun, nil, node, -1, 0, "lost node n1"},
@@ -96,7 +109,7 @@ func TestConclude(t *testing.T) {
 		{"run again after it had ended", job("COMPLETED", "None", 0, 0), again(ran(5, 0)), nil, ok, 5, 0, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			e := evidence{row: tc.row, phase: phaseOf(tc.row.state), files: tc.files, submission: submission{Program: "/bin/prog", CPUs: 2, MemoryBytes: 1 << 20}, dir: "/jobs/17"}
+			e := evidence{row: tc.row, phase: tc.row.Phase, files: tc.files, submission: submission{Program: "/bin/prog", CPUs: 2, MemoryBytes: 1 << 20}, dir: "/jobs/17"}
 			if tc.with != nil {
 				tc.with(&e)
 			}
@@ -104,7 +117,7 @@ func TestConclude(t *testing.T) {
 			if x.Reason != tc.reason || x.Code != tc.code || x.Signal != tc.signal || !strings.Contains(x.Message, tc.words) {
 				t.Errorf("reason %v, code %d, signal %d, %q; want %v, %d, %d, %q", x.Reason, x.Code, x.Signal, x.Message, tc.reason, tc.code, tc.signal, tc.words)
 			}
-			if x.EngineState != tc.row.state || x.EngineID != "7" || x.Node != "n1" || !x.End.Equal(at(21)) {
+			if x.EngineState != tc.row.State || x.EngineID != "7" || x.Node != "n1" || !x.End.Equal(at(21)) {
 				t.Errorf("exit %+v", x)
 			}
 			if x.Start.IsZero() == tc.files.locked {
@@ -115,7 +128,7 @@ func TestConclude(t *testing.T) {
 }
 
 func TestUsagePrefersTheBetterFigure(t *testing.T) {
-	figures := account{usage: workdir.ExitUsage{MaxRSSBytes: 1 << 30, CPUSeconds: 1.5, ElapsedSeconds: 10, CPUs: 4, MemoryBytes: 2 << 30}}
+	figures := Account{Usage: workdir.ExitUsage{MaxRSSBytes: 1 << 30, CPUSeconds: 1.5, ElapsedSeconds: 10, CPUs: 4, MemoryBytes: 2 << 30}}
 	e := evidence{files: ran(0, 0), submission: submission{CPUs: 2, MemoryBytes: 1 << 20}}
 	u := usage(e)
 	if u.GetMaxRssBytes() != 4096 || u.GetCpuTime().AsDuration() != 2*time.Second || u.GetElapsed().AsDuration() != 9500*time.Millisecond || u.GetAllocatedCpus() != 2 || u.GetAllocatedMemoryBytes() != 1<<20 {

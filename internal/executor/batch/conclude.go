@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"fmt"
@@ -12,28 +12,25 @@ import (
 	"github.com/stint-jobs/stint/internal/executor"
 )
 
-// evidence is all that is known of an attempt whose Slurm job is over.
+// evidence is all that is known of an attempt whose job is over.
 type evidence struct {
-	row        row
-	phase      phase
+	row        Row
+	phase      Phase
 	files      files
-	account    *account // nil while accounting does not have it
+	account    *Account // nil while accounting does not have it
 	submission submission
 	dir        string
 	wished     bool   // somebody asked Stint to cancel it
-	never      string // why Stint itself cancelled it; empty when it did not
-	nodeFailed bool   // an earlier run of the same Slurm job ended with its node
+	never      string // in plain words, why Stint itself cancelled it; empty when it did not
+	nodeFailed bool   // an earlier run of the same job ended with its node
 }
 
-// launchSignal is the "signal" that Slurm notes for a job which a node could not set up.
-const launchSignal = 53
-
-// conclude says how the attempt ended. Slurm knows what happened to the job;
+// conclude says how the attempt ended. the cluster knows what happened to the job;
 // the exit record knows how the command ended, where it ended by itself.
 func conclude(e evidence) executor.Exit {
 	x := executor.Exit{
-		EngineState: e.row.state, EngineID: e.row.id, Node: e.row.node, Code: -1,
-		Start: e.row.start, End: e.row.end, Usage: usage(e),
+		EngineState: e.row.State, EngineID: e.row.ID, Node: e.row.Node, Code: -1,
+		Start: e.row.Start, End: e.row.End, Usage: usage(e),
 	}
 	r := e.files.record
 	if r != nil {
@@ -57,14 +54,14 @@ func conclude(e evidence) executor.Exit {
 	return x
 }
 
-// byItself says that the command came to its end without anybody's doing, so
+// byItself reports whether the command came to its end without anybody's doing, so
 // that its record counts. A command that is killed with its job may still leave one.
 func (e evidence) byItself() bool {
 	r := e.files.record
 	switch {
-	case r == nil || e.phase == outOfMemory || e.files.again && r.cut():
+	case r == nil || e.phase == OutOfMemory || e.files.again && r.cut():
 		return false
-	case e.phase == completed || e.phase == failed:
+	case e.phase == Completed || e.phase == Failed:
 		return true
 	default:
 		return !r.Terminated && r.Signal != int(syscall.SIGTERM) && r.Signal != int(syscall.SIGKILL)
@@ -75,45 +72,42 @@ func (e evidence) byItself() bool {
 // it to the exit code of the script.
 func cut(e evidence) (jobsv1.Reason, string) {
 	switch e.phase {
-	case completed:
+	case Completed:
 		return withoutRecord(e)
-	case failed:
+	case Failed:
 		return whyFailed(e)
-	case cancelled:
+	case Cancelled:
 		return whyCancelled(e)
-	case timedOut:
-		if e.row.state == "DEADLINE" {
-			return jobsv1.Reason_REASON_TIME_LIMIT, "The cluster's deadline for the job passed."
-		}
-		return jobsv1.Reason_REASON_TIME_LIMIT, ""
-	case outOfMemory:
+	case TimedOut:
+		return jobsv1.Reason_REASON_TIME_LIMIT, e.row.Words
+	case OutOfMemory:
 		return jobsv1.Reason_REASON_OUT_OF_MEMORY, ""
-	case nodeFailed:
-		return jobsv1.Reason_REASON_NODE_FAILED, fmt.Sprintf("The cluster lost %s while it ran the job.", nodeWords(e.row.node))
-	case preempted:
+	case NodeFailed:
+		return jobsv1.Reason_REASON_NODE_FAILED, fmt.Sprintf("The cluster lost %s while it ran the job.", nodeWords(e.row.Node))
+	case Preempted:
 		return jobsv1.Reason_REASON_PREEMPTED, ""
-	case revoked:
+	case Revoked:
 		return jobsv1.Reason_REASON_LOST, "The federation of clusters took the job back."
-	case unknown, pending, running:
+	case Unknown, Pending, Running:
 	}
 	return jobsv1.Reason_REASON_UNSPECIFIED, ""
 }
 
-// withoutRecord explains a job that Slurm calls completed although its command left no record.
+// withoutRecord explains a job that the cluster calls completed although its command left no record.
 func withoutRecord(e evidence) (jobsv1.Reason, string) {
 	switch {
 	case e.files.again:
 		return interrupted(e)
 	case e.files.locked:
 		return jobsv1.Reason_REASON_OUTPUT_FAILED, fmt.Sprintf(
-			"The command ended on %s, but how did not reach the job's folder. Its file system may be full.", nodeWords(e.row.node))
+			"The command ended on %s, but how did not reach the job's folder. Its file system may be full.", nodeWords(e.row.Node))
 	default:
 		return jobsv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf(
-			"Nothing of the run on %s reached the job's folder. The operator should check that the node shares %s.", nodeWords(e.row.node), e.dir)
+			"Nothing of the run on %s reached the job's folder. The operator should check that the node shares %s.", nodeWords(e.row.Node), e.dir)
 	}
 }
 
-// interrupted explains a run that was cut off so that Slurm could run the job
+// interrupted explains a run that was cut off so that the cluster could run the job
 // again, which the lock did not let happen.
 func interrupted(e evidence) (jobsv1.Reason, string) {
 	const words = "The cluster took the job off its node and queued it again. What it had done by then is not continued."
@@ -125,17 +119,17 @@ func interrupted(e evidence) (jobsv1.Reason, string) {
 
 func whyFailed(e evidence) (jobsv1.Reason, string) {
 	switch {
-	case e.files.memory && e.row.signal == int(syscall.SIGKILL):
-		return jobsv1.Reason_REASON_OUT_OF_MEMORY, "" // ended by Slurm's own watch, where no cgroup does it
-	case e.row.signal == launchSignal:
+	case e.files.memory && e.row.Signal == int(syscall.SIGKILL):
+		return jobsv1.Reason_REASON_OUT_OF_MEMORY, "" // ended by the cluster's own watch, where no cgroup does it
+	case e.row.SetupFailed:
 		return jobsv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf(
-			"The cluster could not set up the job on %s. The operator should check that the node shares %s.", nodeWords(e.row.node), e.dir)
-	case e.row.reason == "BadConstraints":
-		return jobsv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.row.reason).words
+			"The cluster could not set up the job on %s. The operator should check that the node shares %s.", nodeWords(e.row.Node), e.dir)
+	case e.row.Rejected:
+		return jobsv1.Reason_REASON_SUBMIT_REJECTED, e.row.Words
 	case !e.files.locked && e.files.note != "":
-		return jobsv1.Reason_REASON_LAUNCH_FAILED, "The job could not begin: " + plain(e.files.note) + "."
+		return jobsv1.Reason_REASON_LAUNCH_FAILED, "The job could not begin: " + Plain(e.files.note) + "."
 	case !e.files.locked:
-		return jobsv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf("The job failed on %s before its command began.", nodeWords(e.row.node))
+		return jobsv1.Reason_REASON_LAUNCH_FAILED, fmt.Sprintf("The job failed on %s before its command began.", nodeWords(e.row.Node))
 	default:
 		return jobsv1.Reason_REASON_UNSPECIFIED, ""
 	}
@@ -144,13 +138,13 @@ func whyFailed(e evidence) (jobsv1.Reason, string) {
 func whyCancelled(e evidence) (jobsv1.Reason, string) {
 	switch {
 	case e.never != "":
-		return jobsv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.never).words
+		return jobsv1.Reason_REASON_SUBMIT_REJECTED, e.never
 	case e.wished:
 		return jobsv1.Reason_REASON_CANCELLED_BY_OWNER, ""
-	case e.row.reason == "DependencyNeverSatisfied":
-		return jobsv1.Reason_REASON_SUBMIT_REJECTED, whyPending(e.row.reason).words
-	case e.account != nil && e.account.uid != "":
-		return jobsv1.Reason_REASON_CANCELLED_BY_ENGINE, fmt.Sprintf("Cancelled on the cluster by %s, not through Stint.", userWords(e.account.uid))
+	case e.row.Rejected:
+		return jobsv1.Reason_REASON_SUBMIT_REJECTED, e.row.Words
+	case e.account != nil && e.account.UID != "":
+		return jobsv1.Reason_REASON_CANCELLED_BY_ENGINE, fmt.Sprintf("Cancelled on the cluster by %s, not through Stint.", userWords(e.account.UID))
 	default:
 		return jobsv1.Reason_REASON_CANCELLED_BY_ENGINE, ""
 	}
@@ -158,19 +152,19 @@ func whyCancelled(e evidence) (jobsv1.Reason, string) {
 
 // scriptExit is the exit of the batch script, which passes on that of the
 // command in the way of shells: 128 and the signal.
-func scriptExit(r row) (code, signal int) {
+func scriptExit(r Row) (code, signal int) {
 	switch {
-	case r.signal != 0:
-		return -1, r.signal
-	case r.code > 128 && r.code <= 192:
-		return -1, r.code - 128
+	case r.Signal != 0:
+		return -1, r.Signal
+	case r.Code > 128 && r.Code <= 192:
+		return -1, r.Code - 128
 	default:
-		return r.code, 0
+		return r.Code, 0
 	}
 }
 
-// usage is what the attempt used. Slurm's figures count every process of the
-// job but come from samples; the script's are there also when Slurm has none.
+// usage is what the attempt used. The cluster's figures count every process of the
+// job but come from samples; the script's are there also when the cluster has none.
 func usage(e evidence) *jobsv1.Usage {
 	r := e.files.record
 	if e.account == nil && (r == nil || r.Usage == nil) {
@@ -179,12 +173,12 @@ func usage(e evidence) *jobsv1.Usage {
 	u := &jobsv1.Usage{AllocatedCpus: e.submission.CPUs, AllocatedMemoryBytes: e.submission.MemoryBytes}
 	var cpu, elapsed float64
 	if a := e.account; a != nil {
-		cpu, elapsed, u.MaxRssBytes = a.usage.CPUSeconds, a.usage.ElapsedSeconds, a.usage.MaxRSSBytes
-		if a.usage.CPUs > 0 {
-			u.AllocatedCpus = a.usage.CPUs
+		cpu, elapsed, u.MaxRssBytes = a.Usage.CPUSeconds, a.Usage.ElapsedSeconds, a.Usage.MaxRSSBytes
+		if a.Usage.CPUs > 0 {
+			u.AllocatedCpus = a.Usage.CPUs
 		}
-		if a.usage.MemoryBytes > 0 {
-			u.AllocatedMemoryBytes = a.usage.MemoryBytes
+		if a.Usage.MemoryBytes > 0 {
+			u.AllocatedMemoryBytes = a.Usage.MemoryBytes
 		}
 	}
 	if r != nil && r.Usage != nil {

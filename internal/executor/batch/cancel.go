@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"context"
@@ -10,20 +10,20 @@ import (
 	"github.com/stint-jobs/stint/internal/executor"
 )
 
-// asked is when scancel was last called for an attempt, and when it helps to call it again.
+// asked is when a cancellation was last passed on for an attempt, and when it helps to call it again.
 type asked struct {
 	times int
 	next  time.Time
 }
 
-// Between two scancel for one attempt: an answer of scancel proves nothing, but a
+// Between two requests to cancel one attempt: an answer proves nothing, but a
 // busy controller is not helped by more of them.
 const (
 	cancelAgain    = 5 * time.Second
 	cancelAgainMax = time.Minute
 )
 
-// Cancel notes the wish durably and asks Slurm to end the job. When Slurm does
+// Cancel notes the wish durably and asks the batch system to end the job. When the cluster does
 // not have it yet, Wait remembers the wish.
 func (c *Cluster) Cancel(ctx context.Context, h executor.Handle) error {
 	tok, dir, err := c.attempt(h)
@@ -41,8 +41,8 @@ func (c *Cluster) Cancel(ctx context.Context, h executor.Handle) error {
 	id := s.ID
 	v, _ := c.poller.now()
 	for _, r := range v.rows[tok.String()] {
-		if !phaseOf(r.state).terminal() {
-			id = r.id
+		if !r.Phase.Terminal() {
+			id = r.ID
 		}
 	}
 	if !c.mayAsk(tok) {
@@ -67,7 +67,7 @@ func (c *Cluster) wished(tok token) bool {
 	return c.wishes[tok]
 }
 
-// mayAsk paces the calls of scancel for one attempt.
+// mayAsk paces the cancellations passed on for one attempt.
 func (c *Cluster) mayAsk(tok token) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,7 +82,7 @@ func (c *Cluster) mayAsk(tok token) bool {
 	return true
 }
 
-// cancel asks Slurm to end the jobs of an attempt. The name is always given:
+// cancel asks the batch system to end the jobs of an attempt. The name is always given:
 // by then the id may belong to somebody else.
 func (c *Cluster) cancel(ctx context.Context, tok token, id string) error {
 	select {
@@ -91,14 +91,6 @@ func (c *Cluster) cancel(ctx context.Context, tok token, id string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	args := []string{"--user=" + c.cfg.User, "--name=" + tok.String()}
-	if id != "" {
-		args = append(args, id)
-	}
-	a := c.run(ctx, call{program: "scancel", args: args, timeout: c.cfg.Timeouts.Cancel})
-	c.poller.hasten()
-	if !a.ok() {
-		return a.failure("scancel")
-	}
-	return nil
+	defer c.poller.hasten()
+	return c.engine.Cancel(ctx, tok.String(), id)
 }

@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"fmt"
@@ -11,18 +11,18 @@ import (
 )
 
 // A token is the name of one attempt on the cluster, `stint-INSTALL-JOB-ATTEMPT`.
-// It is the Slurm job's name and, being durable and unique, the executor's handle.
+// It is the job's name and, being durable and unique, the executor's handle.
 type token struct {
 	install string
 	job     job.ID
 	attempt int
 }
 
-// installPattern keeps tokens within what every Slurm takes for a job's name
+// installPattern keeps tokens within what every the cluster takes for a job's name
 // and free of what would break its line formats: at most 63 bytes in all.
 var installPattern = regexp.MustCompile(`^[a-z0-9]{1,24}$`)
 
-// prefix is what the names of all Slurm jobs of an installation begin with.
+// prefix is how the names of all jobs of an installation begin.
 func prefix(install string) string { return "stint-" + install + "-" }
 
 func (t token) String() string {

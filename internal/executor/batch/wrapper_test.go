@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"context"
@@ -68,6 +68,8 @@ func newAttempt(tb testing.TB) workdir.Attempt {
 	return a
 }
 
+var testTraits = Traits{Title: "Test", IDVariable: "TEST_JOB_ID", NodeVariable: "TEST_NODE"}
+
 var testToken = token{install: "test", job: 17, attempt: 1}
 
 // runScript runs an attempt's script as Slurm does on a node, with the Slurm job's id.
@@ -80,7 +82,7 @@ func runScript(tb testing.TB, shell []string, a workdir.Attempt, id string) *exe
 	tb.Cleanup(func() { log.Close() })
 	path := filepath.Join(a.Path(), scriptName)
 	cmd := exec.Command(shell[0], append(slices.Clone(shell[1:]), path)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "SLURM_JOB_ID=" + id, "SLURMD_NODENAME=n1", "SECRET=of the service"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TEST_JOB_ID=" + id, "TEST_NODE=n1", "SECRET=of the service"}
 	cmd.Dir = a.Path()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -89,7 +91,7 @@ func runScript(tb testing.TB, shell []string, a workdir.Attempt, id string) *exe
 
 func ready(tb testing.TB, a workdir.Attempt, c executor.Command) {
 	tb.Helper()
-	if err := writeCommand(a, testToken, c); err != nil {
+	if err := (&Cluster{traits: testTraits}).writeCommand(a, testToken, c); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -129,7 +131,7 @@ func TestScriptRunsTheCommandAndRecordsItsEnd(t *testing.T) {
 				if got := exitOf(t, runScript(t, shell, a, "123")); got != tc.exit {
 					t.Errorf("the script's exit code = %d, want %d", got, tc.exit)
 				}
-				f := look(a)
+				f := look(a, nil)
 				if f.record == nil || f.owner != "123" || !f.locked || f.again {
 					t.Fatalf("the folder tells %+v", f)
 				}
@@ -230,13 +232,13 @@ func TestScriptRunsTheCommandOnce(t *testing.T) {
 			if got, _ := os.ReadFile(filepath.Join(a.OutputPath(), "runs")); string(got) != "ran\n" {
 				t.Errorf("the command left %q, want one run", got)
 			}
-			f := look(a)
+			f := look(a, nil)
 			if f.owner != string(rune('0'+winner)) || f.record == nil || f.record.Code != 4 || f.again {
 				t.Errorf("run %d had the lock, and the folder tells %+v", winner, f)
 			}
 			// Slurm runs the same job once more.
-			if code := exitOf(t, runScript(t, shell, a, f.owner)); code != 0 || !look(a).again {
-				t.Errorf("the second run of job %s: exit code %d, %+v", f.owner, code, look(a))
+			if code := exitOf(t, runScript(t, shell, a, f.owner)); code != 0 || !look(a, nil).again {
+				t.Errorf("the second run of job %s: exit code %d, %+v", f.owner, code, look(a, nil))
 			}
 			if got, _ := os.ReadFile(filepath.Join(a.OutputPath(), "runs")); string(got) != "ran\n" {
 				t.Errorf("the command left %q, want one run", got)
@@ -251,17 +253,17 @@ func TestScriptRunsTheCommandOnce(t *testing.T) {
 
 // A connection that breaks can end the script anywhere.
 func TestScriptThatIsCutShortDoesNothing(t *testing.T) {
-	whole := script("/nowhere", testToken)
+	whole := script("/nowhere", testToken, testTraits)
 	for name, shell := range shells(t) {
 		for at := 0; at < len(whole)-2; at += len(whole)/25 + 1 {
 			a := newAttempt(t)
 			ready(t, a, command("/bin/sh", "-c", "echo ran >>runs"))
-			text := script(a.Path(), testToken)
+			text := script(a.Path(), testToken, testTraits)
 			if err := a.WriteFile(scriptName, []byte(text[:len(text)-2-at])); err != nil {
 				t.Fatal(err)
 			}
 			exitOf(t, runScript(t, shell, a, "1"))
-			if f := look(a); f.locked || f.record != nil {
+			if f := look(a, nil); f.locked || f.record != nil {
 				t.Errorf("%s: without its last %d bytes it did %+v", name, at+2, f)
 			}
 		}
@@ -280,7 +282,7 @@ func TestScriptRunsNothingBehindAFence(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(a.OutputPath(), "runs")); err == nil {
 		t.Error("the command ran")
 	}
-	if f := look(a); !f.fenced || f.locked {
+	if f := look(a, nil); !f.fenced || f.locked {
 		t.Errorf("the folder tells %+v", f)
 	}
 	if won, err := fence(a); !won || err != nil {
@@ -319,7 +321,7 @@ func TestScriptOutlivesTheCommandOnTerm(t *testing.T) {
 					t.Fatal(err)
 				}
 				_ = cmd.Wait()
-				r := look(a).record
+				r := look(a, nil).record
 				if r == nil {
 					log, _ := os.ReadFile(filepath.Join(a.Path(), logName))
 					t.Fatalf("no record; the script ended with %v and said %q", cmd.ProcessState, log)
@@ -354,7 +356,7 @@ func TestScriptSaysWhyItCannotBegin(t *testing.T) {
 		a := newAttempt(t)
 		ready(t, a, command("/stint/no/such/program"))
 		exitOf(t, runScript(t, []string{"/bin/sh"}, a, "1"))
-		if r := look(a).record; r == nil || r.Reason != "LAUNCH_FAILED" || r.Code != -1 {
+		if r := look(a, nil).record; r == nil || r.Reason != "LAUNCH_FAILED" || r.Code != -1 {
 			t.Errorf("record = %+v", r)
 		}
 	})
@@ -365,14 +367,14 @@ func TestScriptSaysWhyItCannotBegin(t *testing.T) {
 			t.Fatal(err)
 		}
 		code := exitOf(t, runScript(t, []string{"/bin/sh"}, a, "1"))
-		if f := look(a); code == 0 || f.locked || !strings.Contains(f.note, "node n1 cannot read the command") {
+		if f := look(a, nil); code == 0 || f.locked || !strings.Contains(f.note, "node n1 cannot read the command") {
 			t.Errorf("exit code %d, folder %+v", code, f)
 		}
 	})
 	t.Run("missing folder", func(t *testing.T) {
 		a := newAttempt(t)
 		cmd := exec.Command("/bin/sh")
-		cmd.Stdin = strings.NewReader(script(a.Path()+"/elsewhere", testToken))
+		cmd.Stdin = strings.NewReader(script(a.Path()+"/elsewhere", testToken, testTraits))
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "stint: the node ? cannot enter the folder") {
 			t.Errorf("said %q, %v", out, err)
@@ -497,8 +499,8 @@ func TestScriptDoesNotWaitForTheServer(t *testing.T) {
 				began := time.Now()
 				code := exitOf(t, cmd)
 				// The clients give up after 5 s; a script that waited for them would take as long.
-				if took := time.Since(began); code != 0 || look(a).record == nil || took > 4*time.Second {
-					t.Errorf("exit code %d after %v, folder %+v", code, took, look(a))
+				if took := time.Since(began); code != 0 || look(a, nil).record == nil || took > 4*time.Second {
+					t.Errorf("exit code %d after %v, folder %+v", code, took, look(a, nil))
 				}
 				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what Slurm does to what a script leaves behind
 			})
@@ -566,7 +568,7 @@ func TestMilliseconds(t *testing.T) {
 		for in, want := range map[string]string{
 			"0m0.000s": "0", "0m0.012s": "12", "1m2.345s": "62345", "0m5.30s": "5300", "2m09.080000s": "129080", "10m0s": "600000", "": "0", "x": "0", "0m0,5s": "0",
 		} {
-			cmd := exec.Command(shell[0], append(slices.Clone(shell[1:]), "-c", "#"+body+"\nmilliseconds "+quote(in)+"; echo $ms")...)
+			cmd := exec.Command(shell[0], append(slices.Clone(shell[1:]), "-c", "#"+body+"\nmilliseconds "+Quote(in)+"; echo $ms")...)
 			if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != want {
 				t.Errorf("%s: milliseconds %q = %q, %v; want %s", name, in, out, err, want)
 			}
@@ -579,7 +581,7 @@ func TestRecordIsJSON(t *testing.T) {
 	a := newAttempt(t)
 	ready(t, a, command("/bin/true"))
 	cmd := runScript(t, []string{"/bin/sh"}, a, `1"; rm`)
-	cmd.Env = append(cmd.Env, `SLURMD_NODENAME=n"1\`)
+	cmd.Env = append(cmd.Env, `TEST_NODE=n"1\`)
 	exitOf(t, cmd)
 	data, err := os.ReadFile(filepath.Join(a.Path(), recordName))
 	if err != nil || !json.Valid(data) {

@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"encoding/json"
@@ -15,51 +15,52 @@ import (
 // Files of the executor in an attempt's folder.
 const (
 	// commandName has the command and its environment, for the script. Only its
-	// owner can read it; Slurm, which keeps the script itself, never sees the parameters of a job.
-	commandName = "slurm.command"
+	// owner can read it; the cluster, which keeps the script itself, never sees the parameters of a job.
+	commandName = "batch.command"
 	// tokenName has the token by which the command may tell of itself, which ends with the attempt.
-	tokenName = "slurm.token"
+	tokenName = "batch.token"
 	// scriptName is the batch script, kept to be submitted again.
-	scriptName = "slurm.sh"
+	scriptName = "batch.sh"
 	// submissionName has how it is submitted and what came of it, as a submission.
-	submissionName = "slurm.json"
-	// intentName exists from before sbatch is called for the first time.
-	intentName = "slurm.intent"
+	submissionName = "batch.json"
+	// intentName exists from before the first submission.
+	intentName = "batch.intent"
 	// lockName is made, as a folder, by the run that may start the command. The
 	// server makes a file of that name to keep any run from starting it.
-	lockName = "slurm.lock"
+	lockName = "batch.lock"
 	// ownerName has `JOBID NODE` of the run that holds the lock.
-	ownerName = "slurm.owner"
-	// againName was left by a run that found the lock taken by a run of the same Slurm job.
-	againName = "slurm.again"
-	// logName has what Slurm and the script have to say; the command's own output is in stdout and stderr.
-	logName = "slurm.log"
+	ownerName = "batch.owner"
+	// againName was left by a run that found the lock taken by a run of the same job.
+	againName = "batch.again"
+	// logName has what the batch system and the script have to say; the command's own output is in stdout and stderr.
+	logName = "batch.log"
 	// wishName exists once somebody asked for the attempt to be cancelled.
-	wishName = "slurm.cancel"
+	wishName = "batch.cancel"
 	// neverName has the reason for which Stint itself cancelled a job that could never start.
-	neverName = "slurm.never"
+	neverName = "batch.never"
 	// endName has how the attempt ended, once that is known.
-	endName = "slurm.end"
+	endName = "batch.end"
 	// recordName is the exit record that the script writes.
 	recordName = "exit.json"
 )
 
 // submission is what must survive a restart of the server.
 type submission struct {
-	// Args are sbatch's, without the program.
-	Args []string `json:"args"`
+	Plan
 	// Program that the command runs, for messages.
 	Program string `json:"program"`
 	// CPUs and MemoryBytes are what it asked for.
 	CPUs        int32 `json:"cpus"`
 	MemoryBytes int64 `json:"memory_bytes"`
-	// Time of the first call of sbatch.
+	// Time of the first submission.
 	Time time.Time `json:"time"`
-	// Tries counts the calls of sbatch that ended in doubt.
+	// Tries counts the submissions that ended in doubt.
 	Tries int `json:"tries"`
-	// Full says that the last one was told that the cluster takes no more jobs for now.
-	Full bool `json:"full,omitempty"`
-	// ID that sbatch answered; empty while it is not known.
+	// Hold says what the cluster said last that the attempt waits for.
+	Hold Hold `json:"hold,omitzero"`
+	// Words are what the cluster said last, if it did not accept the attempt.
+	Words string `json:"words,omitempty"`
+	// ID of the job on the cluster; empty while it is not known.
 	ID string `json:"id,omitempty"`
 }
 
@@ -87,36 +88,36 @@ type record struct {
 	Terminated bool `json:"terminated"`
 }
 
-// cut says that the command did not end by itself.
+// cut reports whether the command did not end by itself.
 func (r *record) cut() bool { return r.Terminated && r.Signal != 0 }
 
 // files are what an attempt's folder tells of its run.
 type files struct {
 	fenced bool    // the server took the lock: nothing ever ran and nothing will
 	locked bool    // a run took the lock
-	owner  string  // the Slurm job whose run did; empty while that is not known
-	again  bool    // another run of the same Slurm job found the lock taken
+	owner  string  // id of the job whose run did; empty while that is not known
+	again  bool    // another run of the same job found the lock taken
 	record *record // how the command ended
-	memory bool    // Slurm noted that it ended the job for its memory
+	memory bool    // the cluster noted that it ended the job for its memory
 	note   string  // the script's last words, where it had to give up
 }
 
 // look reads what the folder tells. What cannot be read is as good as not there: it is read again later.
-func look(a workdir.Attempt) files {
+func look(a workdir.Attempt, endedForMemory func(line string) bool) files {
 	var f files
 	f.locked = a.Has(lockName)
 	if !f.locked {
-		f.note, f.memory = readLog(a)
+		f.note, f.memory = readLog(a, endedForMemory)
 		return f
 	}
-	if _, err := a.ReadFile(lockName); err == nil { // the script's is a folder
+	if isFenced(a) {
 		return files{fenced: true}
 	}
 	if owner, err := a.ReadFile(ownerName); err == nil {
 		f.owner, _, _ = strings.Cut(strings.TrimSpace(string(owner)), " ")
 	}
 	f.again = a.Has(againName)
-	f.note, f.memory = readLog(a)
+	f.note, f.memory = readLog(a, endedForMemory)
 	if data, err := a.ReadFile(recordName); err == nil {
 		r := new(record)
 		if json.Unmarshal(data, r) == nil {
@@ -126,8 +127,14 @@ func look(a workdir.Attempt) files {
 	return f
 }
 
-// readLog finds in what Slurm and the script said what no exit code tells.
-func readLog(a workdir.Attempt) (note string, memory bool) {
+// isFenced reports whether the server has the lock: a run's is a folder.
+func isFenced(a workdir.Attempt) bool {
+	_, err := a.ReadFile(lockName)
+	return err == nil
+}
+
+// readLog finds in what the cluster and the script said what no exit code tells.
+func readLog(a workdir.Attempt, endedForMemory func(line string) bool) (note string, memory bool) {
 	data, err := a.ReadFile(logName)
 	if err != nil {
 		return "", false
@@ -136,9 +143,7 @@ func readLog(a workdir.Attempt) (note string, memory bool) {
 		if words, ok := strings.CutPrefix(line, "stint: "); ok {
 			note = strings.TrimSpace(words)
 		}
-		if strings.Contains(line, "exceeded") && strings.Contains(line, "memory limit") || strings.Contains(line, "oom-kill") {
-			memory = true
-		}
+		memory = memory || endedForMemory != nil && endedForMemory(line)
 	}
 	return note, memory
 }
@@ -150,7 +155,7 @@ func fence(a workdir.Attempt) (bool, error) {
 		return true, nil
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return look(a).fenced, nil
+		return isFenced(a), nil
 	}
 	return false, fmt.Errorf("give up the attempt: %w", err)
 }
@@ -161,7 +166,7 @@ type conclusion struct {
 	EngineState string `json:"engine_state,omitempty"`
 	// Lost says that there is no exit: the attempt was lost.
 	Lost bool `json:"lost,omitempty"`
-	// Refused says that Slurm never took the attempt.
+	// Refused says that the cluster never took the attempt.
 	Refused bool `json:"refused,omitempty"`
 }
 

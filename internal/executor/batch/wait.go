@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"context"
@@ -48,7 +48,7 @@ func (c *Cluster) Wait(ctx context.Context, h executor.Handle, observe func(exec
 
 // follower is one Wait.
 type follower struct {
-	memory
+	history
 	c       *Cluster
 	tok     token
 	dir     workdir.Attempt
@@ -75,7 +75,7 @@ func (f *follower) load() {
 	}
 }
 
-// look takes in what is known, decides, and acts. The last result says whether the attempt is over.
+// look takes in what is known, decides, and acts. The last result reports whether the attempt is over.
 func (f *follower) look(ctx context.Context) (conclusion, bool) {
 	if f.last.State == jobsv1.State_STATE_UNSPECIFIED || !f.ended.IsZero() {
 		if e, ok := readEnd(f.dir); ok { // known from before, or by another Wait
@@ -83,7 +83,7 @@ func (f *follower) look(ctx context.Context) (conclusion, bool) {
 		}
 	}
 	f.patience = f.c.patience()
-	s, since := f.sight()
+	s, since := f.gather()
 	if !since.IsZero() {
 		f.tell(unreachable(f.last, since))
 		return conclusion{}, false
@@ -96,9 +96,9 @@ func (f *follower) look(ctx context.Context) (conclusion, bool) {
 	switch next.move {
 	case hold:
 	case ask:
-		f.c.books.want(f.tok.String(), want{id: f.id(s), since: s.submission.Time, news: f.news})
-	case examine:
-		f.c.poller.examine()
+		f.c.accountant.want(f.tok.String(), want{id: f.id(s), since: s.submission.Time, news: f.news})
+	case probe:
+		f.c.poller.probeFirst()
 	case submit:
 		f.resubmit(ctx)
 	case giveUp:
@@ -115,12 +115,12 @@ func (f *follower) look(ctx context.Context) (conclusion, bool) {
 	return conclusion{}, false
 }
 
-// sight gathers what is known, and since when the cluster cannot be reached.
-func (f *follower) sight() (sight, time.Time) {
+// gather collects what is known, and since when the cluster cannot be reached.
+func (f *follower) gather() (facts, time.Time) {
 	v, since := f.c.poller.now()
-	s := sight{
+	s := facts{
 		now: time.Now(), streak: v.streak, dir: f.dir.Path(), rows: v.rows[f.tok.String()],
-		ledger: f.c.books.ledger(f.tok.String()), wished: f.c.wished(f.tok), never: f.never, files: f.files,
+		findings: f.c.accountant.findings(f.tok.String()), wished: f.c.wished(f.tok), never: f.never, files: f.files,
 	}
 	if !v.broken {
 		s.began = v.began
@@ -130,22 +130,25 @@ func (f *follower) sight() (sight, time.Time) {
 		f.submitted = s.submitted
 		f.submission, _ = readSubmission(f.dir)
 	}
-	s.submission, s.controller = f.submission, f.c.controller(v.first)
+	s.submission, s.known = f.submission, v.first
+	if d, ok := f.c.engine.(Doubter); ok {
+		s.doubt = d.Mistaken
+	}
 	f.drop(&s)
 	if !s.began.IsZero() && f.wantsFiles(s) {
-		f.files = look(f.dir)
+		f.files = look(f.dir, f.c.traits.EndedForMemory)
 		s.files = f.files
 	}
 	return s, since
 }
 
-// id is the Slurm job's, where it is known.
-func (f *follower) id(s sight) string {
+// id is the job's, where it is known.
+func (f *follower) id(s facts) string {
 	if s.files.owner != "" {
 		return s.files.owner
 	}
 	if r, ok := s.current(); ok {
-		return r.id
+		return r.ID
 	}
 	return s.submission.ID
 }
@@ -159,7 +162,7 @@ func (f *follower) tell(o *executor.Observation) {
 	f.observe(*o)
 }
 
-// sameNews says that b tells nothing new after a. A cluster with many waiting
+// sameNews reports whether b tells nothing new after a. A cluster with many waiting
 // jobs guesses their starts anew all the time; only a guess that is quite another one is news.
 func sameNews(a, b executor.Observation) bool {
 	if a.ExpectedStart.IsZero() == b.ExpectedStart.IsZero() {
@@ -171,26 +174,30 @@ func sameNews(a, b executor.Observation) bool {
 	return a == b
 }
 
-// resubmit hands an attempt that got lost to Slurm again, under the same token.
+// resubmit hands an attempt that got lost to the cluster again, under the same token.
 func (f *follower) resubmit(ctx context.Context) {
 	release, err := f.c.claim(ctx, f.tok)
 	if err != nil {
 		return
 	}
 	defer release()
+	if hold, open := f.c.gates.look(f.submission.Queue); !open {
+		f.submission.Hold = hold // for whoever looks next; there is nothing to store
+		return
+	}
 	level := slog.LevelWarn
-	if f.submission.Full {
+	if f.submission.Hold != (Hold{}) {
 		level = slog.LevelDebug // for hours, perhaps, and as expected
 	}
-	f.c.log.Log(ctx, level, "submit an attempt again that slurm does not have", "token", f.tok.String())
+	f.c.log.Log(ctx, level, "submit an attempt again that the cluster does not have", "token", f.tok.String())
 	f.absent, f.seen, f.ran = time.Time{}, false, false
 	result := f.c.submit(ctx, f.tok, f.dir)
-	switch result.outcome {
-	case uncertain, unavailable:
-		f.c.log.Log(ctx, level, "submission without success", "token", f.tok.String(), "error", result.err)
-	case refused:
+	switch result.Outcome {
+	case Uncertain, Unavailable:
+		f.c.log.Log(ctx, level, "submission without success", "token", f.tok.String(), "error", result.Err)
+	case Refused:
 		f.ended = time.Now() // the end is written
-	case accepted:
+	case Accepted, Deferred:
 	}
 	signal(f.news)
 }
@@ -211,14 +218,14 @@ func (f *follower) cancelForEver(ctx context.Context, reason string) {
 }
 
 // conclude keeps how the attempt ended, for whoever waits again, and clears up after it.
-func (f *follower) conclude(ctx context.Context, s sight, over step) conclusion {
+func (f *follower) conclude(ctx context.Context, s facts, over step) conclusion {
 	e := conclusion{ExitRecord: over.exit.Record(), EngineState: over.exit.EngineState, Lost: over.lost}
 	if err := writeEnd(f.dir, e); err != nil {
 		f.c.log.Warn("note how an attempt ended", "token", f.tok.String(), "error", err)
 	}
 	for _, r := range s.rows {
-		if !phaseOf(r.state).terminal() { // a second submission, which would run nothing
-			if err := f.c.cancel(ctx, f.tok, r.id); err != nil {
+		if !r.Phase.Terminal() { // a second submission, which would run nothing
+			if err := f.c.cancel(ctx, f.tok, r.ID); err != nil {
 				f.c.log.Warn("cancel a second submission", "token", f.tok.String(), "error", err)
 			}
 		}
@@ -244,7 +251,7 @@ func (f *follower) answer(e conclusion) (executor.Exit, error) {
 
 // forget drops what is kept in memory of an attempt that is over.
 func (c *Cluster) forget(tok token) {
-	c.books.forget(tok.String())
+	c.accountant.forget(tok.String())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.ended, tok)
@@ -259,6 +266,6 @@ func (c *Cluster) unknownWord(word string) {
 	c.words[word] = true
 	c.mu.Unlock()
 	if !known {
-		c.log.Warn("slurm shows a state that is not known; jobs in it keep their last one", "state", word)
+		c.log.Warn("the cluster shows a state that is not known; jobs in it keep their last one", "state", word)
 	}
 }

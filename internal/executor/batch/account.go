@@ -1,23 +1,22 @@
-package slurm
+package batch
 
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 )
 
-// accountant asks sacct about many attempts at a time, and for none more often than helps.
+// accountant asks accounting about many attempts at a time, and for none more often than helps.
 type accountant struct {
-	ask   func(ctx context.Context, q query) ([]account, error)
+	ask   func(ctx context.Context, q Query) ([]Account, error)
 	every time.Duration // between two calls, and before an attempt is asked about again
 	chunk int           // attempts a call
 
 	mu      sync.Mutex
 	off     bool // the cluster has no accounting
 	wanted  map[string]want
-	answers map[string]ledger // by token, until forgotten
+	answers map[string]findings // by token, until forgotten
 	lastErr error
 	wake    chan struct{}
 }
@@ -29,24 +28,15 @@ type want struct {
 	news  chan struct{}
 }
 
-// query is what one sacct asks: for ids or for names.
-type query struct {
-	ids, names []string
-	since      time.Time // nothing before is of interest
-}
-
-// errNoAccounting: the cluster keeps no accounts.
-var errNoAccounting = errors.New("the cluster has no accounting")
-
-func newAccountant(p Pace, ask func(ctx context.Context, q query) ([]account, error)) *accountant {
+func newAccountant(p Pace, ask func(ctx context.Context, q Query) ([]Account, error)) *accountant {
 	return &accountant{
 		ask: ask, every: p.Accounting, chunk: 500,
-		wanted: make(map[string]want), answers: make(map[string]ledger), wake: make(chan struct{}, 1),
+		wanted: make(map[string]want), answers: make(map[string]findings), wake: make(chan struct{}, 1),
 	}
 }
 
 // ledger is what is known of the attempt.
-func (a *accountant) ledger(token string) ledger {
+func (a *accountant) findings(token string) findings {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	l := a.answers[token]
@@ -124,71 +114,46 @@ func (a *accountant) take() map[string]want {
 // answer is asked about again when its follower looks the next time.
 func (a *accountant) answer(ctx context.Context, batch map[string]want) bool {
 	asked := time.Now()
-	byID, byName := query{since: asked}, query{since: asked}
+	byID, byName := Query{Since: asked}, Query{Since: asked}
 	for token, w := range batch {
 		if w.id != "" {
-			byID.add(&byID.ids, w.id, w.since)
+			byID.add(&byID.IDs, w.id, w.since)
 		} else {
-			byName.add(&byName.names, token, w.since)
+			byName.add(&byName.Names, token, w.since)
 		}
 	}
-	var all []account
+	var all []Account
 	var err error
-	for _, q := range []query{byID, byName} {
-		if len(q.ids)+len(q.names) > 0 && err == nil {
-			var some []account
+	for _, q := range []Query{byID, byName} {
+		if len(q.IDs)+len(q.Names) > 0 && err == nil {
+			var some []Account
 			some, err = a.ask(ctx, q)
 			all = append(all, some...)
 		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if errors.Is(err, errNoAccounting) {
+	if errors.Is(err, ErrNoAccounting) {
 		a.off = true
 	}
 	a.lastErr = err
 	if err != nil {
 		return false
 	}
-	accounts := make(map[string][]account)
+	accounts := make(map[string][]Account)
 	for _, acc := range all {
-		accounts[acc.name] = append(accounts[acc.name], acc)
+		accounts[acc.Name] = append(accounts[acc.Name], acc)
 	}
 	for token, w := range batch {
-		a.answers[token] = ledger{asked: asked, accounts: accounts[token]}
+		a.answers[token] = findings{asked: asked, accounts: accounts[token]}
 		signal(w.news)
 	}
 	return true
 }
 
-func (q *query) add(to *[]string, what string, since time.Time) {
+func (q *Query) add(to *[]string, what string, since time.Time) {
 	*to = append(*to, what)
-	if since.Before(q.since) {
-		q.since = since
+	if since.Before(q.Since) {
+		q.Since = since
 	}
-}
-
-// clockSkew is how far the clock of the cluster may be behind ours, and then some.
-const clockSkew = time.Hour
-
-// account is one sacct. Duplicates are wanted, for ids are used again.
-func (c *Cluster) account(ctx context.Context, q query) ([]account, error) {
-	args := []string{
-		"--noheader", "--parsable2", "--duplicates", "--noconvert", "--delimiter=" + fieldEnd,
-		"--starttime=" + q.since.Add(-clockSkew).UTC().Format("2006-01-02T15:04:05"),
-		"--format=" + strings.Join(acctFields, ","),
-	}
-	if len(q.ids) > 0 {
-		args = append(args, "--jobs="+strings.Join(q.ids, ","))
-	} else {
-		args = append(args, "--name="+strings.Join(q.names, ","))
-	}
-	a := c.run(ctx, call{program: "sacct", args: args, timeout: c.cfg.Timeouts.Account})
-	if strings.Contains(a.stderr, "accounting storage is disabled") {
-		return nil, errNoAccounting
-	}
-	if !a.ok() {
-		return nil, a.failure("sacct")
-	}
-	return parseAccounts(a.stdout), nil
 }

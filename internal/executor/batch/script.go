@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	_ "embed"
@@ -14,16 +14,17 @@ import (
 var wrapper string
 
 // script is the batch script of an attempt.
-func script(dir string, t token) string {
+func script(dir string, t token, traits Traits) string {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\n")
 	fmt.Fprintf(&b, "# Stint: job %s, attempt %d\n", t.job, t.attempt)
-	fmt.Fprintf(&b, "dir=%s\n", quote(dir))
+	fmt.Fprintf(&b, "dir=%s\n", Quote(dir))
+	fmt.Fprintf(&b, "engine_id=${%s:-}\nnode=${%s:-}\n", traits.IDVariable, traits.NodeVariable)
 	b.WriteString(wrapper)
 	return b.String()
 }
 
-// gpuVariables are how Slurm tells a program which graphics processors it was
+// gpuVariables are how the cluster tells a program which graphics processors it was
 // given. A job that asked for some needs them beside its own environment.
 var gpuVariables = []string{"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK", "GPU_DEVICE_ORDINAL"}
 
@@ -34,9 +35,9 @@ func commandFile(c executor.Command) string {
 	var b strings.Builder
 	env, secret := splitToken(c.Env)
 	report, _ := variable(env, executor.ReportVariable)
-	fmt.Fprintf(&b, "program=%s\nreport=%s\nset -- env -i", quote(c.Argv[0]), quote(report))
+	fmt.Fprintf(&b, "program=%s\nreport=%s\nset -- env -i", Quote(c.Argv[0]), Quote(report))
 	for _, v := range env {
-		b.WriteString(" \\\n" + quote(v))
+		b.WriteString(" \\\n" + Quote(v))
 	}
 	if c.Resources.GetGpus() > 0 {
 		for _, name := range gpuVariables {
@@ -44,10 +45,10 @@ func commandFile(c executor.Command) string {
 		}
 	}
 	if secret != "" {
-		fmt.Fprintf(&b, " \\\n/bin/sh -c %s \"$dir/%s\"", quote(adopt(env)), tokenName)
+		fmt.Fprintf(&b, " \\\n/bin/sh -c %s \"$dir/%s\"", Quote(adopt(env)), tokenName)
 	}
 	for _, a := range c.Argv {
-		b.WriteString(" \\\n" + quote(a))
+		b.WriteString(" \\\n" + Quote(a))
 	}
 	b.WriteString("\n")
 	return b.String()

@@ -1,4 +1,4 @@
-package slurm
+package batch
 
 import (
 	"cmp"
@@ -11,13 +11,13 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Orphan is a Slurm job of this installation that nobody here knows of.
+// Orphan is a job on the cluster of this installation that nobody here knows of.
 type Orphan = executor.Orphan
 
 var _ executor.OrphanFinder = (*Cluster)(nil)
 
 // Orphans asks the cluster for the jobs of this installation that are not over
-// and answers those that known does not know, in the order of their ids. Nothing is done about them.
+// and returns those that known does not know, in the order of their ids. Nothing is done about them.
 func (c *Cluster) Orphans(ctx context.Context, known func(id job.ID, attempt int) bool) ([]Orphan, error) {
 	v, err := c.poller.next(ctx)
 	if err != nil {
@@ -27,12 +27,12 @@ func (c *Cluster) Orphans(ctx context.Context, known func(id job.ID, attempt int
 	for name, rows := range v.rows {
 		tok, err := parseToken(c.cfg.InstallID, name)
 		for _, r := range rows {
-			if phaseOf(r.state).terminal() || err == nil && known(tok.job, tok.attempt) {
+			if r.Phase.Terminal() || err == nil && known(tok.job, tok.attempt) {
 				continue
 			}
 			all = append(all, Orphan{
-				Handle: executor.Handle(name), EngineID: r.id, Job: tok.job, Attempt: tok.attempt,
-				State: r.state, Node: r.node, SubmitTime: r.submit,
+				Handle: executor.Handle(name), EngineID: r.ID, Job: tok.job, Attempt: tok.attempt,
+				State: r.State, Node: r.Node, SubmitTime: r.Submit,
 			})
 		}
 	}
@@ -44,7 +44,7 @@ func (c *Cluster) Orphans(ctx context.Context, known func(id job.ID, attempt int
 	return all, nil
 }
 
-// CancelOrphan asks Slurm to end an orphan.
+// CancelOrphan asks the cluster to end an orphan.
 func (c *Cluster) CancelOrphan(ctx context.Context, o Orphan) error {
 	tok, err := parseToken(c.cfg.InstallID, string(o.Handle))
 	if err != nil {
