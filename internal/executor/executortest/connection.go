@@ -7,8 +7,8 @@ import "strings"
 type Connection struct {
 	// Before and After are what the shell prints on both streams around an answer.
 	Before, After string
-	// Cut ends the standard output after so many bytes, and CutErrors the standard error, both counted from 1. The
-	// connection is lost then.
+	// Cut ends the standard output before that byte, and CutErrors the standard error, both counted from 1: before the
+	// last one where there are fewer. The connection is lost then.
 	Cut, CutErrors int
 	// Lose takes out a line of the standard output, counted from 1.
 	Lose int
@@ -26,11 +26,11 @@ func (c Connection) Pass(stdout, stderr string) (string, string) {
 	}
 	stdout, stderr = c.Before+stdout+c.After, c.Before+stderr+c.After
 	const lost = "Connection to login1 closed by remote host.\n"
-	if c.Cut > 0 && c.Cut <= len(stdout) {
-		stdout, stderr = stdout[:c.Cut-1], stderr+lost
+	if n := min(c.Cut, len(stdout)); n > 0 {
+		stdout, stderr = stdout[:n-1], stderr+lost
 	}
-	if c.CutErrors > 0 && c.CutErrors <= len(stderr) {
-		stderr = stderr[:c.CutErrors-1] + lost
+	if n := min(c.CutErrors, len(stderr)); n > 0 {
+		stderr = stderr[:n-1] + lost
 	}
 	return stdout, stderr
 }
