@@ -6,7 +6,6 @@ import { call } from '../base/api';
 import { ask } from '../base/dialog';
 import { formatTime, formatTimeFull } from '../base/format';
 import type { Route } from '../base/router';
-import { session } from '../base/session';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import type { WhoAmIResponseJson } from '../gen/stint/auth/v1/auth_service_pb';
@@ -75,7 +74,6 @@ export class AccountPage extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     this.life = new AbortController();
-    session.onChange(() => this.requestUpdate(), this.life.signal);
     void this.read();
   }
 

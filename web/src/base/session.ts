@@ -6,7 +6,8 @@ import { ApiError, apiURL, call, fetchOrThrow, refusals } from './api';
 import { serverStatus } from './calls';
 import { serverURL } from './place';
 
-class Session extends EventTarget {
+/** Who the user is, and what the server says of itself. */
+export class Session extends EventTarget {
   /** What the server answered; undefined before, and when nobody is signed in. */
   status: GetServerStatusResponseJson | undefined;
   /** How users sign in; undefined until the server said so. */
@@ -78,6 +79,7 @@ class Session extends EventTarget {
   }
 }
 
+/** The session, for what is done once. Components that draw from it take it from follow.ts. */
 export const session = new Session();
 
 // Whichever call was refused: the whole page is of nobody then.

@@ -4,10 +4,10 @@ import { css, html, LitElement, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import '../indicator/indicator';
 import { mustSignIn, renderAccount, renderEnded, renderSignIn } from './account';
+import { followSession, followTheme } from './follow';
 import { icon } from './icons';
 import { followLinks, matchRoute, onNavigate, type PageElement, type Route } from './router';
 import { loadPage, routes } from './routes';
-import { session } from './session';
 import { sharedStyles } from './styles';
 import { currentTheme, setTheme, themes } from './theme';
 
@@ -48,19 +48,24 @@ export class App extends LitElement {
 
   @state() private route: Route | undefined;
   @state() private problem: string | undefined;
+  private readonly session = followSession(this);
   private page: PageElement | undefined;
   private life = new AbortController();
+
+  constructor() {
+    super();
+    followTheme(this);
+  }
 
   override connectedCallback(): void {
     super.connectedCallback();
     this.life = new AbortController();
     followLinks(this.life.signal);
     onNavigate(() => this.follow(), this.life.signal);
-    session.onChange(() => this.requestUpdate(), this.life.signal);
-    document.addEventListener('visibilitychange', () => document.hidden || session.refresh(), {
+    document.addEventListener('visibilitychange', () => document.hidden || this.session.refresh(), {
       signal: this.life.signal,
     });
-    void session.refresh();
+    void this.session.refresh();
     this.follow();
   }
 
@@ -106,7 +111,7 @@ export class App extends LitElement {
 
   // The stream ends with the session, and is the first to know.
   private onCounts(event: CustomEvent<{ live: boolean }>): void {
-    if (!event.detail.live && !session.signedOut) void session.refresh();
+    if (!event.detail.live && !this.session.signedOut) void this.session.refresh();
   }
 
   private renderTheme() {
@@ -115,18 +120,17 @@ export class App extends LitElement {
     const label = { auto: 'as the system', light: 'light', dark: 'dark' };
     return html`<button class="button quiet" title="Colours: ${label[theme]}. Change to: ${label[next]}."
       aria-label="Colours: ${label[theme]}. Change to: ${label[next]}."
-      @click=${() => {
-        setTheme(next);
-        this.requestUpdate();
-      }}>${icon(theme)}</button>`;
+      @click=${() => setTheme(next)}>${icon(theme)}</button>`;
   }
 
   private renderNotice() {
-    if (session.status?.submissionsOpen !== false) return nothing;
-    return html`<div class="notice" role="status">New jobs are not accepted at the moment. ${session.status.message ?? ''}</div>`;
+    const { status } = this.session;
+    if (status?.submissionsOpen !== false) return nothing;
+    return html`<div class="notice" role="status">New jobs are not accepted at the moment. ${status.message ?? ''}</div>`;
   }
 
   override render() {
+    const { session } = this;
     const items = routes.filter((r) => r.nav && (!r.operators || session.operator || (r.auditors && session.auditor)));
     return html`
       <button class="button skip" @click=${() => this.renderRoot.querySelector('main')?.focus()}>Skip to content</button>
@@ -135,14 +139,14 @@ export class App extends LitElement {
         <nav aria-label="Pages">
           ${items.map((r) => html`<a href=${r.pattern} aria-current=${r.folder === this.route?.spec.folder ? 'page' : nothing}>${r.nav}</a>`)}
         </nav>
-        ${renderAccount()}
+        ${renderAccount(session)}
         ${this.renderTheme()}
       </header>
-      ${renderEnded()}${this.renderNotice()}
+      ${renderEnded(session)}${this.renderNotice()}
       <main tabindex="-1">
         ${
-          mustSignIn()
-            ? renderSignIn()
+          mustSignIn(session)
+            ? renderSignIn(session)
             : this.problem
               ? html`<div class="problem"><h1>${this.problem}</h1><a class="button" href="jobs">Go to the jobs</a>
               <button class="button" @click=${() => location.reload()}>Load again</button></div>`

@@ -5,10 +5,10 @@ import { announce } from '../base/announce';
 import { ApiError } from '../base/api';
 import { getJob, listServices } from '../base/calls';
 import { styles } from '../base/css-vars';
+import { followSession } from '../base/follow';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { pathOf, type Route } from '../base/router';
-import { session } from '../base/session';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { type News, watch } from '../base/watch';
 import { isFinal, stateLabel, stateName, statePill, visible } from '../base/words';
@@ -40,6 +40,7 @@ export class JobPage extends LitElement {
   @state() private problem = '';
   @state() private lost = '';
   @state() private now = Date.now();
+  private readonly session = followSession(this);
   private jobId = '';
   private life = new AbortController();
   private reading = false;
@@ -74,6 +75,7 @@ export class JobPage extends LitElement {
     }, tickMillis);
     signal.addEventListener('abort', () => clearInterval(timer));
     // Whose stream tells of the job depends on whose job it is.
+    const { session } = this;
     const known = session.status ? undefined : session.refresh();
     void Promise.all([this.read(signal), known]).then(() => {
       if (!this.job || signal.aborted) return;
@@ -174,7 +176,7 @@ export class JobPage extends LitElement {
     const labels = Object.entries(job.labels ?? {});
     return html`<dl class="facts">
       ${fact('Job', job.id)} ${fact('Service', this.service?.label ?? job.service)}
-      ${session.operator ? fact('Owner', job.owner) : nothing}
+      ${this.session.operator ? fact('Owner', job.owner) : nothing}
       ${time('Submitted', job.submitTime)} ${time('Started', job.startTime)} ${time('Completed', job.completeTime)}
       ${fact('Elapsed', formatElapsed(job.startTime, job.completeTime, this.now))}
       ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
@@ -228,7 +230,7 @@ export class JobPage extends LitElement {
             <stint-parameters .values=${(job.parameters ?? {}) as Record<string, unknown>} .service=${this.service}></stint-parameters></section>
           <section class="panel" aria-labelledby="used"><h2 id="used">Used of what was asked for</h2><stint-usage .job=${job} .now=${this.now}></stint-usage></section>
         </div>
-        <div class="actions panel"><stint-action-bar arialabel="Actions for this job" .actions=${jobActions(job, () => void this.read())}></stint-action-bar></div>
+        <div class="actions panel"><stint-action-bar arialabel="Actions for this job" .actions=${jobActions(job, this.session, () => void this.read())}></stint-action-bar></div>
       </div>
     </div>`;
   }

@@ -7,7 +7,7 @@ import { ask } from '../base/dialog';
 import { serverURL } from '../base/place';
 import { navigate, pathOf } from '../base/router';
 import { routes } from '../base/routes';
-import { session } from '../base/session';
+import type { Session } from '../base/session';
 import { toast } from '../base/toast';
 import { isFinal, stateLabel, stateName, visible } from '../base/words';
 import type { RerunResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
@@ -16,7 +16,7 @@ import type { Row } from './job-list';
 const tellAtMost = 8;
 
 /** The actions for the selected jobs. */
-export function jobActions(rows: readonly Row[]): Action[] {
+export function jobActions(rows: readonly Row[], session: Session): Action[] {
   const one = rows.length === 1 ? rows[0] : undefined;
   const none = rows.length === 0 ? 'Select a job first.' : undefined;
   const single = none ?? (one ? undefined : 'Select one job only.');
@@ -38,7 +38,7 @@ export function jobActions(rows: readonly Row[]): Action[] {
       danger: true,
       hint: 'End jobs that wait or run',
       unavailable: none ?? (alive.length > 0 ? undefined : cancelHint(rows)),
-      run: () => cancel(alive, rows.length),
+      run: () => cancel(alive, rows.length, session),
     },
     {
       id: 'rerun',
@@ -47,7 +47,9 @@ export function jobActions(rows: readonly Row[]): Action[] {
       hint: 'Submit new jobs like these',
       unavailable: none,
       run: () =>
-        one && canOpenForm() ? navigate(`${pathOf('submit', one.service ?? '')}?rerun=${one.id}`) : rerun(rows),
+        one && canOpenForm()
+          ? navigate(`${pathOf('submit', one.service ?? '')}?rerun=${one.id}`)
+          : rerun(rows, session),
     },
     {
       id: 'report',
@@ -109,12 +111,12 @@ function names(rows: readonly Row[]): TemplateResult {
     ${more > 0 ? html`<li>and ${more} more</li>` : ''}</ul>`;
 }
 
-async function cancel(rows: readonly Row[], selected: number): Promise<void> {
+async function cancel(rows: readonly Row[], selected: number, session: Session): Promise<void> {
   const rest = selected - rows.length;
   const foreign = rows.some((r) => session.foreign(r.owner));
   const reason = await ask({
     title: `Cancel ${count(rows.length)}?`,
-    body: html`${names(rows)}${foreign ? html`<p>${othersJobs(rows)}</p>` : ''}${rest > 0 ? html`<p>${count(rest)} of the selection cannot be cancelled any more.</p>` : ''}`,
+    body: html`${names(rows)}${foreign ? html`<p>${othersJobs(rows, session)}</p>` : ''}${rest > 0 ? html`<p>${count(rest)} of the selection cannot be cancelled any more.</p>` : ''}`,
     confirm: `Cancel ${count(rows.length)}`,
     danger: true,
     text: { label: foreign ? 'Why' : 'Why (optional)', required: foreign, maxLength: 250 },
@@ -138,18 +140,18 @@ async function cancel(rows: readonly Row[], selected: number): Promise<void> {
 }
 
 /** Says that an operator is about to act on others' jobs. */
-function othersJobs(rows: readonly Row[]): string {
+function othersJobs(rows: readonly Row[], session: Session): string {
   const owners = [...new Set(rows.map((r) => r.owner).filter((owner) => session.foreign(owner)))].map(visible);
   const who = owners.length > 3 ? `${owners.length} other users` : owners.join(', ');
   return `There are jobs of ${who} among them. Your reason is kept with what you do.`;
 }
 
-async function rerun(rows: readonly Row[]): Promise<void> {
+async function rerun(rows: readonly Row[], session: Session): Promise<void> {
   const foreign = rows.some((r) => session.foreign(r.owner));
   const reason = await ask({
     title: `Submit ${count(rows.length)} again?`,
     body: html`${names(rows)}<p>The new jobs have the same parameters${foreign ? ' and belong to the same users' : ''}.</p>
-      ${foreign ? html`<p>${othersJobs(rows)}</p>` : ''}`,
+      ${foreign ? html`<p>${othersJobs(rows, session)}</p>` : ''}`,
     confirm: `Submit ${count(rows.length)}`,
     ...(foreign && { text: { label: 'Why', required: true, maxLength: 250 } }),
   });

@@ -8,10 +8,10 @@ import '../base/action-bar';
 import { announce } from '../base/announce';
 import { ApiError, call } from '../base/api';
 import { listServices } from '../base/calls';
+import { followMedia, followSession } from '../base/follow';
 import { formatClock, formatCount, millis } from '../base/format';
 import { icon } from '../base/icons';
 import { navigate, type PageElement, type Route } from '../base/router';
-import { session } from '../base/session';
 import { sharedStyles } from '../base/styles';
 import { readSetting, writeSetting } from '../base/theme';
 import { type Link, type News, wake, watch } from '../base/watch';
@@ -33,8 +33,6 @@ export const tag = 'stint-jobs-page';
 const columnsSetting = 'stint-columns';
 const detailsSetting = 'stint-details';
 const countDelay = 1500;
-/** Whether there is room for the details beside the table. */
-const wide = matchMedia('(min-width: 1001px)');
 
 /** The list that was left, so that coming back from a job shows it at once. */
 let kept: JobList | undefined;
@@ -52,6 +50,9 @@ export class JobsPage extends LitElement implements PageElement {
   @state() private details = readSetting(detailsSetting) === 'on';
   @query('stint-job-table') private table!: JobTable | null;
 
+  private readonly session = followSession(this);
+  /** Whether there is room for the details beside the table. */
+  private readonly wide = followMedia(this, '(min-width: 1001px)');
   private list: JobList | undefined;
   private summary: SummaryJson | undefined;
   private life = new AbortController();
@@ -66,7 +67,6 @@ export class JobsPage extends LitElement implements PageElement {
   override connectedCallback(): void {
     super.connectedCallback();
     this.life = new AbortController();
-    session.onChange(() => this.requestUpdate(), this.life.signal);
     void this.loadServices();
   }
 
@@ -312,7 +312,7 @@ export class JobsPage extends LitElement implements PageElement {
             @columns=${(e: CustomEvent<Column[]>) => this.go({ columns: e.detail }, true)}
             @relative=${(e: CustomEvent<boolean>) => this.go({ relative: e.detail }, true)}></stint-column-menu></div>
         <stint-filter-bar .view=${view} .facets=${this.facets} .services=${this.services} .problem=${filterProblem}
-          .operator=${session.operator || view.everybody} @retry=${() => list.retry()}
+          .operator=${this.session.operator || view.everybody} @retry=${() => list.retry()}
           @change=${(e: CustomEvent<Partial<ViewState>>) => this.go(withOwnerColumn(view, e.detail))}></stint-filter-bar>
       </header>
       <div class="content">
@@ -331,7 +331,7 @@ export class JobsPage extends LitElement implements PageElement {
           ${this.renderFoot(list)}
         </div>
         <stint-action-bar class="panel ${view.selected.length === 0 ? 'idle' : ''}" ariaLabel="Actions on the selected jobs"
-          .actions=${wide.matches ? [...jobActions(selected), detailsAction(this.details, () => this.toggleDetails())] : jobActions(selected)}></stint-action-bar>
+          .actions=${this.wide.matches ? [...jobActions(selected, this.session), detailsAction(this.details, () => this.toggleDetails())] : jobActions(selected, this.session)}></stint-action-bar>
         ${this.details ? html`<stint-job-details class="panel" .rows=${selected} .services=${this.services}></stint-job-details>` : nothing}
       </div>`;
   }

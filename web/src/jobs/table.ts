@@ -12,6 +12,7 @@ import { html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { styles } from '../base/css-vars';
+import { followMedia } from '../base/follow';
 import { formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { pathOf } from '../base/router';
@@ -33,7 +34,6 @@ export interface TableEvents {
 }
 
 const [rowHeight, cardHeight] = [36, 64];
-const narrow = matchMedia('(max-width: 720px)');
 
 @customElement('stint-job-table')
 export class JobTable extends LitElement {
@@ -54,6 +54,8 @@ export class JobTable extends LitElement {
   @state() private dropBefore: ColumnId | undefined;
   @query('.scroll') private scroller!: HTMLElement;
 
+  private readonly narrow = followMedia(this, '(max-width: 720px)');
+  private wasNarrow = this.narrow.matches;
   private virtual: Virtualizer<HTMLElement, HTMLElement> | undefined;
   private unmount: (() => void) | undefined;
   private anchor: { id: string; offset: number } | undefined;
@@ -68,14 +70,12 @@ export class JobTable extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    narrow.addEventListener('change', this.onNarrow);
     // Elapsed and relative times go on. One line of text a row and a second is little.
     this.clock = setInterval(() => document.hidden || this.requestUpdate(), 1000);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    narrow.removeEventListener('change', this.onNarrow);
     clearInterval(this.clock);
     clearTimeout(this.scrollTimer);
     this.unmount?.();
@@ -83,13 +83,8 @@ export class JobTable extends LitElement {
     this.virtual = undefined;
   }
 
-  private onNarrow = () => {
-    this.virtual?.measure();
-    this.requestUpdate();
-  };
-
   private get height(): number {
-    return narrow.matches ? cardHeight : rowHeight;
+    return this.narrow.matches ? cardHeight : rowHeight;
   }
 
   // ----- what is in sight
@@ -113,6 +108,8 @@ export class JobTable extends LitElement {
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (!this.virtual) return;
     this.virtual.setOptions(this.options());
+    if (this.narrow.matches !== this.wasNarrow) this.virtual.measure();
+    this.wasNarrow = this.narrow.matches;
     if (changed.has('list')) this.anchor = undefined;
     else if (changed.has('version')) this.keepPlace();
     this.virtual._willUpdate();
@@ -333,7 +330,7 @@ export class JobTable extends LitElement {
         ${styles({ transform: `translateY(${index * this.height}px)` })}
         @click=${(e: MouseEvent) => this.onRowClick(row, e)} @dblclick=${() => this.fire('view', row.id)}>
       <div class="cell pick" role="gridcell"><span class="box" aria-hidden="true">${selected ? icon('completed') : nothing}</span></div>
-      ${narrow.matches ? this.renderCard(row, context) : this.columns.map((c) => html`<div class="cell ${c.id}" role="gridcell">${columnSpecs[c.id].cell(row, context)}</div>`)}
+      ${this.narrow.matches ? this.renderCard(row, context) : this.columns.map((c) => html`<div class="cell ${c.id}" role="gridcell">${columnSpecs[c.id].cell(row, context)}</div>`)}
     </div>`;
   }
 
@@ -358,7 +355,7 @@ export class JobTable extends LitElement {
         aria-rowcount=${total < 0 ? -1 : total + 1} aria-colcount=${this.columns.length + 1}
         aria-activedescendant=${activeShown ? `row-${this.active}` : nothing}
         ${styles({ '--columns': this.template() })} @keydown=${this.onKey} @scroll=${this.onScroll}>
-      ${narrow.matches ? nothing : this.renderHeader()}
+      ${this.narrow.matches ? nothing : this.renderHeader()}
       <div class="space" role="rowgroup" ${styles({ height: `${rows.length * this.height}px` })}>
         ${repeat(
           items,

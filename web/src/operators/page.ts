@@ -4,10 +4,10 @@ import { customElement, property, state } from 'lit/decorators.js';
 import { call } from '../base/api';
 import { listJobs } from '../base/calls';
 import { ask } from '../base/dialog';
+import { followSession } from '../base/follow';
 import { formatCount, formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { pathOf, type Route } from '../base/router';
-import { session } from '../base/session';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import { type News, watch } from '../base/watch';
@@ -42,6 +42,7 @@ export class OperatorsPage extends LitElement {
   @state() private period: Period = periods[0];
   @state() private problem = '';
   @state() private now = Date.now();
+  private readonly session = followSession(this);
   private life = new AbortController();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private ended = '';
@@ -50,14 +51,13 @@ export class OperatorsPage extends LitElement {
     super.connectedCallback();
     this.life = new AbortController();
     const { signal } = this.life;
-    session.onChange(() => this.requestUpdate(), signal);
     watch({ owner: '*', signal }, (news) => this.take(news));
     const ticks = setInterval(() => {
       this.now = Date.now();
-      if (!document.hidden) void session.refresh();
+      if (!document.hidden) void this.session.refresh();
     }, statusMillis);
     signal.addEventListener('abort', () => clearInterval(ticks));
-    void session.refresh();
+    void this.session.refresh();
     void this.readQueue();
     void this.readPast();
   }
@@ -134,11 +134,11 @@ export class OperatorsPage extends LitElement {
     } catch (error) {
       toast((error as Error).message, { kind: 'error' });
     }
-    await session.refresh();
+    await this.session.refresh();
   }
 
   private renderServer() {
-    const status = session.status;
+    const { status } = this.session;
     const open = status?.submissionsOpen !== false;
     return html`<section class="panel" aria-labelledby="server"><h2 id="server">Server</h2>
       <div class="switch">

@@ -3,10 +3,10 @@ import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { ApiError } from '../base/api';
 import { ask } from '../base/dialog';
+import { followSession } from '../base/follow';
 import { durationMillis, formatBytes, formatMillis } from '../base/format';
 import { icon } from '../base/icons';
 import { navigate, pathOf } from '../base/router';
-import { session } from '../base/session';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import { reasonWords, visible } from '../base/words';
@@ -51,6 +51,7 @@ export class SubmitForm extends LitElement {
   @state() private problem = '';
   @state() private would: Answer | undefined;
   @state() private busy = false;
+  private readonly session = followSession(this);
   private optionsBefore = '';
   private requestId = newRequestId();
 
@@ -85,7 +86,7 @@ export class SubmitForm extends LitElement {
     job.parameters = valuesOf(this.service.parameters ?? [], this.drafts) as NonNullable<JobJson['parameters']>;
     const beyondRerun = this.beyondRerun() !== this.optionsBefore;
     let reason = '';
-    if (!validateOnly && !beyondRerun && session.foreign(this.rerunOf?.owner)) {
+    if (!validateOnly && !beyondRerun && this.session.foreign(this.rerunOf?.owner)) {
       const answer = await this.askReason();
       if (answer === undefined) {
         this.busy = false;
@@ -236,6 +237,7 @@ export class SubmitForm extends LitElement {
     const { service } = this;
     const parameters = service.parameters ?? [];
     // Operators may submit also then, to try whether all is well again.
+    const { session } = this;
     const shut = session.status?.submissionsOpen === false;
     const closed = shut && !session.operator;
     const moreErrors = [...this.errors.keys()].some((path) => /^(resources|priority|labels)/.test(path));
