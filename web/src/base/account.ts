@@ -1,5 +1,6 @@
 // What the shell shows of signing in and out.
 import { html, nothing } from 'lit';
+import { dropAllDrafts } from './drafts';
 import { icon } from './icons';
 import type { Session } from './session';
 import { toast } from './toast';
@@ -35,6 +36,7 @@ export function renderSignIn(session: Session) {
 async function signOut(session: Session): Promise<void> {
   try {
     await session.signOut();
+    dropAllDrafts();
   } catch (error) {
     toast(`You are still signed in. ${(error as Error).message}`, { kind: 'error' });
   }

@@ -18,6 +18,8 @@ export class Session extends EventTarget {
   signedOut = false;
   /** Whether somebody was signed in since this page was loaded. */
   began = false;
+  /** Who was signed in last since the page was loaded. It stays when the session ends. */
+  user: string | undefined;
   private reading: Promise<void> | undefined;
 
   get operator(): boolean {
@@ -62,6 +64,7 @@ export class Session extends EventTarget {
     try {
       this.options ??= await call<GetSignInOptionsResponseJson>('GET', 'v1/auth/options');
       this.status = await serverStatus();
+      this.user = this.status.user ?? this.user;
       if (this.options.loginPath) this.who = await call<WhoAmIResponseJson>('GET', 'v1/auth/whoami');
       this.began = true;
       this.signedOut = false;

@@ -91,6 +91,7 @@ async function report(job: JobJson): Promise<void> {
       required: job.state !== 'STATE_FAILED',
       maxLength: 5000,
       rows: 6,
+      draft: `report ${job.id}`,
     },
   });
   if (words === undefined) return;

@@ -228,7 +228,7 @@ export class JobPage extends LitElement {
           <section class="panel" aria-labelledby="facts"><h2 id="facts">Facts</h2>${this.renderFacts(job)}</section>
           <section class="panel" aria-labelledby="params"><h2 id="params">Parameters</h2>
             <stint-parameters .values=${(job.parameters ?? {}) as Record<string, unknown>} .service=${this.service}></stint-parameters></section>
-          <section class="panel" aria-labelledby="used"><h2 id="used">Used of what was asked for</h2><stint-usage .job=${job} .now=${this.now}></stint-usage></section>
+          <section class="panel" aria-labelledby="used"><h2 id="used">Resources used</h2><stint-usage .job=${job} .now=${this.now}></stint-usage></section>
         </div>
         <div class="actions panel"><stint-action-bar arialabel="Actions for this job" .actions=${jobActions(job, this.session, () => void this.read())}></stint-action-bar></div>
       </div>

@@ -18,6 +18,12 @@ export const operatorsStyles = css`
   .toggle i { display: block; width: 18px; height: 18px; border-radius: 50%; background: var(--stint-text-2); transition: transform 0.15s; }
   .toggle[aria-checked='true'] { background: var(--stint-accent); border-color: var(--stint-accent); }
   .toggle[aria-checked='true'] i { transform: translateX(20px); background: var(--stint-on-accent); }
+  @media (forced-colors: active) {
+    .toggle { border-color: ButtonText; }
+    .toggle i { forced-color-adjust: none; background: ButtonText; }
+    .toggle[aria-checked='true'] { forced-color-adjust: none; background: Highlight; border-color: Highlight; }
+    .toggle[aria-checked='true'] i { background: HighlightText; }
+  }
   dl { display: grid; grid-template-columns: auto 1fr; gap: 4px 14px; margin: 14px 0 0; }
   dt { color: var(--stint-text-2); }
   dd { margin: 0; overflow-wrap: anywhere; }

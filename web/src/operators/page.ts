@@ -124,7 +124,7 @@ export class OperatorsPage extends LitElement {
             body: 'Jobs that wait or run go on. All users see your message until new jobs are accepted again.',
             confirm: 'Close submissions',
             danger: true,
-            text: { label: 'Message for users', rows: 3, maxLength: 480, required: true },
+            text: { label: 'Message for users', rows: 3, maxLength: 480, required: true, draft: 'closing' },
           },
     );
     if (message === undefined) return;

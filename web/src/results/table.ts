@@ -80,7 +80,7 @@ export class TableView extends LitElement {
             .slice(0, this.most)
             .map(
               (row) =>
-                html`<tr>${head.map((_, c) => html`<td class=${this.numeric[c] ? 'number' : ''} title=${(row[c] ?? '').length > 40 ? (row[c] ?? '') : nothing}>${row[c] ?? ''}</td>`)}</tr>`,
+                html`<tr>${head.map((_, c) => html`<td data-long class=${this.numeric[c] ? 'number' : ''} title=${(row[c] ?? '').length > 40 ? (row[c] ?? '') : nothing}>${row[c] ?? ''}</td>`)}</tr>`,
             )}</tbody>
         </table>
       </div>
