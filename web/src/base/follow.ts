@@ -2,6 +2,8 @@
 // component draw again whenever it changes, for as long as the component is in the document. A component takes
 // what it draws from here and nowhere else: a value that is read in passing is drawn once and then out of date.
 import type { ReactiveController, ReactiveControllerHost } from 'lit';
+import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
+import { listServices } from './calls';
 import { type Session, session } from './session';
 import { themeChanges } from './theme';
 
@@ -47,4 +49,35 @@ export function followTheme(host: ReactiveControllerHost): void {
     dark.addEventListener('change', changed, { signal });
     themeChanges.addEventListener('change', changed, { signal });
   });
+}
+
+/** The catalog of services, which the component follows: it is drawn anew when the catalog was read. */
+export function followServices(host: ReactiveControllerHost): ServiceLabels {
+  const labels = new ServiceLabels();
+  new Follower(host, (changed, signal) => {
+    listServices().then(
+      (services) => {
+        labels.set(services);
+        if (!signal.aborted) changed();
+      },
+      () => {
+        // Ids are shown in place of labels.
+      },
+    );
+  });
+  return labels;
+}
+
+/** The labels of services by their ids. */
+export class ServiceLabels {
+  private byId = new Map<string, ServiceJson>();
+
+  set(services: readonly ServiceJson[]): void {
+    this.byId = new Map(services.map((s) => [s.id ?? '', s]));
+  }
+
+  /** The label of a service; its id where none is known. */
+  label(id: string | undefined): string {
+    return this.byId.get(id ?? '')?.label || id || '';
+  }
 }

@@ -7,7 +7,8 @@ import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import { isFinal } from '../base/words';
 import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
-import { errorPattern, textPattern } from './log-search';
+import { errors } from './errors';
+import { findForward, textPattern } from './log-search';
 import { type LogName, LogSource } from './log-source';
 import type { LogView } from './log-view';
 import './log-view';
@@ -41,6 +42,12 @@ export class LogPane extends LitElement {
   @query('stint-log-view') private view!: LogView;
   private source: LogSource | undefined;
   private chosen = false;
+  private life = new AbortController();
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.life.abort();
+  }
 
   override willUpdate(changed: Map<string, unknown>): void {
     const before = changed.get('job') as JobJson | undefined;
@@ -82,11 +89,33 @@ export class LogPane extends LitElement {
   }
 
   private async firstError(): Promise<void> {
-    this.chosen = true;
+    const job = this.job.id ?? '';
+    const { attempt = 0 } = this.source ?? {};
     this.searching = true;
-    const found = await this.view.find(errorPattern, 0);
-    this.searching = false;
-    if (!found) toast('No line looks like an error.');
+    this.life.abort();
+    this.life = new AbortController();
+    const { signal } = this.life;
+    try {
+      // Programs tell of errors on either; what is on the error output alone is the more likely to be one.
+      for (const name of ['stderr', 'stdout'] as const) {
+        const source = new LogSource(job, name, attempt);
+        const hit = await findForward(source, { from: 0 }, errors, { signal, progress: () => {} });
+        if (hit) return await this.show(name, hit.offset);
+      }
+      toast('No line of either log looks like an error.');
+    } catch (error) {
+      if (!signal.aborted) toast(`The logs could not be searched. ${(error as Error).message}`, { kind: 'error' });
+    } finally {
+      this.searching = false;
+    }
+  }
+
+  /** Shows a line of one of the logs by where it begins. */
+  async show(name: LogName, offset: number): Promise<void> {
+    this.choose(name);
+    await this.updateComplete;
+    await this.view.updateComplete;
+    await this.view.goTo(offset, offset);
   }
 
   private renderTabs() {
@@ -139,7 +168,7 @@ export class LogPane extends LitElement {
       </div>
       <stint-log-view id="log" role="tabpanel" aria-labelledby="tab-${this.name}" .source=${this.source} ?open=${open}
         label=${this.name === 'stdout' ? 'Standard output' : 'Error output'}
-        .pattern=${this.searched ? textPattern(this.searched) : undefined} @follow-change=${() => this.requestUpdate()}></stint-log-view>`;
+        .pattern=${this.searched ? textPattern(this.searched).regExp : undefined} @follow-change=${() => this.requestUpdate()}></stint-log-view>`;
   }
 }
 

@@ -79,6 +79,12 @@ export class LogSource {
     return { offset: start, data: joinBytes(whole), size };
   }
 
+  /** The last lines, at most `limit` bytes of them. */
+  async tail(lines: number, limit: number, signal: AbortSignal): Promise<LogBytes> {
+    const { offset, size } = await this.tailOffset(lines, signal);
+    return this.read(Math.max(offset, size - limit), limit, signal);
+  }
+
   /** The offset that the last `lines` lines begin at. */
   async tailOffset(lines: number, signal: AbortSignal): Promise<{ offset: number; size: number }> {
     const done = new AbortController();

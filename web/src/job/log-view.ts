@@ -8,6 +8,7 @@ import { formatBytes } from '../base/format';
 import { sharedStyles } from '../base/styles';
 import { type Piece, parseAnsi } from './ansi';
 import { ansiStyles } from './ansi-styles';
+import type { Pattern } from './errors';
 import { findForward } from './log-search';
 import type { LogBytes, LogSource } from './log-source';
 import { type LogLine, LogWindow } from './log-window';
@@ -110,7 +111,7 @@ export class LogView extends LitElement {
   }
 
   /** Goes to the next line that matches, from the last one found or from what is in sight. Answers whether there is one. */
-  async find(pattern: RegExp, from = this.nextFrom()): Promise<boolean> {
+  async find(pattern: Pattern, from = this.nextFrom()): Promise<boolean> {
     const { source } = this;
     if (!source) return false;
     const { signal } = this.restart();

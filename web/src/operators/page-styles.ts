@@ -12,6 +12,7 @@ export const operatorsStyles = css`
   .count:hover { border-color: var(--stint-accent); }
   .count b { font-size: 1.5rem; font-variant-numeric: tabular-nums; line-height: 1.1; }
   .columns { display: grid; grid-template-columns: minmax(280px, 380px) minmax(0, 1fr); gap: 12px; align-items: start; }
+  stint-queue { --queue-height: 420px; }
   .switch { display: flex; gap: 12px; align-items: start; }
   .switch p { margin: 2px 0 0; color: var(--stint-text-2); overflow-wrap: anywhere; }
   .toggle { flex: none; width: 44px; height: 24px; padding: 2px; border: 1px solid var(--stint-border-strong); border-radius: 999px; background: var(--stint-surface-2); cursor: pointer; }

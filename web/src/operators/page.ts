@@ -4,7 +4,7 @@ import { customElement, property, state } from 'lit/decorators.js';
 import { call } from '../base/api';
 import { listJobs } from '../base/calls';
 import { ask } from '../base/dialog';
-import { followSession } from '../base/follow';
+import { followServices, followSession } from '../base/follow';
 import { formatCount, formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { pathOf, type Route } from '../base/router';
@@ -21,7 +21,7 @@ import { operatorsStyles } from './page-styles';
 import type { Line } from './plot';
 import './executors';
 import './plot';
-import './queue';
+import '../everybody/queue';
 
 export const tag = 'stint-operators-page';
 
@@ -43,6 +43,7 @@ export class OperatorsPage extends LitElement {
   @state() private problem = '';
   @state() private now = Date.now();
   private readonly session = followSession(this);
+  private readonly services = followServices(this);
   private life = new AbortController();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private ended = '';
@@ -189,7 +190,7 @@ export class OperatorsPage extends LitElement {
               (
                 issue,
               ) => html`<li><div class="quiet-text">No. ${issue.id} · <time title=${formatTimeFull(issue.createTime)}>${formatTime(issue.createTime)}</time> · ${issue.reporter} ·
-                <a href=${pathOf('jobs', issue.job?.id ?? '')}>job ${issue.job?.id}</a>, ${issue.job?.service}</div><div class="words">${issue.description || 'No words were given.'}</div></li>`,
+                <a href=${pathOf('jobs', issue.job?.id ?? '')}>job ${issue.job?.id}</a>, ${this.services.label(issue.job?.service)}</div><div class="words">${issue.description || 'No words were given.'}</div></li>`,
             )}</ul>`
       }</section>`;
   }
@@ -202,7 +203,7 @@ export class OperatorsPage extends LitElement {
       <div class="columns">
         ${this.renderServer()}
         <section class="panel" aria-labelledby="queue"><h2 id="queue">Queue</h2>
-          <stint-queue .jobs=${this.queue} .total=${this.total} .now=${this.now}></stint-queue></section>
+          <stint-queue .rows=${this.queue} .total=${this.total} .now=${this.now}></stint-queue></section>
       </div>
       ${this.renderPlots()}
       ${this.renderIssues()}

@@ -38,9 +38,9 @@ export class ResultView extends LitElement {
     sharedStyles,
     viewerStyles,
     css`
-      img { display: block; max-width: 100%; max-height: 70vh; margin: 0 auto; }
+      img { display: block; max-width: 100%; max-height: var(--viewer-height, 70vh); margin: 0 auto; }
       .picture { padding: 12px; border: 1px solid var(--stint-border); border-radius: var(--stint-radius); background: light-dark(#ffffff, #e9edf2); }
-      iframe { display: block; width: 100%; height: 65vh; border: 1px solid var(--stint-border); border-radius: var(--stint-radius); background: #ffffff; }
+      iframe { display: block; width: 100%; height: var(--viewer-height, 65vh); border: 1px solid var(--stint-border); border-radius: var(--stint-radius); background: #ffffff; }
       .nothing { padding: 24px; text-align: center; color: var(--stint-text-2); }
     `,
   ];
