@@ -52,10 +52,14 @@ test('an owner may share a job, also when the page knew the job before it knew t
 });
 
 test('a form closes when the server says, after it was drawn, that it takes no jobs', { skip }, async () => {
-  const { page, release, close } = await openBeforeStatus('submit/Date', { submissionsOpen: false, roles: ['user'] });
-  const submit = page.getByRole('button', { name: 'Submit', exact: true });
-  await submit.waitFor();
+  const change = { submissionsOpen: true, roles: ['user'] };
+  const { page, release, close } = await openBeforeStatus('submit/Date', change);
   release();
+  const submit = page.getByRole('button', { name: 'Submit', exact: true });
+  await until(() => submit.isEnabled(), true);
+  change.submissionsOpen = false;
+  // The page asks again when it is looked at anew.
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
   await until(() => submit.isDisabled(), true);
   await page.getByText('New jobs are not accepted at the moment.').first().waitFor();
   await close();

@@ -132,7 +132,7 @@ test('what the service names comes first, folders unfold, all files can be found
   await page.setViewportSize({ width: 1366, height: 768 });
   const { width } = await page.locator('stint-result-view').boundingBox();
   assert.ok(width > 850, `a result has ${width} px`);
-  await page.locator('[data-action=full]').click();
+  await page.locator('stint-results [data-action=full]').click();
   await eventually(
     () => page.locator('stint-result-view').evaluate((view) => view.getBoundingClientRect().width > innerWidth - 60),
     'it has the whole screen',

@@ -151,7 +151,7 @@ export class App extends LitElement {
   private renderNotice() {
     const { status } = this.session;
     if (status?.submissionsOpen !== false) return nothing;
-    return html`<div class="notice" role="status">New jobs are not accepted at the moment. ${status.message ?? ''}</div>`;
+    return html`<div class="notice" role="status">New jobs are not accepted at the moment. ${withLinks(status.message ?? '')}</div>`;
   }
 
   private renderPages(items: readonly RouteSpec[]) {
@@ -204,6 +204,15 @@ export class App extends LitElement {
       ${this.loading && this.page ? html`<div class="loading" role="status">Loading ${this.route?.spec.title}…</div>` : nothing}
       <stint-indicator class=${this.route?.spec.folder === 'jobs' ? 'list' : ''} ?hidden=${session.signedOut} server="./" @stint-counts=${this.onCounts}></stint-indicator>`;
   }
+}
+
+// withLinks makes links of the addresses in a text; all of it stays text.
+function withLinks(text: string): unknown[] {
+  return text
+    .split(/(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)])/)
+    .map((part, i) =>
+      i % 2 === 1 ? html`<a href=${part} target="_blank" rel="noopener noreferrer">${part}</a>` : part,
+    );
 }
 
 declare global {

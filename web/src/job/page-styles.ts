@@ -19,6 +19,7 @@ export const jobPageStyles = css`
   .work { display: flex; flex-direction: column; gap: 12px; min-width: 0; }
   .banner { display: grid; gap: 3px; padding: 10px 14px; border-radius: calc(var(--stint-radius) + 2px); border-inline-start: 4px solid; overflow-wrap: anywhere; white-space: pre-line; }
   .banner > * { white-space: pre-line; }
+  .banner > stint-why { white-space: normal; }
   .banner span { color: var(--stint-text); }
   .banner.queued { background: var(--stint-queued-bg); color: var(--stint-queued); }
   .banner.running { background: var(--stint-running-bg); color: var(--stint-running); }
@@ -32,6 +33,8 @@ export const jobPageStyles = css`
   .facts { display: grid; grid-template-columns: auto 1fr; gap: 6px 14px; margin: 0; }
   .facts dt { color: var(--stint-text-2); }
   .facts dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+  .where { margin-top: 8px; }
+  .where summary { cursor: pointer; color: var(--stint-accent); width: fit-content; margin-bottom: 6px; }
   .banner .remedy { justify-self: start; margin-top: 4px; background: var(--stint-surface); color: var(--stint-text); }
   .label { display: inline-block; padding: 0 7px; border-radius: 999px; background: var(--stint-surface-2); }
   .problem { padding: 48px 20px; display: grid; gap: 12px; justify-items: center; }

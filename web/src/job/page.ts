@@ -44,6 +44,8 @@ export class JobPage extends LitElement {
   @state() private now = Date.now();
   private readonly session = followSession(this);
   private jobId = '';
+  /** The line that was last shown because the address names it. */
+  private pointed = '';
   private life = new AbortController();
   private reading = false;
   private again = false;
@@ -164,6 +166,20 @@ export class JobPage extends LitElement {
     navigate(`${pathOf('jobs', this.jobId)}?${query}`, { replace: true });
   }
 
+  // A line that the address names is shown once the job is there, and again when the address names another one.
+  override updated(): void {
+    const query = this.route?.query;
+    const at = query?.get('at') ?? '';
+    const log = query?.get('log');
+    const key = `${this.jobId} ${log} ${at} ${query?.get('attempt')}`;
+    if (!this.job || key === this.pointed) return;
+    this.pointed = key;
+    if (!/^\d{1,15}$/.test(at) || (log !== 'stdout' && log !== 'stderr')) return;
+    const pane = this.renderRoot.querySelector('stint-log-pane');
+    pane?.scrollIntoView({ block: 'nearest' });
+    void pane?.updateComplete.then(() => pane.show(log, Number(at), Number(query?.get('attempt')) || 0));
+  }
+
   private async showLine(event: ShowLineEvent): Promise<void> {
     const pane = this.renderRoot.querySelector('stint-log-pane');
     pane?.scrollIntoView({ block: 'start' });
@@ -196,7 +212,6 @@ export class JobPage extends LitElement {
       ${time('Submitted', job.submitTime)} ${time('Started', job.startTime)} ${time('Ended', job.completeTime)}
       ${fact('Elapsed', formatElapsed(job.startTime, job.completeTime, this.now))}
       ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
-      ${fact('Node', attempt?.node)} ${fact('Executor', job.executor || attempt?.executor)} ${fact('Engine id', attempt?.engineId)}
       ${job.priority ? fact('Priority', job.priority) : nothing}
       ${job.rerunOf && job.rerunOf !== '0' ? fact('Rerun of', html`<a href=${pathOf('jobs', job.rerunOf)}>job ${job.rerunOf}</a>`) : nothing}
       ${job.parentId && job.parentId !== '0' ? fact('Part of', html`<a href=${pathOf('jobs', job.parentId)}>job ${job.parentId}</a>`) : nothing}
@@ -212,7 +227,13 @@ export class JobPage extends LitElement {
             )
           : nothing
       }
-    </dl>`;
+    </dl>
+    ${
+      attempt
+        ? html`<details class="where"><summary>Where it ran</summary><dl class="facts">${fact('Node', attempt?.node)}
+      ${fact('Executor', job.executor || attempt?.executor)} ${fact('Engine id', attempt.engineId)}</dl></details>`
+        : nothing
+    }`;
   }
 
   private renderMain(job: JobJson) {

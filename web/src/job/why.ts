@@ -64,9 +64,9 @@ export class Why extends LitElement {
   static override styles = [
     sharedStyles,
     css`
-      :host { display: block; color: var(--stint-text); }
+      :host { display: block; color: var(--stint-text); white-space: normal; }
       blockquote { margin: 6px 0 4px; padding: 6px 12px; border-inline-start: 3px solid currentColor; background: var(--stint-surface); border-radius: var(--stint-radius); font: 600 0.95em/1.45 var(--stint-mono); white-space: pre-wrap; overflow-wrap: anywhere; }
-      .button { min-height: 26px; padding: 0; text-decoration: underline; }
+      .button.quiet { min-height: 26px; padding: 0; text-decoration: underline; }
     `,
   ];
 

@@ -325,6 +325,10 @@ export class JobsPage extends LitElement implements PageElement {
 
   private renderState(list: JobList) {
     if (list.error && list.empty) {
+      // What is wrong with a filter is said at the filter.
+      const filter = list.error instanceof ApiError && list.error.violations.some((v) => v.field === 'filter');
+      if (filter)
+        return html`<div class="blank"><h2>The jobs cannot be shown</h2><p>Correct the filter above.</p></div>`;
       return html`<div class="blank"><h2>The jobs cannot be shown</h2><p>${wordsOf(list.error)}</p>
         <button class="button" @click=${() => list.retry()}>Try again</button></div>`;
     }

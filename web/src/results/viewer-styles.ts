@@ -6,6 +6,7 @@ export const viewerStyles = css`
   .tools { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-bottom: 8px; }
   .tools .grow { flex: 1; min-width: 0; }
   .scroll { overflow: auto; max-height: var(--viewer-height, 60vh); border: 1px solid var(--stint-border); border-radius: var(--stint-radius); }
+  .warning { margin: 0 0 8px; padding: 6px 12px; border-radius: var(--stint-radius); background: var(--stint-running-bg); color: var(--stint-running); font-weight: 550; }
   .cut { color: var(--stint-text-2); margin: 8px 0 0; }
   table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
   th, td { padding: 4px 10px; text-align: start; border-bottom: 1px solid var(--stint-border); white-space: nowrap; max-width: 480px; overflow: hidden; text-overflow: ellipsis; }

@@ -9,6 +9,21 @@ export function misplaced(page) {
 function look() {
   const found = new Set();
   const slack = 1.5;
+  const styles = new Map();
+  const getComputedStyle = (el) => {
+    if (!styles.has(el)) styles.set(el, globalThis.getComputedStyle(el));
+    return styles.get(el);
+  };
+  // Whether something holds of an element or of one that it is in, each asked once.
+  const within = (holds) => {
+    const known = new Map();
+    const ask = (el) => {
+      if (el === null) return false;
+      if (!known.has(el)) known.set(el, holds(el) || ask(up(el)));
+      return known.get(el);
+    };
+    return ask;
+  };
   const up = (node) => node.assignedSlot ?? node.parentElement ?? node.getRootNode().host ?? null;
   const ancestors = function* (node) {
     for (let at = up(node); at; at = up(at)) yield at;
@@ -27,11 +42,12 @@ function look() {
     }
   };
   walk(document);
+  const clipped = within((a) => getComputedStyle(a).clipPath !== 'none');
   const shown = (el) => {
     if (!el.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return false;
     const { width, height } = el.getBoundingClientRect();
     // What is for screen readers alone is one pixel.
-    return width > 1 && height > 1 && ![el, ...ancestors(el)].some((a) => getComputedStyle(a).clipPath !== 'none');
+    return width > 1 && height > 1 && !clipped(el);
   };
   const scrolls = (style) => /auto|scroll/.test(style.overflowX);
   const clips = (style) => /hidden|clip/.test(style.overflowX);
@@ -120,8 +136,8 @@ function look() {
     }
     return { left, right, top, bottom };
   };
-  const inFlow = (el) => ![el, ...ancestors(el)].some((a) => /fixed|sticky/.test(getComputedStyle(a).position));
-  const rects = controls.filter(inFlow).map((el) => [el, visibleRect(el)]);
+  const outOfFlow = within((a) => /fixed|sticky/.test(getComputedStyle(a).position));
+  const rects = controls.filter((el) => !outOfFlow(el)).map((el) => [el, visibleRect(el)]);
   for (const [i, [a, x]] of rects.entries()) {
     for (const [b, y] of rects.slice(i + 1)) {
       if (a.contains(b) || b.contains(a) || [...ancestors(b)].includes(a)) continue;
