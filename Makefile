@@ -58,6 +58,11 @@ test-web: build
 	@tools/setup-debian.sh chromium
 	@tools/web.sh test
 
+## test-web-stress: tests of the pages, N times beside two busy loops; ONLY=pattern chooses them by file or by name
+.PHONY: test-web-stress
+test-web-stress: build
+	@tools/web.sh stress
+
 ## fuzz: run every fuzz target for FUZZ_TIME (10s)
 .PHONY: fuzz
 fuzz:
