@@ -3,7 +3,6 @@ package workdir
 import (
 	"fmt"
 	"iter"
-	"path"
 	"strconv"
 	"time"
 
@@ -37,8 +36,7 @@ func (r *Root) JobGroups() iter.Seq2[[]terms.ID, error] {
 
 // ChangeTime returns when something came into the folder or went out of it last. Deeper changes do not count.
 func (d Dir) ChangeTime() (time.Time, error) {
-	root, name := d.place(".")
-	info, err := root.Lstat(path.Clean(name))
+	info, err := d.root.fs.Lstat(d.rel())
 	if err != nil {
 		return time.Time{}, fmt.Errorf("look at the folder of job %s: %w", d.id, err)
 	}

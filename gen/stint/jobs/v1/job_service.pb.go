@@ -503,7 +503,7 @@ func (x *BatchSubmitRequest) GetValidateOnly() bool {
 // Response of BatchSubmit.
 type BatchSubmitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The stored jobs in the order of the request, in full.
+	// The stored jobs in the order of the request, in full. After a repeat those that were not deleted.
 	Jobs []*Job `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
 	// Whether the jobs were stored by an earlier request with the same request_id.
 	Deduplicated bool `protobuf:"varint,2,opt,name=deduplicated,proto3" json:"deduplicated,omitempty"`

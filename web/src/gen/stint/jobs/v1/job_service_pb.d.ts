@@ -214,7 +214,7 @@ export declare const BatchSubmitRequestSchema: GenMessage<BatchSubmitRequest, {j
  */
 export declare type BatchSubmitResponse = Message<"stint.jobs.v1.BatchSubmitResponse"> & {
   /**
-   * The stored jobs in the order of the request, in full.
+   * The stored jobs in the order of the request, in full. After a repeat those that were not deleted.
    *
    * @generated from field: repeated stint.jobs.v1.Job jobs = 1;
    */
@@ -242,7 +242,7 @@ export declare type BatchSubmitResponse = Message<"stint.jobs.v1.BatchSubmitResp
  */
 export declare type BatchSubmitResponseJson = {
   /**
-   * The stored jobs in the order of the request, in full.
+   * The stored jobs in the order of the request, in full. After a repeat those that were not deleted.
    *
    * @generated from field: repeated stint.jobs.v1.Job jobs = 1;
    */
