@@ -298,8 +298,8 @@ func (s *server) reloadOnHangup(ctx context.Context) {
 	}
 }
 
-// retain deletes what the configuration does not keep, until ctx ends.
-func (s *server) retain(ctx context.Context) {
+// retain deletes the jobs that the configuration does not keep, until ctx ends. The janitor removes their folders.
+func (s *server) retain(ctx context.Context, j *janitor) {
 	if len(s.cfg.retention()) == 0 {
 		return
 	}
@@ -310,13 +310,9 @@ func (s *server) retain(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("delete old jobs", "error", err)
 		}
-		for _, id := range ids {
-			if err := s.folders.Job(id).Remove(); err != nil {
-				s.log.Error("delete the folder of an old job", "job", id, "error", err)
-			}
-		}
 		if len(ids) > 0 {
 			s.log.Info("old jobs were deleted", "jobs", len(ids))
+			j.wake()
 		}
 		select {
 		case <-ctx.Done():

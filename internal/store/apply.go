@@ -18,6 +18,7 @@ type applied struct {
 	meta     *meta
 	settings *storev1.Settings
 	head     *AuditHead
+	doomed   int64 // more folders that are to be removed
 }
 
 // apply brings what is in memory up to date with a commit, from the bytes of its entry alone, and returns whom to wake.
@@ -40,6 +41,7 @@ func (s *Store) apply(entry []byte) (index.Applied, error) {
 	if a.head != nil {
 		s.auditHead.Store(a.head)
 	}
+	s.doomed.Add(a.doomed)
 	return changes, nil
 }
 
@@ -55,6 +57,8 @@ func (a *applied) take(w kv.Write) error {
 		return a.takeShare(w)
 	case bucketMeta:
 		return a.takeMeta(w)
+	case bucketDoomed:
+		a.takeDoomed(w)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ type batch struct {
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
 	auditJobs []job.ID
-	requests  map[string]job.ID // first job by owner, zero byte and request id
+	requests  map[string]job.ID // first job of those that this batch stages, by requestKey
 }
 
 func (b *batch) init(s *Store) {

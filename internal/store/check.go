@@ -40,6 +40,7 @@ func (s *Store) Check(ctx context.Context) ([]Problem, error) {
 			for _, d := range s.ix.Compare(fresh) {
 				c.add(d.Where, "%s", d.What)
 			}
+			c.compareDoomed(s, tx)
 			return nil
 		})
 	})

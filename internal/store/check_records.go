@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,13 +21,13 @@ type recordChecker struct {
 	meta      meta
 	tx        *kv.ReadTx
 	revisions map[uint64]job.ID
-	requests  map[string]job.ID
+	requests  map[string]checkedRequest // by requestKey
 }
 
 func (c *checker) records(ctx context.Context, tx *kv.ReadTx, m meta) error {
 	rc := &recordChecker{
 		checker: c, meta: m, tx: tx,
-		revisions: make(map[uint64]job.ID), requests: make(map[string]job.ID),
+		revisions: make(map[uint64]job.ID), requests: make(map[string]checkedRequest),
 	}
 	if m.purged > m.revision {
 		c.add("meta", "the last deletion has revision %d, and the last change %d", m.purged, m.revision)
@@ -36,6 +37,9 @@ func (c *checker) records(ctx context.Context, tx *kv.ReadTx, m meta) error {
 		return ctx.Err()
 	})
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(rc.deletedRequests(), rc.doomed()); err != nil {
 		return err
 	}
 	return each(tx, bucketSpecs, func(k, _ []byte) error {
@@ -95,17 +99,6 @@ func (c *recordChecker) spec(where string, k []byte) {
 	if err := proto.Unmarshal(raw, &storev1.Spec{}); err != nil {
 		c.add(where, "its parameters cannot be read")
 	}
-}
-
-func (c *recordChecker) request(where string, id job.ID, rec *storev1.Record) {
-	if rec.GetRequestId() == "" {
-		return
-	}
-	key := rec.GetJob().GetOwner() + "\x00" + rec.GetRequestId()
-	if other, ok := c.requests[key]; ok {
-		c.add(where, "it has the request id of job %s", other)
-	}
-	c.requests[key] = id
 }
 
 func (c *recordChecker) revision(where string, id job.ID, j *jobsv1.Job) {

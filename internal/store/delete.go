@@ -13,8 +13,9 @@ import (
 	"github.com/stint-jobs/stint/internal/store/index"
 )
 
-// Delete deletes finished jobs and their request ids in one commit and returns
-// those that were there. A job that is not final is job.ErrConflict, and then none is deleted.
+// Delete deletes finished jobs in one commit and returns those that were there. The same commit dooms their folders: see
+// Doomed. A request id is known as long as any of its jobs is there, and at least for RequestLife.
+// A job that is not final is job.ErrConflict, and then none is deleted.
 func (s *Store) Delete(ctx context.Context, ids ...job.ID) ([]job.ID, error) {
 	var deleted []job.ID
 	err := s.do(ctx, len(ids), func(b *batch) (err error) {
@@ -29,6 +30,7 @@ func (s *Store) Delete(ctx context.Context, ids ...job.ID) ([]job.ID, error) {
 
 func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 	found := make(map[job.ID]string, len(ids)) // owners
+	requests := make(map[string]int64)         // when their jobs were submitted, by requestKey
 	var order []job.ID
 	for _, id := range ids {
 		raw := b.tx.Get(bucketJobs, id.Key())
@@ -44,21 +46,35 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 		}
 		found[id] = h.GetOwner()
 		order = append(order, id)
+		if h.GetRequestId() != "" {
+			requests[string(requestKey(h.GetOwner(), h.GetRequestId()))] = h.GetSubmitTimeNs()
+		}
 	}
 	for _, id := range order {
-		if err := b.tx.Delete(bucketJobs, id.Key()); err != nil {
-			return nil, err
-		}
-		if err := b.tx.Delete(bucketSpecs, id.Key()); err != nil {
-			return nil, err
-		}
-		if err := b.unshareAll(id); err != nil {
+		if err := b.deleteJob(id); err != nil {
 			return nil, err
 		}
 		b.meta.purged = b.nextRevision()
 		b.changes = append(b.changes, index.ChangedJob{ID: id, Owner: found[id]})
 	}
+	if err := b.keepRequests(requests); err != nil {
+		return nil, err
+	}
 	return order, nil
+}
+
+// deleteJob stages that everything of a job is deleted, and that its folder is to be removed.
+func (b *batch) deleteJob(id job.ID) error {
+	if err := b.tx.Delete(bucketJobs, id.Key()); err != nil {
+		return err
+	}
+	if err := b.tx.Delete(bucketSpecs, id.Key()); err != nil {
+		return err
+	}
+	if err := b.unshareAll(id); err != nil {
+		return err
+	}
+	return b.doom(id)
 }
 
 // Keep bounds the finished jobs of one state.
@@ -75,8 +91,8 @@ type Retention map[jobsv1.State]Keep
 // deleteBatch is how many jobs retention deletes in one commit.
 const deleteBatch = 500
 
-// ApplyRetention deletes the jobs that Config.Retention does not keep and
-// returns their ids, so that their folders can be deleted too. On an error it returns those deleted before.
+// ApplyRetention deletes the jobs that Config.Retention does not keep, as Delete does, and returns their ids.
+// On an error it returns those deleted before.
 func (s *Store) ApplyRetention(ctx context.Context, now time.Time) ([]job.ID, error) {
 	var deleted []job.ID
 	for _, state := range job.States {

@@ -21,6 +21,8 @@ const (
 	bucketSessions = "sessions" // SessionHash -> store.v1.Session
 	bucketAudit    = "audit"    // number -> AuditHash, store.v1.AuditEntry
 	bucketShares   = "shares"   // job id, user -> store.v1.Share
+	bucketDoomed   = "doomed"   // job id -> store.v1.Doomed
+	bucketRequests = "requests" // requestKey -> store.v1.DeletedRequest
 )
 
 // The keys of the bucket meta.
@@ -52,6 +54,8 @@ var buckets = []kv.Bucket{
 	{Name: bucketSessions},
 	{Name: bucketAudit, FillPercent: fillSpecs},
 	{Name: bucketShares},
+	{Name: bucketDoomed},
+	{Name: bucketRequests},
 }
 
 // format says what wrote a database, and in which version of the format on disk. A release that changes the format

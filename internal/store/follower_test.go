@@ -45,6 +45,9 @@ func TestAFollowerIsEqual(t *testing.T) {
 		t.Errorf("it is at %+v, %v, %v; want %+v, %v, %v", follower.meta, follower.AuditHead(), follower.Settings(),
 			leader.meta, leader.AuditHead(), leader.Settings())
 	}
+	if n := leader.Stats().Doomed; n == 0 || follower.Stats().Doomed != n {
+		t.Errorf("it counts %d doomed folders, want %d", follower.Stats().Doomed, n)
+	}
 	if diff := cmp.Diff(contents(t, leader), contents(t, follower)); diff != "" {
 		t.Errorf("its buckets: %s", diff)
 	}
@@ -84,6 +87,10 @@ func live(t *testing.T, s *Store, n int) {
 	if n%3 == 2 {
 		_, deleted := s.Delete(ctx, first)
 		_, gone := s.DeleteSession(ctx, SessionHash{byte(n)})
+		if n%2 == 1 { // the whole request
+			_, rest := s.Delete(ctx, first+1)
+			err = errors.Join(err, rest, s.FoldersRemoved(ctx, first, 1000))
+		}
 		err = errors.Join(err, deleted, gone, s.DeleteToken(ctx, name, ""), s.Unshare(ctx, Everyone, first-2, "bob"))
 	}
 	if err != nil && !errors.Is(err, job.ErrNotFound) {

@@ -113,6 +113,7 @@ func beginIncarnation(tx *kv.Tx, in Incarnation) (Position, error) {
 	set := info.Settings
 	gap := &storev1.RevisionGap{After: m.revision, Until: m.revision + in.Gap}
 	set.Incarnation, set.Gaps = in.Name, append(set.Gaps, gap)
+	skipIDs(set, m.nextID, in.FirstID)
 	if in.Edit != nil {
 		in.Edit(set)
 	}

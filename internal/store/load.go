@@ -37,6 +37,7 @@ func (s *Store) load() error {
 			return fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
 		}
 		s.settings.Store(set)
+		s.doomed.Store(countDoomed(tx))
 		return s.tokens.load(tx)
 	})
 }

@@ -167,7 +167,9 @@ func (f *facts) putBack(rec *storev1.Record) {
 	rec.Attempts, rec.History = nil, nil
 }
 
-// etag is another text for each change of a job, as each has a revision of its own.
+// etag returns another text for each change of a job, as each has a revision of its own. That holds across incarnations:
+// the revisions of a restored database go on behind a gap (see BeginIncarnation), so an etag that a client has of a change
+// which was lost is never given to another one, and one from before the backup stands for what it stood for.
 func etag(revision uint64) string { return strconv.FormatUint(revision, 36) }
 
 // nanos returns a time in nanoseconds since 1970; 0 when it is not set.

@@ -16,6 +16,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -97,6 +98,7 @@ type Store struct {
 	ended   atomic.Bool // Close has begun
 
 	damaged damagedJobs
+	doomed  atomic.Int64 // folders that are to be removed
 
 	writer
 
@@ -133,8 +135,9 @@ func (s *Store) start() (err error) {
 		return errors.Join(err, s.db.Close())
 	}
 	if first := s.cfg.FirstID; first > s.meta.nextID {
-		s.log.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", s.meta.nextID, "to", first)
-		s.meta.nextID = first
+		if err := s.skipTo(context.Background(), first); err != nil {
+			return errors.Join(err, s.db.Close())
+		}
 	}
 	s.log.Info("store opened", "path", s.cfg.Path, "jobs", s.ix.Stats().Jobs, "revision", s.ix.Revision(), "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
 	return nil
@@ -184,6 +187,8 @@ type Stats struct {
 	Jobs int
 	// Damaged is how many jobs have records that cannot be read.
 	Damaged int
+	// Doomed is how many folders of deleted jobs are still to be removed.
+	Doomed int64
 	// Revision of the last change.
 	Revision uint64
 	// FileBytes is the size of the database file.
@@ -199,7 +204,7 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	d, ix := s.db.Stats(), s.ix.Stats()
 	return Stats{
-		Jobs: ix.Jobs, Damaged: s.damaged.count(), Revision: ix.Revision, FileBytes: d.FileBytes,
+		Jobs: ix.Jobs, Damaged: s.damaged.count(), Doomed: s.doomed.Load(), Revision: ix.Revision, FileBytes: d.FileBytes,
 		Waiting: d.Waiting, WaitingBytes: d.WaitingBytes, Commits: d.Commits, Changes: s.changes.Load(),
 	}
 }

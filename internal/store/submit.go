@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +19,8 @@ import (
 type SubmitOptions struct {
 	// Owner of the jobs. Required.
 	Owner string
-	// RequestID makes the submission idempotent for this owner; empty means that it is not.
+	// RequestID makes the submission idempotent for this owner; empty means that it is not. It is known as long as any
+	// job of the request is there, and at least for RequestLife.
 	RequestID string
 	// RequestHash tells requests of the same id apart.
 	RequestHash []byte
@@ -32,7 +32,8 @@ type SubmitOptions struct {
 // them complete: id, owner, state, submit_time, revision, etag, history and, where
 // it was empty, output_name. The messages become the store's: the caller gives
 // them up and uses what is returned. A request id that came before returns the jobs of then that
-// are still there and true, or job.ErrRequestIDReused when the hash differs. A bound that would be passed is job.ErrExhausted.
+// are still there and true. It is job.ErrRequestIDReused when the hash differs, or when all of these jobs were
+// deleted less than RequestLife after they were submitted. A bound that would be passed is job.ErrExhausted.
 func (s *Store) Submit(ctx context.Context, jobs []*jobsv1.Job, o SubmitOptions) (_ []*jobsv1.Job, deduplicated bool, _ error) {
 	if o.Owner == "" || len(jobs) == 0 {
 		return nil, false, fmt.Errorf("submit: %w", errors.New("an owner and at least one job are required"))
@@ -90,12 +91,8 @@ func (s *submission) bytes() int {
 // stage decides in the writer whether the request is new and allowed, and stages its jobs.
 func (s *submission) stage(b *batch) error {
 	if s.RequestID != "" {
-		first, rec, err := b.findRequest(s.Owner, s.RequestID)
-		if err != nil {
+		if known, err := s.repeat(b); known || err != nil {
 			return err
-		}
-		if rec != nil {
-			return s.repeat(b, first, rec)
 		}
 	}
 	if err := s.checkBounds(b); err != nil {
@@ -137,7 +134,7 @@ func (s *submission) record(b *batch, i int) *storev1.Record {
 	j.Attempts, j.History = nil, nil
 	noteStatus(j, b.stamp)
 	rec := &storev1.Record{Job: j}
-	if i == 0 { // the first of a request stands for it
+	if s.RequestID != "" { // in each of them, as any may be the last that is left
 		rec.RequestId, rec.RequestHash = s.RequestID, s.RequestHash
 		rec.BatchSize = int32(len(s.jobs))
 	}
@@ -150,15 +147,18 @@ func (s *submission) note(b *batch, first job.ID) {
 		b.changes = append(b.changes, index.ChangedJob{ID: first + job.ID(i), Owner: s.Owner})
 	}
 	if s.RequestID != "" {
-		b.requests[s.Owner+"\x00"+s.RequestID] = first
+		b.requests[string(requestKey(s.Owner, s.RequestID))] = first
 	}
 	b.countActive(s.Owner, int64(len(s.jobs)))
 }
 
-// repeat returns what an earlier submission of the request stored.
-func (s *submission) repeat(b *batch, first job.ID, rec *storev1.Record) (err error) {
-	s.earlier, err = b.jobsOfRequest(first, rec, s.RequestHash)
-	return err
+// repeat reports whether the request was submitted before, and finds what is left of its jobs.
+func (s *submission) repeat(b *batch) (known bool, err error) {
+	s.earlier, known, err = b.jobsOfRequest(b.jobsWithRequest(s.Owner, s.RequestID), s.SubmitOptions)
+	if known || err != nil {
+		return known, err
+	}
+	return false, b.checkDeleted(s.Owner, s.RequestID)
 }
 
 // checkBounds refuses what would pass a bound on active jobs.
@@ -193,70 +193,4 @@ func (s *submission) full(format string, have, bound int64) error {
 		}
 	}
 	return e
-}
-
-// findRequest returns the first job of a request of the owner; nil when there is none.
-func (b *batch) findRequest(owner, request string) (job.ID, *storev1.Record, error) {
-	firsts := b.s.ix.FindRequest(owner, request)
-	if id, ok := b.requests[owner+"\x00"+request]; ok {
-		firsts = append(firsts, id)
-	}
-	return b.firstOfRequest(firsts, owner, request)
-}
-
-// Submitted returns the jobs that an earlier Submit with the same owner and
-// request id stored, as Submit itself would, and whether there was one. It lets a caller
-// reply to a repeated request before it checks whether it would still be accepted; that
-// a request is new is decided by Submit alone.
-func (s *Store) Submitted(o SubmitOptions) (jobs []*jobsv1.Job, found bool, err error) {
-	if o.RequestID == "" {
-		return nil, false, nil
-	}
-	firsts := s.ix.FindRequest(o.Owner, o.RequestID)
-	err = s.read(func(r *reader) error {
-		first, rec, err := r.firstOfRequest(firsts, o.Owner, o.RequestID)
-		if err != nil || rec == nil {
-			return err
-		}
-		found = true
-		jobs, err = r.jobsOfRequest(first, rec, o.RequestHash)
-		return err
-	})
-	if err != nil {
-		return nil, false, fmt.Errorf("look for request %q: %w", o.RequestID, err)
-	}
-	return jobs, found, nil
-}
-
-// firstOfRequest returns which of the jobs is the first of the request; nil when none is.
-func (r *reader) firstOfRequest(firsts []job.ID, owner, request string) (job.ID, *storev1.Record, error) {
-	for _, id := range firsts {
-		rec, err := r.record(id)
-		if err != nil {
-			return 0, nil, err
-		}
-		if rec != nil && rec.GetRequestId() == request && rec.GetJob().GetOwner() == owner {
-			return id, rec, nil
-		}
-	}
-	return 0, nil, nil
-}
-
-// jobsOfRequest returns the jobs of a request that are still there, by its
-// first one. Another hash is job.ErrRequestIDReused.
-func (r *reader) jobsOfRequest(first job.ID, rec *storev1.Record, hash []byte) ([]*jobsv1.Job, error) {
-	if !bytes.Equal(rec.GetRequestHash(), hash) {
-		return nil, job.ErrRequestIDReused
-	}
-	jobs := []*jobsv1.Job{}
-	for i := range max(1, rec.GetBatchSize()) {
-		j, err := r.job(first+job.ID(i), jobsv1.JobView_JOB_VIEW_FULL)
-		if err != nil {
-			return nil, err
-		}
-		if j != nil {
-			jobs = append(jobs, j)
-		}
-	}
-	return jobs, nil
 }
