@@ -50,9 +50,9 @@ func TestJobGroups(t *testing.T) {
 	if !slices.EqualFunc(groups, want, slices.Equal) || failed != 1 {
 		t.Errorf("groups %v and %d errors, want %v and 1", groups, failed, want)
 	}
-	for ids := range root.JobGroups() { // a caller may stop
-		if len(ids) != 3 {
-			t.Errorf("the first group is %v", ids)
+	for ids, err := range root.JobGroups() { // a caller may stop
+		if len(ids) != 3 || err != nil {
+			t.Errorf("the first group is %v, %v", ids, err)
 		}
 		break
 	}
