@@ -776,7 +776,7 @@ type ListRequest struct {
 	// Example: `state = RUNNING AND service = "GenomeAssembly" AND output_name = "*phage*"`.
 	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Fields to sort by, each with ` desc` for the reverse, separated by commas: submit_time, start_time, complete_time,
-	// service, state, output_name, id. Ties are broken by id. Empty means `submit_time desc`.
+	// service, state, output_name, id. `submit_time` is the order of submission, which is that of ids. Ties are broken by id. Empty means `submit_time desc`.
 	OrderBy string `protobuf:"bytes,2,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	// Jobs a page: 0 means 50, more than 1,000 means 1,000.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`

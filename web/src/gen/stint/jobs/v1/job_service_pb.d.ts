@@ -452,7 +452,7 @@ export declare type ListRequest = Message<"stint.jobs.v1.ListRequest"> & {
 
   /**
    * Fields to sort by, each with ` desc` for the reverse, separated by commas: submit_time, start_time, complete_time,
-   * service, state, output_name, id. Ties are broken by id. Empty means `submit_time desc`.
+   * service, state, output_name, id. `submit_time` is the order of submission, which is that of ids. Ties are broken by id. Empty means `submit_time desc`.
    *
    * @generated from field: string order_by = 2;
    */
@@ -506,7 +506,7 @@ export declare type ListRequestJson = {
 
   /**
    * Fields to sort by, each with ` desc` for the reverse, separated by commas: submit_time, start_time, complete_time,
-   * service, state, output_name, id. Ties are broken by id. Empty means `submit_time desc`.
+   * service, state, output_name, id. `submit_time` is the order of submission, which is that of ids. Ties are broken by id. Empty means `submit_time desc`.
    *
    * @generated from field: string order_by = 2;
    */
