@@ -20,6 +20,8 @@ import (
 // Exit codes of stintd, as docs/operations.md has them.
 const (
 	exitStorage = 3
+	exitOK      = 0
+	exitFailed  = 1
 	exitLocked  = 4
 	exitRefused = 5
 )
