@@ -201,11 +201,9 @@ func (s *server) end(sig syscall.Signal) {
 // ends waits until the server has ended by itself, and wants its exit code.
 func (s *server) ends(code int) {
 	s.Helper()
-	_ = s.cmd.Wait()
-	if got := s.cmd.ProcessState.ExitCode(); got != code {
+	if got := s.finish(endTime); got != code {
 		s.Errorf("the server ended with exit code %d, want %d", got, code)
 	}
-	s.cmd = nil
 }
 
 func (s *server) jobs() jobsv1.JobServiceClient { return jobsv1.NewJobServiceClient(s.conn) }

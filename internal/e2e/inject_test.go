@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -66,7 +67,7 @@ func needStrace(t *testing.T) {
 func (s *server) inject(t *testing.T, i injection) *tracer {
 	t.Helper()
 	tr := &tracer{t: t, log: filepath.Join(t.TempDir(), "strace")}
-	args := append(i.args(s.data, tr.log), "-p", fmt.Sprint(s.cmd.Process.Pid))
+	args := append(i.args(s.data, tr.log), "-p", strconv.Itoa(s.cmd.Process.Pid))
 	tr.cmd = exec.Command("strace", args...)
 	said, err := tr.cmd.StderrPipe()
 	if err != nil {
