@@ -271,7 +271,7 @@ func (s *server) openAPI() (err error) {
 		Tokens: auth.NewTokens(s.store, s.auth), DefaultExecutor: s.cfg.Executor,
 		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
 		Heartbeat: s.cfg.Heartbeat, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,
-		Scratch: s.cfg.folders().state, Room: s.space.room,
+		Scratch: s.cfg.folders().state, Room: s.space.room, Diagnose: s.newDoctor().diagnose,
 	})
 	return err
 }
