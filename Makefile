@@ -9,6 +9,9 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # How many packages are tested at once. Each of them uses several cores by itself.
 TEST_JOBS ?= 2
 FUZZ_TIME ?= 10s
+# How often `make test-long` kills the server, and which tests of the real binary it runs.
+KILLS ?= 200
+LONG_TESTS := TestTheDisk|TestNoSpace|TestACompaction|TestAServerStandsStill|TestLittleAddressSpace|TestKillAtAnyMoment|TestAStartAfterAKill
 
 .DEFAULT_GOAL := help
 
@@ -46,17 +49,30 @@ internal/webui/dist/index.html: $(shell find web -path web/node_modules -prune -
 .PHONY: test
 test:
 	@tools/setup-debian.sh --require race
-	@tools/setup-debian.sh programs slurm
+	@tools/setup-debian.sh programs fuse slurm
 	GOWORK=off go -C tools test ./...
 	go test -race -p $(TEST_JOBS) -timeout 20m $$(go list ./... | grep -v '/internal/e2e/slurm$$')
 	go test -race -timeout 20m ./internal/e2e/slurm # alone: a real cluster loses its nodes where others take the processors
 	@$(MAKE) --no-print-directory test-web
+
+## test-long: every fault of the store and of the real binary, and KILLS (200) times kill -9 under load (an hour)
+.PHONY: test-long
+test-long:
+	@tools/setup-debian.sh --require race programs fuse
+	STINT_TEST_LONG=1 go test -race -timeout 60m -v -run 'TestEveryFault' ./internal/store/kv
+	STINT_TEST_LONG=1 go test -race -timeout 60m ./internal/store
+	STINT_TEST_LONG=1 KILLS=$(KILLS) go test -race -timeout 90m -v -run '$(LONG_TESTS)' ./internal/e2e
 
 ## test-web: drive the pages in Chromium against a real server
 .PHONY: test-web
 test-web: build
 	@tools/setup-debian.sh chromium
 	@tools/web.sh test
+
+## test-web-stress: tests of the pages, N times beside two busy loops; ONLY=pattern chooses them by file or by name
+.PHONY: test-web-stress
+test-web-stress: build
+	@tools/web.sh stress
 
 ## fuzz: run every fuzz target for FUZZ_TIME (10s)
 .PHONY: fuzz

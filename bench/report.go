@@ -96,6 +96,9 @@ func (r *report) print(w io.Writer) {
 }
 
 func (r result) goal(g float64) string {
+	if g == none {
+		return "none"
+	}
 	if r.AtMost {
 		return "<= " + rig.Number(g)
 	}

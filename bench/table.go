@@ -37,34 +37,37 @@ func experiments() []experiment {
 // target is what a row should reach.
 type target struct {
 	measure       string
-	gate, stretch float64
+	gate, stretch float64 // stretch may be none
 	atMost        bool // the figure should be low
 }
+
+// none is no stretch goal: nobody would notice more than the gate asks for.
+const none = 0
 
 // targets are the rows of the table that can be measured here.
 func targets() map[string]target {
 	return map[string]target{
-		"1":  {"durable Submit at 256 callers / empty gRPC echo at 256", 0.45, 0.65, false},
-		"2":  {"durable Submit at 16 / echo at 16", 0.22, 0.33, false},
-		"3":  {"Submit p50 at 1 caller / (echo p50 + bare bbolt one-record commit p50)", 1.6, 1.35, true},
+		"1":  {"durable Submit at 256 callers / empty gRPC echo at 256", 0.65, 0.8, false},
+		"2":  {"durable Submit at 16 / echo at 16", 0.33, 0.5, false},
+		"3":  {"Submit p50 at 1 caller / (echo p50 + bare bbolt one-record commit p50)", 2.8, 1.6, true},
 		"4":  {"BatchSubmit(100) jobs/s at 16 / Submit at 256", 3, 5, false},
 		"5":  {"Get at 256 / echo at 256, many jobs stored", 0.75, 0.9, false},
-		"6":  {"List page of 50 with total, p50 at many jobs / Get p50", 6, 4, true},
+		"6":  {"List page of 50 with total, p50 at many jobs / Get p50", 4, 2, true},
 		"7a": {"List p50 at many jobs / at 10,000 jobs", 1.3, 1.1, true},
 		"7b": {"slowest hot-field filter p50 / unfiltered, at many jobs", 4, 2, true},
 		"8":  {"fan-out of a change to many watchers, messages/s / direct Send", 0.5, 0.65, false},
-		"9":  {"Submit at 256 with many idle watchers / without", 0.9, 0.97, false},
-		"10": {"anonymous memory per idle gRPC watcher / a bare stream", 1.5, 1.2, true},
-		"11": {"anonymous memory per stored job, bytes, above that of an empty server", 320, 200, true},
+		"9":  {"Submit at 256 with many idle watchers / without", 0.8, none, false},
+		"10": {"anonymous memory per idle gRPC watcher / a bare stream", 2.5, none, true},
+		"11": {"anonymous memory per stored job, bytes, above that of an empty server", 320, none, true},
 		"12": {"database file per job / its marshalled size", 2, 1.5, true},
 		"13": {"warm start with many jobs / header-only read of the same file", 3.5, 2, true},
 		"14": {"cold start with many jobs / reading the file once", 3, 1.5, true},
 		"15": {"whole lives (submit, start, two observations, end), jobs/s / Submit at 256", 0.2, 0.3, false},
-		"16": {"Submit to first RUNNING seen by a watcher, local, p50 / fork+exec+wait of the same command", 10, 4, true},
-		"17": {"empty jobs/s through the local executor / xargs -P running the same", 0.3, 0.6, false},
+		"16": {"Submit to first RUNNING seen by a watcher, local, p50 / fork+exec+wait of the same command", 10, none, true},
+		"17": {"empty jobs/s through the local executor / xargs -P running the same", 0.08, none, false},
 		"18": {"Slurm commands a minute with many active jobs / with 50", 1.1, 1, true},
 		"19": {"from a command's begin or end on Slurm to a watcher, p50 / poll interval", 1, 0.25, true},
-		"20": {"server CPU per Submit at 256 / per echo", 2.5, 1.7, true},
+		"20": {"server CPU per Submit at 256 / per echo", 2, 1.3, true},
 	}
 }
 
@@ -128,7 +131,7 @@ func (r result) verdict() string {
 	switch {
 	case r.beatsLimit():
 		return "disturbed"
-	case reaches(r.Stretch):
+	case r.Stretch != none && reaches(r.Stretch):
 		return "stretch"
 	case reaches(r.Gate):
 		return "gate"

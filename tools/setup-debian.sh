@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the demo and the tests use and that are missing.
 #
-#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs, slurm, chromium, peers
+#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs, fuse, slurm, chromium, peers
 #
 # As root on Debian it installs them; otherwise it prints the command that
 # would. A group that cannot be had is an error with --require, or when
@@ -25,6 +25,10 @@ programs /usr/share/doc/bowtie2/examples/reads/reads_1.fq.gz bowtie2-examples
 programs curl                                 curl
 programs bwrap                                bubblewrap
 programs strace                               strace
+programs mkfs.ext4                            e2fsprogs
+programs losetup                              mount
+programs prlimit                              util-linux
+fuse     /dev/fuse                            fuse3
 slurm    sbatch                               slurm-client
 slurm    slurmctld                            slurmctld
 slurm    slurmd                               slurmd
@@ -87,8 +91,8 @@ fi
 packages=()
 for group in "$@"; do
   case $group in
-    race | programs | slurm | chromium | peers) ;;
-    *) echo "set-up: unknown group $group (have: race, programs, slurm, chromium, peers)" >&2; exit 2 ;;
+    race | programs | fuse | slurm | chromium | peers) ;;
+    *) echo "set-up: unknown group $group (have: race, programs, fuse, slurm, chromium, peers)" >&2; exit 2 ;;
   esac
   mapfile -t -O "${#packages[@]}" packages < <(missing "$group")
 done

@@ -3,6 +3,8 @@
 #
 #   tools/web.sh build|check|fmt|test     installs what package-lock.json pins, then runs that script of web/package.json
 #   tools/web.sh install                  installs alone
+#   tools/web.sh stress                   runs tests of the pages again and again beside two busy loops: N times (10), those
+#                                         whose file, or else whose name, has the pattern ONLY (all)
 #
 # Without Node 20.19 or later the step is left out with a warning: the server then
 # serves a page that says so. It is an error when STINT_TEST_REQUIRE lists
@@ -15,7 +17,7 @@ if [ "${1:-}" = --require ]; then
   require=yes
   shift
 fi
-step=${1:?build, check, fmt, test or install}
+step=${1:?build, check, fmt, test, stress or install}
 
 required() {
   [ -z "$require" ] || return 0
@@ -40,4 +42,40 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --no-audit --no-fund --loglevel=error >&2
   touch node_modules/.package-lock.json
 fi
-[ "$step" = install ] || npm run --silent "$step"
+
+# A test that fails once beside other work has found a race in the page.
+stress() {
+  local n=${N:-10} only=${ONLY:-} loops=() files=() by=() failed=0 i
+  while read -r file; do files+=("$file"); done < <(find test -maxdepth 1 -name "*$only*.test.mjs" | sort)
+  if [ "${#files[@]}" -eq 0 ]; then
+    files=(test/*.test.mjs)
+    by=(--test-name-pattern "$only")
+  fi
+  for i in 1 2; do
+    while :; do :; done &
+    loops+=($!)
+  done
+  # shellcheck disable=SC2064 # The loops of now are meant.
+  trap "kill ${loops[*]}" EXIT
+  for ((i = 1; i <= n; i++)); do
+    if node --test --test-concurrency=1 --test-timeout=240000 --test-reporter=tap "${by[@]}" "${files[@]}" >test/out/stress.log 2>&1; then
+      echo "$i of $n: passed, $(sed -n 's/^# pass //p' test/out/stress.log) tests"
+    else
+      failed=$((failed + 1))
+      echo "$i of $n: FAILED"
+      grep -E '^ *not ok' test/out/stress.log || true
+      cp test/out/stress.log "test/out/stress-failed-$i.log"
+    fi
+  done
+  echo "$failed of $n runs failed."
+  [ "$failed" -eq 0 ]
+}
+
+case "$step" in
+  install) ;;
+  stress)
+    mkdir -p test/out
+    stress
+    ;;
+  *) npm run --silent "$step" ;;
+esac

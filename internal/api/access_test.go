@@ -176,6 +176,7 @@ func TestOperatorCallsAreForOperators(t *testing.T) {
 	ann := w.as("ann")
 	for name, call := range map[string]func() error{
 		"SetSubmissions": func() error { _, err := w.admin().SetSubmissions(ann, &adminv1.SetSubmissionsRequest{}); return err },
+		"Diagnose":       func() error { _, err := w.admin().Diagnose(ann, &adminv1.DiagnoseRequest{}); return err },
 		"ListOrphans":    func() error { _, err := w.admin().ListOrphans(ann, &adminv1.ListOrphansRequest{}); return err },
 		"CancelOrphan": func() error {
 			_, err := w.admin().CancelOrphan(ann, &adminv1.CancelOrphanRequest{})

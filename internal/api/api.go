@@ -5,6 +5,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -63,6 +64,8 @@ type Config struct {
 	Scratch string
 	// Room returns an error if the folder of Scratch has no room for so many bytes more. Nil means that it has.
 	Room func(bytes int64) error
+	// Diagnose returns the checks of the server and of what it depends on. Nil makes none.
+	Diagnose func(ctx context.Context) []*adminv1.Check
 	// SignIn is how users can sign in. Nil means by API tokens alone.
 	SignIn *authv1.GetSignInOptionsResponse
 	// Version of the server.
@@ -111,6 +114,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	ofAdmin := admin.New(admin.Config{
 		Store: cfg.Store, Scheduler: cfg.Scheduler, Pages: pages, Version: cfg.Version, Scratch: cfg.Scratch, Room: cfg.Room,
+		Diagnose: cfg.Diagnose,
 	})
 	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, SignIn: cfg.SignIn})
 	ofJobs := jobs.New(jobs.Config{

@@ -212,6 +212,7 @@ func (m *matrix) adminRows() {
 		adminv1.AdminService_SetSubmissions_FullMethodName:   &adminv1.SetSubmissionsRequest{Open: true},
 		adminv1.AdminService_Backup_FullMethodName:           &adminv1.BackupRequest{},
 		adminv1.AdminService_ListIssues_FullMethodName:       &adminv1.ListIssuesRequest{},
+		adminv1.AdminService_Diagnose_FullMethodName:         &adminv1.DiagnoseRequest{},
 		adminv1.AdminService_ListOrphans_FullMethodName:      &adminv1.ListOrphansRequest{},
 		adminv1.AdminService_CancelOrphan_FullMethodName:     &adminv1.CancelOrphanRequest{Executor: "local", EngineId: "7"},
 		adminv1.QueueService_ListQueue_FullMethodName:        &adminv1.ListQueueRequest{},

@@ -10,6 +10,7 @@ import (
 const audits = `
 admin.v1.AdminService/Backup            calls
 admin.v1.AdminService/CancelOrphan      calls
+admin.v1.AdminService/Diagnose          nothing
 admin.v1.AdminService/ListAudit         nothing
 admin.v1.AdminService/ListIssues        calls
 admin.v1.AdminService/ListOrphans       nothing

@@ -148,6 +148,7 @@ var rules = map[string]rule{
 	authv1.TokenService_ListTokens_FullMethodName:        onTokens.audited(AuditNothing),
 	authv1.TokenService_RevokeToken_FullMethodName:       onTokens,
 	adminv1.AdminService_ListIssues_FullMethodName:       toOperators.audited(AuditCalls),
+	adminv1.AdminService_Diagnose_FullMethodName:         toOperators.audited(AuditNothing),
 	adminv1.AdminService_ListOrphans_FullMethodName:      toOperators.audited(AuditNothing),
 	adminv1.AdminService_CancelOrphan_FullMethodName:     toOperators.audited(AuditCalls),
 	adminv1.QueueService_ListQueue_FullMethodName:        {own: everybody, foreign: readers, scope: ScopeJobsRead}, // Foreign: unmasked

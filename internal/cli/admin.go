@@ -9,8 +9,8 @@ import (
 )
 
 func newAdminCommand(a *app) *cobra.Command {
-	return group("admin", "For operators: submissions, issues, orphans, tokens, the audit, backup",
-		newSubmissionsCommand(a), newIssuesCommand(a), newOrphansCommand(a), newTokenCommand(a, "tokens"), newAuditCommand(a), newBackupCommand(a))
+	return group("admin", "For operators: submissions, issues, orphans, tokens, the audit, backup, doctor",
+		newSubmissionsCommand(a), newIssuesCommand(a), newOrphansCommand(a), newTokenCommand(a, "tokens"), newAuditCommand(a), newBackupCommand(a), newDoctorCommand(a))
 }
 
 func newSubmissionsCommand(a *app) *cobra.Command {

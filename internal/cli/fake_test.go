@@ -48,6 +48,7 @@ type fake struct {
 	shares   []*jobsv1.Share
 	foreign  []string // ids of other users' jobs
 	audit    []*adminv1.AuditEntry
+	checks   []*adminv1.Check
 	faults   map[string][]fault
 	calls    map[string]int
 	tokens   []string // authorization headers as they came

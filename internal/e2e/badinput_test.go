@@ -110,7 +110,7 @@ func TestBadInputOverREST(t *testing.T) {
 		{"negative cores", "", post("/v1/jobs", `{"job": {"service": "Append", "resources": {"cpus": -1}}}`), 400, "INVALID_ARGUMENT", "job.resources.cpus"},
 		{"negative memory", "", post("/v1/jobs", `{"job": {"service": "Append", "resources": {"memoryBytes": "-1"}}}`), 400, "INVALID_ARGUMENT", "job.resources.memoryBytes"},
 		{"negative time", "", post("/v1/jobs", `{"job": {"service": "Append", "resources": {"timeLimit": "-1s"}}}`), 400, "INVALID_ARGUMENT", "job.resources.timeLimit"},
-		{"too much memory", "", post("/v1/jobs", `{"job": {"service": "Append", "resources": {"memoryBytes": "9223372036854775807"}}}`), 400, "INVALID_ARGUMENT", "job.resources"},
+		{"too much memory", "", post("/v1/jobs", `{"job": {"service": "Append", "resources": {"memoryBytes": "9223372036854775807"}}}`), 400, "INVALID_ARGUMENT", "job.resources.memoryBytes"},
 		{"unknown executor", "", post("/v1/jobs", `{"job": {"service": "Append", "executor": "moon"}}`), 400, "INVALID_ARGUMENT", "job.executor"},
 		{"retry of nonsense", "", post("/v1/jobs", `{"job": {"service": "Append", "retry": {"reasons": [999]}}}`), 400, "INVALID_ARGUMENT", "job.retry.reasons[0]"},
 		{"input outside", "", post("/v1/jobs", `{"job": {"service": "Append", "parameters": {"file": "/../../etc/passwd"}}}`), 400, "INVALID_ARGUMENT", "job.parameters.file"},

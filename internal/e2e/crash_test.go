@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -44,7 +45,11 @@ func (l *ledger) note(t *testing.T, request, id string) {
 // no answer, and cancel. Every acknowledged job must be there afterwards, the
 // database whole, every job ended, and none have run twice.
 func TestKillAtAnyMoment(t *testing.T) {
-	const rounds, clients = 8, 4
+	const clients = 4
+	rounds := 8
+	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil {
+		rounds = n
+	}
 	s := newServer(t, "--cpus", "8")
 	acked := &ledger{id: make(map[string]string)}
 	rnd := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano()))) //nolint:gosec // not a secret
@@ -63,7 +68,7 @@ func TestKillAtAnyMoment(t *testing.T) {
 		s.start()
 		repeat(t, s, acked)
 	}
-	s.untilFinal(2 * time.Minute)
+	s.untilFinal(10 * time.Minute)
 	for request, id := range acked.id {
 		resp, err := s.jobs().Get(t.Context(), &jobsv1.GetRequest{Id: id})
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -114,15 +115,16 @@ func newServerWith(tb testing.TB, s *server) *server {
 	return s
 }
 
-// start runs the binary and waits until it says that it serves.
-func (s *server) start() {
+// launch runs the binary, below another program if one is given, and returns the line in which it says that it serves.
+// After an error it ends, and has to be waited for.
+func (s *server) launch(under ...string) (line string, err error) {
 	s.Helper()
 	services, err := filepath.Abs("testdata/services")
 	if err != nil {
 		s.Fatal(err)
 	}
-	args := append([]string{"--data", s.data, "--listen", s.address, "--services", services}, s.flags...)
-	s.cmd = exec.Command(s.program, args...)
+	args := slices.Concat(under, []string{s.program, "--data", s.data, "--listen", s.address, "--services", services}, s.flags)
+	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -131,27 +133,41 @@ func (s *server) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.Fatal(err)
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
+	return bufio.NewReader(out).ReadString('\n')
+}
+
+// start runs the binary and waits until it says that it serves.
+func (s *server) start() {
+	s.Helper()
+	line, err := s.launch()
 	if err != nil {
 		_ = s.cmd.Wait()
 		s.cmd = nil
 		s.Fatalf("the server did not start: %v\n%s", err, s.log)
 	}
-	if s.conn == nil { // later it is the same, and others may be reading it
-		_, s.address, _ = strings.Cut(strings.TrimSpace(line), "://")
-		transport := insecure.NewCredentials()
-		if s.tls != nil {
-			transport = credentials.NewTLS(s.tls)
-		}
-		s.conn, err = grpc.NewClient(s.address, grpc.WithTransportCredentials(transport),
-			grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
-			grpc.WithConnectParams(grpc.ConnectParams{
-				Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
-				MinConnectTimeout: time.Second,
-			}))
-		if err != nil {
-			s.Fatal(err)
-		}
+	s.connect(line)
+}
+
+// connect finds the server's address in its line, the first time.
+func (s *server) connect(line string) {
+	s.Helper()
+	if s.conn != nil { // others may be reading it
+		return
+	}
+	var err error
+	_, s.address, _ = strings.Cut(strings.TrimSpace(line), "://")
+	transport := insecure.NewCredentials()
+	if s.tls != nil {
+		transport = credentials.NewTLS(s.tls)
+	}
+	s.conn, err = grpc.NewClient(s.address, grpc.WithTransportCredentials(transport),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		}))
+	if err != nil {
+		s.Fatal(err)
 	}
 }
 
@@ -185,11 +201,9 @@ func (s *server) end(sig syscall.Signal) {
 // ends waits until the server has ended by itself, and wants its exit code.
 func (s *server) ends(code int) {
 	s.Helper()
-	_ = s.cmd.Wait()
-	if got := s.cmd.ProcessState.ExitCode(); got != code {
+	if got := s.finish(endTime); got != code {
 		s.Errorf("the server ended with exit code %d, want %d", got, code)
 	}
-	s.cmd = nil
 }
 
 func (s *server) jobs() jobsv1.JobServiceClient { return jobsv1.NewJobServiceClient(s.conn) }

@@ -159,7 +159,7 @@ func TestAStateOnANetworkFileSystemIsRefused(t *testing.T) {
 	}
 	mounted, err := fs.Mount(dir, root, &fs.Options{MountOptions: fuse.MountOptions{DirectMount: true, FsName: "test", Name: "stint"}})
 	if err != nil {
-		if required("programs") && !errors.Is(err, os.ErrPermission) {
+		if required("fuse") && !errors.Is(err, os.ErrPermission) {
 			t.Fatal(err)
 		}
 		t.Skip(err)

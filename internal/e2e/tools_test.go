@@ -20,6 +20,8 @@ import (
 // Exit codes of stintd, as docs/operations.md has them.
 const (
 	exitStorage = 3
+	exitOK      = 0
+	exitFailed  = 1
 	exitLocked  = 4
 	exitRefused = 5
 )
@@ -149,5 +151,31 @@ func TestHealthMetricsAndReflectionOnOnePort(t *testing.T) {
 		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
 			t.Errorf("%s: %s %.200s, %v", path, resp.Status, body, err)
 		}
+	}
+}
+
+// The doctor finds nothing that fails on a good server, and names what is wrong with another.
+func TestTheDoctor(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "backups")
+	s := newServer(t, "--backup-dir", dir, "--min-free-space", "1M")
+	s.untilFinal(time.Minute)
+	for n := 0; ; n++ {
+		found, err := filepath.Glob(filepath.Join(dir, "stint-*.db"))
+		if err != nil || n == 20_000 {
+			t.Fatalf("no backup was made: %v", err)
+		}
+		if len(found) > 0 {
+			break
+		}
+		moment()
+	}
+	out, code := run(t, "stint", "--server", s.address, "admin", "doctor")
+	if code != exitOK || strings.Contains(out, "failing") || !strings.Contains(out, "backup") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	full := newServerOn(t, smallDisk(t, "48m"), "--min-free-space", "1G")
+	out, code = run(t, "stint", "--server", full.address, "admin", "doctor")
+	if code != exitFailed || !strings.Contains(out, "disk/data") || !strings.Contains(out, "failing") {
+		t.Errorf("exit code %d\n%s", code, out)
 	}
 }

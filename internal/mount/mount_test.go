@@ -101,7 +101,7 @@ func TestFindKnowsFUSE(t *testing.T) {
 	dir := t.TempDir()
 	server, err := fs.Mount(dir, &fs.Inode{}, &fs.Options{MountOptions: fuse.MountOptions{DirectMount: true, FsName: "test", Name: "stint"}})
 	if err != nil {
-		if slices.Contains(strings.Split(os.Getenv("STINT_TEST_REQUIRE"), ","), "programs") && !errors.Is(err, os.ErrPermission) {
+		if slices.Contains(strings.Split(os.Getenv("STINT_TEST_REQUIRE"), ","), "fuse") && !errors.Is(err, os.ErrPermission) {
 			t.Fatal(err)
 		}
 		t.Skip(err)

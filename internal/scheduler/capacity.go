@@ -55,7 +55,7 @@ func never(resource string, need, total int64) string {
 	if resource == policy.Memory {
 		of = " of "
 	}
-	return fmt.Sprintf("ask for %s%s%s, and there are %s", amount(resource, need), of, resourceWord(resource), amount(resource, total))
+	return fmt.Sprintf("is %s%s%s, and there are %s", amount(resource, need), of, resourceWord(resource), amount(resource, total))
 }
 
 // Bytes writes a size for people, in powers of 1024.

@@ -117,9 +117,9 @@ func TestWhatCannotBeGivenIsKnown(t *testing.T) {
 			asks    *jobsv1.Resources
 			message string
 		}{
-			"cpus":        {&jobsv1.Resources{Cpus: 5}, "ask for 5 cores, and there are 4"},
-			"memoryBytes": {&jobsv1.Resources{MemoryBytes: 1 << 31}, "ask for 2 GiB of memory, and there are 1 GiB"},
-			"gpus":        {&jobsv1.Resources{Cpus: 1, Gpus: 8}, "ask for 8 GPUs, and there are 0"},
+			"cpus":        {&jobsv1.Resources{Cpus: 5}, "is 5 cores, and there are 4"},
+			"memoryBytes": {&jobsv1.Resources{MemoryBytes: 1 << 31}, "is 2 GiB of memory, and there are 1 GiB"},
+			"gpus":        {&jobsv1.Resources{Cpus: 1, Gpus: 8}, "is 8 GPUs, and there are 0"},
 			"":            {&jobsv1.Resources{Cpus: 4, MemoryBytes: 1 << 30}, ""},
 		} {
 			if f, m := w.s.Never("local", c.asks); f != field || m != c.message {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/stint-jobs/stint/internal/executor/batch"
 	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
@@ -84,7 +85,7 @@ func (c Config) remote(executor string) bool {
 // openClusters makes the executors of all clusters. They ask nothing of Slurm before they run.
 func (s *server) openClusters() (map[string]scheduler.Engine, error) {
 	engines := make(map[string]scheduler.Engine)
-	s.clusters = make(map[string]*slurm.Cluster)
+	s.clusters = make(map[string]*batch.Cluster)
 	all := s.cfg.withDefaultCluster()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if name == "local" || !job.ValidExecutor(name) {

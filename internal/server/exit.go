@@ -44,6 +44,9 @@ func (e *exitError) Unwrap() error { return e.err }
 // refused marks an error as one of the folders, which starting again does not mend.
 func refused(err error) error { return &exitError{exitRefused, err} }
 
+// unusable marks an error as one of the database, which cannot be read or written.
+func unusable(err error) error { return &exitError{exitStorage, err} }
+
 // locked marks an error as one of a folder that is in use.
 func locked(err error) error { return &exitError{exitLocked, err} }
 
@@ -57,7 +60,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errUsage):
 		return exitUsage
-	case errors.Is(err, job.ErrStorage):
+	case errors.Is(err, job.ErrStorage), errors.Is(err, job.ErrUnknown), errors.Is(err, job.ErrNoSpace):
 		return exitStorage
 	default:
 		return exitFailed

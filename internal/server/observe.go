@@ -126,6 +126,7 @@ var (
 	commitsDesc  = prometheus.NewDesc("stint_store_commits_total", "Transactions committed since the start.", nil, nil)
 	waitingDesc  = prometheus.NewDesc("stint_store_waiting_writes", "Writes that wait for the next commit.", nil, nil)
 	fileDesc     = prometheus.NewDesc("stint_store_file_bytes", "Size of the database file.", nil, nil)
+	doomedDesc   = prometheus.NewDesc("stint_doomed_folders", "Folders of deleted jobs that are still to be removed.", nil, nil)
 	healthyDesc  = prometheus.NewDesc("stint_store_healthy", "1 while the store can save.", nil, nil)
 	engineDesc   = prometheus.NewDesc("stint_executor_healthy", "1 while the executor answers.", []string{"executor"}, nil)
 	activeDesc   = prometheus.NewDesc("stint_executor_active_jobs", "Jobs handed to the executor that have not ended.", []string{"executor"}, nil)
@@ -149,7 +150,7 @@ type stintCollector struct {
 // Describe sends the descriptions of all figures.
 func (c *stintCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, asideDesc, refusedDesc, connsDesc,
+		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, doomedDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, asideDesc, refusedDesc, connsDesc,
 		backupAge, backupBytes, backupOK,
 	} {
 		ch <- d
@@ -171,6 +172,7 @@ func (c *stintCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(commitsDesc, prometheus.CounterValue, float64(s.Commits))
 	gauge(waitingDesc, float64(s.Waiting))
 	gauge(fileDesc, float64(s.FileBytes))
+	gauge(doomedDesc, float64(s.Doomed))
 	gauge(healthyDesc, oneIf(c.store.Healthy() == nil))
 	gauge(asideDesc, float64(len(c.scheduler.Quarantined())))
 	for kind, name := range refusalNames {

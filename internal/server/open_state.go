@@ -100,7 +100,7 @@ func (s *server) openStore() error {
 		return locked(fmt.Errorf("another program has the database in %s open: %w", f.state, err))
 	}
 	if err != nil {
-		return err
+		return unusable(err)
 	}
 	s.store = st
 	s.closeLater(st.Close)

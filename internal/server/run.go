@@ -26,9 +26,9 @@ import (
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/batch"
 	"github.com/stint-jobs/stint/internal/executor/local"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
-	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
@@ -83,7 +83,7 @@ type server struct {
 	api       *api.Server
 	draining  chan struct{}
 	space     *space
-	clusters  map[string]*slurm.Cluster
+	clusters  map[string]*batch.Cluster
 	reports   *reporter
 	address   net.Addr // that it listens on
 }
@@ -271,7 +271,7 @@ func (s *server) openAPI() (err error) {
 		Tokens: auth.NewTokens(s.store, s.auth), DefaultExecutor: s.cfg.Executor,
 		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
 		Heartbeat: s.cfg.Heartbeat, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,
-		Scratch: s.cfg.folders().state, Room: s.space.room,
+		Scratch: s.cfg.folders().state, Room: s.space.room, Diagnose: s.newDoctor().diagnose,
 	})
 	return err
 }
@@ -298,8 +298,8 @@ func (s *server) reloadOnHangup(ctx context.Context) {
 	}
 }
 
-// retain deletes what the configuration does not keep, until ctx ends.
-func (s *server) retain(ctx context.Context) {
+// retain deletes the jobs that the configuration does not keep, until ctx ends. The janitor removes their folders.
+func (s *server) retain(ctx context.Context, j *janitor) {
 	if len(s.cfg.retention()) == 0 {
 		return
 	}
@@ -310,13 +310,9 @@ func (s *server) retain(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("delete old jobs", "error", err)
 		}
-		for _, id := range ids {
-			if err := s.folders.Job(id).Remove(); err != nil {
-				s.log.Error("delete the folder of an old job", "job", id, "error", err)
-			}
-		}
 		if len(ids) > 0 {
 			s.log.Info("old jobs were deleted", "jobs", len(ids))
+			j.wake()
 		}
 		select {
 		case <-ctx.Done():

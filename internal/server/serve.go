@@ -127,7 +127,9 @@ func (f *front) runUpkeep(background context.Context) {
 	f.run("watch the store", func() error { return f.watchStore(background) })
 	f.run("note how far the store is", func() error { s.notes.run(background); return nil })
 	f.run("keep the services current", func() error { s.reloadOnHangup(background); return nil })
-	f.run("delete old jobs", func() error { s.retain(background); return nil })
+	j := newJanitor(s.store, s.folders, s.log)
+	f.run("delete old jobs", func() error { s.retain(background, j); return nil })
+	f.run("remove what deleted jobs leave", func() error { return j.Run(background) })
 	if s.backups != nil {
 		f.run("back up the store", func() error { return s.backups.Run(background) })
 	}

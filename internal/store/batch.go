@@ -4,13 +4,13 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
-	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
 	"github.com/stint-jobs/stint/internal/store/record"
+	"github.com/stint-jobs/stint/internal/store/request"
 )
 
 // batch is what goes into one commit. Reads of the transaction see what was
@@ -25,6 +25,7 @@ type batch struct {
 
 	chain       audit.Appender
 	credentials *credential.Batch
+	requests    *request.Batch
 
 	// Of the present operation.
 	target    target
@@ -32,27 +33,25 @@ type batch struct {
 
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
-	requests  map[string]job.ID // first job by owner, zero byte and request id
 }
 
 func (b *batch) init(s *Store) {
-	b.s, b.active, b.requests = s, make(map[string]int64), make(map[string]job.ID)
-	b.credentials = credential.NewBatch(&s.state.Credentials)
+	b.s, b.active = s, make(map[string]int64)
+	b.credentials, b.requests = credential.NewBatch(&s.state.Credentials), request.NewBatch(s.state.Index)
 }
 
 // begin starts a batch with nothing in it.
 func (b *batch) begin(tx *kv.Tx) {
 	b.changes, b.activeAll = b.changes[:0], 0
 	clear(b.active)
-	clear(b.requests)
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
 		b.buf = nil
 	}
 	b.tx, b.counters = tx, b.s.state.Counters
-	b.counters.NextID = max(b.counters.NextID, b.s.cfg.FirstID)
 	b.stamp = b.counters.Advance(b.s.cfg.Now())
 	b.chain.Begin(tx, b.s.state.Audit.Head(), b.stamp)
 	b.credentials.Begin(tx)
+	b.requests.Begin(tx, b.stamp.AsTime())
 }
 
 // finish stages what every commit has.

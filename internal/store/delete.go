@@ -12,10 +12,12 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/record"
+	"github.com/stint-jobs/stint/internal/store/request"
 )
 
-// Delete deletes finished jobs and their request ids in one commit and returns
-// those that were there. A job that is not final is job.ErrConflict, and then none is deleted.
+// Delete deletes finished jobs in one commit and returns those that were there. The same commit dooms their folders: see
+// Doomed. A request id is known as long as any of its jobs is there, and at least for RequestLife.
+// A job that is not final is job.ErrConflict, and then none is deleted.
 func (s *Store) Delete(ctx context.Context, ids ...job.ID) ([]job.ID, error) {
 	var deleted []job.ID
 	err := s.do(ctx, len(ids), func(b *batch) (err error) {
@@ -30,6 +32,7 @@ func (s *Store) Delete(ctx context.Context, ids ...job.ID) ([]job.ID, error) {
 
 func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 	found := make(map[job.ID]string, len(ids)) // owners
+	requests := make(map[string]int64)         // when their jobs were submitted, by request.Key
 	var order []job.ID
 	for _, id := range ids {
 		raw := b.tx.Get(record.Jobs, id.Key())
@@ -45,21 +48,35 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 		}
 		found[id] = h.GetOwner()
 		order = append(order, id)
+		if h.GetRequestId() != "" {
+			requests[string(request.Key(h.GetOwner(), h.GetRequestId()))] = h.GetSubmitTimeNs()
+		}
 	}
 	for _, id := range order {
-		if err := b.tx.Delete(record.Jobs, id.Key()); err != nil {
-			return nil, err
-		}
-		if err := b.tx.Delete(record.Specs, id.Key()); err != nil {
-			return nil, err
-		}
-		if err := b.unshareAll(id); err != nil {
+		if err := b.deleteJob(id); err != nil {
 			return nil, err
 		}
 		b.counters.Purged = b.nextRevision()
 		b.changes = append(b.changes, index.ChangedJob{ID: id, Owner: found[id]})
 	}
+	if err := b.requests.Keep(requests); err != nil {
+		return nil, err
+	}
 	return order, nil
+}
+
+// deleteJob stages that everything of a job is deleted, and that its folder is to be removed.
+func (b *batch) deleteJob(id job.ID) error {
+	if err := b.tx.Delete(record.Jobs, id.Key()); err != nil {
+		return err
+	}
+	if err := b.tx.Delete(record.Specs, id.Key()); err != nil {
+		return err
+	}
+	if err := b.unshareAll(id); err != nil {
+		return err
+	}
+	return record.Doom(b.tx, id, b.stamp.AsTime())
 }
 
 // Keep bounds the finished jobs of one state.
@@ -76,8 +93,8 @@ type Retention map[jobsv1.State]Keep
 // deleteBatch is how many jobs retention deletes in one commit.
 const deleteBatch = 500
 
-// ApplyRetention deletes the jobs that Config.Retention does not keep and
-// returns their ids, so that their folders can be deleted too. On an error it returns those deleted before.
+// ApplyRetention deletes the jobs that Config.Retention does not keep, as Delete does, and returns their ids.
+// On an error it returns those deleted before.
 func (s *Store) ApplyRetention(ctx context.Context, now time.Time) ([]job.ID, error) {
 	var deleted []job.ID
 	for _, state := range job.States {

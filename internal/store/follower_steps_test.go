@@ -25,6 +25,8 @@ var steps = map[string]func(*history) func() error{
 	"UpdateMany":     (*history).updateMany,
 	"Delete":         (*history).delete,
 	"ApplyRetention": (*history).applyRetention,
+	"ExpireRequests": (*history).expireRequests,
+	"FoldersRemoved": (*history).foldersRemoved,
 	"Share":          (*history).share,
 	"Unshare":        (*history).unshare,
 	"AddIssue":       (*history).addIssue,
@@ -178,6 +180,32 @@ func (h *history) applyRetention() func() error {
 	}
 }
 
+func (h *history) expireRequests() func() error {
+	ctx := h.ctx()
+	return func() error {
+		_, err := h.leader.ExpireRequests(ctx)
+		return err
+	}
+}
+
+// foldersRemoved says so of some jobs that are doomed, and of some that need not be.
+func (h *history) foldersRemoved() func() error {
+	ctx, ids := h.ctx(), h.ids(2)
+	doomed, err := h.leader.Doomed(0, 1+h.rng.IntN(3))
+	if err != nil {
+		h.Error(err)
+	}
+	ids = append(ids, doomed...)
+	return func() error { return h.leader.FoldersRemoved(ctx, ids...) }
+}
+
+// skipIDs is what a start does where there are folders of jobs that the database does not know.
+func (h *history) skipIDs() {
+	if err := h.leader.skipTo(h.Context(), h.leader.state.Counters.NextID+job.ID(1+h.rng.IntN(4))); err != nil {
+		h.Error(err)
+	}
+}
+
 // sharedWith is a share that may have been made.
 type sharedWith struct {
 	id   job.ID
@@ -212,6 +240,10 @@ func (h *history) addIssue() func() error {
 
 func (h *history) setSettings() func() error {
 	ctx, set := h.ctx(), &storev1.Settings{Message: h.digit(), SubmissionsClosed: h.one(2)}
+	if h.one(2) {
+		from := uint64(h.id())
+		set.ForeignIds = []*storev1.IdRange{{From: from, Until: from + uint64(h.rng.IntN(3))}}
+	}
 	return func() error { return h.leader.SetSettings(ctx, set) }
 }
 

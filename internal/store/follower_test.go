@@ -173,6 +173,7 @@ func runHistory(t *testing.T, number uint64) *history {
 				t.Fatal(err)
 			}
 			h.open()
+			h.skipIDs()
 			h.counts["both were opened again"]++
 		}
 		names := h.step()
@@ -213,6 +214,9 @@ func (h *history) close() error { return errors.Join(h.leader.Close(), h.followe
 // step does one thing, or several in one batch.
 func (h *history) step() (names []string) {
 	h.now = h.now.Add(time.Duration(h.rng.IntN(40)-8) * time.Second)
+	if h.one(60) {
+		h.now = h.now.Add(RequestLife / 2 * time.Duration(1+h.rng.IntN(2)))
+	}
 	n := 1
 	if h.one(8) {
 		n = 2 + h.rng.IntN(3)
@@ -309,6 +313,7 @@ func (h *history) compareReads() {
 		query.Order = []Order{{Field: ByState}, {Field: BySubmitTime, Desc: true}}
 	}
 	state, user := jobsv1.State(h.rng.IntN(3)), h.user()
+	ids, request := h.ids(8), SubmitOptions{Owner: user, RequestID: h.digit(), RequestHash: []byte{byte(h.rng.IntN(4))}}
 	for _, q := range []struct {
 		name string
 		ask  func(*Store) (any, error)
@@ -321,6 +326,9 @@ func (h *history) compareReads() {
 		{"Queue", func(s *Store) (any, error) { return s.Queue(QueueQuery{Scope: scope, State: state, Limit: limit}) }},
 		{"Position", func(s *Store) (any, error) { return s.Position(), nil }},
 		{"Tokens", func(s *Store) (any, error) { return s.Tokens(user) }},
+		{"Doomed", func(s *Store) (any, error) { return s.Doomed(ids[0], limit) }},
+		{"Unclaimed", func(s *Store) (any, error) { return s.Unclaimed(ids) }},
+		{"Submitted", func(s *Store) (any, error) { return submitted(s, request) }},
 	} {
 		want, err := q.ask(h.leader)
 		got, other := q.ask(h.follower)
@@ -347,6 +355,9 @@ func equal(a, b any) bool {
 		other, ok := b.(*QueuePage)
 		return ok && (a == nil) == (other == nil) && (a == nil || slices.EqualFunc(a.Rows, other.Rows, equalMessages) &&
 			a.Next == other.Next && a.Queued == other.Queued && a.Running == other.Running)
+	case []*jobsv1.Job:
+		other, ok := b.([]*jobsv1.Job)
+		return ok && slices.EqualFunc(a, other, equalMessages)
 	case []*storev1.Token:
 		other, ok := b.([]*storev1.Token)
 		return ok && slices.EqualFunc(a, other, equalMessages)
@@ -356,6 +367,15 @@ func equal(a, b any) bool {
 }
 
 func equalMessages[M proto.Message](a, b M) bool { return proto.Equal(a, b) }
+
+// submitted is Submitted, but for whether a request without jobs is still known, which is for the clock of each store to say.
+func submitted(s *Store, o SubmitOptions) ([]*jobsv1.Job, error) {
+	jobs, _, err := s.Submitted(o)
+	if errors.Is(err, job.ErrRequestIDReused) {
+		err = nil
+	}
+	return jobs, err
+}
 
 // change is a Change that can be compared.
 type change struct {
@@ -404,6 +424,9 @@ func (h *history) compareAll() {
 	if follower.state.Counters != leader.state.Counters || follower.AuditHead() != leader.AuditHead() || !proto.Equal(follower.Settings(), leader.Settings()) {
 		h.Errorf("it is at %+v, %v, %v; want %+v, %v, %v", follower.state.Counters, follower.AuditHead(), follower.Settings(),
 			leader.state.Counters, leader.AuditHead(), leader.Settings())
+	}
+	if got, want := follower.Stats().Doomed, leader.Stats().Doomed; got != want {
+		h.Errorf("it counts %d doomed folders, want %d", got, want)
 	}
 	if got, want := contents(h, follower), contents(h, leader); !maps.Equal(got, want) {
 		h.Errorf("its buckets: %s", gocmp.Diff(want, got))

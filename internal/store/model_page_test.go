@@ -146,8 +146,6 @@ func (m *model) selected(q *store.Query, fits func(*jobsv1.Job) bool) []*jobsv1.
 
 func compareJobs(a, b *jobsv1.Job, f store.Field) int {
 	switch f {
-	case store.BySubmitTime:
-		return a.GetSubmitTime().AsTime().Compare(b.GetSubmitTime().AsTime())
 	case store.ByStartTime:
 		return a.GetStartTime().AsTime().Compare(b.GetStartTime().AsTime())
 	case store.ByCompleteTime:

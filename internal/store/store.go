@@ -16,6 +16,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -130,6 +131,11 @@ func (s *Store) start() (err error) {
 	if err := s.load(); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
+	if first := s.cfg.FirstID; first > s.state.Counters.NextID {
+		if err := s.skipTo(context.Background(), first); err != nil {
+			return errors.Join(err, s.db.Close())
+		}
+	}
 	s.cfg.Logger.Info("store opened", "path", s.cfg.Path, "jobs", s.state.Index.Stats().Jobs, "revision", s.state.Index.Revision(), "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
 	return nil
 }
@@ -145,9 +151,6 @@ func (s *Store) load() error {
 	}
 	for id, err := range s.state.Damaged {
 		s.cfg.Logger.Error("a job is put aside: its record cannot be read", "job", id, "error", err)
-	}
-	if next := s.state.Counters.NextID; s.cfg.FirstID > next {
-		s.cfg.Logger.Warn("ids are skipped: there are folders of jobs that the database does not know", "from", next, "to", s.cfg.FirstID)
 	}
 	s.feed = feed.New(s.state.Index, s.view)
 	s.batch.init(s)
@@ -201,6 +204,8 @@ type Stats struct {
 	Jobs int
 	// Damaged is how many jobs have records that cannot be read.
 	Damaged int
+	// Doomed is how many folders of deleted jobs are still to be removed.
+	Doomed int64
 	// Revision of the last change.
 	Revision uint64
 	// FileBytes is the size of the database file.
@@ -216,7 +221,7 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	d, ix := s.db.Stats(), s.state.Index.Stats()
 	return Stats{
-		Jobs: ix.Jobs, Damaged: len(s.state.Damaged), Revision: ix.Revision, FileBytes: d.FileBytes,
+		Jobs: ix.Jobs, Damaged: len(s.state.Damaged), Doomed: s.state.Doomed(), Revision: ix.Revision, FileBytes: d.FileBytes,
 		Waiting: d.Waiting, WaitingBytes: d.WaitingBytes, Commits: d.Commits, Changes: s.changes.Load(),
 	}
 }

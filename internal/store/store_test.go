@@ -195,19 +195,6 @@ func TestRequestIDs(t *testing.T) {
 			t.Error(again, err)
 		}
 	})
-	t.Run("it goes with the job", func(t *testing.T) {
-		for _, j := range first {
-			become(t, s, idOf(t, j), cancelled)
-		}
-		if _, err := s.Delete(t.Context(), idOf(t, first[0])); err != nil {
-			t.Fatal(err)
-		}
-		got, again, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("B", "a")},
-			store.SubmitOptions{Owner: "ada", RequestID: "r1", RequestHash: []byte("other")})
-		if err != nil || again || len(got) != 1 {
-			t.Error(got, again, err)
-		}
-	})
 }
 
 func TestBoundsOnActiveJobs(t *testing.T) {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/index"
-	"github.com/stint-jobs/stint/internal/store/kv"
 	"github.com/stint-jobs/stint/internal/store/record"
 )
 
@@ -22,7 +20,8 @@ import (
 type SubmitOptions struct {
 	// Owner of the jobs. Required.
 	Owner string
-	// RequestID makes the submission idempotent for this owner; empty means that it is not.
+	// RequestID makes the submission idempotent for this owner; empty means that it is not. It is known as long as any
+	// job of the request is there, and at least for RequestLife.
 	RequestID string
 	// RequestHash tells requests of the same id apart.
 	RequestHash []byte
@@ -34,7 +33,8 @@ type SubmitOptions struct {
 // them complete: id, owner, state, submit_time, revision, etag, history and, where
 // it was empty, output_name. The messages become the store's: the caller gives
 // them up and uses what is returned. A request id that came before returns the jobs of then that
-// are still there and true, or job.ErrRequestIDReused when the hash differs. A bound that would be passed is job.ErrExhausted.
+// are still there and true. It is job.ErrRequestIDReused when the hash differs, or when all of these jobs were
+// deleted less than RequestLife after they were submitted. A bound that would be passed is job.ErrExhausted.
 func (s *Store) Submit(ctx context.Context, jobs []*jobsv1.Job, o SubmitOptions) (_ []*jobsv1.Job, deduplicated bool, _ error) {
 	if o.Owner == "" || len(jobs) == 0 {
 		return nil, false, fmt.Errorf("submit: %w", errors.New("an owner and at least one job are required"))
@@ -92,12 +92,9 @@ func (s *submission) bytes() int {
 // stage decides in the writer whether the request is new and allowed, and stages its jobs.
 func (s *submission) stage(b *batch) error {
 	if s.RequestID != "" {
-		first, rec, err := b.findRequest(s.Owner, s.RequestID)
-		if err != nil {
-			return err
-		}
-		if rec != nil {
-			s.earlier, err = jobsOfRequest(&b.tx.ReadTx, first, rec, s.RequestHash)
+		var known bool
+		var err error
+		if s.earlier, known, err = b.requests.Find(s.request()); known || err != nil {
 			return err
 		}
 	}
@@ -140,7 +137,7 @@ func (s *submission) record(b *batch, i int) *storev1.Record {
 	j.Attempts, j.History = nil, nil
 	record.AppendHistory(j, b.stamp)
 	rec := &storev1.Record{Job: j}
-	if i == 0 { // the first of a request stands for it
+	if s.RequestID != "" { // in each of them, as any may be the last that is left
 		rec.RequestId, rec.RequestHash = s.RequestID, s.RequestHash
 		rec.BatchSize = int32(len(s.jobs))
 	}
@@ -153,7 +150,7 @@ func (s *submission) note(b *batch, first job.ID) {
 		b.changes = append(b.changes, index.ChangedJob{ID: first + job.ID(i), Owner: s.Owner})
 	}
 	if s.RequestID != "" {
-		b.requests[s.Owner+"\x00"+s.RequestID] = first
+		b.requests.Add(s.request(), first, len(s.jobs))
 	}
 	b.countActive(s.Owner, int64(len(s.jobs)))
 }
@@ -190,70 +187,4 @@ func (s *submission) full(format string, have, bound int64) error {
 		}
 	}
 	return e
-}
-
-// findRequest returns the first job of a request of the owner; nil when there is none.
-func (b *batch) findRequest(owner, request string) (job.ID, *storev1.Record, error) {
-	firsts := b.s.state.Index.FindRequest(owner, request)
-	if id, ok := b.requests[owner+"\x00"+request]; ok {
-		firsts = append(firsts, id)
-	}
-	return firstOfRequest(&b.tx.ReadTx, firsts, owner, request)
-}
-
-// Submitted returns the jobs that an earlier Submit with the same owner and
-// request id stored, as Submit itself would, and whether there was one. It lets a caller
-// reply to a repeated request before it checks whether it would still be accepted; that
-// a request is new is decided by Submit alone.
-func (s *Store) Submitted(o SubmitOptions) (jobs []*jobsv1.Job, found bool, err error) {
-	if o.RequestID == "" {
-		return nil, false, nil
-	}
-	firsts := s.state.Index.FindRequest(o.Owner, o.RequestID)
-	err = s.view(func(tx *kv.ReadTx) error {
-		first, rec, err := firstOfRequest(tx, firsts, o.Owner, o.RequestID)
-		if err != nil || rec == nil {
-			return err
-		}
-		found = true
-		jobs, err = jobsOfRequest(tx, first, rec, o.RequestHash)
-		return err
-	})
-	if err != nil {
-		return nil, false, fmt.Errorf("look for request %q: %w", o.RequestID, err)
-	}
-	return jobs, found, nil
-}
-
-// firstOfRequest returns which of the jobs is the first of the request; nil when none is.
-func firstOfRequest(tx *kv.ReadTx, firsts []job.ID, owner, request string) (job.ID, *storev1.Record, error) {
-	for _, id := range firsts {
-		rec, err := record.Get(tx, id)
-		if err != nil {
-			return 0, nil, err
-		}
-		if rec != nil && rec.GetRequestId() == request && rec.GetJob().GetOwner() == owner {
-			return id, rec, nil
-		}
-	}
-	return 0, nil, nil
-}
-
-// jobsOfRequest returns the jobs of a request that are still there, by its
-// first one. Another hash is job.ErrRequestIDReused.
-func jobsOfRequest(tx *kv.ReadTx, first job.ID, rec *storev1.Record, hash []byte) ([]*jobsv1.Job, error) {
-	if !bytes.Equal(rec.GetRequestHash(), hash) {
-		return nil, job.ErrRequestIDReused
-	}
-	jobs := []*jobsv1.Job{}
-	for i := range max(1, rec.GetBatchSize()) {
-		j, err := record.GetJob(tx, first+job.ID(i), jobsv1.JobView_JOB_VIEW_FULL)
-		if err != nil {
-			return nil, err
-		}
-		if j != nil {
-			jobs = append(jobs, j)
-		}
-	}
-	return jobs, nil
 }

@@ -137,22 +137,13 @@ func TestTwoOfOneRequestInOneBatchAreOne(t *testing.T) {
 	}
 }
 
-// awaitWakes returns when the watchers of all commits before have been woken, which is after their callers are released.
-// A check is the next operation of the writer, and wakes nobody.
-func awaitWakes(t *testing.T, s *store.Store) {
-	t.Helper()
-	if _, err := s.Check(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestABatchThatIsRefusedLeavesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	s := storetest.OpenConfig(t, store.Config{Path: path})
-	submit(t, s, "ada", newJob("A", "a"))
-	awaitWakes(t, s)
 	sub := s.Hub().Subscribe(store.KeyAll())
 	defer sub.Close()
+	submit(t, s, "ada", newJob("A", "a"))
+	<-sub.C() // watchers are woken after the caller was released
 	refusal := errors.New("no")
 	s.RefuseBatches(func() error { return refusal })
 	if _, _, err := s.Submit(t.Context(), []*jobsv1.Job{newJob("A", "b")}, store.SubmitOptions{Owner: "ada"}); !errors.Is(err, refusal) {
@@ -193,10 +184,10 @@ func TestAFaultEndsAllWritingAndNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	submit(t, s, "ada", newJob("A", "a"))
-	awaitWakes(t, s)
 	sub := s.Hub().Subscribe(store.KeyAll())
 	defer sub.Close()
+	submit(t, s, "ada", newJob("A", "a"))
+	<-sub.C() // watchers are woken after the caller was released
 	for _, f := range fs.files {
 		_ = f.Close() // every further write and sync of it fails
 	}

@@ -66,12 +66,12 @@ func (r *Root) Last() (terms.ID, error) {
 func (r *Root) numbers(dir string) ([]uint64, error) {
 	f, err := r.fs.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("look for the last job: %w", err)
+		return nil, fmt.Errorf("list the folders of jobs: %w", err)
 	}
 	defer f.Close()
 	names, err := f.Readdirnames(-1)
 	if err != nil {
-		return nil, fmt.Errorf("look for the last job: %w", err)
+		return nil, fmt.Errorf("list the folders of jobs: %w", err)
 	}
 	var found []uint64
 	for _, name := range names {

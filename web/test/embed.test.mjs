@@ -141,7 +141,7 @@ test('the indicator alone can be framed, and only by a site that is named', { sk
   for (const name of ['jobs', 'auth/login', 'v1/jobs'])
     await eventually(async () => page.frame(name).url().startsWith('chrome-error:'), `${name} is not shown in a frame`);
   await picture(page, 'framed');
-  await page.frame('embed').getByRole('link').click();
+  await page.frame('embed').getByRole('link', { name: 'Jobs' }).click();
   await page.waitForURL(`${server.url}jobs`);
   await page.close();
   const other = await visit(stranger, frames(['embed']));

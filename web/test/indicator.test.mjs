@@ -61,7 +61,7 @@ test('counts follow a job through its states on a page that embeds it, without a
   await server.submit(sleep('third', 600, { resources: { timeLimit: '1s' } }));
   await until(() => shown(page), 'queued 0, running 0, completed 1, failed 1');
 
-  const link = page.getByRole('link', { name: 'Jobs 0 queued, 0 running, 1 completed, 1 failed,' });
+  const link = page.getByRole('link', { name: 'Jobs', exact: true });
   await link.click();
   await page.waitForURL(`${site.url}stint/jobs`);
   await page.locator('stint-job-table .row').nth(2).waitFor();
@@ -144,5 +144,31 @@ test('tells of a job that ended by a notification, if the user agreed', { skip }
   await eventually(async () => (await shown(page)).startsWith('queued'), 'the indicator shows counts');
   await server.submit({ service: 'Date', outputName: 'over soon' });
   await until(() => page.evaluate(() => window.told), ['over soon completed']);
+  await close();
+});
+
+test('each count leads to its jobs', { skip }, async () => {
+  const { page: open, close } = await openContext(browser, site);
+  const page = await open('stint/services');
+  const failed = page.locator('stint-indicator .failed');
+  await failed.click();
+  await page.waitForURL(/jobs\?state=failed$/);
+  await until(() => page.locator('.chip.failed').getAttribute('aria-pressed'), 'true');
+  await close();
+});
+
+test('where the browser forbids workers and locks to a page, the page has a stream of its own', { skip }, async () => {
+  const { context, page: open, close } = await openContext(browser, site);
+  await context.addInitScript(() => {
+    delete globalThis.SharedWorker;
+    // An empty document has no locks.
+    if (navigator.locks)
+      navigator.locks.request = () => Promise.reject(new DOMException('The request was denied.', 'SecurityError'));
+  });
+  const page = await open('');
+  await eventually(async () => /^queued \d+, running \d+/.test(await shown(page)), 'counts are shown');
+  const { id } = await server.submit(sleep('seen alone', 600));
+  await eventually(async () => !/running 0/.test(await shown(page)), 'changes arrive');
+  await server.call('POST', `v1/jobs/${id}:cancel`, { id });
   await close();
 });

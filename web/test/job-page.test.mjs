@@ -197,7 +197,7 @@ test('a large log is read in pieces: its end, its begin, any place and a search'
   await until(async () => (await logLines(page)).at(-1)?.split(' ')[0], '1500000', 'it begins at the end');
   const elements = await page.locator('stint-log-view .line').count();
   assert.ok(elements < 120, `${elements} lines are elements`);
-  await page.getByRole('button', { name: 'To the begin of the log' }).click();
+  await page.getByRole('button', { name: 'To the start of the log' }).click();
   await until(async () => (await logLines(page))[0], 'begin of Large');
   await page.getByLabel('Search in this log').fill('1234567 acgt');
   await page.keyboard.press('Enter');

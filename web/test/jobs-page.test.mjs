@@ -185,15 +185,21 @@ test('cancels many, says what became of each, and only what makes sense can be d
   await until(() => action('cancel').getAttribute('title'), 'End jobs that wait or run – It has ended.');
   await selectRows(page, [done.id, queued.id, ...running.map((j) => j.id)]);
   await until(() => action('view').getAttribute('title'), 'See the job, its logs and results – Select one job only.');
-  assert.match(page.url(), /selected=/);
+  assert.doesNotMatch(page.url(), /selected=/, 'a selection is nobody else’s');
+  await page.reload();
+  await page.getByText('4 selected').waitFor();
 
   await action('cancel').click();
   const dialog = page.locator('stint-question');
   await dialog.getByText('1 job of the selection cannot be cancelled any more.').waitFor();
   await dialog.getByLabel('Why (optional)').fill('wrong <i>input</i>');
   await dialog.getByRole('button', { name: 'Cancel 3 jobs' }).click();
+  await page
+    .locator('stint-toasts')
+    .getByText(/jobs? (are|is) (being )?cancelled\./)
+    .first()
+    .waitFor();
   for (const job of [queued, ...running]) {
-    await page.locator('stint-toasts').getByText(`${job.id}: `).first().waitFor();
     await eventually(async () => (await rowOf(page, job.id)).status === 'Cancelled', `job ${job.id} is cancelled`);
   }
   assert.equal((await server.call('GET', `v1/jobs/${queued.id}`)).job.cancelReason, 'wrong <i>input</i>');
@@ -208,7 +214,7 @@ test('submits again, reports an issue, copies links and downloads results', { sk
   const action = (id) => page.locator(`[data-action=${id}][aria-disabled=false]`);
   await action('rerun').click();
   await page.getByRole('button', { name: 'Submit 2 jobs' }).click();
-  await page.getByText(`${done.id}: submitted again as`).waitFor();
+  await page.getByText('2 jobs submitted again.').waitFor();
   await eventually(
     async () =>
       (await page.locator('.row .cell.output_name').allInnerTexts()).filter((n) => n === 'original').length === 2,

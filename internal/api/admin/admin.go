@@ -40,6 +40,8 @@ type Config struct {
 	Scratch string
 	// Room returns an error if the folder of Scratch has no room for so many bytes more. Nil means that it has.
 	Room func(bytes int64) error
+	// Diagnose returns the checks of the server and of what it depends on. Nil makes none.
+	Diagnose func(ctx context.Context) []*adminv1.Check
 }
 
 // Services are those of the domain.

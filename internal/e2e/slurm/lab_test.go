@@ -13,6 +13,7 @@ import (
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/batch"
 	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/executor/slurm/slurmtest"
 	"github.com/stint-jobs/stint/internal/job"
@@ -47,10 +48,10 @@ func newLab(tb testing.TB, c *slurmtest.Cluster) *lab {
 func (l *lab) config() slurm.Config {
 	cfg := slurm.Config{
 		Name: "slurm", Folders: l.root, InstallID: l.install, SlurmConf: l.cluster.Conf, Commands: map[string]string{}, Services: map[string]slurm.Options{},
-		Pace: slurm.Pace{
+		Pace: batch.Pace{
 			Fastest: 300 * time.Millisecond, Hot: 20 * time.Second, Usual: time.Second, Idle: 2 * time.Second, Accounting: 500 * time.Millisecond, Rest: 1,
 		},
-		Patience: slurm.Patience{
+		Patience: batch.Patience{
 			Confirm: 3 * time.Second, Settle: 10 * time.Second, Usage: 15 * time.Second, Lost: 20 * time.Second, Never: 2 * time.Second,
 		},
 		Logger: slog.New(slog.NewTextHandler(testWriter{l.t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -69,7 +70,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 }
 
 // running makes an executor whose loop runs until stop is called, or the test ends.
-func running(tb testing.TB, cfg slurm.Config) (c *slurm.Cluster, stop func()) {
+func running(tb testing.TB, cfg slurm.Config) (c *batch.Cluster, stop func()) {
 	tb.Helper()
 	c, err := slurm.New(cfg)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/executortest"
+	"github.com/stint-jobs/stint/internal/executor/slurm"
 	"github.com/stint-jobs/stint/internal/executor/slurm/slurmtest"
 )
 
@@ -40,10 +41,32 @@ func TestSlurm(t *testing.T) {
 		"-x", "PartitionName=main Nodes=ALL Default=YES MaxTime=120 DefaultTime=60 State=UP",
 	}, testWhole)
 	part("Faults", []string{"-x", "MessageTimeout=3"}, testFaults)
+	part("Remotes", nil, testRemotes)
+	writeSubmitPlugin(t, c)
+	part("Site", []string{"-x", "JobSubmitPlugins=lua", "-x", "AccountingStorageEnforce=limits"}, testSite)
 	part("Limits", []string{"-x", "MessageTimeout=2", "-x", "MinJobAge=2", "-x", "FirstJobId=1", "-x", "MaxJobId=12", "-x", "MaxJobCount=5"}, testLimits)
 	part("Thousand", []string{"-c", "16"}, testThousand)
 	part("Hints", []string{"-x", "JobAcctGatherFrequency=task=30"}, testHints)
 	part("Network", []string{"-N", "-x", "SlurmdTimeout=5"}, testNetwork)
+}
+
+// testConformance is what every executor must do.
+func testConformance(t *testing.T, c *slurmtest.Cluster, change func(*slurm.Config)) {
+	t.Helper()
+	executortest.Run(t, func(t *testing.T) *executortest.Harness {
+		t.Helper()
+		l := newLab(t, c)
+		l.change = change
+		return &executortest.Harness{
+			New: func(tb testing.TB) executor.Executor {
+				tb.Helper()
+				ex, _ := running(tb, l.config())
+				return ex
+			},
+			Folders: l.root, EndsEscaped: c.CanLimitMemory(), Timeout: 2 * time.Minute,
+			Resources: &jobsv1.Resources{Cpus: 1, MemoryBytes: 64 << 20},
+		}
+	})
 }
 
 // testWhole is what goes on on a cluster that is well.
@@ -62,21 +85,7 @@ func testWhole(t *testing.T, c *slurmtest.Cluster) {
 		defer cancel()
 		killed <- srv.killedAgainAndAgain(ctx)
 	}()
-	t.Run("Conformance", func(t *testing.T) {
-		executortest.Run(t, func(t *testing.T) *executortest.Harness {
-			t.Helper()
-			l := newLab(t, c)
-			return &executortest.Harness{
-				New: func(tb testing.TB) executor.Executor {
-					tb.Helper()
-					ex, _ := running(tb, l.config())
-					return ex
-				},
-				Folders: l.root, EndsEscaped: c.CanLimitMemory(), Timeout: 2 * time.Minute,
-				Resources: &jobsv1.Resources{Cpus: 1, MemoryBytes: 64 << 20},
-			}
-		})
-	})
+	t.Run("Conformance", func(t *testing.T) { testConformance(t, c, nil) })
 	t.Run("Outcomes", func(t *testing.T) { testOutcomes(t, c) })
 	t.Run("Refusals", func(t *testing.T) { testRefusals(t, c) })
 	limit.want()

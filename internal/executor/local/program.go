@@ -78,6 +78,15 @@ func openShim(path, version string) ([]string, error) {
 	return argv, nil
 }
 
+// CheckShim reports whether the small shim at a path is there and of this build: nil, an error that is fs.ErrNotExist, or
+// one that says what is wrong with it.
+func CheckShim(path, version string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("check the shim: %w", err)
+	}
+	return checkShim(path, version)
+}
+
 // checkShim asks a program which shim it is.
 func checkShim(program, version string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shimPatience)

@@ -191,7 +191,8 @@ func TestOrphansOfAKilledShim(t *testing.T) {
 func TestOrphansOfAnotherPlaceAreLeftAlone(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.Place = "here"
-	j := newJob(t, cfg, `echo $$ >born; read _ <hold`)
+	// The kernel ends the command itself with its shim, but not what the command started.
+	j := newJob(t, cfg, `(setsid /bin/sh -c 'echo $$ >born; read _ <hold' &); read _ <hold`)
 	born := j.fifo("born")
 	j.fifo("hold")
 	h := j.start()

@@ -19,14 +19,14 @@ func BenchmarkParseQueue(b *testing.B) {
 	}
 	line, _, _ := strings.Cut(string(raw), "\n")
 	out := strings.Repeat(line+"\n", 5000)
-	rows, err := parseQueue(out)
+	rows, err := parseQueue(out, sampleMark)
 	if err != nil || len(rows) != 5000 {
 		b.Fatalf("%d rows, %v", len(rows), err)
 	}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(out)))
 	for b.Loop() {
-		if _, err := parseQueue(out); err != nil {
+		if _, err := parseQueue(out, sampleMark); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stint-jobs/stint/internal/executor/batch"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -41,9 +42,9 @@ type Config struct {
 	// Timeouts of the commands.
 	Timeouts Timeouts
 	// Pace of the polls.
-	Pace Pace
+	Pace batch.Pace
 	// Patience with what does not show up.
-	Patience Patience
+	Patience batch.Patience
 	// Logger gets what an operator should know. Nil discards it.
 	Logger *slog.Logger
 }
@@ -74,40 +75,6 @@ type Timeouts struct {
 	Cancel time.Duration
 }
 
-// Pace says how often the cluster is asked. A zero field means the default.
-type Pace struct {
-	// Fastest is between two polls while something is about to change; 2 s by default.
-	Fastest time.Duration
-	// Hot is for how long after a submit, a cancel or a hint that is the case; 30 s by default.
-	Hot time.Duration
-	// Usual is between two polls while there are jobs; 5 s by default.
-	Usual time.Duration
-	// Idle is between two polls while there are none, and the longest pause for a slow cluster; 60 s by default.
-	Idle time.Duration
-	// Accounting is between two calls of sacct; 2 s by default.
-	Accounting time.Duration
-	// Rest is how many times as long as a poll took the pause after it is at least; 10 by default.
-	Rest int
-}
-
-// Patience says how long what is missing may stay so. A zero field means the default.
-type Patience struct {
-	// Confirm is how long an attempt must be absent from all polls to be called absent; 60 s by default,
-	// and never less than twice the cluster's MessageTimeout.
-	Confirm time.Duration
-	// Settle is how long a file that a node wrote may take to be seen here; 60 s by default.
-	Settle time.Duration
-	// Usage is how long the end of a job waits for the figures of accounting; 5 s by default.
-	Usage time.Duration
-	// Lost is how long an attempt that began may be missing; 10 min by default.
-	Lost time.Duration
-	// Never is how long a job may wait for what cannot happen; 10 min by default.
-	Never time.Duration
-	// Tries is how often sbatch may end in doubt, for other reasons than a full queue, before an attempt is
-	// given up; 10 by default.
-	Tries int
-}
-
 func orDefault[T comparable](v *T, d T) {
 	var zero T
 	if *v == zero {
@@ -116,35 +83,16 @@ func orDefault[T comparable](v *T, d T) {
 }
 
 func (c *Config) setDefaults() {
-	orDefault(&c.SubmitsInFlight, 8)
 	orDefault(&c.Timeouts.Submit, 30*time.Second)
 	orDefault(&c.Timeouts.Poll, 15*time.Second)
 	orDefault(&c.Timeouts.Account, 20*time.Second)
 	orDefault(&c.Timeouts.Cancel, 15*time.Second)
-	orDefault(&c.Pace.Fastest, 2*time.Second)
-	orDefault(&c.Pace.Hot, 30*time.Second)
-	orDefault(&c.Pace.Usual, 5*time.Second)
-	orDefault(&c.Pace.Idle, time.Minute)
-	orDefault(&c.Pace.Accounting, 2*time.Second)
-	orDefault(&c.Pace.Rest, 10)
-	orDefault(&c.Patience.Confirm, time.Minute)
-	orDefault(&c.Patience.Settle, time.Minute)
-	orDefault(&c.Patience.Usage, 5*time.Second)
-	orDefault(&c.Patience.Lost, 10*time.Minute)
-	orDefault(&c.Patience.Never, 10*time.Minute)
-	orDefault(&c.Patience.Tries, 10)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 }
 
 func (c *Config) check() error {
-	if c.Name == "" || c.Folders == nil {
-		return errors.New("a name and the jobs' folders are required")
-	}
-	if !installPattern.MatchString(c.InstallID) {
-		return fmt.Errorf("the installation id %q is not 1 to 24 of a-z and 0-9", c.InstallID)
-	}
 	if len(c.Remote) > 0 && c.User == "" {
 		return errors.New("with Remote, User is required")
 	}
@@ -170,14 +118,14 @@ var allowed = []string{
 
 func (o Options) check() error {
 	for name, value := range map[string]string{"partition": o.Partition, "account": o.Account, "constraint": o.Constraint} {
-		if plain(value) != value {
+		if batch.Plain(value) != value {
 			return fmt.Errorf("the %s %q has characters that no %s has", name, value, name)
 		}
 	}
 	for _, extra := range o.Extra {
 		name, dashes := strings.CutPrefix(extra, "--")
 		name, _, _ = strings.Cut(name, "=")
-		if !dashes || plain(extra) != extra || !slices.Contains(allowed, name) {
+		if !dashes || batch.Plain(extra) != extra || !slices.Contains(allowed, name) {
 			return fmt.Errorf("the option %q is not allowed; allowed, as --NAME or --NAME=VALUE, are %s", extra, strings.Join(allowed, ", "))
 		}
 	}
@@ -201,16 +149,16 @@ var commands = []string{"sbatch", "squeue", "sacct", "scancel", "scontrol"}
 
 // shell finds the commands and makes the only environment that they see.
 // Nothing is inherited: SBATCH_ and SLURM_ variables would change what is submitted, and the rest goes into the job.
-func (c *Config) shell() (*shell, error) {
+func (c *Config) shell() (*batch.Shell, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		home = "/"
 	}
-	s := &shell{programs: make(map[string]string), remote: c.Remote, env: []string{
+	s := &batch.Shell{Programs: make(map[string]string), Remote: c.Remote, Env: []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "USER=" + c.User, "LANG=C", "TZ=UTC", "SLURM_TIME_FORMAT=%s",
 	}}
 	if c.SlurmConf != "" {
-		s.env = append(s.env, "SLURM_CONF="+c.SlurmConf)
+		s.Env = append(s.Env, "SLURM_CONF="+c.SlurmConf)
 	}
 	for _, name := range commands {
 		path := c.Commands[name]
@@ -222,7 +170,10 @@ func (c *Config) shell() (*shell, error) {
 				return nil, fmt.Errorf("find Slurm's commands: %w", err)
 			}
 		}
-		s.programs[name] = path
+		if strings.Contains(path, "=") { // env(1) would take it for a variable
+			return nil, fmt.Errorf("find Slurm's commands: the path %q has an equals sign in it", path)
+		}
+		s.Programs[name] = path
 	}
 	return s, nil
 }

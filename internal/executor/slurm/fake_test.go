@@ -15,6 +15,8 @@ import (
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/batch"
+	"github.com/stint-jobs/stint/internal/executor/executortest"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
@@ -32,9 +34,10 @@ type fakeSlurm struct {
 	seq    int
 	runs   map[string]int // how often the command of a token was begun
 
+	line       executortest.Connection
 	sbatch     []fakeSubmit // what the next calls of sbatch do; accept when there is none
 	boot       time.Time    // when the controller began; zero if it does not say
-	broken     answer       // what squeue answers, if it has a code or an error
+	broken     batch.Answer // what squeue answers, if it has a code or an error
 	noBooks    bool         // sacct says that there is no accounting
 	booksDown  bool         // sacct fails
 	booksHang  bool         // sacct does not answer
@@ -56,16 +59,16 @@ type fakeJob struct {
 
 // fakeSubmit is what a call of sbatch does.
 type fakeSubmit struct {
-	take   bool   // whether the controller takes the job
-	late   bool   // whether it takes it only when sbatch is already over, by a minute less
-	hang   bool   // whether sbatch hangs
-	answer answer // otherwise
+	take   bool         // whether the controller takes the job
+	late   bool         // whether it takes it only when sbatch is already over, by a minute less
+	hang   bool         // whether sbatch hangs
+	answer batch.Answer // otherwise
 }
 
 var (
-	saysTimeout = answer{code: 1, stderr: "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n"}
-	saysDown    = answer{code: 1, stderr: "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)\n"}
-	saysNo      = answer{code: 1, stderr: "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n"}
+	saysTimeout = batch.Answer{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n"}
+	saysDown    = batch.Answer{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)\n"}
+	saysNo      = batch.Answer{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n"}
 )
 
 func newFake(tb testing.TB) *fakeSlurm {
@@ -73,50 +76,69 @@ func newFake(tb testing.TB) *fakeSlurm {
 	return &fakeSlurm{t: tb, runs: make(map[string]int), books: make(map[int]*fakeJob), calls: make(map[string]int)}
 }
 
-// run is shell.run.
-func (f *fakeSlurm) run(ctx context.Context, c call) answer {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errTimeout)
+// record is an exit record as the script writes it.
+type record struct {
+	workdir.ExitRecord
+	Terminated bool `json:"terminated"`
+}
+
+// run is batch.Shell.Run.
+func (f *fakeSlurm) run(ctx context.Context, c batch.Call) batch.Answer {
+	a := f.answer(ctx, c)
+	f.mu.Lock()
+	line := f.line
+	f.mu.Unlock()
+	if a.Err == nil { // over the same frame as a real one, by way of a connection that has its faults
+		mark := batch.NewMark()
+		a, a.Err = mark.Read(line.Pass(mark.Write(a)))
+	}
+	a.Program = c.Program
+	return a
+}
+
+func (f *fakeSlurm) answer(ctx context.Context, c batch.Call) batch.Answer {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, batch.ErrTimeout)
 	defer cancel()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.calls[c.program]++
-	switch c.program {
+	f.calls[c.Program]++
+	switch c.Program {
 	case "sbatch":
 		return f.runSbatch(ctx, c)
 	case "squeue":
-		return f.runSqueue(ctx)
+		return f.runSqueue(ctx, c)
 	case "sacct":
 		return f.runSacct(ctx, c)
 	case "scancel":
 		return f.runScancel(c)
 	case "scontrol":
-		if f.broken != (answer{}) {
+		if f.broken != (batch.Answer{}) {
 			return f.broken
 		}
 		storage := "accounting_storage/slurmdbd"
 		if f.noBooks {
 			storage = "accounting_storage/none"
 		}
-		return answer{stdout: "BOOT_TIME = " + epoch(f.boot) + "\nSLURM_VERSION = 22.05.8\nMinJobAge = 300 sec\nMessageTimeout = 10 sec\nAccountingStorageType = " + storage + "\nJobAcctGatherFrequency = 30\n"}
+		return batch.Answer{Stdout: "BOOT_TIME = " + epoch(f.boot) + "\nSLURM_VERSION = 22.05.8\nMinJobAge = 300 sec\nMessageTimeout = 10 sec\nAccountingStorageType = " + storage + "\nJobAcctGatherFrequency = 30\n"}
 	}
-	return answer{code: 127}
+	return batch.Answer{Code: 127}
 }
 
 // hang waits for the end of ctx, as a command that got no answer.
-func (f *fakeSlurm) hang(ctx context.Context) answer {
+func (f *fakeSlurm) hang(ctx context.Context) batch.Answer {
 	f.mu.Unlock()
 	<-ctx.Done()
 	f.mu.Lock()
-	return answer{code: -1, err: context.Cause(ctx)}
+	return batch.Answer{Code: -1, Err: context.Cause(ctx)}
 }
 
-func (f *fakeSlurm) runSbatch(ctx context.Context, c call) answer {
+func (f *fakeSlurm) runSbatch(ctx context.Context, c batch.Call) batch.Answer {
 	do := fakeSubmit{take: true}
 	if len(f.sbatch) > 0 {
 		do, f.sbatch = f.sbatch[0], f.sbatch[1:]
 	}
 	var name, dir string
-	for _, a := range c.args {
+	for _, a := range c.Args {
 		if v, ok := strings.CutPrefix(a, "--job-name="); ok {
 			name = v
 		}
@@ -124,8 +146,8 @@ func (f *fakeSlurm) runSbatch(ctx context.Context, c call) answer {
 			dir = v
 		}
 	}
-	if !strings.Contains(string(c.stdin), "dir="+quote(dir)) {
-		f.t.Errorf("the script of %s is %q", name, c.stdin)
+	if !strings.Contains(string(c.Stdin), "dir="+batch.Quote(dir)) {
+		f.t.Errorf("the script of %s is %q", name, c.Stdin)
 	}
 	take := func() *fakeJob {
 		f.lastID++
@@ -147,8 +169,8 @@ func (f *fakeSlurm) runSbatch(ctx context.Context, c call) answer {
 		}()
 	case do.take:
 		j := take()
-		if do.answer == (answer{}) && !do.hang {
-			return answer{stdout: strconv.Itoa(j.id) + "\n"}
+		if do.answer == (batch.Answer{}) && !do.hang {
+			return batch.Answer{Stdout: strconv.Itoa(j.id) + "\n"}
 		}
 	}
 	if do.hang {
@@ -157,14 +179,14 @@ func (f *fakeSlurm) runSbatch(ctx context.Context, c call) answer {
 	return do.answer
 }
 
-func (f *fakeSlurm) runSqueue(ctx context.Context) answer {
+func (f *fakeSlurm) runSqueue(ctx context.Context, c batch.Call) batch.Answer {
 	f.inSqueue++
 	f.mostSqueue = max(f.mostSqueue, f.inSqueue)
 	defer func() { f.inSqueue-- }()
-	if errors.Is(f.broken.err, errTimeout) {
+	if errors.Is(f.broken.Err, batch.ErrTimeout) {
 		return f.hang(ctx)
 	}
-	if f.broken != (answer{}) {
+	if f.broken != (batch.Answer{}) {
 		return f.broken
 	}
 	if f.slow > 0 {
@@ -173,27 +195,33 @@ func (f *fakeSlurm) runSqueue(ctx context.Context) answer {
 		f.mu.Lock()
 	}
 	var b strings.Builder
+	format := c.Args[len(c.Args)-1]
+	rowEnd := format[strings.LastIndex(format, ":")+1:]
 	for _, j := range f.jobs {
 		b.WriteString(strings.Join([]string{
 			strconv.Itoa(j.id), j.state, j.reason, fmt.Sprintf("%d:%d", j.code, j.signal), strconv.Itoa(j.restarts), "n1",
-			epoch(j.submit), epoch(j.start), epoch(j.end), j.name,
+			epoch(j.submit), epoch(j.start), epoch(j.end), strconv.Itoa(j.id), j.name,
 		}, fieldEnd) + rowEnd + "\n")
 	}
-	b.WriteString(strings.Join([]string{"1", "RUNNING", "None", "0:0", "0", "n1", "1", "1", "N/A", "somebody's\njob"}, fieldEnd) + rowEnd + "\n")
-	return answer{stdout: b.String()}
+	b.WriteString(strings.Join([]string{"1", "RUNNING", "None", "0:0", "0", "n1", "1", "1", "N/A", "1", "somebody's\n" + fieldEnd + "job\x1e"}, fieldEnd) + rowEnd + "\n")
+	return batch.Answer{Stdout: b.String()}
 }
 
-func (f *fakeSlurm) runSacct(ctx context.Context, c call) answer {
+func (f *fakeSlurm) runSacct(ctx context.Context, c batch.Call) batch.Answer {
 	switch {
 	case f.noBooks:
-		return answer{code: 1, stderr: "Slurm accounting storage is disabled\n"}
+		return batch.Answer{Code: 1, Stderr: "Slurm accounting storage is disabled\n"}
 	case f.booksHang:
 		return f.hang(ctx)
 	case f.booksDown:
-		return answer{code: 1, stderr: "sacct: error: Problem talking to the database: Connection refused\n"}
+		return batch.Answer{Code: 1, Stderr: "sacct: error: Problem talking to the database: Connection refused\n"}
 	}
 	wanted := make(map[string]bool)
-	for _, a := range c.args {
+	var delimiter string
+	for _, a := range c.Args {
+		if v, ok := strings.CutPrefix(a, "--delimiter="); ok {
+			delimiter = v
+		}
 		for _, option := range []string{"--jobs=", "--name="} {
 			if list, ok := strings.CutPrefix(a, option); ok {
 				for one := range strings.SplitSeq(list, ",") {
@@ -215,19 +243,19 @@ func (f *fakeSlurm) runSacct(ctx context.Context, c call) answer {
 		for _, part := range [][2]string{{"", j.name}, {".batch", "batch"}} {
 			b.WriteString(strings.Join([]string{
 				strconv.Itoa(j.id) + part[0], state, fmt.Sprintf("%d:%d", j.code, j.signal), "3", "00:01.000", "1000000",
-				"cpu=1,mem=100M", "n1", epoch(j.submit), epoch(j.start), epoch(j.end), "None", part[1],
-			}, fieldEnd) + "\n")
+				"cpu=1,mem=100M", "n1", epoch(j.submit), epoch(j.start), epoch(j.end), "None", part[1], strconv.Itoa(j.id) + part[0],
+			}, delimiter) + "\n")
 		}
 	}
-	return answer{stdout: b.String()}
+	return batch.Answer{Stdout: b.String()}
 }
 
-func (f *fakeSlurm) runScancel(c call) answer {
-	if f.broken != (answer{}) {
-		return answer{code: 8, stderr: "scancel: error: Unable to contact slurm controller\n"}
+func (f *fakeSlurm) runScancel(c batch.Call) batch.Answer {
+	if f.broken != (batch.Answer{}) {
+		return batch.Answer{Code: 8, Stderr: "scancel: error: Unable to contact slurm controller\n"}
 	}
 	var name, id string
-	for _, a := range c.args {
+	for _, a := range c.Args {
 		if v, ok := strings.CutPrefix(a, "--name="); ok {
 			name = v
 		} else if isNumber(a) {
@@ -239,7 +267,7 @@ func (f *fakeSlurm) runScancel(c call) answer {
 			f.cancelLocked(j, "0")
 		}
 	}
-	return answer{}
+	return batch.Answer{}
 }
 
 func epoch(t time.Time) string {
@@ -269,15 +297,15 @@ func (f *fakeSlurm) start(j *fakeJob) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	j.start, j.state, j.reason = time.Now(), "RUNNING", "None"
-	if err := os.Mkdir(filepath.Join(j.dir, lockName), 0o755); err != nil {
-		owner, _ := os.ReadFile(filepath.Join(j.dir, ownerName))
+	if err := os.Mkdir(filepath.Join(j.dir, "batch.lock"), 0o755); err != nil {
+		owner, _ := os.ReadFile(filepath.Join(j.dir, "batch.owner"))
 		if first, _, _ := strings.Cut(string(owner), " "); first == strconv.Itoa(j.id) {
-			f.write(j, againName, "")
+			f.write(j, "batch.again", "")
 		}
 		j.state, j.end = "COMPLETED", time.Now()
 		return
 	}
-	f.write(j, ownerName, strconv.Itoa(j.id)+" n1\n")
+	f.write(j, "batch.owner", strconv.Itoa(j.id)+" n1\n")
 	f.runs[j.name]++
 	j.owner = true
 }
@@ -300,7 +328,7 @@ func (f *fakeSlurm) record(j *fakeJob, r record) {
 	if err != nil {
 		f.t.Error(err)
 	}
-	f.write(j, recordName, string(data))
+	f.write(j, "exit.json", string(data))
 }
 
 func (f *fakeSlurm) write(j *fakeJob, name, text string) {
@@ -406,7 +434,7 @@ type world struct {
 	*fakeSlurm
 	t    *testing.T
 	root *workdir.Root
-	c    *Cluster
+	c    *batch.Cluster
 	stop func()
 }
 
@@ -434,10 +462,14 @@ func (w *world) restart() {
 	if err := cfg.check(); err != nil {
 		w.t.Fatal(err)
 	}
-	w.c = newCluster(cfg, w.fakeSlurm.run)
+	c, err := newCluster(cfg, w.fakeSlurm.run)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.c = c
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- w.c.Run(ctx) }()
+	go func() { done <- c.Run(ctx) }()
 	w.stop = func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -11,6 +11,8 @@ import (
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/batch"
+	"github.com/stint-jobs/stint/internal/executor/executortest"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -23,7 +25,7 @@ type event struct {
 // weighted has what happens more often more often.
 var weighted = []string{
 	"submit", "submit", "submit", "node starts", "node starts", "node starts", "command ends", "command ends", "time", "time", "time", "time",
-	"controller crashes", "controller forgets a start", "controller ends a job by mistake", "purge", "accounting", "polls", "polls", "server restarts", "cancel", "somebody cancels",
+	"controller crashes", "controller forgets a start", "controller ends a job by mistake", "purge", "accounting", "polls", "polls", "connection", "connection", "server restarts", "cancel", "somebody cancels",
 }
 
 // submissions are all that a call of sbatch can do.
@@ -38,6 +40,27 @@ var submissions = []fakeSubmit{
 	{late: true, hang: true},
 	{answer: saysDown},
 	{answer: saysNo},
+	{answer: saysClosed},
+	{take: true, answer: batch.Answer{Code: 255}},
+}
+
+// lines are what a connection can do to answers.
+var lines = []executortest.Connection{
+	{},
+	{},
+	{Before: "*** Welcome ***\n123\n", After: "Bye\n"},
+	{Before: "sbatch: error: "},
+	{Cut: 1},
+	{Cut: 40},
+	{Cut: 70},
+	{Cut: 100},
+	{Cut: 300},
+	{CutErrors: 1},
+	{CutErrors: 50},
+	{Lose: 2},
+	{Lose: 3},
+	{Lose: 4},
+	{Crippled: true},
 }
 
 // Whatever happens, in whatever order: no command runs twice, every Wait comes
@@ -70,6 +93,7 @@ type model struct {
 	lastID  job.ID
 	handles []executor.Handle
 	waiters []*waiter
+	refused []job.ID
 	truth   map[string]int // the exit code of commands that ended by themselves
 }
 
@@ -114,7 +138,9 @@ func (m *model) apply(e event) {
 	case "accounting":
 		m.set(func() { m.booksDown, m.booksHang = e.N%3 == 1, e.N%3 == 2 })
 	case "polls":
-		m.set(func() { m.broken = []answer{{}, saysDown, {code: -1, err: errTimeout}}[e.N%3] })
+		m.set(func() { m.broken = []batch.Answer{{}, saysDown, {Code: -1, Err: batch.ErrTimeout}}[e.N%3] })
+	case "connection":
+		m.set(func() { m.line = lines[e.N%len(lines)] })
 	case "server restarts":
 		m.serverRestarts()
 	case "cancel":
@@ -134,9 +160,13 @@ func (m *model) submit(n int) {
 	m.lastID++
 	h, err := m.c.Start(m.t.Context(), m.task(m.lastID, 1))
 	m.set(func() { m.sbatch = nil })
-	if err == nil {
+	var failure *executor.Failure
+	switch {
+	case err == nil:
 		m.handles = append(m.handles, h)
 		m.waiters = append(m.waiters, m.wait(h))
+	case errors.As(err, &failure):
+		m.refused = append(m.refused, m.lastID)
 	}
 }
 
@@ -155,7 +185,9 @@ func (m *model) serverRestarts() {
 
 // heal makes the cluster well and lets everything on it come to its end.
 func (m *model) heal() {
-	m.set(func() { m.broken, m.booksDown, m.booksHang, m.sbatch = answer{}, false, false, nil })
+	m.set(func() {
+		m.broken, m.booksDown, m.booksHang, m.sbatch, m.line = batch.Answer{}, false, false, nil, executortest.Connection{}
+	})
 	for range 60 {
 		pass(30 * time.Second)
 		for _, j := range m.live("PENDING") {
@@ -188,6 +220,11 @@ func (m *model) check() []string {
 			say("the command ended with %d, and Wait() = %+v, %v", code, w.exit, w.err)
 		case !ended && w.err == nil && w.exit.Reason == jobsv1.Reason_REASON_UNSPECIFIED && w.exit.Signal == 0:
 			say("the command never ended by itself, and Wait() = %+v", w.exit)
+		}
+	}
+	for _, id := range m.refused {
+		if n := m.runsOf(fmt.Sprintf("stint-test-%s-1", id)); n > 0 {
+			wrong = append(wrong, fmt.Sprintf("job %s was called refused, and ran %d times", id, n))
 		}
 	}
 	if m.mostSqueue > 1 {

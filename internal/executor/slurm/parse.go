@@ -1,141 +1,164 @@
 package slurm
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/stint-jobs/stint/internal/workdir"
+	"github.com/stint-jobs/stint/internal/executor/batch"
 )
 
-// Separators that no name of ours has and no sane name of anybody.
-const (
-	fieldEnd = "\x1f"
-	rowEnd   = "\x1e"
-)
+// fieldEnd ends the fields before a job's name, which no other field of Slurm's has.
+const fieldEnd = "\x1f"
 
-// queueFormat is squeue's -O. These names are in every release from 20.11 to
-// 25.11; a name with a suffix but no width is not cut. The name comes last and ends the row, so that
-// a stranger's line break does not.
-var queueFormat = strings.Join([]string{
-	"JobID", "State", "Reason", "exit_code", "RestartCnt", "NodeList", "SubmitTime", "StartTime", "EndTime", "Name",
-}, ":"+fieldEnd+",") + ":" + rowEnd
-
-// row is what squeue shows of one job.
-type row struct {
-	id     string
-	state  string
-	reason string
-	// code and signal are of the batch script: one of them is 0.
-	code, signal int
-	restarts     int
-	node         string
-	// Times are those of the cluster's clock; start is the expected one while the job is pending. Zero where it has none.
-	submit, start, end time.Time
-	name               string
+// queueFields are squeue's -O. These names are in every release from 20.11 to
+// 25.11; a name with a suffix but no width is not cut. The id comes twice, so that a row that was put
+// together from two is seen. The name comes last.
+var queueFields = []string{
+	"JobID", "State", "Reason", "exit_code", "RestartCnt", "NodeList", "SubmitTime", "StartTime", "EndTime", "JobID", "Name",
 }
 
-// parseQueue reads squeue's answer. A row that is not as it was asked for
-// belongs to a name with separators in it, which is not ours, and is left out. An answer that breaks off is an error.
-func parseQueue(out string) ([]row, error) {
-	var rows []row
-	for out = strings.TrimLeft(out, "\n"); out != ""; out = strings.TrimLeft(out, "\n") {
-		line, rest, ok := strings.Cut(out, rowEnd)
-		if !ok {
-			return nil, fmt.Errorf("squeue's answer breaks off in %.60q", out)
+// queueFormat ends each row with a mark that no name can have.
+func queueFormat(m batch.Mark) string {
+	return strings.Join(queueFields, ":"+fieldEnd+",") + ":" + rowEnd(m)
+}
+
+func rowEnd(m batch.Mark) string { return "\x1e" + string(m) }
+
+// parseQueue reads squeue's answer. What is no row is an error: nothing may be concluded from the rest.
+func parseQueue(out string, m batch.Mark) ([]batch.Row, error) {
+	lines := strings.Split(out, rowEnd(m))
+	if rest := strings.Trim(lines[len(lines)-1], "\n"); rest != "" {
+		return nil, fmt.Errorf("squeue's answer ends with what is no row: %.200q", rest)
+	}
+	rows := make([]batch.Row, 0, len(lines))
+	for _, line := range lines[:len(lines)-1] {
+		r, err := parseRow(strings.TrimPrefix(line, "\n"))
+		if err != nil {
+			return nil, fmt.Errorf("squeue's answer has what is no row: %.200q: %w", line, err)
 		}
-		if r, ok := parseRow(line); ok {
-			rows = append(rows, r)
-		}
-		out = rest
+		rows = append(rows, r)
 	}
 	return rows, nil
 }
 
-func parseRow(line string) (row, bool) {
-	f := strings.Split(line, fieldEnd)
-	if len(f) != 10 || !isNumber(f[0]) {
-		return row{}, false
+func parseRow(line string) (batch.Row, error) {
+	f := strings.SplitN(line, fieldEnd, len(queueFields)) // the name has the rest, whatever is in it
+	if len(f) != len(queueFields) || !isNumber(f[0]) || f[9] != f[0] || f[1] == "" {
+		return batch.Row{}, errors.New("not the fields that were asked for")
 	}
-	r := row{id: f[0], state: f[1], reason: f[2], node: unset(f[5]), name: f[9]}
-	r.code, r.signal = parseExit(f[3])
-	r.restarts, _ = strconv.Atoi(f[4])
-	r.submit, r.start, r.end = parseTime(f[6]), parseTime(f[7]), parseTime(f[8])
-	return r, true
+	r := batch.Row{ID: f[0], State: f[1], Node: unset(f[5]), Name: f[10]}
+	var p fieldReader
+	r.Code, r.Signal = p.exit(f[3])
+	r.Restarts = p.count(f[4])
+	r.Submit, r.Start, r.End = p.time(f[6]), p.time(f[7]), p.time(f[8])
+	explain(&r, f[2])
+	return r, p.err
 }
 
-// acctFields is sacct's -o, all known from 20.11 to 25.11.
+// acctFields are sacct's -o, all known from 20.11 to 25.11. The id comes twice, the second time last, so that a
+// row ends with it whatever is in the name.
 var acctFields = []string{
-	"JobIDRaw", "State", "ExitCode", "ElapsedRaw", "TotalCPU", "MaxRSS", "AllocTRES", "NodeList", "Submit", "Start", "End", "Reason", "JobName",
+	"JobIDRaw", "State", "ExitCode", "ElapsedRaw", "TotalCPU", "MaxRSS", "AllocTRES", "NodeList", "Submit", "Start", "End", "Reason", "JobName", "JobIDRaw",
 }
 
-// account is what sacct shows of one job, with the use of its steps.
-type account struct {
-	row
-	// uid of who cancelled it; empty when nobody did.
-	uid   string
-	usage workdir.ExitUsage
-}
-
-// parseAccounts reads sacct's answer. Rows of steps follow their job and are added to it.
-func parseAccounts(out string) []account {
-	var all []account
-	for line := range strings.Lines(out) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), fieldEnd)
-		if len(f) != len(acctFields) {
-			continue
+// parseAccounts reads sacct's answer, whose fields end with a mark that no name can
+// have. Rows of steps follow their job and are added to it. What is no row is an error.
+func parseAccounts(out string, m batch.Mark) ([]batch.Account, error) {
+	var all []batch.Account
+	fields := strings.Split(out, string(m))
+	for n := 0; len(fields) > 1; n++ {
+		if len(fields) < len(acctFields) {
+			return nil, fmt.Errorf("sacct's answer breaks off after %d rows", n)
 		}
+		f := slices.Clone(fields[:len(acctFields)])
+		last, next, ok := strings.Cut(f[len(f)-1], "\n")
+		if !ok || last != f[0] {
+			return nil, fmt.Errorf("sacct's answer has what is no row: %.200q", strings.Join(f, "|"))
+		}
+		fields = fields[len(acctFields)-1:]
+		fields[0] = next
 		id, _, isStep := strings.Cut(f[0], ".")
 		switch {
-		case !isNumber(id):
+		case !isNumber(id): // a task of an array or a part of a heterogeneous job: none of ours
+			if !othersPattern.MatchString(id) {
+				return nil, fmt.Errorf("sacct's answer has a row of no job: %.200q", strings.Join(f, "|"))
+			}
 		case !isStep:
-			all = append(all, parseAccount(f))
-		case len(all) > 0 && all[len(all)-1].id == id:
-			all[len(all)-1].add(f)
+			a, err := parseAccount(f)
+			if err != nil {
+				return nil, fmt.Errorf("sacct's answer has a row that cannot be read: %.200q: %w", strings.Join(f, "|"), err)
+			}
+			all = append(all, a)
+		case len(all) > 0 && all[len(all)-1].ID == id:
+			addStep(&all[len(all)-1], f)
 		}
 	}
-	return all
+	if rest := strings.Trim(fields[0], "\n"); rest != "" {
+		return nil, fmt.Errorf("sacct's answer ends with what is no row: %.200q", rest)
+	}
+	return all, nil
 }
 
-func parseAccount(f []string) account {
-	a := account{row: row{id: f[0], node: unset(f[7]), reason: f[11], name: f[12]}}
-	a.state, a.uid, _ = strings.Cut(f[1], " by ")
-	a.code, a.signal = parseExit(f[2])
-	a.submit, a.start, a.end = parseTime(f[8]), parseTime(f[9]), parseTime(f[10])
+var othersPattern = regexp.MustCompile(`^\d+[_+]`)
+
+func parseAccount(f []string) (batch.Account, error) {
+	a := batch.Account{Row: batch.Row{ID: f[0], Node: unset(f[7]), Name: f[12]}}
+	var p fieldReader
+	a.State, a.UID, _ = strings.Cut(f[1], " by ")
+	a.Code, a.Signal = p.exit(f[2])
+	explain(&a.Row, f[11])
+	a.Submit, a.Start, a.End = p.time(f[8]), p.time(f[9]), p.time(f[10])
 	elapsed, _ := strconv.ParseFloat(f[3], 64)
-	a.usage.ElapsedSeconds = elapsed
-	a.usage.CPUSeconds = parseCPU(f[4])
+	a.Usage.ElapsedSeconds = elapsed
+	a.Usage.CPUSeconds = parseCPU(f[4])
 	for tres := range strings.SplitSeq(f[6], ",") {
 		switch name, value, _ := strings.Cut(tres, "="); name {
 		case "cpu":
 			if n, err := strconv.ParseInt(value, 10, 32); err == nil {
-				a.usage.CPUs = int32(n)
+				a.Usage.CPUs = int32(n)
 			}
 		case "mem":
-			a.usage.MemoryBytes = parseBytes(value, 1<<20)
+			a.Usage.MemoryBytes = parseBytes(value, 1<<20)
 		}
 	}
-	return a
+	return a, p.err
 }
 
-// add takes the largest memory of the steps; a job's own row never has it.
-func (a *account) add(step []string) {
-	a.usage.MaxRSSBytes = max(a.usage.MaxRSSBytes, parseBytes(step[5], 1))
-	a.usage.CPUSeconds = max(a.usage.CPUSeconds, parseCPU(step[4]))
+// addStep takes the largest memory of the steps; a job's own row never has it.
+func addStep(a *batch.Account, step []string) {
+	a.Usage.MaxRSSBytes = max(a.Usage.MaxRSSBytes, parseBytes(step[5], 1))
+	a.Usage.CPUSeconds = max(a.Usage.CPUSeconds, parseCPU(step[4]))
 }
 
-// parseExit reads an exit code in either of its forms: `CODE:SIGNAL`, or a wait
+// fieldReader reads fields from which something is concluded, and notes what it cannot read.
+type fieldReader struct{ err error }
+
+func (p *fieldReader) fail(what, s string) {
+	if p.err == nil {
+		p.err = fmt.Errorf("%q is no %s", s, what)
+	}
+}
+
+// exit reads an exit code in either of its forms: `CODE:SIGNAL`, or a wait
 // status as squeue before 23.02 gives it.
-func parseExit(s string) (code, signal int) {
+func (p *fieldReader) exit(s string) (code, signal int) {
 	if c, sig, ok := strings.Cut(s, ":"); ok {
-		code, _ = strconv.Atoi(c)
-		signal, _ = strconv.Atoi(sig)
-		return code & 0xff, signal & 0x7f
+		code, codeErr := strconv.ParseUint(c, 10, 32)
+		signal, signalErr := strconv.ParseUint(sig, 10, 32)
+		if codeErr != nil || signalErr != nil {
+			p.fail("exit code", s)
+		}
+		return int(code & 0xff), int(signal & 0x7f)
 	}
 	status, err := strconv.ParseUint(s, 10, 32)
-	const noValue = 4294967294
+	if err != nil && unset(s) != "" {
+		p.fail("exit code", s)
+	}
 	if err != nil || status >= noValue {
 		return 0, 0
 	}
@@ -145,10 +168,33 @@ func parseExit(s string) (code, signal int) {
 	return int(status >> 8 & 0xff), 0
 }
 
-// parseTime reads seconds since 1970, as SLURM_TIME_FORMAT=%s makes them.
+// count reads a number that may be missing.
+func (p *fieldReader) count(s string) int {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil && unset(s) != "" {
+		p.fail("number", s)
+	}
+	if err != nil || n >= noValue {
+		return 0
+	}
+	return int(n)
+}
+
+// time reads seconds since 1970, as SLURM_TIME_FORMAT=%s makes them.
+func (p *fieldReader) time(s string) time.Time {
+	if _, err := strconv.ParseInt(s, 10, 64); err != nil && unset(s) != "" {
+		p.fail("time", s)
+	}
+	return parseTime(s)
+}
+
+// noValue is what Slurm's numbers are from on when there is none.
+const noValue = 1<<32 - 2
+
+// parseTime is fieldReader.time for a time that nothing rests on.
 func parseTime(s string) time.Time {
 	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n <= 0 || n >= 1<<32-2 {
+	if err != nil || n <= 0 || n >= noValue {
 		return time.Time{}
 	}
 	return time.Unix(n, 0)
@@ -204,7 +250,7 @@ func last(s string) byte {
 // unset makes the words that stand for nothing empty.
 func unset(s string) string {
 	switch s {
-	case "N/A", "(null)", "None", "None assigned", "Unknown":
+	case "N/A", "(null)", "None", "NONE", "None assigned", "Unknown", "INVALID":
 		return ""
 	default:
 		return s
@@ -213,13 +259,16 @@ func unset(s string) string {
 
 var submittedPattern = regexp.MustCompile(`(?m)^(\d+)(?:;\S*)?$`)
 
-// parseSubmitted finds the id in what `sbatch --parsable` printed, among whatever a site's plug-ins print.
+// parseSubmitted finds the id in what `sbatch --parsable` printed, among whatever a
+// site's plug-ins print. Where several lines could be it, none is.
 func parseSubmitted(out string) (id string, ok bool) {
-	all := submittedPattern.FindAllStringSubmatch(out, -1)
-	if len(all) == 0 {
-		return "", false
+	for _, match := range submittedPattern.FindAllStringSubmatch(out, -1) {
+		if ok && match[1] != id {
+			return "", false
+		}
+		id, ok = match[1], true
 	}
-	return all[len(all)-1][1], true
+	return id, ok
 }
 
 // parseConfig reads `scontrol show config` into its settings.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stint-jobs/stint/internal/executor/batch"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -23,81 +24,114 @@ func sample(tb testing.TB, name string) string {
 	return string(data)
 }
 
+// sampleMark is the mark in the samples.
+const sampleMark batch.Mark = "stint-0123456789abcdef"
+
 func at(seconds int64) time.Time { return time.Unix(seconds, 0) }
 
-var unexported = cmp.AllowUnexported(row{}, account{}, token{}, query{})
+// because is a row with what its state and reason mean.
+func because(reason string, r batch.Row) batch.Row {
+	explain(&r, reason)
+	return r
+}
 
 func TestParseQueueReadsARealCluster(t *testing.T) {
-	rows, err := parseQueue(sample(t, "squeue-22.05.8.txt"))
+	rows, err := parseQueue(sample(t, "squeue-22.05.8.txt"), sampleMark)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := make(map[string]row)
+	got := make(map[string]batch.Row)
 	for _, r := range rows {
-		got[r.name] = r
+		got[r.Name] = r
 	}
 	const begun = 1795446840
-	for _, want := range []row{
-		{id: "22", state: "COMPLETED", reason: "None", node: "n1", submit: at(begun - 1), start: at(begun), end: at(begun), name: "stint-a1-1-1"},
-		{id: "23", state: "FAILED", reason: "NonZeroExitCode", code: 37, node: "n1", submit: at(begun - 1), start: at(begun), end: at(begun), name: "stint-a1-2-1"},
-		{id: "24", state: "FAILED", reason: "JobLaunchFailure", signal: 11, node: "n1", submit: at(begun), start: at(begun), end: at(begun), name: "stint-a1-3-1"},
-		{id: "25", state: "CANCELLED", reason: "None", signal: 15, node: "n1", submit: at(begun), start: at(begun), end: at(begun + 6), name: "stint-a1-4-1"},
-		{id: "26", state: "FAILED", reason: "JobLaunchFailure", signal: 53, node: "n2", submit: at(begun), start: at(begun), end: at(begun), name: "stint-a1-5-1"},
-		{id: "27", state: "PENDING", reason: "PartitionNodeLimit", submit: at(begun), name: "stint-a1-6-1"},
-		{id: "28", state: "PENDING", reason: "JobHeldUser", submit: at(begun), name: "stint-a1-7-1"},
-		{id: "30", state: "OUT_OF_MEMORY", reason: "OutOfMemory", signal: 125, node: "n1", submit: at(begun), start: at(begun), end: at(begun + 2), name: "stint-a1-9-1"},
-		{id: "31", state: "RUNNING", reason: "None", node: "n1", submit: at(begun), start: at(begun), end: at(begun + 3600), name: "stint-a1-10-1"},
-		{id: "32", state: "CANCELLED", reason: "JobHeldUser", submit: at(begun), start: at(begun + 6), end: at(begun + 6), name: "stint-a1-11-1"},
-		{id: "33", state: "COMPLETED", reason: "None", node: "n2", submit: at(begun), start: at(begun), end: at(begun + 1), name: "evil\njob\t|name"},
+	for _, want := range []batch.Row{
+		because("None", batch.Row{ID: "22", State: "COMPLETED", Node: "n1", Submit: at(begun - 1), Start: at(begun), End: at(begun), Name: "stint-a1-1-1"}),
+		because("NonZeroExitCode", batch.Row{ID: "23", State: "FAILED", Code: 37, Node: "n1", Submit: at(begun - 1), Start: at(begun), End: at(begun), Name: "stint-a1-2-1"}),
+		because("JobLaunchFailure", batch.Row{ID: "24", State: "FAILED", Signal: 11, Node: "n1", Submit: at(begun), Start: at(begun), End: at(begun), Name: "stint-a1-3-1"}),
+		because("None", batch.Row{ID: "25", State: "CANCELLED", Signal: 15, Node: "n1", Submit: at(begun), Start: at(begun), End: at(begun + 6), Name: "stint-a1-4-1"}),
+		because("JobLaunchFailure", batch.Row{ID: "26", State: "FAILED", Signal: 53, Node: "n2", Submit: at(begun), Start: at(begun), End: at(begun), Name: "stint-a1-5-1"}),
+		because("PartitionNodeLimit", batch.Row{ID: "27", State: "PENDING", Submit: at(begun), Name: "stint-a1-6-1"}),
+		because("JobHeldUser", batch.Row{ID: "28", State: "PENDING", Submit: at(begun), Name: "stint-a1-7-1"}),
+		because("OutOfMemory", batch.Row{ID: "30", State: "OUT_OF_MEMORY", Signal: 125, Node: "n1", Submit: at(begun), Start: at(begun), End: at(begun + 2), Name: "stint-a1-9-1"}),
+		because("None", batch.Row{ID: "31", State: "RUNNING", Node: "n1", Submit: at(begun), Start: at(begun), End: at(begun + 3600), Name: "stint-a1-10-1"}),
+		because("JobHeldUser", batch.Row{ID: "32", State: "CANCELLED", Submit: at(begun), Start: at(begun + 6), End: at(begun + 6), Name: "stint-a1-11-1"}),
+		because("None", batch.Row{ID: "33", State: "COMPLETED", Node: "n2", Submit: at(begun), Start: at(begun), End: at(begun + 1), Name: "evil\njob\t|name"}),
 	} {
-		if diff := cmp.Diff(want, got[want.name], unexported); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", want.name, diff)
+		if diff := cmp.Diff(want, got[want.Name]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", want.Name, diff)
 		}
 	}
 }
 
 func TestParseQueueKnowsWhatItCannotTrust(t *testing.T) {
-	whole := strings.Join([]string{"7", "RUNNING", "None", "0:0", "2", "n[1-3]", "1", "2", "N/A", "stint-a-1-1"}, fieldEnd) + rowEnd + "\n"
-	t.Run("an answer that breaks off", func(t *testing.T) {
-		if rows, err := parseQueue(whole + whole[:20]); err == nil {
-			t.Errorf("parsed as %+v", rows)
+	end := rowEnd(sampleMark) + "\n"
+	whole := strings.Join([]string{"7", "RUNNING", "None", "0:0", "2", "n[1-3]", "1", "2", "N/A", "7", "stint-a-1-1"}, fieldEnd) + end
+	for at := range strings.TrimSpace(whole) {
+		if rows, err := parseQueue(whole+whole[:at], sampleMark); (err == nil) != (at == 0) {
+			t.Errorf("cut after %d bytes: parsed as %+v, %v", at, rows, err)
 		}
-	})
-	t.Run("rows of another form", func(t *testing.T) {
-		for _, line := range []string{
-			"7_[1-3]" + whole[1:], "x" + whole, fieldEnd + whole, "slurm_load_jobs error: Unable to contact" + rowEnd,
-			strings.Replace(whole, "stint", "st"+fieldEnd+"int", 1),
-		} {
-			rows, err := parseQueue(line + whole)
-			if err != nil || len(rows) != 1 || rows[0].restarts != 2 || rows[0].node != "n[1-3]" {
-				t.Errorf("%q: parsed as %+v, %v", line, rows, err)
-			}
+	}
+	for _, line := range []string{
+		"7_[1-3]" + whole[1:], "x" + whole, fieldEnd + whole, "1" + whole, "slurm_load_jobs error: Unable to contact" + end, "*** Welcome ***\n" + whole,
+		whole + "Bye\n", "Welcome\n", strings.Replace(whole, "0:0", "x", 1), strings.Replace(whole, "N/A", "soon", 1), strings.Replace(whole, fieldEnd+"2"+fieldEnd, fieldEnd+"two"+fieldEnd, 1),
+		strings.Replace(whole, "RUNNING", "", 1), strings.Replace(whole, "None"+fieldEnd, "", 1), "\n\x1e" + whole,
+	} {
+		if rows, err := parseQueue(line, sampleMark); err == nil {
+			t.Errorf("%q: parsed as %+v", line, rows)
 		}
-	})
-	t.Run("nothing", func(t *testing.T) {
-		if rows, err := parseQueue("\n"); err != nil || len(rows) != 0 {
-			t.Errorf("parsed as %+v, %v", rows, err)
+	}
+	for _, name := range []string{"", "somebody's\njob", "a" + fieldEnd + "b", "\x1e\n9" + fieldEnd + "RUNNING", "stint-\x1e"} {
+		rows, err := parseQueue(strings.Replace(whole, "stint-a-1-1", name, 1)+whole, sampleMark)
+		if err != nil || len(rows) != 2 || rows[0].Name != name || rows[1].Restarts != 2 || rows[1].Node != "n[1-3]" {
+			t.Errorf("the name %q: parsed as %+v, %v", name, rows, err)
 		}
-	})
+	}
+	if rows, err := parseQueue("\n", sampleMark); err != nil || len(rows) != 0 {
+		t.Errorf("nothing: parsed as %+v, %v", rows, err)
+	}
+}
+
+func TestParseAccountsKnowsWhatItCannotTrust(t *testing.T) {
+	whole := sample(t, "sacct-22.05.8.txt")
+	row, _, _ := strings.Cut(whole, "\n")
+	row += "\n"
+	for at := range row {
+		if all, err := parseAccounts(row+row[:at], sampleMark); (err == nil) != (at == 0) {
+			t.Errorf("cut after %d bytes: parsed as %+v, %v", at, all, err)
+		}
+	}
+	for _, bad := range []string{
+		"Welcome\n" + row, row + "Bye\n", "Welcome\n", strings.Replace(row, "0:0", "?", 1), "1" + row, strings.Replace(row, "22"+string(sampleMark), "x"+string(sampleMark), 1),
+		strings.Replace(row, string(sampleMark), "", 1), strings.Replace(row, "1795446840", "soon", 1),
+	} {
+		if all, err := parseAccounts(bad, sampleMark); err == nil {
+			t.Errorf("%q: parsed as %+v", bad, all)
+		}
+	}
 }
 
 func TestParseAccountsReadsARealCluster(t *testing.T) {
-	got := make(map[string]account)
-	for _, a := range parseAccounts(sample(t, "sacct-22.05.8.txt")) {
-		got[a.name] = a
+	got := make(map[string]batch.Account)
+	all, err := parseAccounts(sample(t, "sacct-22.05.8.txt"), sampleMark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		got[a.Name] = a
 	}
 	const begun = 1795446840
 	usage := func(mem, rss int64, cpu, elapsed float64) workdir.ExitUsage {
 		return workdir.ExitUsage{MaxRSSBytes: rss, CPUSeconds: cpu, ElapsedSeconds: elapsed, CPUs: 1, MemoryBytes: mem << 20}
 	}
-	for _, want := range []account{
-		{row: row{id: "23", state: "FAILED", code: 37, node: "n1", submit: at(begun - 1), start: at(begun), end: at(begun), reason: "None", name: "stint-a1-2-1"}, usage: usage(100, 0, 0.001, 0)},
-		{row: row{id: "25", state: "CANCELLED", node: "n1", submit: at(begun), start: at(begun), end: at(begun + 6), reason: "None", name: "stint-a1-4-1"}, uid: "0", usage: usage(100, 212992, 0.002, 6)},
-		{row: row{id: "27", state: "PENDING", submit: at(begun), reason: "PartitionNodeLimit", name: "stint-a1-6-1"}},
-		{row: row{id: "30", state: "OUT_OF_MEMORY", signal: 125, node: "n1", submit: at(begun), start: at(begun), end: at(begun + 2), reason: "None", name: "stint-a1-9-1"}, usage: usage(30, 208896, 0.062, 2)},
+	for _, want := range []batch.Account{
+		{Row: because("None", batch.Row{ID: "23", State: "FAILED", Code: 37, Node: "n1", Submit: at(begun - 1), Start: at(begun), End: at(begun), Name: "stint-a1-2-1"}), Usage: usage(100, 0, 0.001, 0)},
+		{Row: because("None", batch.Row{ID: "25", State: "CANCELLED", Node: "n1", Submit: at(begun), Start: at(begun), End: at(begun + 6), Name: "stint-a1-4-1"}), UID: "0", Usage: usage(100, 212992, 0.002, 6)},
+		{Row: because("PartitionNodeLimit", batch.Row{ID: "27", State: "PENDING", Submit: at(begun), Name: "stint-a1-6-1"})},
+		{Row: because("None", batch.Row{ID: "30", State: "OUT_OF_MEMORY", Signal: 125, Node: "n1", Submit: at(begun), Start: at(begun), End: at(begun + 2), Name: "stint-a1-9-1"}), Usage: usage(30, 208896, 0.062, 2)},
 	} {
-		if diff := cmp.Diff(want, got[want.name], unexported); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", want.name, diff)
+		if diff := cmp.Diff(want, got[want.Name]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", want.Name, diff)
 		}
 	}
 	if _, ok := got["batch"]; ok {
@@ -125,11 +159,19 @@ func TestParseExitReadsBothForms(t *testing.T) {
 		{"4294967294", 0, 0},
 		{"N/A", 0, 0},
 		{"", 0, 0},
-		{"-1", 0, 0},
-		{"x:y", 0, 0},
 	} {
-		if code, signal := parseExit(tc.in); code != tc.code || signal != tc.signal {
-			t.Errorf("parseExit(%q) = %d, %d; want %d, %d", tc.in, code, signal, tc.code, tc.signal)
+		var p fieldReader
+		if code, signal := p.exit(tc.in); code != tc.code || signal != tc.signal || p.err != nil {
+			t.Errorf("exit(%q) = %d, %d, %v; want %d, %d", tc.in, code, signal, p.err, tc.code, tc.signal)
+		}
+	}
+}
+
+func TestWhatIsNoExitCodeIsSaid(t *testing.T) {
+	for _, in := range []string{"x:y", "-1", "1:", ":", "1.5", "0:0:0"} {
+		var p fieldReader
+		if code, signal := p.exit(in); p.err == nil {
+			t.Errorf("exit(%q) = %d, %d", in, code, signal)
 		}
 	}
 }
@@ -168,7 +210,7 @@ func TestParseAmounts(t *testing.T) {
 
 func TestParseSubmitted(t *testing.T) {
 	for in, want := range map[string]string{
-		"123\n": "123", "123;cluster2\n": "123", "Welcome to the cluster!\n2 news items\n123\n": "123", "": "", "Submitted batch job 5": "", "12a\n": "", " 7\n": "",
+		"123\n": "123", "123;cluster2\n": "123", "Welcome to the cluster!\n2 news items\n123\n": "123", "2024\n123\n": "", "123\n123\n": "123", "": "", "Submitted batch job 5": "", "12a\n": "", " 7\n": "",
 	} {
 		if got, ok := parseSubmitted(in); got != want || ok != (want != "") {
 			t.Errorf("parseSubmitted(%q) = %q, %v; want %q", in, got, ok, want)
@@ -191,29 +233,15 @@ func TestParseConfigReadsARealCluster(t *testing.T) {
 	}
 }
 
-func TestTokens(t *testing.T) {
-	for _, tok := range []token{{"a", 1, 1}, {"0123456789abcdefghijklmn", math.MaxUint64, 20}} {
-		s := tok.String()
-		if got, err := parseToken(tok.install, s); err != nil || got != tok || len(s) > 63 {
-			t.Errorf("parseToken(%q) = %+v, %v", s, got, err)
-		}
-	}
-	for _, s := range []string{"", "stint-a-", "stint-a-1", "stint-a-1-", "stint-a-1-0", "stint-a-01-1", "stint-a-1-01", "stint-b-1-1", "stint-a-1-1 ", "stint-a-1-1-1", "xstint-a-1-1"} {
-		if got, err := parseToken("a", s); err == nil {
-			t.Errorf("parseToken(%q) = %+v", s, got)
-		}
-	}
-}
-
 func FuzzParseQueue(f *testing.F) {
 	f.Add(sample(f, "squeue-22.05.8.txt"))
 	f.Fuzz(func(t *testing.T, out string) {
-		rows, err := parseQueue(out)
+		rows, err := parseQueue(out, sampleMark)
 		if err != nil {
 			return
 		}
 		for _, r := range rows {
-			if !isNumber(r.id) || r.code < 0 || r.code > 255 || r.signal < 0 || r.signal > 127 || strings.Contains(r.name, rowEnd) {
+			if !isNumber(r.ID) || r.Code < 0 || r.Code > 255 || r.Signal < 0 || r.Signal > 127 {
 				t.Errorf("row %+v", r)
 			}
 		}
@@ -223,19 +251,11 @@ func FuzzParseQueue(f *testing.F) {
 func FuzzParseAccounts(f *testing.F) {
 	f.Add(sample(f, "sacct-22.05.8.txt"))
 	f.Fuzz(func(t *testing.T, out string) {
-		for _, a := range parseAccounts(out) {
-			if !isNumber(a.id) || a.usage.MaxRSSBytes < 0 || !(a.usage.CPUSeconds >= 0) || a.usage.MemoryBytes < 0 {
+		all, _ := parseAccounts(out, sampleMark)
+		for _, a := range all {
+			if !isNumber(a.ID) || a.Usage.MaxRSSBytes < 0 || !(a.Usage.CPUSeconds >= 0) || a.Usage.MemoryBytes < 0 {
 				t.Errorf("account %+v", a)
 			}
-		}
-	})
-}
-
-func FuzzParseToken(f *testing.F) {
-	f.Add("stint-a-17-1")
-	f.Fuzz(func(t *testing.T, s string) {
-		if tok, err := parseToken("a", s); err == nil && tok.String() != s {
-			t.Errorf("%q was read as %+v, which is written %q", s, tok, tok)
 		}
 	})
 }

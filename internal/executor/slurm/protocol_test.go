@@ -13,6 +13,7 @@ import (
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/executor/batch"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -161,10 +162,10 @@ func TestUnclearSubmissions(t *testing.T) {
 		{"accepted, then hung", fakeSubmit{take: true, hang: true}},
 		{"accepted after it had reported a time-out", fakeSubmit{late: true, answer: saysTimeout}},
 		{"accepted after it had hung", fakeSubmit{late: true, hang: true}},
-		{"accepted and said nothing", fakeSubmit{take: true, answer: answer{stderr: "sbatch: warning: hello\n"}}},
+		{"accepted and said nothing", fakeSubmit{take: true, answer: batch.Answer{Stderr: "sbatch: warning: hello\n"}}},
 		{"not accepted, reported a time-out", fakeSubmit{answer: saysTimeout}},
 		{"not accepted, hung", fakeSubmit{hang: true}},
-		{"accepted with warnings", fakeSubmit{take: true, answer: answer{stdout: "Welcome\n1\n", stderr: "sbatch: warning: hello\n"}}},
+		{"accepted with warnings", fakeSubmit{take: true, answer: batch.Answer{Stdout: "Welcome\n1\n", Stderr: "sbatch: warning: hello\n"}}},
 	} {
 		story(t, tc.name, func(w *world) {
 			t := w.t
@@ -229,9 +230,9 @@ func TestUnclearSubmissions(t *testing.T) {
 		h := w.begin(w.task(1, 1))
 		wt := w.wait(h)
 		pass(5 * time.Second)
-		w.set(func() { w.broken = answer{code: -1, err: errTimeout} })
+		w.set(func() { w.broken = batch.Answer{Code: -1, Err: batch.ErrTimeout} })
 		pass(10 * time.Minute)
-		w.set(func() { w.broken = answer{} })
+		w.set(func() { w.broken = batch.Answer{} })
 		pass(30 * time.Second)
 		if n := w.count("sbatch"); n != 1 {
 			t.Errorf("sbatch was called %d times", n)
@@ -253,8 +254,9 @@ func TestUnclearSubmissions(t *testing.T) {
 		pass(2 * time.Minute)
 		wantWaiting(t, wt, queued, away)
 		pass(time.Hour)
-		if !wt.over() || !errors.Is(wt.err, executor.ErrLost) {
-			t.Errorf("Wait() = %v, over %v", wt.err, wt.over())
+		wantExit(t, wt, jobsv1.Reason_REASON_LOST, -1)
+		if !strings.Contains(wt.exit.Message, "It said last: Batch job submission failed: Socket timed out") {
+			t.Errorf("message %q", wt.exit.Message)
 		}
 		if n := w.count("sbatch"); n != 10 {
 			t.Errorf("sbatch was called %d times", n)
@@ -262,7 +264,7 @@ func TestUnclearSubmissions(t *testing.T) {
 	})
 	story(t, "a queue that is full for hours", func(w *world) {
 		t := w.t
-		full := answer{code: -1, err: errTimeout, stderr: "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"}
+		full := batch.Answer{Code: -1, Err: batch.ErrTimeout, Stderr: "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"}
 		for range 100 {
 			w.sbatch = append(w.sbatch, fakeSubmit{answer: full})
 		}
@@ -322,11 +324,12 @@ func TestUnclearSubmissions(t *testing.T) {
 }
 
 func TestPollsThatFailChangeNothing(t *testing.T) {
-	for name, broken := range map[string]answer{
-		"refused":   {code: 1, stderr: "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"},
-		"hangs":     {code: -1, err: errTimeout},
-		"empty":     {stderr: "squeue: error: something\n"},
-		"cut short": {stdout: "1" + fieldEnd + "RUNN"},
+	for name, broken := range map[string]batch.Answer{
+		"refused":    {Code: 1, Stderr: "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"},
+		"hangs":      {Code: -1, Err: batch.ErrTimeout},
+		"empty":      {Stderr: "squeue: error: something\n"},
+		"cut short":  {Stdout: "1" + fieldEnd + "RUNN"},
+		"only words": {Stdout: "*** Welcome ***\n"},
 	} {
 		story(t, name, func(w *world) {
 			t := w.t
@@ -350,7 +353,7 @@ func TestPollsThatFailChangeNothing(t *testing.T) {
 			if _, err := w.c.Start(t.Context(), w.task(3, 1)); !errors.Is(err, executor.ErrUnavailable) {
 				t.Errorf("Start() = %v", err)
 			}
-			w.set(func() { w.broken = answer{} })
+			w.set(func() { w.broken = batch.Answer{} })
 			pass(2 * time.Minute)
 			wantWaiting(t, wt, runs, byItself)
 			wantWaiting(t, pending, queued, resources)
@@ -549,7 +552,7 @@ func TestCancel(t *testing.T) {
 		if err := w.c.Cancel(t.Context(), h); err == nil {
 			t.Error("Cancel() without a controller succeeded")
 		}
-		w.set(func() { w.broken = answer{} })
+		w.set(func() { w.broken = batch.Answer{} })
 		for range 3 { // as the scheduler does
 			pass(5 * time.Second)
 			if err := w.c.Cancel(t.Context(), h); err != nil {
@@ -656,7 +659,7 @@ func TestJobsThatCanNeverStart(t *testing.T) {
 		}
 		w.set(func() { w.broken = saysDown })
 		pass(5 * time.Minute)
-		w.set(func() { w.broken = answer{} })
+		w.set(func() { w.broken = batch.Answer{} })
 		pass(3 * time.Minute)
 		wantExit(t, wt, jobsv1.Reason_REASON_SUBMIT_REJECTED, -1)
 		if j.state != "CANCELLED" {

@@ -27,7 +27,7 @@ const maxProblems = 100
 // Check checks the database of a server that does not run.
 func Check(path string) ([]Problem, error) {
 	c := &Checker{}
-	err := kv.Check(path, kv.Checker{Problem: func(text string) { c.Add("file", "%s", text) }})
+	err := InWords(kv.Check(path, kv.Checker{Problem: func(text string) { c.Add("file", "%s", text) }}))
 	if err == nil && len(c.problems) == 0 { // records on damaged pages would only say the same again
 		err = View(path, func(tx *kv.ReadTx) error { return c.Database(context.Background(), tx) })
 	}

@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,13 +22,13 @@ type recordChecker struct {
 	counters  Counters
 	tx        *kv.ReadTx
 	revisions map[uint64]job.ID
-	requests  map[string]job.ID
+	requests  map[string]checkedRequest // by request.Key
 }
 
 func (c *Checker) records(ctx context.Context, tx *kv.ReadTx, m Counters) error {
 	rc := &recordChecker{
 		Checker: c, counters: m, tx: tx,
-		revisions: make(map[uint64]job.ID), requests: make(map[string]job.ID),
+		revisions: make(map[uint64]job.ID), requests: make(map[string]checkedRequest),
 	}
 	if m.Purged > m.Revision {
 		c.Add("meta", "the last deletion has revision %d, and the last change %d", m.Purged, m.Revision)
@@ -37,6 +38,9 @@ func (c *Checker) records(ctx context.Context, tx *kv.ReadTx, m Counters) error 
 		return ctx.Err()
 	})
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(rc.deletedRequests(), rc.doomed()); err != nil {
 		return err
 	}
 	return tx.Each(record.Specs, func(k, _ []byte) error {
@@ -96,17 +100,6 @@ func (c *recordChecker) spec(where string, k []byte) {
 	if err := proto.Unmarshal(raw, &storev1.Spec{}); err != nil {
 		c.Add(where, "its parameters cannot be read")
 	}
-}
-
-func (c *recordChecker) request(where string, id job.ID, rec *storev1.Record) {
-	if rec.GetRequestId() == "" {
-		return
-	}
-	key := rec.GetJob().GetOwner() + "\x00" + rec.GetRequestId()
-	if other, ok := c.requests[key]; ok {
-		c.Add(where, "it has the request id of job %s", other)
-	}
-	c.requests[key] = id
 }
 
 func (c *recordChecker) revision(where string, id job.ID, j *jobsv1.Job) {

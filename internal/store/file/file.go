@@ -13,6 +13,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/kv"
 	"github.com/stint-jobs/stint/internal/store/record"
+	"github.com/stint-jobs/stint/internal/store/request"
 )
 
 // Meta is the bucket of the format, the Counters, the settings, and the ends of the audit.
@@ -44,6 +45,8 @@ var Buckets = []kv.Bucket{
 	{Name: credential.SessionBucket},
 	{Name: audit.Bucket, FillPercent: fillSpecs},
 	{Name: record.Shares},
+	{Name: record.Doomed},
+	{Name: request.Bucket},
 }
 
 // format says what wrote a database, and in which version of the format on disk. A release that changes the format

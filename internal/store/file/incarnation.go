@@ -107,6 +107,7 @@ func beginIncarnation(tx *kv.Tx, in Incarnation) (Position, error) {
 	set := info.Settings
 	gap := &storev1.RevisionGap{After: c.Revision, Until: c.Revision + in.Gap}
 	set.Incarnation, set.Gaps = in.Name, append(set.Gaps, gap)
+	SkipIDs(set, c.NextID, in.FirstID)
 	if in.Edit != nil {
 		in.Edit(set)
 	}

@@ -57,9 +57,13 @@ func (c *comparison) add(where, format string, args ...any) {
 // entries compares all jobs, and the bitmaps with the columns.
 func (c *comparison) entries() {
 	live, fresh := c.live, c.fresh
-	if live.table.jobs != fresh.table.jobs || live.requests.size() != fresh.requests.size() {
-		c.add("index", "it has %d jobs and %d requests, and the file %d and %d",
-			live.table.jobs, live.requests.size(), fresh.table.jobs, fresh.requests.size())
+	if live.table.jobs != fresh.table.jobs {
+		c.add("index", "it has %d jobs, and the file %d", live.table.jobs, fresh.table.jobs)
+	}
+	if !live.requests.equal(&fresh.requests) {
+		have, jobs := live.requests.size()
+		want, others := fresh.requests.size()
+		c.add("index of requests", "it has %d with %d jobs, and is not as the records are, which have %d with %d", have, jobs, want, others)
 	}
 	for _, ch := range live.table.chunks {
 		for s := range stateCount {

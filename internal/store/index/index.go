@@ -119,12 +119,12 @@ func (ix *Index) Revision() uint64 {
 	return ix.revision
 }
 
-// FindRequest returns the jobs that may be the first one of a request: none, one, or in theory two.
+// FindRequest returns the jobs that may be of a request, in the order of ids.
 // The index knows requests by a hash, so the caller compares with the records.
 func (ix *Index) FindRequest(owner, request string) []job.ID {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	return ix.requests.find(owner, request)
+	return ix.requests.find(requestHash(owner, request))
 }
 
 // insert adds a job whose id is above all others and returns the number of its owner.
@@ -135,15 +135,16 @@ func (ix *Index) insert(id job.ID, h *storev1.Header) (uint32, error) {
 	ownerNo, o := ix.owners.get(h.GetOwner())
 	service := ix.services.number(h.GetService())
 	c := ix.table.tail(id)
-	i := c.append(id, h, slotNumbers{ownerNo, service, ix.executors.number(h.GetExecutor()), hashRequest(h)})
+	request := hashRequest(h)
+	i := c.append(id, h, slotNumbers{ownerNo, service, ix.executors.number(h.GetExecutor()), request})
 	ix.table.jobs++
 	o.jobs = append(o.jobs, id)
 	if isActive(c.state[i]) {
 		ix.active.enter(id)
 	}
 	ix.count(ownerNo, service, c.state[i], 1)
-	if h.GetRequestId() != "" {
-		ix.requests.add(h.GetOwner(), h.GetRequestId(), id)
+	if request != 0 {
+		ix.requests.add(request, id)
 	}
 	ix.refreshViews(len(ix.table.chunks)-1, i)
 	return ownerNo, nil

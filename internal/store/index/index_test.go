@@ -298,16 +298,38 @@ func TestARecordIsJudgedAsTheIndexWould(t *testing.T) {
 	}
 }
 
-func TestTwoRequestsOfOneHash(t *testing.T) {
-	r := newRequests()
-	r.byHash[requestHash("ada", "second")] = 1 // as if job 1 of another request had the same hash
-	r.add("ada", "second", 2)
-	if got := r.find("ada", "second"); !slices.Equal(got, []job.ID{1, 2}) {
-		t.Errorf("found %v", got)
-	}
-	r.remove(requestHash("ada", "second"), 2)
-	if got := r.find("ada", "second"); !slices.Equal(got, []job.ID{1}) || r.size() != 1 {
-		t.Errorf("found %v of %d", got, r.size())
+// The jobs of a request are found in the order of ids, whichever of them goes first.
+func TestJobsOfARequestAreFound(t *testing.T) {
+	const hash, other = 7, 8
+	for _, c := range []struct {
+		remove, want []job.ID
+	}{
+		{nil, []job.ID{1, 2, 3, 4}},
+		{[]job.ID{1}, []job.ID{2, 3, 4}},
+		{[]job.ID{3}, []job.ID{1, 2, 4}},
+		{[]job.ID{4}, []job.ID{1, 2, 3}},
+		{[]job.ID{1, 2}, []job.ID{3, 4}},
+		{[]job.ID{2, 1, 4}, []job.ID{3}},
+		{[]job.ID{4, 3, 2, 1}, nil},
+		{[]job.ID{9}, []job.ID{1, 2, 3, 4}},
+	} {
+		r := newRequests()
+		for id := range job.ID(4) {
+			r.add(hash, id+1)
+		}
+		r.add(other, 5)
+		for _, id := range c.remove {
+			r.remove(hash, id)
+		}
+		if got := r.find(hash); !slices.Equal(got, c.want) {
+			t.Errorf("without %v: found %v, want %v", c.remove, got, c.want)
+		}
+		if _, jobs := r.size(); jobs != len(c.want)+1 {
+			t.Errorf("without %v: it knows %d jobs", c.remove, jobs)
+		}
+		if got := r.find(other); !slices.Equal(got, []job.ID{5}) {
+			t.Errorf("without %v: the other request has %v", c.remove, got)
+		}
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 // Field is what a page may be ordered by.
 type Field uint8
 
-// The fields. A time that is not set sorts before all times.
+// The fields. A time that is not set sorts before all times. BySubmitTime is the order of submission, which is that of
+// ids whatever the clock did: the same as ByID.
 const (
 	ByID Field = iota
 	BySubmitTime
@@ -38,6 +39,9 @@ type order []Order
 func normalOrder(by []Order) order {
 	var o order
 	for _, f := range by {
+		if f.Field == BySubmitTime {
+			f.Field = ByID
+		}
 		o = append(o, f)
 		if f.Field == ByID {
 			return o
@@ -50,14 +54,8 @@ func normalOrder(by []Order) order {
 	return append(o, Order{ByID, desc})
 }
 
-// byID reports whether this is the order of ids, which needs no sorting: ids
-// are given in the order of submission.
-func (o order) byID() (desc, ok bool) {
-	if len(o) == 1 || len(o) == 2 && o[0].Field == BySubmitTime && o[0].Desc == o[1].Desc {
-		return o[0].Desc, true
-	}
-	return false, false
-}
+// byID reports whether this is the order of ids, which needs no sorting.
+func (o order) byID() (desc, ok bool) { return o[0].Desc, len(o) == 1 }
 
 // sortKey is the value of one field: a number or a text.
 type sortKey struct {
@@ -70,8 +68,6 @@ func isText(f Field) bool { return f == ByService || f == ByOutputName }
 // keyOf returns a job's value of a field.
 func keyOf(e *Entry, f Field) sortKey {
 	switch f {
-	case BySubmitTime:
-		return sortKey{number: e.SubmitTime()}
 	case ByStartTime:
 		return sortKey{number: e.StartTime()}
 	case ByCompleteTime:

@@ -3,23 +3,27 @@ package index
 import (
 	"hash/maphash"
 	"maps"
+	"slices"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// requests finds the first job of a request by a hash of its owner and request id.
+// requests finds the jobs of a request by a hash of its owner and request id. Requests whose hashes are equal are one
+// here, which costs whoever reads the records a look and nothing else.
 type requests struct {
-	byHash map[uint64]job.ID
-	clash  map[string]job.ID // requests whose hash another one has
+	first map[uint64]job.ID   // the job with the least id
+	more  map[uint64][]job.ID // the other jobs in the order of ids, where there are some
 }
 
 // requestSeed is one for the process, so that two indexes have equal hashes.
 var requestSeed = maphash.MakeSeed()
 
-func newRequests() requests { return requests{byHash: make(map[uint64]job.ID)} }
+func newRequests() requests {
+	return requests{first: make(map[uint64]job.ID), more: make(map[uint64][]job.ID)}
+}
 
-// hashRequest returns the hash of the request that a job is the first one of. It is 0 when there is none.
+// hashRequest returns the hash of the request that a job came with. It is 0 when there is none.
 func hashRequest(h *storev1.Header) uint64 {
 	if h.GetRequestId() == "" {
 		return 0
@@ -37,42 +41,57 @@ func requestHash(owner, request string) uint64 {
 	return max(1, h.Sum64())
 }
 
-func clashKey(owner, request string) string { return owner + "\x00" + request }
-
-func (r *requests) find(owner, request string) []job.ID {
-	var found []job.ID
-	if id, ok := r.byHash[requestHash(owner, request)]; ok {
-		found = append(found, id)
+// find returns the jobs of a request in the order of ids.
+func (r *requests) find(hash uint64) []job.ID {
+	first, ok := r.first[hash]
+	if !ok {
+		return nil
 	}
-	if len(r.clash) > 0 {
-		if id, ok := r.clash[clashKey(owner, request)]; ok {
-			found = append(found, id)
-		}
-	}
-	return found
+	return append([]job.ID{first}, r.more[hash]...)
 }
 
-// add notes the first job of a request.
-func (r *requests) add(owner, request string, id job.ID) {
-	h := requestHash(owner, request)
-	if _, taken := r.byHash[h]; !taken {
-		r.byHash[h] = id
+// add adds a job of a request. Its id is above all others.
+func (r *requests) add(hash uint64, id job.ID) {
+	if _, ok := r.first[hash]; ok {
+		r.more[hash] = append(r.more[hash], id)
 		return
 	}
-	if r.clash == nil {
-		r.clash = make(map[string]job.ID)
-	}
-	r.clash[clashKey(owner, request)] = id
+	r.first[hash] = id
 }
 
-// remove forgets a request of that hash together with its first job.
+// remove takes out a job of a request, and the request with its last one.
 func (r *requests) remove(hash uint64, id job.ID) {
-	if r.byHash[hash] == id {
-		delete(r.byHash, hash)
-		return
+	more := r.more[hash]
+	switch {
+	case r.first[hash] != id:
+		if i, ok := slices.BinarySearch(more, id); ok {
+			r.setMore(hash, slices.Delete(more, i, i+1))
+		}
+	case len(more) == 0:
+		delete(r.first, hash)
+	default:
+		r.first[hash] = more[0]
+		r.setMore(hash, more[1:])
 	}
-	maps.DeleteFunc(r.clash, func(_ string, first job.ID) bool { return first == id })
 }
 
-// size returns the number of requests known.
-func (r *requests) size() int { return len(r.byHash) + len(r.clash) }
+func (r *requests) setMore(hash uint64, ids []job.ID) {
+	if len(ids) == 0 {
+		delete(r.more, hash)
+		return
+	}
+	r.more[hash] = ids
+}
+
+// size returns the number of requests known, and that of their jobs.
+func (r *requests) size() (requests, jobs int) {
+	jobs = len(r.first)
+	for _, ids := range r.more {
+		jobs += len(ids)
+	}
+	return len(r.first), jobs
+}
+
+func (r *requests) equal(other *requests) bool {
+	return maps.Equal(r.first, other.first) && maps.EqualFunc(r.more, other.more, slices.Equal)
+}

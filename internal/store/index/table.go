@@ -57,7 +57,7 @@ type chunk struct {
 	reason   [chunkSize]uint16
 	priority [chunkSize]int16
 	state    [chunkSize]uint8
-	request  [chunkSize]uint64 // hash of the request that the job is the first one of; 0 for none
+	request  [chunkSize]uint64 // hash of the request that the job came with; 0 for none
 	submit   [chunkSize]int64
 	start    [chunkSize]int64
 	complete [chunkSize]int64

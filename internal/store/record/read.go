@@ -11,7 +11,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// The buckets of jobs.
+// The buckets of jobs and of what is left of them.
 const (
 	// Jobs holds the value of Encode under job.ID.Key.
 	Jobs = "jobs"
@@ -21,6 +21,8 @@ const (
 	Shares = "shares"
 	// Issues holds a store.v1.Issue under IssueID.Key.
 	Issues = "issues"
+	// Doomed holds a store.v1.Doomed under job.ID.Key.
+	Doomed = "doomed"
 )
 
 // MaxShares is how many users a job can be shared with. It is part of the API.

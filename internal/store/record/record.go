@@ -169,7 +169,9 @@ func (f *facts) putBack(rec *storev1.Record) {
 	rec.Attempts, rec.History = nil, nil
 }
 
-// Etag returns another text for each change of a job, as each has a revision of its own.
+// Etag returns another text for each change of a job, as each has a revision of its own. That holds across incarnations:
+// the revisions of a restored database go on behind a gap (see file.BeginIncarnation), so an etag that a client has of a
+// change which was lost is never given to another one, and one from before the backup stands for what it stood for.
 func Etag(revision uint64) string { return strconv.FormatUint(revision, 36) }
 
 // Nanos returns a time in nanoseconds since 1970; 0 when it is not set.

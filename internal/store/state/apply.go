@@ -30,6 +30,7 @@ func (s *State) Apply(entry []byte) (index.Applied, error) {
 	if a.settings != nil {
 		s.settings.Store(a.settings)
 	}
+	s.doomed.Add(a.doomed)
 	return changes, nil
 }
 
@@ -38,6 +39,7 @@ type applied struct {
 	index    index.Commit
 	counters *file.Counters
 	settings *storev1.Settings
+	doomed   int64 // more folders that are to be removed
 }
 
 // take decodes one write.
@@ -49,6 +51,9 @@ func (a *applied) take(w kv.Write) error {
 		return a.takeJob(w)
 	case w.Bucket == record.Shares:
 		return a.takeShare(w)
+	case w.Bucket == record.Doomed:
+		a.takeDoomed(w)
+		return nil
 	}
 	if c, ok, err := file.CountersOf(w); ok || err != nil {
 		a.counters = &c
@@ -94,6 +99,15 @@ func (a *applied) takeShare(w kv.Write) error {
 	}
 	a.index.PutShare(id, user, indexShare(sh))
 	return nil
+}
+
+// takeDoomed counts. A job is doomed once, and only what is there is taken out.
+func (a *applied) takeDoomed(w kv.Write) {
+	if w.Kind == kv.KindDelete {
+		a.doomed--
+		return
+	}
+	a.doomed++
 }
 
 // indexShare returns a share as the index has it.

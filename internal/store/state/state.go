@@ -17,6 +17,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // State is everything in memory. The parts may be read at any time, but for Counters. Only the writer
@@ -35,10 +36,14 @@ type State struct {
 	Damaged map[job.ID]error
 
 	settings atomic.Pointer[storev1.Settings]
+	doomed   atomic.Int64
 }
 
 // Settings returns what operators set at run time. It is never nil, and read-only.
 func (s *State) Settings() *storev1.Settings { return s.settings.Load() }
+
+// Doomed returns how many folders of deleted jobs are still to be removed.
+func (s *State) Doomed() int64 { return s.doomed.Load() }
 
 // Load makes the state from a file.
 func Load(tx *kv.ReadTx, cfg index.Config) (*State, error) {
@@ -62,6 +67,7 @@ func Load(tx *kv.ReadTx, cfg index.Config) (*State, error) {
 		return nil, err
 	}
 	s.settings.Store(set)
+	s.doomed.Store(record.CountDoomed(tx))
 	s.Credentials.Load(tx)
 	return s, nil
 }
@@ -80,6 +86,9 @@ func (s *State) Compare(fresh *State, differs func(where, what string)) {
 	}
 	if got, want := s.Audit.Head(), fresh.Audit.Head(); got != want {
 		differs("audit", fmt.Sprintf("it ends with %v, and in the file with %v", got, want))
+	}
+	if got, want := s.Doomed(), fresh.Doomed(); got != want {
+		differs("index", fmt.Sprintf("it counts %d doomed folders, and the file has %d", got, want))
 	}
 	if !proto.Equal(s.Settings(), fresh.Settings()) {
 		differs("settings", "they are not as in the file")

@@ -6,7 +6,6 @@ import { call } from '../base/api';
 import { ask } from '../base/dialog';
 import { formatTime, formatTimeFull } from '../base/format';
 import type { Route } from '../base/router';
-import { session } from '../base/session';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import type { WhoAmIResponseJson } from '../gen/stint/auth/v1/auth_service_pb';
@@ -25,7 +24,11 @@ const lives: readonly [number, string][] = [
   [30, '30 days'],
   [90, '90 days'],
   [365, 'a year'],
+  [0, 'never: until it is revoked'],
 ];
+const usualDays = 30;
+/** The choice of all rights there is, which the server calls no scope at all. */
+const everything = '*';
 const hows: Record<string, string> = {
   session: 'with this browser',
   dev: 'not at all: the server takes everybody for you',
@@ -69,13 +72,14 @@ export class AccountPage extends LitElement {
   @state() private tokens: TokenJson[] = [];
   @state() private made: CreateTokenResponseJson | undefined;
   @state() private problem = '';
+  /** Whether a token was asked for that may do nothing. */
+  @state() private missing = false;
   @query('form') private form!: HTMLFormElement;
   private life = new AbortController();
 
   override connectedCallback(): void {
     super.connectedCallback();
     this.life = new AbortController();
-    session.onChange(() => this.requestUpdate(), this.life.signal);
     void this.read();
   }
 
@@ -101,9 +105,12 @@ export class AccountPage extends LitElement {
     event.preventDefault();
     const data = new FormData(this.form);
     const days = Number(data.get('days'));
+    const scopes = data.getAll('scope').map(String);
+    this.missing = scopes.length === 0;
+    if (this.missing) return Promise.resolve();
     const body = {
       description: String(data.get('description')).trim(),
-      scopes: data.getAll('scope').map(String),
+      scopes: scopes.includes(everything) ? [] : scopes,
       ...(days > 0 && { expireTime: new Date(Date.now() + days * dayMillis).toISOString() }),
     };
     return tellErrors(async () => {
@@ -168,16 +175,18 @@ export class AccountPage extends LitElement {
   private renderTokens() {
     if (this.tokens.length === 0) return html`<p>There are none.</p>`;
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Your API tokens"><table>
-      <thead><tr><th scope="col">For</th><th scope="col">May</th><th scope="col">Made</th><th scope="col">Last used</th><th scope="col">Ends</th><th scope="col" aria-label="Revoke"></th></tr></thead>
+      <thead><tr><th scope="col">For</th><th scope="col">May</th><th scope="col">Made</th><th scope="col">Last used</th><th scope="col">Ends</th><th scope="col"><span class="visually-hidden">Revoke</span></th></tr></thead>
       <tbody>${this.tokens.map((token) => this.renderToken(token))}</tbody></table></div>`;
   }
 
   private renderForm() {
     return html`<form @submit=${this.create}>
       <label>What is it for? <input class="input" type="text" name="description" required maxlength="200" autocomplete="off"></label>
-      <label>It ends after <select class="select" name="days">${lives.map(([days, words]) => html`<option value=${days}>${words}</option>`)}<option value="0">never</option></select></label>
-      <fieldset><legend>It may (nothing chosen means all that you may)</legend>
-        ${scopes.map(([scope, words]) => html`<label><input type="checkbox" name="scope" value=${scope}> ${words}</label>`)}</fieldset>
+      <label>It ends after <select class="select" name="days">${lives.map(([days, words]) => html`<option value=${days} ?selected=${days === usualDays}>${words}</option>`)}</select></label>
+      <fieldset><legend>It may</legend>
+        ${scopes.map(([scope, words]) => html`<label><input type="checkbox" name="scope" value=${scope} ?checked=${scope === 'jobs:read'}> ${words}</label>`)}
+        <label><input type="checkbox" name="scope" value=${everything}> everything that you may</label></fieldset>
+      ${this.missing ? html`<p class="problem" role="alert">Choose what the token may do.</p>` : nothing}
       <button class="button primary">Make a token</button></form>`;
   }
 

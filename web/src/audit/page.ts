@@ -95,7 +95,7 @@ export class AuditPage extends LitElement {
         <label>Job <input class="input" name="job" .value=${this.asked('job')} inputmode="numeric" maxlength="20"></label>
         <button class="button">Show</button></form>
       ${this.problem ? html`<p class="problem" role="alert">${this.problem}</p>` : nothing}
-      ${this.read && this.entries.length === 0 ? html`<p>Nothing was done.</p>` : nothing}
+      ${this.read && this.entries.length === 0 ? html`<p>No entry is like that.</p>` : nothing}
       ${
         this.entries.length > 0
           ? html`<section class="panel"><div class="scroll" tabindex="0" role="region" aria-label="Who did what"><table>

@@ -48,9 +48,13 @@ export class ActionBar extends LitElement {
       button[aria-disabled="true"], button[aria-disabled="true"] span { color: var(--stint-text-2); cursor: default; }
       button[aria-disabled="true"] .icon { opacity: 0.55; }
       button[data-action="details"] { margin-top: 10px; }
+      @media (min-width: 721px) and (max-height: 520px) {
+        .bar { display: grid; grid-template-columns: 1fr 1fr; }
+        button[data-action="details"] { margin: 0; }
+      }
       @media (max-width: 720px) {
         .bar { flex-direction: row; padding: 4px; gap: 0; }
-        button { flex: 1 1 0; width: auto; min-width: 0; }
+        button { flex: 1 1 0; width: auto; min-width: 0; overflow-wrap: anywhere; hyphens: auto; }
       }
     `,
   ];

@@ -38,6 +38,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What the pages say where the server does not know the user. */
+const signedOutWords = 'Nobody is signed in, or the session has ended. Sign in, and try again.';
+
 /** Tells by `signed-out` that a call was refused because nobody is signed in. */
 export const refusals = new EventTarget();
 
@@ -129,7 +132,8 @@ export function errorFromStatus(body: StatusBody, status: number, retrySeconds?:
     }
     if (detail.retryDelay) retrySeconds ??= Number.parseFloat(detail.retryDelay);
   }
-  const message = body.message || `The server answered with status ${status}.`;
+  // The server's own words are for programs, which send tokens.
+  const message = status === 401 ? signedOutWords : body.message || `The server answered with status ${status}.`;
   const retryAfter = retrySeconds === undefined ? undefined : retrySeconds * 1000;
   return new ApiError(message, status, reason || `HTTP_${status}`, violations, retryAfter);
 }

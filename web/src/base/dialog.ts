@@ -2,6 +2,7 @@
 // the focus inside, closes on Escape and gives the focus back.
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
+import { dropDraft, keepDraft, readDraft } from './drafts';
 import { icon } from './icons';
 import { sharedStyles } from './styles';
 
@@ -59,7 +60,14 @@ export interface Question {
   confirm: string;
   danger?: boolean;
   /** A line of text to ask for, with what must be said about it. */
-  text?: { label: string; required?: boolean; maxLength?: number; rows?: number };
+  text?: {
+    label: string;
+    required?: boolean;
+    maxLength?: number;
+    rows?: number;
+    /** The name to keep the text under until it is sent. */
+    draft?: string;
+  };
 }
 
 @customElement('stint-question')
@@ -85,6 +93,7 @@ class QuestionDialog extends LitElement {
   private goAhead(): void {
     if (this.area && !this.area.reportValidity()) return;
     this.given = this.area?.value.trim() ?? '';
+    if (this.question.text?.draft) dropDraft(this.question.text.draft);
     this.dialog.close();
   }
 
@@ -95,7 +104,9 @@ class QuestionDialog extends LitElement {
       ${
         q.text
           ? html`<label>${q.text.label}
-            <textarea class="input" rows=${q.text.rows ?? 2} maxlength=${q.text.maxLength ?? 500} ?required=${q.text.required}></textarea></label>`
+            <textarea class="input" rows=${q.text.rows ?? 2} maxlength=${q.text.maxLength ?? 500} ?required=${q.text.required}
+              .value=${q.text.draft ? (readDraft<string>(q.text.draft) ?? '') : ''}
+              @input=${(e: Event) => q.text?.draft && keepDraft(q.text.draft, (e.target as HTMLTextAreaElement).value)}></textarea></label>`
           : nothing
       }
       <button slot="actions" class="button" @click=${() => this.dialog.close()}>Not now</button>

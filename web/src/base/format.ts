@@ -8,6 +8,13 @@ const shortThisYear = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
   minute: '2-digit',
 });
+const withSeconds = new Intl.DateTimeFormat(undefined, {
+  month: 'short',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const full = new Intl.DateTimeFormat(undefined, {
   weekday: 'short',
@@ -33,6 +40,12 @@ export function formatTime(time: string | undefined, now = Date.now()): string {
   if (Number.isNaN(ms)) return '';
   const date = new Date(ms);
   return date.getFullYear() === new Date(now).getFullYear() ? shortThisYear.format(date) : dateTime.format(date);
+}
+
+/** Local date and time to the second, for what happened in quick succession. */
+export function formatTimeSeconds(time: string | undefined): string {
+  const ms = millis(time);
+  return Number.isNaN(ms) ? '' : withSeconds.format(new Date(ms));
 }
 
 /** The hour and minute alone. */

@@ -27,7 +27,7 @@ const all: RouteSpec[] = [
   { pattern: 'submit/:service', folder: 'submit', title: 'New job' },
   { pattern: 'workspace', folder: 'workspace', title: 'Workspace', nav: 'Workspace' },
   { pattern: 'workspace/*path', folder: 'workspace', title: 'Workspace' },
-  { pattern: 'everybody', folder: 'queue', title: 'Everybody', nav: 'Everybody' },
+  { pattern: 'everybody', folder: 'everybody', title: 'Everybody', nav: 'Everybody' },
   { pattern: 'queue', folder: 'operators', title: 'Operations', nav: 'Operations', operators: true },
   { pattern: 'audit', folder: 'audit', title: 'Audit', nav: 'Audit', operators: true, auditors: true },
   { pattern: 'account', folder: 'account', title: 'Account' },

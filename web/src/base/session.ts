@@ -6,7 +6,8 @@ import { ApiError, apiURL, call, fetchOrThrow, refusals } from './api';
 import { serverStatus } from './calls';
 import { serverURL } from './place';
 
-class Session extends EventTarget {
+/** Who the user is, and what the server says of itself. */
+export class Session extends EventTarget {
   /** What the server answered; undefined before, and when nobody is signed in. */
   status: GetServerStatusResponseJson | undefined;
   /** How users sign in; undefined until the server said so. */
@@ -17,6 +18,8 @@ class Session extends EventTarget {
   signedOut = false;
   /** Whether somebody was signed in since this page was loaded. */
   began = false;
+  /** Who was signed in last since the page was loaded. It stays when the session ends. */
+  user: string | undefined;
   private reading: Promise<void> | undefined;
 
   get operator(): boolean {
@@ -61,6 +64,7 @@ class Session extends EventTarget {
     try {
       this.options ??= await call<GetSignInOptionsResponseJson>('GET', 'v1/auth/options');
       this.status = await serverStatus();
+      this.user = this.status.user ?? this.user;
       if (this.options.loginPath) this.who = await call<WhoAmIResponseJson>('GET', 'v1/auth/whoami');
       this.began = true;
       this.signedOut = false;
@@ -78,6 +82,7 @@ class Session extends EventTarget {
   }
 }
 
+/** The session, for what is done once. Components that draw from it take it from follow.ts. */
 export const session = new Session();
 
 // Whichever call was refused: the whole page is of nobody then.

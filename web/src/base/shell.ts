@@ -4,10 +4,10 @@ import { css, html, LitElement, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import '../indicator/indicator';
 import { mustSignIn, renderAccount, renderEnded, renderSignIn } from './account';
+import { followMedia, followSession, followTheme } from './follow';
 import { icon } from './icons';
 import { followLinks, matchRoute, onNavigate, type PageElement, type Route } from './router';
-import { loadPage, routes } from './routes';
-import { session } from './session';
+import { loadPage, type RouteSpec, routes } from './routes';
 import { sharedStyles } from './styles';
 import { currentTheme, setTheme, themes } from './theme';
 
@@ -16,7 +16,7 @@ export class App extends LitElement {
   static override styles = [
     sharedStyles,
     css`
-      :host { display: flex; flex-direction: column; height: 100dvh; }
+      :host { display: flex; flex-direction: column; height: 100dvh; min-height: 200px; }
       header { display: flex; align-items: center; gap: 4px; padding: 0 16px; min-height: 48px; background: var(--stint-surface); border-bottom: 1px solid var(--stint-border); }
       .brand { font-weight: 750; font-size: 1.1rem; letter-spacing: -0.02em; margin-right: 12px; color: var(--stint-text); text-decoration: none; }
       .brand b { color: var(--stint-accent); }
@@ -28,19 +28,34 @@ export class App extends LitElement {
       .user:hover { color: var(--stint-text); }
       .notice { padding: 8px 16px; background: var(--stint-running-bg); color: var(--stint-running); font-weight: 550; overflow-wrap: anywhere; }
       .notice a { color: inherit; }
-      main { flex: 1; min-height: 0; overflow: auto; display: block; }
+      /* What is below a bar that stays in sight can be scrolled out from under it. */
+      main { flex: 1; min-height: 0; overflow: auto; display: block; scroll-padding-block: 12px 84px; }
       main:focus { outline: none; }
       .problem { padding: 48px 20px; max-width: 560px; margin: 0 auto; display: grid; gap: 12px; justify-items: start; }
       .skip { position: absolute; left: 8px; top: -60px; z-index: 100; }
       .skip:focus { top: 6px; }
-      /* On a narrow screen it has a line of its own and covers nothing. */
+      /* It has a line of its own and covers nothing. */
+      stint-indicator { position: static; align-self: flex-end; margin: 4px 16px 6px; }
+      .menu { margin: 4px 0 0; padding: 6px; border: 1px solid var(--stint-border); border-radius: 8px; background: var(--stint-surface); color: inherit; box-shadow: var(--stint-shadow-2); inset: 46px auto auto; inset-inline-start: 8px; }
+      .menu:not(:popover-open) { display: none; }
+      .menu:popover-open { display: grid; }
+      .menu a { padding: 9px 14px; }
+      .where { flex: 1; min-width: 0; }
+      .where .button { max-width: 100%; overflow: hidden; text-overflow: ellipsis; }
+      .loading { position: absolute; z-index: 5; left: 50%; transform: translateX(-50%); top: 52px; padding: 3px 14px; border-radius: 999px; background: var(--stint-surface-2); border: 1px solid var(--stint-border); color: var(--stint-text); animation: late 0.15s step-end; }
+      @keyframes late { from { opacity: 0; } }
+      .first { padding: 48px 20px; text-align: center; color: var(--stint-text-2); }
       @media (max-width: 720px) {
-        stint-indicator { position: static; align-self: flex-end; margin: 4px 8px 6px; }
+        stint-indicator { margin: 4px 8px 6px; }
+      }
+      /* The chips of the list say the same as the indicator, and there is no line to spare. */
+      @media (max-height: 520px) {
+        stint-indicator.list { display: none; }
       }
       @media (max-width: 560px) {
         header { padding: 0 8px; }
         .user span { display: none; }
-        nav a { padding: 6px 9px; }
+        .user { min-width: 34px; min-height: 34px; justify-content: center; }
         .brand { margin-right: 4px; }
       }
     `,
@@ -48,19 +63,28 @@ export class App extends LitElement {
 
   @state() private route: Route | undefined;
   @state() private problem: string | undefined;
+  /** Whether the code of a page is on its way. */
+  @state() private loading = false;
+  private readonly session = followSession(this);
+  /** Whether the names of the pages do not fit beside each other. */
+  private readonly narrow = followMedia(this, '(max-width: 720px)');
   private page: PageElement | undefined;
   private life = new AbortController();
+
+  constructor() {
+    super();
+    followTheme(this);
+  }
 
   override connectedCallback(): void {
     super.connectedCallback();
     this.life = new AbortController();
     followLinks(this.life.signal);
     onNavigate(() => this.follow(), this.life.signal);
-    session.onChange(() => this.requestUpdate(), this.life.signal);
-    document.addEventListener('visibilitychange', () => document.hidden || session.refresh(), {
+    document.addEventListener('visibilitychange', () => document.hidden || this.session.refresh(), {
       signal: this.life.signal,
     });
-    void session.refresh();
+    void this.session.refresh();
     this.follow();
   }
 
@@ -75,6 +99,7 @@ export class App extends LitElement {
     const same = route?.spec.folder === this.route?.spec.folder && this.page !== undefined;
     this.route = route;
     this.problem = undefined;
+    this.loading = false;
     if (!route) {
       this.page = undefined;
       this.problem = 'There is no such page.';
@@ -87,17 +112,22 @@ export class App extends LitElement {
 
   private async show(route: Route): Promise<void> {
     const first = this.page === undefined;
+    this.loading = true;
     try {
       const { tag } = await loadPage(route.spec);
       if (this.route !== route) return;
+      this.loading = false;
       this.page = document.createElement(tag) as PageElement;
       this.page.route = route;
       this.requestUpdate();
       await this.updateComplete;
+      const main = this.renderRoot.querySelector('main');
+      if (!first && main) main.scrollTop = 0;
       // The reader hears the new page; the first one is announced by the browser.
       if (!first) this.renderRoot.querySelector('main')?.focus({ preventScroll: true });
     } catch {
       if (this.route === route) {
+        this.loading = false;
         this.page = undefined;
         this.problem = 'This page could not be loaded. The server may have been replaced by a newer one.';
       }
@@ -106,7 +136,7 @@ export class App extends LitElement {
 
   // The stream ends with the session, and is the first to know.
   private onCounts(event: CustomEvent<{ live: boolean }>): void {
-    if (!event.detail.live && !session.signedOut) void session.refresh();
+    if (!event.detail.live && !this.session.signedOut) void this.session.refresh();
   }
 
   private renderTheme() {
@@ -115,42 +145,74 @@ export class App extends LitElement {
     const label = { auto: 'as the system', light: 'light', dark: 'dark' };
     return html`<button class="button quiet" title="Colours: ${label[theme]}. Change to: ${label[next]}."
       aria-label="Colours: ${label[theme]}. Change to: ${label[next]}."
-      @click=${() => {
-        setTheme(next);
-        this.requestUpdate();
-      }}>${icon(theme)}</button>`;
+      @click=${() => setTheme(next)}>${icon(theme)}</button>`;
   }
 
   private renderNotice() {
-    if (session.status?.submissionsOpen !== false) return nothing;
-    return html`<div class="notice" role="status">New jobs are not accepted at the moment. ${session.status.message ?? ''}</div>`;
+    const { status } = this.session;
+    if (status?.submissionsOpen !== false) return nothing;
+    return html`<div class="notice" role="status">New jobs are not accepted at the moment. ${withLinks(status.message ?? '')}</div>`;
+  }
+
+  private renderPages(items: readonly RouteSpec[]) {
+    const here = this.route?.spec.folder;
+    const links = items.map(
+      (r) => html`<a href=${r.pattern} aria-current=${r.folder === here ? 'page' : nothing}>${r.nav}</a>`,
+    );
+    if (!this.narrow.matches) return html`<nav aria-label="Pages">${links}</nav>`;
+    const shut = (e: Event) => (e.currentTarget as HTMLElement).hidePopover();
+    return html`<div class="where"><button class="button quiet" popovertarget="menu" aria-haspopup="true">${icon('menu')}${this.route?.spec.title ?? 'Pages'}</button></div>
+      <nav id="menu" class="menu" popover aria-label="Pages" @click=${shut}>${links}</nav>`;
+  }
+
+  // A page for operators says so to others, and asks the server for nothing.
+  private get forbidden(): boolean {
+    const { session } = this;
+    const { operators, auditors } = this.route?.spec ?? {};
+    return operators === true && !session.operator && !(auditors && session.auditor);
+  }
+
+  private renderPage() {
+    const { session } = this;
+    if (mustSignIn(session)) return renderSignIn(session);
+    if (this.problem)
+      return html`<div class="problem"><h1>${this.problem}</h1><a class="button" href="jobs">Go to the jobs</a>
+        <button class="button" @click=${() => location.reload()}>Load again</button></div>`;
+    const first = html`<p class="first" role="status">Loading…</p>`;
+    if (!this.forbidden) return this.page ?? first;
+    if (!session.status) return first;
+    const whom = this.route?.spec.auditors ? 'operators and auditors' : 'operators';
+    return html`<div class="problem"><h1>This page is for ${whom}.</h1>
+      <p>You are signed in as ${session.status.user}. Ask an operator if you need it.</p><a class="button" href="jobs">Go to the jobs</a></div>`;
   }
 
   override render() {
+    const { session } = this;
     const items = routes.filter((r) => r.nav && (!r.operators || session.operator || (r.auditors && session.auditor)));
     return html`
       <button class="button skip" @click=${() => this.renderRoot.querySelector('main')?.focus()}>Skip to content</button>
       <header>
         <a class="brand" href="jobs">Stint<b>.</b></a>
-        <nav aria-label="Pages">
-          ${items.map((r) => html`<a href=${r.pattern} aria-current=${r.folder === this.route?.spec.folder ? 'page' : nothing}>${r.nav}</a>`)}
-        </nav>
-        ${renderAccount()}
+        ${this.renderPages(items)}
+        ${renderAccount(session)}
         ${this.renderTheme()}
       </header>
-      ${renderEnded()}${this.renderNotice()}
-      <main tabindex="-1">
-        ${
-          mustSignIn()
-            ? renderSignIn()
-            : this.problem
-              ? html`<div class="problem"><h1>${this.problem}</h1><a class="button" href="jobs">Go to the jobs</a>
-              <button class="button" @click=${() => location.reload()}>Load again</button></div>`
-              : this.page
-        }
+      ${renderEnded(session)}${this.renderNotice()}
+      <main tabindex="-1" aria-busy=${this.loading ? 'true' : 'false'}>
+        ${this.renderPage()}
       </main>
-      <stint-indicator server="./" @stint-counts=${this.onCounts}></stint-indicator>`;
+      ${this.loading && this.page ? html`<div class="loading" role="status">Loading ${this.route?.spec.title}…</div>` : nothing}
+      <stint-indicator class=${this.route?.spec.folder === 'jobs' ? 'list' : ''} ?hidden=${session.signedOut} server="./" @stint-counts=${this.onCounts}></stint-indicator>`;
   }
+}
+
+// withLinks makes links of the addresses in a text; all of it stays text.
+function withLinks(text: string): unknown[] {
+  return text
+    .split(/(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)])/)
+    .map((part, i) =>
+      i % 2 === 1 ? html`<a href=${part} target="_blank" rel="noopener noreferrer">${part}</a>` : part,
+    );
 }
 
 declare global {

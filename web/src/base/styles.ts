@@ -3,7 +3,8 @@ import { css } from 'lit';
 
 export const sharedStyles = css`
   :host { box-sizing: border-box; }
-  *, *::before, *::after { box-sizing: inherit; }
+  /* Not inherited: what a details element unfolds would not pass it on. */
+  *, *::before, *::after { box-sizing: border-box; }
   [hidden] { display: none !important; }
 
   h1 { font-size: 1.35rem; font-weight: 650; margin: 0; letter-spacing: -0.01em; }
@@ -63,6 +64,19 @@ export const sharedStyles = css`
     border: 0;
   }
   svg.icon { width: 1.15em; height: 1.15em; flex: none; fill: none; stroke: currentColor; stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
+
+  /* With forced colours the grounds are the system's: what is chosen, and how far something is, is told by lines and by its colours. */
+  @media (forced-colors: active) {
+    [aria-current]:not([aria-current="false"]), [aria-pressed="true"], [aria-selected="true"], tr.selected {
+      outline: 2px solid Highlight;
+      outline-offset: -2px;
+    }
+    :focus-visible { outline: 3px solid CanvasText; }
+    .track, .meter { border: 1px solid CanvasText; }
+    .fill { forced-color-adjust: none; background: Highlight !important; }
+    .button[disabled], [aria-disabled="true"], [aria-disabled="true"] * { color: GrayText; opacity: 1 !important; }
+    .state, .banner, .notice { border: 1px solid CanvasText; }
+  }
 
   @media (prefers-reduced-motion: reduce) {
     *, *::before, *::after { animation-duration: 0.01ms !important; transition-duration: 0.01ms !important; }

@@ -59,12 +59,17 @@ export function connectTabs(name: string, events: ConnectionEvents): Connection 
     channel.postMessage({ to: 'all' } as ChannelMessage);
     return new Promise<void>((resolve) => released.signal.addEventListener('abort', () => resolve()));
   };
+  // Where the browser forbids locks, as in frames of other sites, this tab has a stream of its own.
+  let alone: Connection | undefined;
   navigator.locks.request(`${name}-${protocol}`, { signal: released.signal }, lead).catch(() => {
-    // The tab was closed before it ever led.
+    if (released.signal.aborted) return; // the tab was closed before it ever led
+    alone = connectAlone(events);
+    events.restart();
   });
 
   const send = (message: ToHub | { type: 'close' }) => {
-    if (own && message.type !== 'close') own.receive(message);
+    if (alone && message.type !== 'close') alone.post(message);
+    else if (own && message.type !== 'close') own.receive(message);
     else channel.postMessage({ to: 'leader', from: me, message } as ChannelMessage);
   };
   return {
@@ -72,6 +77,7 @@ export function connectTabs(name: string, events: ConnectionEvents): Connection 
     close: () => {
       send({ type: 'close' });
       own?.close();
+      alone?.close();
       for (const client of clients.values()) client.close();
       own = undefined;
       hub = undefined;

@@ -13,11 +13,15 @@ export function setTheme(theme: Theme): void {
   applyTheme();
 }
 
+/** Tells by `change` that the colours of the document are others now. */
+export const themeChanges = new EventTarget();
+
 /** Makes the document follow the choice, also when it is made in another tab. */
 export function applyTheme(): void {
   const theme = currentTheme();
   if (theme === 'auto') delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+  themeChanges.dispatchEvent(new Event('change'));
 }
 
 /** Reads a setting of this device. Where storage is forbidden there are none. */

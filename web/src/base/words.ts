@@ -50,7 +50,8 @@ const reasons: Partial<Record<ReasonJson, string>> = {
 };
 
 /** A reason in a few words; empty where the state speaks for itself. The job's message says it in full. */
-export function reasonWords(reason: ReasonJson | undefined): string {
+export function reasonWords(reason: ReasonJson | undefined, exitCode?: number): string {
+  if (reason === 'REASON_EXIT_NONZERO' && exitCode) return `exit code ${exitCode}`;
   return (reason && reasons[reason]) ?? '';
 }
 

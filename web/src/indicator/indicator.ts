@@ -48,7 +48,7 @@ const styles = `
     }
     a, button { font: inherit; color: inherit; text-decoration: none; border: 0; background: none; margin: 0; }
     a { display: inline-flex; align-items: stretch; }
-    a:hover .count { text-decoration: underline; }
+    a.count:hover { text-decoration: underline; }
     a:focus-visible, button:focus-visible { outline: 2px solid var(--stint-indicator-focus, light-dark(#1a6fe0, #7db4ff)); outline-offset: -2px; border-radius: inherit; }
     .name {
       display: inline-flex;
@@ -59,7 +59,7 @@ const styles = `
       color: var(--stint-indicator-name-text, #fff);
     }
     .count { display: inline-flex; align-items: center; gap: 5px; padding: 0 9px; font-variant-numeric: tabular-nums; font-weight: 600; }
-    .count + .count { border-left: 1px solid var(--stint-indicator-border, light-dark(#dfe4ea, #313b48)); }
+    .count + .count, a + .count { border-left: 1px solid var(--stint-indicator-border, light-dark(#dfe4ea, #313b48)); }
     svg { width: 14px; height: 14px; flex: none; fill: none; stroke: currentColor; stroke-width: 2.4; stroke-linecap: round; stroke-linejoin: round; }
     .queued svg { color: var(--stint-indicator-queued, light-dark(#4c5a6b, #b4c0cf)); }
     .running svg { color: var(--stint-indicator-running, light-dark(#b06a00, #ffc46b)); }
@@ -155,7 +155,7 @@ export class Indicator extends HTMLElement {
     if (this.link?.live && this.counts) {
       return shown.map((s) => {
         const n = Number(this.counts?.total?.[s] ?? 0);
-        return html`<span class="count ${s}" title="${n} ${s}">${signs[s]}<span>${number.format(n)}</span><span class="sr"> ${s},</span></span>`;
+        return html`<a class="count ${s}" part="count" title="${n} ${s}: show them" href=${new URL(`jobs?state=${s}`, this.home).href}>${signs[s]}<span>${number.format(n)}</span><span class="sr"> ${s}</span></a>`;
       });
     }
     return html`<span class="words ${this.link?.problem ? 'offline' : ''}" title=${this.link?.problem ?? ''}>${this.words || '…'}</span>`;
@@ -169,7 +169,7 @@ export class Indicator extends HTMLElement {
     render(
       html`<div class="pill" part="pill" role="region" aria-label="Your jobs">
         <a href=${new URL('jobs', this.home).href} title="Open the Job Status page" part="link">
-          <span class="name" part="name">Jobs</span>${this.renderCounts()}</a>
+          <span class="name" part="name">Jobs</span></a>${this.renderCounts()}
         ${
           bell
             ? html`<button class="bell" title="Notify me when a job ends" aria-label="Notify me when a job ends" @click=${() => this.notifier.agree()}>${signs.bell}</button>`

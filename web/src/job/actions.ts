@@ -6,14 +6,14 @@ import { cancelJobs, reportIssue } from '../base/calls';
 import { ask } from '../base/dialog';
 import { serverURL } from '../base/place';
 import { navigate, pathOf } from '../base/router';
-import { session } from '../base/session';
+import type { Session } from '../base/session';
 import { toast } from '../base/toast';
 import { isFinal, visible } from '../base/words';
 import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 import { openShare } from './share';
 
 /** The actions for a job. `changed` is called when one may have changed it. */
-export function jobActions(job: JobJson, changed: () => void): Action[] {
+export function jobActions(job: JobJson, session: Session, changed: () => void): Action[] {
   const id = job.id ?? '';
   return [
     {
@@ -23,7 +23,7 @@ export function jobActions(job: JobJson, changed: () => void): Action[] {
       hint: 'Cancel this job',
       danger: true,
       unavailable: isFinal(job.state) ? 'the job has ended' : job.cancelTime ? 'it is being cancelled' : undefined,
-      run: () => cancel(job, changed),
+      run: () => cancel(job, session, changed),
     },
     {
       id: 'rerun',
@@ -59,7 +59,7 @@ export function jobActions(job: JobJson, changed: () => void): Action[] {
   ];
 }
 
-async function cancel(job: JobJson, changed: () => void): Promise<void> {
+async function cancel(job: JobJson, session: Session, changed: () => void): Promise<void> {
   const foreign = session.foreign(job.owner);
   const whose = foreign ? ` It belongs to ${visible(job.owner)}, who will read your reason.` : '';
   const reason = await ask({
@@ -91,6 +91,7 @@ async function report(job: JobJson): Promise<void> {
       required: job.state !== 'STATE_FAILED',
       maxLength: 5000,
       rows: 6,
+      draft: `report ${job.id}`,
     },
   });
   if (words === undefined) return;

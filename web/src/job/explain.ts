@@ -1,5 +1,7 @@
 // What a state means for the user and what to do about it, where the server's own words leave that open.
+import { durationMillis, formatBytes, formatMillis } from '../base/format';
 import type { JobJson, ReasonJson } from '../gen/stint/jobs/v1/job_pb';
+import { writeDuration, writeSize } from '../submit/options';
 
 /** A sentence on what is the case, and one on what the user can do; both may be empty. */
 export interface Explanation {
@@ -14,7 +16,7 @@ const explanations: Partial<Record<ReasonJson, Explanation>> = {
   },
   REASON_SIGNALLED: {
     what: 'The command was ended by a signal that nobody here sent: it crashed.',
-    todo: 'See the end of the error output. If the input is fine, report the issue.',
+    todo: 'If the input is fine, report the issue.',
   },
   REASON_OUT_OF_MEMORY: {
     what: 'The job needed more memory than it was given.',
@@ -81,11 +83,34 @@ const explanations: Partial<Record<ReasonJson, Explanation>> = {
   },
 };
 
+// The page quotes what the log says, in place of the server's hint that it says something.
+const withoutHint = (message: string) => message.replace(/ ?Its error output (says|may say) more\.$/, '');
+
 /** Explains the state of a job. The server's own message goes before the general words. */
 export function explain(job: JobJson): Explanation {
   const general = explanations[job.reason ?? 'REASON_UNSPECIFIED'] ?? { what: '', todo: '' };
   if (job.cancelTime && job.state !== 'STATE_CANCELLED' && !job.completeTime) {
     return { what: 'The job is being cancelled.', todo: 'It gets a moment to end by itself.' };
   }
-  return { what: job.message || general.what, todo: general.todo };
+  return { what: withoutHint(job.message ?? '') || general.what, todo: general.todo };
+}
+
+/** What to change for a rerun, as a query of the form, and the words for it. Undefined where it cannot be told. */
+export function remedy(job: JobJson): { query: string; words: string } | undefined {
+  const { memoryBytes, timeLimit } = job.resources ?? {};
+  if (job.reason === 'REASON_OUT_OF_MEMORY' && Number(memoryBytes ?? 0) > 0) {
+    const twice = 2 * Number(memoryBytes);
+    return {
+      query: `memory=${writeSize(twice)}`,
+      words: `Rerun with ${formatBytes(twice)} (it had ${formatBytes(memoryBytes)})`,
+    };
+  }
+  const limit = durationMillis(timeLimit);
+  if (job.reason === 'REASON_TIME_LIMIT' && limit > 0) {
+    return {
+      query: `timeLimit=${writeDuration(`${(2 * limit) / 1000}s`)}`,
+      words: `Rerun with ${formatMillis(2 * limit)} (it had ${formatMillis(limit)})`,
+    };
+  }
+  return undefined;
 }

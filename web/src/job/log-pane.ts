@@ -3,15 +3,19 @@ import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { announce } from '../base/announce';
 import { icon } from '../base/icons';
+import { pathOf } from '../base/router';
 import { sharedStyles } from '../base/styles';
+import { readSetting, writeSetting } from '../base/theme';
 import { toast } from '../base/toast';
 import { isFinal } from '../base/words';
 import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
-import { errorPattern, textPattern } from './log-search';
+import { errors } from './errors';
+import { findForward, textPattern } from './log-search';
 import { type LogName, LogSource } from './log-source';
 import type { LogView } from './log-view';
 import './log-view';
 
+const wrapSetting = 'stint-log-wrap';
 const names: [LogName, string][] = [
   ['stdout', 'Standard output'],
   ['stderr', 'Error output'],
@@ -28,6 +32,9 @@ export class LogPane extends LitElement {
       .tabs .button[aria-selected='true'] { background: var(--stint-accent-2); }
       .search { display: flex; gap: 4px; }
       .search .input { width: 160px; }
+      .button[aria-pressed='true'] { background: var(--stint-accent-2); }
+      :host(:fullscreen) { padding: 12px; background: var(--stint-surface); }
+      :host(:fullscreen) stint-log-view { height: auto !important; flex: 1; }
       stint-log-view { height: min(56vh, 560px); min-height: 136px; }
       @media (max-width: 560px) { .search { flex: 1 1 100%; } .search .input { flex: 1; } }
     `,
@@ -38,9 +45,16 @@ export class LogPane extends LitElement {
   @state() private attempt = 0;
   @state() private searched = '';
   @state() private searching = false;
+  @state() private wrap = readSetting(wrapSetting) === 'on';
   @query('stint-log-view') private view!: LogView;
   private source: LogSource | undefined;
   private chosen = false;
+  private life = new AbortController();
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.life.abort();
+  }
 
   override willUpdate(changed: Map<string, unknown>): void {
     const before = changed.get('job') as JobJson | undefined;
@@ -82,11 +96,34 @@ export class LogPane extends LitElement {
   }
 
   private async firstError(): Promise<void> {
-    this.chosen = true;
+    const job = this.job.id ?? '';
+    const { attempt = 0 } = this.source ?? {};
     this.searching = true;
-    const found = await this.view.find(errorPattern, 0);
-    this.searching = false;
-    if (!found) toast('No line looks like an error.');
+    this.life.abort();
+    this.life = new AbortController();
+    const { signal } = this.life;
+    try {
+      // Programs tell of errors on either; what is on the error output alone is the more likely to be one.
+      for (const name of ['stderr', 'stdout'] as const) {
+        const source = new LogSource(job, name, attempt);
+        const hit = await findForward(source, { from: 0 }, errors, { signal, progress: () => {} });
+        if (hit) return await this.show(name, hit.offset);
+      }
+      toast('No line of either log looks like an error.');
+    } catch (error) {
+      if (!signal.aborted) toast(`The logs could not be searched. ${(error as Error).message}`, { kind: 'error' });
+    } finally {
+      this.searching = false;
+    }
+  }
+
+  /** Shows a line of one of the logs by where it begins; of the latest attempt, or of another one. */
+  async show(name: LogName, offset: number, attempt = 0): Promise<void> {
+    this.choose(name);
+    this.attempt = attempt;
+    await this.updateComplete;
+    await this.view.updateComplete;
+    await this.view.goTo(offset, offset);
   }
 
   private renderTabs() {
@@ -112,6 +149,22 @@ export class LogPane extends LitElement {
     )}</select>`;
   }
 
+  private readonly lineHref = (offset: number) => {
+    const query = new URLSearchParams({ log: this.name, at: String(offset) });
+    if (this.attempt) query.set('attempt', String(this.attempt));
+    return `${pathOf('jobs', this.job.id ?? '')}?${query}`;
+  };
+
+  private toggleWrap(): void {
+    this.wrap = !this.wrap;
+    writeSetting(wrapSetting, this.wrap ? 'on' : undefined);
+  }
+
+  private toggleFull(): void {
+    if (document.fullscreenElement) void document.exitFullscreen();
+    else void this.requestFullscreen();
+  }
+
   private renderFollow() {
     const following = this.view?.following;
     if (isFinal(this.job.state) && !following) return nothing;
@@ -133,13 +186,15 @@ export class LogPane extends LitElement {
         </form>
         <button class="button" data-action="error" ?disabled=${this.searching} @click=${this.firstError}>First error</button>
         ${this.renderFollow()}
-        <button class="button quiet" title="To the begin" aria-label="To the begin of the log" @click=${() => this.view.goTo(0)}>${icon('up')}</button>
+        <button class="button quiet" data-action="wrap" aria-pressed=${this.wrap ? 'true' : 'false'} @click=${this.toggleWrap}>Wrap</button>
+        ${document.fullscreenEnabled ? html`<button class="button quiet" data-action="full" @click=${this.toggleFull}>Full screen</button>` : nothing}
+        <button class="button quiet" title="To the start" aria-label="To the start of the log" @click=${() => this.view.goTo(0)}>${icon('up')}</button>
         <button class="button quiet" title="To the end" aria-label="To the end of the log" @click=${() => this.view.follow()}>${icon('down')}</button>
         <a class="button quiet" title="Download the whole log" aria-label="Download the whole log" href=${this.source?.downloadURL ?? ''} download>${icon('download')}</a>
       </div>
-      <stint-log-view id="log" role="tabpanel" aria-labelledby="tab-${this.name}" .source=${this.source} ?open=${open}
+      <stint-log-view id="log" role="tabpanel" aria-labelledby="tab-${this.name}" .source=${this.source} ?open=${open} ?wrap=${this.wrap} .lineHref=${this.lineHref}
         label=${this.name === 'stdout' ? 'Standard output' : 'Error output'}
-        .pattern=${this.searched ? textPattern(this.searched) : undefined} @follow-change=${() => this.requestUpdate()}></stint-log-view>`;
+        .pattern=${this.searched ? textPattern(this.searched).regExp : undefined} @follow-change=${() => this.requestUpdate()}></stint-log-view>`;
   }
 }
 

@@ -1,4 +1,6 @@
 // Looks for something in a whole log without holding more than a piece of it.
+import { stripAnsi } from './ansi';
+import type { Pattern } from './errors';
 import { joinBytes, type LogSource } from './log-source';
 
 /** A line that matches. */
@@ -7,20 +9,17 @@ export interface Hit {
   offset: number;
 }
 
-/** Words that programs announce their failure with. */
-export const errorPattern =
-  /\b(error|exception|traceback|fatal|failed|failure|panic|abort(ed)?|segmentation fault|killed|no such file|cannot|can't|out of memory|permission denied)\b/i;
-
 /** A pattern that finds a text as it is, in any case. */
-export function textPattern(text: string): RegExp {
-  return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'i');
+export function textPattern(text: string): Pattern & { regExp: RegExp } {
+  const regExp = new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'i');
+  return { quick: regExp, test: (line) => regExp.test(line), regExp };
 }
 
 /** Finds the first line at or after an offset, and before another one, that matches. */
 export async function findForward(
   source: LogSource,
   range: { from: number; to?: number },
-  pattern: RegExp,
+  pattern: Pattern,
   options: { signal: AbortSignal; progress: (offset: number, size: number) => void },
 ): Promise<Hit | undefined> {
   const done = new AbortController();
@@ -31,12 +30,12 @@ export async function findForward(
   const look = (bytes: Uint8Array, offset: number) => {
     const text = decoder.decode(bytes);
     // Most pieces have no match at all; only one that has is looked at line by line.
-    if (!pattern.test(text)) return;
+    if (!pattern.quick.test(text)) return;
     let at = 0;
     while (at < bytes.length && !hit) {
       const newline = bytes.indexOf(10, at);
       const stop = newline < 0 ? bytes.length : newline;
-      if (pattern.test(decoder.decode(bytes.subarray(at, stop)))) hit = { offset: offset + at };
+      if (pattern.test(stripAnsi(decoder.decode(bytes.subarray(at, stop))))) hit = { offset: offset + at };
       at = stop + 1;
     }
     if (hit) done.abort();

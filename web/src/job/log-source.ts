@@ -42,10 +42,16 @@ export class LogSource {
     return apiURL(path, { ...query, ...more, attempt: this.attempt || undefined });
   }
 
-  /** Calls back with what is there, frame by frame, until the server ends the stream. */
-  async stream(query: LogQuery, signal: AbortSignal, take: (bytes: LogBytes) => void): Promise<void> {
+  /** Calls back when the server has answered, and with what is there, frame by frame, until it ends the stream. */
+  async stream(
+    query: LogQuery,
+    signal: AbortSignal,
+    take: (bytes: LogBytes) => void,
+    opened: () => void = () => {},
+  ): Promise<void> {
     const response = await fetchOrThrow(this.url(query), { headers: { Accept: 'text/event-stream' }, signal });
     if (!response.body) throw new ApiError('The connection broke off.', 0, 'UNREACHABLE');
+    opened();
     await readEvents(
       response.body,
       ({ event, data }) => {
@@ -77,6 +83,12 @@ export class LogSource {
       next += frame.data.length;
     }
     return { offset: start, data: joinBytes(whole), size };
+  }
+
+  /** The last lines, at most `limit` bytes of them. */
+  async tail(lines: number, limit: number, signal: AbortSignal): Promise<LogBytes> {
+    const { offset, size } = await this.tailOffset(lines, signal);
+    return this.read(Math.max(offset, size - limit), limit, signal);
   }
 
   /** The offset that the last `lines` lines begin at. */

@@ -8,15 +8,18 @@ import { formatBytes } from '../base/format';
 import { sharedStyles } from '../base/styles';
 import { type Piece, parseAnsi } from './ansi';
 import { ansiStyles } from './ansi-styles';
+import type { Pattern } from './errors';
+import { type LogRow, longestShown, rowsOf } from './log-rows';
 import { findForward } from './log-search';
 import type { LogBytes, LogSource } from './log-source';
-import { type LogLine, LogWindow } from './log-window';
+import { LogWindow } from './log-window';
 
 const lineHeight = 18;
 const overscan = 20;
 const pieceBytes = 384 << 10;
 const windowBytes = 3 << 20;
-const longestShown = 5000;
+// Lines before the window are counted up to here, for the numbers of those in it.
+const mostCounted = 16 << 20;
 const retryMillis = 1000;
 // Frames have at most 64 KiB.
 const mostPending = 64;
@@ -28,11 +31,16 @@ export class LogView extends LitElement {
     ansiStyles,
     css`
       :host { display: flex; flex-direction: column; min-height: 0; position: relative; }
-      .view { flex: 1; min-height: 0; overflow: auto; overflow-anchor: none; background: var(--log-bg); color: var(--log-fg); border-radius: var(--stint-radius); font: 12.5px/18px var(--stint-mono); tab-size: 8; contain: strict; }
+      /* What programs write goes from left to right. */
+      .view { direction: ltr; flex: 1; min-height: 0; overflow: auto; overflow-anchor: none; background: var(--log-bg); color: var(--log-fg); border-radius: var(--stint-radius); font: 12.5px/18px var(--stint-mono); tab-size: 8; contain: strict; }
       .view:focus-visible { outline-offset: -2px; }
       .spacer { position: relative; min-width: max-content; }
-      .lines { position: absolute; top: 0; left: 0; min-width: 100%; padding: 0 12px; }
+      .lines { position: absolute; top: 0; left: 0; min-width: 100%; padding-inline-end: 12px; }
       .line { height: 18px; white-space: pre; }
+      .number { display: inline-block; width: calc(var(--digits) * 1ch + 14px); margin-inline-end: 8px; padding-inline-end: 6px; text-align: end; color: var(--log-dim); background: var(--log-bg); border-inline-end: 1px solid var(--stint-border); position: sticky; inset-inline-start: 0; text-decoration: none; user-select: none; height: 18px; vertical-align: top; }
+      .number::before { content: attr(data-number); }
+      .number:hover { text-decoration: underline; color: var(--log-fg); }
+      .probe { position: absolute; visibility: hidden; width: 100ch; height: 0; }
       .line.hit { background: color-mix(in oklab, var(--stint-focus) 30%, transparent); }
       mark { background: #ffd54a; color: #1b2430; border-radius: 2px; }
       .dropped { color: var(--log-dim); font-style: italic; }
@@ -49,6 +57,10 @@ export class LogView extends LitElement {
   @property({ attribute: false }) pattern: RegExp | undefined;
   /** What it shows, for screen readers. */
   @property() label = 'Log';
+  /** Whether long lines are broken to fit. */
+  @property({ type: Boolean }) wrap = false;
+  /** The address of a line by where it begins. */
+  @property({ attribute: false }) lineHref: (offset: number) => string = () => '';
   @state() following = false;
   @state() private size = 0;
   @state() private note = '';
@@ -61,20 +73,88 @@ export class LogView extends LitElement {
   private life = new AbortController();
   private loading = false;
   private pending: LogBytes[] = [];
+  private rowsKey = '';
+  private cachedRows: LogRow[] = [];
+  private readonly sizes = new ResizeObserver(() => this.requestUpdate());
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.life.abort();
+    this.sizes.disconnect();
   }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    if (this.hasUpdated) void this.begin();
+    if (!this.hasUpdated) return;
+    this.sizes.observe(this.view);
+    void this.begin();
+  }
+
+  override firstUpdated(): void {
+    this.sizes.observe(this.view);
+  }
+
+  // columns is how many letters fit beside the numbers, where lines are to be broken.
+  private get columns(): number {
+    if (!this.wrap || !this.view) return 0;
+    const probe = this.renderRoot.querySelector<HTMLElement>('.probe');
+    const letter = (probe?.getBoundingClientRect().width ?? 0) / 100 || 7.5;
+    return Math.max(20, Math.floor((this.view.clientWidth - 40) / letter) - this.digits);
+  }
+
+  /** Letters that the highest number takes. */
+  private get digits(): number {
+    const { firstNumber, lines } = this.window;
+    return Math.max(2, String((firstNumber ?? 1) + lines.length).length);
+  }
+
+  private get rows(): LogRow[] {
+    const { columns } = this;
+    const key = `${this.window.version} ${columns}`;
+    if (key !== this.rowsKey) this.cachedRows = rowsOf(this.window, columns);
+    this.rowsKey = key;
+    return this.cachedRows;
+  }
+
+  // keepRow keeps the row at the upper edge where it is while the rows before it change.
+  private async keepRow(change: () => void): Promise<void> {
+    const at = Math.floor(this.view.scrollTop / lineHeight);
+    const row = this.rows[at];
+    change();
+    const now = row ? this.rows.findIndex((r) => r.line.offset === row.line.offset && r.from >= row.from) : -1;
+    const was = this.view.scrollTop;
+    await this.shown();
+    if (now >= 0 && now !== at) this.view.scrollTop = was + (now - at) * lineHeight;
+    this.look();
+  }
+
+  // number counts the lines before the window, so that those in it have numbers.
+  private async number(source: LogSource, signal: AbortSignal): Promise<void> {
+    const { start } = this.window;
+    const first = this.window.lines[0]?.offset;
+    if (this.window.firstNumber !== undefined || first === undefined || start > mostCounted) return;
+    let lines = 1;
+    let next = 0;
+    try {
+      await source.stream({ offset: 0, limitBytes: start }, signal, ({ offset, data }) => {
+        if (data.length === 0) return;
+        if (offset !== next)
+          next = Number.POSITIVE_INFINITY; // the middle was dropped
+        else next = offset + data.length;
+        for (const byte of data) if (byte === 10) lines++;
+      });
+    } catch {
+      return; // the lines stay without numbers
+    }
+    if (signal.aborted || next !== start) return;
+    this.window.setNumber(first, lines);
+    this.requestUpdate();
   }
 
   override updated(changed: Map<string, unknown>): void {
     // A short log that is complete takes no more room than it needs.
-    const lines = this.window.lines.length + 1;
+    const lines = this.rows.length + 1;
+    if (changed.has('wrap') && this.following) void this.toEnd();
     const short = !this.open && this.window.start === 0 && lines < 24 && this.window.end >= this.size;
     this.style.setProperty('height', short ? `${Math.max(5, lines) * lineHeight + 46}px` : '');
     if (changed.has('source')) void this.begin();
@@ -103,14 +183,15 @@ export class LogView extends LitElement {
       this.fill(await source.read(from, pieceBytes, signal), from);
       this.hit = hit;
       await this.shown();
-      const index = this.window.lines.findIndex((line) => line.offset >= offset);
+      const index = this.rows.findIndex((row) => row.line.offset >= offset);
       this.view.scrollTop = Math.max(0, index - 4) * lineHeight;
       this.look();
     });
+    if (!signal.aborted) void this.number(source, signal);
   }
 
   /** Goes to the next line that matches, from the last one found or from what is in sight. Answers whether there is one. */
-  async find(pattern: RegExp, from = this.nextFrom()): Promise<boolean> {
+  async find(pattern: Pattern, from = this.nextFrom()): Promise<boolean> {
     const { source } = this;
     if (!source) return false;
     const { signal } = this.restart();
@@ -137,7 +218,7 @@ export class LogView extends LitElement {
       const next = lines.find((line) => line.offset > this.hit);
       return next?.offset ?? this.window.end;
     }
-    return lines[Math.floor(this.view.scrollTop / lineHeight)]?.offset ?? 0;
+    return this.rows[Math.floor(this.view.scrollTop / lineHeight)]?.line.offset ?? 0;
   }
 
   private tell(following: boolean): void {
@@ -176,6 +257,7 @@ export class LogView extends LitElement {
       const from = Math.max(0, size - pieceBytes);
       if (size > 0) this.fill(await source.read(from, pieceBytes, signal), from);
       await this.toEnd();
+      void this.number(source, signal);
       if (this.open) await this.followFrom(source, signal);
     });
   }
@@ -183,12 +265,14 @@ export class LogView extends LitElement {
   private async followFrom(source: LogSource, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await source.stream({ offset: this.window.end, follow: true }, signal, (frame) => {
-          this.note = '';
+        const take = (frame: LogBytes) => {
           if (this.pending.length === 0) requestAnimationFrame(() => this.flush(signal));
           this.pending.push(frame);
           // A page that nobody looks at draws no frames, but must not keep everything either.
           if (this.pending.length > mostPending) this.flush(signal);
+        };
+        await source.stream({ offset: this.window.end, follow: true }, signal, take, () => {
+          this.note = '';
         });
         this.flush(signal);
         // A server that is on its way down ends streams too; only the end of the job is one.
@@ -271,33 +355,37 @@ export class LogView extends LitElement {
     this.loading = true;
     const { signal } = this.life;
     await this.guard(signal, async () => {
-      let moved = 0;
       if (where === 'before') {
         const from = Math.max(0, this.window.start - pieceBytes);
         const bytes = await source.read(from, this.window.start - from, signal);
         if (bytes.data.length === 0) return;
-        moved = this.window.prepend(bytes.offset, bytes.data);
+        await this.keepRow(() => this.window.prepend(bytes.offset, bytes.data));
       } else {
         const bytes = await source.read(this.window.end, pieceBytes, signal);
         this.size = Math.max(this.size, bytes.size);
-        moved = -this.window.append(bytes.offset, bytes.data);
+        await this.keepRow(() => this.window.append(bytes.offset, bytes.data));
       }
-      const was = this.view.scrollTop;
-      await this.shown();
-      if (moved !== 0) this.view.scrollTop = was + moved * lineHeight;
-      this.look();
     });
     if (!signal.aborted) this.loading = false;
   }
 
-  private renderLine(line: LogLine): TemplateResult {
-    const dropped = line.dropped
-      ? html`<span class="dropped">… ${formatBytes(line.dropped)} were dropped here: the output was over its size cap … </span>`
-      : nothing;
+  private renderRow({ line, number, from, to }: LogRow): TemplateResult {
+    const dropped =
+      line.dropped && from === 0
+        ? html`<span class="dropped">… ${formatBytes(line.dropped)} were dropped here: the output was over its size cap … </span>`
+        : nothing;
     const long = line.text.length > longestShown;
-    const pieces = parseAnsi(long ? line.text.slice(0, longestShown) : line.text);
-    return html`<div class="line ${line.offset === this.hit ? 'hit' : ''}">${dropped}${pieces.map((p) => this.renderPiece(p))}${
-      long ? html`<span class="dropped"> … ${formatBytes(line.text.length - longestShown)} more</span>` : nothing
+    const whole = parseAnsi(long ? line.text.slice(0, longestShown) : line.text);
+    const pieces = from === 0 && to === undefined ? whole : slice(whole, from, to);
+    // The number is drawn by its style: it is neither copied nor searched with the text.
+    const gutter =
+      from > 0
+        ? html`<span class="number"></span>`
+        : html`<a class="number" tabindex="-1" data-number=${number ?? '·'} aria-label=${number === undefined ? 'Link to this line' : `Link to line ${number}`} href=${this.lineHref(line.offset)}></a>`;
+    return html`<div class="line ${line.offset === this.hit ? 'hit' : ''}">${gutter}${dropped}${pieces.map((p) => this.renderPiece(p))}${
+      long && to === undefined
+        ? html`<span class="dropped"> … ${formatBytes(line.text.length - longestShown)} more</span>`
+        : nothing
     }</div>`;
   }
 
@@ -320,7 +408,7 @@ export class LogView extends LitElement {
   }
 
   private renderWhere() {
-    const at = this.window.lines[this.top]?.offset ?? this.window.start;
+    const at = this.rows[this.top]?.line.offset ?? this.window.start;
     const whole = this.window.start === 0 && this.window.end >= this.size;
     return html`<div class="where">
       ${
@@ -335,23 +423,35 @@ export class LogView extends LitElement {
   }
 
   override render() {
-    const { lines, unfinished } = this.window;
-    const count = lines.length + (unfinished ? 1 : 0);
-    const rows = Math.ceil((this.view?.clientHeight || 600) / lineHeight) + 2 * overscan;
-    const shown = lines.slice(this.top, this.top + rows);
-    if (unfinished && shown.length < rows) shown.push(unfinished);
+    const { rows } = this;
+    const count = rows.length;
+    const most = Math.ceil((this.view?.clientHeight || 600) / lineHeight) + 2 * overscan;
+    const shown = rows.slice(this.top, this.top + most);
     const note =
       this.note ||
       (count === 0 && this.source ? (this.following ? 'Nothing was written yet.' : 'Nothing was written.') : '');
     return html`
-      <div class="view" tabindex="0" role="region" aria-label=${this.label} @scroll=${this.onScroll}>
+      <div class="view" tabindex="0" role="region" aria-label=${this.label} ${styles({ '--digits': String(this.digits) })} @scroll=${this.onScroll}>
+        <span class="probe" aria-hidden="true"></span>
         <div class="spacer" ${styles({ height: `${count * lineHeight + 8}px` })}>
-          <div class="lines" ${styles({ transform: `translateY(${this.top * lineHeight + 4}px)` })}>${shown.map((line) => this.renderLine(line))}</div>
+          <div class="lines" ${styles({ transform: `translateY(${this.top * lineHeight + 4}px)` })}>${shown.map((row) => this.renderRow(row))}</div>
         </div>
       </div>
       ${note ? html`<div class="note">${note}</div>` : nothing}
       ${this.renderWhere()}`;
   }
+}
+
+// slice is the part [from, to) of the letters of pieces.
+function slice(pieces: readonly Piece[], from: number, to = Number.POSITIVE_INFINITY): Piece[] {
+  const part: Piece[] = [];
+  let at = 0;
+  for (const piece of pieces) {
+    const text = piece.text.slice(Math.max(0, from - at), Math.max(0, to - at));
+    if (text !== '') part.push({ ...piece, text });
+    at += piece.text.length;
+  }
+  return part;
 }
 
 declare global {

@@ -19,6 +19,10 @@ export class LogWindow {
   /** The log's bytes [start, end) are here. */
   start = 0;
   end = 0;
+  /** The number of the first line in the log, where it is known: from its start on, and not past what was dropped. */
+  firstNumber: number | undefined = 1;
+  /** Grows with every change. */
+  version = 0;
   private rest = new Uint8Array(0);
   private readonly decoder = new TextDecoder();
 
@@ -30,6 +34,16 @@ export class LogWindow {
     this.rest = new Uint8Array(0);
     this.start = offset;
     this.end = offset;
+    this.firstNumber = offset === 0 ? 1 : undefined;
+    this.version++;
+  }
+
+  /** Numbers the lines: the one that begins at an offset has this number. */
+  setNumber(offset: number, number: number): void {
+    const index = this.lines.findIndex((line) => line.offset === offset);
+    if (index < 0 || this.lines.some((line) => line.dropped)) return;
+    this.firstNumber = number - index;
+    this.version++;
   }
 
   /** The last line, while its end has not come yet. */
@@ -42,6 +56,8 @@ export class LogWindow {
   append(offset: number, data: Uint8Array): number {
     if (data.length === 0) return 0;
     const gap = offset - this.end;
+    this.version++;
+    if (gap > 0) this.firstNumber = undefined;
     if (gap > 0 && this.rest.length > 0) this.push(this.rest);
     if (gap > 0) this.rest = new Uint8Array(0);
     const bytes = this.rest.length > 0 ? joinBytes([this.rest, data]) : data;
@@ -67,6 +83,9 @@ export class LogWindow {
     const added = this.lines.length;
     this.lines = this.lines.concat(held);
     this.start = offset + skip;
+    this.version++;
+    if (this.firstNumber !== undefined) this.firstNumber -= added;
+    else if (this.start === 0 && !this.lines.some((line) => line.dropped)) this.firstNumber = 1;
     this.trimBottom();
     return added;
   }
@@ -97,6 +116,7 @@ export class LogWindow {
     const index = this.lines.findIndex((line) => line.offset >= keepFrom);
     if (index <= 0) return 0;
     this.lines.splice(0, index);
+    if (this.firstNumber !== undefined) this.firstNumber += index;
     this.start = this.lines[0]?.offset ?? this.end;
     return index;
   }

@@ -5,10 +5,10 @@ import { announce } from '../base/announce';
 import { ApiError } from '../base/api';
 import { getJob, listServices } from '../base/calls';
 import { styles } from '../base/css-vars';
+import { followSession } from '../base/follow';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
-import { pathOf, type Route } from '../base/router';
-import { session } from '../base/session';
+import { navigate, pathOf, type Route } from '../base/router';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { type News, watch } from '../base/watch';
 import { isFinal, stateLabel, stateName, statePill, visible } from '../base/words';
@@ -16,7 +16,7 @@ import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 import { workspaceHref } from '../workspace/paths';
 import { jobActions } from './actions';
-import { explain } from './explain';
+import { explain, remedy } from './explain';
 import { jobPageStyles } from './page-styles';
 import '../base/action-bar';
 import '../results/results';
@@ -24,6 +24,8 @@ import './log-pane';
 import './parameters';
 import './timeline';
 import './usage';
+import './why';
+import type { ShowLineEvent } from './why';
 
 export const tag = 'stint-job-page';
 
@@ -40,7 +42,10 @@ export class JobPage extends LitElement {
   @state() private problem = '';
   @state() private lost = '';
   @state() private now = Date.now();
+  private readonly session = followSession(this);
   private jobId = '';
+  /** The line that was last shown because the address names it. */
+  private pointed = '';
   private life = new AbortController();
   private reading = false;
   private again = false;
@@ -74,6 +79,7 @@ export class JobPage extends LitElement {
     }, tickMillis);
     signal.addEventListener('abort', () => clearInterval(timer));
     // Whose stream tells of the job depends on whose job it is.
+    const { session } = this;
     const known = session.status ? undefined : session.refresh();
     void Promise.all([this.read(signal), known]).then(() => {
       if (!this.job || signal.aborted) return;
@@ -147,9 +153,37 @@ export class JobPage extends LitElement {
       job.engineState && job.engineState !== what
         ? html`<span class="quiet-text">The engine says: ${job.engineState}</span>`
         : nothing;
-    return html`<div class="banner ${name}"><b>${what}</b>${todo ? html`<span>${todo}</span>` : nothing}${engine}
+    return html`<div class="banner ${name}"><b>${what}</b>${name === 'failed' && job.startTime ? html`<stint-why .job=${job} @show-line=${this.showLine}></stint-why>` : nothing}
+      ${todo ? html`<span>${todo}</span>` : nothing}${renderRemedy(job)}${engine}
       ${job.cancelReason ? html`<span>Given reason: ${job.cancelReason}</span>` : nothing}
       ${job.expectedStartTime && name === 'queued' ? html`<span>Expected to start ${formatRelative(job.expectedStartTime, this.now)}.</span>` : nothing}</div>`;
+  }
+
+  // point puts what is looked at into the address, so that it can be linked and comes back after a reload.
+  private point(at: Record<string, string>): void {
+    const query = new URLSearchParams(this.route?.query);
+    for (const [name, value] of Object.entries(at)) query.set(name, value);
+    navigate(`${pathOf('jobs', this.jobId)}?${query}`, { replace: true });
+  }
+
+  // A line that the address names is shown once the job is there, and again when the address names another one.
+  override updated(): void {
+    const query = this.route?.query;
+    const at = query?.get('at') ?? '';
+    const log = query?.get('log');
+    const key = `${this.jobId} ${log} ${at} ${query?.get('attempt')}`;
+    if (!this.job || key === this.pointed) return;
+    this.pointed = key;
+    if (!/^\d{1,15}$/.test(at) || (log !== 'stdout' && log !== 'stderr')) return;
+    const pane = this.renderRoot.querySelector('stint-log-pane');
+    pane?.scrollIntoView({ block: 'nearest' });
+    void pane?.updateComplete.then(() => pane.show(log, Number(at), Number(query?.get('attempt')) || 0));
+  }
+
+  private async showLine(event: ShowLineEvent): Promise<void> {
+    const pane = this.renderRoot.querySelector('stint-log-pane');
+    pane?.scrollIntoView({ block: 'start' });
+    await pane?.show(event.log, event.offset);
   }
 
   private renderProgress(job: JobJson) {
@@ -174,11 +208,10 @@ export class JobPage extends LitElement {
     const labels = Object.entries(job.labels ?? {});
     return html`<dl class="facts">
       ${fact('Job', job.id)} ${fact('Service', this.service?.label ?? job.service)}
-      ${session.operator ? fact('Owner', job.owner) : nothing}
-      ${time('Submitted', job.submitTime)} ${time('Started', job.startTime)} ${time('Completed', job.completeTime)}
+      ${this.session.operator ? fact('Owner', job.owner) : nothing}
+      ${time('Submitted', job.submitTime)} ${time('Started', job.startTime)} ${time('Ended', job.completeTime)}
       ${fact('Elapsed', formatElapsed(job.startTime, job.completeTime, this.now))}
       ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
-      ${fact('Node', attempt?.node)} ${fact('Executor', job.executor || attempt?.executor)} ${fact('Engine id', attempt?.engineId)}
       ${job.priority ? fact('Priority', job.priority) : nothing}
       ${job.rerunOf && job.rerunOf !== '0' ? fact('Rerun of', html`<a href=${pathOf('jobs', job.rerunOf)}>job ${job.rerunOf}</a>`) : nothing}
       ${job.parentId && job.parentId !== '0' ? fact('Part of', html`<a href=${pathOf('jobs', job.parentId)}>job ${job.parentId}</a>`) : nothing}
@@ -187,16 +220,26 @@ export class JobPage extends LitElement {
         labels.length > 0
           ? fact(
               'Labels',
-              labels.map(([k, v]) => html`<span class="label">${k}: ${v}</span> `),
+              labels.map(
+                ([k, v]) =>
+                  html`<a class="label" title="Jobs with this label" href="jobs?filter=${encodeURIComponent(`labels.${k} = ${JSON.stringify(v)}`)}">${k}: ${v}</a> `,
+              ),
             )
           : nothing
       }
-    </dl>`;
+    </dl>
+    ${
+      attempt
+        ? html`<details class="where"><summary>Where it ran</summary><dl class="facts">${fact('Node', attempt?.node)}
+      ${fact('Executor', job.executor || attempt?.executor)} ${fact('Engine id', attempt.engineId)}</dl></details>`
+        : nothing
+    }`;
   }
 
   private renderMain(job: JobJson) {
     const logs = html`<section class="panel" aria-labelledby="logs"><h2 id="logs">Logs</h2><stint-log-pane .job=${job}></stint-log-pane></section>`;
-    const results = html`<section class="panel" aria-labelledby="results"><h2 id="results">Results</h2><stint-results .job=${job} .service=${this.service}></stint-results></section>`;
+    const results = html`<section class="panel" aria-labelledby="results"><h2 id="results">Results</h2><stint-results .job=${job} .service=${this.service} .chosen=${this.route?.query.get('result') ?? undefined}
+      @choose=${(e: CustomEvent<string>) => this.point({ result: e.detail })}></stint-results></section>`;
     // What stands where is settled when the page opens: nothing moves under the eyes of the reader when the job ends.
     const shown = job.startTime ? results : nothing;
     return this.resultsFirst
@@ -226,12 +269,20 @@ export class JobPage extends LitElement {
           <section class="panel" aria-labelledby="facts"><h2 id="facts">Facts</h2>${this.renderFacts(job)}</section>
           <section class="panel" aria-labelledby="params"><h2 id="params">Parameters</h2>
             <stint-parameters .values=${(job.parameters ?? {}) as Record<string, unknown>} .service=${this.service}></stint-parameters></section>
-          <section class="panel" aria-labelledby="used"><h2 id="used">Used of what was asked for</h2><stint-usage .job=${job} .now=${this.now}></stint-usage></section>
+          <section class="panel" aria-labelledby="used"><h2 id="used">Resources used</h2><stint-usage .job=${job} .now=${this.now}></stint-usage></section>
         </div>
-        <div class="actions panel"><stint-action-bar arialabel="Actions for this job" .actions=${jobActions(job, () => void this.read())}></stint-action-bar></div>
+        <div class="actions panel"><stint-action-bar arialabel="Actions for this job" .actions=${jobActions(job, this.session, () => void this.read())}></stint-action-bar></div>
       </div>
     </div>`;
   }
+}
+
+// renderRemedy offers the form with the one thing changed that the failure asks for.
+function renderRemedy(job: JobJson) {
+  const changed = remedy(job);
+  if (!changed) return nothing;
+  const address = `${pathOf('submit', job.service ?? '')}?rerun=${job.id}&${changed.query}`;
+  return html`<a class="button remedy" href=${address}>${changed.words}</a>`;
 }
 
 declare global {

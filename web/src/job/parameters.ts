@@ -13,8 +13,10 @@ export class Parameters extends LitElement {
     sharedStyles,
     css`
       :host { display: block; }
-      dl { display: grid; grid-template-columns: minmax(90px, auto) 1fr; gap: 6px 14px; margin: 0; }
-      dl dl { padding: 6px 0 2px 10px; border-left: 2px solid var(--stint-border); }
+      dl { display: grid; grid-template-columns: fit-content(45%) minmax(0, 1fr); gap: 6px 14px; margin: 0; }
+      /* A group, and a list of groups, stands below its name and has all the room. */
+      dt.wide, dd.wide { grid-column: 1 / -1; }
+      dl dl { padding: 4px 0 4px 10px; border-inline-start: 2px solid var(--stint-border); }
       dt { color: var(--stint-text-2); overflow-wrap: anywhere; }
       dd { margin: 0; min-width: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
       ul { margin: 0; padding: 0; list-style: none; display: grid; gap: 4px; }
@@ -29,7 +31,8 @@ export class Parameters extends LitElement {
     const names = Object.keys(values).sort((a, b) => (order.get(a) ?? 1e9) - (order.get(b) ?? 1e9));
     return html`<dl>${names.map((name) => {
       const spec = specs.find((s) => s.id === name);
-      return html`<dt title=${name}>${spec?.label || name}</dt><dd data-parameter=${name}>${this.renderValue(values[name], spec)}</dd>`;
+      const wide = isGroup(values[name]) ? 'wide' : '';
+      return html`<dt class=${wide} title=${name}>${spec?.label || name}</dt><dd class=${wide} data-parameter=${name}>${this.renderValue(values[name], spec)}</dd>`;
     })}</dl>`;
   }
 
@@ -50,6 +53,10 @@ export class Parameters extends LitElement {
       ? html`<span class="quiet-text">This job has none.</span>`
       : this.renderValues(this.values, this.service?.parameters ?? []) || nothing;
   }
+}
+
+function isGroup(value: Value): boolean {
+  return Array.isArray(value) ? value.some(isGroup) : value !== null && typeof value === 'object';
 }
 
 function folderOf(path: string, spec: ParameterJson): string {

@@ -2,7 +2,7 @@
 import { css, html, LitElement, nothing, svg } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { styles } from '../base/css-vars';
-import { formatTime, formatTimeFull, millis } from '../base/format';
+import { formatTime, formatTimeFull, formatTimeSeconds, millis } from '../base/format';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { reasonWords, type StateName, stateName, statePill } from '../base/words';
 import type { JobJson, StatusChangeJson } from '../gen/stint/jobs/v1/job_pb';
@@ -44,7 +44,8 @@ export class Timeline extends LitElement {
       :host { display: block; }
       svg { display: block; width: 100%; height: 22px; border-radius: var(--stint-radius); background: var(--stint-surface-2); }
       .queued { fill: color-mix(in oklab, var(--stint-queued) 38%, var(--stint-surface)); }
-      .running { fill: light-dark(#e8a33d, #d99a3f); }
+      .running { fill: color-mix(in oklab, var(--stint-accent) 55%, var(--stint-surface)); }
+      .axis { display: flex; justify-content: space-between; gap: 12px; margin: 4px 0 0; color: var(--stint-text-2); font-variant-numeric: tabular-nums; }
       .completed { fill: var(--stint-completed); }
       .failed { fill: var(--stint-failed); }
       .cancelled { fill: var(--stint-cancelled); }
@@ -54,7 +55,7 @@ export class Timeline extends LitElement {
       details { margin-top: 8px; }
       summary { cursor: pointer; color: var(--stint-accent); width: fit-content; }
       ol { list-style: none; margin: 8px 0 0; padding: 0; display: grid; gap: 6px; }
-      li { display: grid; grid-template-columns: 148px 104px 1fr; gap: 10px; align-items: baseline; }
+      li { display: grid; grid-template-columns: minmax(148px, max-content) 104px minmax(0, 1fr); gap: 10px; align-items: baseline; }
       time { color: var(--stint-text-2); white-space: nowrap; }
       @media (max-width: 560px) { li { grid-template-columns: 1fr auto; } li span:last-child { grid-column: 1 / -1; } }
     `,
@@ -84,7 +85,7 @@ export class Timeline extends LitElement {
 
   private renderChange(change: StatusChangeJson) {
     const attempt = change.attempt && (this.job.attempts?.length ?? 0) > 1 ? `Attempt ${change.attempt}. ` : '';
-    return html`<li><time title=${formatTimeFull(change.time)}>${formatTime(change.time)}${seconds(change.time)}</time>
+    return html`<li><time title=${formatTimeFull(change.time)}>${formatTimeSeconds(change.time)}</time>
       <span>${statePill(change.state)}</span><span>${attempt}${change.message || reasonWords(change.reason)}</span></li>`;
   }
 
@@ -94,19 +95,23 @@ export class Timeline extends LitElement {
     const total = (state: StateName) =>
       stretches.filter((s) => s.state === state).reduce((sum, s) => sum + s.to - s.from, 0);
     const attempts = this.job.attempts?.length ?? 0;
+    const ended = Boolean(this.job.completeTime);
+    const legend = (past: string, now: string, colour: string, ms: number, on: boolean) =>
+      ms < 1 && !on
+        ? nothing
+        : html`<span><i ${styles({ '--colour': colour })}></i>${on ? `${now} for` : past} ${shortMillis(ms)}</span>`;
+    const edge = (time: string | undefined) =>
+      html`<time title=${formatTimeFull(time)}>${formatTime(time, this.now)}</time>`;
     return html`${this.renderBand(stretches)}
+      <p class="axis">${edge(this.job.history?.[0]?.time)}${ended ? edge(this.job.completeTime) : html`<span>now</span>`}</p>
       <p class="legend">
-        <span><i ${styles({ '--colour': 'color-mix(in oklab, var(--stint-queued) 38%, var(--stint-surface))' })}></i>Waiting ${shortMillis(total('queued'))}</span>
-        <span><i ${styles({ '--colour': 'light-dark(#e8a33d, #d99a3f)' })}></i>Running ${shortMillis(total('running'))}</span>
+        ${legend('waited', 'waits', 'color-mix(in oklab, var(--stint-queued) 38%, var(--stint-surface))', total('queued'), stretches.at(-1)?.state === 'queued' && !ended)}
+        ${legend('ran', 'runs', 'color-mix(in oklab, var(--stint-accent) 55%, var(--stint-surface))', total('running'), stretches.at(-1)?.state === 'running' && !ended)}
+        ${ended ? html`<span>${statePill(this.job.state)}</span>` : nothing}
         ${attempts > 1 ? html`<span>${attempts} attempts</span>` : nothing}
       </p>
       <details><summary>All that happened</summary><ol>${(this.job.history ?? []).map((c) => this.renderChange(c))}</ol></details>`;
   }
-}
-
-function seconds(time: string | undefined): string {
-  const ms = millis(time);
-  return Number.isNaN(ms) ? '' : `:${String(new Date(ms).getSeconds()).padStart(2, '0')}`;
 }
 
 declare global {

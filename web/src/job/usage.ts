@@ -8,6 +8,8 @@ import type { AttemptJson, JobJson } from '../gen/stint/jobs/v1/job_pb';
 import { shortMillis } from './duration';
 
 interface Bar {
+  /** Whether using nearly all of it is a danger. Using all cores that one asked for is none. */
+  danger: boolean;
   label: string;
   used: number;
   asked: number;
@@ -42,13 +44,15 @@ export class UsageChart extends LitElement {
     return [
       {
         label: 'Memory',
+        danger: true,
         used: Number(usage?.maxRssBytes ?? Number.NaN),
         asked: Number(asked.memoryBytes ?? 0),
         words: formatBytes,
       },
-      { label: 'Time', used: elapsed, asked: durationMillis(asked.timeLimit) || 0, words: shortMillis },
+      { label: 'Time', danger: true, used: elapsed, asked: durationMillis(asked.timeLimit) || 0, words: shortMillis },
       {
         label: 'Cores used',
+        danger: false,
         used: elapsed > 0 ? cpu / elapsed : Number.NaN,
         asked: asked.cpus ?? 0,
         words: cores,
@@ -56,15 +60,16 @@ export class UsageChart extends LitElement {
     ];
   }
 
-  private renderBar({ label, used, asked, words }: Bar) {
+  private renderBar({ label, used, asked, words, danger }: Bar) {
     const known = !Number.isNaN(used);
     const part = known && asked > 0 ? Math.min(1, used / asked) : 0;
-    const said = `${known ? words(used) : 'not known'} of ${asked > 0 ? words(asked) : 'no limit'}`;
+    const limit = asked > 0 ? words(asked) : 'no limit';
+    const said = known ? `${words(used)} of ${limit}` : asked > 0 ? `asked for ${limit}` : limit;
     return html`<div class="bar">
       <div class="words"><span>${label}</span><span>${said}</span></div>
       ${
         asked > 0
-          ? html`<div class="track" role="img" aria-label="${label}: ${said}"><div class="fill ${part > 0.9 ? 'high' : ''}"
+          ? html`<div class="track" role="img" aria-label="${label}: ${said}"><div class="fill ${danger && part > 0.9 ? 'high' : ''}"
             ${styles({ '--part': `${part * 100}%` })} ?hidden=${!known}></div></div>`
           : nothing
       }

@@ -4,21 +4,28 @@ import type { Action } from '../base/action-bar';
 import { ApiError, apiURL, call } from '../base/api';
 import { cancelJobs, reportIssue } from '../base/calls';
 import { ask } from '../base/dialog';
+import { formatCount } from '../base/format';
 import { serverURL } from '../base/place';
 import { navigate, pathOf } from '../base/router';
 import { routes } from '../base/routes';
-import { session } from '../base/session';
+import type { Session } from '../base/session';
 import { toast } from '../base/toast';
 import { isFinal, stateLabel, stateName, visible } from '../base/words';
 import type { RerunResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 import type { Row } from './job-list';
 
 const tellAtMost = 8;
+/** Jobs that one call cancels. */
+const cancelAtMost = 1000;
 
-/** The actions for the selected jobs. */
-export function jobActions(rows: readonly Row[]): Action[] {
+/** The actions for the selected jobs. While some of them are still being read nothing is done: a part is not the selection. */
+export function jobActions(rows: readonly Row[], session: Session, pending = false): Action[] {
   const one = rows.length === 1 ? rows[0] : undefined;
-  const none = rows.length === 0 ? 'Select a job first.' : undefined;
+  const none = pending
+    ? 'The selected jobs are still being read.'
+    : rows.length === 0
+      ? 'Select a job first.'
+      : undefined;
   const single = none ?? (one ? undefined : 'Select one job only.');
   const alive = rows.filter((r) => !isFinal(r.state) && !r.cancelTime);
   const withResults = rows.filter((r) => r.startTime);
@@ -38,7 +45,7 @@ export function jobActions(rows: readonly Row[]): Action[] {
       danger: true,
       hint: 'End jobs that wait or run',
       unavailable: none ?? (alive.length > 0 ? undefined : cancelHint(rows)),
-      run: () => cancel(alive, rows.length),
+      run: () => cancel(alive, rows.length, session),
     },
     {
       id: 'rerun',
@@ -47,7 +54,9 @@ export function jobActions(rows: readonly Row[]): Action[] {
       hint: 'Submit new jobs like these',
       unavailable: none,
       run: () =>
-        one && canOpenForm() ? navigate(`${pathOf('submit', one.service ?? '')}?rerun=${one.id}`) : rerun(rows),
+        one && canOpenForm()
+          ? navigate(`${pathOf('submit', one.service ?? '')}?rerun=${one.id}`)
+          : rerun(rows, session),
     },
     {
       id: 'report',
@@ -101,7 +110,7 @@ function canOpenForm(): boolean {
   return routes.some((r) => r.folder === 'submit');
 }
 
-const count = (n: number) => (n === 1 ? '1 job' : `${n} jobs`);
+const count = (n: number) => (n === 1 ? '1 job' : `${formatCount(n)} jobs`);
 
 function names(rows: readonly Row[]): TemplateResult {
   const more = rows.length - tellAtMost;
@@ -109,63 +118,64 @@ function names(rows: readonly Row[]): TemplateResult {
     ${more > 0 ? html`<li>and ${more} more</li>` : ''}</ul>`;
 }
 
-async function cancel(rows: readonly Row[], selected: number): Promise<void> {
+async function cancel(rows: readonly Row[], selected: number, session: Session): Promise<void> {
   const rest = selected - rows.length;
   const foreign = rows.some((r) => session.foreign(r.owner));
   const reason = await ask({
     title: `Cancel ${count(rows.length)}?`,
-    body: html`${names(rows)}${foreign ? html`<p>${othersJobs(rows)}</p>` : ''}${rest > 0 ? html`<p>${count(rest)} of the selection cannot be cancelled any more.</p>` : ''}`,
+    body: html`${names(rows)}${foreign ? html`<p>${othersJobs(rows, session)}</p>` : ''}${rest > 0 ? html`<p>${count(rest)} of the selection cannot be cancelled any more.</p>` : ''}`,
     confirm: `Cancel ${count(rows.length)}`,
     danger: true,
     text: { label: foreign ? 'Why' : 'Why (optional)', required: foreign, maxLength: 250 },
   });
   if (reason === undefined) return;
   await telling('Cancel', async () => {
-    const answer = await cancelJobs(
-      rows.map((r) => r.id),
-      reason,
-    );
-    const lines = (answer.results ?? []).map(({ id, job, error }) => {
-      if (error) return { bad: true, text: `${id}: ${error.message ?? 'not cancelled'}` };
-      const state = stateName(job?.state);
-      if (state === 'cancelled') return { bad: false, text: `${id}: cancelled` };
-      return isFinal(job?.state)
-        ? { bad: false, text: `${id}: had ended already, ${state ? stateLabel[state].toLowerCase() : ''}` }
-        : { bad: false, text: `${id}: is being cancelled` };
-    });
-    tellEach(lines);
+    const outcomes = new Outcomes();
+    const ids = rows.map((r) => r.id);
+    for (let at = 0; at < ids.length; at += cancelAtMost) {
+      const answer = await cancelJobs(ids.slice(at, at + cancelAtMost), reason);
+      for (const { id, job, error } of answer.results ?? []) {
+        const state = stateName(job?.state);
+        if (error) outcomes.bad(`${id}: ${error.message ?? 'not cancelled'}`);
+        else if (state === 'cancelled') outcomes.good('cancelled');
+        else if (isFinal(job?.state))
+          outcomes.good(`had ended already, ${state ? stateLabel[state].toLowerCase() : ''}`);
+        else outcomes.good('being cancelled');
+      }
+    }
+    outcomes.tell(ids);
   });
 }
 
 /** Says that an operator is about to act on others' jobs. */
-function othersJobs(rows: readonly Row[]): string {
+function othersJobs(rows: readonly Row[], session: Session): string {
   const owners = [...new Set(rows.map((r) => r.owner).filter((owner) => session.foreign(owner)))].map(visible);
   const who = owners.length > 3 ? `${owners.length} other users` : owners.join(', ');
   return `There are jobs of ${who} among them. Your reason is kept with what you do.`;
 }
 
-async function rerun(rows: readonly Row[]): Promise<void> {
+async function rerun(rows: readonly Row[], session: Session): Promise<void> {
   const foreign = rows.some((r) => session.foreign(r.owner));
   const reason = await ask({
     title: `Submit ${count(rows.length)} again?`,
     body: html`${names(rows)}<p>The new jobs have the same parameters${foreign ? ' and belong to the same users' : ''}.</p>
-      ${foreign ? html`<p>${othersJobs(rows)}</p>` : ''}`,
+      ${foreign ? html`<p>${othersJobs(rows, session)}</p>` : ''}`,
     confirm: `Submit ${count(rows.length)}`,
     ...(foreign && { text: { label: 'Why', required: true, maxLength: 250 } }),
   });
   if (reason === undefined) return;
-  const lines: Line[] = [];
+  const outcomes = new Outcomes();
   for (const row of rows) {
     try {
       const answer = await call<RerunResponseJson>('POST', `v1/jobs/${row.id}:rerun`, {
         body: { id: row.id, requestId: requestId(), reason },
       });
-      lines.push({ bad: false, text: `${row.id}: submitted again as ${answer.job?.id ?? ''}` });
+      outcomes.good(rows.length === 1 ? `submitted again as ${answer.job?.id ?? ''}` : 'submitted again');
     } catch (error) {
-      lines.push({ bad: true, text: `${row.id}: ${messageOf(error)}` });
+      outcomes.bad(`${row.id}: ${messageOf(error)}`);
     }
   }
-  tellEach(lines);
+  outcomes.tell(rows.map((r) => r.id));
 }
 
 async function report(row: Row): Promise<void> {
@@ -175,7 +185,13 @@ async function report(row: Row): Promise<void> {
     body: html`<p>The operators get the job's parameters, state and times with your report.</p>
       ${row.message ? html`<p>${row.message}</p>` : ''}`,
     confirm: 'Send report',
-    text: { label: failed ? 'What happened (optional)' : 'What is wrong', required: !failed, maxLength: 5000, rows: 6 },
+    text: {
+      label: failed ? 'What happened (optional)' : 'What is wrong',
+      required: !failed,
+      maxLength: 5000,
+      rows: 6,
+      draft: `report ${row.id}`,
+    },
   });
   if (words === undefined) return;
   await telling('Report', async () => {
@@ -208,18 +224,29 @@ async function copyLinks(rows: readonly Row[]): Promise<void> {
   }
 }
 
-interface Line {
-  bad: boolean;
-  text: string;
-}
+// Outcomes sums up what became of many jobs: what went wrong one by one and first, what went well by number.
+class Outcomes {
+  private problems: string[] = [];
+  private sums = new Map<string, number>();
 
-function tellEach(lines: readonly Line[]): void {
-  // What went wrong first.
-  const sorted = [...lines].sort((a, b) => Number(b.bad) - Number(a.bad));
-  const more = sorted.length - tellAtMost;
-  const text = sorted.slice(0, tellAtMost).map((l) => l.text);
-  if (more > 0) text.push(`and ${more} more`);
-  toast(text.join('\n'), { kind: lines.some((l) => l.bad) ? 'error' : 'success' });
+  bad(line: string): void {
+    this.problems.push(line);
+  }
+
+  good(what: string): void {
+    this.sums.set(what, (this.sums.get(what) ?? 0) + 1);
+  }
+
+  tell(ids: readonly string[]): void {
+    const lines = this.problems.slice(0, tellAtMost);
+    const more = this.problems.length - lines.length;
+    if (more > 0) lines.push(`${count(more)} more with a problem`);
+    for (const [what, n] of this.sums) {
+      const verb = what.startsWith('had') || what.startsWith('submitted') ? what : `${n === 1 ? 'is' : 'are'} ${what}`;
+      lines.push(`${ids.length === 1 ? `Job ${ids[0]}` : count(n)} ${verb}.`);
+    }
+    toast(lines.join('\n'), { kind: this.problems.length > 0 ? 'error' : 'success' });
+  }
 }
 
 async function telling(what: string, work: () => Promise<void>): Promise<void> {

@@ -30,6 +30,7 @@ export class ColumnMenu extends LitElement {
       li:hover { background: var(--stint-hover); }
       label { flex: 1; display: flex; align-items: center; gap: 8px; min-height: 32px; }
       li .button { min-height: 28px; padding: 0 5px; }
+      label input { accent-color: var(--stint-accent); }
       li .icon { width: 15px; height: 15px; }
       .foot { display: flex; justify-content: space-between; gap: 8px; padding: 8px 4px 2px; border-top: 1px solid var(--stint-border); margin-top: 6px; }
     `,
@@ -43,7 +44,7 @@ export class ColumnMenu extends LitElement {
   }
 
   private toggle(id: ColumnId): void {
-    if (!this.columns.some((c) => c.id === id)) this.set([...this.columns, { id, width: columnSpecs[id].width }]);
+    if (!this.columns.some((c) => c.id === id)) this.set([...this.columns, { id }]);
     else if (this.columns.length > 1) this.set(this.columns.filter((c) => c.id !== id));
     else this.requestUpdate();
   }
@@ -58,7 +59,9 @@ export class ColumnMenu extends LitElement {
   }
 
   private widen(id: ColumnId, by: number): void {
-    this.set(this.columns.map((c) => (c.id === id ? { id, width: fitWidth(c.width + by) } : c)));
+    this.set(
+      this.columns.map((c) => (c.id === id ? { id, width: fitWidth((c.width ?? columnSpecs[id].width) + by) } : c)),
+    );
   }
 
   private open(event: Event): void {

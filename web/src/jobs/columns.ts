@@ -10,7 +10,8 @@ import type { SortField } from './view-state';
 
 export interface Column {
   id: ColumnId;
-  width: number;
+  /** In pixels, where the user chose one. Without it the column is as wide as what it shows, or takes a share of the rest. */
+  width?: number;
 }
 
 export interface CellContext {
@@ -21,7 +22,10 @@ export interface CellContext {
 
 interface ColumnSpec {
   label: string;
+  /** In pixels: the least for a column that grows, and where the menu begins to widen a column. */
   width: number;
+  /** Share of the room that is left, for columns of free text. The others are measured: see sampleRows. */
+  grow?: number;
   sort?: SortField;
   /** Whether the column is for operators who look at everybody's jobs. */
   operators?: boolean;
@@ -48,27 +52,31 @@ const specs = {
   },
   service: {
     label: 'Service',
-    width: 148,
+    width: 110,
+    grow: 2,
     sort: 'service',
     cell: (row, { services }) =>
-      html`<span title=${row.service ?? ''}>${services.get(row.service ?? '')?.label || row.service}</span>`,
+      html`<span data-long title=${services.get(row.service ?? '')?.label || row.service || ''}>${services.get(row.service ?? '')?.label || row.service}</span>`,
   },
   output_name: {
     label: 'Output name',
-    width: 212,
+    width: 150,
+    grow: 3,
     sort: 'output_name',
-    cell: (row) => html`<span title=${visible(row.outputName)}>${visible(row.outputName)}</span>`,
+    cell: (row) =>
+      html`<a data-long tabindex="-1" href=${pathOf('jobs', row.id)} title=${visible(row.outputName)}>${visible(row.outputName)}</a>`,
   },
   submit: { label: 'Submitted', width: 122, sort: 'submit_time', cell: (row, c) => time(row.submitTime, c) },
   start: { label: 'Started', width: 122, sort: 'start_time', cell: (row, c) => time(row.startTime, c) },
-  complete: { label: 'Completed', width: 122, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
+  complete: { label: 'Ended', width: 122, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
   elapsed: { label: 'Elapsed', width: 94, cell: elapsed },
-  progress: { label: 'Progress', width: 146, cell: progress },
+  progress: { label: 'Progress / why', width: 150, grow: 3, cell: progress },
   owner: {
     label: 'Owner',
-    width: 120,
+    width: 90,
+    grow: 1,
     operators: true,
-    cell: (row) => html`<span title=${row.owner ?? ''}>${row.owner}</span>`,
+    cell: (row) => html`<span data-long title=${visible(row.owner)}>${visible(row.owner)}</span>`,
   },
 } satisfies Record<string, ColumnSpec>;
 
@@ -79,9 +87,7 @@ export const columnIds = Object.keys(specs) as ColumnId[];
 const [narrowest, widest] = [48, 900];
 
 /** The columns that are shown when nobody chose others. */
-export const defaultColumns: Column[] = columnIds
-  .filter((id) => !columnSpecs[id].operators)
-  .map((id) => ({ id, width: columnSpecs[id].width }));
+export const defaultColumns: Column[] = columnIds.filter((id) => !columnSpecs[id].operators).map((id) => ({ id }));
 
 function elapsed(row: Row, { now }: CellContext) {
   if (row.startTime) return formatElapsed(row.startTime, row.completeTime, now);
@@ -91,14 +97,42 @@ function elapsed(row: Row, { now }: CellContext) {
 
 function progress(row: Row) {
   if (row.state !== 'STATE_RUNNING') {
-    const words = reasonWords(row.reason);
-    return words ? html`<span class="quiet-text" title=${row.message ?? ''}>${words}</span>` : nothing;
+    const words = reasonWords(row.reason, row.exitCode);
+    return words ? html`<span class="quiet-text" data-long title=${row.message || words}>${words}</span>` : nothing;
   }
   const percent = row.progress?.percent;
   const words = row.progress?.message ?? '';
-  if (percent === undefined) return html`<span class="quiet-text" title=${words}>${words}</span>`;
+  if (percent === undefined) return html`<span class="quiet-text" data-long title=${words}>${words}</span>`;
   return html`<span class="meter" role="progressbar" aria-label="Progress of job ${row.id}" aria-valuemin="0" aria-valuemax="100"
     aria-valuenow=${percent} title=${words}><span class="fill" ${styles({ width: `${percent}%` })}></span></span><span class="percent">${percent}%</span>`;
+}
+
+/**
+ * Jobs whose cells are as wide as such cells get in the reader's language: all states, all months, long
+ * distances, and an id of as many digits as there are.
+ */
+export function sampleRows(now: number, digits: number): Row[] {
+  const time = (ms: number) => new Date(ms).toISOString();
+  const id = '8'.repeat(digits);
+  const row = (state: NonNullable<Row['state']>, at: number): Row => ({
+    id,
+    revision: 0,
+    state,
+    submitTime: time(at),
+    startTime: time(at),
+    completeTime: time(at),
+  });
+  const year = new Date(now).getFullYear();
+  const months = Array.from({ length: 12 }, (_, month) => new Date(year, month, 28, 22, 58).getTime());
+  const distances = [50e3, 88 * 60e3, 35 * 3600e3, 59 * 86400e3, 330 * 86400e3].map((ms) => now - ms);
+  const states = ['QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
+  return [
+    ...states.map((state) => row(`STATE_${state}`, now)),
+    ...[...months, ...distances].map((at) => row('STATE_COMPLETED', at)),
+    { id, revision: 0, state: 'STATE_QUEUED', submitTime: time(now - 23.9 * 3600e3) },
+    { id, revision: 0, state: 'STATE_RUNNING', startTime: time(now - 23.99 * 3600e3) },
+    { id, revision: 0, state: 'STATE_RUNNING', startTime: time(now - 59.9 * 60e3) },
+  ];
 }
 
 /** Keeps a width within what can be used. */
@@ -113,7 +147,7 @@ export function parseColumns(text: string): Column[] {
     const [name, width] = part.split(':');
     const id = columnIds.find((c) => c === name);
     if (id && !columns.some((c) => c.id === id)) {
-      columns.push({ id, width: fitWidth(Number(width) || columnSpecs[id].width) });
+      columns.push(Number(width) ? { id, width: fitWidth(Number(width)) } : { id });
     }
   }
   return columns.length > 0 ? columns : defaultColumns;
@@ -122,7 +156,7 @@ export function parseColumns(text: string): Column[] {
 /** Writes what parseColumns reads. */
 export function formatColumns(columns: readonly Column[]): string {
   const write = (list: readonly Column[]) =>
-    list.map(({ id, width }) => (width === columnSpecs[id].width ? id : `${id}:${width}`)).join(',');
+    list.map(({ id, width }) => (width === undefined ? id : `${id}:${width}`)).join(',');
   const text = write(columns);
   return text === write(defaultColumns) ? '' : text;
 }

@@ -1,6 +1,7 @@
 // The conditions of the Job Status page: chips with counts, service, time, search, and all of it as text.
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { followMedia } from '../base/follow';
 import { formatCount } from '../base/format';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
@@ -15,6 +16,7 @@ const searchDelay = 250;
 const spans = [
   { name: 'Any time', days: undefined },
   { name: 'Today', days: 0 },
+  { name: 'Since yesterday', days: 1 },
   { name: 'Last 7 days', days: 6 },
   { name: 'Last 30 days', days: 29 },
 ];
@@ -58,13 +60,20 @@ export class FilterBar extends LitElement {
       .chip.cancelled .icon { color: var(--stint-cancelled); }
       .chip[aria-pressed="true"] { background: var(--stint-accent-2); border-color: var(--stint-accent); box-shadow: inset 0 0 0 1px var(--stint-accent); }
       .search { position: relative; flex: 1 1 210px; max-width: 340px; display: flex; }
-      .search .input { width: 100%; padding-left: 34px; }
-      .search .icon { position: absolute; left: 10px; top: 9px; width: 16px; height: 16px; color: var(--stint-text-2); pointer-events: none; }
+      .search .input { width: 100%; padding-inline-start: 34px; }
+      .search .icon { position: absolute; inset-inline-start: 10px; top: 9px; width: 16px; height: 16px; color: var(--stint-text-2); pointer-events: none; }
       .select { max-width: 250px; }
       .dates { display: inline-flex; align-items: center; gap: 6px; }
       .text { display: flex; gap: 8px; flex: 1; min-width: 0; }
       .text .input { flex: 1; font-family: var(--stint-mono); font-size: 0.93em; }
       .error { color: var(--stint-failed); font-weight: 550; overflow-wrap: anywhere; }
+      .line.first { flex-wrap: nowrap; }
+      .line.first .chips { min-width: 0; }
+      @media (max-height: 520px) {
+        .chips { flex-wrap: nowrap; overflow-x: auto; padding: 2px; margin: -2px; }
+        .chip { flex: none; min-height: 30px; }
+        .fold { flex: none; }
+      }
       @media (max-width: 720px) {
         .chips { flex-wrap: nowrap; overflow-x: auto; padding: 2px; margin: -2px; }
         .chip { flex: none; }
@@ -80,6 +89,9 @@ export class FilterBar extends LitElement {
   /** What the server says against the filter. */
   @property() problem = '';
   @property({ type: Boolean }) operator = false;
+  /** Where there is little height the conditions but the states are shown on wish. */
+  private readonly low = followMedia(this, '(max-height: 520px)');
+  @state() private unfolded = false;
   @state() private asText = false;
   @state() private between = false;
   private searchTimer: ReturnType<typeof setTimeout> | undefined;
@@ -174,8 +186,17 @@ export class FilterBar extends LitElement {
     const view = this.view;
     if (!view) return nothing;
     const open = this.asText || view.filter !== '';
-    return html`<div class="line">${this.renderChips(view)}</div>
-      <div class="line">
+    const others = filterText({ ...view, states: [] }) !== '';
+    const folded = this.low.matches && !this.unfolded && !open;
+    return html`<div class="line first">${this.renderChips(view)}
+        ${
+          this.low.matches
+            ? html`<button class="button quiet fold" aria-expanded=${folded ? 'false' : 'true'} @click=${() => {
+                this.unfolded = folded;
+              }}>${icon('filter')}${others ? 'Filters are set' : 'Filters'}</button>`
+            : nothing
+        }</div>
+      <div class="line" ?hidden=${folded}>
         <label class="search">${icon('search')}<span class="visually-hidden">Search jobs</span>
           <input class="input" type="search" placeholder="Search name, ID, service, label" .value=${view.search} maxlength="200"
             @input=${(e: Event) => this.onSearch((e.target as HTMLInputElement).value, false)}

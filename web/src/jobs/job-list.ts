@@ -41,8 +41,9 @@ const largestPage = 1000;
 /** How many rows below the last visible one are loaded ahead. */
 const ahead = 400;
 
-// The highest id that was seen by any list: a change of a higher one is a new job.
-let newestId = '';
+/** How long to gather jobs before the server is asked about them, and how many it is asked about at once. */
+const askMillis = 500;
+const askAtMost = 25;
 
 export class JobList {
   rows: Row[] = [];
@@ -65,6 +66,12 @@ export class JobList {
   private run = 0;
   private abort = new AbortController();
   private wanted = 0;
+  /** The highest id that the server had when the list was read: a job with a higher one is new. */
+  private newest: string | undefined;
+  /** Jobs that changed and of which only the server can tell whether they belong to the list. */
+  private unsure = new Set<string>();
+  private asking: ReturnType<typeof setTimeout> | undefined;
+  private reading: Promise<void> = Promise.resolve();
 
   constructor(
     readonly query: JobQuery,
@@ -85,6 +92,8 @@ export class JobList {
   stop(): void {
     this.run++;
     this.abort.abort();
+    clearTimeout(this.asking);
+    this.asking = undefined;
     this.loading = false;
   }
 
@@ -100,13 +109,22 @@ export class JobList {
   /** Sees to it that the rows up to an index are there, and some more. */
   want(index: number): void {
     this.wanted = Math.max(this.wanted, index);
-    if (!this.loading && !this.error && this.short(this.rows.length)) void this.load();
+    if (!this.loading && !this.error && this.short(this.rows.length)) this.reading = this.load();
+  }
+
+  /** Reads until there are so many rows, or no more, or an error. */
+  async readTo(count: number): Promise<void> {
+    const { run } = this;
+    while (this.rows.length < count && !this.complete && !this.error && (run === this.run || this.loading)) {
+      this.want(count - 1);
+      await this.reading;
+    }
   }
 
   /** Tries again after an error. */
   retry(): void {
     this.error = undefined;
-    if (this.empty) void this.load();
+    if (this.empty) this.reading = this.load();
     else this.want(this.wanted);
   }
 
@@ -122,6 +140,7 @@ export class JobList {
         const size = this.empty && missing <= ahead ? firstPage : missing > nextPage * 2 ? largestPage : nextPage;
         const page = await this.read(size, this.token);
         if (run !== this.run) return;
+        if (this.newest === undefined) void this.readNewest(this.abort.signal);
         this.take(page);
         this.changed(this);
       }
@@ -158,7 +177,6 @@ export class JobList {
     this.complete = this.token === '';
     for (const job of page.jobs ?? []) {
       const row = rowOf(job);
-      if (compareIds(row.id, newestId) > 0) newestId = row.id;
       const at = this.byId.get(row.id);
       // It came by the watch before its page did, or moved over the border of two pages.
       if (at !== undefined) {
@@ -179,6 +197,7 @@ export class JobList {
     this.wanted = upTo;
     const fresh = new JobList(this.query, this.fits, () => {});
     fresh.wanted = upTo;
+    this.unsure.clear();
     const run = this.begin();
     const { signal } = this.abort;
     signal.addEventListener('abort', () => fresh.stop());
@@ -193,6 +212,7 @@ export class JobList {
         complete: fresh.complete,
         token: fresh.token,
         revision: fresh.revision,
+        newest: fresh.newest,
         empty: false,
         stale: 0,
       });
@@ -233,12 +253,58 @@ export class JobList {
       this.rows[at] = next;
       return false;
     }
-    const isNew = compareIds(id, newestId) > 0;
-    if (isNew) newestId = id;
     if (fit === 'no' || revision <= this.revision) return false;
     if (fit === 'yes' && this.newestFirst()) return this.insert({ ...rowOfStatus(status), id, revision });
-    if (isNew || this.movesWithChanges) this.stale++;
+    const isNew = this.newest !== undefined && compareIds(id, this.newest) > 0;
+    if (!isNew && !this.movesWithChanges) return false;
+    if (fit === 'yes') this.stale++;
+    else this.askAbout(id);
     return false;
+  }
+
+  // readNewest asks for the highest id of all jobs, whether or not they are in the list: it tells new jobs from others.
+  private async readNewest(signal: AbortSignal): Promise<void> {
+    this.newest = '';
+    try {
+      const { owner } = this.query;
+      const page = await listJobs({ owner, orderBy: 'id desc', pageSize: 1 }, signal);
+      this.newest = page.jobs?.[0]?.id ?? '';
+    } catch {
+      this.newest = undefined; // new jobs are told from others after the next page
+    }
+  }
+
+  // askAbout has the server say whether a job that changed belongs to the list: words and labels are known there alone.
+  private askAbout(id: string): void {
+    this.unsure.add(id);
+    this.asking ??= setTimeout(() => {
+      this.asking = undefined;
+      void this.askNow();
+    }, askMillis);
+  }
+
+  private async askNow(): Promise<void> {
+    const { run } = this;
+    const ids = [...this.unsure].filter((id) => !this.byId.has(id)).slice(0, askAtMost);
+    for (const id of ids) this.unsure.delete(id);
+    if (ids.length === 0) return this.unsure.clear();
+    const these = `(${ids.map((id) => `id = ${id}`).join(' OR ')})`;
+    const filter = this.query.filter ? `(${this.query.filter}) AND ${these}` : these;
+    // A filter may have 1,024 bytes. Of jobs that do not fit into one it is said that they may belong to the list.
+    if (filter.length > 1000) {
+      this.stale += ids.length;
+      return this.changed(this);
+    }
+    try {
+      const page = await listJobs({ ...this.query, filter, pageSize: ids.length }, this.abort.signal);
+      if (run !== this.run) return;
+      const rows = (page.jobs ?? []).map(rowOf).filter((row) => !this.byId.has(row.id));
+      for (const row of rows) if (!this.newestFirst() || !this.insert(row)) this.stale++;
+      if (rows.length > 0) this.changed(this);
+      if (this.unsure.size > 0) for (const id of this.unsure) this.askAbout(id);
+    } catch {
+      // The next change asks again.
+    }
   }
 
   // misplaces reports whether the order of the rows is not that of the query any more.

@@ -12,14 +12,13 @@ export const pageStyles = css`
   .content { flex: 1; min-height: 0; display: flex; gap: 10px; }
   .list { flex: 1; min-width: 0; display: flex; flex-direction: column; overflow: hidden; position: relative; }
   stint-job-table { flex: 1; }
-  stint-action-bar { flex: none; align-self: flex-start; }
-  footer { display: flex; align-items: center; gap: 16px; min-height: 36px; padding: 2px 12px; border-top: 1px solid var(--stint-border); color: var(--stint-text-2); font-variant-numeric: tabular-nums; }
+  stint-action-bar { flex: none; align-self: flex-start; max-height: 100%; overflow: auto; }
+  footer { display: flex; flex-wrap: wrap; align-items: center; gap: 0 16px; min-height: 36px; padding: 2px 12px; border-top: 1px solid var(--stint-border); color: var(--stint-text-2); font-variant-numeric: tabular-nums; }
   footer .button { min-height: 28px; }
   footer .bad { color: var(--stint-failed); }
   .blank { position: absolute; inset: 60px 0 40px; display: grid; place-content: center; justify-items: center; gap: 8px; text-align: center; padding: 16px; pointer-events: none; }
   .blank > * { pointer-events: auto; }
   .blank p { margin: 0 0 8px; color: var(--stint-text-2); max-width: 60ch; }
-  .stale { position: absolute; z-index: 3; top: 44px; left: 50%; transform: translateX(-50%); border-radius: 999px; box-shadow: var(--stint-shadow-2); }
   stint-job-details { flex: none; }
   @media (max-width: 1000px) {
     stint-job-details { display: none; }
@@ -31,5 +30,11 @@ export const pageStyles = css`
     .content { flex-direction: column; gap: 0; }
     stint-action-bar { align-self: stretch; border-radius: 0; border-width: 1px 0 0; margin: 0 -8px -8px; }
     stint-column-menu { display: none; }
+  }
+  /* Where there is little height, by zoom or on a phone held sideways, the page scrolls as a whole and the list takes the screen. */
+  @media (max-height: 520px) {
+    :host { height: auto; padding-top: 6px; }
+    .content { flex: none; height: calc(100dvh - 64px); min-height: 220px; }
+    .blank { position: static; }
   }
 `;

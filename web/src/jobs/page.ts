@@ -8,17 +8,18 @@ import '../base/action-bar';
 import { announce } from '../base/announce';
 import { ApiError, call } from '../base/api';
 import { listServices } from '../base/calls';
+import { followMedia, followSession } from '../base/follow';
 import { formatClock, formatCount, millis } from '../base/format';
 import { icon } from '../base/icons';
 import { navigate, type PageElement, type Route } from '../base/router';
-import { session } from '../base/session';
 import { sharedStyles } from '../base/styles';
 import { readSetting, writeSetting } from '../base/theme';
+import { toast } from '../base/toast';
 import { type Link, type News, wake, watch } from '../base/watch';
 import { stateName } from '../base/words';
 import { detailsAction, jobActions, viewJob } from './actions';
 import './column-menu';
-import { type Column, columnSpecs, formatColumns, parseColumns } from './columns';
+import { type Column, formatColumns, parseColumns } from './columns';
 import { countFacets, type Facets, facetsOf, liveCountsSuffice, totalOf } from './facets';
 import './details';
 import './filter-bar';
@@ -26,15 +27,26 @@ import { type Fit, JobList, type Row, rowOf } from './job-list';
 import { pageStyles } from './page-styles';
 import './table';
 import type { JobTable, TableEvents } from './table';
-import { formatView, isFiltered, parseView, queryOf, type ViewState, withoutFilter } from './view-state';
+import {
+  filterText,
+  formatView,
+  historyState,
+  isFiltered,
+  parseView,
+  queryOf,
+  type ViewState,
+  withoutFilter,
+} from './view-state';
 
 export const tag = 'stint-jobs-page';
 
 const columnsSetting = 'stint-columns';
 const detailsSetting = 'stint-details';
 const countDelay = 1500;
-/** Whether there is room for the details beside the table. */
-const wide = matchMedia('(min-width: 1001px)');
+/** More jobs than this are not selected at once: the page reads each of them. */
+const selectAtMost = 10_000;
+/** Ids a call. */
+const getAtMost = 500;
 
 /** The list that was left, so that coming back from a job shows it at once. */
 let kept: JobList | undefined;
@@ -49,9 +61,13 @@ export class JobsPage extends LitElement implements PageElement {
   @state() private facets: Facets | undefined;
   @state() private link: Link | undefined;
   @state() private version = 0;
+  @state() private selectingAll = false;
   @state() private details = readSetting(detailsSetting) === 'on';
   @query('stint-job-table') private table!: JobTable | null;
 
+  private readonly session = followSession(this);
+  /** Whether there is room for the details beside the table. */
+  private readonly wide = followMedia(this, '(min-width: 1001px)');
   private list: JobList | undefined;
   private summary: SummaryJson | undefined;
   private life = new AbortController();
@@ -60,13 +76,16 @@ export class JobsPage extends LitElement implements PageElement {
   private counting: AbortController | undefined;
   private countTimer: ReturnType<typeof setTimeout> | undefined;
   private restoreRow = 0;
+  /** The conditions, but for those on states, that the server was last asked to count. */
+  private countedFor: string | undefined;
   /** Selected jobs that are on no page that was read. */
   private others = new Map<string, Row>();
+  /** Selected jobs that are not there. */
+  private missing = new Set<string>();
 
   override connectedCallback(): void {
     super.connectedCallback();
     this.life = new AbortController();
-    session.onChange(() => this.requestUpdate(), this.life.signal);
     void this.loadServices();
   }
 
@@ -94,7 +113,7 @@ export class JobsPage extends LitElement implements PageElement {
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (!changed.has('route')) return;
     const { query: given } = this.route;
-    const view = parseView(given);
+    const view = parseView(given, history.state);
     if (!given.has('columns')) view.columns = parseColumns(readSetting(columnsSetting) ?? '');
     const before = this.view;
     this.view = view;
@@ -118,7 +137,7 @@ export class JobsPage extends LitElement implements PageElement {
       this.list?.want(this.restoreRow);
     }
     this.watchOwner(wanted.owner);
-    this.updateFacets(true);
+    this.updateFacets(filterText({ ...this.view, states: [] }) !== this.countedFor);
     void this.loadOthers();
   }
 
@@ -130,7 +149,9 @@ export class JobsPage extends LitElement implements PageElement {
     }
     if (part.columns) writeSetting(columnsSetting, formatColumns(part.columns) || undefined);
     const address = formatView(next);
-    if (address !== formatView(this.view) || this.route.path === '') navigate(address, { replace });
+    const selection = String(next.selected) !== String(this.view.selected);
+    if (address !== formatView(this.view) || selection || this.route.path === '')
+      navigate(address, { replace, state: historyState(next) });
   }
 
   // ----- what the server says
@@ -181,25 +202,28 @@ export class JobsPage extends LitElement implements PageElement {
   };
 
   private updateFacets(viewChanged: boolean): void {
-    if (!this.summary) return;
-    const live = facetsOf(this.summary, this.view);
+    const live = this.summary && facetsOf(this.summary, this.view);
     if (liveCountsSuffice(this.view)) {
+      this.countedFor = undefined;
+      if (!live) return;
       this.counting?.abort();
       clearTimeout(this.countTimer);
       this.countTimer = undefined;
       this.facets = live;
       return;
     }
-    if (this.facets && !viewChanged) this.facets = { ...this.facets, services: live.services };
+    const services = live?.services ?? this.facets?.services ?? new Map<string, number>();
+    if (this.facets && !viewChanged) this.facets = { ...this.facets, services };
     if (viewChanged) {
       clearTimeout(this.countTimer);
       this.countTimer = undefined;
-      void this.count(live.services);
+      this.countedFor = filterText({ ...this.view, states: [] });
+      void this.count(services);
     } else {
       // Counting costs the server a look at every job; not for every change.
       this.countTimer ??= setTimeout(() => {
         this.countTimer = undefined;
-        void this.count(live.services);
+        void this.count(services);
       }, countDelay);
     }
   }
@@ -210,7 +234,8 @@ export class JobsPage extends LitElement implements PageElement {
     const { signal } = this.counting;
     try {
       const facets = await countFacets(this.view, services, signal);
-      if (!signal.aborted) this.facets = facets;
+      if (!signal.aborted)
+        this.facets = this.summary ? { ...facets, services: facetsOf(this.summary, this.view).services } : facets;
     } catch {
       // The list says what is wrong.
     }
@@ -218,18 +243,48 @@ export class JobsPage extends LitElement implements PageElement {
 
   // loadOthers reads selected jobs that the address names and no page has.
   private async loadOthers(): Promise<void> {
-    const ids = this.view.selected.filter((id) => !this.list?.rowOf(id) && !this.others.has(id)).slice(0, 1000);
-    if (ids.length === 0) return;
+    if (this.readingOthers) return;
+    this.readingOthers = true;
+    const { signal } = this.life;
     try {
-      const answer = await call<BatchGetResponseJson>('GET', 'v1/jobs:batchGet', {
-        query: { ids },
-        signal: this.life.signal,
-      });
-      for (const job of answer.jobs ?? []) this.others.set(job.id ?? '', rowOf(job));
-      this.requestUpdate();
+      for (;;) {
+        const ids = this.view.selected.filter((id) => this.unread(id)).slice(0, getAtMost);
+        if (ids.length === 0) break;
+        const answer = await call<BatchGetResponseJson>('GET', 'v1/jobs:batchGet', { query: { ids }, signal });
+        for (const job of answer.jobs ?? []) this.others.set(job.id ?? '', rowOf(job));
+        for (const id of ids) if (!this.others.has(id)) this.missing.add(id);
+        this.requestUpdate();
+      }
     } catch {
-      // They stay selected by name, and no action is offered for them.
+      // They stay selected by name, and no action is offered.
     }
+    this.readingOthers = false;
+  }
+
+  private readingOthers = false;
+
+  private unread(id: string): boolean {
+    return !this.list?.rowOf(id) && !this.others.has(id) && !this.missing.has(id);
+  }
+
+  // selectAll selects every job that matches, and says where that are more than it takes.
+  private async selectAll(): Promise<void> {
+    const { list } = this;
+    if (!list) return;
+    this.selectingAll = true;
+    await list.readTo(selectAtMost);
+    this.selectingAll = false;
+    if (list !== this.list || list.error) return;
+    this.go({ selected: list.rows.slice(0, selectAtMost).map((r) => r.id) }, true);
+    if (!list.complete || list.rows.length > selectAtMost)
+      toast(`The first ${formatCount(selectAtMost)} jobs are selected. More match: narrow the list to reach them.`);
+  }
+
+  // Everybody's jobs are shown with whose they are, however one came to see them.
+  private get columns(): Column[] {
+    const { columns, everybody } = this.view;
+    if (!everybody || columns.some((c) => c.id === 'owner')) return columns;
+    return columns.toSpliced(3, 0, { id: 'owner' });
   }
 
   private get selectedRows(): Row[] {
@@ -270,6 +325,10 @@ export class JobsPage extends LitElement implements PageElement {
 
   private renderState(list: JobList) {
     if (list.error && list.empty) {
+      // What is wrong with a filter is said at the filter.
+      const filter = list.error instanceof ApiError && list.error.violations.some((v) => v.field === 'filter');
+      if (filter)
+        return html`<div class="blank"><h2>The jobs cannot be shown</h2><p>Correct the filter above.</p></div>`;
       return html`<div class="blank"><h2>The jobs cannot be shown</h2><p>${wordsOf(list.error)}</p>
         <button class="button" @click=${() => list.retry()}>Try again</button></div>`;
     }
@@ -284,19 +343,44 @@ export class JobsPage extends LitElement implements PageElement {
 
   private renderFoot(list: JobList) {
     const total = this.total;
-    const shown = this.view.selected.length;
+    const shown = this.view.selected.filter((id) => !this.missing.has(id)).length;
     return html`<footer>
       <span>${total && !list.empty ? `${formatCount(total.count)}${total.exact ? '' : '+'} ${total.count === 1 ? 'job' : 'jobs'}` : ' '}</span>
-      ${shown > 0 ? html`<span>${formatCount(shown)} selected <button class="button quiet" @click=${() => this.go({ selected: [] }, true)}>Clear selection</button></span>` : nothing}
+      ${
+        shown > 0
+          ? html`<span><span role="status">${formatCount(shown)} selected</span>
+            ${this.renderSelectAll(list, shown, total)}
+            <button class="button quiet" @click=${() => this.go({ selected: [] }, true)}>Clear selection</button></span>`
+          : nothing
+      }
+      ${
+        list.stale > 0 && !list.loading
+          ? html`<button class="button quiet stale" @click=${() => list.refresh(this.table?.firstVisible() ?? 0)}>${icon('rerun')}The list has changed · Update</button>`
+          : nothing
+      }
       ${list.loading && !list.empty ? html`<span class="quiet-text">Loading …</span>` : nothing}
       ${list.error && !list.empty ? html`<span class="bad">${wordsOf(list.error)} <button class="button quiet" @click=${() => list.retry()}>Try again</button></span>` : nothing}
     </footer>`;
+  }
+
+  // All rows that are loaded are not all jobs that match.
+  private renderSelectAll(list: JobList, selected: number, total: { count: number; exact: boolean } | undefined) {
+    if (this.selectingAll) return html`<span class="quiet-text">Reading ${formatCount(list.rows.length)} …</span>`;
+    if (list.complete || selected < list.rows.length || !total || total.count <= selected || selected >= selectAtMost)
+      return nothing;
+    const words =
+      total.count > selectAtMost
+        ? `Select the first ${formatCount(selectAtMost)} of ${formatCount(total.count)}${total.exact ? '' : '+'} that match`
+        : `Select all ${formatCount(total.count)}${total.exact ? '' : '+'} that match`;
+    return html`<button class="button quiet" data-action="all" @click=${() => this.selectAll()}>${words}</button>`;
   }
 
   override render() {
     const { view, list } = this;
     if (!list) return nothing;
     const selected = this.selectedRows;
+    const pending = view.selected.some((id) => this.unread(id));
+    const actions = jobActions(selected, this.session, pending);
     const filterProblem =
       list.error instanceof ApiError && list.error.violations.some((v) => v.field === 'filter')
         ? list.error.message
@@ -308,21 +392,16 @@ export class JobsPage extends LitElement implements PageElement {
     return html`
       <header>
         <div class="title"><h1>Jobs</h1>${this.renderLink()}<span class="grow"></span>
-          <stint-column-menu .columns=${view.columns} .relative=${view.relative}
+          <stint-column-menu   .columns=${this.columns} .relative=${view.relative}
             @columns=${(e: CustomEvent<Column[]>) => this.go({ columns: e.detail }, true)}
             @relative=${(e: CustomEvent<boolean>) => this.go({ relative: e.detail }, true)}></stint-column-menu></div>
         <stint-filter-bar .view=${view} .facets=${this.facets} .services=${this.services} .problem=${filterProblem}
-          .operator=${session.operator || view.everybody} @retry=${() => list.retry()}
-          @change=${(e: CustomEvent<Partial<ViewState>>) => this.go(withOwnerColumn(view, e.detail))}></stint-filter-bar>
+          .operator=${this.session.operator || view.everybody} @retry=${() => list.retry()}
+          @change=${(e: CustomEvent<Partial<ViewState>>) => this.go(e.detail, typesOn(view, e.detail))}></stint-filter-bar>
       </header>
       <div class="content">
         <div class="panel list" aria-busy=${list.loading && list.empty ? 'true' : 'false'}>
-          ${
-            list.stale > 0 && !list.loading
-              ? html`<button class="button stale" @click=${() => list.refresh(this.table?.firstVisible() ?? 0)}>${icon('rerun')}The list has changed · Update</button>`
-              : nothing
-          }
-          <stint-job-table .list=${list} .version=${this.version} .columns=${view.columns} .services=${this.services} .selected=${new Set(view.selected)}
+          <stint-job-table .list=${list} .version=${this.version} .columns=${this.columns} .services=${this.services} .selected=${new Set(view.selected)}
             .sort=${view.sort} ?desc=${view.desc} ?relative=${view.relative}
             @sort=${on<'sort'>((d) => this.go(d))} @columns=${on<'columns'>((columns) => this.go({ columns }, true))}
             @select=${on<'select'>((selected) => this.go({ selected }, true))} @view=${on<'view'>(viewJob)}
@@ -331,18 +410,15 @@ export class JobsPage extends LitElement implements PageElement {
           ${this.renderFoot(list)}
         </div>
         <stint-action-bar class="panel ${view.selected.length === 0 ? 'idle' : ''}" ariaLabel="Actions on the selected jobs"
-          .actions=${wide.matches ? [...jobActions(selected), detailsAction(this.details, () => this.toggleDetails())] : jobActions(selected)}></stint-action-bar>
+          .actions=${this.wide.matches ? [...actions, detailsAction(this.details, () => this.toggleDetails())] : actions}></stint-action-bar>
         ${this.details ? html`<stint-job-details class="panel" .rows=${selected} .services=${this.services}></stint-job-details>` : nothing}
       </div>`;
   }
 }
 
-// Who looks at everybody's jobs wants to see whose they are.
-function withOwnerColumn(view: ViewState, part: Partial<ViewState>): Partial<ViewState> {
-  if (part.everybody === undefined) return part;
-  const columns = view.columns.filter((c) => c.id !== 'owner');
-  if (part.everybody) columns.splice(3, 0, { id: 'owner', width: columnSpecs.owner.width });
-  return { ...part, columns };
+// What is typed letter by letter is one step of the history, not one a letter.
+function typesOn(view: ViewState, part: Partial<ViewState>): boolean {
+  return Object.keys(part).length === 1 && Boolean(part.search) && view.search !== '';
 }
 
 function queryChanged(a: ViewState, b: ViewState): boolean {

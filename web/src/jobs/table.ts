@@ -10,15 +10,15 @@ import {
 } from '@tanstack/virtual-core';
 import { html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
-import { repeat } from 'lit/directives/repeat.js';
 import { styles } from '../base/css-vars';
+import { followMedia } from '../base/follow';
 import { formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { pathOf } from '../base/router';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { isFinal, reasonWords, statePill, visible } from '../base/words';
 import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
-import { type CellContext, type Column, type ColumnId, columnSpecs, fitWidth } from './columns';
+import { type CellContext, type Column, type ColumnId, columnSpecs, fitWidth, sampleRows } from './columns';
 import type { JobList, Row } from './job-list';
 import { tableStyles } from './table-styles';
 import { type SortField, startsDescending } from './view-state';
@@ -33,7 +33,6 @@ export interface TableEvents {
 }
 
 const [rowHeight, cardHeight] = [36, 64];
-const narrow = matchMedia('(max-width: 720px)');
 
 @customElement('stint-job-table')
 export class JobTable extends LitElement {
@@ -54,10 +53,14 @@ export class JobTable extends LitElement {
   @state() private dropBefore: ColumnId | undefined;
   @query('.scroll') private scroller!: HTMLElement;
 
+  private readonly narrow = followMedia(this, '(max-width: 720px)');
+  private wasNarrow = this.narrow.matches;
   private virtual: Virtualizer<HTMLElement, HTMLElement> | undefined;
   private unmount: (() => void) | undefined;
   private anchor: { id: string; offset: number } | undefined;
   private rangeFrom = '';
+  private measured: ReadonlyMap<ColumnId, number> = new Map();
+  private measuredFor = '';
   private drawn = false;
   private clock: ReturnType<typeof setInterval> | undefined;
   private scrollTimer: ReturnType<typeof setTimeout> | undefined;
@@ -68,14 +71,12 @@ export class JobTable extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    narrow.addEventListener('change', this.onNarrow);
     // Elapsed and relative times go on. One line of text a row and a second is little.
     this.clock = setInterval(() => document.hidden || this.requestUpdate(), 1000);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    narrow.removeEventListener('change', this.onNarrow);
     clearInterval(this.clock);
     clearTimeout(this.scrollTimer);
     this.unmount?.();
@@ -83,13 +84,8 @@ export class JobTable extends LitElement {
     this.virtual = undefined;
   }
 
-  private onNarrow = () => {
-    this.virtual?.measure();
-    this.requestUpdate();
-  };
-
   private get height(): number {
-    return narrow.matches ? cardHeight : rowHeight;
+    return this.narrow.matches ? cardHeight : rowHeight;
   }
 
   // ----- what is in sight
@@ -113,6 +109,8 @@ export class JobTable extends LitElement {
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (!this.virtual) return;
     this.virtual.setOptions(this.options());
+    if (this.narrow.matches !== this.wasNarrow) this.virtual.measure();
+    this.wasNarrow = this.narrow.matches;
     if (changed.has('list')) this.anchor = undefined;
     else if (changed.has('version')) this.keepPlace();
     this.virtual._willUpdate();
@@ -128,6 +126,7 @@ export class JobTable extends LitElement {
   }
 
   protected override updated(): void {
+    this.measureSamples();
     if (!this.drawn && (this.list?.rows.length ?? 0) > 0 && (this.virtual?.getVirtualItems().length ?? 0) > 0) {
       this.drawn = true;
       performance.mark('stint-first-rows');
@@ -179,7 +178,7 @@ export class JobTable extends LitElement {
       const range = this.list?.rows.slice(Math.min(from, to), Math.max(from, to) + 1) ?? [];
       this.fire(
         'select',
-        range.slice(0, 1000).map((r) => r.id),
+        range.map((r) => r.id),
       );
       return;
     }
@@ -195,6 +194,11 @@ export class JobTable extends LitElement {
   private onRowClick(row: Row, event: MouseEvent): void {
     if (event.composedPath().some((n) => n instanceof HTMLAnchorElement)) return;
     const box = event.composedPath().some((n) => n instanceof HTMLElement && n.classList.contains('pick'));
+    // A finger has no double click, and the name is a small target: a card opens its job, its box selects it.
+    if (this.narrow.matches && !box) {
+      this.fire('view', row.id);
+      return;
+    }
     this.choose(row, event, box || event.ctrlKey || event.metaKey);
   }
 
@@ -212,11 +216,7 @@ export class JobTable extends LitElement {
     } else if (event.key === ' ' && row) this.choose(row, event, true);
     else if (event.key === 'Enter' && row) this.fire('view', row.id);
     else if (event.key === 'Escape' && this.selected.size > 0) this.fire('select', []);
-    else if (event.key === 'a' && (event.ctrlKey || event.metaKey))
-      this.fire(
-        'select',
-        rows.slice(0, 1000).map((r) => r.id),
-      );
+    else if (event.key === 'a' && (event.ctrlKey || event.metaKey)) this.pickAll(true);
     else return;
     event.preventDefault();
   }
@@ -237,10 +237,10 @@ export class JobTable extends LitElement {
     if (sort) this.fire('sort', { sort, desc: sort === this.sort ? !this.desc : startsDescending(sort) });
   }
 
-  private resize(id: ColumnId, width: number): void {
+  private resize(id: ColumnId, width?: number): void {
     this.fire(
       'columns',
-      this.columns.map((c) => (c.id === id ? { id, width: fitWidth(width) } : c)),
+      this.columns.map((c) => (c.id !== id ? c : width === undefined ? { id } : { id, width: fitWidth(width) })),
     );
   }
 
@@ -250,9 +250,11 @@ export class JobTable extends LitElement {
     handle.setPointerCapture(event.pointerId);
     this.resizing = column.id;
     const done = new AbortController();
-    let width = column.width;
+    const before = handle.parentElement?.getBoundingClientRect().width ?? columnSpecs[column.id].width;
+    const sign = getComputedStyle(this).direction === 'rtl' ? -1 : 1;
+    let width = fitWidth(before);
     const move = (e: PointerEvent) => {
-      width = fitWidth(column.width + e.clientX - event.clientX);
+      width = fitWidth(before + sign * (e.clientX - event.clientX));
       this.scroller.style.setProperty('--columns', this.template(column.id, width));
     };
     const end = () => {
@@ -280,21 +282,80 @@ export class JobTable extends LitElement {
   }
 
   private template(changing?: ColumnId, width?: number): string {
-    const widths = this.columns.map((c) => (c.id === changing ? `${width}px` : `${c.width}px`));
-    return `36px ${widths.join(' ')} minmax(0, 1fr)`;
+    let grows = false;
+    const tracks = this.columns.map((c) => {
+      const { grow } = columnSpecs[c.id];
+      const wide = c.id === changing ? width : c.width;
+      if (wide !== undefined || !grow) return `${wide ?? this.usual(c.id)}px`;
+      grows = true;
+      return `minmax(${this.usual(c.id)}px, ${grow}fr)`;
+    });
+    return `36px ${tracks.join(' ')}${grows ? '' : ' minmax(0, 1fr)'}`;
+  }
+
+  // usual is the width of a column that nobody chose one for: what its cells need, or the least where it grows.
+  private usual(id: ColumnId): number {
+    const { grow, width } = columnSpecs[id];
+    return grow ? Math.max(width, this.measured.get(id) ?? 0) : (this.measured.get(id) ?? width);
+  }
+
+  private get least(): number {
+    return this.columns.reduce((sum, c) => sum + (c.width ?? this.usual(c.id)), 36);
+  }
+
+  // ----- measuring
+
+  // What the widths of the columns depend on. The reader's language is that of the page.
+  private get measureKey(): string {
+    const digits = Math.max(3, ...(this.list?.rows.slice(0, 1) ?? []).map((r) => r.id.length));
+    return `${digits} ${this.relative} ${this.columns.map((c) => c.id)}`;
+  }
+
+  private renderSamples() {
+    const key = this.measureKey;
+    if (key === this.measuredFor || this.narrow.matches) return nothing;
+    const now = Date.now();
+    const rows = sampleRows(now, Number.parseInt(key, 10));
+    const context = { services: this.services, relative: this.relative, now };
+    return html`<div class="samples" aria-hidden="true">${this.columns.map(
+      ({
+        id,
+      }) => html`<div class="sample" data-sample=${id}><div class="cell"><span class="sort"><span>${columnSpecs[id].label}</span>${icon('down')}</span></div>
+        ${(columnSpecs[id].grow ? [] : rows).map((row) => html`<div class="cell ${id}">${columnSpecs[id].cell(row, context)}</div>`)}</div>`,
+    )}</div>`;
+  }
+
+  private measureSamples(): void {
+    const samples = this.renderRoot.querySelectorAll<HTMLElement>('[data-sample]');
+    if (samples.length === 0) return;
+    const widths = [...samples].map(
+      (e) => [e.dataset.sample as ColumnId, Math.ceil(e.getBoundingClientRect().width)] as const,
+    );
+    if (widths.some(([, width]) => width === 0)) return; // not shown yet
+    this.measured = new Map(widths);
+    this.measuredFor = this.measureKey;
+    this.requestUpdate();
   }
 
   // ----- drawing
 
   private renderHeader() {
     return html`<div class="header" role="row" aria-rowindex="1">
-      <div class="cell pick" role="columnheader"><span class="visually-hidden">Selected</span></div>
-      ${repeat(
-        this.columns,
-        (c) => c.id,
-        (c) => this.renderColumnHeader(c),
-      )}
+      <div class="cell pick" role="columnheader">${this.renderPickAll()}</div>
+      ${this.columns.map((c) => this.renderColumnHeader(c))}
     </div>`;
+  }
+
+  // pickAll selects all rows that are loaded. The page says how many more match, and offers them.
+  private pickAll(on: boolean): void {
+    this.fire('select', on ? (this.list?.rows ?? []).map((r) => r.id) : []);
+  }
+
+  private renderPickAll() {
+    const loaded = this.list?.rows.length ?? 0;
+    const all = loaded > 0 && this.selected.size >= loaded;
+    return html`<input type="checkbox" tabindex="-1" aria-label="Select all jobs" title=${all ? 'Select none' : 'Select all'} .checked=${all}
+      .indeterminate=${this.selected.size > 0 && !all} ?disabled=${loaded === 0} @change=${() => this.pickAll(!all)}>`;
   }
 
   private renderColumnHeader(column: Column) {
@@ -321,7 +382,7 @@ export class JobTable extends LitElement {
       }
       <span class="resize" aria-hidden="true" title="Drag to resize; double click for the usual width"
         @pointerdown=${(e: PointerEvent) => this.startResize(column, e)}
-        @dblclick=${() => this.resize(column.id, spec.width)}></span>
+        @dblclick=${() => this.resize(column.id)}></span>
     </div>`;
   }
 
@@ -333,17 +394,18 @@ export class JobTable extends LitElement {
         ${styles({ transform: `translateY(${index * this.height}px)` })}
         @click=${(e: MouseEvent) => this.onRowClick(row, e)} @dblclick=${() => this.fire('view', row.id)}>
       <div class="cell pick" role="gridcell"><span class="box" aria-hidden="true">${selected ? icon('completed') : nothing}</span></div>
-      ${narrow.matches ? this.renderCard(row, context) : this.columns.map((c) => html`<div class="cell ${c.id}" role="gridcell">${columnSpecs[c.id].cell(row, context)}</div>`)}
+      ${this.narrow.matches ? this.renderCard(row, context) : this.columns.map((c) => html`<div class="cell ${c.id}" role="gridcell">${columnSpecs[c.id].cell(row, context)}</div>`)}
     </div>`;
   }
 
   // renderCard is the row on a narrow screen: what matters most, in two lines.
   private renderCard(row: Row, context: CellContext) {
     const time = isFinal(row.state) ? row.completeTime : (row.startTime ?? row.submitTime);
+    const why = reasonWords(row.reason, row.exitCode);
     return html`<div class="cell card" role="gridcell">
-      <span class="line"><a tabindex="-1" href=${pathOf('jobs', row.id)}>${visible(row.outputName) || row.id}</a>${statePill(row.state)}</span>
-      <span class="line quiet-text"><span>${context.services.get(row.service ?? '')?.label || row.service} · ${row.id}
-        ${reasonWords(row.reason) ? `· ${reasonWords(row.reason)}` : ''}</span>
+      <span class="line"><a tabindex="-1" data-long title=${visible(row.outputName)} href=${pathOf('jobs', row.id)}>${visible(row.outputName) || row.id}</a>${statePill(row.state)}</span>
+      <span class="line quiet-text"><span data-long title=${row.message ?? ''}>${context.services.get(row.service ?? '')?.label || row.service} · ${row.id}
+        ${why ? `· ${why}` : ''}</span>
         <time title=${formatTimeFull(time)}>${formatTime(time, context.now)}</time></span>
     </div>`;
   }
@@ -357,17 +419,13 @@ export class JobTable extends LitElement {
     return html`<div class="scroll" role="grid" tabindex="0" aria-label="Jobs" aria-multiselectable="true"
         aria-rowcount=${total < 0 ? -1 : total + 1} aria-colcount=${this.columns.length + 1}
         aria-activedescendant=${activeShown ? `row-${this.active}` : nothing}
-        ${styles({ '--columns': this.template() })} @keydown=${this.onKey} @scroll=${this.onScroll}>
-      ${narrow.matches ? nothing : this.renderHeader()}
+        ${styles({ '--columns': this.template(), '--least': `${this.least}px` })} @keydown=${this.onKey} @scroll=${this.onScroll}>
+      ${this.narrow.matches ? nothing : this.renderHeader()}${this.renderSamples()}
       <div class="space" role="rowgroup" ${styles({ height: `${rows.length * this.height}px` })}>
-        ${repeat(
-          items,
-          (item) => rows[item.index]?.id ?? item.key,
-          (item) => {
-            const row = rows[item.index];
-            return row ? this.renderRow(row, item.index, context) : nothing;
-          },
-        )}
+        ${items.map((item) => {
+          const row = rows[item.index];
+          return row ? this.renderRow(row, item.index, context) : nothing;
+        })}
       </div>
     </div>`;
   }

@@ -33,14 +33,14 @@ export interface ViewState {
   /** Whether times are shown as distances from now. */
   relative: boolean;
   columns: Column[];
-  /** Ids of the selected jobs. */
+  /** Ids of the selected jobs. They are nobody else's: the entry of the history has them, and an address may begin with some. */
   selected: string[];
   /** Index of the first visible row. */
   row: number;
 }
 
-/** Reads the query of the address. What makes no sense is left out. */
-export function parseView(query: URLSearchParams): ViewState {
+/** Reads the query of the address, and the state of its entry in the history. What makes no sense is left out. */
+export function parseView(query: URLSearchParams, state?: unknown): ViewState {
   const sort = sortFields.find((f) => f === query.get('sort')) ?? 'submit_time';
   const order = query.get('order');
   return {
@@ -55,7 +55,7 @@ export function parseView(query: URLSearchParams): ViewState {
     everybody: query.get('owner') === '*',
     relative: query.get('time') === 'relative',
     columns: parseColumns(query.get('columns') ?? ''),
-    selected: list(query.get('selected')).filter((id) => /^\d{1,20}$/.test(id)),
+    selected: selectionOf(state) ?? list(query.get('selected')).filter(isId),
     row: Math.max(0, Math.trunc(Number(query.get('row')) || 0)),
   };
 }
@@ -75,7 +75,6 @@ export function formatView(view: ViewState): string {
   set('owner', view.everybody ? '*' : '');
   set('time', view.relative ? 'relative' : '');
   set('columns', formatColumns(view.columns));
-  set('selected', view.selected.join(','));
   set('row', view.row ? String(view.row) : '');
   // Commas are allowed in a query, and people read addresses.
   const text = query.toString().replaceAll('%2C', ',').replaceAll('%3A', ':');
@@ -85,6 +84,18 @@ export function formatView(view: ViewState): string {
 /** Times are sorted newest first unless asked otherwise. */
 export function startsDescending(sort: SortField): boolean {
   return sort.endsWith('_time') || sort === 'id';
+}
+
+/** What the entry of the history keeps of a view beside its address. */
+export function historyState(view: ViewState): unknown {
+  return view.selected.length > 0 ? { selected: view.selected } : null;
+}
+
+const isId = (id: unknown): id is string => typeof id === 'string' && /^\d{1,20}$/.test(id);
+
+function selectionOf(state: unknown): string[] | undefined {
+  const selected = (state as { selected?: unknown } | null | undefined)?.selected;
+  return Array.isArray(selected) ? selected.filter(isId) : undefined;
 }
 
 function list(text: string | null): string[] {

@@ -12,12 +12,19 @@ export const operatorsStyles = css`
   .count:hover { border-color: var(--stint-accent); }
   .count b { font-size: 1.5rem; font-variant-numeric: tabular-nums; line-height: 1.1; }
   .columns { display: grid; grid-template-columns: minmax(280px, 380px) minmax(0, 1fr); gap: 12px; align-items: start; }
+  stint-queue { --queue-height: 420px; }
   .switch { display: flex; gap: 12px; align-items: start; }
   .switch p { margin: 2px 0 0; color: var(--stint-text-2); overflow-wrap: anywhere; }
   .toggle { flex: none; width: 44px; height: 24px; padding: 2px; border: 1px solid var(--stint-border-strong); border-radius: 999px; background: var(--stint-surface-2); cursor: pointer; }
   .toggle i { display: block; width: 18px; height: 18px; border-radius: 50%; background: var(--stint-text-2); transition: transform 0.15s; }
   .toggle[aria-checked='true'] { background: var(--stint-accent); border-color: var(--stint-accent); }
   .toggle[aria-checked='true'] i { transform: translateX(20px); background: var(--stint-on-accent); }
+  @media (forced-colors: active) {
+    .toggle { border-color: ButtonText; }
+    .toggle i { forced-color-adjust: none; background: ButtonText; }
+    .toggle[aria-checked='true'] { forced-color-adjust: none; background: Highlight; border-color: Highlight; }
+    .toggle[aria-checked='true'] i { background: HighlightText; }
+  }
   dl { display: grid; grid-template-columns: auto 1fr; gap: 4px 14px; margin: 14px 0 0; }
   dt { color: var(--stint-text-2); }
   dd { margin: 0; overflow-wrap: anywhere; }

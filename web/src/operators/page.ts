@@ -4,10 +4,10 @@ import { customElement, property, state } from 'lit/decorators.js';
 import { call } from '../base/api';
 import { listJobs } from '../base/calls';
 import { ask } from '../base/dialog';
+import { followServices, followSession } from '../base/follow';
 import { formatCount, formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { pathOf, type Route } from '../base/router';
-import { session } from '../base/session';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import { type News, watch } from '../base/watch';
@@ -21,7 +21,7 @@ import { operatorsStyles } from './page-styles';
 import type { Line } from './plot';
 import './executors';
 import './plot';
-import './queue';
+import '../everybody/queue';
 
 export const tag = 'stint-operators-page';
 
@@ -42,6 +42,8 @@ export class OperatorsPage extends LitElement {
   @state() private period: Period = periods[0];
   @state() private problem = '';
   @state() private now = Date.now();
+  private readonly session = followSession(this);
+  private readonly services = followServices(this);
   private life = new AbortController();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private ended = '';
@@ -50,14 +52,13 @@ export class OperatorsPage extends LitElement {
     super.connectedCallback();
     this.life = new AbortController();
     const { signal } = this.life;
-    session.onChange(() => this.requestUpdate(), signal);
     watch({ owner: '*', signal }, (news) => this.take(news));
     const ticks = setInterval(() => {
       this.now = Date.now();
-      if (!document.hidden) void session.refresh();
+      if (!document.hidden) void this.session.refresh();
     }, statusMillis);
     signal.addEventListener('abort', () => clearInterval(ticks));
-    void session.refresh();
+    void this.session.refresh();
     void this.readQueue();
     void this.readPast();
   }
@@ -124,7 +125,7 @@ export class OperatorsPage extends LitElement {
             body: 'Jobs that wait or run go on. All users see your message until new jobs are accepted again.',
             confirm: 'Close submissions',
             danger: true,
-            text: { label: 'Message for users', rows: 3, maxLength: 480, required: true },
+            text: { label: 'Message for users', rows: 3, maxLength: 480, required: true, draft: 'closing' },
           },
     );
     if (message === undefined) return;
@@ -134,11 +135,11 @@ export class OperatorsPage extends LitElement {
     } catch (error) {
       toast((error as Error).message, { kind: 'error' });
     }
-    await session.refresh();
+    await this.session.refresh();
   }
 
   private renderServer() {
-    const status = session.status;
+    const { status } = this.session;
     const open = status?.submissionsOpen !== false;
     return html`<section class="panel" aria-labelledby="server"><h2 id="server">Server</h2>
       <div class="switch">
@@ -189,7 +190,7 @@ export class OperatorsPage extends LitElement {
               (
                 issue,
               ) => html`<li><div class="quiet-text">No. ${issue.id} · <time title=${formatTimeFull(issue.createTime)}>${formatTime(issue.createTime)}</time> · ${issue.reporter} ·
-                <a href=${pathOf('jobs', issue.job?.id ?? '')}>job ${issue.job?.id}</a>, ${issue.job?.service}</div><div class="words">${issue.description || 'No words were given.'}</div></li>`,
+                <a href=${pathOf('jobs', issue.job?.id ?? '')}>job ${issue.job?.id}</a>, ${this.services.label(issue.job?.service)}</div><div class="words">${issue.description || 'No words were given.'}</div></li>`,
             )}</ul>`
       }</section>`;
   }
@@ -202,7 +203,7 @@ export class OperatorsPage extends LitElement {
       <div class="columns">
         ${this.renderServer()}
         <section class="panel" aria-labelledby="queue"><h2 id="queue">Queue</h2>
-          <stint-queue .jobs=${this.queue} .total=${this.total} .now=${this.now}></stint-queue></section>
+          <stint-queue .rows=${this.queue} .total=${this.total} .now=${this.now}></stint-queue></section>
       </div>
       ${this.renderPlots()}
       ${this.renderIssues()}

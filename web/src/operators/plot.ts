@@ -3,6 +3,7 @@ import { css, html, LitElement, unsafeCSS } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import uPlot from 'uplot';
 import uPlotStyles from 'uplot/dist/uPlot.min.css?inline';
+import { followTheme } from '../base/follow';
 import { sharedStyles } from '../base/styles';
 
 export interface Line {
@@ -38,19 +39,19 @@ export class Plot extends LitElement {
   private plot: uPlot | undefined;
   private drawn = '';
   private readonly sizes = new ResizeObserver(() => this.resize());
-  private life = new AbortController();
+
+  constructor() {
+    super();
+    followTheme(this);
+  }
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.life = new AbortController();
-    const redraw = () => this.draw(true);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw, { signal: this.life.signal });
     if (this.hasUpdated) this.sizes.observe(this.place);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    this.life.abort();
     this.sizes.disconnect();
     this.plot?.destroy();
     this.plot = undefined;
@@ -73,10 +74,7 @@ export class Plot extends LitElement {
   // The colours are those at the time of drawing: a canvas knows no custom properties.
   private draw(anew: boolean): void {
     const data = [this.times, ...this.lines.map((line) => line.values)] as uPlot.AlignedData;
-    const look = JSON.stringify([
-      this.lines.map((line) => [line.label, line.colour]),
-      document.documentElement.dataset.theme,
-    ]);
+    const look = JSON.stringify([this.lines.map((line) => [line.label, line.colour]), this.colour('--stint-text')]);
     if (this.plot && !anew && look === this.drawn) {
       this.plot.setData(data);
       return;

@@ -62,7 +62,7 @@ export class SequenceView extends LitElement {
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Sequences">${sequences
       .slice(0, mostSequences)
       .map((s, i) => this.renderSequence(s, i === 0))}</div>
-      <p class="cut">${formatCount(sequences.length)} ${sequences.length === 1 ? 'sequence' : 'sequences'}${this.cut ? ' in the begin of the file' : ''}${
+      <p class="cut">${formatCount(sequences.length)} ${sequences.length === 1 ? 'sequence' : 'sequences'}${this.cut ? ' in the first part of the file' : ''}${
         sequences.length > mostSequences ? `; the first ${mostSequences} are shown` : ''
       }.</p>`;
   }

@@ -16,6 +16,8 @@ export class TableView extends LitElement {
   /** The names of the columns, then the rows. */
   @property({ attribute: false }) rows: Rows = [];
   @property() label = 'Table';
+  /** What of the file the rows are, where they are not all: `the first 4.0 MiB of 16.1 MiB`. */
+  @property() extent = '';
   @state() private sorted = -1;
   @state() private down = false;
   @state() private filter = '';
@@ -71,8 +73,13 @@ export class TableView extends LitElement {
           @input=${(e: Event) => {
             this.filter = (e.target as HTMLInputElement).value;
           }}>
-        <span class="grow quiet-text" role="status">${formatCount(body.length)} ${body.length === 1 ? 'row' : 'rows'}</span>
+        <span class="grow quiet-text" role="status">${formatCount(body.length)} ${body.length === 1 ? 'row' : 'rows'}${this.extent ? ` in ${this.extent}` : ''}</span>
       </div>
+      ${
+        this.extent && (this.sorted >= 0 || this.filter !== '')
+          ? html`<p class="warning" role="status">${this.sorted >= 0 ? 'Sorted' : 'Filtered'} is ${this.extent} alone: the rest may have other rows. Download the file to see all of it.</p>`
+          : nothing
+      }
       <div class="scroll" tabindex="0" role="region" aria-label=${this.label}>
         <table>
           <thead><tr>${head.map((name, column) => this.renderHead(name, column))}</tr></thead>
@@ -80,7 +87,7 @@ export class TableView extends LitElement {
             .slice(0, this.most)
             .map(
               (row) =>
-                html`<tr>${head.map((_, c) => html`<td class=${this.numeric[c] ? 'number' : ''} title=${(row[c] ?? '').length > 40 ? (row[c] ?? '') : nothing}>${row[c] ?? ''}</td>`)}</tr>`,
+                html`<tr>${head.map((_, c) => html`<td data-long class=${this.numeric[c] ? 'number' : ''} title=${(row[c] ?? '').length > 40 ? (row[c] ?? '') : nothing}>${row[c] ?? ''}</td>`)}</tr>`,
             )}</tbody>
         </table>
       </div>

@@ -38,9 +38,9 @@ export class ResultView extends LitElement {
     sharedStyles,
     viewerStyles,
     css`
-      img { display: block; max-width: 100%; max-height: 70vh; margin: 0 auto; }
+      img { display: block; max-width: 100%; max-height: var(--viewer-height, 70vh); margin: 0 auto; }
       .picture { padding: 12px; border: 1px solid var(--stint-border); border-radius: var(--stint-radius); background: light-dark(#ffffff, #e9edf2); }
-      iframe { display: block; width: 100%; height: 65vh; border: 1px solid var(--stint-border); border-radius: var(--stint-radius); background: #ffffff; }
+      iframe { display: block; width: 100%; height: var(--viewer-height, 65vh); border: 1px solid var(--stint-border); border-radius: var(--stint-radius); background: #ffffff; }
       .nothing { padding: 24px; text-align: center; color: var(--stint-text-2); }
     `,
   ];
@@ -85,10 +85,10 @@ export class ResultView extends LitElement {
     }
   }
 
-  private renderText(display: Display, { text, cut }: FileText): TemplateResult {
+  private renderText(display: Display, { text, cut, size }: FileText): TemplateResult {
     switch (display) {
       case 'table':
-        return html`<stint-table-view .rows=${this.rows} label=${this.file.title || this.file.path || ''}></stint-table-view>`;
+        return html`<stint-table-view .rows=${this.rows} extent=${cut ? `the first ${formatBytes(limits.table)} of ${formatBytes(size)}` : ''} label=${this.file.title || this.file.path || ''}></stint-table-view>`;
       case 'sequence':
         return html`<stint-sequence-view .text=${text} .cut=${cut}></stint-sequence-view>`;
       case 'features':
@@ -114,7 +114,7 @@ export class ResultView extends LitElement {
       return html`<p class="nothing">This kind of file cannot be shown here. It can be downloaded.</p>`;
     if (!this.content) return html`<p class="nothing" role="status">Loading…</p>`;
     return html`${this.renderText(display, this.content)}
-      ${this.content.cut ? html`<p class="cut">This is the begin of the file, which has ${formatBytes(this.content.size)}. The whole of it can be downloaded.</p>` : nothing}`;
+      ${this.content.cut ? html`<p class="cut">This is the start of the file, which has ${formatBytes(this.content.size)}. Download it to see all of it.</p>` : nothing}`;
   }
 }
 

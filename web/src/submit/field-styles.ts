@@ -3,7 +3,7 @@ import { css } from 'lit';
 
 export const fieldStyles = css`
   :host { display: block; min-width: 0; }
-  .field { display: grid; gap: 4px; }
+  .field { display: grid; grid-template-columns: minmax(0, 1fr); gap: 4px; }
   label, .label { font-weight: 600; }
   .required { color: var(--stint-danger); font-weight: 600; }
   .help { color: var(--stint-text-2); margin: 0; }
@@ -13,13 +13,13 @@ export const fieldStyles = css`
   .input.number, .select { max-width: 260px; }
   .check { display: flex; gap: 8px; align-items: center; }
   .check input { width: 16px; height: 16px; accent-color: var(--stint-accent); }
-  fieldset { border: 1px solid var(--stint-border); border-radius: var(--stint-radius); margin: 0; padding: 10px 14px 14px; display: grid; gap: 12px; min-width: 0; }
-  legend { font-weight: 600; padding: 0 6px; margin-left: -6px; }
+  fieldset { border: 1px solid var(--stint-border); border-radius: var(--stint-radius); margin: 0; padding: 10px 14px 14px; display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; min-width: 0; }
+  legend { font-weight: 600; padding: 0 6px; margin-inline-start: -6px; }
   .entries { display: grid; gap: 8px; }
   .entry { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 6px; align-items: start; }
   .file { display: flex; flex-wrap: wrap; gap: 6px; padding: 8px; border: 1px dashed var(--stint-border-strong); border-radius: var(--stint-radius); }
   .file.over { background: var(--stint-accent-2); border-color: var(--stint-accent); border-style: solid; }
-  .file .input { flex: 1 1 220px; }
+  .file .input { flex: 1 1 220px; min-width: 0; }
   .file p { flex-basis: 100%; margin: 0; color: var(--stint-text-2); font-size: 0.93em; }
   stint-uploads { flex-basis: 100%; }
 `;

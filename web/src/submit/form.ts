@@ -3,10 +3,11 @@ import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { ApiError } from '../base/api';
 import { ask } from '../base/dialog';
+import { dropDraft, keepDraft, readDraft } from '../base/drafts';
+import { followSession } from '../base/follow';
 import { durationMillis, formatBytes, formatMillis } from '../base/format';
 import { icon } from '../base/icons';
 import { navigate, pathOf } from '../base/router';
-import { session } from '../base/session';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import { reasonWords, visible } from '../base/words';
@@ -18,23 +19,33 @@ import { moreFields, optionDrafts, optionPaths, outputFields, readOptions } from
 import { type Answer, newRequestId, send } from './send';
 import './field';
 
+/** What is kept of a form while its user is elsewhere. */
+interface Kept {
+  shape: string;
+  drafts: Record<string, Draft>;
+  options: Record<string, Draft>;
+  requestId: string;
+}
+
 @customElement('stint-submit-form')
 export class SubmitForm extends LitElement {
   static override styles = [
     sharedStyles,
     css`
       :host { display: block; }
-      form { display: grid; gap: 12px; }
-      section { padding: 14px 18px 18px; display: grid; gap: 16px; }
-      .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 16px; }
+      form { display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; }
+      section { padding: 14px 18px 18px; display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; }
+      .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(240px, 100%), 1fr)); gap: 16px; }
       details > .two { margin-top: 14px; }
       summary { cursor: pointer; font-weight: 600; width: fit-content; }
-      .problems { border-left: 4px solid var(--stint-danger); padding: 12px 16px; display: grid; gap: 6px; }
+      .problems { border-inline-start: 4px solid var(--stint-danger); padding: 12px 16px; display: grid; gap: 6px; }
       .problems:focus { outline: none; }
       .problems h2 { color: var(--stint-danger); }
-      .problems ul { margin: 0; padding-left: 18px; display: grid; gap: 2px; }
-      .problems li button { font: inherit; color: var(--stint-text); background: none; border: 0; padding: 0; text-align: left; text-decoration: underline; cursor: pointer; overflow-wrap: anywhere; }
-      .would { border-left: 4px solid var(--stint-accent); padding: 12px 16px; display: grid; gap: 4px; }
+      .problems ul { margin: 0; padding-inline-start: 18px; display: grid; gap: 2px; }
+      .problems li button { font: inherit; color: var(--stint-text); background: none; border: 0; padding: 0; text-align: start; text-decoration: underline; cursor: pointer; overflow-wrap: anywhere; }
+      .would:focus { outline: none; }
+      .restored { margin: 0; display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; justify-content: space-between; padding: 8px 18px; }
+      .would { border-inline-start: 4px solid var(--stint-accent); padding: 12px 16px; display: grid; gap: 4px; }
       .buttons { position: sticky; bottom: 0; display: flex; flex-wrap: wrap; gap: 8px; align-items: center; padding: 12px 0; background: linear-gradient(transparent, var(--stint-bg) 30%); }
       .buttons .button { min-height: 38px; padding: 0 18px; }
       .error { color: var(--stint-danger); margin: 10px 0 0; font-weight: 550; }
@@ -45,21 +56,39 @@ export class SubmitForm extends LitElement {
   @property({ attribute: false }) service: ServiceJson = {};
   /** The job to repeat. */
   @property({ attribute: false }) rerunOf: JobJson | undefined;
+  /** What the new job is to have otherwise than the one to repeat, as it would be typed. */
+  @property({ attribute: false }) wanted: { memory: string; timeLimit: string } = { memory: '', timeLimit: '' };
   @state() private drafts: Record<string, Draft> = {};
   @state() private options: Record<string, Draft> = {};
   @state() private errors: Map<string, string> = new Map();
   @state() private problem = '';
   @state() private would: Answer | undefined;
   @state() private busy = false;
+  /** Whether the form came back as its user left it. */
+  @state() private restored = false;
+  private readonly session = followSession(this);
   private optionsBefore = '';
   private requestId = newRequestId();
 
   override willUpdate(changed: Map<string, unknown>): void {
     if (!changed.has('service') && !changed.has('rerunOf')) return;
+    this.begin();
+    const kept = readDraft<Kept>(this.draftName);
+    this.restored = kept?.shape === this.shape;
+    if (!kept || !this.restored) return;
+    this.drafts = kept.drafts;
+    this.options = kept.options;
+    this.requestId = kept.requestId;
+  }
+
+  // begin fills the form in as it is before anybody typed into it.
+  private begin(): void {
     const values = this.rerunOf?.parameters as Record<string, unknown> | undefined;
     this.drafts = draftOf(this.service.parameters ?? [], values);
     this.options = optionDrafts(this.rerunOf);
     this.optionsBefore = this.beyondRerun();
+    for (const [name, value] of Object.entries(this.wanted)) if (value) this.options[name] = value;
+    this.requestId = newRequestId();
     this.errors = new Map();
     this.would = undefined;
     this.problem = '';
@@ -70,10 +99,29 @@ export class SubmitForm extends LitElement {
     return JSON.stringify({ ...this.options, outputName: '' });
   }
 
+  private get draftName(): string {
+    return `form ${this.service.id}${this.rerunOf ? ` rerun ${this.rerunOf.id}` : ''}`;
+  }
+
+  // A draft fits the fields that it was typed into, and no others.
+  private get shape(): string {
+    const shapeOf = (specs: readonly ParameterJson[]): unknown =>
+      specs.map((s) => [s.id, s.type, s.multiple, shapeOf(s.group ?? [])]);
+    return JSON.stringify(shapeOf(this.service.parameters ?? []));
+  }
+
+  private startOver(): void {
+    dropDraft(this.draftName);
+    this.restored = false;
+    this.begin();
+  }
+
   private changed(): void {
     this.would = undefined;
     // Another request now: only the very same one may be answered by an earlier one.
     this.requestId = newRequestId();
+    const { shape, drafts, options, requestId } = this;
+    keepDraft(this.draftName, { shape, drafts, options, requestId } satisfies Kept);
   }
 
   private async send(validateOnly: boolean): Promise<void> {
@@ -85,7 +133,7 @@ export class SubmitForm extends LitElement {
     job.parameters = valuesOf(this.service.parameters ?? [], this.drafts) as NonNullable<JobJson['parameters']>;
     const beyondRerun = this.beyondRerun() !== this.optionsBefore;
     let reason = '';
-    if (!validateOnly && !beyondRerun && session.foreign(this.rerunOf?.owner)) {
+    if (!validateOnly && !beyondRerun && this.session.foreign(this.rerunOf?.owner)) {
       const answer = await this.askReason();
       if (answer === undefined) {
         this.busy = false;
@@ -104,7 +152,7 @@ export class SubmitForm extends LitElement {
       });
       this.errors = new Map();
       this.problem = '';
-      if (validateOnly) this.would = answer;
+      if (validateOnly) await this.approve(answer);
       else this.submitted(answer);
     } catch (error) {
       await this.refused(error);
@@ -125,6 +173,7 @@ export class SubmitForm extends LitElement {
   }
 
   private submitted({ job, warnings }: Answer): void {
+    dropDraft(this.draftName);
     for (const warning of warnings) toast(warning);
     toast(`Job ${job.id} is submitted.`, { kind: 'success' });
     navigate(pathOf('jobs', job.id ?? ''));
@@ -133,6 +182,11 @@ export class SubmitForm extends LitElement {
   private async refused(error: unknown): Promise<void> {
     const errors = new Map<string, string>();
     if (!(error instanceof ApiError)) throw error;
+    if (error.signedOut)
+      return this.show(
+        errors,
+        'Your session has ended, so nothing was submitted. Sign in again: the form keeps what you typed.',
+      );
     for (const { field, description } of error.violations) errors.set(field.replace(/^job\./, ''), description);
     await this.show(errors, error.violations.length > 0 ? '' : error.message);
   }
@@ -144,6 +198,15 @@ export class SubmitForm extends LitElement {
     await this.updateComplete;
     this.renderRoot.querySelector<HTMLElement>('.problems')?.focus();
     this.renderRoot.querySelector<HTMLElement>('.problems')?.scrollIntoView({ block: 'nearest' });
+  }
+
+  // approve shows where one looks that all is well, as problems are shown.
+  private async approve(answer: Answer): Promise<void> {
+    this.would = answer;
+    await this.updateComplete;
+    const panel = this.renderRoot.querySelector<HTMLElement>('.would');
+    panel?.focus({ preventScroll: true });
+    panel?.scrollIntoView({ block: 'nearest' });
   }
 
   private fields(): Field[] {
@@ -187,7 +250,7 @@ export class SubmitForm extends LitElement {
     const { job, warnings } = would;
     const { cpus = 0, memoryBytes, timeLimit } = job.resources ?? {};
     const limit = durationMillis(timeLimit);
-    return html`<div class="would panel" role="status">
+    return html`<div class="would panel" role="status" tabindex="-1">
       <b>All is well: the job could be submitted.</b>
       <span>It would take ${cpus} ${cpus === 1 ? 'core' : 'cores'} and ${formatBytes(memoryBytes)} of memory${limit > 0 ? `, for at most ${formatMillis(limit)}` : ''}.</span>
       <span>${job.message || (reasonWords(job.reason) ? `It ${reasonWords(job.reason)}.` : '')}</span>
@@ -236,13 +299,23 @@ export class SubmitForm extends LitElement {
     const { service } = this;
     const parameters = service.parameters ?? [];
     // Operators may submit also then, to try whether all is well again.
+    const { session } = this;
     const shut = session.status?.submissionsOpen === false;
     const closed = shut && !session.operator;
+    const moreGiven = moreFields.some(
+      (f) => this.options[f.id ?? ''] && (this.restored || Object.values(this.wanted).some(Boolean)),
+    );
     const moreErrors = [...this.errors.keys()].some((path) => /^(resources|priority|labels)/.test(path));
     return html`<form novalidate @submit=${(e: Event) => {
       e.preventDefault();
       void this.send(false);
     }}>
+      ${
+        this.restored
+          ? html`<p class="restored panel" role="status"><span>The form is as you left it.</span>
+            <button type="button" class="button" @click=${() => this.startOver()}>Start over</button></p>`
+          : nothing
+      }
       ${this.renderProblems()}
       ${
         parameters.length > 0
@@ -254,7 +327,7 @@ export class SubmitForm extends LitElement {
           : nothing
       }
       <section class="panel" aria-label="Output"><div class="two">${this.renderOptionFields(outputFields)}</div>
-        <details ?open=${moreErrors}><summary>Resources, priority and labels</summary>${this.errors.has('resources') ? html`<p class="error">${sentence(this.errors.get('resources') ?? '')}</p>` : nothing}<div class="two">${this.renderOptionFields(this.more)}</div></details></section>
+        <details ?open=${moreErrors || moreGiven}><summary>Resources, priority and labels</summary>${this.errors.has('resources') ? html`<p class="error">${sentence(this.errors.get('resources') ?? '')}</p>` : nothing}<div class="two">${this.renderOptionFields(this.more)}</div></details></section>
       ${this.renderWould()}
       <div class="buttons">
         <button class="button primary" ?disabled=${this.busy || service.available === false || closed}>${this.rerunOf ? 'Rerun' : 'Submit'}</button>

@@ -2,6 +2,7 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { getJob, listServices } from '../base/calls';
+import { followSession } from '../base/follow';
 import { icon } from '../base/icons';
 import { pathOf, type Route } from '../base/router';
 import { sharedStyles } from '../base/styles';
@@ -42,6 +43,7 @@ export class SubmitPage extends LitElement {
   @state() private rerunOf: JobJson | undefined;
   @state() private problem = '';
   @state() private filter = '';
+  private readonly session = followSession(this);
   private shown = '';
 
   override willUpdate(changed: Map<string, unknown>): void {
@@ -57,7 +59,9 @@ export class SubmitPage extends LitElement {
     this.rerunOf = undefined;
     const rerun = this.route?.query.get('rerun');
     try {
-      const [services, job] = await Promise.all([listServices(), rerun ? getJob(rerun) : undefined]);
+      // A draft is its user's alone, so the form waits until it is known who that is.
+      const known = this.session.user === undefined ? this.session.refresh() : undefined;
+      const [services, job] = await Promise.all([listServices(), rerun ? getJob(rerun) : undefined, known]);
       if (this.shown !== key) return;
       this.rerunOf = job;
       this.services = services;
@@ -95,6 +99,8 @@ export class SubmitPage extends LitElement {
 
   private renderForm(service: ServiceJson) {
     const { rerunOf } = this;
+    const query = this.route?.query;
+    const wanted = { memory: query?.get('memory') ?? '', timeLimit: query?.get('timeLimit') ?? '' };
     return html`<div class="page">
       <header>
         <a class="back" href=${rerunOf ? pathOf('jobs', rerunOf.id ?? '') : 'services'}>${icon('left')} ${rerunOf ? `Job ${rerunOf.id}` : 'Services'}</a>
@@ -103,7 +109,7 @@ export class SubmitPage extends LitElement {
         ${rerunOf ? html`<p>Filled in with the parameters of <a href=${pathOf('jobs', rerunOf.id ?? '')}>job ${rerunOf.id}, ${rerunOf.outputName}</a>.</p>` : nothing}
         ${service.available === false ? html`<p class="off-note">${service.unavailableReason}</p>` : nothing}
       </header>
-      <stint-submit-form .service=${service} .rerunOf=${rerunOf}></stint-submit-form>
+      <stint-submit-form .service=${service} .rerunOf=${rerunOf} .wanted=${wanted}></stint-submit-form>
     </div>`;
   }
 

@@ -22,8 +22,6 @@ export function rowOf(page, id) {
 /** Selects these rows and no others. */
 export async function selectRows(page, ids) {
   for (const [i, id] of ids.entries()) {
-    await page
-      .locator(`stint-job-table [data-id="${id}"] .cell.output_name`)
-      .click({ modifiers: i > 0 ? ['Control'] : [] });
+    await page.locator(`stint-job-table [data-id="${id}"] .cell.status`).click({ modifiers: i > 0 ? ['Control'] : [] });
   }
 }

@@ -26,6 +26,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// CheckStatus is the result of a check.
+type CheckStatus int32
+
+const (
+	// Not set.
+	CheckStatus_CHECK_STATUS_UNSPECIFIED CheckStatus = 0
+	// It is as it should be.
+	CheckStatus_CHECK_STATUS_OK CheckStatus = 1
+	// It works, and should be looked at.
+	CheckStatus_CHECK_STATUS_WARNING CheckStatus = 2
+	// It does not work, or soon will not.
+	CheckStatus_CHECK_STATUS_FAILING CheckStatus = 3
+)
+
+// Enum value maps for CheckStatus.
+var (
+	CheckStatus_name = map[int32]string{
+		0: "CHECK_STATUS_UNSPECIFIED",
+		1: "CHECK_STATUS_OK",
+		2: "CHECK_STATUS_WARNING",
+		3: "CHECK_STATUS_FAILING",
+	}
+	CheckStatus_value = map[string]int32{
+		"CHECK_STATUS_UNSPECIFIED": 0,
+		"CHECK_STATUS_OK":          1,
+		"CHECK_STATUS_WARNING":     2,
+		"CHECK_STATUS_FAILING":     3,
+	}
+)
+
+func (x CheckStatus) Enum() *CheckStatus {
+	p := new(CheckStatus)
+	*p = x
+	return p
+}
+
+func (x CheckStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CheckStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_stint_admin_v1_admin_service_proto_enumTypes[0].Descriptor()
+}
+
+func (CheckStatus) Type() protoreflect.EnumType {
+	return &file_stint_admin_v1_admin_service_proto_enumTypes[0]
+}
+
+func (x CheckStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CheckStatus.Descriptor instead.
+func (CheckStatus) EnumDescriptor() ([]byte, []int) {
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{0}
+}
+
 // Request of SetSubmissions.
 type SetSubmissionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -494,6 +551,171 @@ func (*CancelOrphanResponse) Descriptor() ([]byte, []int) {
 	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{8}
 }
 
+// Request of Diagnose.
+type DiagnoseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnoseRequest) Reset() {
+	*x = DiagnoseRequest{}
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnoseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnoseRequest) ProtoMessage() {}
+
+func (x *DiagnoseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnoseRequest.ProtoReflect.Descriptor instead.
+func (*DiagnoseRequest) Descriptor() ([]byte, []int) {
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{9}
+}
+
+// Response of Diagnose.
+type DiagnoseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The checks, in an order that stays the same.
+	Checks        []*Check `protobuf:"bytes,1,rep,name=checks,proto3" json:"checks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnoseResponse) Reset() {
+	*x = DiagnoseResponse{}
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnoseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnoseResponse) ProtoMessage() {}
+
+func (x *DiagnoseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnoseResponse.ProtoReflect.Descriptor instead.
+func (*DiagnoseResponse) Descriptor() ([]byte, []int) {
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DiagnoseResponse) GetChecks() []*Check {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+// Check is one matter that Diagnose has looked at.
+type Check struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the check, for example `backup`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it is about where there are several, for example the name of a cluster. Empty otherwise.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The result.
+	Status CheckStatus `protobuf:"varint,3,opt,name=status,proto3,enum=stint.admin.v1.CheckStatus" json:"status,omitempty"`
+	// What was found, in words.
+	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// What to do about it. Empty where nothing is to be done.
+	Action        string `protobuf:"bytes,5,opt,name=action,proto3" json:"action,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Check) Reset() {
+	*x = Check{}
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Check) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Check) ProtoMessage() {}
+
+func (x *Check) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Check.ProtoReflect.Descriptor instead.
+func (*Check) Descriptor() ([]byte, []int) {
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Check) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Check) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Check) GetStatus() CheckStatus {
+	if x != nil {
+		return x.Status
+	}
+	return CheckStatus_CHECK_STATUS_UNSPECIFIED
+}
+
+func (x *Check) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Check) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
 // Issue is a user's report of a problem with a job.
 type Issue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -513,7 +735,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[9]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +747,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[9]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +760,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{9}
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Issue) GetId() string {
@@ -589,7 +811,7 @@ type ListIssuesRequest struct {
 
 func (x *ListIssuesRequest) Reset() {
 	*x = ListIssuesRequest{}
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[10]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -601,7 +823,7 @@ func (x *ListIssuesRequest) String() string {
 func (*ListIssuesRequest) ProtoMessage() {}
 
 func (x *ListIssuesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[10]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -614,7 +836,7 @@ func (x *ListIssuesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIssuesRequest.ProtoReflect.Descriptor instead.
 func (*ListIssuesRequest) Descriptor() ([]byte, []int) {
-	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{10}
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListIssuesRequest) GetPageSize() int32 {
@@ -644,7 +866,7 @@ type ListIssuesResponse struct {
 
 func (x *ListIssuesResponse) Reset() {
 	*x = ListIssuesResponse{}
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[11]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +878,7 @@ func (x *ListIssuesResponse) String() string {
 func (*ListIssuesResponse) ProtoMessage() {}
 
 func (x *ListIssuesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[11]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +891,7 @@ func (x *ListIssuesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListIssuesResponse.ProtoReflect.Descriptor instead.
 func (*ListIssuesResponse) Descriptor() ([]byte, []int) {
-	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{11}
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListIssuesResponse) GetIssues() []*Issue {
@@ -719,7 +941,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[12]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -731,7 +953,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[12]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -744,7 +966,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{12}
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AuditEntry) GetSequence() uint64 {
@@ -848,7 +1070,7 @@ type ListAuditRequest struct {
 
 func (x *ListAuditRequest) Reset() {
 	*x = ListAuditRequest{}
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[13]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +1082,7 @@ func (x *ListAuditRequest) String() string {
 func (*ListAuditRequest) ProtoMessage() {}
 
 func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[13]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +1095,7 @@ func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRequest) Descriptor() ([]byte, []int) {
-	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{13}
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListAuditRequest) GetUser() string {
@@ -917,7 +1139,7 @@ type ListAuditResponse struct {
 
 func (x *ListAuditResponse) Reset() {
 	*x = ListAuditResponse{}
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[14]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +1151,7 @@ func (x *ListAuditResponse) String() string {
 func (*ListAuditResponse) ProtoMessage() {}
 
 func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[14]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +1164,7 @@ func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditResponse) Descriptor() ([]byte, []int) {
-	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{14}
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListAuditResponse) GetEntries() []*AuditEntry {
@@ -989,7 +1211,16 @@ const file_stint_admin_v1_admin_service_proto_rawDesc = "" +
 	"\x13CancelOrphanRequest\x12\x1f\n" +
 	"\bexecutor\x18\x01 \x01(\tB\x03\xe0A\x02R\bexecutor\x12 \n" +
 	"\tengine_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bengineId\"\x16\n" +
-	"\x14CancelOrphanResponse\"\xb8\x01\n" +
+	"\x14CancelOrphanResponse\"\x11\n" +
+	"\x0fDiagnoseRequest\"A\n" +
+	"\x10DiagnoseResponse\x12-\n" +
+	"\x06checks\x18\x01 \x03(\v2\x15.stint.admin.v1.CheckR\x06checks\"\x9c\x01\n" +
+	"\x05Check\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x123\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x1b.stint.admin.v1.CheckStatusR\x06status\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x16\n" +
+	"\x06action\x18\x05 \x01(\tR\x06action\"\xb8\x01\n" +
 	"\x05Issue\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\breporter\x18\x02 \x01(\tR\breporter\x12 \n" +
@@ -1027,13 +1258,19 @@ const file_stint_admin_v1_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"q\n" +
 	"\x11ListAuditResponse\x124\n" +
 	"\aentries\x18\x01 \x03(\v2\x1a.stint.admin.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xac\x05\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*t\n" +
+	"\vCheckStatus\x12\x1c\n" +
+	"\x18CHECK_STATUS_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fCHECK_STATUS_OK\x10\x01\x12\x18\n" +
+	"\x14CHECK_STATUS_WARNING\x10\x02\x12\x18\n" +
+	"\x14CHECK_STATUS_FAILING\x10\x032\x95\x06\n" +
 	"\fAdminService\x12\x81\x01\n" +
 	"\x0eSetSubmissions\x12%.stint.admin.v1.SetSubmissionsRequest\x1a&.stint.admin.v1.SetSubmissionsResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/admin/submissions\x12K\n" +
 	"\x06Backup\x12\x1d.stint.admin.v1.BackupRequest\x1a\x1e.stint.admin.v1.BackupResponse\"\x000\x01\x12q\n" +
 	"\vListOrphans\x12\".stint.admin.v1.ListOrphansRequest\x1a#.stint.admin.v1.ListOrphansResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/admin/orphans\x12~\n" +
 	"\fCancelOrphan\x12#.stint.admin.v1.CancelOrphanRequest\x1a$.stint.admin.v1.CancelOrphanResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/admin/orphans:cancel\x12i\n" +
-	"\tListAudit\x12 .stint.admin.v1.ListAuditRequest\x1a!.stint.admin.v1.ListAuditResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/admin/audit\x12m\n" +
+	"\tListAudit\x12 .stint.admin.v1.ListAuditRequest\x1a!.stint.admin.v1.ListAuditResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/admin/audit\x12g\n" +
+	"\bDiagnose\x12\x1f.stint.admin.v1.DiagnoseRequest\x1a .stint.admin.v1.DiagnoseResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/doctor\x12m\n" +
 	"\n" +
 	"ListIssues\x12!.stint.admin.v1.ListIssuesRequest\x1a\".stint.admin.v1.ListIssuesResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/issuesB\xb9\x01\n" +
 	"\x12com.stint.admin.v1B\x11AdminServiceProtoP\x01Z6github.com/stint-jobs/stint/gen/stint/admin/v1;adminv1\xa2\x02\x03SAX\xaa\x02\x0eStint.Admin.V1\xca\x02\x0eStint\\Admin\\V1\xe2\x02\x1aStint\\Admin\\V1\\GPBMetadata\xea\x02\x10Stint::Admin::V1b\x06proto3"
@@ -1050,51 +1287,60 @@ func file_stint_admin_v1_admin_service_proto_rawDescGZIP() []byte {
 	return file_stint_admin_v1_admin_service_proto_rawDescData
 }
 
-var file_stint_admin_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_stint_admin_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_stint_admin_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_stint_admin_v1_admin_service_proto_goTypes = []any{
-	(*SetSubmissionsRequest)(nil),  // 0: stint.admin.v1.SetSubmissionsRequest
-	(*SetSubmissionsResponse)(nil), // 1: stint.admin.v1.SetSubmissionsResponse
-	(*BackupRequest)(nil),          // 2: stint.admin.v1.BackupRequest
-	(*BackupResponse)(nil),         // 3: stint.admin.v1.BackupResponse
-	(*ListOrphansRequest)(nil),     // 4: stint.admin.v1.ListOrphansRequest
-	(*ListOrphansResponse)(nil),    // 5: stint.admin.v1.ListOrphansResponse
-	(*Orphan)(nil),                 // 6: stint.admin.v1.Orphan
-	(*CancelOrphanRequest)(nil),    // 7: stint.admin.v1.CancelOrphanRequest
-	(*CancelOrphanResponse)(nil),   // 8: stint.admin.v1.CancelOrphanResponse
-	(*Issue)(nil),                  // 9: stint.admin.v1.Issue
-	(*ListIssuesRequest)(nil),      // 10: stint.admin.v1.ListIssuesRequest
-	(*ListIssuesResponse)(nil),     // 11: stint.admin.v1.ListIssuesResponse
-	(*AuditEntry)(nil),             // 12: stint.admin.v1.AuditEntry
-	(*ListAuditRequest)(nil),       // 13: stint.admin.v1.ListAuditRequest
-	(*ListAuditResponse)(nil),      // 14: stint.admin.v1.ListAuditResponse
-	(*timestamppb.Timestamp)(nil),  // 15: google.protobuf.Timestamp
-	(*v1.Job)(nil),                 // 16: stint.jobs.v1.Job
+	(CheckStatus)(0),               // 0: stint.admin.v1.CheckStatus
+	(*SetSubmissionsRequest)(nil),  // 1: stint.admin.v1.SetSubmissionsRequest
+	(*SetSubmissionsResponse)(nil), // 2: stint.admin.v1.SetSubmissionsResponse
+	(*BackupRequest)(nil),          // 3: stint.admin.v1.BackupRequest
+	(*BackupResponse)(nil),         // 4: stint.admin.v1.BackupResponse
+	(*ListOrphansRequest)(nil),     // 5: stint.admin.v1.ListOrphansRequest
+	(*ListOrphansResponse)(nil),    // 6: stint.admin.v1.ListOrphansResponse
+	(*Orphan)(nil),                 // 7: stint.admin.v1.Orphan
+	(*CancelOrphanRequest)(nil),    // 8: stint.admin.v1.CancelOrphanRequest
+	(*CancelOrphanResponse)(nil),   // 9: stint.admin.v1.CancelOrphanResponse
+	(*DiagnoseRequest)(nil),        // 10: stint.admin.v1.DiagnoseRequest
+	(*DiagnoseResponse)(nil),       // 11: stint.admin.v1.DiagnoseResponse
+	(*Check)(nil),                  // 12: stint.admin.v1.Check
+	(*Issue)(nil),                  // 13: stint.admin.v1.Issue
+	(*ListIssuesRequest)(nil),      // 14: stint.admin.v1.ListIssuesRequest
+	(*ListIssuesResponse)(nil),     // 15: stint.admin.v1.ListIssuesResponse
+	(*AuditEntry)(nil),             // 16: stint.admin.v1.AuditEntry
+	(*ListAuditRequest)(nil),       // 17: stint.admin.v1.ListAuditRequest
+	(*ListAuditResponse)(nil),      // 18: stint.admin.v1.ListAuditResponse
+	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
+	(*v1.Job)(nil),                 // 20: stint.jobs.v1.Job
 }
 var file_stint_admin_v1_admin_service_proto_depIdxs = []int32{
-	6,  // 0: stint.admin.v1.ListOrphansResponse.orphans:type_name -> stint.admin.v1.Orphan
-	15, // 1: stint.admin.v1.Orphan.submit_time:type_name -> google.protobuf.Timestamp
-	15, // 2: stint.admin.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	16, // 3: stint.admin.v1.Issue.job:type_name -> stint.jobs.v1.Job
-	9,  // 4: stint.admin.v1.ListIssuesResponse.issues:type_name -> stint.admin.v1.Issue
-	15, // 5: stint.admin.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	12, // 6: stint.admin.v1.ListAuditResponse.entries:type_name -> stint.admin.v1.AuditEntry
-	0,  // 7: stint.admin.v1.AdminService.SetSubmissions:input_type -> stint.admin.v1.SetSubmissionsRequest
-	2,  // 8: stint.admin.v1.AdminService.Backup:input_type -> stint.admin.v1.BackupRequest
-	4,  // 9: stint.admin.v1.AdminService.ListOrphans:input_type -> stint.admin.v1.ListOrphansRequest
-	7,  // 10: stint.admin.v1.AdminService.CancelOrphan:input_type -> stint.admin.v1.CancelOrphanRequest
-	13, // 11: stint.admin.v1.AdminService.ListAudit:input_type -> stint.admin.v1.ListAuditRequest
-	10, // 12: stint.admin.v1.AdminService.ListIssues:input_type -> stint.admin.v1.ListIssuesRequest
-	1,  // 13: stint.admin.v1.AdminService.SetSubmissions:output_type -> stint.admin.v1.SetSubmissionsResponse
-	3,  // 14: stint.admin.v1.AdminService.Backup:output_type -> stint.admin.v1.BackupResponse
-	5,  // 15: stint.admin.v1.AdminService.ListOrphans:output_type -> stint.admin.v1.ListOrphansResponse
-	8,  // 16: stint.admin.v1.AdminService.CancelOrphan:output_type -> stint.admin.v1.CancelOrphanResponse
-	14, // 17: stint.admin.v1.AdminService.ListAudit:output_type -> stint.admin.v1.ListAuditResponse
-	11, // 18: stint.admin.v1.AdminService.ListIssues:output_type -> stint.admin.v1.ListIssuesResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	7,  // 0: stint.admin.v1.ListOrphansResponse.orphans:type_name -> stint.admin.v1.Orphan
+	19, // 1: stint.admin.v1.Orphan.submit_time:type_name -> google.protobuf.Timestamp
+	12, // 2: stint.admin.v1.DiagnoseResponse.checks:type_name -> stint.admin.v1.Check
+	0,  // 3: stint.admin.v1.Check.status:type_name -> stint.admin.v1.CheckStatus
+	19, // 4: stint.admin.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	20, // 5: stint.admin.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	13, // 6: stint.admin.v1.ListIssuesResponse.issues:type_name -> stint.admin.v1.Issue
+	19, // 7: stint.admin.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	16, // 8: stint.admin.v1.ListAuditResponse.entries:type_name -> stint.admin.v1.AuditEntry
+	1,  // 9: stint.admin.v1.AdminService.SetSubmissions:input_type -> stint.admin.v1.SetSubmissionsRequest
+	3,  // 10: stint.admin.v1.AdminService.Backup:input_type -> stint.admin.v1.BackupRequest
+	5,  // 11: stint.admin.v1.AdminService.ListOrphans:input_type -> stint.admin.v1.ListOrphansRequest
+	8,  // 12: stint.admin.v1.AdminService.CancelOrphan:input_type -> stint.admin.v1.CancelOrphanRequest
+	17, // 13: stint.admin.v1.AdminService.ListAudit:input_type -> stint.admin.v1.ListAuditRequest
+	10, // 14: stint.admin.v1.AdminService.Diagnose:input_type -> stint.admin.v1.DiagnoseRequest
+	14, // 15: stint.admin.v1.AdminService.ListIssues:input_type -> stint.admin.v1.ListIssuesRequest
+	2,  // 16: stint.admin.v1.AdminService.SetSubmissions:output_type -> stint.admin.v1.SetSubmissionsResponse
+	4,  // 17: stint.admin.v1.AdminService.Backup:output_type -> stint.admin.v1.BackupResponse
+	6,  // 18: stint.admin.v1.AdminService.ListOrphans:output_type -> stint.admin.v1.ListOrphansResponse
+	9,  // 19: stint.admin.v1.AdminService.CancelOrphan:output_type -> stint.admin.v1.CancelOrphanResponse
+	18, // 20: stint.admin.v1.AdminService.ListAudit:output_type -> stint.admin.v1.ListAuditResponse
+	11, // 21: stint.admin.v1.AdminService.Diagnose:output_type -> stint.admin.v1.DiagnoseResponse
+	15, // 22: stint.admin.v1.AdminService.ListIssues:output_type -> stint.admin.v1.ListIssuesResponse
+	16, // [16:23] is the sub-list for method output_type
+	9,  // [9:16] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_stint_admin_v1_admin_service_proto_init() }
@@ -1107,13 +1353,14 @@ func file_stint_admin_v1_admin_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_admin_v1_admin_service_proto_rawDesc), len(file_stint_admin_v1_admin_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   15,
+			NumEnums:      1,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_stint_admin_v1_admin_service_proto_goTypes,
 		DependencyIndexes: file_stint_admin_v1_admin_service_proto_depIdxs,
+		EnumInfos:         file_stint_admin_v1_admin_service_proto_enumTypes,
 		MessageInfos:      file_stint_admin_v1_admin_service_proto_msgTypes,
 	}.Build()
 	File_stint_admin_v1_admin_service_proto = out.File

@@ -26,6 +26,7 @@ const (
 	AdminService_ListOrphans_FullMethodName    = "/stint.admin.v1.AdminService/ListOrphans"
 	AdminService_CancelOrphan_FullMethodName   = "/stint.admin.v1.AdminService/CancelOrphan"
 	AdminService_ListAudit_FullMethodName      = "/stint.admin.v1.AdminService/ListAudit"
+	AdminService_Diagnose_FullMethodName       = "/stint.admin.v1.AdminService/Diagnose"
 	AdminService_ListIssues_FullMethodName     = "/stint.admin.v1.AdminService/ListIssues"
 )
 
@@ -46,6 +47,8 @@ type AdminServiceClient interface {
 	CancelOrphan(ctx context.Context, in *CancelOrphanRequest, opts ...grpc.CallOption) (*CancelOrphanResponse, error)
 	// ListAudit answers who did what, when, from where and how signed in. For operators and auditors.
 	ListAudit(ctx context.Context, in *ListAuditRequest, opts ...grpc.CallOption) (*ListAuditResponse, error)
+	// Diagnose checks the server and what it depends on, and says what to do about each matter that is not as it should be.
+	Diagnose(ctx context.Context, in *DiagnoseRequest, opts ...grpc.CallOption) (*DiagnoseResponse, error)
 	// ListIssues answers the problem reports of users, newest first.
 	ListIssues(ctx context.Context, in *ListIssuesRequest, opts ...grpc.CallOption) (*ListIssuesResponse, error)
 }
@@ -117,6 +120,16 @@ func (c *adminServiceClient) ListAudit(ctx context.Context, in *ListAuditRequest
 	return out, nil
 }
 
+func (c *adminServiceClient) Diagnose(ctx context.Context, in *DiagnoseRequest, opts ...grpc.CallOption) (*DiagnoseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiagnoseResponse)
+	err := c.cc.Invoke(ctx, AdminService_Diagnose_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) ListIssues(ctx context.Context, in *ListIssuesRequest, opts ...grpc.CallOption) (*ListIssuesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListIssuesResponse)
@@ -144,6 +157,8 @@ type AdminServiceServer interface {
 	CancelOrphan(context.Context, *CancelOrphanRequest) (*CancelOrphanResponse, error)
 	// ListAudit answers who did what, when, from where and how signed in. For operators and auditors.
 	ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error)
+	// Diagnose checks the server and what it depends on, and says what to do about each matter that is not as it should be.
+	Diagnose(context.Context, *DiagnoseRequest) (*DiagnoseResponse, error)
 	// ListIssues answers the problem reports of users, newest first.
 	ListIssues(context.Context, *ListIssuesRequest) (*ListIssuesResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
@@ -170,6 +185,9 @@ func (UnimplementedAdminServiceServer) CancelOrphan(context.Context, *CancelOrph
 }
 func (UnimplementedAdminServiceServer) ListAudit(context.Context, *ListAuditRequest) (*ListAuditResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAudit not implemented")
+}
+func (UnimplementedAdminServiceServer) Diagnose(context.Context, *DiagnoseRequest) (*DiagnoseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Diagnose not implemented")
 }
 func (UnimplementedAdminServiceServer) ListIssues(context.Context, *ListIssuesRequest) (*ListIssuesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListIssues not implemented")
@@ -278,6 +296,24 @@ func _AdminService_ListAudit_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_Diagnose_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiagnoseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).Diagnose(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_Diagnose_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).Diagnose(ctx, req.(*DiagnoseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_ListIssues_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListIssuesRequest)
 	if err := dec(in); err != nil {
@@ -318,6 +354,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAudit",
 			Handler:    _AdminService_ListAudit_Handler,
+		},
+		{
+			MethodName: "Diagnose",
+			Handler:    _AdminService_Diagnose_Handler,
 		},
 		{
 			MethodName: "ListIssues",

@@ -310,9 +310,10 @@ type SubmitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job. Only its request fields are read.
 	Job *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	// Makes Submit safe to repeat: the same id with the same job answers the first job again, the same
-	// id with another job is refused. At most 128 printable ASCII characters; kept as long as the job.
-	// Over REST the header `Idempotency-Key` may give it.
+	// Makes Submit safe to repeat: the same id with the same job returns the first job again, the same
+	// id with another job is refused. At most 128 printable ASCII characters. It is kept as long as any
+	// job of the request, and at least 7 days: a repeat returns the jobs that are left, and is refused
+	// when all were deleted. Over REST the header `Idempotency-Key` may give it.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and answers what would be stored, but stores nothing.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
@@ -502,7 +503,7 @@ func (x *BatchSubmitRequest) GetValidateOnly() bool {
 // Response of BatchSubmit.
 type BatchSubmitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The stored jobs in the order of the request, in full.
+	// The stored jobs in the order of the request, in full. After a repeat those that were not deleted.
 	Jobs []*Job `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
 	// Whether the jobs were stored by an earlier request with the same request_id.
 	Deduplicated bool `protobuf:"varint,2,opt,name=deduplicated,proto3" json:"deduplicated,omitempty"`
@@ -775,7 +776,7 @@ type ListRequest struct {
 	// Example: `state = RUNNING AND service = "GenomeAssembly" AND output_name = "*phage*"`.
 	Filter string `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// Fields to sort by, each with ` desc` for the reverse, separated by commas: submit_time, start_time, complete_time,
-	// service, state, output_name, id. Ties are broken by id. Empty means `submit_time desc`.
+	// service, state, output_name, id. `submit_time` is the order of submission, which is that of ids. Ties are broken by id. Empty means `submit_time desc`.
 	OrderBy string `protobuf:"bytes,2,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	// Jobs a page: 0 means 50, more than 1,000 means 1,000.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`

@@ -377,9 +377,9 @@ type Record struct {
 	Handle string `protobuf:"bytes,3,opt,name=handle,proto3" json:"handle,omitempty"`
 	// Key that makes Submit idempotent, unique per owner. Empty when the client gave none.
 	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// SHA-256 of the request that `request_id` came with.
+	// SHA-256 of the request that `request_id` came with. Every job of a request has it, as any of them may be the last.
 	RequestHash []byte `protobuf:"bytes,5,opt,name=request_hash,json=requestHash,proto3" json:"request_hash,omitempty"`
-	// Number of jobs that were submitted by the same request; 0 and 1 both mean one.
+	// Number of jobs that were submitted by the same request; 0 and 1 both mean one. Their ids follow each other.
 	BatchSize int32 `protobuf:"varint,6,opt,name=batch_size,json=batchSize,proto3" json:"batch_size,omitempty"`
 	// The earliest time of the next attempt. Unset when nothing is waited for.
 	NotBefore *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
@@ -858,6 +858,99 @@ func (x *Share) GetCreateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// Doomed is a job that was deleted and whose folder is still to be removed. Key: the job's id, 8 bytes big endian.
+type Doomed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the job was deleted, in nanoseconds since 1970.
+	DeleteTimeNs  int64 `protobuf:"fixed64,1,opt,name=delete_time_ns,json=deleteTimeNs,proto3" json:"delete_time_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Doomed) Reset() {
+	*x = Doomed{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Doomed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Doomed) ProtoMessage() {}
+
+func (x *Doomed) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Doomed.ProtoReflect.Descriptor instead.
+func (*Doomed) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Doomed) GetDeleteTimeNs() int64 {
+	if x != nil {
+		return x.DeleteTimeNs
+	}
+	return 0
+}
+
+// DeletedRequest is a request all of whose jobs were deleted within 7 days of their submission. It is kept until these
+// are over, so that a repeat of the request does not start its jobs again. Key: the owner, a zero byte, the request id.
+type DeletedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the jobs were submitted, in nanoseconds since 1970.
+	SubmitTimeNs  int64 `protobuf:"fixed64,1,opt,name=submit_time_ns,json=submitTimeNs,proto3" json:"submit_time_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletedRequest) Reset() {
+	*x = DeletedRequest{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletedRequest) ProtoMessage() {}
+
+func (x *DeletedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletedRequest.ProtoReflect.Descriptor instead.
+func (*DeletedRequest) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeletedRequest) GetSubmitTimeNs() int64 {
+	if x != nil {
+		return x.SubmitTimeNs
+	}
+	return 0
+}
+
 // AuditEntry is something that somebody did. Key: its number, 8 bytes big endian. The value is the SHA-256 over the hash
 // of the entry before and these bytes, followed by these bytes.
 type AuditEntry struct {
@@ -888,7 +981,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	mi := &file_stint_store_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +993,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	mi := &file_stint_store_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1006,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AuditEntry) GetTime() *timestamppb.Timestamp {
@@ -1003,7 +1096,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[9]
+	mi := &file_stint_store_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1108,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[9]
+	mi := &file_stint_store_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1121,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Issue) GetReporter() string {
@@ -1081,14 +1174,16 @@ type Settings struct {
 	// another place, so that attempts of the old place are told apart.
 	PlaceId string `protobuf:"bytes,8,opt,name=place_id,json=placeId,proto3" json:"place_id,omitempty"`
 	// The machine and the folders of that place.
-	Place         *Place `protobuf:"bytes,9,opt,name=place,proto3" json:"place,omitempty"`
+	Place *Place `protobuf:"bytes,9,opt,name=place,proto3" json:"place,omitempty"`
+	// Ids that jobs of other incarnations may have. Folders of such jobs are never swept: nothing else has their results.
+	ForeignIds    []*IdRange `protobuf:"bytes,10,rep,name=foreign_ids,json=foreignIds,proto3" json:"foreign_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[10]
+	mi := &file_stint_store_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1195,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[10]
+	mi := &file_stint_store_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1208,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Settings) GetSubmissionsClosed() bool {
@@ -1179,6 +1274,68 @@ func (x *Settings) GetPlace() *Place {
 	return nil
 }
 
+func (x *Settings) GetForeignIds() []*IdRange {
+	if x != nil {
+		return x.ForeignIds
+	}
+	return nil
+}
+
+// IdRange is a range of job ids.
+type IdRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First id of the range.
+	From uint64 `protobuf:"varint,1,opt,name=from,proto3" json:"from,omitempty"`
+	// First id behind it.
+	Until         uint64 `protobuf:"varint,2,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdRange) Reset() {
+	*x = IdRange{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdRange) ProtoMessage() {}
+
+func (x *IdRange) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdRange.ProtoReflect.Descriptor instead.
+func (*IdRange) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *IdRange) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *IdRange) GetUntil() uint64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
 // RevisionGap is a range of revisions that this incarnation never gives to a change.
 type RevisionGap struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1192,7 +1349,7 @@ type RevisionGap struct {
 
 func (x *RevisionGap) Reset() {
 	*x = RevisionGap{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[11]
+	mi := &file_stint_store_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1361,7 @@ func (x *RevisionGap) String() string {
 func (*RevisionGap) ProtoMessage() {}
 
 func (x *RevisionGap) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[11]
+	mi := &file_stint_store_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1374,7 @@ func (x *RevisionGap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevisionGap.ProtoReflect.Descriptor instead.
 func (*RevisionGap) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RevisionGap) GetAfter() uint64 {
@@ -1251,7 +1408,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[12]
+	mi := &file_stint_store_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1420,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[12]
+	mi := &file_stint_store_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1433,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Place) GetMachineId() string {
@@ -1310,9 +1467,10 @@ func (x *Place) GetData() *Folder {
 // Folder is a folder as the file system knows it, whatever its path.
 type Folder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Device and inode, as stat(2).
+	// Number of its device, as stat(2) has it in st_dev.
 	Device uint64 `protobuf:"varint,1,opt,name=device,proto3" json:"device,omitempty"`
-	Inode  uint64 `protobuf:"varint,2,opt,name=inode,proto3" json:"inode,omitempty"`
+	// Number of its inode, as stat(2) has it in st_ino.
+	Inode uint64 `protobuf:"varint,2,opt,name=inode,proto3" json:"inode,omitempty"`
 	// When the folder was made, in nanoseconds since 1970; 0 where the file system does not tell.
 	BirthNs       int64 `protobuf:"varint,3,opt,name=birth_ns,json=birthNs,proto3" json:"birth_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1321,7 +1479,7 @@ type Folder struct {
 
 func (x *Folder) Reset() {
 	*x = Folder{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	mi := &file_stint_store_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1333,7 +1491,7 @@ func (x *Folder) String() string {
 func (*Folder) ProtoMessage() {}
 
 func (x *Folder) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	mi := &file_stint_store_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1346,7 +1504,7 @@ func (x *Folder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Folder.ProtoReflect.Descriptor instead.
 func (*Folder) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Folder) GetDevice() uint64 {
@@ -1451,7 +1609,11 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\x05Share\x121\n" +
 	"\x06rights\x18\x01 \x03(\x0e2\x19.stint.jobs.v1.ShareRightR\x06rights\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\"\x9a\x02\n" +
+	"createTime\".\n" +
+	"\x06Doomed\x12$\n" +
+	"\x0edelete_time_ns\x18\x01 \x01(\x10R\fdeleteTimeNs\"6\n" +
+	"\x0eDeletedRequest\x12$\n" +
+	"\x0esubmit_time_ns\x18\x01 \x01(\x10R\fsubmitTimeNs\"\x9a\x02\n" +
 	"\n" +
 	"AuditEntry\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
@@ -1470,7 +1632,7 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12$\n" +
-	"\x03job\x18\x04 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\"\xd7\x02\n" +
+	"\x03job\x18\x04 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\"\x91\x03\n" +
 	"\bSettings\x12-\n" +
 	"\x12submissions_closed\x18\x01 \x01(\bR\x11submissionsClosed\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12$\n" +
@@ -1481,7 +1643,13 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\vincarnation\x18\x06 \x01(\tR\vincarnation\x12/\n" +
 	"\x04gaps\x18\a \x03(\v2\x1b.stint.store.v1.RevisionGapR\x04gaps\x12\x19\n" +
 	"\bplace_id\x18\b \x01(\tR\aplaceId\x12+\n" +
-	"\x05place\x18\t \x01(\v2\x15.stint.store.v1.PlaceR\x05place\"9\n" +
+	"\x05place\x18\t \x01(\v2\x15.stint.store.v1.PlaceR\x05place\x128\n" +
+	"\vforeign_ids\x18\n" +
+	" \x03(\v2\x17.stint.store.v1.IdRangeR\n" +
+	"foreignIds\"3\n" +
+	"\aIdRange\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\x04R\x04from\x12\x14\n" +
+	"\x05until\x18\x02 \x01(\x04R\x05until\"9\n" +
 	"\vRevisionGap\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\x04R\x05after\x12\x14\n" +
 	"\x05until\x18\x02 \x01(\x04R\x05until\"\x99\x01\n" +
@@ -1514,7 +1682,7 @@ func file_stint_store_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_store_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_stint_store_v1_record_proto_goTypes = []any{
 	(Phase)(0),                    // 0: stint.store.v1.Phase
 	(*Header)(nil),                // 1: stint.store.v1.Header
@@ -1525,57 +1693,61 @@ var file_stint_store_v1_record_proto_goTypes = []any{
 	(*Token)(nil),                 // 6: stint.store.v1.Token
 	(*Session)(nil),               // 7: stint.store.v1.Session
 	(*Share)(nil),                 // 8: stint.store.v1.Share
-	(*AuditEntry)(nil),            // 9: stint.store.v1.AuditEntry
-	(*Issue)(nil),                 // 10: stint.store.v1.Issue
-	(*Settings)(nil),              // 11: stint.store.v1.Settings
-	(*RevisionGap)(nil),           // 12: stint.store.v1.RevisionGap
-	(*Place)(nil),                 // 13: stint.store.v1.Place
-	(*Folder)(nil),                // 14: stint.store.v1.Folder
-	(v1.State)(0),                 // 15: stint.jobs.v1.State
-	(v1.Reason)(0),                // 16: stint.jobs.v1.Reason
-	(*v1.Resources)(nil),          // 17: stint.jobs.v1.Resources
-	(*v1.Job)(nil),                // 18: stint.jobs.v1.Job
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*v1.Attempt)(nil),            // 20: stint.jobs.v1.Attempt
-	(*v1.StatusChange)(nil),       // 21: stint.jobs.v1.StatusChange
-	(*structpb.Struct)(nil),       // 22: google.protobuf.Struct
-	(v1.ShareRight)(0),            // 23: stint.jobs.v1.ShareRight
+	(*Doomed)(nil),                // 9: stint.store.v1.Doomed
+	(*DeletedRequest)(nil),        // 10: stint.store.v1.DeletedRequest
+	(*AuditEntry)(nil),            // 11: stint.store.v1.AuditEntry
+	(*Issue)(nil),                 // 12: stint.store.v1.Issue
+	(*Settings)(nil),              // 13: stint.store.v1.Settings
+	(*IdRange)(nil),               // 14: stint.store.v1.IdRange
+	(*RevisionGap)(nil),           // 15: stint.store.v1.RevisionGap
+	(*Place)(nil),                 // 16: stint.store.v1.Place
+	(*Folder)(nil),                // 17: stint.store.v1.Folder
+	(v1.State)(0),                 // 18: stint.jobs.v1.State
+	(v1.Reason)(0),                // 19: stint.jobs.v1.Reason
+	(*v1.Resources)(nil),          // 20: stint.jobs.v1.Resources
+	(*v1.Job)(nil),                // 21: stint.jobs.v1.Job
+	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*v1.Attempt)(nil),            // 23: stint.jobs.v1.Attempt
+	(*v1.StatusChange)(nil),       // 24: stint.jobs.v1.StatusChange
+	(*structpb.Struct)(nil),       // 25: google.protobuf.Struct
+	(v1.ShareRight)(0),            // 26: stint.jobs.v1.ShareRight
 }
 var file_stint_store_v1_record_proto_depIdxs = []int32{
 	2,  // 0: stint.store.v1.Header.labels:type_name -> stint.store.v1.Label
-	15, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
-	16, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
+	18, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
+	19, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
 	0,  // 3: stint.store.v1.Header.phase:type_name -> stint.store.v1.Phase
-	17, // 4: stint.store.v1.Header.resources:type_name -> stint.jobs.v1.Resources
-	18, // 5: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
+	20, // 4: stint.store.v1.Header.resources:type_name -> stint.jobs.v1.Resources
+	21, // 5: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
 	0,  // 6: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
-	19, // 7: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
+	22, // 7: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
 	1,  // 8: stint.store.v1.Record.header:type_name -> stint.store.v1.Header
-	20, // 9: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
-	21, // 10: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
-	18, // 11: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
+	23, // 9: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
+	24, // 10: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
+	21, // 11: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
 	1,  // 12: stint.store.v1.BasicRecord.header:type_name -> stint.store.v1.Header
-	22, // 13: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
-	19, // 14: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	19, // 15: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 16: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
-	19, // 17: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	19, // 18: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	19, // 19: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	23, // 20: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	19, // 21: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	19, // 22: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	19, // 23: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	18, // 24: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
-	12, // 25: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
-	13, // 26: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
-	14, // 27: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
-	14, // 28: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	25, // 13: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
+	22, // 14: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	22, // 15: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 16: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
+	22, // 17: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	22, // 18: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	22, // 19: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	26, // 20: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	22, // 21: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	22, // 22: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	22, // 23: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	21, // 24: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	15, // 25: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
+	16, // 26: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
+	14, // 27: stint.store.v1.Settings.foreign_ids:type_name -> stint.store.v1.IdRange
+	17, // 28: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
+	17, // 29: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_stint_store_v1_record_proto_init() }
@@ -1590,7 +1762,7 @@ func file_stint_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_store_v1_record_proto_rawDesc), len(file_stint_store_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

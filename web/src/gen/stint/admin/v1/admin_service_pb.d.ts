@@ -4,7 +4,7 @@
 // @generated from file stint/admin/v1/admin_service.proto (package stint.admin.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { Job, JobJson } from "../../jobs/v1/job_pb";
@@ -411,6 +411,152 @@ export declare type CancelOrphanResponseJson = {
  * Use `create(CancelOrphanResponseSchema)` to create a new message.
  */
 export declare const CancelOrphanResponseSchema: GenMessage<CancelOrphanResponse, {jsonType: CancelOrphanResponseJson}>;
+
+/**
+ * Request of Diagnose.
+ *
+ * @generated from message stint.admin.v1.DiagnoseRequest
+ */
+export declare type DiagnoseRequest = Message<"stint.admin.v1.DiagnoseRequest"> & {
+};
+
+/**
+ * Request of Diagnose.
+ *
+ * @generated from message stint.admin.v1.DiagnoseRequest
+ */
+export declare type DiagnoseRequestJson = {
+};
+
+/**
+ * Describes the message stint.admin.v1.DiagnoseRequest.
+ * Use `create(DiagnoseRequestSchema)` to create a new message.
+ */
+export declare const DiagnoseRequestSchema: GenMessage<DiagnoseRequest, {jsonType: DiagnoseRequestJson}>;
+
+/**
+ * Response of Diagnose.
+ *
+ * @generated from message stint.admin.v1.DiagnoseResponse
+ */
+export declare type DiagnoseResponse = Message<"stint.admin.v1.DiagnoseResponse"> & {
+  /**
+   * The checks, in an order that stays the same.
+   *
+   * @generated from field: repeated stint.admin.v1.Check checks = 1;
+   */
+  checks: Check[];
+};
+
+/**
+ * Response of Diagnose.
+ *
+ * @generated from message stint.admin.v1.DiagnoseResponse
+ */
+export declare type DiagnoseResponseJson = {
+  /**
+   * The checks, in an order that stays the same.
+   *
+   * @generated from field: repeated stint.admin.v1.Check checks = 1;
+   */
+  checks?: CheckJson[];
+};
+
+/**
+ * Describes the message stint.admin.v1.DiagnoseResponse.
+ * Use `create(DiagnoseResponseSchema)` to create a new message.
+ */
+export declare const DiagnoseResponseSchema: GenMessage<DiagnoseResponse, {jsonType: DiagnoseResponseJson}>;
+
+/**
+ * Check is one matter that Diagnose has looked at.
+ *
+ * @generated from message stint.admin.v1.Check
+ */
+export declare type Check = Message<"stint.admin.v1.Check"> & {
+  /**
+   * Name of the check, for example `backup`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What it is about where there are several, for example the name of a cluster. Empty otherwise.
+   *
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+
+  /**
+   * The result.
+   *
+   * @generated from field: stint.admin.v1.CheckStatus status = 3;
+   */
+  status: CheckStatus;
+
+  /**
+   * What was found, in words.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * What to do about it. Empty where nothing is to be done.
+   *
+   * @generated from field: string action = 5;
+   */
+  action: string;
+};
+
+/**
+ * Check is one matter that Diagnose has looked at.
+ *
+ * @generated from message stint.admin.v1.Check
+ */
+export declare type CheckJson = {
+  /**
+   * Name of the check, for example `backup`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * What it is about where there are several, for example the name of a cluster. Empty otherwise.
+   *
+   * @generated from field: string subject = 2;
+   */
+  subject?: string;
+
+  /**
+   * The result.
+   *
+   * @generated from field: stint.admin.v1.CheckStatus status = 3;
+   */
+  status?: CheckStatusJson;
+
+  /**
+   * What was found, in words.
+   *
+   * @generated from field: string message = 4;
+   */
+  message?: string;
+
+  /**
+   * What to do about it. Empty where nothing is to be done.
+   *
+   * @generated from field: string action = 5;
+   */
+  action?: string;
+};
+
+/**
+ * Describes the message stint.admin.v1.Check.
+ * Use `create(CheckSchema)` to create a new message.
+ */
+export declare const CheckSchema: GenMessage<Check, {jsonType: CheckJson}>;
 
 /**
  * Issue is a user's report of a problem with a job.
@@ -911,6 +1057,53 @@ export declare type ListAuditResponseJson = {
 export declare const ListAuditResponseSchema: GenMessage<ListAuditResponse, {jsonType: ListAuditResponseJson}>;
 
 /**
+ * CheckStatus is the result of a check.
+ *
+ * @generated from enum stint.admin.v1.CheckStatus
+ */
+export enum CheckStatus {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: CHECK_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It is as it should be.
+   *
+   * @generated from enum value: CHECK_STATUS_OK = 1;
+   */
+  OK = 1,
+
+  /**
+   * It works, and should be looked at.
+   *
+   * @generated from enum value: CHECK_STATUS_WARNING = 2;
+   */
+  WARNING = 2,
+
+  /**
+   * It does not work, or soon will not.
+   *
+   * @generated from enum value: CHECK_STATUS_FAILING = 3;
+   */
+  FAILING = 3,
+}
+
+/**
+ * CheckStatus is the result of a check.
+ *
+ * @generated from enum stint.admin.v1.CheckStatus
+ */
+export declare type CheckStatusJson = "CHECK_STATUS_UNSPECIFIED" | "CHECK_STATUS_OK" | "CHECK_STATUS_WARNING" | "CHECK_STATUS_FAILING";
+
+/**
+ * Describes the enum stint.admin.v1.CheckStatus.
+ */
+export declare const CheckStatusSchema: GenEnum<CheckStatus, CheckStatusJson>;
+
+/**
  * AdminService is for operators. Auditors may list the audit.
  *
  * @generated from service stint.admin.v1.AdminService
@@ -966,6 +1159,16 @@ export declare const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ListAuditRequestSchema;
     output: typeof ListAuditResponseSchema;
+  },
+  /**
+   * Diagnose checks the server and what it depends on, and says what to do about each matter that is not as it should be.
+   *
+   * @generated from rpc stint.admin.v1.AdminService.Diagnose
+   */
+  diagnose: {
+    methodKind: "unary";
+    input: typeof DiagnoseRequestSchema;
+    output: typeof DiagnoseResponseSchema;
   },
   /**
    * ListIssues answers the problem reports of users, newest first.

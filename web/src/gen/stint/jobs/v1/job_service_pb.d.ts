@@ -29,9 +29,10 @@ export declare type SubmitRequest = Message<"stint.jobs.v1.SubmitRequest"> & {
   job?: Job | undefined;
 
   /**
-   * Makes Submit safe to repeat: the same id with the same job answers the first job again, the same
-   * id with another job is refused. At most 128 printable ASCII characters; kept as long as the job.
-   * Over REST the header `Idempotency-Key` may give it.
+   * Makes Submit safe to repeat: the same id with the same job returns the first job again, the same
+   * id with another job is refused. At most 128 printable ASCII characters. It is kept as long as any
+   * job of the request, and at least 7 days: a repeat returns the jobs that are left, and is refused
+   * when all were deleted. Over REST the header `Idempotency-Key` may give it.
    *
    * @generated from field: string request_id = 2;
    */
@@ -59,9 +60,10 @@ export declare type SubmitRequestJson = {
   job?: JobJson;
 
   /**
-   * Makes Submit safe to repeat: the same id with the same job answers the first job again, the same
-   * id with another job is refused. At most 128 printable ASCII characters; kept as long as the job.
-   * Over REST the header `Idempotency-Key` may give it.
+   * Makes Submit safe to repeat: the same id with the same job returns the first job again, the same
+   * id with another job is refused. At most 128 printable ASCII characters. It is kept as long as any
+   * job of the request, and at least 7 days: a repeat returns the jobs that are left, and is refused
+   * when all were deleted. Over REST the header `Idempotency-Key` may give it.
    *
    * @generated from field: string request_id = 2;
    */
@@ -212,7 +214,7 @@ export declare const BatchSubmitRequestSchema: GenMessage<BatchSubmitRequest, {j
  */
 export declare type BatchSubmitResponse = Message<"stint.jobs.v1.BatchSubmitResponse"> & {
   /**
-   * The stored jobs in the order of the request, in full.
+   * The stored jobs in the order of the request, in full. After a repeat those that were not deleted.
    *
    * @generated from field: repeated stint.jobs.v1.Job jobs = 1;
    */
@@ -240,7 +242,7 @@ export declare type BatchSubmitResponse = Message<"stint.jobs.v1.BatchSubmitResp
  */
 export declare type BatchSubmitResponseJson = {
   /**
-   * The stored jobs in the order of the request, in full.
+   * The stored jobs in the order of the request, in full. After a repeat those that were not deleted.
    *
    * @generated from field: repeated stint.jobs.v1.Job jobs = 1;
    */
@@ -450,7 +452,7 @@ export declare type ListRequest = Message<"stint.jobs.v1.ListRequest"> & {
 
   /**
    * Fields to sort by, each with ` desc` for the reverse, separated by commas: submit_time, start_time, complete_time,
-   * service, state, output_name, id. Ties are broken by id. Empty means `submit_time desc`.
+   * service, state, output_name, id. `submit_time` is the order of submission, which is that of ids. Ties are broken by id. Empty means `submit_time desc`.
    *
    * @generated from field: string order_by = 2;
    */
@@ -504,7 +506,7 @@ export declare type ListRequestJson = {
 
   /**
    * Fields to sort by, each with ` desc` for the reverse, separated by commas: submit_time, start_time, complete_time,
-   * service, state, output_name, id. Ties are broken by id. Empty means `submit_time desc`.
+   * service, state, output_name, id. `submit_time` is the order of submission, which is that of ids. Ties are broken by id. Empty means `submit_time desc`.
    *
    * @generated from field: string order_by = 2;
    */
