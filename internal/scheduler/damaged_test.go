@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	bolt "go.etcd.io/bbolt" //nolint:depguard // the test damages a record as a bad disk would
+	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
