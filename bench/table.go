@@ -38,7 +38,7 @@ func experiments() []experiment {
 type target struct {
 	measure       string
 	gate, stretch float64 // stretch may be none
-	atMost        bool // the figure should be low
+	atMost        bool    // the figure should be low
 }
 
 // none is no stretch goal: nobody would notice more than the gate asks for.

@@ -271,7 +271,7 @@ func TestTheDiskTurnsReadOnly(t *testing.T) {
 	if _, err := s.launch(); err == nil {
 		t.Error("it starts on a file system that cannot be written")
 	}
-	if code := s.finish(endTime); code == exitOK || !strings.Contains(s.log.String()[said:], "read-only file system") {
+	if code := s.finish(endTime); code != exitStorage || !strings.Contains(s.log.String()[said:], "read-only file system") {
 		t.Errorf("exit code %d\n%s", code, s.log.String()[said:])
 	}
 	t.Logf("says: %s", s.log.String()[said:])

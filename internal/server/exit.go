@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -46,6 +48,16 @@ func refused(err error) error { return &exitError{exitRefused, err} }
 
 // unusable marks an error as one of the database, which cannot be read or written.
 func unusable(err error) error { return &exitError{exitStorage, err} }
+
+// ofDisk is unusable for errors that say that the disk cannot be written, and leaves all others as they are.
+func ofDisk(err error) error {
+	for _, errno := range []error{unix.EIO, unix.EROFS, unix.ENOSPC, unix.EDQUOT} {
+		if errors.Is(err, errno) {
+			return unusable(err)
+		}
+	}
+	return err
+}
 
 // locked marks an error as one of a folder that is in use.
 func locked(err error) error { return &exitError{exitLocked, err} }

@@ -24,11 +24,11 @@ func (s *server) openFolders(ctx context.Context, f folders) (err error) {
 		return err
 	}
 	if err := f.make(); err != nil {
-		return err
+		return ofDisk(err)
 	}
 	unlock, err := f.lock(ctx)
 	if err != nil {
-		return err
+		return ofDisk(err)
 	}
 	s.closeLater(unlock)
 	if err := f.checkMissing(); err != nil {
