@@ -27,6 +27,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/api"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/job"
@@ -36,9 +37,9 @@ import (
 )
 
 const (
-	// maxMessage is the largest message that is received, maxResponse the largest sent: a page of 1,000 full jobs.
+	// maxMessage is the largest message that is received, maxResponse the largest sent.
 	maxMessage  = 4 << 20
-	maxResponse = 256 << 20
+	maxResponse = page.MaxAnswer
 	// streamWorkers are goroutines that wait for calls, each with the stack that the one before needed: growing one
 	// anew for each call costs a twentieth of it. Calls for which there is none, as beside many watches, get their own.
 	streamWorkers = 512

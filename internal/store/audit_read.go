@@ -23,6 +23,8 @@ type AuditQuery struct {
 	Before uint64
 	// Limit is how many entries are answered at most. Required.
 	Limit int
+	// MaxBytes ends the entries early, once those found have so many bytes. 0 means no such bound.
+	MaxBytes int
 }
 
 // auditScan is how many entries one query looks at. It goes on where it stopped when it is asked again.
@@ -33,9 +35,9 @@ const auditScan = 100_000
 func (s *Store) AuditEntries(ctx context.Context, q AuditQuery) (rows []AuditRow, next uint64, _ error) {
 	err := s.inTx(func(tx *kv.ReadTx) error {
 		c := tx.Cursor(bucketAudit)
-		looked := 0
+		looked, size := 0, 0
 		for k, v := lastBefore(c, q.Before); k != nil; k, v = c.Prev() {
-			if len(rows) == q.Limit || looked == auditScan {
+			if len(rows) == q.Limit || looked == auditScan || q.MaxBytes > 0 && size >= q.MaxBytes {
 				next = binary.BigEndian.Uint64(k) + 1
 				return nil
 			}
@@ -51,6 +53,7 @@ func (s *Store) AuditEntries(ctx context.Context, q AuditQuery) (rows []AuditRow
 			}
 			if row.raw = nil; q.fits(row) {
 				rows = append(rows, row)
+				size += len(v)
 			}
 		}
 		return nil

@@ -73,8 +73,9 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 }
 
 // Issues answers reports, newest first, at most limit, with numbers below
-// before; zero begins with the newest. more is whether there are older ones.
-func (s *Store) Issues(before uint64, limit int) (issues []Issue, more bool, _ error) {
+// before; zero begins with the newest. They end early once they have maxBytes in all, but for the first.
+// more is whether there are older ones.
+func (s *Store) Issues(before uint64, limit, maxBytes int) (issues []Issue, more bool, _ error) {
 	err := s.inTx(func(tx *kv.ReadTx) error {
 		ids, err := issueIDs(tx, before)
 		if err != nil {
@@ -83,9 +84,15 @@ func (s *Store) Issues(before uint64, limit int) (issues []Issue, more bool, _ e
 		if more = len(ids) > limit; more {
 			ids = ids[:limit]
 		}
-		for _, id := range ids {
+		size := 0
+		for i, id := range ids {
+			raw := tx.Get(bucketIssues, id.key())
+			if size += len(raw); size > maxBytes && i > 0 {
+				more = true
+				return nil
+			}
 			report := &storev1.Issue{}
-			if err := proto.Unmarshal(tx.Get(bucketIssues, id.key()), report); err != nil {
+			if err := proto.Unmarshal(raw, report); err != nil {
 				return fmt.Errorf("read issue %s: %w: %w", id, job.ErrStorage, err)
 			}
 			issues = append(issues, Issue{ID: id, Report: report})

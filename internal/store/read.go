@@ -36,12 +36,15 @@ func (r *reader) job(id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
 	if raw == nil {
 		return nil, nil
 	}
-	if view != jobsv1.JobView_JOB_VIEW_FULL {
+	if view != jobsv1.JobView_JOB_VIEW_FULL && view != ViewStatus {
 		return decodeBasic(id, raw)
 	}
 	rec, err := decodeRecord(id, raw)
 	if err != nil {
 		return nil, err
+	}
+	if view == ViewStatus {
+		return rec.GetJob(), nil
 	}
 	var spec storev1.Spec
 	if err := proto.Unmarshal(r.tx.Get(bucketSpecs, id.Key()), &spec); err != nil {
@@ -49,6 +52,15 @@ func (r *reader) job(id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
 	}
 	rec.Job.Parameters = spec.GetParameters()
 	return rec.GetJob(), nil
+}
+
+// size returns how many bytes are read for a job in a view.
+func (r *reader) size(id job.ID, view jobsv1.JobView) int {
+	size := len(r.tx.Get(bucketJobs, id.Key()))
+	if view == jobsv1.JobView_JOB_VIEW_FULL {
+		size += len(r.tx.Get(bucketSpecs, id.Key()))
+	}
+	return size
 }
 
 // record decodes a record; nil when there is no such job.
