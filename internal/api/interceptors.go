@@ -37,9 +37,20 @@ func finish(log *slog.Logger, method string, err error) error {
 	return st.Err()
 }
 
-// Audited says to the store who makes a call. It goes behind the layer that authenticates.
+// Refusal gives the error of a request that becomes no call the form in which clients see it.
+func Refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return status.Of(err).Err()
+}
+
+// Audited says to the store who makes a call. It goes behind the layer that authenticates, and reads the request.
 func Audited(st *store.Store) layers.Layer {
 	return func(c *layers.Call) (func(error) error, error) {
+		if err := c.Receive(); err != nil {
+			return nil, err
+		}
 		ctx, err := audited(c.Context(), st, c.Method, c.Request)
 		c.SetContext(ctx)
 		return nil, err

@@ -38,6 +38,13 @@ type Config struct {
 	// Admit is asked before anything is made of a request, its body included. Where it says no, the
 	// request is refused with the wait that it answers. Nil admits all.
 	Admit func(r *http.Request) (wait time.Duration, ok bool)
+	// Authenticate refuses a request for an RPC, by its full name, of those who may not make it, before anything of its query
+	// and its body is read. Its errors have a gRPC status. Nil leaves that to the RPC alone.
+	Authenticate func(r *http.Request, method string) error
+	// SizeOf says how many bytes and elements the body of an RPC may have. Nil, or no bytes, means MaxBodyBytes and no bound of elements.
+	SizeOf func(method string) (bytes int64, elements int)
+	// Decode is asked for room for what a body becomes, in bytes and elements. What it admits is given back by done. Nil admits all.
+	Decode func(bytes, elements int) (done func(), ok bool)
 	// Logger gets what clients are not told. Nil discards it.
 	Logger *slog.Logger
 	// Next serves the paths that are not of the API, such as the pages. Nil means

@@ -124,6 +124,11 @@ func templateRegexp(template string) *regexp.Regexp {
 	return regexp.MustCompile("^" + b.String() + "$")
 }
 
+// fullMethod is the name of the RPC as gRPC has it.
+func (op *operation) fullMethod() string {
+	return "/" + string(op.method.Parent().FullName()) + "/" + string(op.method.Name())
+}
+
 // matched is the operation that the mux chose for the request.
 func (o *operations) matched(r *http.Request) (*operation, bool) {
 	pattern, ok := runtime.HTTPPattern(r.Context())

@@ -128,7 +128,11 @@ func (g *gateway) problemOf(ctx context.Context, err error) *problem {
 	}
 	for _, detail := range s.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == domain {
-			return &problem{status: s.Proto(), http: runtime.HTTPStatusFromCode(s.Code())}
+			p := &problem{status: s.Proto(), http: runtime.HTTPStatusFromCode(s.Code())}
+			if info.GetReason() == "MESSAGE_TOO_LARGE" {
+				p.http = http.StatusRequestEntityTooLarge
+			}
+			return p
 		}
 	}
 	g.Logger.WarnContext(ctx, "error without a reason for clients", "code", s.Code().String(), "error", s.Message())

@@ -28,6 +28,9 @@ type origin struct {
 // fromNowhere is for the operator's socket.
 var fromNowhere = origin{address: func(ctx context.Context) (context.Context, netip.Addr) { return ctx, netip.Addr{} }}
 
+// fromNetwork is for connections of others, some of which may be proxies.
+func fromNetwork(l *limits) origin { return origin{address: l.proxies.call} }
+
 // fromGateway takes the gateway's word, which is the address of the request
 // after limits.front. The gateway hands on no such header of a client's, and has asked admitRequest.
 var fromGateway = origin{address: addressOfGateway, counted: true}
@@ -141,7 +144,6 @@ func (l *limits) user(c *layers.Call) (end func(error) error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	paid(c.Context(), c.Request)
 	if !c.IsStream() {
 		return nil, nil
 	}
@@ -157,6 +159,14 @@ func (l *limits) user(c *layers.Call) (end func(error) error, err error) {
 		mine.streams.Release(key)
 		return err
 	}, nil
+}
+
+// received notes that the request of a unary call is its handler's. It goes behind the layer that decodes it.
+func (l *limits) received(c *layers.Call) (end func(error) error, err error) {
+	if !c.IsStream() {
+		paid(c.Context(), c.Request)
+	}
+	return nil, nil
 }
 
 func (l *limits) admitUser(p auth.Principal) (who, class, error) {

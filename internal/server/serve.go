@@ -38,7 +38,7 @@ import (
 
 const (
 	// maxMessage is the largest message that is received, maxResponse the largest sent.
-	maxMessage  = 4 << 20
+	maxMessage  = api.MaxMessage
 	maxResponse = page.MaxAnswer
 	// streamWorkers are goroutines that wait for calls, each with the stack that the one before needed: growing one
 	// anew for each call costs a twentieth of it. Calls for which there is none, as beside many watches, get their own.
@@ -68,6 +68,7 @@ type front struct {
 	metrics *grpcprom.ServerMetrics
 	limits  *limits
 	kept    *warm.Pool
+	decodes *api.Decoding
 	streams context.CancelFunc // ends the requests of HTTP
 	wg      sync.WaitGroup
 	failed  chan error
@@ -75,7 +76,7 @@ type front struct {
 
 // serve listens, says so, and serves until ctx ends.
 func (s *server) serve(ctx context.Context) error {
-	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics(), kept: warm.New(keptGoroutines)}
+	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics(), kept: warm.New(keptGoroutines), decodes: api.NewDecoding()}
 	defer f.kept.Close()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -200,7 +201,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	if f.limits, err = newLimits(f.cfg.Limits, f.mode == auth.ModeDev, openFiles()); err != nil {
 		return err
 	}
-	f.grpc = f.newGRPC(SplitCredentials(), origin{address: f.limits.proxies.call},
+	f.grpc = f.newGRPC(SplitCredentials(), fromNetwork(f.limits), grpc.InTapHandle(f.screen),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.NumStreamWorkers(streamWorkers),
 		grpc.StaticStreamWindowSize(callWindow), grpc.StaticConnWindowSize(callWindow),
 		grpc.MaxHeaderListSize(maxHeaderList), grpc.KeepaliveParams(keepalive.ServerParameters{
@@ -237,7 +238,7 @@ func (f *front) build(ctx context.Context) (err error) {
 		mux.Handle("/auth/", withAddress(f.signIn))
 	}
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		Conn: conn, Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {
@@ -254,12 +255,13 @@ func (f *front) build(ctx context.Context) (err error) {
 // newGRPC makes a gRPC server with all services. from tells where its callers are.
 func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
 	around := []layers.Layer{
-		api.Errors(f.log), f.limits.address(from), f.auth.Layer, f.limits.user,
+		f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received,
 		accessLog{log: f.log, which: f.cfg.AccessLog}.layer, f.space.layer, api.Audited(f.store),
 	}
+	around = append(f.around(from), around...)
 	g := grpc.NewServer(append(more,
 		grpc.Creds(creds),
-		grpc.ForceServerCodecV2(api.Codec()),
+		grpc.ForceServerCodecV2(api.Codec(f.decodes)),
 		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), layers.Unary(around...)),
 		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), layers.Stream(around...)),
 		grpc.MaxRecvMsgSize(maxMessage),
@@ -267,7 +269,7 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 		grpc.ConnectionTimeout(20*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)...)
-	services := api.Registrar(g, api.Goroutines{Kept: f.kept, Streams: streamWorkers / 2})
+	services := api.Registrar(g, api.Goroutines{Kept: f.kept, Streams: streamWorkers / 2, Decoding: f.decodes})
 	jobsv1.RegisterJobServiceServer(services, f.api.Jobs)
 	catalogv1.RegisterCatalogServiceServer(services, f.api.Catalog)
 	workspacev1.RegisterWorkspaceServiceServer(services, f.api.Workspace)
