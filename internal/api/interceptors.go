@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 
 	"github.com/stint-jobs/stint/internal/api/call"
@@ -35,6 +36,17 @@ func finish(log *slog.Logger, method string, err error) error {
 		log.Error("a call went wrong", "method", method, "error", err)
 	}
 	return st.Err()
+}
+
+// Outcome is the code of how a call ended, and the stable reason of an error.
+func Outcome(err error) (code codes.Code, reason string) {
+	st := status.Of(err)
+	for _, d := range st.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			reason = info.GetReason()
+		}
+	}
+	return st.Code(), reason
 }
 
 // Refusal gives the error of a request that becomes no call the form in which clients see it.

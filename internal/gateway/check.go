@@ -18,6 +18,7 @@ func (g *gateway) check(next runtime.HandlerFunc) runtime.HandlerFunc {
 			g.refuse(w, r, newProblem(codes.Internal, "INTERNAL", "The server does not know its own route."))
 			return
 		}
+		op.on(r)
 		if p := g.authenticate(r, op.fullMethod()); p != nil {
 			g.refuse(w, r, p)
 			return

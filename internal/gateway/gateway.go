@@ -45,6 +45,8 @@ type Config struct {
 	SizeOf func(method string) (bytes int64, elements int)
 	// Decode is asked for room for what a body becomes, in bytes and elements. What it admits is given back by done. Nil admits all.
 	Decode func(bytes, elements int) (done func(), ok bool)
+	// Done is told how each request ended. Nil tells nobody.
+	Done func(r *http.Request, o Outcome)
 	// Logger gets what clients are not told. Nil discards it.
 	Logger *slog.Logger
 	// Next serves the paths that are not of the API, such as the pages. Nil means
@@ -146,6 +148,8 @@ func New(cfg Config) (http.Handler, error) {
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := newBoundedWriter(rw, g.WriteTimeout)
 	defer w.finish()
+	r, outcome := withOutcome(r)
+	defer g.done(w, r, outcome)
 	defer g.recoverPanic(w, r)
 	body := newBoundedBody(rw, r, g.ReadTimeout)
 	defer body.finish()
@@ -168,6 +172,13 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		g.Next.ServeHTTP(w, r)
 	default:
 		g.refuse(w, r, noRoute())
+	}
+}
+
+// done tells how a request ended.
+func (g *gateway) done(w *boundedWriter, r *http.Request, o *Outcome) {
+	if o.Status = w.status; g.Done != nil {
+		g.Done(r, *o)
 	}
 }
 

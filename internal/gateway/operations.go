@@ -21,9 +21,11 @@ import (
 
 // operation is one HTTP method on one path of the contract, and the RPC behind it.
 type operation struct {
-	verb   string
-	path   *regexp.Regexp
-	method protoreflect.MethodDescriptor
+	verb string
+	// template is the path as the contract writes it.
+	template string
+	path     *regexp.Regexp
+	method   protoreflect.MethodDescriptor
 	// bound are the fields of the request that the path gives.
 	bound []protoreflect.Name
 }
@@ -74,7 +76,7 @@ func (o *operations) add(method protoreflect.MethodDescriptor) error {
 		if verb == "" || !strings.HasPrefix(template, "/v1/") {
 			return fmt.Errorf("read the HTTP rule of %s: path %q is none of the gateway's", method.FullName(), template)
 		}
-		op := &operation{verb: verb, method: method}
+		op := &operation{verb: verb, template: template, method: method}
 		pattern := pathVariable.ReplaceAllStringFunc(template, func(variable string) string {
 			parts := pathVariable.FindStringSubmatch(variable)
 			op.bound = append(op.bound, protoreflect.Name(parts[1]))

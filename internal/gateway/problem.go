@@ -157,6 +157,7 @@ var plainWords = map[codes.Code]struct{ reason, message string }{
 
 // refuse answers a request with a problem. Nothing may have been sent yet.
 func (g *gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	noteProblem(r.Context(), p)
 	g.Logger.DebugContext(r.Context(), "request refused", "method", r.Method, "path", r.URL.Path, "status", p.http, "message", p.status.GetMessage())
 	body, err := protojson.Marshal(p.status)
 	if err != nil { // a detail of a type that this program does not know

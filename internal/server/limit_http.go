@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"google.golang.org/grpc/metadata"
-
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/limit"
 )
@@ -38,21 +36,12 @@ func (l *limits) admitRequest(r *http.Request) (wait time.Duration, ok bool) {
 	return l.takeAddress(limit.Network(addr))
 }
 
-// authenticate is next for a request that does not become a call: bad credentials hold back their
-// address like those of calls. md is what the gateway would tell of who sent the request.
-func (l *limits) authenticate(r *http.Request, md metadata.MD, next func() (auth.Principal, error)) (auth.Principal, error) {
-	addr, _ := parseHost(r.RemoteAddr)
-	if !byAddress(addr) {
-		return next()
-	}
-	md.Append("authorization", r.Header.Values("Authorization")...)
-	ctx := metadata.NewIncomingContext(r.Context(), md)
-	addr = limit.Network(addr)
-	if err := l.admitSignIn(ctx, addr); err != nil {
-		return auth.Principal{}, err
-	}
+// authenticate is next for a request that is no call: bad credentials count for their address like those of calls.
+func (l *limits) authenticate(r *http.Request, next func() (auth.Principal, error)) (auth.Principal, error) {
 	p, err := next()
-	l.signedIn(ctx, addr, err)
+	if addr, _ := parseHost(r.RemoteAddr); byAddress(addr) {
+		err = l.signedIn(limit.Network(addr), err)
+	}
 	return p, err
 }
 

@@ -31,17 +31,23 @@ func (f *front) screen(ctx context.Context, info *tap.Info) (context.Context, er
 
 // around are the layers outside of the one that says who calls: also a call that is refused there passes them.
 func (f *front) around(from origin) []layers.Layer {
-	return []layers.Layer{api.Errors(f.log), f.limits.address(from)}
+	if from.counted { // REST is logged by its requests
+		return []layers.Layer{api.Errors(f.log), f.limits.address(from)}
+	}
+	return []layers.Layer{api.Errors(f.log), f.calls.layer, f.limits.address(from)}
 }
 
 // admit refuses requests over HTTP of those who may not make the call that they are for.
 func (f *front) admit(r *http.Request, method string) error {
-	_, err := f.limits.authenticate(r, f.auth.CallerMetadata(r), func() (p auth.Principal, err error) {
-		found, err := f.auth.AdmitRequest(r, method)
-		if found != nil {
-			p = *found
+	_, err := f.limits.authenticate(r, func() (auth.Principal, error) {
+		p, err := f.auth.AdmitRequest(r, method)
+		if p == nil {
+			return auth.Principal{}, err
 		}
-		return p, err
+		if known, ok := r.Context().Value(requestKey{}).(*request); ok {
+			known.who = p
+		}
+		return *p, err
 	})
 	return api.Refusal(err)
 }

@@ -69,6 +69,7 @@ type front struct {
 	limits  *limits
 	kept    *warm.Pool
 	decodes *api.Decoding
+	calls   *callLog
 	streams context.CancelFunc // ends the requests of HTTP
 	wg      sync.WaitGroup
 	failed  chan error
@@ -76,7 +77,7 @@ type front struct {
 
 // serve listens, says so, and serves until ctx ends.
 func (s *server) serve(ctx context.Context) error {
-	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics(), kept: warm.New(keptGoroutines), decodes: api.NewDecoding()}
+	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics(), kept: warm.New(keptGoroutines), decodes: api.NewDecoding(), calls: newCallLog(s.log, s.cfg.AccessLog)}
 	defer f.kept.Close()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -231,14 +232,14 @@ func (f *front) build(ctx context.Context) (err error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", f.healthz)
 	mux.Handle("GET /metrics", metricsHandler(reg, func(r *http.Request) (auth.Principal, error) {
-		return f.limits.authenticate(r, f.auth.CallerMetadata(r), func() (auth.Principal, error) { return f.auth.AuthenticateRequest(r) })
+		return f.limits.authenticate(r, func() (auth.Principal, error) { return f.auth.AuthenticateRequest(r) })
 	}))
 	mux.Handle("/", pages)
 	if f.signIn != nil {
 		mux.Handle("/auth/", withAddress(f.signIn))
 	}
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		Conn: conn, Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {
@@ -246,7 +247,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	}
 	requests, cancel := context.WithCancel(ctx)
 	f.streams = cancel
-	f.http = gateway.NewServer(requests, f.limits.front(handler), f.log)
+	f.http = gateway.NewServer(requests, f.calls.begin(f.limits.front(handler)), f.log)
 	f.http.ConnContext = withConn
 	f.debug = newProfiles()
 	return nil
@@ -256,7 +257,7 @@ func (f *front) build(ctx context.Context) (err error) {
 func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
 	around := []layers.Layer{
 		f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received,
-		accessLog{log: f.log, which: f.cfg.AccessLog}.layer, f.space.layer, api.Audited(f.store),
+		f.space.layer, api.Audited(f.store),
 	}
 	around = append(f.around(from), around...)
 	g := grpc.NewServer(append(more,
