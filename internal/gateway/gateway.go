@@ -55,6 +55,9 @@ type Config struct {
 	// PathPrefix is the path below which a proxy publishes the server, for example
 	// `/stint`. Requests are taken with and without it. Empty means none.
 	PathPrefix string
+	// NotLocal says why a request must not be served by a server that takes local callers without credentials; empty is for one
+	// that may. Nil asks nobody.
+	NotLocal func(r *http.Request) string
 	// LoopbackOnly refuses requests that name a host other than this machine's
 	// loopback. A server that lets local callers in without credentials needs
 	// it: otherwise a web site whose name resolves to 127.0.0.1 is a local caller.

@@ -74,6 +74,11 @@ func (g *gateway) guard(r *http.Request) *problem {
 				&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 		}
 	}
+	if g.NotLocal != nil {
+		if why := g.NotLocal(r); why != "" {
+			return newProblem(codes.PermissionDenied, "DEVELOPMENT_MODE", why)
+		}
+	}
 	switch {
 	case !strings.HasPrefix(r.URL.Path, "/"):
 		return noRoute()

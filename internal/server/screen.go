@@ -16,9 +16,13 @@ import (
 // gRPC's transport calls screen, the gateway calls admit, and what screen leaves open is decided by the layers around a
 // call, which run before its message is decoded.
 
-// screen refuses calls by their headers. It runs where the frames of a connection are read, so it waits for nothing.
+// screen refuses calls by their headers. It runs where the frames of a connection are read, so it waits for nothing, but
+// for the kernel's table of connections with the first call of each in development mode.
 func (f *front) screen(ctx context.Context, info *tap.Info) (context.Context, error) {
 	known, refused := f.auth.Screen(ctx, info.FullMethodName)
+	if f.mode == auth.ModeDev && refused == nil {
+		refused = notLocalCall(ctx, info)
+	}
 	if refused == nil {
 		return known, nil
 	}

@@ -238,8 +238,12 @@ func (f *front) build(ctx context.Context) (err error) {
 	if f.signIn != nil {
 		mux.Handle("/auth/", withAddress(f.signIn))
 	}
+	var local func(*http.Request) string
+	if f.mode == auth.ModeDev {
+		local = notLocal
+	}
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		Conn: conn, NotLocal: local, Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {
