@@ -37,6 +37,8 @@ func (g *gateway) check(next runtime.HandlerFunc) runtime.HandlerFunc {
 		r.Body = body
 
 		switch {
+		case op.method.IsStreamingServer() && r.Context().Value(headKey{}) != nil:
+			w.WriteHeader(http.StatusOK) // a stream has no end to wait for
 		case op.method.Name() == "StreamLogs" && wantsRawLog(r, values):
 			g.serveRawLog(w, r, params)
 		case op.method.IsStreamingServer():

@@ -11,6 +11,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -214,5 +215,12 @@ func (g *gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
 		g.serveFile(w, r, route)
 		return
 	}
+	if r.Method == http.MethodHead { // as GET, of which net/http sends the header alone
+		r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
+		r.Method = http.MethodGet
+	}
 	g.mux.ServeHTTP(w, r)
 }
+
+// headKey marks a request for a header in its context.
+type headKey struct{}

@@ -149,6 +149,9 @@ func (o *operations) verbs(path string) []string {
 			verbs = append(verbs, op.verb)
 		}
 	}
+	if slices.Contains(verbs, http.MethodGet) {
+		verbs = append(verbs, http.MethodHead)
+	}
 	slices.Sort(verbs)
 	return verbs
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/encoding/gzip" // clients compress when they like; what comes out is bounded as if it had come so
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -106,7 +107,7 @@ func (s *server) serve(ctx context.Context) error {
 	f.run("schedule", func() error { return s.scheduler.Run(background) })
 	f.run("watch the disk", func() error { return f.space.run(background) })
 	f.runUpkeep(background)
-	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	f.healthy()
 	if !s.cfg.TLS.enabled() && !auth.Loopback(s.cfg.Listen) {
 		s.log.Warn("connections are not encrypted: whoever is on the network reads tokens and data (--insecure-plaintext)", "address", l.Addr().String())
 	}
@@ -142,6 +143,14 @@ func (f *front) runUpkeep(background context.Context) {
 	}
 	f.run("note the uses of tokens", func() error { return s.auth.Run(background, s.log) })
 	f.run("pass on reports", func() error { return s.reports.Run(background) })
+}
+
+// healthy says of the server, and of each of its services by name, that it serves.
+func (f *front) healthy() {
+	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	for name := range f.grpc.GetServiceInfo() {
+		f.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
+	}
 }
 
 // maxUndecided leaves half of the files that may be open to connections that speak.
