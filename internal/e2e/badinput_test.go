@@ -165,7 +165,7 @@ func TestBadInputOverREST(t *testing.T) {
 		{"no such call", "", call{path: "/v1/secrets"}, 404, "NO_SUCH_ROUTE", ""},
 		{"no such method", "", call{method: http.MethodPut, path: "/v1/jobs"}, 405, "METHOD_NOT_ALLOWED", ""},
 		{"no such verb", "", post("/v1/jobs/"+id+":destroy", "{}"), 405, "METHOD_NOT_ALLOWED", ""},
-		{"gRPC over HTTP/1.1", "", call{method: http.MethodPost, path: "/stint.jobs.v1.JobService/List", header: map[string]string{"Content-Type": "application/grpc"}}, 415, "GRPC_NOT_HERE", ""},
+		{"gRPC-Web", "", call{method: http.MethodPost, path: "/stint.jobs.v1.JobService/List", header: map[string]string{"Content-Type": "application/grpc-web+proto"}}, 415, "GRPC_NOT_HERE", ""},
 		{"a token that is none", "", call{path: "/v1/jobs", header: map[string]string{"Authorization": "Bearer x"}}, 401, "TOKEN_MALFORMED", ""},
 		{"a token of bytes", "", call{path: "/v1/jobs", header: map[string]string{"Authorization": "Bearer \xff"}}, 401, "UNAUTHENTICATED", ""},
 		{"a user's call of an operator", "", post("/v1/admin/submissions", `{"open": true}`), 403, "ROLE_REQUIRED", ""},

@@ -84,7 +84,7 @@ func TestDevelopmentModeRefusesOtherUsers(t *testing.T) {
 // TestDevelopmentModeBehindNginx has Debian's nginx as it comes in front, with nothing but proxy_pass.
 func TestDevelopmentModeBehindNginx(t *testing.T) {
 	s := newServer(t)
-	front := startNginx(t, fmt.Sprintf("location / { proxy_pass http://%s; }", s.address))
+	front := startNginx(t, "", fmt.Sprintf("location / { proxy_pass http://%s; }", s.address))
 	resp, err := http.Get(front + "/v1/auth/whoami")
 	if err != nil {
 		t.Fatal(err)
@@ -96,8 +96,8 @@ func TestDevelopmentModeBehindNginx(t *testing.T) {
 	}
 }
 
-// startNginx runs nginx with the locations of one server, and returns its URL. Without nginx the test is skipped.
-func startNginx(t *testing.T, locations string) string {
+// startNginx runs nginx with the locations of one server, and returns its URL. protocol is what its port speaks besides HTTP/1.1. Without nginx the test is skipped.
+func startNginx(t *testing.T, protocol, locations string) string {
 	t.Helper()
 	program, err := exec.LookPath("nginx")
 	if err != nil {
@@ -107,7 +107,7 @@ func startNginx(t *testing.T, locations string) string {
 	address := freeAddress(t)
 	config := filepath.Join(dir, "nginx.conf")
 	text := fmt.Sprintf("daemon off;\npid %[1]s/pid;\nerror_log stderr notice;\nevents {}\nhttp {\naccess_log off;\nclient_body_temp_path %[1]s/body;\nproxy_temp_path %[1]s/proxy;\n"+
-		"fastcgi_temp_path %[1]s/f;\nuwsgi_temp_path %[1]s/u;\nscgi_temp_path %[1]s/s;\nserver { listen %[2]s; %[3]s }\n}\n", dir, address, locations)
+		"fastcgi_temp_path %[1]s/f;\nuwsgi_temp_path %[1]s/u;\nscgi_temp_path %[1]s/s;\nserver { listen %[2]s%[4]s; %[3]s }\n}\n", dir, address, locations, protocol)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

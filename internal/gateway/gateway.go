@@ -46,6 +46,8 @@ type Config struct {
 	SizeOf func(method string) (bytes int64, elements int)
 	// Decode is asked for room for what a body becomes, in bytes and elements. What it admits is given back by done. Nil admits all.
 	Decode func(bytes, elements int) (done func(), ok bool)
+	// GRPC serves gRPC calls of clients that offer REST on the same connection, as TLS clients that offer h2 and http/1.1 do. Nil refuses them.
+	GRPC http.Handler
 	// Done is told how each request ended. Nil tells nobody.
 	Done func(r *http.Request, o Outcome)
 	// Logger gets what clients are not told. Nil discards it.
@@ -150,6 +152,10 @@ func New(cfg Config) (http.Handler, error) {
 
 // ServeHTTP guards the request and hands it to the part that answers it.
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if g.GRPC != nil && isGRPC(r.Header) {
+		g.serveGRPC(rw, r)
+		return
+	}
 	w := newBoundedWriter(rw, g.WriteTimeout)
 	defer w.finish()
 	r, outcome := withOutcome(r)

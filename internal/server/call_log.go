@@ -192,6 +192,7 @@ func (l *callLog) begin(next http.Handler) http.Handler {
 			id = newRequestID()
 		}
 		w.Header().Set(requestIDHeader, id)
+		r.Header.Set(requestIDHeader, id) // for what is inside: a gRPC call has it in its metadata
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, &request{begin: time.Now(), id: id})))
 	})
 }

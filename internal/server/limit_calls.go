@@ -20,6 +20,8 @@ type origin struct {
 	address func(ctx context.Context) (context.Context, netip.Addr)
 	// counted is set where the requests that the calls come from were counted already.
 	counted bool
+	// logged is set where those requests have a line in the log.
+	logged bool
 }
 
 // fromNowhere is for the operator's socket.
@@ -30,7 +32,10 @@ func fromNetwork(l *limits) origin { return origin{address: l.proxies.call} }
 
 // fromGateway takes the gateway's word, which is the address of the request
 // after limits.front. The gateway hands on no such header of a client's, and has asked admitRequest.
-var fromGateway = origin{address: addressOfGateway, counted: true}
+var fromGateway = origin{address: addressOfGateway, counted: true, logged: true}
+
+// fromWeb is for calls that net/http has: they were counted as requests, and are logged as calls.
+func fromWeb(l *limits) origin { return origin{address: l.proxies.call, counted: true} }
 
 func addressOfGateway(ctx context.Context) (context.Context, netip.Addr) {
 	values := metadata.ValueFromIncomingContext(ctx, forwardedFor)

@@ -26,6 +26,16 @@ func (l *limits) front(next http.Handler) http.Handler {
 	})
 }
 
+// payAsRead serves gRPC calls whose messages are made use of as they are read: an upload may be as long as it likes.
+func (l *limits) payAsRead(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*countedConn); ok {
+			r.Body = &paidBody{ReadCloser: r.Body, conn: c}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // admitRequest holds addresses to their limit, for requests that come through front: all of
 // them, for also one that never becomes a call costs the reading of its body.
 func (l *limits) admitRequest(r *http.Request) (wait time.Duration, ok bool) {

@@ -35,7 +35,7 @@ func (f *front) screen(ctx context.Context, info *tap.Info) (context.Context, er
 
 // around are the layers outside of the one that says who calls: also a call that is refused there passes them.
 func (f *front) around(from origin) []layers.Layer {
-	if from.counted { // REST is logged by its requests
+	if from.logged { // REST is logged by its requests
 		return []layers.Layer{api.Errors(f.log), f.limits.address(from)}
 	}
 	return []layers.Layer{api.Errors(f.log), f.calls.layer, f.limits.address(from)}

@@ -62,6 +62,7 @@ type front struct {
 	*server
 	health  *health.Server
 	grpc    *grpc.Server // for everybody
+	web     *grpc.Server // for clients that may send REST on the same connection; served by net/http
 	memory  *grpc.Server // for the gateway
 	local   *grpc.Server // for the operator's socket
 	http    *http.Server
@@ -217,6 +218,7 @@ func (f *front) build(ctx context.Context) (err error) {
 		grpc.MaxHeaderListSize(maxHeaderList), grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 10 * time.Minute,
 		}))
+	f.web = f.newGRPC(SplitCredentials(), fromWeb(f.limits), grpc.StatsHandler(takenMessages{}), grpc.MaxHeaderListSize(maxHeaderList))
 	f.local = f.newGRPC(auth.SocketCreds(), fromNowhere, grpc.MaxConcurrentStreams(maxStreams))
 	f.memory = f.newGRPC(auth.MemoryCreds(), fromGateway, grpc.StaticStreamWindowSize(memoryWindow)) // all of REST is one connection of its
 	f.metrics.InitializeMetrics(f.grpc)
@@ -252,7 +254,7 @@ func (f *front) build(ctx context.Context) (err error) {
 		local = notLocal
 	}
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, NotLocal: local, Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		Conn: conn, NotLocal: local, GRPC: f.limits.payAsRead(paced(f.web)), Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {
@@ -340,7 +342,10 @@ func (f *front) drain() {
 		wg.Go(f.grpc.GracefulStop)
 		wg.Go(f.memory.GracefulStop)
 		wg.Go(f.local.GracefulStop)
-		wg.Go(func() { _ = f.http.Shutdown(ctx) })
+		wg.Go(func() {
+			_ = f.http.Shutdown(ctx)
+			f.web.Stop() // GracefulStop would cut the calls that net/http has
+		})
 		wg.Wait()
 	}()
 	select {
@@ -349,6 +354,7 @@ func (f *front) drain() {
 		f.log.Warn("calls did not end in time; cutting them off")
 		f.streams()
 		f.grpc.Stop()
+		f.web.Stop()
 		f.memory.Stop()
 		f.local.Stop()
 		_ = f.http.Close()
