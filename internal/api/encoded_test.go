@@ -25,7 +25,7 @@ func TestAFrameThatIsSharedIsTheSameOnTheWire(t *testing.T) {
 	for name, e := range map[string]*jobs.Frame{
 		"with its bytes": {WatchStatusResponse: frame(), Bytes: want}, "without": {WatchStatusResponse: frame(), Bytes: nil},
 	} {
-		got, err := Codec().Marshal(e)
+		got, err := Codec(nil).Marshal(e)
 		if err != nil || !bytes.Equal(got.Materialize(), want) {
 			t.Errorf("%s: %q, %v, want %q", name, got.Materialize(), err, want)
 		}
@@ -56,7 +56,7 @@ func BenchmarkFrame(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				out, err := Codec().Marshal(v)
+				out, err := Codec(nil).Marshal(v)
 				if err != nil {
 					b.Fatal(err)
 				}

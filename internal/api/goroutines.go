@@ -19,6 +19,8 @@ type Goroutines struct {
 	Kept *warm.Pool
 	// Streams are so many that fewer leave gRPC's own workers to unary calls. Zero means that there are no such workers.
 	Streams int64
+	// Decoding bounds what the messages of streams become. Nil is no bound.
+	Decoding *Decoding
 }
 
 // calls are those of one server.
@@ -48,7 +50,7 @@ func (c *calls) unary(handle grpc.MethodHandler) grpc.MethodHandler {
 	if c.Kept == nil {
 		return handle
 	}
-	encode := Codec().Marshal
+	encode := Codec(nil).Marshal
 	return func(srv any, ctx context.Context, read func(any) error, in grpc.UnaryServerInterceptor) (resp any, err error) {
 		if c.streams.Load() < c.Streams {
 			return handle(srv, ctx, read, in)

@@ -53,7 +53,7 @@ func TestCallsBesideStreamsRunOnKeptGoroutines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := Codec().Marshal(resp)
+		out, err := Codec(nil).Marshal(resp)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,8 +95,8 @@ func TestAnswersOfKeptGoroutines(t *testing.T) {
 			if c.err != nil {
 				return
 			}
-			want, errWant := Codec().Marshal(c.resp)
-			got, err := Codec().Marshal(resp)
+			want, errWant := Codec(nil).Marshal(c.resp)
+			got, err := Codec(nil).Marshal(resp)
 			if (err == nil) != (errWant == nil) || !bytes.Equal(got.Materialize(), want.Materialize()) {
 				t.Errorf("%q, %v, want %q, %v", got.Materialize(), err, want.Materialize(), errWant)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 
 	"github.com/stint-jobs/stint/internal/api/call"
@@ -37,9 +38,31 @@ func finish(log *slog.Logger, method string, err error) error {
 	return st.Err()
 }
 
-// Audited says to the store who makes a call. It goes behind the layer that authenticates.
+// Outcome is the code of how a call ended, and the stable reason of an error.
+func Outcome(err error) (code codes.Code, reason string) {
+	st := status.Of(err)
+	for _, d := range st.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			reason = info.GetReason()
+		}
+	}
+	return st.Code(), reason
+}
+
+// Refusal gives the error of a request that becomes no call the form in which clients see it.
+func Refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return status.Of(err).Err()
+}
+
+// Audited says to the store who makes a call. It goes behind the layer that authenticates, and reads the request.
 func Audited(st *store.Store) layers.Layer {
 	return func(c *layers.Call) (func(error) error, error) {
+		if err := c.Receive(); err != nil {
+			return nil, err
+		}
 		ctx, err := audited(c.Context(), st, c.Method, c.Request)
 		c.SetContext(ctx)
 		return nil, err

@@ -65,6 +65,7 @@ var routes = []route{
 	{"GET", "/v1/jobs/%/logs/stdout?follow=true", [2]string{"Accept", "text/plain"}, jobsv1.JobService_StreamLogs_FullMethodName},
 	{"GET", "/v1/jobs/%/logs/stderr?download=true", [2]string{}, jobsv1.JobService_StreamLogs_FullMethodName},
 	{"GET", "/v1/jobs/%/results.zip", [2]string{}, jobsv1.JobService_ReadResult_FullMethodName},
+	{"HEAD", "/v1/jobs/%", [2]string{}, jobsv1.JobService_Get_FullMethodName},
 	{"HEAD", "/v1/jobs/%/results.zip", [2]string{}, jobsv1.JobService_ReadResult_FullMethodName},
 	{"HEAD", "/v1/jobs/%/results/t.tsv", [2]string{}, jobsv1.JobService_ReadResult_FullMethodName},
 	{"GET", "/v1/jobs/%/results/t.tsv?download=true", [2]string{"Range", "bytes=0-1"}, jobsv1.JobService_ReadResult_FullMethodName},

@@ -81,7 +81,7 @@ func (m *matrix) gateway() string {
 	m.Helper()
 	l := bufconn.Listen(1 << 20)
 	g := grpc.NewServer(
-		grpc.Creds(auth.MemoryCreds()), grpc.ForceServerCodecV2(api.Codec()),
+		grpc.Creds(auth.MemoryCreds()), grpc.ForceServerCodecV2(api.Codec(nil)),
 		grpc.UnaryInterceptor(layers.Unary(api.Errors(discard()), m.auth.Layer)),
 		grpc.StreamInterceptor(layers.Stream(api.Errors(discard()), m.auth.Layer)),
 	)

@@ -162,7 +162,7 @@ func (w *world) serve(srv *api.Server) {
 	l := bufconn.Listen(1 << 20)
 	around := []layers.Layer{api.Errors(discard()), w.auth.Layer, api.Audited(w.store)}
 	g := grpc.NewServer(
-		grpc.ForceServerCodecV2(api.Codec()),
+		grpc.ForceServerCodecV2(api.Codec(nil)),
 		grpc.UnaryInterceptor(layers.Unary(around...)), grpc.StreamInterceptor(layers.Stream(around...)),
 	)
 	w.srv = srv

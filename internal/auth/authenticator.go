@@ -111,7 +111,11 @@ func (a *Authenticator) Identify(ctx context.Context, c Credentials) (Principal,
 // find is Identify for a principal to be filled in. Here and below it is one for all functions: as the value of each
 // it would be some copies on the stack of each, with which a call needs twice the stack that Go gives it.
 func (a *Authenticator) find(ctx context.Context, c *Credentials, p *Principal) error {
-	err := a.identify(ctx, c, p)
+	return a.complete(a.identify(ctx, c, p), c, p)
+}
+
+// complete checks what holds for credentials of all kinds once they were identified, or gives the error of that its form.
+func (a *Authenticator) complete(err error, c *Credentials, p *Principal) error {
 	switch {
 	case err != nil:
 		return asRefusal(err)
@@ -146,11 +150,11 @@ func (a *Authenticator) identify(ctx context.Context, c *Credentials, p *Princip
 
 // bearer finds out whose the text of a bearer is, by its form.
 func (a *Authenticator) bearer(ctx context.Context, values []string, p *Principal) (err error) {
-	scheme, text, _ := strings.Cut(values[0], " ")
-	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
-		return errScheme
+	text, err := bearerText(values)
+	if err != nil {
+		return err
 	}
-	switch text = strings.TrimSpace(text); {
+	switch {
 	case strings.HasPrefix(text, jobTokenPrefix) && a.cfg.Job != nil:
 		*p, err = a.cfg.Job(ctx, text)
 		return err
@@ -170,6 +174,15 @@ func (a *Authenticator) bearer(ctx context.Context, values []string, p *Principa
 		return errMalformed
 	}
 	return a.verify(hash, id, p)
+}
+
+// bearerText is the text of a bearer in the values of Authorization.
+func bearerText(values []string) (string, error) {
+	scheme, text, _ := strings.Cut(values[0], " ")
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return "", errScheme
+	}
+	return strings.TrimSpace(text), nil
 }
 
 // verify asks the store for the principal of a token, expired or not.

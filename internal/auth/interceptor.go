@@ -25,9 +25,12 @@ func (a *Authenticator) Layer(c *layers.Call) (end func(error) error, err error)
 	if Open(c.Method) {
 		return nil, nil
 	}
-	p, err := a.admit(c.Context(), c.Method)
-	if err != nil {
-		return nil, err
+	p, ok := c.Context().Value(screenedKey{}).(*Principal)
+	if !ok {
+		var err error
+		if p, err = a.admit(c.Context(), c.Method); err != nil {
+			return nil, err
+		}
 	}
 	c.SetContext(withPrincipal(c.Context(), p))
 	if !c.IsStream() {
@@ -59,8 +62,7 @@ func (a *Authenticator) endWith(c *layers.Call, p *Principal) (end func(error) e
 
 // admit authenticates a call, by its connection and its metadata, and asks the table whether there is anything to go on for.
 func (a *Authenticator) admit(ctx context.Context, method string) (*Principal, error) {
-	rule, known := rules[method]
-	if !known {
+	if _, known := rules[method]; !known {
 		return nil, refuse(errMethod)
 	}
 	var c Credentials
@@ -69,11 +71,16 @@ func (a *Authenticator) admit(ctx context.Context, method string) (*Principal, e
 	if err := a.find(ctx, &c, p); err != nil {
 		return nil, err
 	}
-	if !p.InScope(rule.scope) {
-		return nil, refuse(errScope)
+	return p, mayUse(p, method)
+}
+
+// mayUse asks the table whether there is anything that the principal may call a method on.
+func mayUse(p *Principal, method string) error {
+	switch {
+	case !p.InScope(rules[method].scope):
+		return refuse(errScope)
+	case !mayCall(*p, method):
+		return refuse(errRole)
 	}
-	if !mayCall(*p, method) {
-		return nil, refuse(errRole)
-	}
-	return p, nil
+	return nil
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -38,7 +39,14 @@ var (
 	errUserName      = errors.New("no name that a user can have here")
 	errUnverified    = errors.New("the issuer did not verify the mail address")
 	errIssuerDown    = errors.New("the issuer cannot be reached")
+	errNotLocal      = errors.New("not a program of the server's user, or behind a proxy")
 )
+
+// ReasonNotLocal is the reason for whom development mode does not serve.
+const ReasonNotLocal = "DEVELOPMENT_MODE"
+
+// NotLocal refuses a caller whom development mode does not serve, with words that say what to do.
+func NotLocal(words string) error { return &refusal{err: errNotLocal, words: words} }
 
 // statuses is the table of what clients are told. It says nothing of what went on inside.
 var statuses = map[error]struct {
@@ -67,11 +75,15 @@ var statuses = map[error]struct {
 	errBound:         {codes.Unauthenticated, "TOKEN_BOUND", "This token is bound to a key of its client, which this server does not check; ask the issuer for a plain bearer token."},
 	errUserName:      {codes.PermissionDenied, "USER_NAME", "The issuer gives you a name that cannot be a user here: letters, digits and . _ @ + - only, at most 128. Ask the operators to choose another claim."},
 	errUnverified:    {codes.PermissionDenied, "EMAIL_NOT_VERIFIED", "Your mail address is your name here, and the issuer did not verify it. Verify it there and sign in again."},
+	errNotLocal:      {codes.PermissionDenied, ReasonNotLocal, "This server is in development mode, which serves programs of its own user on this machine alone."},
 	errIssuerDown:    {codes.Unavailable, "ISSUER_UNAVAILABLE", "The server cannot reach the issuer that signs users in; try again in a moment."},
 }
 
 // refusal is an error that knows its gRPC status.
-type refusal struct{ err error }
+type refusal struct {
+	err   error
+	words string // in the place of the table's; empty leaves those
+}
 
 // refuse wraps one of the errors above, or an error that wraps one.
 func refuse(err error) *refusal { return &refusal{err: err} }
@@ -133,7 +145,7 @@ func (r *refusal) GRPCStatus() *status.Status {
 		if !errors.Is(r.err, kind) {
 			continue
 		}
-		st := status.New(s.code, s.message)
+		st := status.New(s.code, cmp.Or(r.words, s.message))
 		if with, err := st.WithDetails(&errdetails.ErrorInfo{Reason: s.reason, Domain: Domain}); err == nil {
 			return with
 		}

@@ -124,8 +124,7 @@ func behind(h *hostile, address, token string) context.Context {
 	return metadata.AppendToOutgoingContext(h.Context(), "x-forwarded-for", address, "authorization", "Bearer "+token)
 }
 
-// Bad tokens hold back the address that they come from, and neither other
-// addresses nor who signed in from there before.
+// Guesses are refused without a word once too many have come from an address; good credentials from there are not held back.
 func attackTokens(t *testing.T, h *hostile, most int) {
 	t.Helper()
 	const from, flood = "192.0.2.66", 1000
@@ -175,7 +174,7 @@ func attackTokens(t *testing.T, h *hostile, most int) {
 	}{
 		"who signed in from there before": {from, "ann", codes.OK},
 		"who comes from elsewhere":        {"192.0.2.67", "bob", codes.OK},
-		"who only says to be elsewhere":   {"192.0.2.67, " + from, "bob", codes.ResourceExhausted},
+		"who was not there before":        {from, "bob", codes.OK},
 	} {
 		if got := status.Code(whoAmI(behind(h, c.from, h.token[c.user]))); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

@@ -66,7 +66,7 @@ func post(path, body string) call {
 func TestBadInputOverREST(t *testing.T) {
 	h, id, token := prey(t)
 	tenMB := strings.Repeat("x", 10<<20)
-	long := strings.Repeat("a", 100_000)
+	long := strings.Repeat("a", 50_000)
 	type bad struct {
 		name   string
 		user   string // bob if empty
@@ -87,7 +87,9 @@ func TestBadInputOverREST(t *testing.T) {
 		{"null in a batch", "", post("/v1/jobs:batchSubmit", `{"jobs": [null]}`), 400, "INVALID_ARGUMENT", ""},
 		{"empty batch", "", post("/v1/jobs:batchSubmit", `{"jobs": []}`), 400, "INVALID_ARGUMENT", "jobs"},
 		{"deep", "", post("/v1/jobs", strings.Repeat(`{"a":`, 5000)+strings.Repeat("}", 5000)), 400, "MALFORMED_JSON", "body"},
-		{"deep arrays", "", post("/v1/jobs", strings.Repeat(`[`, 2<<20)), 400, "MALFORMED_JSON", "body"},
+		{"deep arrays", "", post("/v1/jobs", strings.Repeat(`[`, 60_000)), 400, "MALFORMED_JSON", "body"},
+		{"many values", "", post("/v1/jobs", `{"job": {"parameters": {"x": [`+strings.Repeat("1,", 100_000)+`1]}}}`), 413, "MESSAGE_TOO_LARGE", ""},
+		{"a long body where a short one does", "", post("/v1/jobs/"+id+":cancel", `{"reason": "`+tenMB[:70_000]+`"}`), 413, "BODY_TOO_LARGE", ""},
 		{"unknown field", "", post("/v1/jobs", `{"job": {"service": "Append", "servise": "x"}}`), 400, "INVALID_ARGUMENT", "job.servise"},
 		{"unknown field of the request", "", post("/v1/jobs", `{"job": {"service": "Append"}, "dryRun": true}`), 400, "INVALID_ARGUMENT", "dryRun"},
 		{"field twice", "", post("/v1/jobs", `{"job": {"service": "Append", "service": "Append"}}`), 400, "INVALID_ARGUMENT", "job.service"},
@@ -122,7 +124,8 @@ func TestBadInputOverREST(t *testing.T) {
 		{"request id in Latin-1", "", call{method: http.MethodPost, path: "/v1/jobs", header: map[string]string{"Idempotency-Key": "a\xff"}, body: strings.NewReader(`{"job": {"service": "Append"}}`)}, 400, "INVALID_ARGUMENT", ""},
 
 		{"long filter", "", call{path: "/v1/jobs?filter=" + long}, 400, "INVALID_ARGUMENT", "filter"},
-		{"long filter, escaped", "", call{path: "/v1/jobs?filter=" + strings.Repeat("%28", 100_000)}, 400, "INVALID_ARGUMENT", "filter"},
+		{"long filter, escaped", "", call{path: "/v1/jobs?filter=" + strings.Repeat("%28", 50_000)}, 400, "INVALID_ARGUMENT", "filter"},
+		{"filter of more than a message", "", call{path: "/v1/jobs?filter=" + strings.Repeat("a", 70_000)}, 413, "MESSAGE_TOO_LARGE", ""},
 		{"filter of nonsense", "", call{path: "/v1/jobs?filter=%22%27%28"}, 400, "INVALID_ARGUMENT", "filter"},
 		{"filter of another field", "", call{path: "/v1/jobs?filter=password%3Dx"}, 400, "INVALID_ARGUMENT", "filter"},
 		{"long order", "", call{path: "/v1/jobs?orderBy=" + long}, 400, "INVALID_ARGUMENT", "orderBy"},
@@ -162,7 +165,7 @@ func TestBadInputOverREST(t *testing.T) {
 		{"no such call", "", call{path: "/v1/secrets"}, 404, "NO_SUCH_ROUTE", ""},
 		{"no such method", "", call{method: http.MethodPut, path: "/v1/jobs"}, 405, "METHOD_NOT_ALLOWED", ""},
 		{"no such verb", "", post("/v1/jobs/"+id+":destroy", "{}"), 405, "METHOD_NOT_ALLOWED", ""},
-		{"gRPC over HTTP/1.1", "", call{method: http.MethodPost, path: "/stint.jobs.v1.JobService/List", header: map[string]string{"Content-Type": "application/grpc"}}, 415, "GRPC_NOT_HERE", ""},
+		{"gRPC-Web", "", call{method: http.MethodPost, path: "/stint.jobs.v1.JobService/List", header: map[string]string{"Content-Type": "application/grpc-web+proto"}}, 415, "GRPC_NOT_HERE", ""},
 		{"a token that is none", "", call{path: "/v1/jobs", header: map[string]string{"Authorization": "Bearer x"}}, 401, "TOKEN_MALFORMED", ""},
 		{"a token of bytes", "", call{path: "/v1/jobs", header: map[string]string{"Authorization": "Bearer \xff"}}, 401, "UNAUTHENTICATED", ""},
 		{"a user's call of an operator", "", post("/v1/admin/submissions", `{"open": true}`), 403, "ROLE_REQUIRED", ""},
@@ -253,7 +256,7 @@ func TestPathsThatLeadOut(t *testing.T) {
 // The same over gRPC, where a client can send what no JSON can.
 func TestBadInputOverGRPC(t *testing.T) {
 	h, id, token := prey(t)
-	long := strings.Repeat("a", 100_000)
+	long := strings.Repeat("a", 50_000)
 	jobs, files := h.jobs(), workspacev1.NewWorkspaceServiceClient(h.conn)
 	bob := h.as("bob")
 	submit := func(change func(j *jobsv1.Job)) func() error {

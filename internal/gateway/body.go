@@ -25,10 +25,25 @@ const maxDepth = 100
 type requestBody struct {
 	io.ReadCloser
 
-	limit   int64
-	length  int64
-	bound   []boundField
-	problem *problem
+	limit    int64
+	elements int // that it may have; 0 is no bound
+	length   int64
+	bound    []boundField
+	problem  *problem
+	room     func(bytes, elements int) (done func(), ok bool)
+	done     func() // gives the room back
+}
+
+// newBody is the body of a request for an operation.
+func (g *gateway) newBody(r *http.Request, op *operation) *requestBody {
+	b := &requestBody{ReadCloser: r.Body, limit: g.MaxBodyBytes, length: r.ContentLength, room: g.Decode, done: func() {}}
+	if g.SizeOf == nil {
+		return b
+	}
+	if bytes, elements := g.SizeOf(op.fullMethod()); bytes > 0 {
+		b.limit, b.elements = min(b.limit, bytes), elements
+	}
+	return b
 }
 
 // boundField is a field of the request that its path gives.
@@ -49,7 +64,9 @@ func (b *requestBody) decode(msg proto.Message) error {
 		if text = bytes.TrimSpace(text); len(text) == 0 {
 			return io.EOF
 		}
-		p = decodeJSON(text, msg)
+		if p = b.admit(text); p == nil {
+			p = decodeJSON(text, msg)
+		}
 	}
 	if p == nil {
 		p = b.checkBound(msg)
@@ -75,6 +92,25 @@ func (b *requestBody) readAll() ([]byte, *problem) {
 		return nil, b.tooLarge()
 	}
 	return text, nil
+}
+
+// admit refuses a text that becomes more than its call needs, or for which there is no room at the moment.
+func (b *requestBody) admit(text []byte) *problem {
+	n := elementsOf(text)
+	if b.elements > 0 && n > b.elements {
+		return newProblem(codes.ResourceExhausted, "MESSAGE_TOO_LARGE",
+			fmt.Sprintf("The body has more than the %d values that are taken here; send many things by several requests.", b.elements)).
+			withHTTP(http.StatusRequestEntityTooLarge)
+	}
+	if b.room == nil {
+		return nil
+	}
+	done, ok := b.room(len(text), n)
+	if !ok {
+		return newProblem(codes.ResourceExhausted, "OVERLOADED", "The server handles as many large requests as it can; try again in a moment.")
+	}
+	b.done = done
+	return nil
 }
 
 func (b *requestBody) tooLarge() *problem {
@@ -114,6 +150,9 @@ func decodeJSON(text []byte, msg proto.Message) *problem {
 		return malformed(syntaxProblem(text, err))
 	}
 	var v violations
+	if elementsOf(text) > maxInspected {
+		return malformed("does not fit " + string(msg.ProtoReflect().Descriptor().Name()) + "; it is too large to say where")
+	}
 	inspectDuplicates(text, &v)
 	inspectMessage(text, msg.ProtoReflect().Descriptor(), "", &v)
 	if len(v) == 0 { // the inspection does not know a rule that protobuf's JSON has
@@ -141,6 +180,26 @@ func syntaxProblem(text []byte, err error) string {
 	line := bytes.Count(before, []byte("\n")) + 1
 	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
 	return fmt.Sprintf("is not valid JSON: see line %d, column %d", line, column)
+}
+
+// maxInspected is how many values a wrong body may have of which is said all that is wrong. Looking for that takes many times
+// what reading it takes.
+const maxInspected = 10_000
+
+// elementsOf is how many values a text has at most: each but the first of a list or an object follows a comma. Text need not be valid JSON.
+func elementsOf(text []byte) int {
+	n, quoted := 1, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == '{' || c == '[' || c == ','):
+			n++
+		}
+	}
+	return n
 }
 
 // nested is how deep the arrays and objects of text nest. Text need not be valid JSON.

@@ -20,13 +20,15 @@ type boundedWriter struct {
 	timeout time.Duration
 	// begun is whether the answer has begun.
 	begun bool
+	// status is the code of the answer.
+	status int
 }
 
 // pieceBytes is how much a client must be able to accept within the timeout.
 const pieceBytes = 64 << 10
 
 func newBoundedWriter(w http.ResponseWriter, timeout time.Duration) *boundedWriter {
-	b := &boundedWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout}
+	b := &boundedWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout, status: http.StatusOK}
 	// The deadline of the last request on this connection is still set.
 	b.clearDeadline()
 	return b
@@ -35,6 +37,7 @@ func newBoundedWriter(w http.ResponseWriter, timeout time.Duration) *boundedWrit
 // WriteHeader begins the answer.
 func (b *boundedWriter) WriteHeader(code int) {
 	b.begun = b.begun || code >= http.StatusOK
+	b.status = code
 	b.ResponseWriter.WriteHeader(code)
 }
 

@@ -18,19 +18,27 @@ func (g *gateway) check(next runtime.HandlerFunc) runtime.HandlerFunc {
 			g.refuse(w, r, newProblem(codes.Internal, "INTERNAL", "The server does not know its own route."))
 			return
 		}
+		op.on(r)
+		if p := g.authenticate(r, op.fullMethod()); p != nil {
+			g.refuse(w, r, p)
+			return
+		}
 		values, p := op.checkRequest(r, params)
 		if p != nil {
 			g.refuse(w, r, p)
 			return
 		}
 		r = withQuery(r, values)
-		body := &requestBody{ReadCloser: r.Body, limit: g.MaxBodyBytes, length: r.ContentLength}
+		body := g.newBody(r, op)
+		defer func() { body.done() }()
 		for _, name := range op.bound {
 			body.bound = append(body.bound, boundField{name: name, value: params[string(name)]})
 		}
 		r.Body = body
 
 		switch {
+		case op.method.IsStreamingServer() && r.Context().Value(headKey{}) != nil:
+			w.WriteHeader(http.StatusOK) // a stream has no end to wait for
 		case op.method.Name() == "StreamLogs" && wantsRawLog(r, values):
 			g.serveRawLog(w, r, params)
 		case op.method.IsStreamingServer():
@@ -40,6 +48,17 @@ func (g *gateway) check(next runtime.HandlerFunc) runtime.HandlerFunc {
 			next(w, r, params)
 		}
 	}
+}
+
+// authenticate refuses who may not make a call at all. It reads nothing but headers.
+func (g *gateway) authenticate(r *http.Request, method string) *problem {
+	if g.Authenticate == nil {
+		return nil
+	}
+	if err := g.Authenticate(r, method); err != nil {
+		return g.problemOf(r.Context(), err)
+	}
+	return nil
 }
 
 // checkRequest checks path and query, and gives the query that the RPC is to see.

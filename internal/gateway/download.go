@@ -25,6 +25,10 @@ func (g *gateway) serveFile(w http.ResponseWriter, r *http.Request, route fileRo
 		g.refuse(w, r, methodNotAllowed())
 		return
 	}
+	if p := g.authenticate(r, route.method(r)); p != nil {
+		g.refuse(w, r, p)
+		return
+	}
 	values, p := parseQuery(r.URL.RawQuery)
 	if p == nil && !validText(route.id) {
 		p = invalid("id", "must be text in UTF-8 without NUL")
@@ -46,6 +50,18 @@ func (g *gateway) serveFile(w http.ResponseWriter, r *http.Request, route fileRo
 		g.download(w, r, jobsv1.JobService_ReadResult_FullMethodName, g.resultOpener(route.id, path), values)
 	default:
 		g.downloadArchive(w, r, route.id, values)
+	}
+}
+
+// method is the RPC behind a request for the bytes of files: of an archive, the one that each of its files is read by.
+func (f fileRoute) method(r *http.Request) string {
+	switch {
+	case f.kind != workspaceFile:
+		return jobsv1.JobService_ReadResult_FullMethodName
+	case r.Method == http.MethodPut:
+		return workspacev1.WorkspaceService_Upload_FullMethodName
+	default:
+		return workspacev1.WorkspaceService_Download_FullMethodName
 	}
 }
 

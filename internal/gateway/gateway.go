@@ -11,6 +11,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -38,6 +39,17 @@ type Config struct {
 	// Admit is asked before anything is made of a request, its body included. Where it says no, the
 	// request is refused with the wait that it answers. Nil admits all.
 	Admit func(r *http.Request) (wait time.Duration, ok bool)
+	// Authenticate refuses a request for an RPC, by its full name, of those who may not make it, before anything of its query
+	// and its body is read. Its errors have a gRPC status. Nil leaves that to the RPC alone.
+	Authenticate func(r *http.Request, method string) error
+	// SizeOf says how many bytes and elements the body of an RPC may have. Nil, or no bytes, means MaxBodyBytes and no bound of elements.
+	SizeOf func(method string) (bytes int64, elements int)
+	// Decode is asked for room for what a body becomes, in bytes and elements. What it admits is given back by done. Nil admits all.
+	Decode func(bytes, elements int) (done func(), ok bool)
+	// GRPC serves gRPC calls of clients that offer REST on the same connection, as TLS clients that offer h2 and http/1.1 do. Nil refuses them.
+	GRPC http.Handler
+	// Done is told how each request ended. Nil tells nobody.
+	Done func(r *http.Request, o Outcome)
 	// Logger gets what clients are not told. Nil discards it.
 	Logger *slog.Logger
 	// Next serves the paths that are not of the API, such as the pages. Nil means
@@ -46,6 +58,9 @@ type Config struct {
 	// PathPrefix is the path below which a proxy publishes the server, for example
 	// `/stint`. Requests are taken with and without it. Empty means none.
 	PathPrefix string
+	// NotLocal says why a request must not be served by a server that takes local callers without credentials; empty is for one
+	// that may. Nil asks nobody.
+	NotLocal func(r *http.Request) string
 	// LoopbackOnly refuses requests that name a host other than this machine's
 	// loopback. A server that lets local callers in without credentials needs
 	// it: otherwise a web site whose name resolves to 127.0.0.1 is a local caller.
@@ -137,8 +152,14 @@ func New(cfg Config) (http.Handler, error) {
 
 // ServeHTTP guards the request and hands it to the part that answers it.
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if g.GRPC != nil && isGRPC(r.Header) {
+		g.serveGRPC(rw, r)
+		return
+	}
 	w := newBoundedWriter(rw, g.WriteTimeout)
 	defer w.finish()
+	r, outcome := withOutcome(r)
+	defer g.done(w, r, outcome)
 	defer g.recoverPanic(w, r)
 	body := newBoundedBody(rw, r, g.ReadTimeout)
 	defer body.finish()
@@ -161,6 +182,13 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		g.Next.ServeHTTP(w, r)
 	default:
 		g.refuse(w, r, noRoute())
+	}
+}
+
+// done tells how a request ended.
+func (g *gateway) done(w *boundedWriter, r *http.Request, o *Outcome) {
+	if o.Status = w.status; g.Done != nil {
+		g.Done(r, *o)
 	}
 }
 
@@ -193,5 +221,12 @@ func (g *gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
 		g.serveFile(w, r, route)
 		return
 	}
+	if r.Method == http.MethodHead { // as GET, of which net/http sends the header alone
+		r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
+		r.Method = http.MethodGet
+	}
 	g.mux.ServeHTTP(w, r)
 }
+
+// headKey marks a request for a header in its context.
+type headKey struct{}

@@ -17,6 +17,13 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
+const (
+	// maxStreams is how many requests one HTTP/2 connection may have at a time.
+	maxStreams = 250
+	// streamWindow is how much of a body may be on its way.
+	streamWindow = 64 << 10
+)
+
 // NewServer makes the http.Server that a gateway is written for. Requests end
 // when ctx does; end streams there before Shutdown, which waits for them.
 // Bodies and answers are bounded by the gateway request by request, so the server has no
@@ -29,7 +36,13 @@ func NewServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Serv
 		// A filter of 100,000 characters, each of them escaped, still reaches
 		// the service that refuses it with the right words.
 		MaxHeaderBytes: 512 << 10,
-		BaseContext:    func(net.Listener) context.Context { return ctx },
+		// gRPC calls share a connection, a proxy's that of everybody. One whose window holds fewer streams than it has would let
+		// some uploads that nobody reads stop all the others.
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: maxStreams * streamWindow,
+			SendPingTimeout: time.Minute, PingTimeout: 20 * time.Second,
+		},
+		BaseContext: func(net.Listener) context.Context { return ctx },
 		// Clients that break off or speak nonsense. The gateway logs panics itself.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
@@ -74,6 +87,11 @@ func (g *gateway) guard(r *http.Request) *problem {
 				&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 		}
 	}
+	if g.NotLocal != nil {
+		if why := g.NotLocal(r); why != "" {
+			return newProblem(codes.PermissionDenied, "DEVELOPMENT_MODE", why)
+		}
+	}
 	switch {
 	case !strings.HasPrefix(r.URL.Path, "/"):
 		return noRoute()
@@ -84,9 +102,9 @@ func (g *gateway) guard(r *http.Request) *problem {
 		return newProblem(codes.PermissionDenied, crossSite, "Requests that change something are not taken from pages of other sites.")
 	case g.foreign(r) != nil:
 		return g.foreign(r)
-	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"):
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc-web"), isGRPC(r.Header) && g.GRPC == nil:
 		return newProblem(codes.Unimplemented, "GRPC_NOT_HERE",
-			"A gRPC client must speak HTTP/2 from the first byte, and under TLS offer h2 alone.").withHTTP(http.StatusUnsupportedMediaType)
+			"This content type is not served here: gRPC is application/grpc over HTTP/2, and gRPC-Web is not spoken.").withHTTP(http.StatusUnsupportedMediaType)
 	}
 	return nil
 }

@@ -21,9 +21,11 @@ import (
 
 // operation is one HTTP method on one path of the contract, and the RPC behind it.
 type operation struct {
-	verb   string
-	path   *regexp.Regexp
-	method protoreflect.MethodDescriptor
+	verb string
+	// template is the path as the contract writes it.
+	template string
+	path     *regexp.Regexp
+	method   protoreflect.MethodDescriptor
 	// bound are the fields of the request that the path gives.
 	bound []protoreflect.Name
 }
@@ -74,7 +76,7 @@ func (o *operations) add(method protoreflect.MethodDescriptor) error {
 		if verb == "" || !strings.HasPrefix(template, "/v1/") {
 			return fmt.Errorf("read the HTTP rule of %s: path %q is none of the gateway's", method.FullName(), template)
 		}
-		op := &operation{verb: verb, method: method}
+		op := &operation{verb: verb, template: template, method: method}
 		pattern := pathVariable.ReplaceAllStringFunc(template, func(variable string) string {
 			parts := pathVariable.FindStringSubmatch(variable)
 			op.bound = append(op.bound, protoreflect.Name(parts[1]))
@@ -124,6 +126,11 @@ func templateRegexp(template string) *regexp.Regexp {
 	return regexp.MustCompile("^" + b.String() + "$")
 }
 
+// fullMethod is the name of the RPC as gRPC has it.
+func (op *operation) fullMethod() string {
+	return "/" + string(op.method.Parent().FullName()) + "/" + string(op.method.Name())
+}
+
 // matched is the operation that the mux chose for the request.
 func (o *operations) matched(r *http.Request) (*operation, bool) {
 	pattern, ok := runtime.HTTPPattern(r.Context())
@@ -141,6 +148,9 @@ func (o *operations) verbs(path string) []string {
 		if op.path.MatchString(path) && !slices.Contains(verbs, op.verb) {
 			verbs = append(verbs, op.verb)
 		}
+	}
+	if slices.Contains(verbs, http.MethodGet) {
+		verbs = append(verbs, http.MethodHead)
 	}
 	slices.Sort(verbs)
 	return verbs

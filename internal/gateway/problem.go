@@ -128,7 +128,11 @@ func (g *gateway) problemOf(ctx context.Context, err error) *problem {
 	}
 	for _, detail := range s.Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == domain {
-			return &problem{status: s.Proto(), http: runtime.HTTPStatusFromCode(s.Code())}
+			p := &problem{status: s.Proto(), http: runtime.HTTPStatusFromCode(s.Code())}
+			if info.GetReason() == "MESSAGE_TOO_LARGE" {
+				p.http = http.StatusRequestEntityTooLarge
+			}
+			return p
 		}
 	}
 	g.Logger.WarnContext(ctx, "error without a reason for clients", "code", s.Code().String(), "error", s.Message())
@@ -153,6 +157,7 @@ var plainWords = map[codes.Code]struct{ reason, message string }{
 
 // refuse answers a request with a problem. Nothing may have been sent yet.
 func (g *gateway) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	noteProblem(r.Context(), p)
 	g.Logger.DebugContext(r.Context(), "request refused", "method", r.Method, "path", r.URL.Path, "status", p.http, "message", p.status.GetMessage())
 	body, err := protojson.Marshal(p.status)
 	if err != nil { // a detail of a type that this program does not know

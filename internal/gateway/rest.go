@@ -82,6 +82,7 @@ func (g *gateway) handleStreamError(ctx context.Context, err error) *status.Stat
 	if stream, ok := ctx.Value(streamKey{}).(*streamWriter); ok {
 		stream.problem = p
 	}
+	noteProblem(ctx, p)
 	return status.FromProto(p.status)
 }
 

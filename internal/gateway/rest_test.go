@@ -204,12 +204,12 @@ func TestPathsAndMethodsThatDoNotExist(t *testing.T) {
 		{"GET", "/v1/jobs/1/nothing", refusal{http: 404, code: codes.NotFound, reason: "NO_SUCH_ROUTE"}, ""},
 		{"GET", "/v1/jobs:nothing", refusal{http: 404, code: codes.NotFound, reason: "NO_SUCH_ROUTE"}, ""},
 		{"POST", "/v1/jobs:nothing", refusal{http: 404, code: codes.NotFound, reason: "NO_SUCH_ROUTE"}, ""},
-		{"PUT", "/v1/jobs", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET, POST"},
+		{"PUT", "/v1/jobs", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET, HEAD, POST"},
 		{"GET", "/v1/jobs/1:cancel/", refusal{http: 404, code: codes.NotFound, reason: "NO_SUCH_ROUTE"}, ""},
-		{"POST", "/v1/jobs/1:nothing", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET"},
-		{"DELETE", "/v1/jobs/1", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET"},
-		{"OPTIONS", "/v1/jobs", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET, POST"},
-		{"DELETE", "/v1/workspace", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET"},
+		{"POST", "/v1/jobs/1:nothing", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET, HEAD"},
+		{"DELETE", "/v1/jobs/1", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET, HEAD"},
+		{"OPTIONS", "/v1/jobs", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET, HEAD, POST"},
+		{"DELETE", "/v1/workspace", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET, HEAD"},
 		{"POST", "/v1/workspace/a", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "DELETE, GET, HEAD, PUT"},
 		{"POST", "/v1/jobs/1/results/a", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET, HEAD"},
 		{"PUT", "/v1/jobs/1/results.zip", refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}, "GET, HEAD"},
@@ -223,8 +223,20 @@ func TestPathsAndMethodsThatDoNotExist(t *testing.T) {
 			}
 		})
 	}
-	if resp := s.do(t, http.MethodHead, "/v1/jobs", nil); resp.StatusCode != http.StatusMethodNotAllowed || resp.body != "" {
-		t.Errorf("HEAD: %s with %q", resp.Status, resp.body)
+}
+
+func TestHeadIsTheHeaderOfGet(t *testing.T) {
+	s := newSite(t, answering(), Config{})
+	get, head := s.get(t, "/v1/jobs/1"), s.do(t, http.MethodHead, "/v1/jobs/1", nil)
+	if head.StatusCode != http.StatusOK || head.body != "" || head.Header.Get("Content-Type") != get.Header.Get("Content-Type") {
+		t.Errorf("%s %v with %q; GET has %v", head.Status, head.Header, head.body, get.Header)
+	}
+	// A stream would not end: the call is not made, for which there is no script.
+	if resp := s.do(t, http.MethodHead, "/v1/jobs:watch", nil, accept, eventStream); resp.StatusCode != http.StatusOK || resp.body != "" {
+		t.Errorf("of a stream: %s with %q", resp.Status, resp.body)
+	}
+	if resp := s.do(t, http.MethodHead, "/v1/jobs:batchSubmit", nil); resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("of a change: %s", resp.Status)
 	}
 }
 

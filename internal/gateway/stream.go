@@ -31,11 +31,25 @@ func (g *gateway) serveStream(w http.ResponseWriter, r *http.Request, params map
 	ctx = context.WithValue(ctx, streamKey{}, stream)
 	next(stream, r.WithContext(ctx), params)
 
-	if stream.problem != nil && !stream.started {
+	switch {
+	case stream.problem != nil && !stream.started:
 		g.refuse(w, r, stream.problem)
 		return
+	case stream.problem == nil && media == eventStream && r.Context().Err() == nil:
+		stream.over()
 	}
 	stream.send()
+}
+
+// over tells an EventSource that the stream is over for good: it opens a stream again that only ends. Where there was
+// nothing to send, 204 has it stop by itself (HTML, 9.2.3); after events there is one more, at which it is to be closed.
+func (s *streamWriter) over() {
+	if !s.started && s.frame.Len() == 0 {
+		s.Header().Del("Content-Type")
+		s.ResponseWriter.WriteHeader(http.StatusNoContent)
+		return
+	}
+	s.frame.WriteString("event: end\ndata: {}\n\n")
 }
 
 // wantsEvents reports whether the request accepts server-sent events.

@@ -117,7 +117,13 @@ func TestFramesBecomeEventsNamedByTheirKind(t *testing.T) {
 	}
 }
 
+// checkEvents compares the events of a stream that is over with its frames.
 func checkEvents(errorf func(string, ...any), events []event, names []string, frames []*jobsv1.WatchStatusResponse) {
+	if last := len(events) - 1; last >= 0 && events[last].name == "end" {
+		events = events[:last]
+	} else {
+		errorf("the stream ends without an event that says so: %q", events)
+	}
 	if len(events) != len(frames) {
 		errorf("%d events for %d frames: %q", len(events), len(frames), events)
 		return
@@ -187,13 +193,6 @@ func TestAnErrorAfterFramesEndsTheStreamVisibly(t *testing.T) {
 	}
 }
 
-func TestAStreamWithoutFramesIsEmpty(t *testing.T) {
-	s := newSite(t, &script{jobs: fake{watch: sendAll()}}, Config{})
-	if resp := s.get(t, "/v1/jobs:watch", accept, eventStream); resp.StatusCode != http.StatusOK || resp.body != "" || resp.Header.Get("Content-Type") != eventStream {
-		t.Errorf("%s %v %q", resp.Status, resp.Header, resp.body)
-	}
-}
-
 func TestLastEventIDResumesAndOverrulesTheQuery(t *testing.T) {
 	var got *jobsv1.WatchStatusRequest
 	var gotLogs *jobsv1.StreamLogsRequest
@@ -249,8 +248,43 @@ func TestLogFramesCarryTheOffsetToGoOnFrom(t *testing.T) {
 	for _, e := range events {
 		got = append(got, e.name+" "+e.id)
 	}
-	if diff := cmp.Diff([]string{"log 3", "heartbeat 3", "log 11"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"log 3", "heartbeat 3", "log 11", "end 11"}, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// An EventSource opens a stream again that only ends. It stops at 204, and a page closes it at the event `end`.
+func TestAStreamThatIsOverSaysSo(t *testing.T) {
+	frames := 0
+	s := newSite(t, &script{jobs: fake{watch: func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
+		for n := range frames {
+			if err := stream.Send(&jobsv1.WatchStatusResponse{Revision: uint64(n + 1)}); err != nil { //nolint:gosec // small
+				return err
+			}
+		}
+		return nil
+	}}}, Config{})
+	for _, test := range []struct {
+		frames int
+		media  string
+		code   int
+		last   string
+	}{
+		{0, eventStream, http.StatusNoContent, ""},
+		{2, eventStream, http.StatusOK, "end"},
+		{0, ndjson, http.StatusOK, ""},
+		{2, ndjson, http.StatusOK, ""},
+	} {
+		frames = test.frames
+		resp := s.get(t, "/v1/jobs/5:watch?untilFinal=true", accept, test.media)
+		events, _ := readEvents(strings.NewReader(resp.body))
+		last := ""
+		if test.media == eventStream && len(events) > 0 {
+			last = events[len(events)-1].name
+		}
+		if resp.StatusCode != test.code || last != test.last || test.code == http.StatusNoContent && resp.Header.Get("Content-Type") != "" {
+			t.Errorf("%d frames of %s: %s, last event %q, %v", test.frames, test.media, resp.Status, last, resp.Header)
+		}
 	}
 }
 

@@ -21,8 +21,10 @@ type Call struct {
 	grpc.ServerStream
 	// Method is the full name of what is called.
 	Method string
-	// Request is the message of a unary call; nil for a stream, whose messages come later.
+	// Request is the message of a unary call; nil for a stream, whose messages come later. It is empty before Receive.
 	Request any
+
+	read func() error // fills Request; nil once it did
 
 	ctx  context.Context //nolint:containedctx // this is how a stream hands on its context
 	ends []func(error) error
@@ -41,6 +43,24 @@ func (c *Call) SetContext(ctx context.Context) { c.ctx = ctx }
 // IsStream reports whether messages come and go while the call lasts.
 func (c *Call) IsStream() bool { return c.ServerStream != nil }
 
+// Unread is the request of a unary call that was not decoded yet. It takes the place of the request on its way to Unary.
+type Unread struct {
+	// Message is what Read fills.
+	Message any
+	// Read decodes the request. It is called at most once.
+	Read func() error
+}
+
+// Receive decodes the request of a unary call. The layers outside of the one that calls it run before a byte of the
+// request is looked at. It does nothing for a request that was decoded, and for a stream.
+func (c *Call) Receive() error {
+	read := c.read
+	if c.read = nil; read == nil {
+		return nil
+	}
+	return read()
+}
+
 // Wrap is what a layer does that looks at the messages of a stream: it replaces the stream by what is made of it.
 func (c *Call) Wrap(wrap func(grpc.ServerStream) grpc.ServerStream) {
 	c.ServerStream = wrap(&Call{ServerStream: c.ServerStream, Method: c.Method, ctx: c.ctx})
@@ -55,12 +75,27 @@ type Layer func(c *Call) (end func(error) error, err error)
 func Unary(layers ...Layer) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (resp any, err error) {
 		c := &Call{Method: info.FullMethod, Request: req, ctx: ctx}
+		if u, ok := req.(*Unread); ok {
+			c.Request, c.read = u.Message, u.Read
+		}
 		defer func() { err = c.end(err, recover()) }()
 		if err := c.begin(layers); err != nil {
 			return nil, err
 		}
-		return handle(c.ctx, req)
+		if err := c.Receive(); err != nil {
+			return nil, err
+		}
+		return handle(c.ctx, c.Request)
 	}
+}
+
+// Refuse runs layers around a call that is refused with err before its request is read, and returns what the caller is told.
+func Refuse(ctx context.Context, method string, err error, layers ...Layer) error {
+	c := &Call{Method: method, ctx: ctx}
+	if refused := c.begin(layers); refused != nil {
+		err = refused
+	}
+	return c.end(err, nil)
 }
 
 // Stream is Unary for streams.

@@ -203,23 +203,6 @@ func TestNoLimitAdmitsAll(t *testing.T) {
 	}
 }
 
-func TestSeenRemembersWhatWasAdded(t *testing.T) {
-	var s limit.Seen
-	if s.Has(0) || s.Has(7) {
-		t.Error("remembers what was never there")
-	}
-	s.Add(7)
-	s.Forget(7 + 4096) // has the same place
-	if !s.Has(7) || s.Has(7+4096) {
-		t.Error("forgot, or took one for another")
-	}
-	s.Add(7 + 4096)
-	s.Forget(7 + 4096)
-	if s.Has(7) || s.Has(7+4096) {
-		t.Error("remembers what another replaced, or what was forgotten")
-	}
-}
-
 func TestNetworkOfAddresses(t *testing.T) {
 	for in, want := range map[string]string{
 		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "::1": "::",

@@ -2,14 +2,11 @@ package server
 
 import (
 	"context"
-	"hash/maphash"
 	"net/netip"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/auth"
@@ -23,14 +20,22 @@ type origin struct {
 	address func(ctx context.Context) (context.Context, netip.Addr)
 	// counted is set where the requests that the calls come from were counted already.
 	counted bool
+	// logged is set where those requests have a line in the log.
+	logged bool
 }
 
 // fromNowhere is for the operator's socket.
 var fromNowhere = origin{address: func(ctx context.Context) (context.Context, netip.Addr) { return ctx, netip.Addr{} }}
 
+// fromNetwork is for connections of others, some of which may be proxies.
+func fromNetwork(l *limits) origin { return origin{address: l.proxies.call} }
+
 // fromGateway takes the gateway's word, which is the address of the request
 // after limits.front. The gateway hands on no such header of a client's, and has asked admitRequest.
-var fromGateway = origin{address: addressOfGateway, counted: true}
+var fromGateway = origin{address: addressOfGateway, counted: true, logged: true}
+
+// fromWeb is for calls that net/http has: they were counted as requests, and are logged as calls.
+func fromWeb(l *limits) origin { return origin{address: l.proxies.call, counted: true} }
 
 func addressOfGateway(ctx context.Context) (context.Context, netip.Addr) {
 	values := metadata.ValueFromIncomingContext(ctx, forwardedFor)
@@ -41,7 +46,7 @@ func addressOfGateway(ctx context.Context) (context.Context, netip.Addr) {
 	return ctx, addr
 }
 
-// address holds addresses to their limits, and bounds the number of their streams. It goes before the authentication, whose failures it counts.
+// address holds addresses to their limits, and bounds the number of their streams. It goes outside of the authentication, whose failures it counts.
 func (l *limits) address(from origin) layers.Layer {
 	return func(c *layers.Call) (func(error) error, error) {
 		ctx, addr := from.address(c.Context())
@@ -50,8 +55,8 @@ func (l *limits) address(from origin) layers.Layer {
 			return nil, nil
 		}
 		addr = limit.Network(addr)
-		if err := l.admitAddress(ctx, addr, from.counted); err != nil {
-			return nil, err
+		if wait, ok := l.takeCall(addr, from.counted); !ok {
+			return nil, &job.UserError{Sentinel: job.ErrTooFast, Message: "Too many requests come from your address. Send fewer a second.", RetryAfter: wait}
 		}
 		stream := c.IsStream()
 		if stream && !l.streams.Acquire(addr) {
@@ -61,20 +66,17 @@ func (l *limits) address(from origin) layers.Layer {
 			if stream {
 				l.streams.Release(addr)
 			}
-			l.signedIn(ctx, addr, err)
-			return err
+			return l.signedIn(addr, err)
 		}, nil
 	}
 }
 
-func (l *limits) admitAddress(ctx context.Context, addr netip.Addr, counted bool) error {
+// takeCall is takeAddress for a call whose request was not counted already.
+func (l *limits) takeCall(addr netip.Addr, counted bool) (wait time.Duration, ok bool) {
 	if counted {
-		return l.admitSignIn(ctx, addr)
+		return 0, true
 	}
-	if wait, ok := l.takeAddress(addr); !ok {
-		return &job.UserError{Sentinel: job.ErrTooFast, Message: "Too many requests come from your address. Send fewer a second.", RetryAfter: wait}
-	}
-	return l.admitSignIn(ctx, addr)
+	return l.takeAddress(addr)
 }
 
 // takeAddress counts a request of an address, or its refusal.
@@ -85,49 +87,17 @@ func (l *limits) takeAddress(addr netip.Addr) (wait time.Duration, ok bool) {
 	return wait, ok
 }
 
-// admitSignIn holds back addresses from which too many have failed to sign in.
-func (l *limits) admitSignIn(ctx context.Context, addr netip.Addr) error {
-	wait, ok := l.failures.Ready(addr)
-	if ok || l.good.Has(l.credential(ctx, addr)) {
-		return nil
+// signedIn counts attempts to sign in with what nobody gave out. An address with too many of them is told to wait, and not
+// whether it guessed right. A good credential is never held back, whatever came from its address before, nor is one that
+// was good once counted.
+func (l *limits) signedIn(addr netip.Addr, err error) error {
+	if !auth.IsGuess(err) {
+		return err
 	}
-	return l.refuse(signIns, job.ErrTooManyFailures, roundUp(wait), "Too many attempts to sign in from your address have failed. Wait a moment.")
-}
-
-// signedIn notes how the attempt of a call to sign in ended. One without credentials is none.
-func (l *limits) signedIn(ctx context.Context, addr netip.Addr, err error) {
-	switch {
-	case status.Code(err) == codes.Unauthenticated:
-		if c := l.credential(ctx, addr); c != 0 {
-			l.good.Forget(c)
-			l.failures.Take(addr)
-		}
-	case l.failures.Used(addr): // where nothing fails nothing needs to be remembered
-		l.good.Add(l.credential(ctx, addr))
+	if wait, ok := l.failures.Take(addr); !ok {
+		return l.refuse(signIns, job.ErrTooManyFailures, roundUp(wait), "Too many attempts to sign in from your address have failed. Wait a moment.")
 	}
-}
-
-// credentialKeys are the metadata that callers sign in with.
-var credentialKeys = []string{"authorization", "stint-client-session"}
-
-// credential tells apart who signs in from where. It is 0 without credentials.
-func (l *limits) credential(ctx context.Context, addr netip.Addr) uint64 {
-	var h maphash.Hash
-	h.SetSeed(l.seed)
-	given := false
-	for _, key := range credentialKeys {
-		for _, v := range metadata.ValueFromIncomingContext(ctx, key) {
-			given = true
-			_, _ = h.WriteString(v)
-			_ = h.WriteByte(0)
-		}
-	}
-	if !given {
-		return 0
-	}
-	bytes := addr.As16()
-	_, _ = h.Write(bytes[:])
-	return h.Sum64()
+	return err
 }
 
 // user holds users to their limits: how many calls they make and streams they have, and for uploads how fast and how much. It
@@ -141,7 +111,6 @@ func (l *limits) user(c *layers.Call) (end func(error) error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	paid(c.Context(), c.Request)
 	if !c.IsStream() {
 		return nil, nil
 	}
@@ -157,6 +126,14 @@ func (l *limits) user(c *layers.Call) (end func(error) error, err error) {
 		mine.streams.Release(key)
 		return err
 	}, nil
+}
+
+// received notes that the request of a unary call is its handler's. It goes behind the layer that decodes it.
+func (l *limits) received(c *layers.Call) (end func(error) error, err error) {
+	if !c.IsStream() {
+		paid(c.Context(), c.Request)
+	}
+	return nil, nil
 }
 
 func (l *limits) admitUser(p auth.Principal) (who, class, error) {

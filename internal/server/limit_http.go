@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"google.golang.org/grpc/metadata"
-
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/limit"
 )
@@ -28,6 +26,16 @@ func (l *limits) front(next http.Handler) http.Handler {
 	})
 }
 
+// payAsRead serves gRPC calls whose messages are made use of as they are read: an upload may be as long as it likes.
+func (l *limits) payAsRead(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*countedConn); ok {
+			r.Body = &paidBody{ReadCloser: r.Body, conn: c}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // admitRequest holds addresses to their limit, for requests that come through front: all of
 // them, for also one that never becomes a call costs the reading of its body.
 func (l *limits) admitRequest(r *http.Request) (wait time.Duration, ok bool) {
@@ -38,21 +46,12 @@ func (l *limits) admitRequest(r *http.Request) (wait time.Duration, ok bool) {
 	return l.takeAddress(limit.Network(addr))
 }
 
-// authenticate is next for a request that does not become a call: bad credentials hold back their
-// address like those of calls. md is what the gateway would tell of who sent the request.
-func (l *limits) authenticate(r *http.Request, md metadata.MD, next func() (auth.Principal, error)) (auth.Principal, error) {
-	addr, _ := parseHost(r.RemoteAddr)
-	if !byAddress(addr) {
-		return next()
-	}
-	md.Append("authorization", r.Header.Values("Authorization")...)
-	ctx := metadata.NewIncomingContext(r.Context(), md)
-	addr = limit.Network(addr)
-	if err := l.admitSignIn(ctx, addr); err != nil {
-		return auth.Principal{}, err
-	}
+// authenticate is next for a request that is no call: bad credentials count for their address like those of calls.
+func (l *limits) authenticate(r *http.Request, next func() (auth.Principal, error)) (auth.Principal, error) {
 	p, err := next()
-	l.signedIn(ctx, addr, err)
+	if addr, _ := parseHost(r.RemoteAddr); byAddress(addr) {
+		err = l.signedIn(limit.Network(addr), err)
+	}
 	return p, err
 }
 

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"hash/maphash"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -59,8 +58,6 @@ type limits struct {
 	streams        *limit.Counts[netip.Addr]
 	connections    *limit.Counts[netip.Addr]
 	failures       *limit.Rates[netip.Addr]
-	good           limit.Seen // credentials by address that were let in lately
-	seed           maphash.Seed
 	receiving      receiving
 	maxUpload      int64
 	proxies        proxies
@@ -76,7 +73,6 @@ func newLimits(c LimitsConfig, dev bool, files int) (*limits, error) {
 		requests:  limit.NewRates[netip.Addr](perSecond(int64(c.RequestsPerAddress))),
 		streams:   limit.NewCounts[netip.Addr](limit.CountOptions{PerKey: c.StreamsPerAddress}),
 		failures:  limit.NewRates[netip.Addr](limit.RateOptions{PerSecond: float64(c.FailedSignIns) / 60, Burst: c.FailedSignIns}),
-		seed:      maphash.MakeSeed(),
 		maxUpload: c.UploadBytes,
 		proxies:   p,
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ import (
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 )
@@ -173,67 +175,76 @@ func TestRatesOfAddresses(t *testing.T) {
 	}
 }
 
-// Bad credentials hold back their address for a while, and nobody who was let in from it before.
+// refusedFor is the error of an authentication for a token of that text.
+func refusedFor(t *testing.T, text string) error {
+	t.Helper()
+	a, err := auth.New(auth.Config{Tokens: noTokens{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := auth.Credentials{}
+	if text != "" {
+		c.Authorization = []string{"Bearer " + text}
+	}
+	_, err = a.Identify(t.Context(), c)
+	return err
+}
+
+// noTokens is a store without tokens.
+type noTokens struct{ auth.TokenStore }
+
+func (noTokens) Token([sha256.Size]byte) (*storev1.Token, error) { return nil, job.ErrNotFound }
+
+// Guesses are looked at up to a bound for each address; who has a good credential is not held back by them.
 //
 //nolint:forbidigo // fake time: a synctest bubble
-func TestFailedSignInsHoldTheAddressBack(t *testing.T) {
+func TestGuessesHoldBackGuessesAlone(t *testing.T) {
 	ann := &auth.Principal{User: "ann", Roles: []auth.Role{auth.RoleUser}}
+	_, unknown := auth.NewSecret()
+	guesses := []error{refusedFor(t, "nonsense"), refusedFor(t, unknown)}
 	synctest.Test(t, func(t *testing.T) {
 		const perMinute = 60
 		l := limitsOf(t, LimitsConfig{FailedSignIns: perMinute})
 		tried := 0
-		guess := func() {
+		guess := func() error {
 			tried++
-			if err := serveUnary(l, from("192.0.2.1", fmt.Sprint("guess", tried)), nil); status.Code(err) != codes.Unauthenticated && !errors.Is(err, job.ErrTooManyFailures) {
+			return refuseUnary(l, from("192.0.2.1", ""), guesses[tried%len(guesses)])
+		}
+		for range 1000 {
+			if err := guess(); status.Code(err) != codes.Unauthenticated && !errors.Is(err, job.ErrTooManyFailures) {
 				t.Fatal(err)
 			}
 		}
-		guess()
-		if err := serveUnary(l, from("192.0.2.1", "ann's"), ann); err != nil {
-			t.Fatal(err)
-		}
-		for range 1000 {
-			guess()
-		}
 		if held := tried - int(l.refused[signIns].Load()); held != perMinute { //nolint:gosec // small
-			t.Errorf("%d of %d guesses were looked at, want %d", held, tried, perMinute)
+			t.Errorf("%d of %d guesses were told what is wrong, want %d", held, tried, perMinute)
 		}
-		for name, c := range map[string]struct {
-			addr, token string
-			held        bool
-		}{
-			"who was let in":         {"192.0.2.1", "ann's", false},
-			"who comes first now":    {"192.0.2.1", "bob's", true},
-			"who was let in, abroad": {"192.0.2.2", "ann's", false},
-			"somebody elsewhere":     {"192.0.2.3", "bob's", false},
-			"who has no credentials": {"192.0.2.1", "", true},
-		} {
-			if err := serveUnary(l, from(c.addr, c.token), ann); errors.Is(err, job.ErrTooManyFailures) != c.held {
-				t.Errorf("%s: %v", name, err)
+		for _, addr := range []string{"192.0.2.1", "192.0.2.2"} {
+			if err := serveUnary(l, from(addr, "good"), ann); err != nil {
+				t.Errorf("a good credential from %s: %v", addr, err)
 			}
 		}
-		// A credential that is good no more is a guess like any other.
-		if err := serveUnary(l, from("192.0.2.1", "ann's"), nil); status.Code(err) != codes.Unauthenticated {
-			t.Error(err)
-		}
-		if err := serveUnary(l, from("192.0.2.1", "ann's"), nil); !errors.Is(err, job.ErrTooManyFailures) {
-			t.Error(err)
-		}
 		time.Sleep(2 * time.Second)
-		if err := serveUnary(l, from("192.0.2.1", "bob's"), ann); err != nil {
+		if err := guess(); status.Code(err) != codes.Unauthenticated {
 			t.Errorf("after the wait: %v", err)
 		}
 	})
 }
 
-// Who asks without credentials does not try to sign in.
-func TestNoCredentialsAreNoFailure(t *testing.T) {
-	l := limitsOf(t, LimitsConfig{FailedSignIns: 1})
-	for range 100 {
-		if err := serveUnary(l, from("192.0.2.1", ""), nil); status.Code(err) != codes.Unauthenticated {
-			t.Fatal(err)
+// What was good once, or is nothing at all, is no guess.
+func TestWhatIsNoGuessCountsForNothing(t *testing.T) {
+	for name, err := range map[string]error{"no credential": refusedFor(t, ""), "an attempt that is over": auth.JobOver()} {
+		l := limitsOf(t, LimitsConfig{FailedSignIns: 1})
+		for range 100 {
+			if err := refuseUnary(l, from("192.0.2.1", ""), err); status.Code(err) != codes.Unauthenticated {
+				t.Fatalf("%s: %v", name, err)
+			}
 		}
 	}
+}
+
+// refuseUnary has a call be refused by the authentication.
+func refuseUnary(l *limits, ctx context.Context, refusal error) error { //nolint:revive // the limits are what is tested
+	return layers.Refuse(ctx, jobsv1.JobService_Get_FullMethodName, refusal, l.address(origin{address: l.proxies.call}))
 }
 
 // One stream more than there may be is refused, and when one ends there is room again.
@@ -408,40 +419,44 @@ func TestRequestsAreLimitedByAddress(t *testing.T) {
 func TestCallsOfTheGatewayAreCountedWithTheirRequest(t *testing.T) {
 	l := limitsOf(t, LimitsConfig{RequestsPerAddress: 1, FailedSignIns: 3})
 	info := &grpc.UnaryServerInfo{FullMethod: jobsv1.JobService_Get_FullMethodName}
-	call := func(code codes.Code) error {
+	call := func(refusal error) error {
 		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(forwardedFor, "192.0.2.1", "authorization", "Bearer x"))
-		_, err := layers.Unary(l.address(fromGateway))(ctx, nil, info, func(context.Context, any) (any, error) { return nil, status.Error(code, "") })
+		_, err := layers.Unary(l.address(fromGateway))(ctx, nil, info, func(context.Context, any) (any, error) { return nil, refusal })
 		return err
 	}
 	for range 20 {
-		if err := call(codes.OK); err != nil {
+		if err := call(nil); err != nil {
 			t.Fatal(err)
 		}
 	}
+	guess := refusedFor(t, "x")
 	for range 3 {
-		if err := call(codes.Unauthenticated); status.Code(err) != codes.Unauthenticated {
+		if err := call(guess); status.Code(err) != codes.Unauthenticated {
 			t.Fatal(err)
 		}
 	}
-	if err := call(codes.OK); !errors.Is(err, job.ErrTooManyFailures) {
-		t.Errorf("failed sign-ins over REST: %v", err)
+	if err := call(guess); !errors.Is(err, job.ErrTooManyFailures) {
+		t.Errorf("guesses over REST: %v", err)
+	}
+	if err := call(nil); err != nil {
+		t.Errorf("a good credential: %v", err)
 	}
 }
 
 // What is answered without a call looks at credentials like one: /metrics is no place to try them at.
 func TestMetricsAreForOperatorsAndHoldBackWhoGuesses(t *testing.T) {
 	l := limitsOf(t, LimitsConfig{FailedSignIns: 5, TrustedProxies: []string{"127.0.0.1"}})
-	operator := []auth.Role{auth.RoleUser, auth.RoleOperator}
+	operator, guess := []auth.Role{auth.RoleUser, auth.RoleOperator}, refusedFor(t, "nonsense")
 	known := map[string]auth.Principal{
 		"Bearer op": {User: "op", Roles: operator}, "Bearer admin": {User: "op", Roles: operator, Scopes: []auth.Scope{auth.ScopeAdmin}},
 		"Bearer narrow": {User: "op", Roles: operator, Scopes: []auth.Scope{auth.ScopeJobsRead}}, "Bearer ann": {User: "ann", Roles: operator[:1]},
 	}
 	h := l.front(metricsHandler(prometheus.NewRegistry(), func(r *http.Request) (auth.Principal, error) {
-		return l.authenticate(r, metadata.MD{}, func() (auth.Principal, error) {
+		return l.authenticate(r, func() (auth.Principal, error) {
 			if p, ok := known[r.Header.Get("Authorization")]; ok {
 				return p, nil
 			}
-			return auth.Principal{}, status.Error(codes.Unauthenticated, "who?")
+			return auth.Principal{}, guess
 		})
 	}))
 	ask := func(from, token string) int {
@@ -463,13 +478,13 @@ func TestMetricsAreForOperatorsAndHoldBackWhoGuesses(t *testing.T) {
 	for range 10 {
 		ask("192.0.2.2", "guess")
 	}
-	for who, want := range map[string]int{"admin": 429, "op": 200} { // op was let in before
+	for who, want := range map[string]int{"admin": 200, "op": 200, "guess": 429} {
 		if got := ask("192.0.2.2", who); got != want {
 			t.Errorf("%s, from where too many guesses came: %d, want %d", who, got, want)
 		}
 	}
-	if err := l.admitSignIn(from("192.0.2.2", "another"), netip.MustParseAddr("192.0.2.2")); !errors.Is(err, job.ErrTooManyFailures) {
-		t.Errorf("calls are not held back: %v", err)
+	if err := refuseUnary(l, from("192.0.2.2", ""), guess); !errors.Is(err, job.ErrTooManyFailures) {
+		t.Errorf("calls are not counted with requests: %v", err)
 	}
 }
 

@@ -33,7 +33,8 @@ type SplitOptions struct {
 //
 // Plaintext that begins with `PRI`, as HTTP/2 does and no HTTP/1 request can, is
 // gRPC. Under TLS a client that offers h2 and not http/1.1 is gRPC; browsers and
-// other HTTP clients offer both or neither.
+// other HTTP clients offer both or neither. What net/http gets may have gRPC calls
+// among its requests, which the gateway tells apart one by one.
 type Split struct {
 	listener   net.Listener
 	options    SplitOptions

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,12 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -39,51 +36,6 @@ func newLogger(w io.Writer, cfg Config) (*slog.Logger, error) {
 	default:
 		return nil, fmt.Errorf("--log-format: %q is not text or json", cfg.LogFormat)
 	}
-}
-
-// accessLog writes one line for each call that it is to log: none, those that
-// failed, or all. It goes inside of the authentication, so that it knows who called.
-type accessLog struct {
-	log   *slog.Logger
-	which string
-}
-
-// accessLogs are the values of --access-log.
-var accessLogs = []string{"none", "errors", "all"}
-
-// layer writes the line of a call when it has ended.
-func (a accessLog) layer(c *layers.Call) (end func(error) error, err error) {
-	if a.which == "none" {
-		return nil, nil
-	}
-	begin := time.Now()
-	return func(err error) error {
-		a.line(c.Context(), c.Method, begin, err)
-		return err
-	}, nil
-}
-
-func (a accessLog) line(ctx context.Context, method string, begin time.Time, err error) {
-	if a.which == "errors" && (err == nil || wentAway(err)) {
-		return
-	}
-	p, _ := auth.FromContext(ctx)
-	attrs := []slog.Attr{
-		slog.String("method", method), slog.String("user", p.User), slog.String("how", string(p.How)),
-		slog.String("address", p.Address), slog.Duration("took", time.Since(begin)),
-	}
-	if p.Actor != "" {
-		attrs = append(attrs, slog.String("actor", p.Actor))
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
-	}
-	a.log.LogAttrs(ctx, slog.LevelInfo, "call", attrs...)
-}
-
-// wentAway reports whether a call ended because its client did.
-func wentAway(err error) bool {
-	return errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled
 }
 
 // newRegistry has the figures of the process, the store and the executors.

@@ -86,6 +86,7 @@ type countedConn struct {
 	owed      atomic.Int64
 	release   func()
 	once      sync.Once
+	local     localPeer
 }
 
 // connAddr is the address of a connection's other end, by which a call finds its connection.

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/encoding/gzip" // clients compress when they like; what comes out is bounded as if it had come so
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -27,6 +28,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/api"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/job"
@@ -36,9 +38,9 @@ import (
 )
 
 const (
-	// maxMessage is the largest message that is received, maxResponse the largest sent: a page of 1,000 full jobs.
-	maxMessage  = 4 << 20
-	maxResponse = 256 << 20
+	// maxMessage is the largest message that is received, maxResponse the largest sent.
+	maxMessage  = api.MaxMessage
+	maxResponse = page.MaxAnswer
 	// streamWorkers are goroutines that wait for calls, each with the stack that the one before needed: growing one
 	// anew for each call costs a twentieth of it. Calls for which there is none, as beside many watches, get their own.
 	streamWorkers = 512
@@ -60,6 +62,7 @@ type front struct {
 	*server
 	health  *health.Server
 	grpc    *grpc.Server // for everybody
+	web     *grpc.Server // for clients that may send REST on the same connection; served by net/http
 	memory  *grpc.Server // for the gateway
 	local   *grpc.Server // for the operator's socket
 	http    *http.Server
@@ -67,6 +70,8 @@ type front struct {
 	metrics *grpcprom.ServerMetrics
 	limits  *limits
 	kept    *warm.Pool
+	decodes *api.Decoding
+	calls   *callLog
 	streams context.CancelFunc // ends the requests of HTTP
 	wg      sync.WaitGroup
 	failed  chan error
@@ -74,7 +79,7 @@ type front struct {
 
 // serve listens, says so, and serves until ctx ends.
 func (s *server) serve(ctx context.Context) error {
-	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics(), kept: warm.New(keptGoroutines)}
+	f := &front{server: s, health: health.NewServer(), failed: make(chan error, 8), metrics: grpcprom.NewServerMetrics(), kept: warm.New(keptGoroutines), decodes: api.NewDecoding(), calls: newCallLog(s.log, s.cfg.AccessLog)}
 	defer f.kept.Close()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -103,7 +108,7 @@ func (s *server) serve(ctx context.Context) error {
 	f.run("schedule", func() error { return s.scheduler.Run(background) })
 	f.run("watch the disk", func() error { return f.space.run(background) })
 	f.runUpkeep(background)
-	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	f.healthy()
 	if !s.cfg.TLS.enabled() && !auth.Loopback(s.cfg.Listen) {
 		s.log.Warn("connections are not encrypted: whoever is on the network reads tokens and data (--insecure-plaintext)", "address", l.Addr().String())
 	}
@@ -141,6 +146,14 @@ func (f *front) runUpkeep(background context.Context) {
 	}
 	f.run("note the uses of tokens", func() error { return s.auth.Run(background, s.log) })
 	f.run("pass on reports", func() error { return s.reports.Run(background) })
+}
+
+// healthy says of the server, and of each of its services by name, that it serves.
+func (f *front) healthy() {
+	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
+	for name := range f.grpc.GetServiceInfo() {
+		f.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
+	}
 }
 
 // maxUndecided leaves half of the files that may be open to connections that speak.
@@ -201,12 +214,13 @@ func (f *front) build(ctx context.Context) (err error) {
 	if f.limits, err = newLimits(f.cfg.Limits, f.mode == auth.ModeDev, openFiles()); err != nil {
 		return err
 	}
-	f.grpc = f.newGRPC(SplitCredentials(), origin{address: f.limits.proxies.call},
+	f.grpc = f.newGRPC(SplitCredentials(), fromNetwork(f.limits), grpc.InTapHandle(f.screen),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.NumStreamWorkers(streamWorkers),
 		grpc.StaticStreamWindowSize(callWindow), grpc.StaticConnWindowSize(callWindow),
 		grpc.MaxHeaderListSize(maxHeaderList), grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: 10 * time.Minute,
 		}))
+	f.web = f.newGRPC(SplitCredentials(), fromWeb(f.limits), grpc.StatsHandler(takenMessages{}), grpc.MaxHeaderListSize(maxHeaderList))
 	f.local = f.newGRPC(auth.SocketCreds(), fromNowhere, grpc.MaxConcurrentStreams(maxStreams))
 	f.memory = f.newGRPC(auth.MemoryCreds(), fromGateway, grpc.StaticStreamWindowSize(memoryWindow)) // all of REST is one connection of its
 	f.metrics.InitializeMetrics(f.grpc)
@@ -231,14 +245,18 @@ func (f *front) build(ctx context.Context) (err error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", f.healthz)
 	mux.Handle("GET /metrics", metricsHandler(reg, func(r *http.Request) (auth.Principal, error) {
-		return f.limits.authenticate(r, f.auth.CallerMetadata(r), func() (auth.Principal, error) { return f.auth.AuthenticateRequest(r) })
+		return f.limits.authenticate(r, func() (auth.Principal, error) { return f.auth.AuthenticateRequest(r) })
 	}))
 	mux.Handle("/", pages)
 	if f.signIn != nil {
 		mux.Handle("/auth/", withAddress(f.signIn))
 	}
+	var local func(*http.Request) string
+	if f.mode == auth.ModeDev {
+		local = notLocal
+	}
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		Conn: conn, NotLocal: local, GRPC: f.limits.payAsRead(paced(f.web)), Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {
@@ -246,7 +264,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	}
 	requests, cancel := context.WithCancel(ctx)
 	f.streams = cancel
-	f.http = gateway.NewServer(requests, f.limits.front(handler), f.log)
+	f.http = gateway.NewServer(requests, f.calls.begin(f.limits.front(handler)), f.log)
 	f.http.ConnContext = withConn
 	f.debug = newProfiles()
 	return nil
@@ -255,12 +273,13 @@ func (f *front) build(ctx context.Context) (err error) {
 // newGRPC makes a gRPC server with all services. from tells where its callers are.
 func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
 	around := []layers.Layer{
-		api.Errors(f.log), f.limits.address(from), f.auth.Layer, f.limits.user,
-		accessLog{log: f.log, which: f.cfg.AccessLog}.layer, f.space.layer, api.Audited(f.store),
+		f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received,
+		f.space.layer, api.Audited(f.store),
 	}
+	around = append(f.around(from), around...)
 	g := grpc.NewServer(append(more,
 		grpc.Creds(creds),
-		grpc.ForceServerCodecV2(api.Codec()),
+		grpc.ForceServerCodecV2(api.Codec(f.decodes)),
 		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), layers.Unary(around...)),
 		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), layers.Stream(around...)),
 		grpc.MaxRecvMsgSize(maxMessage),
@@ -268,7 +287,7 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 		grpc.ConnectionTimeout(20*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)...)
-	services := api.Registrar(g, api.Goroutines{Kept: f.kept, Streams: streamWorkers / 2})
+	services := api.Registrar(g, api.Goroutines{Kept: f.kept, Streams: streamWorkers / 2, Decoding: f.decodes})
 	jobsv1.RegisterJobServiceServer(services, f.api.Jobs)
 	catalogv1.RegisterCatalogServiceServer(services, f.api.Catalog)
 	workspacev1.RegisterWorkspaceServiceServer(services, f.api.Workspace)
@@ -325,7 +344,10 @@ func (f *front) drain() {
 		wg.Go(f.grpc.GracefulStop)
 		wg.Go(f.memory.GracefulStop)
 		wg.Go(f.local.GracefulStop)
-		wg.Go(func() { _ = f.http.Shutdown(ctx) })
+		wg.Go(func() {
+			_ = f.http.Shutdown(ctx)
+			f.web.Stop() // GracefulStop would cut the calls that net/http has
+		})
 		wg.Wait()
 	}()
 	select {
@@ -334,6 +356,7 @@ func (f *front) drain() {
 		f.log.Warn("calls did not end in time; cutting them off")
 		f.streams()
 		f.grpc.Stop()
+		f.web.Stop()
 		f.memory.Stop()
 		f.local.Stop()
 		_ = f.http.Close()

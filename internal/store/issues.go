@@ -41,11 +41,11 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 	return issue, nil
 }
 
-// Issues returns reports, newest first, at most limit, with numbers below before; zero begins with the newest. more
-// reports whether there are older ones.
-func (s *Store) Issues(before uint64, limit int) (issues []Issue, more bool, _ error) {
+// Issues returns reports, newest first, at most limit, with numbers below before; zero begins with the newest. They end
+// early once they have maxBytes in all, but for the first. more reports whether there are older ones.
+func (s *Store) Issues(before uint64, limit, maxBytes int) (issues []Issue, more bool, _ error) {
 	err := s.view(func(tx *kv.ReadTx) (err error) {
-		issues, more, err = record.ListIssues(tx, before, limit)
+		issues, more, err = record.ListIssues(tx, before, limit, maxBytes)
 		return err
 	})
 	return issues, more, err

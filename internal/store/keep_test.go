@@ -194,7 +194,7 @@ func TestIssues(t *testing.T) {
 	for more := true; more; {
 		var page []store.Issue
 		var err error
-		if page, more, err = s.Issues(before, 2); err != nil {
+		if page, more, err = s.Issues(before, 2, 1<<20); err != nil {
 			t.Fatal(err)
 		}
 		for _, i := range page {

@@ -34,9 +34,15 @@ type Query struct {
 	After *Cursor
 	// Limit is how many jobs a page has at most. It must be positive.
 	Limit int
+	// MaxBytes ends a page early, once its stored jobs have so many bytes. A page has at least one job, however
+	// large that is. 0 means no such bound.
+	MaxBytes int
 	// View is how much of each job: BASIC (also when unspecified) is without parameters, attempts and history.
 	View jobsv1.JobView
 }
+
+// ViewStatus is what the status of a job is made of: FULL without parameters. No request can name it.
+const ViewStatus = record.ViewStatus
 
 // Page is the part of a query's result behind its cursor.
 type Page struct {
@@ -65,7 +71,11 @@ func (s *Store) Page(ctx context.Context, q Query) (*Page, error) {
 		s.afterIndexRead()
 	}
 	page := &Page{Next: p.Next, Total: p.Total, Exact: p.Exact, Revision: p.Revision}
-	page.Jobs, err = s.rows(&q, p.Rows)
+	var read int
+	page.Jobs, read, err = s.rows(&q, p.Rows)
+	if read < len(p.Rows) {
+		page.Next = p.Behind(read - 1)
+	}
 	return page, err
 }
 
@@ -76,12 +86,17 @@ func (q *Query) index() *index.Query {
 	}
 }
 
-// rows reads the jobs of a page. The index was read a moment before, and a job may
-// have changed since: what was deleted or does not fit any more is left out.
-func (s *Store) rows(q *Query, rows []index.Row) ([]*jobsv1.Job, error) {
-	jobs := make([]*jobsv1.Job, 0, len(rows))
-	err := s.view(func(tx *kv.ReadTx) error {
-		for _, row := range rows {
+// rows reads the jobs of a page, as many as the query's bytes allow, and returns how many rows they are from. The index was
+// read a moment before, and a job may have changed since: what was deleted or does not fit any more is left out.
+func (s *Store) rows(q *Query, rows []index.Row) (jobs []*jobsv1.Job, read int, err error) {
+	jobs = make([]*jobsv1.Job, 0, len(rows))
+	err = s.view(func(tx *kv.ReadTx) error {
+		size := 0
+		for i, row := range rows {
+			if size += record.Size(tx, row.ID, q.View); q.MaxBytes > 0 && size > q.MaxBytes && i > 0 {
+				return nil
+			}
+			read = i + 1
 			j, err := record.GetJob(tx, row.ID, q.View)
 			if err != nil {
 				return err
@@ -93,7 +108,7 @@ func (s *Store) rows(q *Query, rows []index.Row) ([]*jobsv1.Job, error) {
 		}
 		return nil
 	})
-	return jobs, err
+	return jobs, read, err
 }
 
 // admits decides by a record whether the query still wants the job.

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -14,6 +16,8 @@ import (
 const (
 	defaultPage = 1000
 	maxPage     = 10000
+	// maxPageBytes is where a page ends early.
+	maxPageBytes = 1 << 20
 )
 
 // Page says which part of a folder to list.
@@ -106,8 +110,9 @@ func (t tree) page(folder string, keys []string, page Page) (Listing, error) {
 		first++
 	}
 	var l Listing
+	size := 0
 	for i, key := range keys[first:] {
-		if len(l.Entries) == most {
+		if len(l.Entries) == most || size >= maxPageBytes {
 			l.Next = keys[first+i-1]
 			break
 		}
@@ -119,7 +124,9 @@ func (t tree) page(folder string, keys []string, page Page) (Listing, error) {
 		if err != nil {
 			return Listing{}, reading("list", p, err)
 		}
-		l.Entries = append(l.Entries, entry(p, info))
+		e := entry(p, info)
+		size += proto.Size(e)
+		l.Entries = append(l.Entries, e)
 	}
 	return l, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -21,7 +22,7 @@ func (s *Service) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*j
 	if err := checkView(req.GetView()); err != nil {
 		return nil, err
 	}
-	found, _, err := s.cfg.Store.GetMany(scope, ids, req.GetView())
+	found, _, err := s.cfg.Store.GetBounded(scope, ids, req.GetView(), page.MaxBatchBytes)
 	if err != nil {
 		return nil, err
 	}

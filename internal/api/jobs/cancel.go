@@ -59,9 +59,11 @@ func (s *Service) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelReques
 	}
 	resp := &jobsv1.BatchCancelResponse{}
 	for i, r := range results {
-		out := &jobsv1.CancelResult{Id: req.GetIds()[i], Job: r.Job}
+		out := &jobsv1.CancelResult{Id: req.GetIds()[i]}
 		if r.Err != nil {
-			out.Job, out.Error = nil, status.Of(orNoJob(r.Err, out.GetId())).Proto()
+			out.Error = status.Of(orNoJob(r.Err, out.GetId())).Proto()
+		} else {
+			out.Job = basic(r.Job)
 		}
 		resp.Results = append(resp.Results, out)
 	}

@@ -49,7 +49,7 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 	}
 	found, err := s.cfg.Store.Page(ctx, store.Query{
 		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchKey: kept,
-		Order: order, After: after, Limit: limit, View: req.GetView(),
+		Order: order, After: after, Limit: limit, MaxBytes: page.MaxBytes, View: req.GetView(),
 	})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -34,8 +35,14 @@ func (s *Service) ListResults(ctx context.Context, req *jobsv1.ListResultsReques
 		return nil, err
 	}
 	resp.Truncated = truncated
+	size := 0
 	for _, f := range found {
-		resp.Files = append(resp.Files, s.resultFile(j, f))
+		file := s.resultFile(j, f)
+		if size += proto.Size(file); size > page.MaxBytes {
+			resp.Truncated = true
+			break
+		}
+		resp.Files = append(resp.Files, file)
 	}
 	return resp, nil
 }

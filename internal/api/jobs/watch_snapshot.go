@@ -11,6 +11,9 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
+// snapshotPage is how many jobs of a snapshot are in memory at once.
+const snapshotPage = 200
+
 // restart sends a snapshot, behind a reset when the client knew something before.
 // A frame within the snapshot carries revision 0: who loses the connection there begins anew.
 //
@@ -27,14 +30,24 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 		}
 	}
 	at := w.cfg.Store.Revision()
-	jobs, err := w.snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	if err := w.send(0, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &jobsv1.SnapshotBegin{}}}); err != nil {
 		return err
 	}
 	w.ahead = nil
+	part := func(jobs []*jobsv1.Job) error { return w.sendPart(at, jobs) }
+	send := w.snapshotOfOwner
+	if w.what.IDs != nil {
+		send = w.snapshotOfIDs
+	}
+	if err := send(ctx, part); err != nil {
+		return err
+	}
+	w.after = at
+	return w.send(at, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}})
+}
+
+// sendPart sends jobs of a snapshot that was begun at a revision.
+func (w *watcher) sendPart(at uint64, jobs []*jobsv1.Job) error {
 	w.cfg.explain(jobs...)
 	for _, j := range jobs {
 		if id, err := job.ParseID(j.GetId()); err != nil || !w.maySend(id) {
@@ -51,45 +64,56 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 			return err
 		}
 	}
-	w.after = at
-	return w.send(at, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}})
+	return nil
 }
 
-// snapshot is the watched ids, or all jobs that are not final and the newest that are, oldest first.
-func (w *watcher) snapshot(ctx context.Context) ([]*jobsv1.Job, error) {
-	if w.what.IDs != nil {
-		jobs, _, err := w.cfg.Store.GetMany(w.what.Scope, w.what.IDs, jobsv1.JobView_JOB_VIEW_FULL)
-		return jobs, err
+// snapshotOfIDs hands over the watched ids, part by part.
+func (w *watcher) snapshotOfIDs(_ context.Context, part func([]*jobsv1.Job) error) error {
+	for ids := range slices.Chunk(w.what.IDs, snapshotPage) {
+		jobs, _, err := w.cfg.Store.GetMany(w.what.Scope, ids, store.ViewStatus)
+		if err != nil {
+			return err
+		}
+		if err := part(jobs); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// snapshotOfOwner hands over the newest jobs that are final and all that are not, oldest first, part by part. A client that
+// reads slowly holds up one part, which is no larger than a page.
+func (w *watcher) snapshotOfOwner(ctx context.Context, part func([]*jobsv1.Job) error) error {
 	final, err := w.cfg.Store.Page(ctx, store.Query{
 		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), func(s jobsv1.State) bool { return !job.Terminal(s) }),
-		Limit: recentFinal, View: jobsv1.JobView_JOB_VIEW_FULL,
+		Limit: recentFinal, MaxBytes: page.MaxBytes, View: store.ViewStatus,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	jobs := final.Jobs
-	slices.Reverse(jobs)
+	slices.Reverse(final.Jobs)
+	seen := make(map[string]bool, len(final.Jobs))
+	for _, j := range final.Jobs {
+		seen[j.GetId()] = true
+	}
+	if err := part(final.Jobs); err != nil {
+		return err
+	}
 	q := store.Query{
 		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), job.Terminal),
-		Order: []store.Order{{Field: store.ByID}}, Limit: page.Max, View: jobsv1.JobView_JOB_VIEW_FULL,
-	}
-	seen := make(map[string]bool, len(jobs))
-	for _, j := range jobs {
-		seen[j.GetId()] = true
+		Order: []store.Order{{Field: store.ByID}}, Limit: snapshotPage, MaxBytes: page.MaxBytes, View: store.ViewStatus,
 	}
 	for {
 		found, err := w.cfg.Store.Page(ctx, q)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, j := range found.Jobs {
-			if !seen[j.GetId()] {
-				jobs = append(jobs, j)
-			}
+		active := slices.DeleteFunc(found.Jobs, func(j *jobsv1.Job) bool { return seen[j.GetId()] })
+		if err := part(active); err != nil {
+			return err
 		}
 		if q.After = found.Next; q.After == nil {
-			return jobs, nil
+			return nil
 		}
 	}
 }

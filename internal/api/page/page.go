@@ -21,6 +21,12 @@ const (
 	Default = 50
 	// Max is the size of the largest page.
 	Max = 1000
+	// MaxBytes is where a page ends early, whatever its size: such a page has a token, and is followed by others.
+	MaxBytes = 1 << 20
+	// MaxAnswer is the largest message that is sent: the default bound of gRPC's clients in all languages.
+	MaxAnswer = 4 << 20
+	// MaxBatchBytes is how much of jobs a batch call returns. It leaves room for what the server adds to each.
+	MaxBatchBytes = 3 << 20
 )
 
 const maxToken = 2048

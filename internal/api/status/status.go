@@ -27,6 +27,12 @@ func (e messageError) Error() string { return string(e) }
 // ErrUnreadable is a message that cannot be read, and reaches no handler.
 const ErrUnreadable = messageError("a message cannot be read")
 
+// ErrMessageTooLarge is a message that becomes more than its call needs, and reaches no handler.
+const ErrMessageTooLarge = messageError("a message is too large")
+
+// ErrTooMuchAtOnce is a message for which there is no room beside all that are being handled.
+const ErrTooMuchAtOnce = messageError("too many large messages at once")
+
 // kinds maps each sentinel to its code and its stable reason. It is the only
 // place that knows gRPC codes; the first match counts, so special ones come first.
 var kinds = []struct {
@@ -51,6 +57,8 @@ var kinds = []struct {
 	{job.ErrTooLarge, codes.InvalidArgument, "TOO_LARGE", "The request is larger than what can be stored at once."},
 	{job.ErrStorage, codes.Unavailable, "STORAGE_FAILED", "The server cannot save at the moment; its operators have been told by its health."},
 	{ErrUnreadable, codes.InvalidArgument, "MALFORMED_MESSAGE", "The message cannot be read: it is none of this contract, or a text in it is not valid UTF-8."},
+	{ErrMessageTooLarge, codes.ResourceExhausted, "MESSAGE_TOO_LARGE", "The message is larger than this call takes, or has more elements; files go by uploads, and many jobs by several calls."},
+	{ErrTooMuchAtOnce, codes.ResourceExhausted, "OVERLOADED", "The server handles as many large requests as it can; try again in a moment."},
 	{job.ErrUnavailable, codes.Unavailable, "UNAVAILABLE", "This is not available at the moment."},
 	{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "The call took longer than its deadline."},
 	{context.Canceled, codes.Canceled, "CANCELLED", "The caller went away."},

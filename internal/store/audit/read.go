@@ -73,6 +73,8 @@ type Query struct {
 	Before uint64
 	// Limit is how many entries are returned at most. Required.
 	Limit int
+	// MaxBytes ends the entries early, once those found have so many bytes. 0 means no such bound.
+	MaxBytes int
 }
 
 // maxScan is how many entries one query looks at. The next page goes on where it stopped.
@@ -82,9 +84,9 @@ const maxScan = 100_000
 // may be another page also where fewer than Limit were found.
 func Entries(ctx context.Context, tx *kv.ReadTx, q Query) (rows []Row, next uint64, _ error) {
 	c := tx.Cursor(Bucket)
-	scanned := 0
+	scanned, size := 0, 0
 	for k, v := lastBefore(c, q.Before); k != nil; k, v = c.Prev() {
-		if len(rows) == q.Limit || scanned == maxScan {
+		if len(rows) == q.Limit || scanned == maxScan || q.MaxBytes > 0 && size >= q.MaxBytes {
 			return rows, binary.BigEndian.Uint64(k) + 1, nil
 		}
 		if scanned++; scanned%1024 == 0 && ctx.Err() != nil {
@@ -99,6 +101,7 @@ func Entries(ctx context.Context, tx *kv.ReadTx, q Query) (rows []Row, next uint
 		}
 		if row.raw = nil; q.fits(row) {
 			rows = append(rows, row)
+			size += len(v)
 		}
 	}
 	return rows, 0, nil

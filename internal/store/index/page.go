@@ -21,6 +21,16 @@ type Page struct {
 	Exact bool
 	// Revision that the page was read at.
 	Revision uint64
+
+	sorted []position // of the rows, where they are not in the order of ids
+}
+
+// Behind returns the cursor that continues behind a row of the page.
+func (p *Page) Behind(row int) *Cursor {
+	if p.sorted != nil {
+		return cursorAt(p.sorted[row])
+	}
+	return &Cursor{at: position{id: p.Rows[row].ID}}
 }
 
 // Row is a job on a page, as the index had it.
@@ -156,6 +166,7 @@ func (ix *Index) pageSorted(ctx context.Context, q *Query, p plan, o order) (*Pa
 	for _, at := range positions {
 		if k, i, ok := ix.table.find(at.id); ok {
 			out.Rows = append(out.Rows, Row{at.id, ix.table.chunks[k].revision[i]})
+			out.sorted = append(out.sorted, at)
 		}
 	}
 	return out, nil

@@ -37,11 +37,12 @@ type Issue struct {
 }
 
 // ListIssues returns reports, newest first, at most limit, with numbers below before; zero begins with
-// the newest. more reports whether there are older ones.
-func ListIssues(tx *kv.ReadTx, before uint64, limit int) (issues []Issue, more bool, _ error) {
-	c := tx.Cursor(Issues)
+// the newest. They end early once they have maxBytes in all, but for the first. more reports whether there are older ones.
+func ListIssues(tx *kv.ReadTx, before uint64, limit, maxBytes int) (issues []Issue, more bool, _ error) {
+	c, size := tx.Cursor(Issues), 0
 	for k, raw := lastIssue(c, before); k != nil; k, raw = c.Prev() {
-		if more = len(issues) == limit; more {
+		size += len(raw)
+		if more = len(issues) == limit || size > maxBytes && len(issues) > 0; more {
 			break
 		}
 		issue, err := DecodeIssue(k, raw)

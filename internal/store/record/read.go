@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"math"
 
 	"google.golang.org/protobuf/proto"
 
@@ -48,18 +49,33 @@ func Get(tx *kv.ReadTx, id job.ID) (*storev1.Record, error) {
 	return Decode(id, raw)
 }
 
+// ViewStatus is what the status of a job is made of: FULL without parameters. No request can name it.
+const ViewStatus jobsv1.JobView = math.MaxInt32
+
+// Size returns how many bytes are read for a job in a view.
+func Size(tx *kv.ReadTx, id job.ID, view jobsv1.JobView) int {
+	size := len(tx.Get(Jobs, id.Key()))
+	if view == jobsv1.JobView_JOB_VIEW_FULL {
+		size += len(tx.Get(Specs, id.Key()))
+	}
+	return size
+}
+
 // GetJob decodes a job. It returns nil where there is no such job.
 func GetJob(tx *kv.ReadTx, id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
 	raw := tx.Get(Jobs, id.Key())
 	if raw == nil {
 		return nil, nil
 	}
-	if view != jobsv1.JobView_JOB_VIEW_FULL {
+	if view != jobsv1.JobView_JOB_VIEW_FULL && view != ViewStatus {
 		return DecodeBasic(id, raw)
 	}
 	rec, err := Decode(id, raw)
 	if err != nil {
 		return nil, err
+	}
+	if view == ViewStatus {
+		return rec.GetJob(), nil
 	}
 	var spec storev1.Spec
 	if err := proto.Unmarshal(tx.Get(Specs, id.Key()), &spec); err != nil {

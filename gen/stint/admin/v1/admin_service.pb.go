@@ -801,7 +801,7 @@ func (x *Issue) GetJob() *v1.Job {
 // Request of ListIssues.
 type ListIssuesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Reports a page: 0 means 50, more than 1,000 means 1,000.
+	// Reports a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -1060,7 +1060,7 @@ type ListAuditRequest struct {
 	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	// Only what was done to this job.
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Entries a page: 0 means 50, more than 1,000 means 1,000.
+	// Entries a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before.
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`

@@ -503,7 +503,7 @@ func (x *BatchSubmitRequest) GetValidateOnly() bool {
 // Response of BatchSubmit.
 type BatchSubmitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The stored jobs in the order of the request, in full. After a repeat those that were not deleted.
+	// The stored jobs in the order of the request, in the view BASIC: without parameters and history. After a repeat those that were not deleted.
 	Jobs []*Job `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
 	// Whether the jobs were stored by an earlier request with the same request_id.
 	Deduplicated bool `protobuf:"varint,2,opt,name=deduplicated,proto3" json:"deduplicated,omitempty"`
@@ -778,7 +778,7 @@ type ListRequest struct {
 	// Fields to sort by, each with ` desc` for the reverse, separated by commas: submit_time, start_time, complete_time,
 	// service, state, output_name, id. `submit_time` is the order of submission, which is that of ids. Ties are broken by id. Empty means `submit_time desc`.
 	OrderBy string `protobuf:"bytes,2,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
-	// Jobs a page: 0 means 50, more than 1,000 means 1,000.
+	// Jobs a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before. Filter, order and caller must be the same.
 	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -2474,7 +2474,7 @@ func (x *ListResultsRequest) GetId() string {
 // Response of ListResults.
 type ListResultsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The files, sorted by path. At most 10,000.
+	// The files, sorted by path. At most 10,000, and at most 1 MiB.
 	Files []*ResultFile `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
 	// Whether there are more files than were answered.
 	Truncated bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`

@@ -227,7 +227,7 @@ type ListRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Folder to list. Empty means the root.
 	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// Entries a page: 0 means 1,000, more than 10,000 means 10,000.
+	// Entries a page: 0 means 1,000, more than 10,000 means 10,000. A page of 1 MiB ends early, and has a next_page_token.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`

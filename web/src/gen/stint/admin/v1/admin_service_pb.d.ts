@@ -655,7 +655,7 @@ export declare const IssueSchema: GenMessage<Issue, {jsonType: IssueJson}>;
  */
 export declare type ListIssuesRequest = Message<"stint.admin.v1.ListIssuesRequest"> & {
   /**
-   * Reports a page: 0 means 50, more than 1,000 means 1,000.
+   * Reports a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -676,7 +676,7 @@ export declare type ListIssuesRequest = Message<"stint.admin.v1.ListIssuesReques
  */
 export declare type ListIssuesRequestJson = {
   /**
-   * Reports a page: 0 means 50, more than 1,000 means 1,000.
+   * Reports a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -953,7 +953,7 @@ export declare type ListAuditRequest = Message<"stint.admin.v1.ListAuditRequest"
   jobId: string;
 
   /**
-   * Entries a page: 0 means 50, more than 1,000 means 1,000.
+   * Entries a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
    *
    * @generated from field: int32 page_size = 3;
    */
@@ -988,7 +988,7 @@ export declare type ListAuditRequestJson = {
   jobId?: string;
 
   /**
-   * Entries a page: 0 means 50, more than 1,000 means 1,000.
+   * Entries a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
    *
    * @generated from field: int32 page_size = 3;
    */

@@ -214,7 +214,7 @@ export declare const BatchSubmitRequestSchema: GenMessage<BatchSubmitRequest, {j
  */
 export declare type BatchSubmitResponse = Message<"stint.jobs.v1.BatchSubmitResponse"> & {
   /**
-   * The stored jobs in the order of the request, in full. After a repeat those that were not deleted.
+   * The stored jobs in the order of the request, in the view BASIC: without parameters and history. After a repeat those that were not deleted.
    *
    * @generated from field: repeated stint.jobs.v1.Job jobs = 1;
    */
@@ -242,7 +242,7 @@ export declare type BatchSubmitResponse = Message<"stint.jobs.v1.BatchSubmitResp
  */
 export declare type BatchSubmitResponseJson = {
   /**
-   * The stored jobs in the order of the request, in full. After a repeat those that were not deleted.
+   * The stored jobs in the order of the request, in the view BASIC: without parameters and history. After a repeat those that were not deleted.
    *
    * @generated from field: repeated stint.jobs.v1.Job jobs = 1;
    */
@@ -459,7 +459,7 @@ export declare type ListRequest = Message<"stint.jobs.v1.ListRequest"> & {
   orderBy: string;
 
   /**
-   * Jobs a page: 0 means 50, more than 1,000 means 1,000.
+   * Jobs a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
    *
    * @generated from field: int32 page_size = 3;
    */
@@ -513,7 +513,7 @@ export declare type ListRequestJson = {
   orderBy?: string;
 
   /**
-   * Jobs a page: 0 means 50, more than 1,000 means 1,000.
+   * Jobs a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
    *
    * @generated from field: int32 page_size = 3;
    */
@@ -2102,7 +2102,7 @@ export declare const ListResultsRequestSchema: GenMessage<ListResultsRequest, {j
  */
 export declare type ListResultsResponse = Message<"stint.jobs.v1.ListResultsResponse"> & {
   /**
-   * The files, sorted by path. At most 10,000.
+   * The files, sorted by path. At most 10,000, and at most 1 MiB.
    *
    * @generated from field: repeated stint.jobs.v1.ResultFile files = 1;
    */
@@ -2130,7 +2130,7 @@ export declare type ListResultsResponse = Message<"stint.jobs.v1.ListResultsResp
  */
 export declare type ListResultsResponseJson = {
   /**
-   * The files, sorted by path. At most 10,000.
+   * The files, sorted by path. At most 10,000, and at most 1 MiB.
    *
    * @generated from field: repeated stint.jobs.v1.ResultFile files = 1;
    */

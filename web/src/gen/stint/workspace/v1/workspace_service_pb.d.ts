@@ -180,7 +180,7 @@ export declare type ListRequest = Message<"stint.workspace.v1.ListRequest"> & {
   path: string;
 
   /**
-   * Entries a page: 0 means 1,000, more than 10,000 means 10,000.
+   * Entries a page: 0 means 1,000, more than 10,000 means 10,000. A page of 1 MiB ends early, and has a next_page_token.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -208,7 +208,7 @@ export declare type ListRequestJson = {
   path?: string;
 
   /**
-   * Entries a page: 0 means 1,000, more than 10,000 means 10,000.
+   * Entries a page: 0 means 1,000, more than 10,000 means 10,000. A page of 1 MiB ends early, and has a next_page_token.
    *
    * @generated from field: int32 page_size = 2;
    */

@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+)
+
+// isGRPC reports whether a request is a gRPC call, by its content type. gRPC-Web's types are others.
+func isGRPC(h http.Header) bool {
+	rest, ok := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}
+
+// serveGRPC serves a gRPC call of a client that could have sent REST on the same connection. It is guarded as REST is. Its
+// body and its answer are streams without an end, so that the deadlines of REST do not hold for them.
+func (g *gateway) serveGRPC(w http.ResponseWriter, r *http.Request) {
+	r = trimPrefix(r, g.PathPrefix)
+	p := g.guard(r)
+	switch {
+	case p != nil:
+	case r.ProtoMajor < 2: //nolint:mnd // HTTP/2
+		p = newProblem(codes.Unimplemented, "GRPC_NOT_HERE", "This call came over HTTP/1.1, and gRPC needs HTTP/2: a proxy on the way must speak HTTP/2 to this server.")
+		w.Header().Set("Connection", "close")
+	default:
+		p = g.authenticate(r, r.URL.Path)
+	}
+	if p == nil {
+		g.GRPC.ServeHTTP(w, r)
+		return
+	}
+	refuseGRPC(w, p)
+	if g.Done != nil {
+		g.Done(r, Outcome{Route: r.URL.Path, Status: http.StatusOK, Code: codes.Code(p.status.GetCode()), Reason: reasonIn(p.status)}) //nolint:gosec // one of gRPC's
+	}
+}
+
+// refuseGRPC answers a call with a problem, as a status without messages (Trailers-Only in gRPC's words).
+func refuseGRPC(w http.ResponseWriter, p *problem) {
+	h := w.Header()
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Status", strconv.Itoa(int(p.status.GetCode())))
+	h.Set("Grpc-Message", percentEncoded(p.status.GetMessage()))
+	if details, err := proto.Marshal(p.status); err == nil {
+		h.Set("Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(details))
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// percentEncoded is a text in the form of grpc-message: what is not printable ASCII, and the percent sign, as %XX.
+func percentEncoded(text string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(text) {
+		if c := text[i]; c >= ' ' && c <= '~' && c != '%' {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', hex[c>>4], hex[c&0xf]})
+		}
+	}
+	return b.String()
+}
