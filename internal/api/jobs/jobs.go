@@ -62,6 +62,7 @@ type Config struct {
 type Service struct {
 	jobsv1.UnimplementedJobServiceServer
 	cfg      Config
+	turns    turns
 	draining <-chan struct{} // closed by drain
 	drain    func()
 }
