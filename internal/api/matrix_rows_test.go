@@ -239,6 +239,7 @@ func (m *matrix) fileRows() {
 		rest: atPath(http.MethodPut, func(r proto.Message) string { return r.(*workspacev1.UploadRequest).GetTarget().GetPath() }), //nolint:errcheck,forcetypeassert // of this method
 	}
 	m.rows[workspacev1.WorkspaceService_List_FullMethodName] = row{own: func() proto.Message { return &workspacev1.ListRequest{} }}
+	m.rows[workspacev1.WorkspaceService_GetUsage_FullMethodName] = row{own: func() proto.Message { return &workspacev1.GetUsageRequest{} }}
 	m.rows[workspacev1.WorkspaceService_Download_FullMethodName] = row{
 		own:  func() proto.Message { return &workspacev1.DownloadRequest{Path: "/in.txt"} },
 		rest: atPath(http.MethodGet, func(r proto.Message) string { return r.(*workspacev1.DownloadRequest).GetPath() }), //nolint:errcheck,forcetypeassert // of this method

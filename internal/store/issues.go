@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
@@ -51,7 +52,10 @@ type Issue struct {
 	Report *storev1.Issue
 }
 
-// AddIssue stores a report about a job and answers its id. It sets create_time. The report stays when the job is deleted.
+// MaxIssuesPerJob is how many reports there may be about a job. One more is job.ErrExhausted.
+const MaxIssuesPerJob = 10
+
+// AddIssue stores a report about a job and returns its id. It sets create_time. The report stays when the job is deleted.
 func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) (IssueID, error) {
 	issue := IssueID{Job: id}
 	err := s.do(ctx, 1, func(b *batch) error {
@@ -59,6 +63,9 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 		raw, err := proto.Marshal(report)
 		if err != nil {
 			return fmt.Errorf("encode the report: %w", err)
+		}
+		if issuesOf(&b.tx.ReadTx, id) >= MaxIssuesPerJob {
+			return job.Userf(job.ErrExhausted, "%d problems of job %s are reported already; the operators have them", MaxIssuesPerJob, id)
 		}
 		b.about = aboutJob(id, report.GetJob().GetOwner())
 		if issue.Seq, err = b.tx.NextSequence(bucketIssues); err != nil {
@@ -70,6 +77,15 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 		return IssueID{}, fmt.Errorf("store a report about job %s: %w", id, err)
 	}
 	return issue, nil
+}
+
+// issuesOf counts the reports about a job, up to MaxIssuesPerJob.
+func issuesOf(tx *kv.ReadTx, id job.ID) (n int) {
+	c := tx.Cursor(bucketIssues)
+	for k, _ := c.Seek(id.Key()); bytes.HasPrefix(k, id.Key()) && n < MaxIssuesPerJob; k, _ = c.Next() {
+		n++
+	}
+	return n
 }
 
 // Issues answers reports, newest first, at most limit, with numbers below
