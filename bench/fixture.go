@@ -79,7 +79,7 @@ func ownJob(n int) string {
 	return strconv.Itoa(1 + first + rand.IntN(min(fillBatch, n-first)))
 }
 
-// fillSome stores n jobs of one owner and takes them through their lives.
+// fillSome stores n jobs of one owner that have ended.
 func fillSome(ctx context.Context, s *store.Store, first, n int) error {
 	jobs := make([]*jobsv1.Job, n)
 	for i := range jobs {
@@ -87,11 +87,16 @@ func fillSome(ctx context.Context, s *store.Store, first, n int) error {
 		jobs[i].Executor = "local"
 		jobs[i].Resources = &jobsv1.Resources{Cpus: 1, MemoryBytes: 1 << 20}
 	}
-	jobs, _, err := s.Submit(ctx, jobs, store.SubmitOptions{Owner: ownerOf(first / fillBatch)})
+	return storeEnded(ctx, s, ownerOf(first/fillBatch), jobs)
+}
+
+// storeEnded stores jobs of one owner and takes them through their lives.
+func storeEnded(ctx context.Context, s *store.Store, owner string, jobs []*jobsv1.Job) error {
+	jobs, _, err := s.Submit(ctx, jobs, store.SubmitOptions{Owner: owner})
 	if err != nil {
 		return err
 	}
-	ids := make([]job.ID, n)
+	ids := make([]job.ID, len(jobs))
 	for i, j := range jobs {
 		if ids[i], err = job.ParseID(j.GetId()); err != nil {
 			return err

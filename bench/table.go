@@ -31,6 +31,7 @@ func experiments() []experiment {
 		{[]string{"17"}, manyLocal},
 		{[]string{"18"}, polls},
 		{[]string{"19"}, seenFromSlurm},
+		{[]string{"22"}, besideFilter},
 	}
 }
 
@@ -68,6 +69,7 @@ func targets() map[string]target {
 		"18": {"Slurm commands a minute with many active jobs / with 50", 1.1, 1, true},
 		"19": {"from a command's begin or end on Slurm to a watcher, p50 / poll interval", 1, 0.25, true},
 		"20": {"server CPU per Submit at 256 / per echo", 2, 1.3, true},
+		"22": {"others' Submit p99 beside the costliest filter that is accepted / without", 2, 1.2, true},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -167,7 +168,7 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 		jobsv1.JobService_ListResults_FullMethodName: byID(func(j jobsOf) proto.Message { return &jobsv1.ListResultsRequest{Id: j.finished} }),
 		jobsv1.JobService_ReadResult_FullMethodName:  read,
 		jobsv1.JobService_ReportIssue_FullMethodName: byID(func(j jobsOf) proto.Message {
-			return &jobsv1.ReportIssueRequest{Id: j.finished, Description: why}
+			return &jobsv1.ReportIssueRequest{Id: []string{j.finished, j.queued}[reports.Add(1)%2], Description: why}
 		}),
 		jobsv1.JobService_Share_FullMethodName:       share,
 		jobsv1.JobService_Unshare_FullMethodName:     unshare,
@@ -224,6 +225,9 @@ func (m *matrix) adminRows() {
 	}
 }
 
+// reports takes turns between jobs, because so many problems may be reported about one.
+var reports atomic.Int64
+
 // fileRows are those of the WorkspaceService, which reaches nobody else's files.
 func (m *matrix) fileRows() {
 	ann := m.as("ann")
@@ -240,6 +244,7 @@ func (m *matrix) fileRows() {
 		rest: atPath(http.MethodPut, func(r proto.Message) string { return r.(*workspacev1.UploadRequest).GetTarget().GetPath() }), //nolint:errcheck,forcetypeassert // of this method
 	}
 	m.rows[workspacev1.WorkspaceService_List_FullMethodName] = row{own: func() proto.Message { return &workspacev1.ListRequest{} }}
+	m.rows[workspacev1.WorkspaceService_GetUsage_FullMethodName] = row{own: func() proto.Message { return &workspacev1.GetUsageRequest{} }}
 	m.rows[workspacev1.WorkspaceService_Download_FullMethodName] = row{
 		own:  func() proto.Message { return &workspacev1.DownloadRequest{Path: "/in.txt"} },
 		rest: atPath(http.MethodGet, func(r proto.Message) string { return r.(*workspacev1.DownloadRequest).GetPath() }), //nolint:errcheck,forcetypeassert // of this method

@@ -44,6 +44,7 @@ jobs.v1.JobService/Unshare              changes
 jobs.v1.JobService/WatchStatus          nothing
 workspace.v1.WorkspaceService/Delete    nothing
 workspace.v1.WorkspaceService/Download  nothing
+workspace.v1.WorkspaceService/GetUsage  nothing
 workspace.v1.WorkspaceService/List      nothing
 workspace.v1.WorkspaceService/Upload    nothing
 `

@@ -135,6 +135,7 @@ var rules = map[string]rule{
 
 	workspacev1.WorkspaceService_Upload_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
 	workspacev1.WorkspaceService_List_FullMethodName:     onOwnFiles.in(ScopeFilesRead),
+	workspacev1.WorkspaceService_GetUsage_FullMethodName: onOwnFiles.in(ScopeFilesRead),
 	workspacev1.WorkspaceService_Download_FullMethodName: onOwnFiles.in(ScopeFilesRead),
 	workspacev1.WorkspaceService_Delete_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
 

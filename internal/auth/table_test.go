@@ -117,6 +117,7 @@ jobs.v1.JobService/Unshare              AHD   AHD       AHD      AHD      DHD  A
 jobs.v1.JobService/WatchStatus          AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
 workspace.v1.WorkspaceService/Delete    AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
 workspace.v1.WorkspaceService/Download  AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
+workspace.v1.WorkspaceService/GetUsage  AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
 workspace.v1.WorkspaceService/List      AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
 workspace.v1.WorkspaceService/Upload    AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
 `

@@ -78,6 +78,10 @@ func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[workspacev1.UploadReques
 	return s.SendAndClose(&workspacev1.UploadResponse{Entry: &workspacev1.WorkspaceEntry{Path: target.GetPath()}})
 }
 
+func (*fakeFiles) GetUsage(context.Context, *workspacev1.GetUsageRequest) (*workspacev1.GetUsageResponse, error) {
+	return &workspacev1.GetUsageResponse{UsedBytes: 5000, UsedEntries: 3, MaxEntries: 1000, MaxDepth: 32}, nil
+}
+
 func (w *fakeFiles) List(_ context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {
 	prefix := strings.TrimSuffix(req.GetPath(), "/") + "/"
 	res := &workspacev1.ListResponse{}

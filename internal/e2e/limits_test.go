@@ -18,7 +18,7 @@ import (
 )
 
 func TestLimitsOfAnOwner(t *testing.T) {
-	h := newHostile(t, "--cpus", "8", "--max-active-per-owner", "3", "--max-active", "5", "--max-running-per-owner", "1", "--quota", "1K")
+	h := newHostile(t, "--cpus", "8", "--max-active-per-owner", "3", "--max-active", "5", "--max-running-per-owner", "1", "--quota", "16K")
 	refused := func(user, word string) {
 		t.Helper()
 		before := h.revision()
@@ -44,11 +44,11 @@ func TestLimitsOfAnOwner(t *testing.T) {
 	if sum, err := h.jobs().Summarize(h.as("op"), &jobsv1.SummarizeRequest{Owner: "*"}); err != nil || sum.GetSummary().GetTotal().GetRunning() != 2 {
 		t.Errorf("%v, %v", sum, err)
 	}
-	resp, body := h.rest("ann", call{method: http.MethodPut, path: "/v1/workspace/big", body: strings.NewReader(strings.Repeat("x", 2000)), length: 2000})
+	resp, body := h.rest("ann", call{method: http.MethodPut, path: "/v1/workspace/big", body: strings.NewReader(strings.Repeat("x", 13_000)), length: 13_000})
 	if resp.StatusCode != http.StatusTooManyRequests || !strings.Contains(body, "LIMIT_REACHED") {
 		t.Errorf("over the quota: %s %s", resp.Status, body)
 	}
-	if resp, body := h.rest("ann", call{method: http.MethodPut, path: "/v1/workspace/most", body: strings.NewReader(strings.Repeat("x", 1022)), length: 1022}); resp.StatusCode != http.StatusOK {
+	if resp, body := h.rest("ann", call{method: http.MethodPut, path: "/v1/workspace/most", body: strings.NewReader(strings.Repeat("x", 12_000)), length: 12_000}); resp.StatusCode != http.StatusOK {
 		t.Errorf("within the quota: %s %s", resp.Status, body)
 	}
 	h.release()

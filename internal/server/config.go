@@ -69,8 +69,10 @@ type Config struct {
 	// MaxRunningPerOwner bounds the jobs of one owner on executors, MaxActivePerOwner
 	// those queued and running, MaxActive those of all owners. Zero is no bound.
 	MaxRunningPerOwner, MaxActivePerOwner, MaxActive int
-	// Quota bounds the files of one owner in bytes. Zero is no bound.
-	Quota int64
+	// Quota bounds the files of one owner in bytes, QuotaEntries their number with that of the folders. Zero is no bound.
+	Quota, QuotaEntries int64
+	// MaxDepth bounds how many names a workspace path may have. Zero is no bound.
+	MaxDepth int
 
 	// KeepFor and KeepAtMost bound the finished jobs that are kept, for each final state. Zero is no bound.
 	KeepFor    map[string]time.Duration
@@ -78,6 +80,8 @@ type Config struct {
 
 	// MinFreeSpace is how many bytes of the disk of Data must be free for new jobs and files to be taken. Zero is no floor.
 	MinFreeSpace int64
+	// MinFreeInodes is how many inodes must be free. Zero is no floor.
+	MinFreeInodes int64
 	// Limits are what each caller may do.
 	Limits LimitsConfig
 
@@ -122,7 +126,10 @@ func (c Config) check() error {
 		{"cpus", int64(c.CPUs)},
 		{"memory", c.MemoryBytes},
 		{"quota", c.Quota},
+		{"quota-entries", c.QuotaEntries},
+		{"max-depth", int64(c.MaxDepth)},
 		{"min-free-space", c.MinFreeSpace},
+		{"min-free-inodes", c.MinFreeInodes},
 		{"max-running-per-owner", int64(c.MaxRunningPerOwner)},
 		{"max-active-per-owner", int64(c.MaxActivePerOwner)},
 		{"max-active", int64(c.MaxActive)},

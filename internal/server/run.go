@@ -123,7 +123,7 @@ func within(limit time.Duration, do func() error) error {
 func (s *server) open(ctx context.Context) error {
 	s.draining = make(chan struct{})
 	f := s.cfg.folders()
-	s.space = newSpace([]string{f.data, f.state}, s.cfg.MinFreeSpace, s.log)
+	s.space = newSpace([]string{f.data, f.state}, room{s.cfg.MinFreeSpace, s.cfg.MinFreeInodes}, s.log)
 	if err := s.openFolders(ctx, f); err != nil {
 		return err
 	}
@@ -135,8 +135,13 @@ func (s *server) open(ctx context.Context) error {
 	return nil
 }
 
+// entryBytes is what a file or folder counts beside its size: the block of an inode, or of a folder's names.
+const entryBytes = 4 << 10
+
 func (s *server) openWorkspace() (err error) {
-	s.workspace, err = workspace.Open(filepath.Join(s.cfg.Data, "workspace"), workspace.Options{QuotaBytes: s.cfg.Quota})
+	s.workspace, err = workspace.Open(filepath.Join(s.cfg.Data, "workspace"), workspace.Options{
+		QuotaBytes: s.cfg.Quota, QuotaEntries: s.cfg.QuotaEntries, EntryBytes: entryBytes, MaxDepth: s.cfg.MaxDepth,
+	})
 	if err != nil {
 		return err
 	}

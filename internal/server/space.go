@@ -6,11 +6,15 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
+	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
+	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -20,38 +24,54 @@ import (
 // lookEvery is how often the disk is looked at.
 const lookEvery = time.Second
 
+// room is what a disk has: blocks, counted in bytes, and inodes.
+type room struct{ bytes, inodes int64 }
+
+// under reports whether there is less of one of them than of the other room.
+func (r room) under(floor room) bool { return r.bytes < floor.bytes || r.inodes < floor.inodes }
+
 // space keeps some of the disk free for what must be written: the ends of the
-// jobs that run. While less than the floor is free, no attempt starts and nothing new is taken.
+// jobs that run. While less than the floor is free, no attempt starts and no call that makes the disk fuller is taken.
 type space struct {
-	floor int64
-	free  func() (int64, error)
+	floor room
+	free  func() (room, error)
 	log   *slog.Logger
 	low   atomic.Bool
 	back  chan struct{} // yields when there is room again
 }
 
 // newSpace watches the file systems of folders. A floor of 0 is always kept.
-func newSpace(folders []string, floor int64, log *slog.Logger) *space {
-	return &space{floor: floor, log: log, back: make(chan struct{}, 1), free: func() (int64, error) {
-		least := int64(math.MaxInt64)
+func newSpace(folders []string, floor room, log *slog.Logger) *space {
+	return &space{floor: floor, log: log, back: make(chan struct{}, 1), free: func() (room, error) {
+		least := room{math.MaxInt64, math.MaxInt64}
 		for _, folder := range folders {
-			free, err := freeBytes(folder)
+			free, err := freeOn(folder)
 			if err != nil {
-				return 0, err
+				return room{}, err
 			}
-			least = min(least, free)
+			least = room{min(least.bytes, free.bytes), min(least.inodes, free.inodes)}
 		}
 		return least, nil
 	}}
 }
 
-// freeBytes is the room on the file system of a folder.
-func freeBytes(folder string) (int64, error) {
+// freeOn is the room on the file system of a folder. Some file systems have no fixed number of inodes, and so no end of them.
+func freeOn(folder string) (room, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(folder, &st); err != nil {
-		return 0, &fs.PathError{Op: "statfs", Path: folder, Err: err}
+		return room{}, &fs.PathError{Op: "statfs", Path: folder, Err: err}
 	}
-	return int64(st.Bavail) * st.Bsize, nil //nolint:gosec // a disk has fewer than 2^63 bytes
+	free := room{int64(st.Bavail) * st.Bsize, int64(st.Ffree)} //nolint:gosec // a disk has fewer than 2^63 of both
+	if st.Files == 0 {
+		free.inodes = math.MaxInt64
+	}
+	return free, nil
+}
+
+// freeBytes is the room on the file system of a folder in bytes.
+func freeBytes(folder string) (int64, error) {
+	free, err := freeOn(folder)
+	return free.bytes, err
 }
 
 // room refuses what would take so many bytes and not leave the floor.
@@ -60,15 +80,15 @@ func (s *space) room(bytes int64) error {
 	if err != nil {
 		return fmt.Errorf("look for room: %w", err)
 	}
-	if free-bytes < s.floor {
-		return fmt.Errorf("%d bytes of %d that are free would not leave %d: %w", bytes, free, s.floor, job.ErrNoSpace)
+	if free.bytes-bytes < s.floor.bytes {
+		return fmt.Errorf("%d bytes of %d that are free would not leave %d: %w", bytes, free.bytes, s.floor.bytes, job.ErrNoSpace)
 	}
 	return nil
 }
 
 // run looks at the disk until ctx ends.
 func (s *space) run(ctx context.Context) error {
-	if s.floor <= 0 {
+	if s.floor == (room{}) {
 		return nil
 	}
 	tick := time.NewTicker(lookEvery)
@@ -89,12 +109,13 @@ func (s *space) look() {
 	switch low := s.low.Load(); {
 	case err != nil:
 		s.log.Warn("cannot see how much room the disk has", "error", err)
-	case !low && free < s.floor:
+	case !low && free.under(s.floor):
 		s.low.Store(true)
-		s.log.Error("the disk is nearly full; no jobs are taken or started until there is room", "free_bytes", free, "floor_bytes", s.floor)
-	case low && free >= s.floor+s.floor/8:
+		s.log.Error("the disk is nearly full; nothing new is taken or started until there is room",
+			"free_bytes", free.bytes, "floor_bytes", s.floor.bytes, "free_inodes", free.inodes, "floor_inodes", s.floor.inodes)
+	case low && !free.under(room{s.floor.bytes + s.floor.bytes/8, s.floor.inodes + s.floor.inodes/8}):
 		s.low.Store(false)
-		s.log.Info("the disk has room again", "free_bytes", free)
+		s.log.Info("the disk has room again", "free_bytes", free.bytes, "free_inodes", free.inodes)
 		select {
 		case s.back <- struct{}{}:
 		default:
@@ -110,21 +131,69 @@ func (s *space) held() string {
 	return ""
 }
 
-// filling are the methods that take something new.
-var filling = map[string]bool{
-	jobsv1.JobService_Submit_FullMethodName:            true,
-	jobsv1.JobService_BatchSubmit_FullMethodName:       true,
-	jobsv1.JobService_Rerun_FullMethodName:             true,
-	workspacev1.WorkspaceService_Upload_FullMethodName: true,
+// diskUse is what a method does to the disk.
+type diskUse int
+
+const (
+	grows diskUse = iota // it leaves more on the disk; also what is not in the table
+	reads                // it leaves nothing but perhaps an entry of the audit, of operators and auditors
+	ends                 // it ends or removes something, which must be possible on a full disk, too
+	owned                // it looks for its own room
+)
+
+// diskUses is the table of all methods. A test fails when one of the contract is missing.
+var diskUses = map[string]diskUse{
+	jobsv1.JobService_Submit_FullMethodName:      grows,
+	jobsv1.JobService_BatchSubmit_FullMethodName: grows,
+	jobsv1.JobService_Rerun_FullMethodName:       grows,
+	jobsv1.JobService_ReportIssue_FullMethodName: grows,
+	jobsv1.JobService_Share_FullMethodName:       grows,
+	jobsv1.JobService_Get_FullMethodName:         reads,
+	jobsv1.JobService_BatchGet_FullMethodName:    reads,
+	jobsv1.JobService_List_FullMethodName:        reads,
+	jobsv1.JobService_WatchStatus_FullMethodName: reads,
+	jobsv1.JobService_Summarize_FullMethodName:   reads,
+	jobsv1.JobService_StreamLogs_FullMethodName:  reads,
+	jobsv1.JobService_ListResults_FullMethodName: reads,
+	jobsv1.JobService_ReadResult_FullMethodName:  reads,
+	jobsv1.JobService_ListShares_FullMethodName:  reads,
+	jobsv1.JobService_Cancel_FullMethodName:      ends,
+	jobsv1.JobService_BatchCancel_FullMethodName: ends,
+	jobsv1.JobService_Unshare_FullMethodName:     ends,
+	jobsv1.JobService_Report_FullMethodName:      ends, // of a job that runs, whose record the scheduler writes
+
+	catalogv1.CatalogService_List_FullMethodName: reads,
+	catalogv1.CatalogService_Get_FullMethodName:  reads,
+
+	workspacev1.WorkspaceService_Upload_FullMethodName:   grows,
+	workspacev1.WorkspaceService_List_FullMethodName:     reads,
+	workspacev1.WorkspaceService_GetUsage_FullMethodName: reads,
+	workspacev1.WorkspaceService_Download_FullMethodName: reads,
+	workspacev1.WorkspaceService_Delete_FullMethodName:   ends,
+
+	authv1.AuthService_GetSignInOptions_FullMethodName: reads,
+	authv1.AuthService_WhoAmI_FullMethodName:           reads,
+	authv1.TokenService_CreateToken_FullMethodName:     grows,
+	authv1.TokenService_ListTokens_FullMethodName:      reads,
+	authv1.TokenService_RevokeToken_FullMethodName:     ends,
+
+	adminv1.StatusService_GetServerStatus_FullMethodName: reads,
+	adminv1.AdminService_SetSubmissions_FullMethodName:   ends, // closing them is what an operator may want now
+	adminv1.AdminService_Backup_FullMethodName:           owned,
+	adminv1.AdminService_ListIssues_FullMethodName:       reads,
+	adminv1.AdminService_ListOrphans_FullMethodName:      reads,
+	adminv1.AdminService_CancelOrphan_FullMethodName:     ends,
+	adminv1.AdminService_ListAudit_FullMethodName:        reads,
+	adminv1.QueueService_ListQueue_FullMethodName:        reads,
 }
 
 func (s *space) check(method string) error {
-	if !s.low.Load() || !filling[method] {
+	if !s.low.Load() || diskUses[method] != grows || !strings.HasPrefix(method, "/stint.") {
 		return nil
 	}
 	return &job.UserError{
 		Sentinel: job.ErrNoSpace, RetryAfter: time.Minute,
-		Message: "The server's disk is nearly full. Nothing new is taken until there is room; its operators have been told.",
+		Message: "The server's disk is nearly full. Nothing new is taken until there is room; tell its operators.",
 	}
 }
 

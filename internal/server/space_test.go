@@ -2,8 +2,13 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
@@ -12,26 +17,29 @@ import (
 
 // Below the floor nothing new is taken and no attempt starts; what is there can be seen and ended. With room again all goes on.
 func TestLittleRoomHoldsWhatIsNew(t *testing.T) {
-	s := newSpace([]string{t.TempDir(), t.TempDir()}, 800, slog.New(slog.DiscardHandler))
-	if free, err := s.free(); err != nil || free <= 0 {
-		t.Fatalf("%d bytes are free: %v", free, err)
+	s := newSpace([]string{t.TempDir(), t.TempDir()}, room{800, 80}, slog.New(slog.DiscardHandler))
+	if free, err := s.free(); err != nil || free.bytes <= 0 || free.inodes <= 0 {
+		t.Fatalf("%+v are free: %v", free, err)
 	}
 	for n, step := range []struct {
-		free int64
+		free room
 		err  error
 		low  bool
 		woke bool
 	}{
-		{1000, nil, false, false},
-		{800, nil, false, false},
-		{799, nil, true, false},
-		{899, nil, true, false}, // not yet an eighth more
-		{0, errors.New("cannot say"), true, false},
-		{900, nil, false, true},
-		{850, nil, false, false},
-		{0, errors.New("cannot say"), false, false},
+		{room{1000, 90}, nil, false, false},
+		{room{800, 90}, nil, false, false},
+		{room{799, 90}, nil, true, false},
+		{room{899, 90}, nil, true, false}, // not yet an eighth more
+		{room{0, 90}, errors.New("cannot say"), true, false},
+		{room{900, 90}, nil, false, true},
+		{room{850, 90}, nil, false, false},
+		{room{0, 90}, errors.New("cannot say"), false, false},
+		{room{1000, 79}, nil, true, false},
+		{room{1000, 89}, nil, true, false}, // nor of inodes
+		{room{1000, 90}, nil, false, true},
 	} {
-		s.free = func() (int64, error) { return step.free, step.err }
+		s.free = func() (room, error) { return step.free, step.err }
 		s.look()
 		woke := false
 		select {
@@ -48,5 +56,45 @@ func TestLittleRoomHoldsWhatIsNew(t *testing.T) {
 				t.Errorf("step %d: %s: %v", n, method, err)
 			}
 		}
+	}
+}
+
+func TestEachMethodIsInTheTableOfWhatFillsTheDisk(t *testing.T) {
+	methods := make(map[string]bool)
+	protoregistry.GlobalFiles.RangeFiles(func(f protoreflect.FileDescriptor) bool {
+		for i := range f.Services().Len() {
+			for k := range f.Services().Get(i).Methods().Len() {
+				m := f.Services().Get(i).Methods().Get(k)
+				if name := fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()); strings.HasPrefix(name, "/stint.") {
+					methods[name] = true
+				}
+			}
+		}
+		return true
+	})
+	if len(methods) < 30 {
+		t.Fatalf("%d methods are found", len(methods))
+	}
+	for m := range methods {
+		if _, ok := diskUses[m]; !ok {
+			t.Errorf("%s is not in the table", m)
+		}
+	}
+	for m := range diskUses {
+		if !methods[m] {
+			t.Errorf("%s is in the table and no method", m)
+		}
+	}
+	s := newSpace(nil, room{1, 1}, slog.New(slog.DiscardHandler))
+	s.low.Store(true)
+	for _, m := range []string{
+		jobsv1.JobService_ReportIssue_FullMethodName, jobsv1.JobService_Share_FullMethodName, "/stint.jobs.v1.JobService/OfALaterContract",
+	} {
+		if err := s.check(m); !errors.Is(err, job.ErrNoSpace) {
+			t.Errorf("%s below the floor: %v", m, err)
+		}
+	}
+	if err := s.check("/grpc.health.v1.Health/Check"); err != nil {
+		t.Errorf("health: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/file"
@@ -33,10 +34,11 @@ type batch struct {
 
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
+	issues    map[job.ID]int // by job, how many more reports there are than the state says
 }
 
 func (b *batch) init(s *Store) {
-	b.s, b.active = s, make(map[string]int64)
+	b.s, b.active, b.issues = s, make(map[string]int64), make(map[job.ID]int)
 	b.credentials, b.requests = credential.NewBatch(&s.state.Credentials), request.NewBatch(s.state.Index)
 }
 
@@ -44,6 +46,7 @@ func (b *batch) init(s *Store) {
 func (b *batch) begin(tx *kv.Tx) {
 	b.changes, b.activeAll = b.changes[:0], 0
 	clear(b.active)
+	clear(b.issues)
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
 		b.buf = nil
 	}

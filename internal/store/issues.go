@@ -20,6 +20,9 @@ type (
 	Issue = record.Issue
 )
 
+// MaxIssuesPerJob is how many reports there may be about a job. One more is job.ErrExhausted.
+const MaxIssuesPerJob = 10
+
 // AddIssue stores a report about a job and returns its id. It sets create_time. The report stays when the job is deleted.
 func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) (IssueID, error) {
 	issue := IssueID{Job: id}
@@ -29,10 +32,14 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 		if err != nil {
 			return fmt.Errorf("encode the report: %w", err)
 		}
+		if b.s.state.Issues[id]+b.issues[id] >= MaxIssuesPerJob {
+			return job.Userf(job.ErrExhausted, "%d problems of job %s are reported already; the operators have them", MaxIssuesPerJob, id)
+		}
 		b.target = target{user: report.GetJob().GetOwner(), jobs: []uint64{uint64(id)}}
 		if issue.Seq, err = b.tx.NextSequence(record.Issues); err != nil {
 			return err
 		}
+		b.issues[id]++
 		return b.tx.Put(record.Issues, issue.Key(), raw)
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -303,5 +304,21 @@ func TestBackupAndCompactOfAStoppedServer(t *testing.T) {
 	}
 	if id, err := s.AddIssue(t.Context(), 500, &storev1.Issue{}); err != nil || id.Seq != 2 {
 		t.Errorf("the next issue is %v: %v", id, err)
+	}
+}
+
+func TestReportsAboutAJobEnd(t *testing.T) {
+	s := storetest.Open(t)
+	submit(t, s, "ada", newJob("A", "a"), newJob("A", "b"))
+	for range store.MaxIssuesPerJob {
+		if _, err := s.AddIssue(t.Context(), 1, &storev1.Issue{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.AddIssue(t.Context(), 1, &storev1.Issue{}); !errors.Is(err, job.ErrExhausted) || !strings.Contains(err.Error(), "reported already") {
+		t.Errorf("one more: %v", err)
+	}
+	if _, err := s.AddIssue(t.Context(), 2, &storev1.Issue{}); err != nil {
+		t.Errorf("about another job: %v", err)
 	}
 }

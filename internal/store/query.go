@@ -21,10 +21,11 @@ type Query struct {
 	States []jobsv1.State
 	// Service wanted; empty means any.
 	Service string
-	// Match is any further condition; nil means none. It is called under the
-	// index's lock, so it must be quick, call nothing of the store, and return the same for the
+	// Match is any further condition; nil means none. It is called without a lock, and must return the same for the
 	// same entry as long as it lives: of an expensive one the store keeps the results.
 	Match func(*Entry) bool
+	// MatchCost is how many bytes of a job Match looks at, at most. Zero means 1,024.
+	MatchCost int
 	// MatchKey names what Match asks for, for example the filter's text. Queries
 	// with the same key share the results that the store keeps. Empty means that they are kept for nobody.
 	MatchKey string
@@ -81,7 +82,7 @@ func (s *Store) Page(ctx context.Context, q Query) (*Page, error) {
 
 func (q *Query) index() *index.Query {
 	return &index.Query{
-		Scope: q.Scope, States: q.States, Service: q.Service, Match: q.Match, MatchKey: q.MatchKey,
+		Scope: q.Scope, States: q.States, Service: q.Service, Match: q.Match, MatchCost: q.MatchCost, MatchKey: q.MatchKey,
 		Order: q.Order, After: q.After, Limit: q.Limit,
 	}
 }

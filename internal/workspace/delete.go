@@ -59,7 +59,7 @@ func (t tree) detach(ctx context.Context, p string, o DeleteOptions) (sum, strin
 		return sum{}, "", reading("delete", p, err)
 	}
 	t.account.known.forget()
-	t.account.freed(gone.bytes)
+	t.account.freed(t.account.entries(gone.entries, gone.bytes))
 	return gone, trash, nil
 }
 
@@ -71,14 +71,15 @@ func (t tree) deletable(ctx context.Context, p string, o DeleteOptions) (sum, er
 	}
 	switch {
 	case info.Mode().IsRegular():
-		return sum{files: 1, bytes: info.Size()}, nil
+		return sum{files: 1, entries: 1, bytes: info.Size()}, nil
 	case !info.IsDir():
-		return sum{files: 1}, nil
+		return sum{files: 1, entries: 1}, nil
 	}
 	gone, err := measure(ctx, t.Root, rel(p))
 	if err != nil {
 		return sum{}, reading("delete", p, err)
 	}
+	gone.entries++ // the folder itself
 	keys, err := t.keys(ctx, p)
 	if err != nil {
 		return sum{}, reading("delete", p, err)

@@ -47,7 +47,7 @@ type Imported struct {
 // disk allows it, and become read-only. When all targets are taken the error is
 // job.ErrAlreadyExists, and job.ErrExhausted when it does not fit into the quota.
 func (w *Workspace) Import(ctx context.Context, owner string, im Import) (Imported, error) {
-	targets, err := cleanTargets(im)
+	targets, err := w.cleanTargets(im)
 	if err != nil {
 		return Imported{}, err
 	}
@@ -61,11 +61,14 @@ func (w *Workspace) Import(ctx context.Context, owner string, im Import) (Import
 	} else if done != "" { // perhaps by a call that did not get to making it durable
 		return Imported{Path: done, Already: true}, t.syncAbove(done)
 	}
-	room, err := t.reserve(ctx, 0)
+	room, err := t.reserve(ctx, amount{})
 	if err != nil {
 		return Imported{}, err
 	}
 	defer room.release()
+	if err := room.entry(ctx, 0); err != nil { // the folder itself
+		return Imported{}, err
+	}
 	built, skipped, err := t.build(ctx, im, room)
 	if err != nil {
 		return Imported{}, storing("store results", err)
@@ -84,13 +87,13 @@ func (w *Workspace) Import(ctx context.Context, owner string, im Import) (Import
 	return in, nil
 }
 
-func cleanTargets(im Import) ([]string, error) {
+func (w *Workspace) cleanTargets(im Import) ([]string, error) {
 	if im.Mark == "" || len(im.Mark) > maxMark || len(im.Targets) == 0 {
 		return nil, errors.New("an import needs a mark and a target")
 	}
 	var targets []string
 	for _, p := range im.Targets {
-		p, err := cleanEntry(p)
+		p, err := w.newEntry(p)
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +183,7 @@ func (t tree) fill(ctx context.Context, built string, im Import, room *reservati
 	if err := writeMark(dst, im.Mark); err != nil {
 		return Skipped{}, err
 	}
-	x := transfer{src: im.Source, dst: dst, room: room.grow, longest: roomBelow(im.Targets), durable: true}
+	x := transfer{src: im.Source, dst: dst, room: room.entry, longest: roomBelow(im.Targets), deepest: t.depthBelow(im.Targets), durable: true}
 	err = x.fill(ctx, ".", ".") // last, because it makes the folder durable
 	return x.skipped, err
 }
@@ -192,6 +195,18 @@ func roomBelow(targets []string) int {
 		longest = max(longest, len(p))
 	}
 	return job.MaxPath - longest - len("//")
+}
+
+// depthBelow is how many names a path below any of the targets may have; 0 is no limit.
+func (t tree) depthBelow(targets []string) int {
+	if t.account.limit.MaxDepth == 0 {
+		return 0
+	}
+	deepest := 0
+	for _, p := range targets {
+		deepest = max(deepest, strings.Count(p, "/"))
+	}
+	return max(1, t.account.limit.MaxDepth-deepest)
 }
 
 func writeMark(dst *os.Root, mark string) error {
@@ -218,11 +233,14 @@ func (t tree) settle(built string, targets []string, mark string, room *reservat
 		if !free[i] {
 			continue
 		}
+		if err := room.tryTake(t.account.entries(t.missingAbove(p), 0)); err != nil {
+			return Imported{}, err
+		}
 		if err := t.makeFolder(path.Dir(p)); err != nil {
 			return Imported{}, err
 		}
-		n := room.bytes
-		if err := room.commit(0); err != nil {
+		n := room.taken
+		if err := room.commit(amount{}); err != nil {
 			return Imported{}, err
 		}
 		if err := t.Rename(built, rel(p)); err != nil {

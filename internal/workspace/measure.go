@@ -12,6 +12,7 @@ import (
 // sum is what a folder holds.
 type sum struct {
 	files, bytes int64
+	entries      int64 // files, folders and links
 }
 
 // measure adds up the files below dir. It follows no symbolic links and skips reserved names.
@@ -26,8 +27,10 @@ func measure(ctx context.Context, root *os.Root, dir string) (sum, error) {
 			below, err := measure(ctx, root, name)
 			total.files += below.files
 			total.bytes += below.bytes
+			total.entries += 1 + below.entries
 			return err
 		case !e.Type().IsRegular():
+			total.entries++
 			return nil
 		}
 		info, err := root.Lstat(name)
@@ -38,6 +41,7 @@ func measure(ctx context.Context, root *os.Root, dir string) (sum, error) {
 			return err
 		}
 		total.files++
+		total.entries++
 		total.bytes += info.Size()
 		return nil
 	})

@@ -28,6 +28,15 @@ func cleanEntry(p string) (string, error) {
 	return clean, err
 }
 
+// newEntry is cleanEntry for what is to be made.
+func (w *Workspace) newEntry(p string) (string, error) {
+	clean, err := cleanEntry(p)
+	if n := strings.Count(clean, "/"); err == nil && w.options.MaxDepth > 0 && n > w.options.MaxDepth {
+		err = job.Invalid("path", "has %d names; folders may be nested so that a path has at most %d", n, w.options.MaxDepth)
+	}
+	return clean, err
+}
+
 // rel is a clean path as os.Root takes it.
 func rel(clean string) string {
 	if clean == "/" {

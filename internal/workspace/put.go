@@ -28,7 +28,7 @@ type PutOptions struct {
 // the same new path one is refused. More than the quota is job.ErrExhausted;
 // a folder at p is job.ErrConflict.
 func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o PutOptions) (*workspacev1.WorkspaceEntry, error) {
-	p, err := cleanEntry(p)
+	p, err := w.newEntry(p)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,10 @@ func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o Put
 		return nil, err
 	}
 	defer room.release()
-	u := upload{tree: t, room: room, options: o}
+	u := upload{tree: t, room: room, options: o, folders: t.missingAbove(p)}
+	if err := room.take(ctx, t.account.entries(1+u.folders, 0)); err != nil {
+		return nil, err
+	}
 	temp, err := u.receive(ctx, r)
 	if err != nil {
 		return nil, storing("store "+p, err)
@@ -65,22 +68,22 @@ func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o Put
 	return e, nil
 }
 
-// replaceable checks that a file may be put at p and answers the size of the one that is there.
-func (t tree) replaceable(p string, o PutOptions) (int64, error) {
+// replaceable checks that a file may be put at p and returns what the one that is there takes.
+func (t tree) replaceable(p string, o PutOptions) (amount, error) {
 	info, err := t.Lstat(rel(p))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return 0, nil
+		return amount{}, nil
 	case err != nil:
-		return 0, storing("look for "+p, err)
+		return amount{}, storing("look for "+p, err)
 	case info.IsDir():
-		return 0, job.Userf(job.ErrConflict, "%s is a folder", p)
+		return amount{}, job.Userf(job.ErrConflict, "%s is a folder", p)
 	case !o.Overwrite:
-		return 0, alreadyExists(p)
+		return amount{}, alreadyExists(p)
 	case !info.Mode().IsRegular(): // a link is replaced, what it leads to stays and never counted here
-		return 0, nil
+		return t.account.entries(1, 0), nil
 	}
-	return info.Size(), nil
+	return t.account.entries(1, info.Size()), nil
 }
 
 func alreadyExists(p string) error {
@@ -92,6 +95,7 @@ type upload struct {
 	tree
 	room    *reservation
 	options PutOptions
+	folders int64 // above the file that there is room for
 }
 
 // receive stores the content as a temporary file and answers its name.
@@ -166,14 +170,19 @@ func (u upload) place(temp, p string) (*workspacev1.WorkspaceEntry, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Folders may have come and gone since the upload began.
+	folders := u.missingAbove(p)
+	if err := u.room.tryTake(u.account.entries(folders-u.folders, 0)); err != nil {
+		return nil, err
+	}
 	if err := u.makeFolder(path.Dir(p)); err != nil {
 		return nil, err
 	}
 	if err := u.room.commit(old); err != nil {
 		return nil, err
 	}
-	if err := u.move(temp, p); err != nil {
-		u.account.freed(info.Size() - old)
+	if err := u.move(temp, p); err != nil { // the folders stay
+		u.account.freed(u.account.entries(1, info.Size()).minus(old))
 		return nil, err
 	}
 	return entry(p, info), nil
@@ -194,6 +203,16 @@ func (u upload) move(temp, p string) error {
 	default:
 		return err
 	}
+}
+
+// missingAbove counts the folders above a path that have to be made.
+func (t tree) missingAbove(p string) (n int64) {
+	for _, dir := range ancestors(p) {
+		if _, err := t.Stat(rel(dir)); errors.Is(err, fs.ErrNotExist) {
+			n++
+		}
+	}
+	return n
 }
 
 // makeFolder makes the folder at p and those above it.

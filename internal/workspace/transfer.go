@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -40,10 +41,12 @@ func (s *Skipped) add(name string) {
 // transfer puts the content of one folder into another, by links where possible.
 type transfer struct {
 	src, dst *os.Root
-	// room is asked before each file; nil for no limit.
+	// room is asked before each file, and with 0 before each folder; nil for no limit.
 	room func(ctx context.Context, n int64) error
 	// longest path below the source folder, in bytes.
 	longest int
+	// deepest path below the source folder, in names; 0 for no limit.
+	deepest int
 	// durable makes everything durable and read-only, as befits a workspace.
 	durable bool
 
@@ -81,11 +84,16 @@ func (t *transfer) folder(ctx context.Context, from, to, below string) error {
 		switch {
 		case e.Name() == markName:
 			return nil // says where its folder came from, and does not belong to the copy
-		case !shown(e.Name()) || len(name) > t.longest:
+		case !shown(e.Name()) || len(name) > t.longest || t.deepest > 0 && strings.Count(name, "/") >= t.deepest:
 			t.skipped.add(name)
 			return nil
 		case !e.IsDir():
 			return t.file(ctx, path.Join(from, name), path.Join(to, name), name)
+		}
+		if t.room != nil {
+			if err := t.room(ctx, 0); err != nil {
+				return err
+			}
 		}
 		if err := t.dst.Mkdir(path.Join(to, name), dirMode); err != nil {
 			return err

@@ -18,7 +18,8 @@ const recountAfter = time.Minute
 // account is how much of the disk one owner's files take. The first use counts
 // them; from then on every change is added or subtracted.
 type account struct {
-	quota int64
+	limit Usage // what may be used; 0 means no limit
+	block int64 // bytes that each entry counts beside its size
 	known durables
 
 	// tree is held while files come into place or go, so that a count sees a
@@ -26,24 +27,42 @@ type account struct {
 	tree sync.Mutex
 
 	mu      sync.Mutex
-	used    int64     // bytes of the files in place
-	pending int64     // bytes of what is on its way
+	used    amount    // what is in place
+	pending amount    // what is on its way
 	counted time.Time // when used was counted; zero when it must be
 }
 
+// amount is how much of the disk something takes.
+type amount struct {
+	bytes   int64 // sizes, and a block for each entry
+	entries int64 // files, folders and links: what takes an inode
+}
+
+func (a amount) plus(b amount) amount  { return amount{a.bytes + b.bytes, a.entries + b.entries} }
+func (a amount) minus(b amount) amount { return amount{a.bytes - b.bytes, a.entries - b.entries} }
+
+// entries is how much so many entries take whose sizes add up to bytes.
+func (a *account) entries(n, bytes int64) amount { return amount{bytes + n*a.block, n} }
+
 // Usage is what an owner's files take and may take.
 type Usage struct {
-	// UsedBytes are the sizes of all files added up, without uploads that are under way.
+	// UsedBytes are the sizes of all files added up and Options.EntryBytes for each entry, without uploads that are under way.
 	UsedBytes int64
 	// QuotaBytes is how much that may become. 0 means no limit.
 	QuotaBytes int64
+	// UsedEntries is the number of files, folders and links.
+	UsedEntries int64
+	// QuotaEntries is how many there may be. 0 means no limit.
+	QuotaEntries int64
+	// MaxDepth is how many names a path may have. 0 means no limit.
+	MaxDepth int
 }
 
 // Usage answers how much of the disk the owner's files take.
 func (w *Workspace) Usage(ctx context.Context, owner string) (Usage, error) {
 	t, err := w.open(owner)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Usage{QuotaBytes: w.quota}, nil
+		return w.limits(), nil
 	}
 	if err != nil {
 		return Usage{}, err
@@ -54,7 +73,14 @@ func (w *Workspace) Usage(ctx context.Context, owner string) (Usage, error) {
 	}
 	t.account.mu.Lock()
 	defer t.account.mu.Unlock()
-	return Usage{UsedBytes: t.account.used, QuotaBytes: w.quota}, nil
+	u := w.limits()
+	u.UsedBytes, u.UsedEntries = t.account.used.bytes, t.account.used.entries
+	return u, nil
+}
+
+// limits are what an owner may use.
+func (w *Workspace) limits() Usage {
+	return Usage{QuotaBytes: w.options.QuotaBytes, QuotaEntries: w.options.QuotaEntries, MaxDepth: w.options.MaxDepth}
 }
 
 // count makes sure that the files are counted; again forces a new count. The
@@ -74,63 +100,70 @@ func (t tree) count(ctx context.Context, again bool) error {
 	}
 	t.account.mu.Lock()
 	defer t.account.mu.Unlock()
-	t.account.used, t.account.counted = sum.bytes, time.Now()
+	t.account.used, t.account.counted = t.account.entries(sum.entries, sum.bytes), time.Now()
 	return nil
 }
 
 // reservation is the room that an upload or an import takes up before its files are in place.
 type reservation struct {
 	tree   tree
-	bytes  int64
-	credit int64 // size of the file that will be replaced
+	taken  amount
+	credit amount // what will be replaced
 }
 
 // reserve begins a reservation.
-func (t tree) reserve(ctx context.Context, credit int64) (*reservation, error) {
+func (t tree) reserve(ctx context.Context, credit amount) (*reservation, error) {
 	if err := t.count(ctx, false); err != nil {
 		return nil, err
 	}
 	return &reservation{tree: t, credit: credit}, nil
 }
 
-// grow takes n more bytes or answers job.ErrExhausted.
-func (r *reservation) grow(ctx context.Context, n int64) error {
-	err := r.tryGrow(n)
+// grow takes n more bytes or returns job.ErrExhausted.
+func (r *reservation) grow(ctx context.Context, n int64) error { return r.take(ctx, amount{bytes: n}) }
+
+// entry takes the room of one more entry of so many bytes.
+func (r *reservation) entry(ctx context.Context, bytes int64) error {
+	return r.take(ctx, r.tree.account.entries(1, bytes))
+}
+
+func (r *reservation) take(ctx context.Context, more amount) error {
+	err := r.tryTake(more)
 	if err == nil || !r.tree.account.stale() {
 		return err
 	}
 	if err := r.tree.count(ctx, true); err != nil {
 		return err
 	}
-	return r.tryGrow(n)
+	return r.tryTake(more)
 }
 
-func (r *reservation) tryGrow(n int64) error {
+// tryTake is take without a new count. The caller may hold account.tree.
+func (r *reservation) tryTake(more amount) error {
 	a := r.tree.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.fits(n - r.credit); err != nil {
+	if err := a.fits(more.minus(r.credit)); err != nil {
 		return err
 	}
-	a.pending += n
-	r.bytes += n
+	a.pending, r.taken = a.pending.plus(more), r.taken.plus(more)
 	return nil
 }
 
-// commit turns the room into used bytes; freed is the size of what was
-// replaced. The caller holds account.tree and puts the files into place only if the answer is nil.
-func (r *reservation) commit(freed int64) error {
+// commit turns the room into what is used; freed is what was
+// replaced. The caller holds account.tree and puts the files into place only if it returns nil.
+func (r *reservation) commit(freed amount) error {
 	a := r.tree.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if freed < r.credit { // what was to be replaced shrank or went away meanwhile
-		if err := a.fits(-freed); err != nil {
+	if freed.bytes < r.credit.bytes || freed.entries < r.credit.entries { // what was to be replaced shrank or went away meanwhile
+		if err := a.fits(amount{}.minus(freed)); err != nil {
 			return err
 		}
 	}
-	a.pending -= r.bytes
-	a.used += r.bytes - freed
-	r.bytes = 0
+	a.pending = a.pending.minus(r.taken)
+	a.used = a.used.plus(r.taken).minus(freed)
+	r.taken = amount{}
 	a.distrust()
 	return nil
 }
@@ -140,39 +173,45 @@ func (r *reservation) release() {
 	a := r.tree.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.pending -= r.bytes
-	r.bytes = 0
+	a.pending, r.taken = a.pending.minus(r.taken), amount{}
 }
 
-// fits reports whether n more bytes are within the quota. The caller holds mu.
-func (a *account) fits(n int64) error {
-	if a.quota == 0 || a.used+a.pending+n <= a.quota {
+// fits reports whether so much more is within the quota. The caller holds mu.
+func (a *account) fits(more amount) error {
+	all := a.used.plus(a.pending).plus(more)
+	switch {
+	case a.limit.QuotaEntries > 0 && all.entries > a.limit.QuotaEntries:
+		return job.Userf(job.ErrExhausted,
+			"the workspace may have %d files and folders and has %d; this needs %d more than that. Delete what is no longer needed, or ask the operators for more",
+			a.limit.QuotaEntries, a.used.entries, all.entries-a.limit.QuotaEntries)
+	case a.limit.QuotaBytes > 0 && all.bytes > a.limit.QuotaBytes:
+		return job.Userf(job.ErrExhausted,
+			"the workspace has room for %s, of which %s are used%s; this needs %s more than that. Delete what is no longer needed, or ask the operators for more room",
+			size(a.limit.QuotaBytes), size(a.used.bytes), a.underWay(), size(all.bytes-a.limit.QuotaBytes))
+	default:
 		return nil
 	}
-	return job.Userf(job.ErrExhausted,
-		"the workspace has room for %s, of which %s are used%s; this needs %s more than that. Delete what is no longer needed, or ask the operators for more room",
-		size(a.quota), size(a.used), a.underWay(), size(a.used+a.pending+n-a.quota))
 }
 
 func (a *account) underWay() string {
-	if a.pending == 0 {
+	if a.pending.bytes == 0 {
 		return ""
 	}
-	return " and " + size(a.pending) + " are being uploaded"
+	return " and " + size(a.pending.bytes) + " are being uploaded"
 }
 
-// freed takes n bytes off. The caller holds account.tree.
-func (a *account) freed(n int64) {
+// freed takes what went off. The caller holds account.tree.
+func (a *account) freed(gone amount) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.used -= n
+	a.used = a.used.minus(gone)
 	a.distrust()
 }
 
 // distrust forces a new count when the numbers cannot be right. The caller holds mu.
 func (a *account) distrust() {
-	if a.used < 0 {
-		a.used, a.counted = 0, time.Time{}
+	if a.used.bytes < 0 || a.used.entries < 0 {
+		a.used, a.counted = amount{}, time.Time{}
 	}
 }
 

@@ -35,14 +35,20 @@ const (
 type Options struct {
 	// QuotaBytes is how much each owner's files may take. 0 means no limit.
 	QuotaBytes int64
+	// QuotaEntries is how many files, folders and links each owner may have. 0 means no limit.
+	QuotaEntries int64
+	// EntryBytes is what each of them counts in QuotaBytes beside its size: an empty one takes an inode and mostly a block, too.
+	EntryBytes int64
+	// MaxDepth is how many names a path may have. 0 means no limit.
+	MaxDepth int
 }
 
 // Workspace is the users' trees below one folder. Its methods may be called
 // from several goroutines. Paths are those of job.CleanPath; what is wrong
 // with one is a *job.InvalidError for the field `path`.
 type Workspace struct {
-	root  *os.Root
-	quota int64
+	root    *os.Root
+	options Options
 
 	mu       sync.Mutex
 	accounts map[string]*account
@@ -58,7 +64,7 @@ func Open(dir string, o Options) (*Workspace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open workspace folder: %w", err)
 	}
-	w := &Workspace{root: root, quota: o.QuotaBytes, accounts: make(map[string]*account)}
+	w := &Workspace{root: root, options: o, accounts: make(map[string]*account)}
 	if err := w.removeLeftovers(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
@@ -125,7 +131,7 @@ func (w *Workspace) account(owner string) *account {
 	defer w.mu.Unlock()
 	a := w.accounts[owner]
 	if a == nil {
-		a = &account{quota: w.quota}
+		a = &account{limit: w.limits(), block: w.options.EntryBytes}
 		w.accounts[owner] = a
 	}
 	return a

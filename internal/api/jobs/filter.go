@@ -30,12 +30,15 @@ type condition struct {
 	match   func(*store.Entry) bool
 	never   bool // the parts contradict each other
 	derived bool // what match says depends on more than the store
+	cost    int  // bytes of a job that match looks at, at most
 }
 
 // compiler compiles a filter.
 type compiler struct {
 	reason func(*store.Entry) jobsv1.Reason // of a job now
 	asked  bool                             // whether the filter asks for reasons
+	cost   int                              // bytes of a job that it looks at, at most
+	costs  map[string]int                   // cost by field
 }
 
 // parseFilter compiles a filter in the language of AIP-160. Its errors are written for
@@ -56,7 +59,10 @@ func parseFilter(filter string, reason func(*store.Entry) jobsv1.Reason) (condit
 	}
 	c := compiler{reason: reason}
 	cond, err := c.compile(parsed.GetExpr())
-	cond.derived = c.asked
+	if err == nil {
+		err = c.check()
+	}
+	cond.derived, cond.cost = c.asked, c.cost
 	return cond, err
 }
 
@@ -115,6 +121,7 @@ func (c *compiler) compile(e *expr.Expr) (condition, error) {
 	if err != nil {
 		return condition{}, err
 	}
+	c.spend("words without a field", costWord)
 	return condition{match: searchWord(word)}, nil
 }
 

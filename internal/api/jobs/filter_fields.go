@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"cmp"
 	"strconv"
 	"strings"
@@ -62,16 +63,21 @@ func (c *compiler) compileRestriction(restriction *expr.Expr_Call) (condition, e
 	case field == "reason":
 		return c.compileReason(op, value)
 	case field == "labels" && op == filtering.FunctionHas:
+		c.spend(field, costLabels)
 		return condition{match: func(e *store.Entry) bool { _, ok := e.Label(value); return ok }}, nil
 	case strings.HasPrefix(field, "labels."):
+		c.spend(field, costLabels+job.MaxLabelValue)
 		return compileLabel(strings.TrimPrefix(field, "labels."), op, value)
 	case field == "service" && op == filtering.FunctionEquals && !strings.Contains(value, "*") && value != "":
 		return condition{service: value}, nil
 	case textFields[field] != nil:
+		c.spend(field, textCosts[field])
 		return compileText(field, op, value)
 	case timeFields[field] != nil:
+		c.spend(field, costNumber)
 		return compileTime(field, op, value)
 	case numberFields[field] != nil:
+		c.spend(field, costNumber)
 		return compileNumber(field, op, value)
 	default:
 		return condition{}, job.Invalid("filter", "asks for %q, which is no field; there are id, owner, service, output_name, output_folder, "+
@@ -108,6 +114,7 @@ func (c *compiler) compileReason(op, value string) (condition, error) {
 	}
 	want := jobsv1.Reason(n)
 	c.asked = true
+	c.spend("reason", costReason)
 	switch op {
 	case filtering.FunctionEquals, filtering.FunctionHas:
 		return condition{match: func(e *store.Entry) bool { return c.reason(e) == want }}, nil
@@ -148,11 +155,11 @@ func textMatcher(field, op, value string) (func(string) bool, error) {
 	case strings.Contains(core, "*"):
 		return nil, job.Invalid("filter", "has a * inside of %q; it may stand at the ends only", call.Short(value))
 	case op == filtering.FunctionHas, open && closed:
-		fits = func(s string) bool { return containsFold(s, core) }
+		fits = containing(core)
 	case open:
-		fits = func(s string) bool { return len(s) >= len(core) && strings.EqualFold(s[len(s)-len(core):], core) }
+		fits = foldMatcher(core, bytes.HasSuffix)
 	case closed:
-		fits = func(s string) bool { return len(s) >= len(core) && strings.EqualFold(s[:len(core)], core) }
+		fits = foldMatcher(core, bytes.HasPrefix)
 	default:
 		fits = func(s string) bool { return s == core }
 	}
@@ -224,13 +231,14 @@ func comparison(field, op string) (func(int) bool, error) {
 // searchWord finds a bare word in what people remember of a job.
 func searchWord(word string) func(*store.Entry) bool {
 	word = strings.Trim(word, "*")
+	has := containing(word)
 	return func(e *store.Entry) bool {
-		if containsFold(e.OutputName(), word) || containsFold(e.Service(), word) || e.ID().String() == word {
+		if has(e.OutputName()) || has(e.Service()) || e.ID().String() == word {
 			return true
 		}
 		found := false
 		e.Labels(func(_, value string) bool {
-			found = containsFold(value, word)
+			found = has(value)
 			return !found
 		})
 		return found
@@ -239,14 +247,4 @@ func searchWord(word string) func(*store.Entry) bool {
 
 func badOperator(field, ops string) error {
 	return job.Invalid("filter", "can compare %s with %s only", call.Short(field), ops)
-}
-
-// containsFold reports whether s has part in it, without regard to case.
-func containsFold(s, part string) bool {
-	for i := 0; i+len(part) <= len(s); i++ {
-		if strings.EqualFold(s[i:i+len(part)], part) {
-			return true
-		}
-	}
-	return false
 }

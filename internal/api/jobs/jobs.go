@@ -12,6 +12,7 @@ import (
 	"github.com/stint-jobs/stint/internal/catalog"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/limit"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
@@ -62,7 +63,9 @@ type Config struct {
 type Service struct {
 	jobsv1.UnimplementedJobServiceServer
 	cfg      Config
-	draining <-chan struct{} // closed by drain
+	turns    turns
+	reports  *limit.Rates[string] // problems reported, by user
+	draining <-chan struct{}      // closed by drain
 	drain    func()
 }
 
@@ -75,7 +78,9 @@ func New(cfg Config) *Service {
 		cfg.WatchEvery = 200 * time.Millisecond
 	}
 	draining := make(chan struct{})
-	return &Service{cfg: cfg, draining: draining, drain: sync.OnceFunc(func() {
+	return &Service{cfg: cfg, reports: limit.NewRates[string](limit.RateOptions{
+		PerSecond: reportsPerDay / (24 * time.Hour).Seconds(), Burst: reportsPerDay,
+	}), draining: draining, drain: sync.OnceFunc(func() {
 		close(draining)
 		cfg.Store.Hub().WakeAll() // those who wait for a key alone look at the channel then
 	})}

@@ -47,8 +47,8 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 	if cond.derived {
 		kept = "" // what it matches changes without a change of the jobs
 	}
-	found, err := s.cfg.Store.Page(ctx, store.Query{
-		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchKey: kept,
+	found, err := s.page(ctx, store.Query{
+		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchCost: cond.cost, MatchKey: kept,
 		Order: order, After: after, Limit: limit, MaxBytes: page.MaxBytes, View: req.GetView(),
 	})
 	if err != nil {
@@ -68,6 +68,22 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 		Jobs: found.Jobs, NextPageToken: next,
 		TotalSize: found.Total, TotalSizeExact: found.Exact, Revision: found.Revision,
 	}, nil
+}
+
+// page reads a page, and where jobs have to be looked at one by one, when it is the caller's turn.
+func (s *Service) page(ctx context.Context, q store.Query) (*store.Page, error) {
+	if q.Match != nil {
+		p, err := call.Caller(ctx)
+		if err != nil {
+			return nil, err
+		}
+		leave, err := s.turns.enter(ctx, p.User)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	return s.cfg.Store.Page(ctx, q)
 }
 
 // bound is what must be the same on all pages of a list.

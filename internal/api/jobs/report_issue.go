@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -12,6 +13,9 @@ import (
 
 // maxDescription is the longest description of a problem in bytes.
 const maxDescription = 10_000
+
+// reportsPerDay is how many problems a user may report in a day, each with a whole job.
+const reportsPerDay = 50
 
 // ReportIssue stores a problem with a job, with the job's facts, and passes it on.
 func (s *Service) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueRequest) (*jobsv1.ReportIssueResponse, error) {
@@ -32,6 +36,12 @@ func (s *Service) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueReques
 	id, err := job.ParseID(j.GetId())
 	if err != nil {
 		return nil, err
+	}
+	if wait, ok := s.reports.Take(p.User); !ok {
+		return nil, &job.UserError{
+			Sentinel: job.ErrExhausted, RetryAfter: wait,
+			Message: fmt.Sprintf("You have reported %d problems in a day, which is as many as are taken. Report the next one later.", reportsPerDay),
+		}
 	}
 	report := &storev1.Issue{Reporter: p.User, Description: req.GetDescription(), Job: j}
 	issue, err := s.cfg.Store.AddIssue(ctx, id, report)

@@ -121,6 +121,22 @@ func (s *Service) List(ctx context.Context, req *workspacev1.ListRequest) (*work
 	return resp, nil
 }
 
+// GetUsage returns what the caller's files take and may take.
+func (s *Service) GetUsage(ctx context.Context, _ *workspacev1.GetUsageRequest) (*workspacev1.GetUsageResponse, error) {
+	p, err := call.Caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.cfg.Workspace.Usage(ctx, p.User)
+	if err != nil {
+		return nil, err
+	}
+	return &workspacev1.GetUsageResponse{
+		UsedBytes: u.UsedBytes, MaxBytes: u.QuotaBytes,
+		UsedEntries: u.UsedEntries, MaxEntries: u.QuotaEntries, MaxDepth: int32(u.MaxDepth), //nolint:gosec // a flag bounds it
+	}, nil
+}
+
 // Download streams a file.
 func (s *Service) Download(req *workspacev1.DownloadRequest, stream grpc.ServerStreamingServer[workspacev1.DownloadResponse]) error {
 	if err := page.CheckRange(req.GetOffset(), req.GetLimitBytes()); err != nil {

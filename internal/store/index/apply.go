@@ -149,7 +149,7 @@ func (ix *Index) change(w *write, chunkNo, slot int) (uint32, error) {
 	ix.active.moved(ix, w.id, isActive(was), isActive(c.state[slot]))
 	ix.count(owner, service, was, -1)
 	ix.count(owner, service, c.state[slot], 1)
-	ix.refreshViews(chunkNo, slot)
+	ix.noteChange(chunkNo, slot)
 	return owner, nil
 }
 
@@ -163,7 +163,7 @@ func (ix *Index) remove(id job.ID, chunkNo, slot int) uint32 {
 	ix.table.jobs--
 	ix.active.moved(ix, id, isActive(was), false)
 	ix.count(owner, c.service[slot], was, -1)
-	ix.refreshViews(chunkNo, slot)
+	ix.noteChange(chunkNo, slot)
 	ix.table.compact(chunkNo)
 	ix.owners.list[owner].forget(ix.has)
 	return owner

@@ -81,7 +81,7 @@ func (c *comparison) entries() {
 			c.add(where, "it is missing")
 			return true
 		}
-		got := Entry{ix: live, c: live.table.chunks[k], i: i}
+		got := Entry{names: live.nameLists(), c: live.table.chunks[k], i: i}
 		if !sameEntry(&got, want) {
 			c.add(where, "it is %s, and the record %s", describe(&got), describe(want))
 		}
@@ -163,17 +163,23 @@ func (ix *Index) present(o *owner) []job.ID {
 	return slices.DeleteFunc(slices.Clone(o.jobs), func(id job.ID) bool { return !ix.has(id) })
 }
 
-// view evaluates a kept condition anew.
+// view evaluates a kept condition anew, but for the jobs of which it knows that they changed.
 func (c *comparison) view(v *view) {
+	v.turn <- struct{}{}
+	defer func() { <-v.turn }()
 	live := c.live
+	stale := make(map[slotRef]bool, len(v.stale))
+	for _, at := range v.stale {
+		stale[at] = true
+	}
 	var n int64
-	e := Entry{ix: live}
+	e := Entry{names: live.nameLists()}
 	for k := range v.bits {
 		e.c = live.table.chunks[k]
 		for i := range e.c.used {
 			e.i = i
-			fits := v.plan.word(e.c, k, i>>6)&(1<<(i&63)) != 0 && v.plan.admits(&e)
-			if fits != v.bits[k].has(i) {
+			fits := v.plan.word(e.c, k, i>>6)&(1<<(i&63)) != 0 && v.plan.fits(&e) && v.plan.match(&e)
+			if fits != v.bits[k].has(i) && !stale[refTo(k, i)] {
 				c.add("view "+v.key.match, "it is wrong about job %s", e.ID())
 			}
 		}

@@ -9,22 +9,36 @@ import (
 // reading the disk. It is a window on the index that a scan moves along: use it only
 // inside of the call that it was given to, and keep neither it nor its texts (clone them).
 type Entry struct {
-	ix *Index
-	c  *chunk
-	i  int
+	names nameLists
+	c     *chunk
+	i     int
+}
+
+// nameLists are the names by their numbers. An index only ever appends to them, so that a copy stays valid without its lock.
+type nameLists struct{ owners, services, executors []string }
+
+// nameLists returns the names as they are now. The caller holds mu.
+func (ix *Index) nameLists() nameLists {
+	return nameLists{ix.owners.names.list, ix.services.list, ix.executors.list}
 }
 
 // ID of the job.
 func (e *Entry) ID() job.ID { return e.c.id(e.i) }
 
 // Owner of the job.
-func (e *Entry) Owner() string { return e.ix.owners.names.list[e.c.owner[e.i]] }
+func (e *Entry) Owner() string {
+	return e.names.owners[e.c.owner[e.i]]
+}
 
 // Service of the job.
-func (e *Entry) Service() string { return e.ix.services.list[e.c.service[e.i]] }
+func (e *Entry) Service() string {
+	return e.names.services[e.c.service[e.i]]
+}
 
 // Executor of the job.
-func (e *Entry) Executor() string { return e.ix.executors.list[e.c.executor[e.i]] }
+func (e *Entry) Executor() string {
+	return e.names.executors[e.c.executor[e.i]]
+}
 
 // OutputName of the job.
 func (e *Entry) OutputName() string { return e.text(0) }

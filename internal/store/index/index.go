@@ -9,6 +9,7 @@ package index
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -49,6 +50,8 @@ type Index struct {
 	cfg    Config
 	builds chan struct{} // holds one for each view under construction
 
+	evaluators chan struct{} // holds one for each goroutine that calls a Match
+
 	mu        sync.RWMutex // guards all that follows
 	table     table
 	owners    owners
@@ -68,6 +71,7 @@ type Index struct {
 func New(cfg Config) *Index {
 	cfg.setDefaults()
 	ix := &Index{cfg: cfg, builds: make(chan struct{}, maxBuilds), requests: newRequests()}
+	ix.evaluators = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
 	ix.ring.start(cfg.RingSize, 0)
 	return ix
 }
@@ -146,7 +150,7 @@ func (ix *Index) insert(id job.ID, h *storev1.Header) (uint32, error) {
 	if request != 0 {
 		ix.requests.add(request, id)
 	}
-	ix.refreshViews(len(ix.table.chunks)-1, i)
+	ix.noteChange(len(ix.table.chunks)-1, i)
 	return ownerNo, nil
 }
 

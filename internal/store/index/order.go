@@ -85,13 +85,14 @@ func keyOf(e *Entry, f Field) sortKey {
 
 // position is where a job stands in an order: its keys but for the id, and the id.
 type position struct {
-	id   job.ID
-	keys []sortKey
+	id       job.ID
+	revision uint64 // of the job when it was looked at; of no importance to the order
+	keys     []sortKey
 }
 
 // setPosition makes p the position of a job, reusing its memory.
 func (o order) setPosition(p *position, e *Entry) {
-	p.id, p.keys = e.ID(), p.keys[:0]
+	p.id, p.revision, p.keys = e.ID(), e.Revision(), p.keys[:0]
 	for _, f := range o[:len(o)-1] {
 		p.keys = append(p.keys, keyOf(e, f.Field))
 	}

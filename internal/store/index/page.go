@@ -63,34 +63,94 @@ func (ix *Index) Page(ctx context.Context, q *Query) (*Page, error) {
 	ix.mu.RUnlock()
 
 	desc, byID := o.byID()
-	if byID && p.match != nil && n > int64(ix.cfg.ScanBudget) {
-		return ix.pageWithinBudget(ctx, q, p, desc)
-	}
-	if p.match != nil && cost > ix.cfg.SmallScan {
-		v, err := ix.view(ctx, q.MatchKey, p)
-		if err != nil {
-			return nil, err
-		}
-		p.view = v
-		if q.MatchKey == "" {
-			defer func() {
-				ix.mu.Lock()
-				defer ix.mu.Unlock()
-				ix.dropView(v)
-			}()
-		}
-	}
-	if byID {
+	switch {
+	case p.match == nil && byID:
 		return ix.pageByID(q, p, desc), nil
+	case p.match == nil:
+		return ix.pageSorted(ctx, q, p, o)
+	case byID && n > ix.matchBudget(&p):
+		return ix.pageWithinBudget(ctx, q, p, desc)
+	case cost > ix.cfg.SmallScan:
+		return ix.pageOfView(ctx, q, p, o)
+	case byID:
+		return ix.pageScanned(ctx, q, p, desc)
 	}
 	return ix.pageSorted(ctx, q, p, o)
 }
 
-// pageByID makes a page in the order of ids, at one moment.
+// matchBudget is how many candidates a page looks at: fewer than ScanBudget where Match costs more than usual.
+func (ix *Index) matchBudget(p *plan) int64 {
+	return int64(max(1, ix.cfg.ScanBudget*defaultMatchCost/max(defaultMatchCost, p.cost)))
+}
+
+// pageOfView makes a page of a condition whose results are kept.
+func (ix *Index) pageOfView(ctx context.Context, q *Query, p plan, o order) (*Page, error) {
+	v, err := ix.view(ctx, q.MatchKey, p)
+	if err != nil {
+		return nil, err
+	}
+	if q.MatchKey == "" {
+		defer func() {
+			ix.mu.Lock()
+			defer ix.mu.Unlock()
+			ix.dropView(v)
+		}()
+	}
+	desc, byID := o.byID()
+	for ctx.Err() == nil {
+		page, ok, err := ix.pageOfSettled(ctx, q, p, v, o)
+		switch {
+		case err != nil || page != nil:
+			return page, err
+		case !ok && byID:
+			return ix.pageScanned(ctx, q, p, desc)
+		case !ok:
+			return ix.pageSorted(ctx, q, p, o)
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// pageOfSettled makes a page of a view that is up to date. It returns nil when it is not up to date, after it has evaluated some
+// of what changed, and is not ok when the view was given up.
+func (ix *Index) pageOfSettled(ctx context.Context, q *Query, p plan, v *view, o order) (page *Page, ok bool, err error) {
+	select {
+	case v.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+	defer func() { <-v.turn }()
+	p.view = v
+	desc, byID := o.byID()
+	settled := false
+	ix.slice(func() {
+		if ok = ix.usable(v); !ok {
+			return
+		}
+		if settled = len(v.stale) == 0; settled && byID {
+			page = ix.pageNow(q, p, desc)
+		}
+	})
+	switch {
+	case !ok || page != nil:
+		return page, ok, nil
+	case settled:
+		page, err = ix.pageSorted(ctx, q, p, o)
+		return page, true, err
+	}
+	ix.settle(v)
+	return nil, true, nil
+}
+
+// pageByID makes a page in the order of ids without a Match, at one moment.
 func (ix *Index) pageByID(q *Query, p plan, desc bool) *Page {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	ix.checkView(&p)
+	return ix.pageNow(q, p, desc)
+}
+
+// pageNow makes a page of a plan that calls no Match. The caller holds mu, and that of the plan's view.
+func (ix *Index) pageNow(q *Query, p plan, desc bool) *Page {
 	out := &Page{Exact: true, Revision: ix.revision}
 	s := scanner{ix: ix, plan: &p, desc: desc, look: noPause}
 	if q.After != nil {
@@ -111,63 +171,65 @@ func (ix *Index) pageByID(q *Query, p plan, desc bool) *Page {
 	return out
 }
 
-// total counts the jobs that a plan admits, by counters where they tell.
-func (ix *Index) total(p *plan) int64 {
-	switch {
-	case p.view != nil:
-		return p.view.count
-	case p.match == nil:
-		return ix.candidates(p)
-	}
-	var n int64
-	s := scanner{ix: ix, plan: p, look: noPause}
-	s.run(func(*Entry) bool { n++; return true })
-	return n
-}
-
-// checkView takes a view out of a plan when it is not kept right any more. The caller holds mu.
-func (ix *Index) checkView(p *plan) {
-	if p.view != nil && !ix.usable(p.view) {
-		p.view = nil
-	}
-}
-
-// pageSorted makes a page in any other order, out of all jobs that fit. A long scan
-// lets the writer in: each job counts as it is when the scan comes by.
-func (ix *Index) pageSorted(ctx context.Context, q *Query, p plan, o order) (*Page, error) {
-	top := topN{order: o, limit: q.Limit + 1}
-	out := &Page{Exact: true}
-	// Times grow with the ids, so this direction mostly meets the first ones first.
-	s := scanner{ix: ix, plan: &p, desc: o[0].Desc, look: scanPause}
+// pageScanned makes a page in the order of ids by calling Match for all candidates, slice by slice: each job counts as it is
+// when the scan comes by.
+func (ix *Index) pageScanned(ctx context.Context, q *Query, p plan, desc bool) (*Page, error) {
+	out := &Page{Exact: true, Revision: ix.Revision()}
+	s := scanner{ix: ix, plan: &p, desc: desc}
 	for !s.done {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		ix.mu.RLock()
-		ix.checkView(&p)
-		if s.from == 0 {
-			out.Revision, out.Total = ix.revision, ix.total(&p)
+		s.next(func(e *Entry) bool {
+			out.Total++
+			switch id := e.ID(); {
+			case q.After != nil && (id == q.After.at.id || id < q.After.at.id != desc):
+			case len(out.Rows) == q.Limit:
+				out.Next = &Cursor{at: position{id: out.Rows[q.Limit-1].ID}}
+			default:
+				out.add(e)
+			}
+			return true
+		})
+	}
+	return out, nil
+}
+
+// total counts the jobs of a plan that calls no Match. The caller holds mu, and that of the plan's view.
+func (ix *Index) total(p *plan) int64 {
+	if p.view != nil {
+		return p.view.count
+	}
+	return ix.candidates(p)
+}
+
+// pageSorted makes a page in any other order, out of all jobs that fit. A long scan
+// lets the writer in: each job counts as it is when the scan comes by. The caller has the turn of the plan's view.
+func (ix *Index) pageSorted(ctx context.Context, q *Query, p plan, o order) (*Page, error) {
+	top := topN{order: o, limit: q.Limit + 1}
+	out := &Page{Exact: true, Revision: ix.Revision()}
+	// Times grow with the ids, so this direction mostly meets the first ones first.
+	s := scanner{ix: ix, plan: &p, desc: o[0].Desc}
+	for !s.done {
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-		s.run(func(e *Entry) bool {
+		s.next(func(e *Entry) bool {
+			out.Total++
 			if q.After == nil || o.compare(e, &q.After.at) > 0 {
 				top.offer(e)
 			}
 			return true
 		})
-		ix.mu.RUnlock()
 	}
 	positions := top.sorted()
 	if len(positions) > q.Limit {
 		positions = positions[:q.Limit]
 		out.Next = cursorAt(positions[q.Limit-1])
 	}
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
 	for _, at := range positions {
-		if k, i, ok := ix.table.find(at.id); ok {
-			out.Rows = append(out.Rows, Row{at.id, ix.table.chunks[k].revision[i]})
-			out.sorted = append(out.sorted, at)
-		}
+		out.Rows = append(out.Rows, Row{at.id, at.revision})
+		out.sorted = append(out.sorted, at)
 	}
 	return out, nil
 }
@@ -175,19 +237,16 @@ func (ix *Index) pageSorted(ctx context.Context, q *Query, p plan, o order) (*Pa
 // pageWithinBudget makes a page in the order of ids among so many candidates that looking at
 // all of them is too much: it looks at no more than the budget, and a page that is not full by then ends there.
 func (ix *Index) pageWithinBudget(ctx context.Context, q *Query, p plan, desc bool) (*Page, error) {
-	out := &Page{}
-	s := scanner{ix: ix, plan: &p, desc: desc, look: scanPause}
+	out := &Page{Revision: ix.Revision()}
+	s := scanner{ix: ix, plan: &p, desc: desc}
 	if q.After != nil {
 		s.from = q.After.at.id
 	}
-	for looked := 0; !s.done && looked < ix.cfg.ScanBudget; looked += scanPause {
+	for looked := int64(0); !s.done && looked < ix.matchBudget(&p); looked += int64(s.look) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if looked == 0 {
-			out.Revision = ix.Revision()
-		}
-		s.locked(func(e *Entry) bool {
+		s.next(func(e *Entry) bool {
 			out.Total++
 			if len(out.Rows) < q.Limit {
 				out.add(e)

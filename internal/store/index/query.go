@@ -36,9 +36,12 @@ type Query struct {
 	States []jobsv1.State
 	// Service wanted; empty means any.
 	Service string
-	// Match is any further condition; nil means none. It is called under the index's lock, so it must be quick, not call
-	// the index, and return the same for the same entry as long as it lives: the results of an expensive one are kept.
+	// Match is any further condition; nil means none. It is called without the index's lock, on copies. It
+	// must return the same for the same entry as long as it lives: the results of an expensive one are kept.
 	Match func(*Entry) bool
+	// MatchCost is how many bytes of a job Match looks at, at most. It bounds how long it takes until a query whose caller
+	// went away ends, and how many jobs a page looks at. Zero means 1,024.
+	MatchCost int
 	// MatchKey names what Match asks for, for example the filter's text. Queries
 	// with the same key share the results that are kept. Empty means that they are kept for this query alone.
 	MatchKey string
@@ -56,8 +59,12 @@ func (q *Query) Admits(id job.ID, h *storev1.Header) bool {
 	if err := one.Add(id, h); err != nil {
 		return false
 	}
-	p, ok := one.plan(&Query{Scope: Scope{All: true}, States: q.States, Service: q.Service, Match: q.Match})
-	return ok && one.total(&p) == 1
+	fits := false
+	one.Scan(Query{Scope: Scope{All: true}, States: q.States, Service: q.Service, Match: q.Match}, func(*Entry) bool {
+		fits = true
+		return false
+	})
+	return fits
 }
 
 // plan is a query's condition in the index's own terms.
@@ -66,12 +73,16 @@ type plan struct {
 	service int   // number, or anyService
 	states  uint8 // bit 1<<state
 	match   func(*Entry) bool
+	cost    int   // bytes that match looks at, at most
 	view    *view // the results of the whole condition, when they are kept
 }
 
 // plan translates a query; false when no job can fit because its owner or service is unknown.
 func (ix *Index) plan(q *Query) (plan, bool) {
-	p := plan{owner: anyOwner, service: anyService, states: allStates, match: q.Match}
+	p := plan{owner: anyOwner, service: anyService, states: allStates, match: q.Match, cost: q.MatchCost}
+	if p.cost <= 0 {
+		p.cost = defaultMatchCost
+	}
 	if !q.Scope.All {
 		n, o := ix.owners.find(q.Scope.Owner)
 		if o == nil {
@@ -124,7 +135,7 @@ func (ix *Index) byOwner(p *plan) (bool, int64) {
 // anyIn reports whether chunk k can have a candidate.
 func (p *plan) anyIn(c *chunk, k int) bool {
 	if p.view != nil {
-		return p.view.counts[k] > 0
+		return k < len(p.view.counts) && p.view.counts[k] > 0 // what came since does not fit the plan
 	}
 	if p.states == allStates {
 		return true
@@ -158,12 +169,8 @@ func (p *plan) word(c *chunk, k, w int) uint64 {
 	return m
 }
 
-// admits decides on a slot whose bit is in word.
-func (p *plan) admits(e *Entry) bool {
-	if p.view != nil {
-		return true
-	}
-	return (p.owner == anyOwner || int(e.c.owner[e.i]) == p.owner) &&
-		(p.service == anyService || int(e.c.service[e.i]) == p.service) &&
-		(p.match == nil || p.match(e))
+// fits decides on a slot whose bit is in word, but for match.
+func (p *plan) fits(e *Entry) bool {
+	return p.view != nil || (p.owner == anyOwner || int(e.c.owner[e.i]) == p.owner) &&
+		(p.service == anyService || int(e.c.service[e.i]) == p.service)
 }

@@ -10,23 +10,34 @@ import (
 )
 
 // view keeps the results of one condition for all jobs: a bit for each, and
-// their number. Once built, apply keeps it right, so that a page and its exact
-// total cost nothing that grows with the jobs, however dear the condition is.
+// their number. Apply notes which jobs changed and evaluates nothing. The next query that uses the view
+// evaluates the noted jobs, without the lock, so that nobody else waits for what a query asks for.
 type view struct {
 	key   viewKey
 	plan  plan
 	ready chan struct{} // closed when it is built or given up
 
-	// Guarded by Index.mu. Until it is built its builder alone uses the first
-	// three, and writes them holding mu for reading.
-	bits    []bitmap // by chunk
-	counts  []uint16 // bits in bits
-	count   int64
-	dropped bool // nobody keeps it right any more
+	// Guarded by Index.mu for writing, or by Index.mu for reading together with turn. Until the view is built
+	// its builder alone has the turn.
+	bits   []bitmap // by chunk
+	counts []uint16 // bits in bits
+	count  int64
+	stale  []slotRef // changed since they were evaluated
+
+	turn chan struct{} // holds one for who reads or changes the results; taken before Index.mu
+
+	dropped bool // nobody notes changes any more; guarded by Index.mu
 	layout  uint64
 
 	built atomic.Bool
 	used  atomic.Int64 // when it was last asked for, in nanoseconds since 1970
+}
+
+// slotRef is the place of a job in a layout of the table.
+type slotRef struct{ chunk, slot int32 }
+
+func refTo(k, i int) slotRef {
+	return slotRef{int32(k), int32(i)} //nolint:gosec // a table has fewer than 2^31 chunks
 }
 
 // viewKey names a view: what a query says, with MatchKey for its match.
@@ -38,9 +49,9 @@ type viewKey struct {
 
 const (
 	maxViews  = 16
-	maxBuilds = 2           // views built at a time, so that none is pushed out before it was of use
+	maxBuilds = 4           // views built at a time, so that none is pushed out before it was of use
 	viewIdle  = time.Minute // a view that nobody asks for is given up after this
-	viewChunk = 4           // chunks evaluated before the lock is released for others
+	maxStale  = 1 << 16     // changed jobs that a view notes before it is given up
 )
 
 // view returns a built view for a plan. With a key it is shared and kept for
@@ -88,7 +99,7 @@ func (ix *Index) buildView(ctx context.Context, key viewKey, p plan) (*view, err
 	return v, nil
 }
 
-// usable reports whether a view is built and kept right. The caller holds mu.
+// usable reports whether a view is built and hears of changes. The caller holds mu.
 func (ix *Index) usable(v *view) bool {
 	return v.built.Load() && !v.dropped && v.layout == ix.table.layout
 }
@@ -113,7 +124,7 @@ func (ix *Index) addView(key viewKey, p plan, now time.Time) *view {
 	if len(ix.views) >= maxViews {
 		ix.dropView(slices.MinFunc(ix.views, func(a, b *view) int { return cmp.Compare(a.used.Load(), b.used.Load()) }))
 	}
-	v := &view{key: key, plan: p, ready: make(chan struct{}), layout: ix.table.layout}
+	v := &view{key: key, plan: p, ready: make(chan struct{}), turn: make(chan struct{}, 1), layout: ix.table.layout}
 	v.used.Store(now.UnixNano())
 	ix.views = append(ix.views, v)
 	return v
@@ -134,8 +145,7 @@ func (ix *Index) dropIdleViews(now time.Time) {
 	}
 }
 
-// build evaluates the condition for all jobs, a few chunks at a time, so that
-// the writer never waits long. What changes behind it meanwhile apply puts right.
+// build evaluates the condition for all jobs.
 func (ix *Index) build(ctx context.Context, v *view) {
 	finished := false
 	defer func() { // also when match panics: the waiting must not wait for ever
@@ -146,78 +156,140 @@ func (ix *Index) build(ctx context.Context, v *view) {
 		}
 		close(v.ready)
 	}()
-	for !finished && ctx.Err() == nil {
+	b := newBatch()
+	defer b.release()
+	for k := 0; !finished; k++ {
 		var ok bool
-		if finished, ok = ix.buildSome(v); !ok {
+		if finished, ok = ix.buildChunk(ctx, v, k, b); !ok {
 			return
 		}
 	}
 }
 
-// buildSome evaluates the next chunks. It is not ok when the view was given up.
-func (ix *Index) buildSome(v *view) (finished, ok bool) {
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	if v.dropped || v.layout != ix.table.layout {
-		return false, false
-	}
-	e := Entry{ix: ix}
-	for range viewChunk {
-		k := len(v.bits)
-		if k == len(ix.table.chunks) {
-			v.built.Store(true)
-			return true, true
-		}
-		e.c = ix.table.chunks[k]
-		var found bitmap
-		n := uint16(0)
-		for w := range chunkWords {
-			for m := v.plan.word(e.c, k, w); m != 0; m &= m - 1 {
-				e.i = w<<6 | bits.TrailingZeros64(m)
-				if v.plan.admits(&e) {
-					found.set(e.i)
-					n++
-				}
+// buildChunk evaluates the next chunk. It is not ok when the view was given up or the caller went away.
+func (ix *Index) buildChunk(ctx context.Context, v *view, k int, b *batch) (finished, ok bool) {
+	last := -1 // slot
+	for more := true; more; {
+		ix.slice(func() {
+			ok = ctx.Err() == nil && !v.dropped && v.layout == ix.table.layout
+			if finished = ok && k == len(ix.table.chunks); finished {
+				v.built.Store(true)
 			}
+			if !ok || finished {
+				return
+			}
+			if last < 0 { // from now on, what changes in the chunk is noted
+				v.bits, v.counts = append(v.bits, bitmap{}), append(v.counts, 0)
+			}
+			b.empty(ix)
+			last, more = ix.candidatesIn(&v.plan, k, last, b)
+		})
+		if !ok || finished {
+			return finished, ok
 		}
-		v.bits, v.counts, v.count = append(v.bits, found), append(v.counts, n), v.count+int64(n)
+		ix.evaluate(b, func(e *Entry) bool {
+			if v.plan.match(e) {
+				v.bits[k].set(e.i)
+				v.counts[k]++
+				v.count++
+			}
+			return true
+		})
 	}
 	return false, true
 }
 
-// refreshViews evaluates a job that came, changed or went. The caller is apply.
-func (ix *Index) refreshViews(k, i int) {
-	if len(ix.views) > 0 {
-		ix.refresh(k, i)
+// candidatesIn adds candidates of a chunk behind a slot to a batch, a slice at most. It returns the last slot it came to, and
+// whether there may be more behind it. The caller holds mu.
+func (ix *Index) candidatesIn(p *plan, k, last int, b *batch) (to int, more bool) {
+	e := Entry{c: ix.table.chunks[k]}
+	for w := (last + 1) >> 6; w < chunkWords; w++ {
+		m := p.word(e.c, k, w)
+		if w == (last+1)>>6 {
+			m &= ^uint64(0) << ((last + 1) & 63)
+		}
+		for ; m != 0; m &= m - 1 {
+			if len(b.slots) == p.slice() {
+				return e.i, true
+			}
+			if e.i = w<<6 | bits.TrailingZeros64(m); p.fits(&e) {
+				b.add(e.c, e.i)
+			}
+		}
+	}
+	return chunkSize, false
+}
+
+// noteChange tells the views of a job that came, changed or went. The caller is Apply, which holds mu for writing.
+func (ix *Index) noteChange(k, i int) {
+	for _, v := range slices.Backward(ix.views) { // from the end, because dropView shortens the list
+		switch c := ix.table.chunks[k]; {
+		case v.plan.owner != anyOwner && int(c.owner[i]) != v.plan.owner,
+			v.plan.service != anyService && int(c.service[i]) != v.plan.service,
+			!v.built.Load() && k >= len(v.bits): // its builder comes by
+		case len(v.stale) >= maxStale:
+			ix.dropView(v)
+		default:
+			v.stale = append(v.stale, refTo(k, i))
+		}
 	}
 }
 
-func (ix *Index) refresh(k, i int) {
-	defer func() {
-		if recover() != nil { // a condition that panics must not end the writer; its query meets the panic itself
-			for _, v := range slices.Clone(ix.views) {
-				ix.dropView(v)
+// settle evaluates some of the jobs that changed. The caller has the view's turn.
+func (ix *Index) settle(v *view) {
+	b := newBatch()
+	defer b.release()
+	var refs []slotRef
+	ix.slice(func() {
+		b.empty(ix)
+		if !ix.usable(v) {
+			return
+		}
+		for _, at := range v.stale {
+			if len(refs) == v.plan.slice() || at.chunk != v.stale[0].chunk {
+				break
+			}
+			refs = append(refs, at)
+		}
+		e := Entry{}
+		for _, at := range refs {
+			e.c, e.i = ix.table.chunks[at.chunk], int(at.slot)
+			if v.plan.word(e.c, int(at.chunk), e.i>>6)&(1<<(e.i&63)) != 0 && v.plan.fits(&e) {
+				b.add(e.c, e.i)
 			}
 		}
-	}()
-	e := Entry{ix: ix, c: ix.table.chunks[k], i: i}
-	for _, v := range ix.views {
-		if v.layout != ix.table.layout || k > len(v.bits) || k == len(v.bits) && !v.built.Load() {
-			continue
+	})
+	var fits bitmap
+	ix.evaluate(b, func(e *Entry) bool {
+		if v.plan.match(e) {
+			fits.set(e.i)
 		}
-		if k == len(v.bits) {
-			v.bits, v.counts = append(v.bits, bitmap{}), append(v.counts, 0)
+		return true
+	})
+	ix.slice(func() {
+		if !ix.usable(v) {
+			return
 		}
-		fits := v.plan.word(e.c, k, i>>6)&(1<<(i&63)) != 0 && v.plan.admits(&e)
-		switch had := v.bits[k].has(i); {
-		case fits && !had:
-			v.bits[k].set(i)
-			v.counts[k]++
-			v.count++
-		case !fits && had:
-			v.bits[k].clear(i)
-			v.counts[k]--
-			v.count--
+		for _, at := range refs {
+			v.put(int(at.chunk), int(at.slot), fits.has(int(at.slot)))
 		}
+		v.stale = v.stale[len(refs):]
+	})
+}
+
+// put stores the result for a job.
+func (v *view) put(k, i int, fits bool) {
+	for k >= len(v.bits) {
+		v.bits, v.counts = append(v.bits, bitmap{}), append(v.counts, 0)
+	}
+	switch had := v.bits[k].has(i); {
+	case fits && !had:
+		v.bits[k].set(i)
+		v.counts[k]++
+		v.count++
+	case !fits && had:
+		v.bits[k].clear(i)
+		v.counts[k]--
+		v.count--
 	}
 }

@@ -65,12 +65,32 @@ func lastIssue(c *kv.Cursor, before uint64) (k, raw []byte) {
 	return c.Prev()
 }
 
+// CountIssues returns how many reports there are about each job. It reads keys alone.
+func CountIssues(tx *kv.ReadTx) (map[job.ID]int, error) {
+	count := make(map[job.ID]int)
+	err := tx.Each(Issues, func(k, _ []byte) error {
+		id, err := IssueIDOf(k)
+		count[id.Job]++
+		return err
+	})
+	return count, err
+}
+
+// IssueIDOf reads a key of the bucket Issues.
+func IssueIDOf(k []byte) (IssueID, error) {
+	if len(k) != 16 {
+		return IssueID{}, fmt.Errorf("an issue's key has %d bytes: %w", len(k), job.ErrStorage)
+	}
+	return IssueID{Seq: binary.BigEndian.Uint64(k), Job: job.IDFromKey(k[8:])}, nil
+}
+
 // DecodeIssue reads a key and a value of the bucket Issues.
 func DecodeIssue(k, raw []byte) (Issue, error) {
-	if len(k) != 16 {
-		return Issue{}, fmt.Errorf("an issue's key has %d bytes: %w", len(k), job.ErrStorage)
+	id, err := IssueIDOf(k)
+	if err != nil {
+		return Issue{}, err
 	}
-	issue := Issue{ID: IssueID{Seq: binary.BigEndian.Uint64(k), Job: job.IDFromKey(k[8:])}, Report: &storev1.Issue{}}
+	issue := Issue{ID: id, Report: &storev1.Issue{}}
 	if err := proto.Unmarshal(raw, issue.Report); err != nil {
 		return issue, fmt.Errorf("read issue %s: %w: %w", issue.ID, job.ErrStorage, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
@@ -30,6 +31,9 @@ func (s *State) Apply(entry []byte) (index.Applied, error) {
 	if a.settings != nil {
 		s.settings.Store(a.settings)
 	}
+	for _, id := range a.issues {
+		s.Issues[id]++
+	}
 	s.doomed.Add(a.doomed)
 	return changes, nil
 }
@@ -39,7 +43,8 @@ type applied struct {
 	index    index.Commit
 	counters *file.Counters
 	settings *storev1.Settings
-	doomed   int64 // more folders that are to be removed
+	doomed   int64    // more folders that are to be removed
+	issues   []job.ID // jobs of new problem reports
 }
 
 // take decodes one write.
@@ -51,6 +56,10 @@ func (a *applied) take(w kv.Write) error {
 		return a.takeJob(w)
 	case w.Bucket == record.Shares:
 		return a.takeShare(w)
+	case w.Bucket == record.Issues && w.Kind == kv.KindPut:
+		id, err := record.IssueIDOf(w.Key)
+		a.issues = append(a.issues, id.Job)
+		return err
 	case w.Bucket == record.Doomed:
 		a.takeDoomed(w)
 		return nil

@@ -31,6 +31,8 @@ type State struct {
 	Audit audit.Log
 	// Counters as committed. They belong to the writer.
 	Counters file.Counters
+	// Issues counts the problem reports by job. It belongs to the writer.
+	Issues map[job.ID]int
 	// Damaged has the jobs that were left out because their records could not be read when the state was
 	// loaded, and why. It is read-only.
 	Damaged map[job.ID]error
@@ -68,6 +70,9 @@ func Load(tx *kv.ReadTx, cfg index.Config) (*State, error) {
 	}
 	s.settings.Store(set)
 	s.doomed.Store(record.CountDoomed(tx))
+	if s.Issues, err = record.CountIssues(tx); err != nil {
+		return nil, err
+	}
 	s.Credentials.Load(tx)
 	return s, nil
 }

@@ -293,7 +293,7 @@ type ListResponse struct {
 	Entries []*WorkspaceEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Gives the next page. Empty on the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// Bytes that the caller's files take.
+	// Bytes that the caller's files take: their sizes, and 4 KiB for each file and folder.
 	UsageBytes int64 `protobuf:"varint,3,opt,name=usage_bytes,json=usageBytes,proto3" json:"usage_bytes,omitempty"`
 	// Bytes that they may take. 0 means no limit.
 	QuotaBytes    int64 `protobuf:"varint,4,opt,name=quota_bytes,json=quotaBytes,proto3" json:"quota_bytes,omitempty"`
@@ -359,6 +359,125 @@ func (x *ListResponse) GetQuotaBytes() int64 {
 	return 0
 }
 
+// Request of GetUsage.
+type GetUsageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUsageRequest) Reset() {
+	*x = GetUsageRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUsageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUsageRequest) ProtoMessage() {}
+
+func (x *GetUsageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUsageRequest.ProtoReflect.Descriptor instead.
+func (*GetUsageRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{5}
+}
+
+// Response of GetUsage. A limit of 0 means that there is none.
+type GetUsageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes that the caller's files take: their sizes, and 4 KiB for each file and folder.
+	UsedBytes int64 `protobuf:"varint,1,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	// Bytes that they may take.
+	MaxBytes int64 `protobuf:"varint,2,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	// Number of the files, folders and links.
+	UsedEntries int64 `protobuf:"varint,3,opt,name=used_entries,json=usedEntries,proto3" json:"used_entries,omitempty"`
+	// How many there may be.
+	MaxEntries int64 `protobuf:"varint,4,opt,name=max_entries,json=maxEntries,proto3" json:"max_entries,omitempty"`
+	// How many names a path may have: /reads/sample1.fastq has two.
+	MaxDepth      int32 `protobuf:"varint,5,opt,name=max_depth,json=maxDepth,proto3" json:"max_depth,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUsageResponse) Reset() {
+	*x = GetUsageResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUsageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUsageResponse) ProtoMessage() {}
+
+func (x *GetUsageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUsageResponse.ProtoReflect.Descriptor instead.
+func (*GetUsageResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetUsageResponse) GetUsedBytes() int64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
+func (x *GetUsageResponse) GetMaxBytes() int64 {
+	if x != nil {
+		return x.MaxBytes
+	}
+	return 0
+}
+
+func (x *GetUsageResponse) GetUsedEntries() int64 {
+	if x != nil {
+		return x.UsedEntries
+	}
+	return 0
+}
+
+func (x *GetUsageResponse) GetMaxEntries() int64 {
+	if x != nil {
+		return x.MaxEntries
+	}
+	return 0
+}
+
+func (x *GetUsageResponse) GetMaxDepth() int32 {
+	if x != nil {
+		return x.MaxDepth
+	}
+	return 0
+}
+
 // WorkspaceEntry is a file or a folder.
 type WorkspaceEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -378,7 +497,7 @@ type WorkspaceEntry struct {
 
 func (x *WorkspaceEntry) Reset() {
 	*x = WorkspaceEntry{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[5]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -390,7 +509,7 @@ func (x *WorkspaceEntry) String() string {
 func (*WorkspaceEntry) ProtoMessage() {}
 
 func (x *WorkspaceEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[5]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -403,7 +522,7 @@ func (x *WorkspaceEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkspaceEntry.ProtoReflect.Descriptor instead.
 func (*WorkspaceEntry) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{5}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WorkspaceEntry) GetPath() string {
@@ -456,7 +575,7 @@ type DownloadRequest struct {
 
 func (x *DownloadRequest) Reset() {
 	*x = DownloadRequest{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[6]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +587,7 @@ func (x *DownloadRequest) String() string {
 func (*DownloadRequest) ProtoMessage() {}
 
 func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[6]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +600,7 @@ func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadRequest.ProtoReflect.Descriptor instead.
 func (*DownloadRequest) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{6}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DownloadRequest) GetPath() string {
@@ -520,7 +639,7 @@ type DownloadResponse struct {
 
 func (x *DownloadResponse) Reset() {
 	*x = DownloadResponse{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[7]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +651,7 @@ func (x *DownloadResponse) String() string {
 func (*DownloadResponse) ProtoMessage() {}
 
 func (x *DownloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[7]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +664,7 @@ func (x *DownloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadResponse.ProtoReflect.Descriptor instead.
 func (*DownloadResponse) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{7}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DownloadResponse) GetEntry() *WorkspaceEntry {
@@ -582,7 +701,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[8]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +713,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[8]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +726,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{8}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeleteRequest) GetPath() string {
@@ -635,7 +754,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[9]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +766,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[9]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +779,7 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{9}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteResponse) GetRemovedFiles() int64 {
@@ -698,7 +817,16 @@ const file_stint_workspace_v1_workspace_service_proto_rawDesc = "" +
 	"\vusage_bytes\x18\x03 \x01(\x03R\n" +
 	"usageBytes\x12\x1f\n" +
 	"\vquota_bytes\x18\x04 \x01(\x03R\n" +
-	"quotaBytes\"\xbb\x01\n" +
+	"quotaBytes\"\x11\n" +
+	"\x0fGetUsageRequest\"\xaf\x01\n" +
+	"\x10GetUsageResponse\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x01 \x01(\x03R\tusedBytes\x12\x1b\n" +
+	"\tmax_bytes\x18\x02 \x01(\x03R\bmaxBytes\x12!\n" +
+	"\fused_entries\x18\x03 \x01(\x03R\vusedEntries\x12\x1f\n" +
+	"\vmax_entries\x18\x04 \x01(\x03R\n" +
+	"maxEntries\x12\x1b\n" +
+	"\tmax_depth\x18\x05 \x01(\x05R\bmaxDepth\"\xbb\x01\n" +
 	"\x0eWorkspaceEntry\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06folder\x18\x02 \x01(\bR\x06folder\x12\x1d\n" +
@@ -720,11 +848,12 @@ const file_stint_workspace_v1_workspace_service_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tB\x03\xe0A\x02R\x04path\x12\x1c\n" +
 	"\trecursive\x18\x02 \x01(\bR\trecursive\"5\n" +
 	"\x0eDeleteResponse\x12#\n" +
-	"\rremoved_files\x18\x01 \x01(\x03R\fremovedFiles2\x96\x03\n" +
+	"\rremoved_files\x18\x01 \x01(\x03R\fremovedFiles2\x8a\x04\n" +
 	"\x10WorkspaceService\x12S\n" +
 	"\x06Upload\x12!.stint.workspace.v1.UploadRequest\x1a\".stint.workspace.v1.UploadResponse\"\x00(\x01\x12`\n" +
 	"\x04List\x12\x1f.stint.workspace.v1.ListRequest\x1a .stint.workspace.v1.ListResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/workspace\x12Y\n" +
-	"\bDownload\x12#.stint.workspace.v1.DownloadRequest\x1a$.stint.workspace.v1.DownloadResponse\"\x000\x01\x12p\n" +
+	"\bDownload\x12#.stint.workspace.v1.DownloadRequest\x1a$.stint.workspace.v1.DownloadResponse\"\x000\x01\x12r\n" +
+	"\bGetUsage\x12#.stint.workspace.v1.GetUsageRequest\x1a$.stint.workspace.v1.GetUsageResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/workspace:usage\x12p\n" +
 	"\x06Delete\x12!.stint.workspace.v1.DeleteRequest\x1a\".stint.workspace.v1.DeleteResponse\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/workspace/{path=**}B\xd9\x01\n" +
 	"\x16com.stint.workspace.v1B\x15WorkspaceServiceProtoP\x01Z>github.com/stint-jobs/stint/gen/stint/workspace/v1;workspacev1\xa2\x02\x03SWX\xaa\x02\x12Stint.Workspace.V1\xca\x02\x12Stint\\Workspace\\V1\xe2\x02\x1eStint\\Workspace\\V1\\GPBMetadata\xea\x02\x14Stint::Workspace::V1b\x06proto3"
 
@@ -740,36 +869,40 @@ func file_stint_workspace_v1_workspace_service_proto_rawDescGZIP() []byte {
 	return file_stint_workspace_v1_workspace_service_proto_rawDescData
 }
 
-var file_stint_workspace_v1_workspace_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_stint_workspace_v1_workspace_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_stint_workspace_v1_workspace_service_proto_goTypes = []any{
 	(*UploadRequest)(nil),         // 0: stint.workspace.v1.UploadRequest
 	(*UploadTarget)(nil),          // 1: stint.workspace.v1.UploadTarget
 	(*UploadResponse)(nil),        // 2: stint.workspace.v1.UploadResponse
 	(*ListRequest)(nil),           // 3: stint.workspace.v1.ListRequest
 	(*ListResponse)(nil),          // 4: stint.workspace.v1.ListResponse
-	(*WorkspaceEntry)(nil),        // 5: stint.workspace.v1.WorkspaceEntry
-	(*DownloadRequest)(nil),       // 6: stint.workspace.v1.DownloadRequest
-	(*DownloadResponse)(nil),      // 7: stint.workspace.v1.DownloadResponse
-	(*DeleteRequest)(nil),         // 8: stint.workspace.v1.DeleteRequest
-	(*DeleteResponse)(nil),        // 9: stint.workspace.v1.DeleteResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*GetUsageRequest)(nil),       // 5: stint.workspace.v1.GetUsageRequest
+	(*GetUsageResponse)(nil),      // 6: stint.workspace.v1.GetUsageResponse
+	(*WorkspaceEntry)(nil),        // 7: stint.workspace.v1.WorkspaceEntry
+	(*DownloadRequest)(nil),       // 8: stint.workspace.v1.DownloadRequest
+	(*DownloadResponse)(nil),      // 9: stint.workspace.v1.DownloadResponse
+	(*DeleteRequest)(nil),         // 10: stint.workspace.v1.DeleteRequest
+	(*DeleteResponse)(nil),        // 11: stint.workspace.v1.DeleteResponse
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_stint_workspace_v1_workspace_service_proto_depIdxs = []int32{
 	1,  // 0: stint.workspace.v1.UploadRequest.target:type_name -> stint.workspace.v1.UploadTarget
-	5,  // 1: stint.workspace.v1.UploadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
-	5,  // 2: stint.workspace.v1.ListResponse.entries:type_name -> stint.workspace.v1.WorkspaceEntry
-	10, // 3: stint.workspace.v1.WorkspaceEntry.modify_time:type_name -> google.protobuf.Timestamp
-	5,  // 4: stint.workspace.v1.DownloadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
+	7,  // 1: stint.workspace.v1.UploadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
+	7,  // 2: stint.workspace.v1.ListResponse.entries:type_name -> stint.workspace.v1.WorkspaceEntry
+	12, // 3: stint.workspace.v1.WorkspaceEntry.modify_time:type_name -> google.protobuf.Timestamp
+	7,  // 4: stint.workspace.v1.DownloadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
 	0,  // 5: stint.workspace.v1.WorkspaceService.Upload:input_type -> stint.workspace.v1.UploadRequest
 	3,  // 6: stint.workspace.v1.WorkspaceService.List:input_type -> stint.workspace.v1.ListRequest
-	6,  // 7: stint.workspace.v1.WorkspaceService.Download:input_type -> stint.workspace.v1.DownloadRequest
-	8,  // 8: stint.workspace.v1.WorkspaceService.Delete:input_type -> stint.workspace.v1.DeleteRequest
-	2,  // 9: stint.workspace.v1.WorkspaceService.Upload:output_type -> stint.workspace.v1.UploadResponse
-	4,  // 10: stint.workspace.v1.WorkspaceService.List:output_type -> stint.workspace.v1.ListResponse
-	7,  // 11: stint.workspace.v1.WorkspaceService.Download:output_type -> stint.workspace.v1.DownloadResponse
-	9,  // 12: stint.workspace.v1.WorkspaceService.Delete:output_type -> stint.workspace.v1.DeleteResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
+	8,  // 7: stint.workspace.v1.WorkspaceService.Download:input_type -> stint.workspace.v1.DownloadRequest
+	5,  // 8: stint.workspace.v1.WorkspaceService.GetUsage:input_type -> stint.workspace.v1.GetUsageRequest
+	10, // 9: stint.workspace.v1.WorkspaceService.Delete:input_type -> stint.workspace.v1.DeleteRequest
+	2,  // 10: stint.workspace.v1.WorkspaceService.Upload:output_type -> stint.workspace.v1.UploadResponse
+	4,  // 11: stint.workspace.v1.WorkspaceService.List:output_type -> stint.workspace.v1.ListResponse
+	9,  // 12: stint.workspace.v1.WorkspaceService.Download:output_type -> stint.workspace.v1.DownloadResponse
+	6,  // 13: stint.workspace.v1.WorkspaceService.GetUsage:output_type -> stint.workspace.v1.GetUsageResponse
+	11, // 14: stint.workspace.v1.WorkspaceService.Delete:output_type -> stint.workspace.v1.DeleteResponse
+	10, // [10:15] is the sub-list for method output_type
+	5,  // [5:10] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
 	5,  // [5:5] is the sub-list for extension extendee
 	0,  // [0:5] is the sub-list for field type_name
@@ -791,7 +924,7 @@ func file_stint_workspace_v1_workspace_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_workspace_v1_workspace_service_proto_rawDesc), len(file_stint_workspace_v1_workspace_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

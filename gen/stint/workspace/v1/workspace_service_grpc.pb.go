@@ -24,6 +24,7 @@ const (
 	WorkspaceService_Upload_FullMethodName   = "/stint.workspace.v1.WorkspaceService/Upload"
 	WorkspaceService_List_FullMethodName     = "/stint.workspace.v1.WorkspaceService/List"
 	WorkspaceService_Download_FullMethodName = "/stint.workspace.v1.WorkspaceService/Download"
+	WorkspaceService_GetUsage_FullMethodName = "/stint.workspace.v1.WorkspaceService/GetUsage"
 	WorkspaceService_Delete_FullMethodName   = "/stint.workspace.v1.WorkspaceService/Delete"
 )
 
@@ -41,6 +42,8 @@ type WorkspaceServiceClient interface {
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// Download streams a file. Over REST, `GET /v1/workspace/{path}` downloads it with ranges.
 	Download(ctx context.Context, in *DownloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadResponse], error)
+	// GetUsage returns what the caller's files take, and what they may take.
+	GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error)
 	// Delete removes a file, or a folder with everything in it if asked to.
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
 }
@@ -95,6 +98,16 @@ func (c *workspaceServiceClient) Download(ctx context.Context, in *DownloadReque
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type WorkspaceService_DownloadClient = grpc.ServerStreamingClient[DownloadResponse]
 
+func (c *workspaceServiceClient) GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetUsageResponse)
+	err := c.cc.Invoke(ctx, WorkspaceService_GetUsage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *workspaceServiceClient) Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DeleteResponse)
@@ -119,6 +132,8 @@ type WorkspaceServiceServer interface {
 	List(context.Context, *ListRequest) (*ListResponse, error)
 	// Download streams a file. Over REST, `GET /v1/workspace/{path}` downloads it with ranges.
 	Download(*DownloadRequest, grpc.ServerStreamingServer[DownloadResponse]) error
+	// GetUsage returns what the caller's files take, and what they may take.
+	GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error)
 	// Delete removes a file, or a folder with everything in it if asked to.
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
 	mustEmbedUnimplementedWorkspaceServiceServer()
@@ -139,6 +154,9 @@ func (UnimplementedWorkspaceServiceServer) List(context.Context, *ListRequest) (
 }
 func (UnimplementedWorkspaceServiceServer) Download(*DownloadRequest, grpc.ServerStreamingServer[DownloadResponse]) error {
 	return status.Error(codes.Unimplemented, "method Download not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetUsage not implemented")
 }
 func (UnimplementedWorkspaceServiceServer) Delete(context.Context, *DeleteRequest) (*DeleteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Delete not implemented")
@@ -200,6 +218,24 @@ func _WorkspaceService_Download_Handler(srv interface{}, stream grpc.ServerStrea
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type WorkspaceService_DownloadServer = grpc.ServerStreamingServer[DownloadResponse]
 
+func _WorkspaceService_GetUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetUsageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkspaceServiceServer).GetUsage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkspaceService_GetUsage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkspaceServiceServer).GetUsage(ctx, req.(*GetUsageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _WorkspaceService_Delete_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteRequest)
 	if err := dec(in); err != nil {
@@ -228,6 +264,10 @@ var WorkspaceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "List",
 			Handler:    _WorkspaceService_List_Handler,
+		},
+		{
+			MethodName: "GetUsage",
+			Handler:    _WorkspaceService_GetUsage_Handler,
 		},
 		{
 			MethodName: "Delete",

@@ -249,7 +249,7 @@ export declare type ListResponse = Message<"stint.workspace.v1.ListResponse"> & 
   nextPageToken: string;
 
   /**
-   * Bytes that the caller's files take.
+   * Bytes that the caller's files take: their sizes, and 4 KiB for each file and folder.
    *
    * @generated from field: int64 usage_bytes = 3;
    */
@@ -284,7 +284,7 @@ export declare type ListResponseJson = {
   nextPageToken?: string;
 
   /**
-   * Bytes that the caller's files take.
+   * Bytes that the caller's files take: their sizes, and 4 KiB for each file and folder.
    *
    * @generated from field: int64 usage_bytes = 3;
    */
@@ -303,6 +303,118 @@ export declare type ListResponseJson = {
  * Use `create(ListResponseSchema)` to create a new message.
  */
 export declare const ListResponseSchema: GenMessage<ListResponse, {jsonType: ListResponseJson}>;
+
+/**
+ * Request of GetUsage.
+ *
+ * @generated from message stint.workspace.v1.GetUsageRequest
+ */
+export declare type GetUsageRequest = Message<"stint.workspace.v1.GetUsageRequest"> & {
+};
+
+/**
+ * Request of GetUsage.
+ *
+ * @generated from message stint.workspace.v1.GetUsageRequest
+ */
+export declare type GetUsageRequestJson = {
+};
+
+/**
+ * Describes the message stint.workspace.v1.GetUsageRequest.
+ * Use `create(GetUsageRequestSchema)` to create a new message.
+ */
+export declare const GetUsageRequestSchema: GenMessage<GetUsageRequest, {jsonType: GetUsageRequestJson}>;
+
+/**
+ * Response of GetUsage. A limit of 0 means that there is none.
+ *
+ * @generated from message stint.workspace.v1.GetUsageResponse
+ */
+export declare type GetUsageResponse = Message<"stint.workspace.v1.GetUsageResponse"> & {
+  /**
+   * Bytes that the caller's files take: their sizes, and 4 KiB for each file and folder.
+   *
+   * @generated from field: int64 used_bytes = 1;
+   */
+  usedBytes: bigint;
+
+  /**
+   * Bytes that they may take.
+   *
+   * @generated from field: int64 max_bytes = 2;
+   */
+  maxBytes: bigint;
+
+  /**
+   * Number of the files, folders and links.
+   *
+   * @generated from field: int64 used_entries = 3;
+   */
+  usedEntries: bigint;
+
+  /**
+   * How many there may be.
+   *
+   * @generated from field: int64 max_entries = 4;
+   */
+  maxEntries: bigint;
+
+  /**
+   * How many names a path may have: /reads/sample1.fastq has two.
+   *
+   * @generated from field: int32 max_depth = 5;
+   */
+  maxDepth: number;
+};
+
+/**
+ * Response of GetUsage. A limit of 0 means that there is none.
+ *
+ * @generated from message stint.workspace.v1.GetUsageResponse
+ */
+export declare type GetUsageResponseJson = {
+  /**
+   * Bytes that the caller's files take: their sizes, and 4 KiB for each file and folder.
+   *
+   * @generated from field: int64 used_bytes = 1;
+   */
+  usedBytes?: string;
+
+  /**
+   * Bytes that they may take.
+   *
+   * @generated from field: int64 max_bytes = 2;
+   */
+  maxBytes?: string;
+
+  /**
+   * Number of the files, folders and links.
+   *
+   * @generated from field: int64 used_entries = 3;
+   */
+  usedEntries?: string;
+
+  /**
+   * How many there may be.
+   *
+   * @generated from field: int64 max_entries = 4;
+   */
+  maxEntries?: string;
+
+  /**
+   * How many names a path may have: /reads/sample1.fastq has two.
+   *
+   * @generated from field: int32 max_depth = 5;
+   */
+  maxDepth?: number;
+};
+
+/**
+ * Describes the message stint.workspace.v1.GetUsageResponse.
+ * Use `create(GetUsageResponseSchema)` to create a new message.
+ */
+export declare const GetUsageResponseSchema: GenMessage<GetUsageResponse, {jsonType: GetUsageResponseJson}>;
 
 /**
  * WorkspaceEntry is a file or a folder.
@@ -637,6 +749,16 @@ export declare const WorkspaceService: GenService<{
     methodKind: "server_streaming";
     input: typeof DownloadRequestSchema;
     output: typeof DownloadResponseSchema;
+  },
+  /**
+   * GetUsage returns what the caller's files take, and what they may take.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.GetUsage
+   */
+  getUsage: {
+    methodKind: "unary";
+    input: typeof GetUsageRequestSchema;
+    output: typeof GetUsageResponseSchema;
   },
   /**
    * Delete removes a file, or a folder with everything in it if asked to.

@@ -1,0 +1,156 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"testing"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// watched counts the calls of a Match and notes whether one was made while the lock was held.
+type watched struct {
+	ix     *Index
+	calls  int
+	locked bool
+}
+
+func (w *watched) match(*Entry) bool {
+	w.calls++
+	if w.ix.mu.TryLock() {
+		w.ix.mu.Unlock()
+	} else {
+		w.locked = true
+	}
+	return w.calls%3 == 0
+}
+
+// crowded is an index with 3,000 queued jobs of ada among as many of bob.
+func crowded(t *testing.T, cfg Config) *model {
+	t.Helper()
+	m := newModel(cfg)
+	for i := range 6000 {
+		m.add(&storev1.Header{
+			Owner: []string{"ada", "bob"}[i%2], Service: "A", Executor: "local",
+			OutputName: strconv.Itoa(i), State: jobsv1.State_STATE_QUEUED,
+		})
+	}
+	if err := m.apply(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// faces are the ways by which a query calls its Match.
+var faces = map[string]struct {
+	cfg Config
+	q   Query
+}{
+	"a small page":                    {Config{SmallScan: 1 << 20}, Query{Scope: Scope{Owner: "ada"}}},
+	"a small page, oldest first":      {Config{SmallScan: 1 << 20}, Query{Scope: everyone, Order: []Order{{Field: ByID}}}},
+	"a small page, sorted":            {Config{SmallScan: 1 << 20}, Query{Scope: Scope{Owner: "ada"}, Order: []Order{{Field: ByOutputName}}}},
+	"a page within the budget":        {Config{ScanBudget: 5000}, Query{Scope: everyone}},
+	"a view of one query":             {Config{SmallScan: -1}, Query{Scope: everyone}},
+	"a view that is kept":             {Config{SmallScan: -1}, Query{Scope: everyone, MatchKey: "k"}},
+	"a view that is kept, and sorted": {Config{SmallScan: -1}, Query{Scope: everyone, MatchKey: "k", Order: []Order{{Field: ByOutputName}}}},
+}
+
+func TestAMatchIsNeverCalledUnderTheLock(t *testing.T) {
+	for name, face := range faces {
+		t.Run(name, func(t *testing.T) {
+			m := crowded(t, face.cfg)
+			w := &watched{ix: m.ix}
+			q := face.q
+			q.Match, q.MatchCost, q.Limit = w.match, 40_000, 5
+			page := func() {
+				t.Helper()
+				if _, err := m.ix.Page(t.Context(), &q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			page()
+			before := w.calls
+			for id := job.ID(1); id <= 200; id++ {
+				m.move(id, func(h *storev1.Header) { h.State = jobsv1.State_STATE_RUNNING })
+			}
+			if err := m.apply(); err != nil {
+				t.Fatal(err)
+			}
+			if w.calls != before {
+				t.Errorf("the writer called Match %d times", w.calls-before)
+			}
+			page()
+			if before < 100 || w.locked {
+				t.Errorf("%d calls, under the lock: %v", before, w.locked)
+			}
+		})
+	}
+}
+
+func TestHowLongTheLockIsHeldIsBoundedInJobs(t *testing.T) {
+	for cost, most := range map[int]int{0: chunkSize, 1: chunkSize, 1000: 64, 40_000: 1, 1 << 30: 1} {
+		p, _ := New(Config{}).plan(&Query{Scope: everyone, Match: func(*Entry) bool { return true }, MatchCost: cost})
+		if n := p.slice(); n < 1 || n > most {
+			t.Errorf("cost %d: %d jobs are copied at a time, want at most %d", cost, n, most)
+		}
+	}
+}
+
+func TestAMatchEndsWithItsCaller(t *testing.T) {
+	for name, face := range faces {
+		t.Run(name, func(t *testing.T) {
+			m := crowded(t, face.cfg)
+			ctx, hangUp := context.WithCancel(t.Context())
+			defer hangUp()
+			calls := 0
+			q := face.q
+			q.MatchCost, q.Limit = 40_000, 5
+			q.Match = func(*Entry) bool {
+				if calls++; calls == 20 {
+					hangUp()
+				}
+				return calls%3 == 0
+			}
+			_, err := m.ix.Page(ctx, &q)
+			if most := 21 + sliceWork/q.MatchCost; !errors.Is(err, context.Canceled) || calls > most {
+				t.Errorf("%v after %d calls, want at most %d", err, calls, most)
+			}
+		})
+	}
+}
+
+func TestADearMatchLooksAtFewerJobs(t *testing.T) {
+	m := crowded(t, Config{ScanBudget: 5000})
+	for cost, exact := range map[int]bool{100: true, 8 * defaultMatchCost: false} {
+		p, err := m.ix.Page(t.Context(), &Query{Scope: Scope{Owner: "ada"}, Match: func(*Entry) bool { return false }, MatchCost: cost, Limit: 5})
+		if err != nil || p.Exact != exact || (p.Next == nil) != exact {
+			t.Errorf("cost %d: %+v %v, want exact %v", cost, p, err, exact)
+		}
+	}
+}
+
+// Until the next query a view holds a list of what changed.
+func TestAViewNotesSoManyChangesAndNoMore(t *testing.T) {
+	m := crowded(t, Config{SmallScan: -1})
+	q := Query{Scope: everyone, MatchKey: "k", Match: func(*Entry) bool { return true }, Limit: 5}
+	if _, err := m.ix.Page(t.Context(), &q); err != nil || m.ix.Stats().Views != 1 {
+		t.Fatalf("%v, %d views", err, m.ix.Stats().Views)
+	}
+	for range maxStale/3000 + 1 {
+		for id := job.ID(1); id <= 3000; id++ {
+			m.move(id, func(h *storev1.Header) { h.StartTimeNs = 7 })
+		}
+		if err := m.apply(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := m.ix.Stats().Views; n != 0 {
+		t.Errorf("%d views are kept", n)
+	}
+	if p, err := m.ix.Page(t.Context(), &q); err != nil || p.Total != 6000 {
+		t.Errorf("%+v %v", p, err)
+	}
+}
