@@ -48,7 +48,8 @@ stress() {
   local n=${N:-10} only=${ONLY:-} loops=() files=() by=() failed=0 i
   while read -r file; do files+=("$file"); done < <(find test -maxdepth 1 -name "*$only*.test.mjs" | sort)
   if [ "${#files[@]}" -eq 0 ]; then
-    files=(test/*.test.mjs)
+    while read -r file; do files+=("$file"); done < <(grep -lFr --include='*.mjs' -- "$only" test --exclude-dir=lib | sort)
+    [ "${#files[@]}" -gt 0 ] || files=(test/*.test.mjs)
     by=(--test-name-pattern "$only")
   fi
   for i in 1 2; do
@@ -57,6 +58,7 @@ stress() {
   done
   # shellcheck disable=SC2064 # The loops of now are meant.
   trap "kill ${loops[*]}" EXIT
+  trap "exit 130" INT TERM
   for ((i = 1; i <= n; i++)); do
     if node --test --test-concurrency=1 --test-timeout=240000 --test-reporter=tap "${by[@]}" "${files[@]}" >test/out/stress.log 2>&1; then
       echo "$i of $n: passed, $(sed -n 's/^# pass //p' test/out/stress.log) tests"

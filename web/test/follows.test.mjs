@@ -93,6 +93,8 @@ test('the button of the colours follows a choice in another tab', { skip }, asyn
   const open = await openContext(browser, server);
   const [one, other] = [await open.page('services'), await open.page('services')];
   await one.getByRole('button', { name: /^Colours: as the system/ }).waitFor();
+  // A tab that is not in front draws no frames, and takes no clicks before it does.
+  await other.bringToFront();
   await other.getByRole('button', { name: /^Colours: as the system/ }).click();
   await one.getByRole('button', { name: /^Colours: light/ }).waitFor();
   await open.close();
