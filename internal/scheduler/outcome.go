@@ -14,6 +14,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/workdir"
 )
 
 // conclude stores how the attempt ended and, from that, what becomes of the
@@ -27,10 +28,11 @@ func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 			return // it is published when the job can be read, or by the next process
 		}
 	}
+	progress := r.lastProgress()
 	var now *jobsv1.Job
 	stored := r.update(ctx, func(rec *storev1.Record) error {
 		now = rec.GetJob()
-		return settle(rec, exit, out, folder)
+		return settle(rec, end{exit: exit, out: out, folder: folder, progress: progress})
 	})
 	if r.settled = stored; stored {
 		r.s.log.Info("attempt ended", "job", r.id, "attempt", r.attempt,
@@ -59,9 +61,17 @@ func (r *run) publish(ctx context.Context, out *job.Status) (folder string, ok b
 	return "", true
 }
 
+// end is how an attempt ended.
+type end struct {
+	exit     executor.Exit
+	out      job.Status        // what that means for the job
+	folder   string            // of the results, where they were published
+	progress *workdir.Progress // that is not stored yet; nil where the command told no more
+}
+
 // settle closes the attempt and puts the job into its final state, or back into the queue.
-func settle(rec *storev1.Record, exit executor.Exit, out job.Status, folder string) error {
-	j := rec.GetJob()
+func settle(rec *storev1.Record, e end) error {
+	j, exit, out := rec.GetJob(), e.exit, e.out
 	if job.Terminal(j.GetState()) {
 		return store.ErrUnchanged
 	}
@@ -83,7 +93,10 @@ func settle(rec *storev1.Record, exit executor.Exit, out job.Status, folder stri
 	if j.GetStartTime() == nil && !exit.Start.IsZero() {
 		j.StartTime = timestamppb.New(exit.Start) // ran between two looks
 	}
-	j.ResultFolder = folder
+	j.ResultFolder = e.folder
+	if e.progress != nil {
+		setProgress(j, *e.progress)
+	}
 	_, err := job.Transition(j, out)
 	return err
 }

@@ -58,6 +58,9 @@ type Config struct {
 	Wake <-chan struct{}
 	// ProgressEvery is how often progress is read. Zero means each second.
 	ProgressEvery time.Duration
+	// OnDecision gets the processor time of each decision what starts next. It must be quick. Nil
+	// measures nothing.
+	OnDecision func(time.Duration)
 	// Logger gets one line for each transition. Nil discards them.
 	Logger *slog.Logger
 }

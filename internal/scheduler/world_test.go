@@ -153,6 +153,8 @@ var commands = map[string][]executortest.Step{
 	"minute":   {executortest.Sleep(time.Minute)},
 	"hold":     {executortest.Hold()},
 	"stubborn": {executortest.IgnoreTerm(), executortest.Hold()},
+	"finish":   {executortest.Progress("0 begun"), executortest.Sleep(time.Minute), executortest.Progress("100 done")},
+	"give-up":  {executortest.Progress("7 no further"), executortest.Exit(3)},
 	"talk":     {executortest.Progress("40 half way"), executortest.Sleep(time.Minute)},
 }
 
