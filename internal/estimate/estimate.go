@@ -51,8 +51,8 @@ type Sample struct {
 	Elapsed time.Duration
 }
 
-// bin is the bin of a size.
-func bin(bytes int64) int { return bits.Len64(uint64(max(0, bytes))) }
+// Bin is the bin of a size.
+func Bin(bytes int64) int { return bits.Len64(uint64(max(0, bytes))) }
 
 // History has what was learned. The zero value is empty. Its methods may be called at the same time.
 type History struct {
@@ -126,7 +126,7 @@ func (h *History) Like(k Kind, inputBytes int64) Set {
 	if r == nil {
 		return Set{}
 	}
-	own, most := bin(inputBytes), 0
+	own, most := Bin(inputBytes), 0
 	var counts [65]int // by distance
 	for i := range r.samples {
 		counts[distance(own, r.samples[i].InputBytes)]++
@@ -151,7 +151,7 @@ func (h *History) Like(k Kind, inputBytes int64) Set {
 }
 
 func distance(own int, bytes int64) int {
-	d := bin(bytes) - own
+	d := Bin(bytes) - own
 	return max(d, -d)
 }
 

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/estimate"
 	"github.com/stint-jobs/stint/internal/executor"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -35,6 +36,7 @@ func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 		return settle(rec, end{exit: exit, out: out, folder: folder, progress: progress})
 	})
 	if r.settled = stored; stored {
+		r.s.learn(now)
 		r.s.log.Info("attempt ended", "job", r.id, "attempt", r.attempt,
 			"state", job.StateWord(now.GetState()), "reason", job.ReasonWord(now.GetReason()), "exit_code", exit.Code)
 	}
@@ -99,6 +101,26 @@ func settle(rec *storev1.Record, e end) error {
 	}
 	_, err := job.Transition(j, out)
 	return err
+}
+
+// learn takes in how long a completed job took and how much memory it needed.
+func (s *Scheduler) learn(j *jobsv1.Job) {
+	if k, sample, ok := SampleOf(j); ok {
+		s.cfg.History.Add(k, sample)
+	}
+}
+
+// SampleOf returns what can be learned of a job: of one that completed, its last attempt.
+func SampleOf(j *jobsv1.Job) (estimate.Kind, estimate.Sample, bool) {
+	a := job.Attempt(j)
+	elapsed := a.GetUsage().GetElapsed().AsDuration()
+	if elapsed == 0 && a.GetStartTime() != nil {
+		elapsed = a.GetCompleteTime().AsTime().Sub(a.GetStartTime().AsTime())
+	}
+	return estimate.Kind{Service: j.GetService(), Version: j.GetServiceVersion()}, estimate.Sample{
+		InputBytes: j.GetInputBytes(), CPUs: j.GetResources().GetCpus(),
+		MemoryBytes: a.GetUsage().GetMaxRssBytes(), Elapsed: elapsed,
+	}, j.GetState() == jobsv1.State_STATE_COMPLETED && elapsed > 0
 }
 
 // asCancelled makes the outcome of a job that somebody wished cancelled. One that

@@ -218,10 +218,14 @@ func (s *server) openScheduler() error {
 		return fmt.Errorf("--executor: there is no executor %q: %w", s.cfg.Executor, errUsage)
 	}
 	s.decisions = newDecisions()
+	history, err := s.learn()
+	if err != nil {
+		return err
+	}
 	s.scheduler, err = scheduler.New(scheduler.Config{
 		Store: s.store, Engines: engines, Prepare: stage.Prepare, Publish: stage.Publish, Folders: s.folders,
 		MaxActivePerOwner: s.cfg.MaxRunningPerOwner, Held: s.space.held, Wake: s.space.back, Logger: s.log,
-		OnDecision: func(d time.Duration) { s.decisions.Observe(d.Seconds()) },
+		History: history, OnDecision: func(d time.Duration) { s.decisions.Observe(d.Seconds()) },
 	})
 	return err
 }

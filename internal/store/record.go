@@ -101,6 +101,7 @@ func headerOf(rec *storev1.Record) *storev1.Header {
 		SubmitTimeNs: nanos(j.GetSubmitTime()), StartTimeNs: nanos(j.GetStartTime()),
 		CompleteTimeNs: nanos(j.GetCompleteTime()), CancelTimeNs: nanos(j.GetCancelTime()),
 		Phase: rec.GetPhase(), NotBeforeNs: nanos(rec.GetNotBefore()), RequestId: rec.GetRequestId(), Resources: j.GetResources(),
+		InputBytes: j.GetInputBytes(), ServiceVersion: j.GetServiceVersion(),
 	}
 	for k, v := range j.GetLabels() {
 		h.Labels = append(h.Labels, &storev1.Label{Key: k, Value: v})
@@ -119,7 +120,7 @@ func complete(id job.ID, j *jobsv1.Job, h *storev1.Header) {
 	j.Priority, j.State, j.Reason, j.ExitCode, j.Revision = h.GetPriority(), h.GetState(), h.GetReason(), h.ExitCode, h.GetRevision()
 	j.SubmitTime, j.StartTime = timestampOf(h.GetSubmitTimeNs()), timestampOf(h.GetStartTimeNs())
 	j.CompleteTime, j.CancelTime = timestampOf(h.GetCompleteTimeNs()), timestampOf(h.GetCancelTimeNs())
-	j.Resources = h.GetResources()
+	j.Resources, j.InputBytes, j.ServiceVersion = h.GetResources(), h.GetInputBytes(), h.GetServiceVersion()
 	if len(h.GetLabels()) == 0 {
 		return
 	}
@@ -143,6 +144,8 @@ type facts struct {
 	attempts                                                                 []*jobsv1.Attempt
 	history                                                                  []*jobsv1.StatusChange
 	resources                                                                *jobsv1.Resources
+	inputBytes                                                               int64
+	version                                                                  string
 }
 
 func factsOf(rec *storev1.Record) facts {
@@ -152,6 +155,7 @@ func factsOf(rec *storev1.Record) facts {
 		parent: j.ParentId, rerun: j.RerunOf, labels: j.Labels, priority: j.Priority, state: j.State, reason: j.Reason,
 		exit: j.ExitCode, revision: j.Revision, submit: j.SubmitTime, start: j.StartTime, complete: j.CompleteTime,
 		cancel: j.CancelTime, attempts: j.Attempts, history: j.History, resources: j.Resources,
+		inputBytes: j.InputBytes, version: j.ServiceVersion,
 		phase: rec.Phase, notBefore: rec.NotBefore, request: rec.RequestId,
 	}
 }
@@ -163,6 +167,7 @@ func (f *facts) putBack(rec *storev1.Record) {
 	j.ParentId, j.RerunOf, j.Labels, j.Priority, j.State, j.Reason = f.parent, f.rerun, f.labels, f.priority, f.state, f.reason
 	j.ExitCode, j.Revision, j.SubmitTime, j.StartTime, j.CompleteTime = f.exit, f.revision, f.submit, f.start, f.complete
 	j.CancelTime, j.Attempts, j.History, j.Resources = f.cancel, f.attempts, f.history, f.resources
+	j.InputBytes, j.ServiceVersion = f.inputBytes, f.version
 	rec.Phase, rec.NotBefore, rec.RequestId = f.phase, f.notBefore, f.request
 	rec.Attempts, rec.History = nil, nil
 }
@@ -201,6 +206,11 @@ type Brief struct {
 	Err error
 	// Owner and Executor of the job.
 	Owner, Executor string
+	// Service and ServiceVersion of the job, and InputBytes, the size of its input files.
+	Service, ServiceVersion string
+	InputBytes              int64
+	// SubmitTime is when it was submitted.
+	SubmitTime time.Time
 	// State of the job.
 	State jobsv1.State
 	// Priority of the job.
@@ -222,6 +232,10 @@ func briefOf(id job.ID, h *storev1.Header) Brief {
 	b := Brief{
 		ID: id, Owner: h.GetOwner(), Executor: h.GetExecutor(), State: h.GetState(), Priority: h.GetPriority(),
 		Resources: h.GetResources(), Cancelled: h.GetCancelTimeNs() != 0, Phase: h.GetPhase(),
+		Service: h.GetService(), ServiceVersion: h.GetServiceVersion(), InputBytes: h.GetInputBytes(),
+	}
+	if h.GetSubmitTimeNs() != 0 {
+		b.SubmitTime = time.Unix(0, h.GetSubmitTimeNs()).UTC()
 	}
 	if h.GetNotBeforeNs() != 0 {
 		b.NotBefore = time.Unix(0, h.GetNotBeforeNs()).UTC()

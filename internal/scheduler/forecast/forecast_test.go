@@ -168,8 +168,8 @@ func TestPlacesAreTheOrderOfRealStarts(t *testing.T) {
 			if !e.Placed || e.Ahead != i {
 				t.Fatalf("seed %d: job %d started as number %d of %d, and %+v was expected", seed, id, i, len(in.order), e)
 			}
-			if real := in.starts[id]; !e.Start.Expected.Equal(real) || !e.Start.Latest.Equal(real) || !e.Start.Earliest.Equal(real) {
-				t.Fatalf("seed %d: job %d started at %v, and %+v was expected", seed, id, real, e.Start)
+			if at := in.starts[id]; !e.Start.Expected.Equal(at) || !e.Start.Latest.Equal(at) || !e.Start.Earliest.Equal(at) {
+				t.Fatalf("seed %d: job %d started at %v, and %+v was expected", seed, id, at, e.Start)
 			}
 		}
 	}

@@ -65,17 +65,17 @@ func (p *Policy) Copy(executor string, limit int) (c *Policy, complete bool) {
 }
 
 // copied returns a copy of a job in a lane that is being made, whose owner has the same turn.
-func (n *lane) copied(e *entry) *entry {
+func (l *lane) copied(e *entry) *entry {
 	twin := *e
-	twin.lane, twin.owner = n, n.byName[e.owner.name]
+	twin.lane, twin.owner = l, l.byName[e.owner.name]
 	if twin.owner == nil {
-		twin.owner = n.ownerOf(e.owner.name)
+		twin.owner = l.ownerOf(e.owner.name)
 		twin.owner.turn = e.owner.turn
 		if !twin.owner.group.listed { // nothing is ordered by it yet
 			twin.owner.group.turn = e.owner.group.turn
 		}
 	}
-	n.p.jobs[e.id] = &twin
+	l.p.jobs[e.id] = &twin
 	return &twin
 }
 

@@ -5,6 +5,7 @@ import { announce } from '../base/announce';
 import { ApiError } from '../base/api';
 import { getJob, listServices } from '../base/calls';
 import { styles } from '../base/css-vars';
+import { placeWords } from '../base/expected';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { pathOf, type Route } from '../base/router';
@@ -13,7 +14,7 @@ import { sharedStyles, stateStyles } from '../base/styles';
 import { type News, watch } from '../base/watch';
 import { isFinal, stateLabel, stateName, statePill, visible } from '../base/words';
 import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
-import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { JobJson, TimeRangeJson } from '../gen/stint/jobs/v1/job_pb';
 import { workspaceHref } from '../workspace/paths';
 import { jobActions } from './actions';
 import { explain } from './explain';
@@ -149,7 +150,17 @@ export class JobPage extends LitElement {
         : nothing;
     return html`<div class="banner ${name}"><b>${what}</b>${todo ? html`<span>${todo}</span>` : nothing}${engine}
       ${job.cancelReason ? html`<span>Given reason: ${job.cancelReason}</span>` : nothing}
-      ${job.expectedStartTime && name === 'queued' ? html`<span>Expected to start ${formatRelative(job.expectedStartTime, this.now)}.</span>` : nothing}</div>`;
+      ${job.queuePosition ? html`<span>Its place: ${placeWords(job)}.</span>` : nothing}
+      ${job.expectedStartTime && name === 'queued' ? html`<span>Expected to start ${formatRelative(job.expectedStartTime, this.now)}${this.renderRange(job.expectedStartRange)}.</span>` : nothing}</div>`;
+  }
+
+  /** How sure an expected time is. */
+  private renderRange(range: TimeRangeJson | undefined) {
+    if (!range?.earliest) return nothing;
+    const at = (t: string) => html`<time title=${formatTimeFull(t)} datetime=${t}>${formatTime(t, this.now)}</time>`;
+    return range.latest
+      ? html` (9 in 10 such jobs: ${at(range.earliest)} to ${at(range.latest)})`
+      : html` (${at(range.earliest)} at the earliest)`;
   }
 
   private renderProgress(job: JobJson) {
@@ -176,6 +187,8 @@ export class JobPage extends LitElement {
       ${fact('Job', job.id)} ${fact('Service', this.service?.label ?? job.service)}
       ${session.operator ? fact('Owner', job.owner) : nothing}
       ${time('Submitted', job.submitTime)} ${time('Started', job.startTime)} ${time('Completed', job.completeTime)}
+      ${job.expectedCompleteTime ? fact('Should end', html`${formatTime(job.expectedCompleteTime, this.now)}${this.renderRange(job.expectedCompleteRange)}`) : nothing}
+      ${fact('Not known', job.expectationNote)}
       ${fact('Elapsed', formatElapsed(job.startTime, job.completeTime, this.now))}
       ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
       ${fact('Node', attempt?.node)} ${fact('Executor', job.executor || attempt?.executor)} ${fact('Engine id', attempt?.engineId)}

@@ -1,6 +1,7 @@
 // The columns of the job table: which there are, which are shown, how wide and in which order.
 import { html, nothing, type TemplateResult } from 'lit';
 import { styles } from '../base/css-vars';
+import { expectedShort, placeShort } from '../base/expected';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { pathOf } from '../base/router';
 import { isFinal, reasonWords, statePill, visible } from '../base/words';
@@ -25,6 +26,8 @@ interface ColumnSpec {
   sort?: SortField;
   /** Whether the column is for operators who look at everybody's jobs. */
   operators?: boolean;
+  /** Whether the column is hidden until somebody chooses it. */
+  optional?: boolean;
   cell: (row: Row, context: CellContext) => TemplateResult | string | typeof nothing;
 }
 
@@ -64,6 +67,15 @@ const specs = {
   complete: { label: 'Completed', width: 122, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
   elapsed: { label: 'Elapsed', width: 94, cell: elapsed },
   progress: { label: 'Progress', width: 146, cell: progress },
+  expected: {
+    label: 'Expected',
+    width: 176,
+    optional: true,
+    cell: (row, { now }) => {
+      const words = [placeShort(row), expectedShort(row, now)].filter(Boolean).join(', ');
+      return html`<span title=${words}>${words}</span>`;
+    },
+  },
   owner: {
     label: 'Owner',
     width: 120,
@@ -80,7 +92,7 @@ const [narrowest, widest] = [48, 900];
 
 /** The columns that are shown when nobody chose others. */
 export const defaultColumns: Column[] = columnIds
-  .filter((id) => !columnSpecs[id].operators)
+  .filter((id) => !columnSpecs[id].operators && !columnSpecs[id].optional)
   .map((id) => ({ id, width: columnSpecs[id].width }));
 
 function elapsed(row: Row, { now }: CellContext) {
@@ -91,7 +103,7 @@ function elapsed(row: Row, { now }: CellContext) {
 
 function progress(row: Row) {
   if (row.state !== 'STATE_RUNNING') {
-    const words = reasonWords(row.reason);
+    const words = [reasonWords(row.reason), placeShort(row)].filter(Boolean).join(' · ');
     return words ? html`<span class="quiet-text" title=${row.message ?? ''}>${words}</span>` : nothing;
   }
   const percent = row.progress?.percent;
