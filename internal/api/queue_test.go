@@ -46,6 +46,9 @@ func TestTheQueueShowsEverybodysJobsAndMasksThoseOfOthers(t *testing.T) {
 			}
 			for _, r := range resp.GetRows() {
 				got = append(got, r.GetId())
+				if (r.GetQueuePosition() != nil) != (!r.GetMasked() && r.GetState() == jobsv1.State_STATE_QUEUED) {
+					t.Errorf("position %v of row %v", r.GetQueuePosition(), r)
+				}
 				if r.GetMasked() != (r.GetOwner() == "") || r.GetMasked() != (r.GetExecutor() == "") || r.GetSubmitTime() == nil {
 					t.Errorf("row %v", r)
 				}

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
@@ -63,6 +64,20 @@ func (e engines) Why(id job.ID, _ string) (jobsv1.Reason, string) {
 }
 
 func (engines) Forecast(string, *jobsv1.Resources) string { return "Waiting for cores." }
+
+// Expect says of every job that waits what follows from its id.
+func (engines) Expect(list ...*jobsv1.Job) {
+	for _, j := range list {
+		if id, err := job.ParseID(j.GetId()); err == nil && j.GetState() == jobsv1.State_STATE_QUEUED {
+			j.QueuePosition = &jobsv1.QueuePosition{JobsAhead: int64(id), UsersAhead: 1} //nolint:gosec // small
+			j.ExpectedStartTime = timestamppb.New(time.Unix(int64(id), 0))               //nolint:gosec // small
+		}
+	}
+}
+
+func (engines) Preview(j *jobsv1.Job) {
+	j.QueuePosition = &jobsv1.QueuePosition{JobsAhead: j.GetInputBytes()}
+}
 
 func (engines) Orphans(context.Context) ([]*adminv1.Orphan, []string) {
 	return []*adminv1.Orphan{{Executor: "local", EngineId: "7"}}, []string{"away"}

@@ -77,6 +77,7 @@ func (s *Service) Proto() *catalogv1.Service {
 		DefaultResources:  s.proto.GetDefaultResources(),
 		Results:           s.proto.GetResults(),
 		Category:          s.proto.GetCategory(),
+		Version:           s.proto.GetVersion(),
 		Executor:          s.proto.GetExecutor(),
 		Available:         ok,
 		UnavailableReason: why,

@@ -22,6 +22,7 @@ type (
 		Label           string          `yaml:"label"`
 		Description     string          `yaml:"description"`
 		Category        string          `yaml:"category"`
+		Version         string          `yaml:"version"`
 		Command         []string        `yaml:"command"`
 		Programs        []programYAML   `yaml:"programs"`
 		Parameters      []parameterYAML `yaml:"parameters"`
@@ -69,6 +70,9 @@ type (
 	}
 )
 
+// maxVersion is the longest version of a service in bytes.
+const maxVersion = 64
+
 var typesByName = map[string]catalogv1.ParameterType{
 	"string":  catalogv1.ParameterType_PARAMETER_TYPE_STRING,
 	"integer": catalogv1.ParameterType_PARAMETER_TYPE_INTEGER,
@@ -113,6 +117,7 @@ func parseServiceFile(text []byte, s *Service, p *problems) {
 		Label:            y.Label,
 		Description:      y.Description,
 		Category:         y.Category,
+		Version:          y.Version,
 		Executor:         y.Executor,
 		Parameters:       parametersFromYAML("parameters", y.Parameters, p),
 		DefaultResources: resourcesFromYAML(y.Resources, y.ExecutorOptions, p),
@@ -122,6 +127,9 @@ func parseServiceFile(text []byte, s *Service, p *problems) {
 	s.setReads(y.Reads, p)
 	if y.Label == "" {
 		p.add("label", "is missing: the name that people see")
+	}
+	if len(y.Version) > maxVersion {
+		p.add("version", "is longer than 64 bytes")
 	}
 	s.setPrograms(y.Programs, p)
 	s.setCommand(y.Command, p)

@@ -17,6 +17,7 @@ func TestAServiceFileBecomesTheServiceOfTheAPI(t *testing.T) {
 id: GenomeThing
 label: Thing
 category: Genomics
+version: "1.2"
 description: >-
   Does a thing
   to a genome.
@@ -34,7 +35,7 @@ results:
 `)
 	want := &catalogv1.Service{}
 	if err := prototext.Unmarshal([]byte(`
-		id: "GenomeThing" label: "Thing" category: "Genomics" description: "Does a thing to a genome." executor: "slurm" available: true
+		id: "GenomeThing" label: "Thing" category: "Genomics" version: "1.2" description: "Does a thing to a genome." executor: "slurm" available: true
 		default_resources { cpus: 4 memory_bytes: 1610612736 time_limit { seconds: 5400 } gpus: 1 partition: "long" account: "lab" constraint: "avx2&ssd" }
 		parameters { id: "contigs" label: "Contigs" description: "A file." type: PARAMETER_TYPE_FILE required: true extensions: ".fasta" extensions: ".fa.gz" }
 		parameters { id: "code" label: "code" type: PARAMETER_TYPE_ENUM enum_values: "4" enum_values: "11" default_value { string_value: "11" } }

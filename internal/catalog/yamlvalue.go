@@ -124,7 +124,7 @@ func wantedKind(t string) string {
 
 // yamlKeys are the fields of a service.yaml at every level, for suggestions.
 var yamlKeys = []string{
-	"id", "label", "description", "category", "command", "programs", "parameters", "resources", "executor",
+	"id", "label", "description", "category", "version", "command", "programs", "parameters", "resources", "executor",
 	"executor_options", "results", "network", "reads", "name", "package", "type", "required", "default", "enum", "min", "max",
 	"multiple", "group", "extensions", "cpus", "memory", "time_limit", "partition", "account", "constraint", "gpus",
 	"pattern", "display", "title",

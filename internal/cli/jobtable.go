@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -39,6 +40,8 @@ func (a *app) jobGrid(jobs []*jobsv1.Job, owners bool) *grid {
 		{title: "STARTED", drop: 5},
 		{title: "COMPLETED", drop: 4},
 		{title: "ELAPSED", drop: 6, right: a.screen.tty},
+		{title: "AHEAD", drop: 7, right: a.screen.tty},
+		{title: "EXPECTED", drop: 8},
 	}}
 	for _, j := range jobs {
 		state := stateWord(j.GetState())
@@ -46,7 +49,12 @@ func (a *app) jobGrid(jobs []*jobsv1.Job, owners bool) *grid {
 			state += fmt.Sprintf(" %d%%", j.GetProgress().GetPercent())
 		}
 		g.add(j.GetId(), state, reasonWord(j.GetReason()), j.GetService(), j.GetOutputName(), j.GetOwner(),
-			a.screen.time(j.GetSubmitTime()), a.screen.time(j.GetStartTime()), a.screen.time(j.GetCompleteTime()), elapsed(j, time.Now()))
+			a.screen.time(j.GetSubmitTime()), a.screen.time(j.GetStartTime()), a.screen.time(j.GetCompleteTime()), elapsed(j, time.Now()),
+			aheadWord(j.GetQueuePosition()), expectedCell(a.screen, j))
+	}
+	if a.screen.tty && !slices.ContainsFunc(jobs, isExpected) {
+		g.remove(11)
+		g.remove(10)
 	}
 	if a.screen.tty && !owners {
 		g.remove(5)

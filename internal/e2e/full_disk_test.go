@@ -18,7 +18,7 @@ import (
 // roomSeen is within what time a server takes jobs again when there is room: it is five seconds, on a machine of its own.
 const roomSeen = 20 * time.Second
 
-// smallDisk is a file system in memory of so many bytes, as mount has it.
+// smallDisk is a file system in memory of so many bytes, as mount has it; further options of the mount may follow.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()

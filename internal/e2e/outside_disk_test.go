@@ -17,23 +17,8 @@ import (
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
-// smallDisk is a disk of its own with few inodes.
-func smallDisk(t *testing.T, options string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		t.Skipf("needs to mount a disk of its own: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 func TestEmptyFilesInFoldersUseUpTheQuotaAndNotTheInodes(t *testing.T) {
-	data := smallDisk(t, "size=300m,nr_inodes=20000")
+	data := smallDisk(t, "300m,nr_inodes=20000")
 	h := newHostileOn(t, data, "--quota", "1M")
 	deep, _ := h.rest("ann", call{method: http.MethodPut, path: "/v1/workspace/" + strings.Repeat("a/", 500) + "f", body: strings.NewReader("")})
 	if deep.StatusCode != http.StatusBadRequest {
@@ -63,7 +48,7 @@ func TestEmptyFilesInFoldersUseUpTheQuotaAndNotTheInodes(t *testing.T) {
 }
 
 func TestWithoutInodesNothingNewIsTakenAndTheRestGoesOn(t *testing.T) {
-	data := smallDisk(t, "size=300m,nr_inodes=9000")
+	data := smallDisk(t, "300m,nr_inodes=9000")
 	h := newHostileOn(t, data, "--min-free-inodes", "4096", "--min-free-space", "16M")
 	id := h.submit("ann", misbehave("wait"))
 	h.until(id, jobsv1.State_STATE_RUNNING)

@@ -144,8 +144,10 @@ func (s *Scheduler) accept(ctx context.Context, b *store.Brief) {
 		// A clock that was set back does not make a job wait for longer than a retry may.
 		s.delays.until(b.ID, time.Now().Add(min(time.Until(b.NotBefore), job.MaxRetryWait)))
 	default:
+		j := waitingJob(b.ID, b.Owner, b.Priority, b.Resources)
 		s.mu.Lock()
-		s.policy.Add(b.Executor, waitingJob(b.ID, b.Owner, b.Priority, b.Resources))
+		s.policy.Add(b.Executor, j)
+		l.arrived(b, j, s.begun)
 		s.mu.Unlock()
 	}
 }

@@ -10,10 +10,12 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/estimate"
 	"github.com/stint-jobs/stint/internal/executor"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/workdir"
 )
 
 // conclude stores how the attempt ended and, from that, what becomes of the
@@ -27,12 +29,14 @@ func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 			return // it is published when the job can be read, or by the next process
 		}
 	}
+	progress := r.lastProgress()
 	var now *jobsv1.Job
 	stored := r.update(ctx, func(rec *storev1.Record) error {
 		now = rec.GetJob()
-		return settle(rec, exit, out, folder)
+		return settle(rec, end{exit: exit, out: out, folder: folder, progress: progress})
 	})
 	if r.settled = stored; stored {
+		r.s.learn(now)
 		r.s.log.Info("attempt ended", "job", r.id, "attempt", r.attempt,
 			"state", job.StateWord(now.GetState()), "reason", job.ReasonWord(now.GetReason()), "exit_code", exit.Code)
 	}
@@ -59,9 +63,17 @@ func (r *run) publish(ctx context.Context, out *job.Status) (folder string, ok b
 	return "", true
 }
 
+// end is how an attempt ended.
+type end struct {
+	exit     executor.Exit
+	out      job.Status        // what that means for the job
+	folder   string            // of the results, where they were published
+	progress *workdir.Progress // that is not stored yet; nil where the command told no more
+}
+
 // settle closes the attempt and puts the job into its final state, or back into the queue.
-func settle(rec *storev1.Record, exit executor.Exit, out job.Status, folder string) error {
-	j := rec.GetJob()
+func settle(rec *storev1.Record, e end) error {
+	j, exit, out := rec.GetJob(), e.exit, e.out
 	if job.Terminal(j.GetState()) {
 		return store.ErrUnchanged
 	}
@@ -83,9 +95,32 @@ func settle(rec *storev1.Record, exit executor.Exit, out job.Status, folder stri
 	if j.GetStartTime() == nil && !exit.Start.IsZero() {
 		j.StartTime = timestamppb.New(exit.Start) // ran between two looks
 	}
-	j.ResultFolder = folder
+	j.ResultFolder = e.folder
+	if e.progress != nil {
+		setProgress(j, *e.progress)
+	}
 	_, err := job.Transition(j, out)
 	return err
+}
+
+// learn takes in how long a completed job took and how much memory it needed.
+func (s *Scheduler) learn(j *jobsv1.Job) {
+	if k, sample, ok := SampleOf(j); ok {
+		s.cfg.History.Add(k, sample)
+	}
+}
+
+// SampleOf returns what can be learned of a job: of one that completed, its last attempt.
+func SampleOf(j *jobsv1.Job) (estimate.Kind, estimate.Sample, bool) {
+	a := job.Attempt(j)
+	elapsed := a.GetUsage().GetElapsed().AsDuration()
+	if elapsed == 0 && a.GetStartTime() != nil {
+		elapsed = a.GetCompleteTime().AsTime().Sub(a.GetStartTime().AsTime())
+	}
+	return estimate.Kind{Service: j.GetService(), Version: j.GetServiceVersion()}, estimate.Sample{
+		InputBytes: j.GetInputBytes(), CPUs: j.GetResources().GetCpus(),
+		MemoryBytes: a.GetUsage().GetMaxRssBytes(), Elapsed: elapsed,
+	}, j.GetState() == jobsv1.State_STATE_COMPLETED && elapsed > 0
 }
 
 // asCancelled makes the outcome of a job that somebody wished cancelled. One that

@@ -2,7 +2,10 @@ package scheduler
 
 import (
 	"context"
+	"runtime"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
@@ -15,9 +18,7 @@ import (
 func (s *Scheduler) place(ctx context.Context) {
 	for name, l := range s.lanes {
 		for ctx.Err() == nil && s.held() == "" {
-			s.mu.Lock()
-			next := s.policy.Next(name, time.Now()).Start
-			s.mu.Unlock()
+			next := s.decide(name)
 			if next == 0 {
 				break
 			}
@@ -26,6 +27,30 @@ func (s *Scheduler) place(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// decide returns the job that starts next on an executor, or 0.
+func (s *Scheduler) decide(executor string) job.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cfg.OnDecision == nil {
+		return s.policy.Next(executor, time.Now()).Start
+	}
+	runtime.LockOSThread() // whose time is measured
+	defer runtime.UnlockOSThread()
+	begin := threadTime()
+	next := s.policy.Next(executor, time.Now()).Start
+	s.cfg.OnDecision(threadTime() - begin)
+	return next
+}
+
+// threadTime is the processor time that the thread has had.
+func threadTime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
 }
 
 // candidate reads the job that starts next. One that may not start any more leaves the queue, and

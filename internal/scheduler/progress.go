@@ -24,15 +24,40 @@ func (s *Scheduler) followProgress(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, r := range s.running() {
-			p, ok := r.progress()
-			if !ok {
-				continue // a command need not tell
-			}
-			if _, err := s.cfg.Store.Update(ctx, store.Everyone, r.id, progressed(p)); err != nil && ctx.Err() == nil {
-				s.log.Warn("store progress", "job", r.id, "error", err)
-			}
+			r.storeProgress(ctx)
 		}
 	}
+}
+
+// storeProgress stores what the command has told since the last time. At the end of the attempt
+// its follower does that.
+func (r *run) storeProgress(ctx context.Context) {
+	if !r.progressMu.TryLock() {
+		return
+	}
+	defer r.progressMu.Unlock()
+	if !r.running.Load() {
+		return
+	}
+	p, ok := r.progress()
+	if !ok {
+		return // a command need not tell
+	}
+	if _, err := r.s.cfg.Store.Update(ctx, store.Everyone, r.id, progressed(p)); err != nil && ctx.Err() == nil {
+		r.s.log.Warn("store progress", "job", r.id, "error", err)
+	}
+}
+
+// lastProgress returns what the command of an attempt that has ended has told and storeProgress has
+// not stored. storeProgress stores nothing of the attempt afterwards.
+func (r *run) lastProgress() *workdir.Progress {
+	r.running.Store(false)
+	r.progressMu.Lock()
+	defer r.progressMu.Unlock()
+	if p, ok := r.progress(); ok {
+		return &p
+	}
+	return nil
 }
 
 // progress is what the command has told since the last time, by the file or by a report.
@@ -65,21 +90,26 @@ func (s *Scheduler) running() []*run {
 
 func progressed(p workdir.Progress) func(*storev1.Record) error {
 	return func(rec *storev1.Record) error {
-		if rec.GetJob().GetState() != jobsv1.State_STATE_RUNNING {
+		if rec.GetJob().GetState() != jobsv1.State_STATE_RUNNING || !setProgress(rec.GetJob(), p) {
 			return store.ErrUnchanged
 		}
-		said := &jobsv1.Progress{Message: p.Message}
-		if p.Percent >= 0 {
-			said.Percent = proto.Int32(int32(p.Percent)) //nolint:gosec // from 0 to 100
-		}
-		if before := rec.GetJob().GetProgress(); before != nil {
-			said.UpdateTime = before.GetUpdateTime()
-			if proto.Equal(before, said) {
-				return store.ErrUnchanged
-			}
-		}
-		said.UpdateTime = timestamppb.Now()
-		rec.GetJob().Progress = said
 		return nil
 	}
+}
+
+// setProgress sets the progress of a job and reports whether it is another one.
+func setProgress(j *jobsv1.Job, p workdir.Progress) bool {
+	said := &jobsv1.Progress{Message: p.Message}
+	if p.Percent >= 0 {
+		said.Percent = proto.Int32(int32(p.Percent)) //nolint:gosec // from 0 to 100
+	}
+	if before := j.GetProgress(); before != nil {
+		said.UpdateTime = before.GetUpdateTime()
+		if proto.Equal(before, said) {
+			return false
+		}
+	}
+	said.UpdateTime = timestamppb.Now()
+	j.Progress = said
+	return true
 }

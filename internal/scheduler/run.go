@@ -27,18 +27,19 @@ const (
 
 // run follows one job that is on an executor, or about to be.
 type run struct {
-	s         *Scheduler
-	id        job.ID
-	lane      *lane
-	attempt   int             // number of the latest attempt; 0 before the first
-	phase     storev1.Phase   // as stored when the run began
-	handle    executor.Handle // likewise
-	cancelled chan struct{}   // closed once somebody wishes the job cancelled
-	once      sync.Once
-	running   atomic.Bool          // whether its command is known to run, so that it may tell of its progress
-	said      workdir.Progress     // what its file last told; of the progress loop only
-	told      atomic.Pointer[told] // what it reported and is not stored yet
-	hinted    [2]atomic.Bool       // whether it was told that the command began, and that it ended
+	s          *Scheduler
+	id         job.ID
+	lane       *lane
+	attempt    int             // number of the latest attempt; 0 before the first
+	phase      storev1.Phase   // as stored when the run began
+	handle     executor.Handle // likewise
+	cancelled  chan struct{}   // closed once somebody wishes the job cancelled
+	once       sync.Once
+	running    atomic.Bool          // whether its command is known to run, so that it may tell of its progress
+	progressMu sync.Mutex           // held while progress is read and stored
+	said       workdir.Progress     // what its file last told; guarded by progressMu
+	told       atomic.Pointer[told] // what it reported and is not stored yet
+	hinted     [2]atomic.Bool       // whether it was told that the command began, and that it ended
 
 	// Of the follower, and of Run's goroutine once that has ended.
 	settled bool  // whether the end of the attempt is stored

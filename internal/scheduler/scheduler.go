@@ -24,6 +24,7 @@ import (
 	"time"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/estimate"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
@@ -58,6 +59,12 @@ type Config struct {
 	Wake <-chan struct{}
 	// ProgressEvery is how often progress is read. Zero means each second.
 	ProgressEvery time.Duration
+	// History has what was learned of how long jobs take. What completes is added. Nil starts with an
+	// empty one.
+	History *estimate.History
+	// OnDecision gets the processor time of each decision what starts next. It must be quick. Nil
+	// measures nothing.
+	OnDecision func(time.Duration)
 	// Logger gets one line for each transition. Nil discards them.
 	Logger *slog.Logger
 }
@@ -73,6 +80,7 @@ type Engine struct {
 // Scheduler is made by New and works while Run runs.
 type Scheduler struct {
 	cfg    Config
+	begun  time.Time
 	log    *slog.Logger
 	ended  chan *run
 	runs   sync.WaitGroup
@@ -92,14 +100,22 @@ type Scheduler struct {
 
 // lane is one executor.
 type lane struct {
-	name   string
-	engine Engine
+	name        string
+	engine      Engine
+	outlook     outlook
+	preview     sync.Mutex // held during a forecast for a job that is not submitted
+	nextPreview time.Time  // the earliest time of the next one; guarded by preview
+	arrivals    []arrival  // the latest jobs, oldest first; guarded by the scheduler's mu
+	newest      job.ID     // that has arrived; likewise
 }
 
 // New checks the configuration. Nothing runs before Run.
 func New(cfg Config) (*Scheduler, error) {
 	if cfg.Store == nil || cfg.Prepare == nil || cfg.Publish == nil || cfg.Folders == nil || len(cfg.Engines) == 0 {
 		return nil, errors.New("scheduler: Store, Engines, Prepare, Publish and Folders are required")
+	}
+	if cfg.History == nil {
+		cfg.History = &estimate.History{}
 	}
 	if cfg.ProgressEvery == 0 {
 		cfg.ProgressEvery = time.Second
@@ -109,6 +125,7 @@ func New(cfg Config) (*Scheduler, error) {
 	}
 	s := &Scheduler{
 		cfg:    cfg,
+		begun:  time.Now(),
 		log:    cfg.Logger,
 		ended:  make(chan *run),
 		lanes:  make(map[string]*lane),

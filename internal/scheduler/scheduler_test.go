@@ -449,23 +449,6 @@ func TestResultsThatCannotBeStoredFailTheJob(t *testing.T) {
 	})
 }
 
-func TestProgressIsStoredWhileTheCommandRuns(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.start()
-		id := w.submit("ann", "talk")
-		w.pass(3 * time.Second)
-		j := w.want(id, running, noReason)
-		if p := j.GetProgress(); p.GetPercent() != 40 || p.GetMessage() != "half way" || p.GetUpdateTime() == nil {
-			t.Errorf("progress %v", p)
-		}
-		before := j.GetRevision()
-		w.pass(30 * time.Second)
-		if after := w.job(id).GetRevision(); after != before {
-			t.Error("the same progress was stored again")
-		}
-	})
-}
-
 func TestUnknownExecutorWaitsWithWords(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/estimate"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/executor/executortest"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -31,6 +32,7 @@ type world struct {
 	folders  *workdir.Root
 	capacity scheduler.Capacity
 	perOwner int
+	history  *estimate.History
 	held     string // what holds all attempts
 	wake     chan struct{}
 	prepare  func(*jobsv1.Job) error
@@ -102,7 +104,7 @@ func (w *world) start() {
 		},
 		Publish: func(_ context.Context, j *jobsv1.Job, _ int) (string, error) { return w.publish(j) },
 		Folders: w.folders, MaxActivePerOwner: w.perOwner, Held: func() string { return w.held }, Wake: w.wake,
-		Logger: slog.New(w.log),
+		Logger: slog.New(w.log), History: w.history,
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -153,6 +155,8 @@ var commands = map[string][]executortest.Step{
 	"minute":   {executortest.Sleep(time.Minute)},
 	"hold":     {executortest.Hold()},
 	"stubborn": {executortest.IgnoreTerm(), executortest.Hold()},
+	"finish":   {executortest.Progress("0 begun"), executortest.Sleep(time.Minute), executortest.Progress("100 done")},
+	"give-up":  {executortest.Progress("7 no further"), executortest.Exit(3)},
 	"talk":     {executortest.Progress("40 half way"), executortest.Sleep(time.Minute)},
 }
 

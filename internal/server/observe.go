@@ -96,7 +96,16 @@ type stintCollector struct {
 	store     *store.Store
 	scheduler *scheduler.Scheduler
 	limits    *limits
+	decisions prometheus.Histogram
 	backups   *backups // nil where none are made
+}
+
+// newDecisions counts decisions of the scheduler by their processor time.
+func newDecisions() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "stint_scheduler_decision_seconds", Help: "Processor time of each decision which job starts next.",
+		Buckets: prometheus.ExponentialBuckets(1e-6, 4, 10), // to a quarter of a second
+	})
 }
 
 // Describe sends the descriptions of all figures.
@@ -107,6 +116,7 @@ func (c *stintCollector) Describe(ch chan<- *prometheus.Desc) {
 	} {
 		ch <- d
 	}
+	newDecisions().Describe(ch)
 }
 
 // Collect sends all figures as they are now.
@@ -126,6 +136,7 @@ func (c *stintCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(fileDesc, float64(s.FileBytes))
 	gauge(doomedDesc, float64(s.Doomed))
 	gauge(healthyDesc, oneIf(c.store.Healthy() == nil))
+	c.decisions.Collect(ch)
 	gauge(asideDesc, float64(len(c.scheduler.Quarantined())))
 	for kind, name := range refusalNames {
 		ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(c.limits.refused[kind].Load()), name)

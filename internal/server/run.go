@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
@@ -80,6 +82,7 @@ type server struct {
 	sessions  *auth.Sessions // nil where browsers cannot sign in
 	signIn    *auth.SignIn   // likewise
 	scheduler *scheduler.Scheduler
+	decisions prometheus.Histogram
 	api       *api.Server
 	draining  chan struct{}
 	space     *space
@@ -219,9 +222,15 @@ func (s *server) openScheduler() error {
 	if _, ok := engines[s.cfg.Executor]; !ok {
 		return fmt.Errorf("--executor: there is no executor %q: %w", s.cfg.Executor, errUsage)
 	}
+	s.decisions = newDecisions()
+	history, err := s.learn()
+	if err != nil {
+		return err
+	}
 	s.scheduler, err = scheduler.New(scheduler.Config{
 		Store: s.store, Engines: engines, Prepare: stage.Prepare, Publish: stage.Publish, Folders: s.folders,
 		MaxActivePerOwner: s.cfg.MaxRunningPerOwner, Held: s.space.held, Wake: s.space.back, Logger: s.log,
+		History: history, OnDecision: func(d time.Duration) { s.decisions.Observe(d.Seconds()) },
 	})
 	return err
 }

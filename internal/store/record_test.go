@@ -210,9 +210,11 @@ func FuzzRecord(f *testing.F) {
 
 func TestABriefSaysWhatTheRecordSays(t *testing.T) {
 	rec := fullRecord()
+	rec.Job.ServiceVersion, rec.Job.InputBytes = "1.2", 12345
 	rec.NotBefore, rec.Job.CancelTime = timestamppb.New(testTime), timestamppb.New(testTime)
 	want := Brief{
 		ID: 9, Owner: "ada", Executor: "local", State: jobsv1.State_STATE_FAILED, Priority: -5,
+		Service: rec.GetJob().GetService(), ServiceVersion: "1.2", InputBytes: 12345, SubmitTime: rec.GetJob().GetSubmitTime().AsTime(),
 		Resources: rec.GetJob().GetResources(), Cancelled: true, Phase: storev1.Phase_PHASE_STARTED, NotBefore: testTime.UTC(),
 	}
 	if diff := cmp.Diff(want, BriefOf(9, rec), protocmp.Transform()); diff != "" {
@@ -240,7 +242,7 @@ func TestBriefsTellWhichJobsAreNotThere(t *testing.T) {
 		t.Errorf("job 7: %v, want not found", got[1].Err)
 	}
 	for i, owner := range map[int]string{0: "bob", 2: "ada"} {
-		want := Brief{ID: got[i].ID, Owner: owner, Executor: "local", State: jobsv1.State_STATE_QUEUED, Priority: -3}
+		want := Brief{ID: got[i].ID, Owner: owner, Service: "Date", SubmitTime: got[i].SubmitTime, Executor: "local", State: jobsv1.State_STATE_QUEUED, Priority: -3}
 		if diff := cmp.Diff(want, got[i]); diff != "" {
 			t.Error(diff)
 		}

@@ -20,6 +20,8 @@ type Scheduler interface {
 	Status() []*adminv1.ExecutorStatus
 	// Why returns why a queued job waits now. The reason is unspecified where what is stored says it.
 	Why(id job.ID, executor string) (jobsv1.Reason, string)
+	// Expect sets what is expected of jobs that are not final: their places, starts and ends, or why these cannot be said.
+	Expect(jobs ...*jobsv1.Job)
 	// Orphans returns what runs on the engines and is not known here, and which executors could not be asked.
 	Orphans(ctx context.Context) (orphans []*adminv1.Orphan, unreachable []string)
 	// CancelOrphan asks an engine to end an orphan; one that is none is job.ErrNotFound.

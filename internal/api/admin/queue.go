@@ -58,13 +58,18 @@ func (s *queue) ListQueue(ctx context.Context, req *adminv1.ListQueueRequest) (*
 	return resp, nil
 }
 
-// explain says in the rows of waiting jobs why each waits now. Masked rows, which have no id, have no reason.
+// explain says in the rows of waiting jobs why each waits now and what is before it. Masked rows, which have no id, have none of that.
 func (s *queue) explain(rows []*adminv1.QueueRow) {
 	for _, r := range rows {
 		id, err := job.ParseID(r.GetId())
 		if err != nil || r.GetState() != jobsv1.State_STATE_QUEUED {
 			continue
 		}
+		expected := &jobsv1.Job{
+			Id: r.GetId(), Service: r.GetService(), Executor: r.GetExecutor(), State: r.GetState(), ExpectedStartTime: r.GetExpectedStartTime(),
+		}
+		s.cfg.Scheduler.Expect(expected)
+		r.QueuePosition, r.ExpectedStartTime = expected.GetQueuePosition(), expected.GetExpectedStartTime()
 		if reason, _ := s.cfg.Scheduler.Why(id, r.GetExecutor()); reason != jobsv1.Reason_REASON_UNSPECIFIED {
 			r.Reason = reason
 		}

@@ -123,7 +123,8 @@ func (s *Service) admitOne(ctx context.Context, owner string, in submission, i i
 		}
 		return j, wrong
 	}
-	params, bad := svc.Check(asked.GetParameters(), s.fileOf(ctx, owner))
+	j.ServiceVersion = svc.Proto().GetVersion()
+	params, bad := svc.Check(asked.GetParameters(), s.fileOf(ctx, owner, &j.InputBytes))
 	for _, v := range bad {
 		wrong = append(wrong, job.Violation{Field: prefix + v.Field, Description: v.Description})
 	}
@@ -169,8 +170,8 @@ func (s *Service) place(j *jobsv1.Job, ofService, prefix string) job.Violations 
 	return wrong
 }
 
-// fileOf checks that the files which parameters name are there.
-func (s *Service) fileOf(ctx context.Context, owner string) catalog.FileChecker {
+// fileOf checks that the files which parameters name are there, and adds up their sizes.
+func (s *Service) fileOf(ctx context.Context, owner string, size *int64) catalog.FileChecker {
 	return func(p string, want catalog.Kind) error {
 		e, err := s.cfg.Workspace.Stat(ctx, owner, p)
 		var invalid *job.InvalidError
@@ -184,6 +185,7 @@ func (s *Service) fileOf(ctx context.Context, owner string) catalog.FileChecker 
 		case e.GetFolder() != (want == catalog.Folder):
 			return fmt.Errorf("must be a %s, and %s is not", want, p)
 		default:
+			*size += e.GetSizeBytes()
 			return nil
 		}
 	}

@@ -28,6 +28,10 @@ type Scheduler interface {
 	Forecast(executor string, r *jobsv1.Resources) string
 	// Why returns why a queued job waits now, also in words. The reason is unspecified where what is stored says it.
 	Why(id job.ID, executor string) (jobsv1.Reason, string)
+	// Expect sets what is expected of jobs that are not final: their places, starts and ends, or why these cannot be said.
+	Expect(jobs ...*jobsv1.Job)
+	// Preview sets what would be expected of a job that is not submitted.
+	Preview(j *jobsv1.Job)
 	// Report passes on what the command of an attempt tells of itself; progress may be nil.
 	Report(id job.ID, attempt int, event jobsv1.JobEvent, progress *workdir.Progress)
 }

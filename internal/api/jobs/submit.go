@@ -82,6 +82,10 @@ func (s *Service) submit(ctx context.Context, in submission) (submitted, error) 
 		return submitted{}, err
 	}
 	if in.validateOnly {
+		if len(ready) == 1 {
+			ready[0].Owner = owner
+			s.cfg.Scheduler.Preview(ready[0])
+		}
 		return submitted{jobs: ready, warnings: s.forecast(ready)}, nil
 	}
 	stored, dup, err := s.cfg.Store.Submit(ctx, ready, opts)

@@ -6,7 +6,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// explain says in jobs that are the caller's own copies why each waits now. That is derived, not stored: their etags
+// explain says in jobs that are the caller's own copies why each waits now, and what is expected of it. That is derived, not stored: their etags
 // and revisions are those of what is stored.
 func (c *Config) explain(list ...*jobsv1.Job) {
 	for _, j := range list {
@@ -18,6 +18,7 @@ func (c *Config) explain(list ...*jobsv1.Job) {
 			j.Reason, j.Message = reason, message
 		}
 	}
+	c.Scheduler.Expect(list...)
 }
 
 // reasonOf returns the reason of a job in the index, for a job that waits the one of now.

@@ -131,6 +131,7 @@ func (l *lane) remove(e *entry) {
 
 // run notes that a job holds what it needs, from a time on.
 func (l *lane) run(e *entry, since time.Time) {
+	e.since = since
 	if e.bound.time != forever {
 		e.end = since.Add(time.Duration(e.bound.time))
 	}

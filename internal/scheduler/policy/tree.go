@@ -89,6 +89,13 @@ func (n *node[T]) search(may func(*bound) bool, try func(T) bool) bool {
 	return n.left.search(may, try) || may(n.item.least()) && try(n.item) || n.right.search(may, try)
 }
 
+// walk calls fn for each item in order until it returns false, and reports whether it never did.
+func (t *tree[T]) walk(fn func(T) bool) bool { return t.root.walk(fn) }
+
+func (n *node[T]) walk(fn func(T) bool) bool {
+	return n == nil || n.left.walk(fn) && fn(n.item) && n.right.walk(fn)
+}
+
 func (n *node[T]) count() int {
 	if n == nil {
 		return 0

@@ -16,6 +16,7 @@ type entry struct {
 	lane     *lane
 	waiting  bool
 	running  bool
+	since    time.Time // it runs
 	end      time.Time // by its time limit, once it runs; zero where there is none
 	overtook uint64    // the reservation that it overtook
 }

@@ -15,6 +15,7 @@ func StatusOf(j *jobsv1.Job) *jobsv1.JobStatus {
 	s.StartTime, s.CompleteTime, s.CancelTime = j.GetStartTime(), j.GetCompleteTime(), j.GetCancelTime()
 	s.Progress, s.ExitCode = j.GetProgress(), j.ExitCode
 	s.Attempt = record.AttemptOf(j)
+	s.QueuePosition, s.ExpectedStartTime, s.ExpectedCompleteTime = j.GetQueuePosition(), j.GetExpectedStartTime(), j.GetExpectedCompleteTime()
 	if n := len(j.GetHistory()); n > 0 {
 		s.ChangeTime = j.GetHistory()[n-1].GetTime()
 	}

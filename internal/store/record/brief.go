@@ -17,6 +17,11 @@ type Brief struct {
 	Err error
 	// Owner and Executor of the job.
 	Owner, Executor string
+	// Service and ServiceVersion of the job, and InputBytes, the size of its input files.
+	Service, ServiceVersion string
+	InputBytes              int64
+	// SubmitTime is when it was submitted.
+	SubmitTime time.Time
 	// State of the job.
 	State jobsv1.State
 	// Priority of the job.
@@ -38,6 +43,10 @@ func briefOfHeader(id job.ID, h *storev1.Header) Brief {
 	b := Brief{
 		ID: id, Owner: h.GetOwner(), Executor: h.GetExecutor(), State: h.GetState(), Priority: h.GetPriority(),
 		Resources: h.GetResources(), Cancelled: h.GetCancelTimeNs() != 0, Phase: h.GetPhase(),
+		Service: h.GetService(), ServiceVersion: h.GetServiceVersion(), InputBytes: h.GetInputBytes(),
+	}
+	if h.GetSubmitTimeNs() != 0 {
+		b.SubmitTime = time.Unix(0, h.GetSubmitTimeNs()).UTC()
 	}
 	if h.GetNotBeforeNs() != 0 {
 		b.NotBefore = time.Unix(0, h.GetNotBeforeNs()).UTC()

@@ -103,6 +103,7 @@ func HeaderOf(rec *storev1.Record) *storev1.Header {
 		SubmitTimeNs: Nanos(j.GetSubmitTime()), StartTimeNs: Nanos(j.GetStartTime()),
 		CompleteTimeNs: Nanos(j.GetCompleteTime()), CancelTimeNs: Nanos(j.GetCancelTime()),
 		Phase: rec.GetPhase(), NotBeforeNs: Nanos(rec.GetNotBefore()), RequestId: rec.GetRequestId(), Resources: j.GetResources(),
+		InputBytes: j.GetInputBytes(), ServiceVersion: j.GetServiceVersion(),
 	}
 	for k, v := range j.GetLabels() {
 		h.Labels = append(h.Labels, &storev1.Label{Key: k, Value: v})
@@ -121,7 +122,7 @@ func complete(id job.ID, j *jobsv1.Job, h *storev1.Header) {
 	j.Priority, j.State, j.Reason, j.ExitCode, j.Revision = h.GetPriority(), h.GetState(), h.GetReason(), h.ExitCode, h.GetRevision()
 	j.SubmitTime, j.StartTime = timestampOf(h.GetSubmitTimeNs()), timestampOf(h.GetStartTimeNs())
 	j.CompleteTime, j.CancelTime = timestampOf(h.GetCompleteTimeNs()), timestampOf(h.GetCancelTimeNs())
-	j.Resources = h.GetResources()
+	j.Resources, j.InputBytes, j.ServiceVersion = h.GetResources(), h.GetInputBytes(), h.GetServiceVersion()
 	if len(h.GetLabels()) == 0 {
 		return
 	}
@@ -145,6 +146,8 @@ type facts struct {
 	attempts                                                                 []*jobsv1.Attempt
 	history                                                                  []*jobsv1.StatusChange
 	resources                                                                *jobsv1.Resources
+	inputBytes                                                               int64
+	version                                                                  string
 }
 
 func factsOf(rec *storev1.Record) facts {
@@ -154,6 +157,7 @@ func factsOf(rec *storev1.Record) facts {
 		parent: j.ParentId, rerun: j.RerunOf, labels: j.Labels, priority: j.Priority, state: j.State, reason: j.Reason,
 		exit: j.ExitCode, revision: j.Revision, submit: j.SubmitTime, start: j.StartTime, complete: j.CompleteTime,
 		cancel: j.CancelTime, attempts: j.Attempts, history: j.History, resources: j.Resources,
+		inputBytes: j.InputBytes, version: j.ServiceVersion,
 		phase: rec.Phase, notBefore: rec.NotBefore, request: rec.RequestId,
 	}
 }
@@ -165,6 +169,7 @@ func (f *facts) putBack(rec *storev1.Record) {
 	j.ParentId, j.RerunOf, j.Labels, j.Priority, j.State, j.Reason = f.parent, f.rerun, f.labels, f.priority, f.state, f.reason
 	j.ExitCode, j.Revision, j.SubmitTime, j.StartTime, j.CompleteTime = f.exit, f.revision, f.submit, f.start, f.complete
 	j.CancelTime, j.Attempts, j.History, j.Resources = f.cancel, f.attempts, f.history, f.resources
+	j.InputBytes, j.ServiceVersion = f.inputBytes, f.version
 	rec.Phase, rec.NotBefore, rec.RequestId = f.phase, f.notBefore, f.request
 	rec.Attempts, rec.History = nil, nil
 }

@@ -5,6 +5,7 @@ import { announce } from '../base/announce';
 import { ApiError } from '../base/api';
 import { getJob, listServices } from '../base/calls';
 import { styles } from '../base/css-vars';
+import { placeWords } from '../base/expected';
 import { followSession } from '../base/follow';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
@@ -13,7 +14,7 @@ import { sharedStyles, stateStyles } from '../base/styles';
 import { type News, watch } from '../base/watch';
 import { isFinal, stateLabel, stateName, statePill, visible } from '../base/words';
 import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
-import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { JobJson, TimeRangeJson } from '../gen/stint/jobs/v1/job_pb';
 import { workspaceHref } from '../workspace/paths';
 import { jobActions } from './actions';
 import { explain, remedy } from './explain';
@@ -156,7 +157,17 @@ export class JobPage extends LitElement {
     return html`<div class="banner ${name}"><b>${what}</b>${name === 'failed' && job.startTime ? html`<stint-why .job=${job} @show-line=${this.showLine}></stint-why>` : nothing}
       ${todo ? html`<span>${todo}</span>` : nothing}${renderRemedy(job)}${engine}
       ${job.cancelReason ? html`<span>Given reason: ${job.cancelReason}</span>` : nothing}
-      ${job.expectedStartTime && name === 'queued' ? html`<span>Expected to start ${formatRelative(job.expectedStartTime, this.now)}.</span>` : nothing}</div>`;
+      ${job.queuePosition ? html`<span>Its place: ${placeWords(job)}.</span>` : nothing}
+      ${job.expectedStartTime && name === 'queued' ? html`<span>Expected to start ${formatRelative(job.expectedStartTime, this.now)}${this.renderRange(job.expectedStartRange)}.</span>` : nothing}</div>`;
+  }
+
+  /** How sure an expected time is. */
+  private renderRange(range: TimeRangeJson | undefined) {
+    if (!range?.earliest) return nothing;
+    const at = (t: string) => html`<time title=${formatTimeFull(t)} datetime=${t}>${formatTime(t, this.now)}</time>`;
+    return range.latest
+      ? html` (9 in 10 such jobs: ${at(range.earliest)} to ${at(range.latest)})`
+      : html` (${at(range.earliest)} at the earliest)`;
   }
 
   // point puts what is looked at into the address, so that it can be linked and comes back after a reload.
@@ -210,6 +221,8 @@ export class JobPage extends LitElement {
       ${fact('Job', job.id)} ${fact('Service', this.service?.label ?? job.service)}
       ${this.session.operator ? fact('Owner', job.owner) : nothing}
       ${time('Submitted', job.submitTime)} ${time('Started', job.startTime)} ${time('Ended', job.completeTime)}
+      ${job.expectedCompleteTime ? fact('Should end', html`${formatTime(job.expectedCompleteTime, this.now)}${this.renderRange(job.expectedCompleteRange)}`) : nothing}
+      ${fact('Not known', job.expectationNote)}
       ${fact('Elapsed', formatElapsed(job.startTime, job.completeTime, this.now))}
       ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
       ${job.priority ? fact('Priority', job.priority) : nothing}

@@ -1,6 +1,7 @@
 // The columns of the job table: which there are, which are shown, how wide and in which order.
 import { html, nothing, type TemplateResult } from 'lit';
 import { styles } from '../base/css-vars';
+import { expectedShort, placeShort } from '../base/expected';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { pathOf } from '../base/router';
 import { isFinal, reasonWords, statePill, visible } from '../base/words';
@@ -29,6 +30,8 @@ interface ColumnSpec {
   sort?: SortField;
   /** Whether the column is for operators who look at everybody's jobs. */
   operators?: boolean;
+  /** Whether the column is hidden until somebody chooses it. */
+  optional?: boolean;
   cell: (row: Row, context: CellContext) => TemplateResult | string | typeof nothing;
 }
 
@@ -71,6 +74,15 @@ const specs = {
   complete: { label: 'Ended', width: 122, sort: 'complete_time', cell: (row, c) => time(row.completeTime, c) },
   elapsed: { label: 'Elapsed', width: 94, cell: elapsed },
   progress: { label: 'Progress / why', width: 150, grow: 3, cell: progress },
+  expected: {
+    label: 'Expected',
+    width: 176,
+    optional: true,
+    cell: (row, { now }) => {
+      const words = [placeShort(row), expectedShort(row, now)].filter(Boolean).join(', ');
+      return html`<span title=${words}>${words}</span>`;
+    },
+  },
   owner: {
     label: 'Owner',
     width: 90,
@@ -87,7 +99,9 @@ export const columnIds = Object.keys(specs) as ColumnId[];
 const [narrowest, widest] = [48, 900];
 
 /** The columns that are shown when nobody chose others. */
-export const defaultColumns: Column[] = columnIds.filter((id) => !columnSpecs[id].operators).map((id) => ({ id }));
+export const defaultColumns: Column[] = columnIds
+  .filter((id) => !columnSpecs[id].operators && !columnSpecs[id].optional)
+  .map((id) => ({ id }));
 
 function elapsed(row: Row, { now }: CellContext) {
   if (row.startTime) return formatElapsed(row.startTime, row.completeTime, now);
@@ -97,7 +111,7 @@ function elapsed(row: Row, { now }: CellContext) {
 
 function progress(row: Row) {
   if (row.state !== 'STATE_RUNNING') {
-    const words = reasonWords(row.reason, row.exitCode);
+    const words = [reasonWords(row.reason, row.exitCode), placeShort(row)].filter(Boolean).join(' · ');
     return words ? html`<span class="quiet-text" data-long title=${row.message || words}>${words}</span>` : nothing;
   }
   const percent = row.progress?.percent;

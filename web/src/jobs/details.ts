@@ -1,6 +1,7 @@
 // What is known of the selected job, beside the table, for those who do not want to leave it.
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
+import { placeWords } from '../base/expected';
 import { formatElapsed, formatTime, formatTimeFull } from '../base/format';
 import { pathOf } from '../base/router';
 import { sharedStyles, stateStyles } from '../base/styles';
@@ -42,6 +43,8 @@ export class JobDetails extends LitElement {
         <dt>Service</dt><dd>${this.services.get(row.service ?? '')?.label || row.service}</dd>
         <dt>Owner</dt><dd>${row.owner}</dd>
         ${time('Submitted', row.submitTime)} ${time('Started', row.startTime)} ${time('Ended', row.completeTime)}
+        ${row.queuePosition ? html`<dt>Place</dt><dd>${placeWords(row)}</dd>` : nothing}
+        ${row.startTime ? nothing : time('Should start', row.expectedStartTime)} ${time('Should end', row.expectedCompleteTime)}
         ${row.startTime ? html`<dt>Elapsed</dt><dd>${formatElapsed(row.startTime, row.completeTime)}</dd>` : nothing}
         ${row.exitCode === undefined ? nothing : html`<dt>Exit code</dt><dd>${row.exitCode}</dd>`}
         ${row.progress?.message ? html`<dt>Progress</dt><dd>${visible(row.progress.message)}</dd>` : nothing}

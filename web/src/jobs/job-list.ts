@@ -24,6 +24,9 @@ export interface Row
     | 'cancelTime'
     | 'progress'
     | 'exitCode'
+    | 'queuePosition'
+    | 'expectedStartTime'
+    | 'expectedCompleteTime'
   > {
   id: string;
   /** Of the job's change that this row shows. */
@@ -380,5 +383,8 @@ function rowOfStatus(s: JobJson | JobStatusJson): Omit<Row, 'id' | 'revision'> {
     ...(s.cancelTime && { cancelTime: s.cancelTime }),
     ...(s.progress && { progress: s.progress }),
     ...(s.exitCode !== undefined && { exitCode: s.exitCode }),
+    ...(s.queuePosition && { queuePosition: s.queuePosition }),
+    ...(s.expectedStartTime && { expectedStartTime: s.expectedStartTime }),
+    ...(s.expectedCompleteTime && { expectedCompleteTime: s.expectedCompleteTime }),
   };
 }

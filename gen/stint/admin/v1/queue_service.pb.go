@@ -188,10 +188,12 @@ type QueueRow struct {
 	Executor string `protobuf:"bytes,10,opt,name=executor,proto3" json:"executor,omitempty"`
 	// What it asks for.
 	Resources *v1.Resources `protobuf:"bytes,11,opt,name=resources,proto3" json:"resources,omitempty"`
-	// When the engine expects to start it, where it says so.
+	// When it is expected to start, where that is known. Unset where `masked` is set.
 	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// How much is before it. Unset where `masked` is set.
+	QueuePosition *v1.QueuePosition `protobuf:"bytes,13,opt,name=queue_position,json=queuePosition,proto3" json:"queue_position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueueRow) Reset() {
@@ -308,6 +310,13 @@ func (x *QueueRow) GetExpectedStartTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *QueueRow) GetQueuePosition() *v1.QueuePosition {
+	if x != nil {
+		return x.QueuePosition
+	}
+	return nil
+}
+
 var File_stint_admin_v1_queue_service_proto protoreflect.FileDescriptor
 
 const file_stint_admin_v1_queue_service_proto_rawDesc = "" +
@@ -322,7 +331,7 @@ const file_stint_admin_v1_queue_service_proto_rawDesc = "" +
 	"\x04rows\x18\x01 \x03(\v2\x18.stint.admin.v1.QueueRowR\x04rows\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n" +
 	"\ftotal_queued\x18\x03 \x01(\x03R\vtotalQueued\x12#\n" +
-	"\rtotal_running\x18\x04 \x01(\x03R\ftotalRunning\"\xf6\x03\n" +
+	"\rtotal_running\x18\x04 \x01(\x03R\ftotalRunning\"\xbb\x04\n" +
 	"\bQueueRow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x18\n" +
@@ -339,7 +348,8 @@ const file_stint_admin_v1_queue_service_proto_rawDesc = "" +
 	"\bexecutor\x18\n" +
 	" \x01(\tR\bexecutor\x126\n" +
 	"\tresources\x18\v \x01(\v2\x18.stint.jobs.v1.ResourcesR\tresources\x12J\n" +
-	"\x13expected_start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime2s\n" +
+	"\x13expected_start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime\x12C\n" +
+	"\x0equeue_position\x18\r \x01(\v2\x1c.stint.jobs.v1.QueuePositionR\rqueuePosition2s\n" +
 	"\fQueueService\x12c\n" +
 	"\tListQueue\x12 .stint.admin.v1.ListQueueRequest\x1a!.stint.admin.v1.ListQueueResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/queueB\xb9\x01\n" +
 	"\x12com.stint.admin.v1B\x11QueueServiceProtoP\x01Z6github.com/stint-jobs/stint/gen/stint/admin/v1;adminv1\xa2\x02\x03SAX\xaa\x02\x0eStint.Admin.V1\xca\x02\x0eStint\\Admin\\V1\xe2\x02\x1aStint\\Admin\\V1\\GPBMetadata\xea\x02\x10Stint::Admin::V1b\x06proto3"
@@ -365,23 +375,25 @@ var file_stint_admin_v1_queue_service_proto_goTypes = []any{
 	(v1.Reason)(0),                // 4: stint.jobs.v1.Reason
 	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 	(*v1.Resources)(nil),          // 6: stint.jobs.v1.Resources
+	(*v1.QueuePosition)(nil),      // 7: stint.jobs.v1.QueuePosition
 }
 var file_stint_admin_v1_queue_service_proto_depIdxs = []int32{
-	3, // 0: stint.admin.v1.ListQueueRequest.state:type_name -> stint.jobs.v1.State
-	2, // 1: stint.admin.v1.ListQueueResponse.rows:type_name -> stint.admin.v1.QueueRow
-	3, // 2: stint.admin.v1.QueueRow.state:type_name -> stint.jobs.v1.State
-	4, // 3: stint.admin.v1.QueueRow.reason:type_name -> stint.jobs.v1.Reason
-	5, // 4: stint.admin.v1.QueueRow.submit_time:type_name -> google.protobuf.Timestamp
-	5, // 5: stint.admin.v1.QueueRow.start_time:type_name -> google.protobuf.Timestamp
-	6, // 6: stint.admin.v1.QueueRow.resources:type_name -> stint.jobs.v1.Resources
-	5, // 7: stint.admin.v1.QueueRow.expected_start_time:type_name -> google.protobuf.Timestamp
-	0, // 8: stint.admin.v1.QueueService.ListQueue:input_type -> stint.admin.v1.ListQueueRequest
-	1, // 9: stint.admin.v1.QueueService.ListQueue:output_type -> stint.admin.v1.ListQueueResponse
-	9, // [9:10] is the sub-list for method output_type
-	8, // [8:9] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	3,  // 0: stint.admin.v1.ListQueueRequest.state:type_name -> stint.jobs.v1.State
+	2,  // 1: stint.admin.v1.ListQueueResponse.rows:type_name -> stint.admin.v1.QueueRow
+	3,  // 2: stint.admin.v1.QueueRow.state:type_name -> stint.jobs.v1.State
+	4,  // 3: stint.admin.v1.QueueRow.reason:type_name -> stint.jobs.v1.Reason
+	5,  // 4: stint.admin.v1.QueueRow.submit_time:type_name -> google.protobuf.Timestamp
+	5,  // 5: stint.admin.v1.QueueRow.start_time:type_name -> google.protobuf.Timestamp
+	6,  // 6: stint.admin.v1.QueueRow.resources:type_name -> stint.jobs.v1.Resources
+	5,  // 7: stint.admin.v1.QueueRow.expected_start_time:type_name -> google.protobuf.Timestamp
+	7,  // 8: stint.admin.v1.QueueRow.queue_position:type_name -> stint.jobs.v1.QueuePosition
+	0,  // 9: stint.admin.v1.QueueService.ListQueue:input_type -> stint.admin.v1.ListQueueRequest
+	1,  // 10: stint.admin.v1.QueueService.ListQueue:output_type -> stint.admin.v1.ListQueueResponse
+	10, // [10:11] is the sub-list for method output_type
+	9,  // [9:10] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_stint_admin_v1_queue_service_proto_init() }

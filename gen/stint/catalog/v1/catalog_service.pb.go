@@ -300,7 +300,9 @@ type Service struct {
 	// Heading that lists group services under, for example `Genomics`.
 	Category string `protobuf:"bytes,9,opt,name=category,proto3" json:"category,omitempty"`
 	// Name of the executor its jobs run on. Empty means the server's default.
-	Executor      string `protobuf:"bytes,10,opt,name=executor,proto3" json:"executor,omitempty"`
+	Executor string `protobuf:"bytes,10,opt,name=executor,proto3" json:"executor,omitempty"`
+	// Version of the analysis. How long jobs take is learned anew with each. Empty where the service has none.
+	Version       string `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -401,6 +403,13 @@ func (x *Service) GetCategory() string {
 func (x *Service) GetExecutor() string {
 	if x != nil {
 		return x.Executor
+	}
+	return ""
+}
+
+func (x *Service) GetVersion() string {
+	if x != nil {
+		return x.Version
 	}
 	return ""
 }
@@ -626,7 +635,7 @@ const file_stint_catalog_v1_catalog_service_proto_rawDesc = "" +
 	"GetRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"B\n" +
 	"\vGetResponse\x123\n" +
-	"\aservice\x18\x01 \x01(\v2\x19.stint.catalog.v1.ServiceR\aservice\"\x95\x03\n" +
+	"\aservice\x18\x01 \x01(\v2\x19.stint.catalog.v1.ServiceR\aservice\"\xaf\x03\n" +
 	"\aService\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12 \n" +
@@ -640,7 +649,8 @@ const file_stint_catalog_v1_catalog_service_proto_rawDesc = "" +
 	"\x12unavailable_reason\x18\b \x01(\tR\x11unavailableReason\x12\x1a\n" +
 	"\bcategory\x18\t \x01(\tR\bcategory\x12\x1a\n" +
 	"\bexecutor\x18\n" +
-	" \x01(\tR\bexecutor\"\xaf\x03\n" +
+	" \x01(\tR\bexecutor\x12\x18\n" +
+	"\aversion\x18\v \x01(\tR\aversion\"\xaf\x03\n" +
 	"\tParameter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12 \n" +

@@ -285,14 +285,31 @@ type Job struct {
 	ExitCode *int32 `protobuf:"varint,33,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
 	// Workspace folder that the results were put into. Set when the job completed.
 	ResultFolder string `protobuf:"bytes,34,opt,name=result_folder,json=resultFolder,proto3" json:"result_folder,omitempty"`
-	// When the engine expects to start the job, where it says so.
+	// When the job is expected to start: by the engine that holds it, where it says so, and otherwise by what runs and
+	// waits before it and how long such jobs took. Worked out when asked for, and not stored. Unset where `expectation_note`
+	// says why, and once it has started.
 	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,35,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
 	// The store's revision of the job's last change. A watch resumes by it.
 	Revision uint64 `protobuf:"varint,36,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Opaque text that changes whenever the job does, for HTTP caches.
-	Etag          string `protobuf:"bytes,37,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,37,opt,name=etag,proto3" json:"etag,omitempty"`
+	// How much is before a waiting job. Worked out when asked for, and not stored. Unset where the job does not wait here,
+	// and where `expectation_note` says why.
+	QueuePosition *QueuePosition `protobuf:"bytes,38,opt,name=queue_position,json=queuePosition,proto3" json:"queue_position,omitempty"`
+	// The real start is in this range with a probability of about 90 %. Unset with `expected_start_time`, and where that is the engine's.
+	ExpectedStartRange *TimeRange `protobuf:"bytes,39,opt,name=expected_start_range,json=expectedStartRange,proto3" json:"expected_start_range,omitempty"`
+	// When the job is expected to end, by how long such jobs took. Unset where `expectation_note` says why, and once it has ended.
+	ExpectedCompleteTime *timestamppb.Timestamp `protobuf:"bytes,40,opt,name=expected_complete_time,json=expectedCompleteTime,proto3" json:"expected_complete_time,omitempty"`
+	// The real end is in this range with a probability of about 90 %. Unset with `expected_complete_time`.
+	ExpectedCompleteRange *TimeRange `protobuf:"bytes,41,opt,name=expected_complete_range,json=expectedCompleteRange,proto3" json:"expected_complete_range,omitempty"`
+	// Why no place, start or end of a job that is not final can be said, in plain words. Empty where all can.
+	ExpectationNote string `protobuf:"bytes,42,opt,name=expectation_note,json=expectationNote,proto3" json:"expectation_note,omitempty"`
+	// Size in bytes of the files that the parameters name, when the job was submitted. Files in folders do not count.
+	InputBytes int64 `protobuf:"varint,43,opt,name=input_bytes,json=inputBytes,proto3" json:"input_bytes,omitempty"`
+	// Version of the service, when the job was submitted. Empty where the service has none.
+	ServiceVersion string `protobuf:"bytes,44,opt,name=service_version,json=serviceVersion,proto3" json:"service_version,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
@@ -542,6 +559,174 @@ func (x *Job) GetEtag() string {
 	return ""
 }
 
+func (x *Job) GetQueuePosition() *QueuePosition {
+	if x != nil {
+		return x.QueuePosition
+	}
+	return nil
+}
+
+func (x *Job) GetExpectedStartRange() *TimeRange {
+	if x != nil {
+		return x.ExpectedStartRange
+	}
+	return nil
+}
+
+func (x *Job) GetExpectedCompleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpectedCompleteTime
+	}
+	return nil
+}
+
+func (x *Job) GetExpectedCompleteRange() *TimeRange {
+	if x != nil {
+		return x.ExpectedCompleteRange
+	}
+	return nil
+}
+
+func (x *Job) GetExpectationNote() string {
+	if x != nil {
+		return x.ExpectationNote
+	}
+	return ""
+}
+
+func (x *Job) GetInputBytes() int64 {
+	if x != nil {
+		return x.InputBytes
+	}
+	return 0
+}
+
+func (x *Job) GetServiceVersion() string {
+	if x != nil {
+		return x.ServiceVersion
+	}
+	return ""
+}
+
+// QueuePosition is how much is before a waiting job, in the order in which jobs will start if no more are submitted.
+type QueuePosition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Jobs that will start before it, its owner's own included.
+	JobsAhead int64 `protobuf:"varint,1,opt,name=jobs_ahead,json=jobsAhead,proto3" json:"jobs_ahead,omitempty"`
+	// Users whose jobs these are.
+	UsersAhead int64 `protobuf:"varint,2,opt,name=users_ahead,json=usersAhead,proto3" json:"users_ahead,omitempty"`
+	// Whether there may be more: only the first jobs of a long queue are looked at.
+	AtLeast       bool `protobuf:"varint,3,opt,name=at_least,json=atLeast,proto3" json:"at_least,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueuePosition) Reset() {
+	*x = QueuePosition{}
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueuePosition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueuePosition) ProtoMessage() {}
+
+func (x *QueuePosition) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueuePosition.ProtoReflect.Descriptor instead.
+func (*QueuePosition) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *QueuePosition) GetJobsAhead() int64 {
+	if x != nil {
+		return x.JobsAhead
+	}
+	return 0
+}
+
+func (x *QueuePosition) GetUsersAhead() int64 {
+	if x != nil {
+		return x.UsersAhead
+	}
+	return 0
+}
+
+func (x *QueuePosition) GetAtLeast() bool {
+	if x != nil {
+		return x.AtLeast
+	}
+	return false
+}
+
+// TimeRange is between two times.
+type TimeRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first time.
+	Earliest *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=earliest,proto3" json:"earliest,omitempty"`
+	// The last time. Unset where there is no bound: jobs that are submitted later may go first.
+	Latest        *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=latest,proto3" json:"latest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeRange) Reset() {
+	*x = TimeRange{}
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeRange) ProtoMessage() {}
+
+func (x *TimeRange) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeRange.ProtoReflect.Descriptor instead.
+func (*TimeRange) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TimeRange) GetEarliest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Earliest
+	}
+	return nil
+}
+
+func (x *TimeRange) GetLatest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Latest
+	}
+	return nil
+}
+
 // Resources is what a job asks for.
 type Resources struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -565,7 +750,7 @@ type Resources struct {
 
 func (x *Resources) Reset() {
 	*x = Resources{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[1]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +762,7 @@ func (x *Resources) String() string {
 func (*Resources) ProtoMessage() {}
 
 func (x *Resources) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[1]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +775,7 @@ func (x *Resources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resources.ProtoReflect.Descriptor instead.
 func (*Resources) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{1}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Resources) GetCpus() int32 {
@@ -658,7 +843,7 @@ type RetryPolicy struct {
 
 func (x *RetryPolicy) Reset() {
 	*x = RetryPolicy{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[2]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +855,7 @@ func (x *RetryPolicy) String() string {
 func (*RetryPolicy) ProtoMessage() {}
 
 func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[2]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +868,7 @@ func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryPolicy.ProtoReflect.Descriptor instead.
 func (*RetryPolicy) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{2}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RetryPolicy) GetMaxAttempts() int32 {
@@ -742,7 +927,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[3]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +939,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[3]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +952,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{3}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Attempt) GetNumber() int32 {
@@ -880,7 +1065,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[4]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -892,7 +1077,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[4]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -905,7 +1090,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{4}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Usage) GetMaxRssBytes() int64 {
@@ -958,7 +1143,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[5]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -970,7 +1155,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[5]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -983,7 +1168,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{5}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Progress) GetPercent() int32 {
@@ -1028,7 +1213,7 @@ type StatusChange struct {
 
 func (x *StatusChange) Reset() {
 	*x = StatusChange{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[6]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1225,7 @@ func (x *StatusChange) String() string {
 func (*StatusChange) ProtoMessage() {}
 
 func (x *StatusChange) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[6]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1238,7 @@ func (x *StatusChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
 func (*StatusChange) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{6}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *StatusChange) GetRevision() uint64 {
@@ -1102,7 +1287,7 @@ var File_stint_jobs_v1_job_proto protoreflect.FileDescriptor
 
 const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\v\n" +
+	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x0f\n" +
 	"\x03Job\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x19\n" +
 	"\x05owner\x18\x02 \x01(\tB\x03\xe0A\x05R\x05owner\x12 \n" +
@@ -1141,12 +1326,29 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\rresult_folder\x18\" \x01(\tB\x03\xe0A\x03R\fresultFolder\x12O\n" +
 	"\x13expected_start_time\x18# \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x11expectedStartTime\x12\x1f\n" +
 	"\brevision\x18$ \x01(\x04B\x03\xe0A\x03R\brevision\x12\x17\n" +
-	"\x04etag\x18% \x01(\tB\x03\xe0A\x03R\x04etag\x1a9\n" +
+	"\x04etag\x18% \x01(\tB\x03\xe0A\x03R\x04etag\x12H\n" +
+	"\x0equeue_position\x18& \x01(\v2\x1c.stint.jobs.v1.QueuePositionB\x03\xe0A\x03R\rqueuePosition\x12O\n" +
+	"\x14expected_start_range\x18' \x01(\v2\x18.stint.jobs.v1.TimeRangeB\x03\xe0A\x03R\x12expectedStartRange\x12U\n" +
+	"\x16expected_complete_time\x18( \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x14expectedCompleteTime\x12U\n" +
+	"\x17expected_complete_range\x18) \x01(\v2\x18.stint.jobs.v1.TimeRangeB\x03\xe0A\x03R\x15expectedCompleteRange\x12.\n" +
+	"\x10expectation_note\x18* \x01(\tB\x03\xe0A\x03R\x0fexpectationNote\x12$\n" +
+	"\vinput_bytes\x18+ \x01(\x03B\x03\xe0A\x03R\n" +
+	"inputBytes\x12,\n" +
+	"\x0fservice_version\x18, \x01(\tB\x03\xe0A\x03R\x0eserviceVersion\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +
 	"\n" +
-	"_exit_code\"\xe8\x01\n" +
+	"_exit_code\"j\n" +
+	"\rQueuePosition\x12\x1d\n" +
+	"\n" +
+	"jobs_ahead\x18\x01 \x01(\x03R\tjobsAhead\x12\x1f\n" +
+	"\vusers_ahead\x18\x02 \x01(\x03R\n" +
+	"usersAhead\x12\x19\n" +
+	"\bat_least\x18\x03 \x01(\bR\aatLeast\"w\n" +
+	"\tTimeRange\x126\n" +
+	"\bearliest\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bearliest\x122\n" +
+	"\x06latest\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06latest\"\xe8\x01\n" +
 	"\tResources\x12\x12\n" +
 	"\x04cpus\x18\x01 \x01(\x05R\x04cpus\x12!\n" +
 	"\fmemory_bytes\x18\x02 \x01(\x03R\vmemoryBytes\x128\n" +
@@ -1246,56 +1448,64 @@ func file_stint_jobs_v1_job_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_jobs_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_stint_jobs_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_stint_jobs_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_stint_jobs_v1_job_proto_goTypes = []any{
 	(State)(0),                    // 0: stint.jobs.v1.State
 	(Reason)(0),                   // 1: stint.jobs.v1.Reason
 	(*Job)(nil),                   // 2: stint.jobs.v1.Job
-	(*Resources)(nil),             // 3: stint.jobs.v1.Resources
-	(*RetryPolicy)(nil),           // 4: stint.jobs.v1.RetryPolicy
-	(*Attempt)(nil),               // 5: stint.jobs.v1.Attempt
-	(*Usage)(nil),                 // 6: stint.jobs.v1.Usage
-	(*Progress)(nil),              // 7: stint.jobs.v1.Progress
-	(*StatusChange)(nil),          // 8: stint.jobs.v1.StatusChange
-	nil,                           // 9: stint.jobs.v1.Job.LabelsEntry
-	(*structpb.Struct)(nil),       // 10: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*QueuePosition)(nil),         // 3: stint.jobs.v1.QueuePosition
+	(*TimeRange)(nil),             // 4: stint.jobs.v1.TimeRange
+	(*Resources)(nil),             // 5: stint.jobs.v1.Resources
+	(*RetryPolicy)(nil),           // 6: stint.jobs.v1.RetryPolicy
+	(*Attempt)(nil),               // 7: stint.jobs.v1.Attempt
+	(*Usage)(nil),                 // 8: stint.jobs.v1.Usage
+	(*Progress)(nil),              // 9: stint.jobs.v1.Progress
+	(*StatusChange)(nil),          // 10: stint.jobs.v1.StatusChange
+	nil,                           // 11: stint.jobs.v1.Job.LabelsEntry
+	(*structpb.Struct)(nil),       // 12: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
 }
 var file_stint_jobs_v1_job_proto_depIdxs = []int32{
-	10, // 0: stint.jobs.v1.Job.parameters:type_name -> google.protobuf.Struct
-	3,  // 1: stint.jobs.v1.Job.resources:type_name -> stint.jobs.v1.Resources
-	9,  // 2: stint.jobs.v1.Job.labels:type_name -> stint.jobs.v1.Job.LabelsEntry
-	4,  // 3: stint.jobs.v1.Job.retry:type_name -> stint.jobs.v1.RetryPolicy
+	12, // 0: stint.jobs.v1.Job.parameters:type_name -> google.protobuf.Struct
+	5,  // 1: stint.jobs.v1.Job.resources:type_name -> stint.jobs.v1.Resources
+	11, // 2: stint.jobs.v1.Job.labels:type_name -> stint.jobs.v1.Job.LabelsEntry
+	6,  // 3: stint.jobs.v1.Job.retry:type_name -> stint.jobs.v1.RetryPolicy
 	0,  // 4: stint.jobs.v1.Job.state:type_name -> stint.jobs.v1.State
 	1,  // 5: stint.jobs.v1.Job.reason:type_name -> stint.jobs.v1.Reason
-	11, // 6: stint.jobs.v1.Job.submit_time:type_name -> google.protobuf.Timestamp
-	11, // 7: stint.jobs.v1.Job.start_time:type_name -> google.protobuf.Timestamp
-	11, // 8: stint.jobs.v1.Job.complete_time:type_name -> google.protobuf.Timestamp
-	11, // 9: stint.jobs.v1.Job.cancel_time:type_name -> google.protobuf.Timestamp
-	5,  // 10: stint.jobs.v1.Job.attempts:type_name -> stint.jobs.v1.Attempt
-	8,  // 11: stint.jobs.v1.Job.history:type_name -> stint.jobs.v1.StatusChange
-	7,  // 12: stint.jobs.v1.Job.progress:type_name -> stint.jobs.v1.Progress
-	11, // 13: stint.jobs.v1.Job.expected_start_time:type_name -> google.protobuf.Timestamp
-	12, // 14: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
-	12, // 15: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
-	1,  // 16: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
-	11, // 17: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
-	11, // 18: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	11, // 19: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
-	1,  // 20: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
-	6,  // 21: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
-	12, // 22: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
-	12, // 23: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
-	11, // 24: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
-	11, // 25: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
-	0,  // 26: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
-	1,  // 27: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	13, // 6: stint.jobs.v1.Job.submit_time:type_name -> google.protobuf.Timestamp
+	13, // 7: stint.jobs.v1.Job.start_time:type_name -> google.protobuf.Timestamp
+	13, // 8: stint.jobs.v1.Job.complete_time:type_name -> google.protobuf.Timestamp
+	13, // 9: stint.jobs.v1.Job.cancel_time:type_name -> google.protobuf.Timestamp
+	7,  // 10: stint.jobs.v1.Job.attempts:type_name -> stint.jobs.v1.Attempt
+	10, // 11: stint.jobs.v1.Job.history:type_name -> stint.jobs.v1.StatusChange
+	9,  // 12: stint.jobs.v1.Job.progress:type_name -> stint.jobs.v1.Progress
+	13, // 13: stint.jobs.v1.Job.expected_start_time:type_name -> google.protobuf.Timestamp
+	3,  // 14: stint.jobs.v1.Job.queue_position:type_name -> stint.jobs.v1.QueuePosition
+	4,  // 15: stint.jobs.v1.Job.expected_start_range:type_name -> stint.jobs.v1.TimeRange
+	13, // 16: stint.jobs.v1.Job.expected_complete_time:type_name -> google.protobuf.Timestamp
+	4,  // 17: stint.jobs.v1.Job.expected_complete_range:type_name -> stint.jobs.v1.TimeRange
+	13, // 18: stint.jobs.v1.TimeRange.earliest:type_name -> google.protobuf.Timestamp
+	13, // 19: stint.jobs.v1.TimeRange.latest:type_name -> google.protobuf.Timestamp
+	14, // 20: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
+	14, // 21: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
+	1,  // 22: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
+	13, // 23: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	13, // 24: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	13, // 25: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
+	1,  // 26: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
+	8,  // 27: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
+	14, // 28: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
+	14, // 29: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
+	13, // 30: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
+	13, // 31: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
+	0,  // 32: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
+	1,  // 33: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_proto_init() }
@@ -1304,15 +1514,15 @@ func file_stint_jobs_v1_job_proto_init() {
 		return
 	}
 	file_stint_jobs_v1_job_proto_msgTypes[0].OneofWrappers = []any{}
-	file_stint_jobs_v1_job_proto_msgTypes[3].OneofWrappers = []any{}
 	file_stint_jobs_v1_job_proto_msgTypes[5].OneofWrappers = []any{}
+	file_stint_jobs_v1_job_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_jobs_v1_job_proto_rawDesc), len(file_stint_jobs_v1_job_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1251,9 +1251,15 @@ type JobStatus struct {
 	// When the change was committed.
 	ChangeTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
 	// When somebody asked for the cancellation.
-	CancelTime    *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CancelTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
+	// How much is before a waiting job. In snapshots only.
+	QueuePosition *QueuePosition `protobuf:"bytes,17,opt,name=queue_position,json=queuePosition,proto3" json:"queue_position,omitempty"`
+	// When it is expected to start. Beside snapshots only where the engine says so.
+	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
+	// When it is expected to end. In snapshots only.
+	ExpectedCompleteTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=expected_complete_time,json=expectedCompleteTime,proto3" json:"expected_complete_time,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *JobStatus) Reset() {
@@ -1394,6 +1400,27 @@ func (x *JobStatus) GetChangeTime() *timestamppb.Timestamp {
 func (x *JobStatus) GetCancelTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CancelTime
+	}
+	return nil
+}
+
+func (x *JobStatus) GetQueuePosition() *QueuePosition {
+	if x != nil {
+		return x.QueuePosition
+	}
+	return nil
+}
+
+func (x *JobStatus) GetExpectedStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpectedStartTime
+	}
+	return nil
+}
+
+func (x *JobStatus) GetExpectedCompleteTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpectedCompleteTime
 	}
 	return nil
 }
@@ -3435,7 +3462,7 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\x05reset\x18\x06 \x01(\v2\x14.stint.jobs.v1.ResetH\x00R\x05reset\x128\n" +
 	"\theartbeat\x18\a \x01(\v2\x18.stint.jobs.v1.HeartbeatH\x00R\theartbeat\x120\n" +
 	"\x06counts\x18\b \x01(\v2\x16.stint.jobs.v1.SummaryH\x00R\x06countsB\a\n" +
-	"\x05event\"\xb6\x05\n" +
+	"\x05event\"\x99\a\n" +
 	"\tJobStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x18\n" +
@@ -3458,7 +3485,10 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\vchange_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"changeTime\x12;\n" +
 	"\vcancel_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"cancelTimeB\f\n" +
+	"cancelTime\x12C\n" +
+	"\x0equeue_position\x18\x11 \x01(\v2\x1c.stint.jobs.v1.QueuePositionR\rqueuePosition\x12J\n" +
+	"\x13expected_start_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime\x12P\n" +
+	"\x16expected_complete_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x14expectedCompleteTimeB\f\n" +
 	"\n" +
 	"_exit_code\"\x0f\n" +
 	"\rSnapshotBegin\"\r\n" +
@@ -3714,8 +3744,9 @@ var file_stint_jobs_v1_job_service_proto_goTypes = []any{
 	(Reason)(0),                   // 55: stint.jobs.v1.Reason
 	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
 	(*Progress)(nil),              // 57: stint.jobs.v1.Progress
-	(*status.Status)(nil),         // 58: google.rpc.Status
-	(*structpb.Struct)(nil),       // 59: google.protobuf.Struct
+	(*QueuePosition)(nil),         // 58: stint.jobs.v1.QueuePosition
+	(*status.Status)(nil),         // 59: google.rpc.Status
+	(*structpb.Struct)(nil),       // 60: google.protobuf.Struct
 }
 var file_stint_jobs_v1_job_service_proto_depIdxs = []int32{
 	53, // 0: stint.jobs.v1.SubmitRequest.job:type_name -> stint.jobs.v1.Job
@@ -3743,70 +3774,73 @@ var file_stint_jobs_v1_job_service_proto_depIdxs = []int32{
 	57, // 22: stint.jobs.v1.JobStatus.progress:type_name -> stint.jobs.v1.Progress
 	56, // 23: stint.jobs.v1.JobStatus.change_time:type_name -> google.protobuf.Timestamp
 	56, // 24: stint.jobs.v1.JobStatus.cancel_time:type_name -> google.protobuf.Timestamp
-	56, // 25: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	25, // 26: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
-	26, // 27: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
-	52, // 28: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
-	53, // 29: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
-	31, // 30: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
-	53, // 31: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
-	58, // 32: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
-	59, // 33: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
-	53, // 34: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
-	2,  // 35: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
-	38, // 36: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
-	56, // 37: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
-	38, // 38: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
-	3,  // 39: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	56, // 40: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	53, // 41: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
-	3,  // 42: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
-	43, // 43: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
-	43, // 44: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
-	4,  // 45: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
-	57, // 46: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
-	26, // 47: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
-	5,  // 48: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
-	7,  // 49: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
-	9,  // 50: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
-	11, // 51: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
-	13, // 52: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
-	15, // 53: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
-	23, // 54: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
-	27, // 55: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
-	29, // 56: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
-	32, // 57: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
-	34, // 58: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
-	36, // 59: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
-	39, // 60: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
-	41, // 61: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
-	44, // 62: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
-	46, // 63: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
-	48, // 64: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
-	50, // 65: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
-	6,  // 66: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
-	8,  // 67: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
-	10, // 68: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
-	12, // 69: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
-	14, // 70: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
-	16, // 71: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
-	24, // 72: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
-	28, // 73: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
-	30, // 74: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
-	33, // 75: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
-	35, // 76: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
-	37, // 77: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
-	40, // 78: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
-	42, // 79: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
-	45, // 80: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
-	47, // 81: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
-	49, // 82: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
-	51, // 83: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
-	66, // [66:84] is the sub-list for method output_type
-	48, // [48:66] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	58, // 25: stint.jobs.v1.JobStatus.queue_position:type_name -> stint.jobs.v1.QueuePosition
+	56, // 26: stint.jobs.v1.JobStatus.expected_start_time:type_name -> google.protobuf.Timestamp
+	56, // 27: stint.jobs.v1.JobStatus.expected_complete_time:type_name -> google.protobuf.Timestamp
+	56, // 28: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	25, // 29: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
+	26, // 30: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
+	52, // 31: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
+	53, // 32: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
+	31, // 33: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
+	53, // 34: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
+	59, // 35: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
+	60, // 36: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
+	53, // 37: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
+	2,  // 38: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
+	38, // 39: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
+	56, // 40: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
+	38, // 41: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
+	3,  // 42: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	56, // 43: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	53, // 44: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
+	3,  // 45: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
+	43, // 46: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
+	43, // 47: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
+	4,  // 48: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
+	57, // 49: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
+	26, // 50: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
+	5,  // 51: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
+	7,  // 52: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
+	9,  // 53: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
+	11, // 54: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
+	13, // 55: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
+	15, // 56: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
+	23, // 57: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
+	27, // 58: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
+	29, // 59: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
+	32, // 60: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
+	34, // 61: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
+	36, // 62: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
+	39, // 63: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
+	41, // 64: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
+	44, // 65: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
+	46, // 66: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
+	48, // 67: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
+	50, // 68: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
+	6,  // 69: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
+	8,  // 70: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
+	10, // 71: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
+	12, // 72: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
+	14, // 73: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
+	16, // 74: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
+	24, // 75: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
+	28, // 76: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
+	30, // 77: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
+	33, // 78: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
+	35, // 79: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
+	37, // 80: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
+	40, // 81: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
+	42, // 82: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
+	45, // 83: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
+	47, // 84: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
+	49, // 85: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
+	51, // 86: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
+	69, // [69:87] is the sub-list for method output_type
+	51, // [51:69] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_service_proto_init() }

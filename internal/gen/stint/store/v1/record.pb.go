@@ -124,9 +124,13 @@ type Header struct {
 	// Key that makes Submit idempotent, unique per owner. Empty when the client gave none.
 	RequestId string `protobuf:"bytes,20,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// What it asks for.
-	Resources     *v1.Resources `protobuf:"bytes,21,opt,name=resources,proto3" json:"resources,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Resources *v1.Resources `protobuf:"bytes,21,opt,name=resources,proto3" json:"resources,omitempty"`
+	// Size of its input files.
+	InputBytes int64 `protobuf:"varint,22,opt,name=input_bytes,json=inputBytes,proto3" json:"input_bytes,omitempty"`
+	// Version of its service.
+	ServiceVersion string `protobuf:"bytes,23,opt,name=service_version,json=serviceVersion,proto3" json:"service_version,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Header) Reset() {
@@ -304,6 +308,20 @@ func (x *Header) GetResources() *v1.Resources {
 		return x.Resources
 	}
 	return nil
+}
+
+func (x *Header) GetInputBytes() int64 {
+	if x != nil {
+		return x.InputBytes
+	}
+	return 0
+}
+
+func (x *Header) GetServiceVersion() string {
+	if x != nil {
+		return x.ServiceVersion
+	}
+	return ""
 }
 
 // Label is a key and a value that a user gave a job.
@@ -1532,7 +1550,7 @@ var File_stint_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\x86\x06\n" +
+	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\xd0\x06\n" +
 	"\x06Header\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1a\n" +
@@ -1557,7 +1575,10 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\brerun_of\x18\x13 \x01(\tR\arerunOf\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x14 \x01(\tR\trequestId\x126\n" +
-	"\tresources\x18\x15 \x01(\v2\x18.stint.jobs.v1.ResourcesR\tresourcesB\f\n" +
+	"\tresources\x18\x15 \x01(\v2\x18.stint.jobs.v1.ResourcesR\tresources\x12\x1f\n" +
+	"\vinput_bytes\x18\x16 \x01(\x03R\n" +
+	"inputBytes\x12'\n" +
+	"\x0fservice_version\x18\x17 \x01(\tR\x0eserviceVersionB\f\n" +
 	"\n" +
 	"_exit_code\"/\n" +
 	"\x05Label\x12\x10\n" +

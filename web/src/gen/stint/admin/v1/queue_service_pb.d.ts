@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Reason, ReasonJson, Resources, ResourcesJson, State, StateJson } from "../../jobs/v1/job_pb";
+import type { QueuePosition, QueuePositionJson, Reason, ReasonJson, Resources, ResourcesJson, State, StateJson } from "../../jobs/v1/job_pb";
 import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -236,11 +236,18 @@ export declare type QueueRow = Message<"stint.admin.v1.QueueRow"> & {
   resources?: Resources | undefined;
 
   /**
-   * When the engine expects to start it, where it says so.
+   * When it is expected to start, where that is known. Unset where `masked` is set.
    *
    * @generated from field: google.protobuf.Timestamp expected_start_time = 12;
    */
   expectedStartTime?: Timestamp | undefined;
+
+  /**
+   * How much is before it. Unset where `masked` is set.
+   *
+   * @generated from field: stint.jobs.v1.QueuePosition queue_position = 13;
+   */
+  queuePosition?: QueuePosition | undefined;
 };
 
 /**
@@ -327,11 +334,18 @@ export declare type QueueRowJson = {
   resources?: ResourcesJson;
 
   /**
-   * When the engine expects to start it, where it says so.
+   * When it is expected to start, where that is known. Unset where `masked` is set.
    *
    * @generated from field: google.protobuf.Timestamp expected_start_time = 12;
    */
   expectedStartTime?: TimestampJson;
+
+  /**
+   * How much is before it. Unset where `masked` is set.
+   *
+   * @generated from field: stint.jobs.v1.QueuePosition queue_position = 13;
+   */
+  queuePosition?: QueuePositionJson;
 };
 
 /**

@@ -213,6 +213,13 @@ export declare type Service = Message<"stint.catalog.v1.Service"> & {
    * @generated from field: string executor = 10;
    */
   executor: string;
+
+  /**
+   * Version of the analysis. How long jobs take is learned anew with each. Empty where the service has none.
+   *
+   * @generated from field: string version = 11;
+   */
+  version: string;
 };
 
 /**
@@ -290,6 +297,13 @@ export declare type ServiceJson = {
    * @generated from field: string executor = 10;
    */
   executor?: string;
+
+  /**
+   * Version of the analysis. How long jobs take is learned anew with each. Empty where the service has none.
+   *
+   * @generated from field: string version = 11;
+   */
+  version?: string;
 };
 
 /**

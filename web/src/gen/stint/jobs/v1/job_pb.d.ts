@@ -225,7 +225,9 @@ export declare type Job = Message<"stint.jobs.v1.Job"> & {
   resultFolder: string;
 
   /**
-   * When the engine expects to start the job, where it says so.
+   * When the job is expected to start: by the engine that holds it, where it says so, and otherwise by what runs and
+   * waits before it and how long such jobs took. Worked out when asked for, and not stored. Unset where `expectation_note`
+   * says why, and once it has started.
    *
    * @generated from field: google.protobuf.Timestamp expected_start_time = 35;
    */
@@ -244,6 +246,56 @@ export declare type Job = Message<"stint.jobs.v1.Job"> & {
    * @generated from field: string etag = 37;
    */
   etag: string;
+
+  /**
+   * How much is before a waiting job. Worked out when asked for, and not stored. Unset where the job does not wait here,
+   * and where `expectation_note` says why.
+   *
+   * @generated from field: stint.jobs.v1.QueuePosition queue_position = 38;
+   */
+  queuePosition?: QueuePosition | undefined;
+
+  /**
+   * The real start is in this range with a probability of about 90 %. Unset with `expected_start_time`, and where that is the engine's.
+   *
+   * @generated from field: stint.jobs.v1.TimeRange expected_start_range = 39;
+   */
+  expectedStartRange?: TimeRange | undefined;
+
+  /**
+   * When the job is expected to end, by how long such jobs took. Unset where `expectation_note` says why, and once it has ended.
+   *
+   * @generated from field: google.protobuf.Timestamp expected_complete_time = 40;
+   */
+  expectedCompleteTime?: Timestamp | undefined;
+
+  /**
+   * The real end is in this range with a probability of about 90 %. Unset with `expected_complete_time`.
+   *
+   * @generated from field: stint.jobs.v1.TimeRange expected_complete_range = 41;
+   */
+  expectedCompleteRange?: TimeRange | undefined;
+
+  /**
+   * Why no place, start or end of a job that is not final can be said, in plain words. Empty where all can.
+   *
+   * @generated from field: string expectation_note = 42;
+   */
+  expectationNote: string;
+
+  /**
+   * Size in bytes of the files that the parameters name, when the job was submitted. Files in folders do not count.
+   *
+   * @generated from field: int64 input_bytes = 43;
+   */
+  inputBytes: bigint;
+
+  /**
+   * Version of the service, when the job was submitted. Empty where the service has none.
+   *
+   * @generated from field: string service_version = 44;
+   */
+  serviceVersion: string;
 };
 
 /**
@@ -458,7 +510,9 @@ export declare type JobJson = {
   resultFolder?: string;
 
   /**
-   * When the engine expects to start the job, where it says so.
+   * When the job is expected to start: by the engine that holds it, where it says so, and otherwise by what runs and
+   * waits before it and how long such jobs took. Worked out when asked for, and not stored. Unset where `expectation_note`
+   * says why, and once it has started.
    *
    * @generated from field: google.protobuf.Timestamp expected_start_time = 35;
    */
@@ -477,6 +531,56 @@ export declare type JobJson = {
    * @generated from field: string etag = 37;
    */
   etag?: string;
+
+  /**
+   * How much is before a waiting job. Worked out when asked for, and not stored. Unset where the job does not wait here,
+   * and where `expectation_note` says why.
+   *
+   * @generated from field: stint.jobs.v1.QueuePosition queue_position = 38;
+   */
+  queuePosition?: QueuePositionJson;
+
+  /**
+   * The real start is in this range with a probability of about 90 %. Unset with `expected_start_time`, and where that is the engine's.
+   *
+   * @generated from field: stint.jobs.v1.TimeRange expected_start_range = 39;
+   */
+  expectedStartRange?: TimeRangeJson;
+
+  /**
+   * When the job is expected to end, by how long such jobs took. Unset where `expectation_note` says why, and once it has ended.
+   *
+   * @generated from field: google.protobuf.Timestamp expected_complete_time = 40;
+   */
+  expectedCompleteTime?: TimestampJson;
+
+  /**
+   * The real end is in this range with a probability of about 90 %. Unset with `expected_complete_time`.
+   *
+   * @generated from field: stint.jobs.v1.TimeRange expected_complete_range = 41;
+   */
+  expectedCompleteRange?: TimeRangeJson;
+
+  /**
+   * Why no place, start or end of a job that is not final can be said, in plain words. Empty where all can.
+   *
+   * @generated from field: string expectation_note = 42;
+   */
+  expectationNote?: string;
+
+  /**
+   * Size in bytes of the files that the parameters name, when the job was submitted. Files in folders do not count.
+   *
+   * @generated from field: int64 input_bytes = 43;
+   */
+  inputBytes?: string;
+
+  /**
+   * Version of the service, when the job was submitted. Empty where the service has none.
+   *
+   * @generated from field: string service_version = 44;
+   */
+  serviceVersion?: string;
 };
 
 /**
@@ -484,6 +588,116 @@ export declare type JobJson = {
  * Use `create(JobSchema)` to create a new message.
  */
 export declare const JobSchema: GenMessage<Job, {jsonType: JobJson}>;
+
+/**
+ * QueuePosition is how much is before a waiting job, in the order in which jobs will start if no more are submitted.
+ *
+ * @generated from message stint.jobs.v1.QueuePosition
+ */
+export declare type QueuePosition = Message<"stint.jobs.v1.QueuePosition"> & {
+  /**
+   * Jobs that will start before it, its owner's own included.
+   *
+   * @generated from field: int64 jobs_ahead = 1;
+   */
+  jobsAhead: bigint;
+
+  /**
+   * Users whose jobs these are.
+   *
+   * @generated from field: int64 users_ahead = 2;
+   */
+  usersAhead: bigint;
+
+  /**
+   * Whether there may be more: only the first jobs of a long queue are looked at.
+   *
+   * @generated from field: bool at_least = 3;
+   */
+  atLeast: boolean;
+};
+
+/**
+ * QueuePosition is how much is before a waiting job, in the order in which jobs will start if no more are submitted.
+ *
+ * @generated from message stint.jobs.v1.QueuePosition
+ */
+export declare type QueuePositionJson = {
+  /**
+   * Jobs that will start before it, its owner's own included.
+   *
+   * @generated from field: int64 jobs_ahead = 1;
+   */
+  jobsAhead?: string;
+
+  /**
+   * Users whose jobs these are.
+   *
+   * @generated from field: int64 users_ahead = 2;
+   */
+  usersAhead?: string;
+
+  /**
+   * Whether there may be more: only the first jobs of a long queue are looked at.
+   *
+   * @generated from field: bool at_least = 3;
+   */
+  atLeast?: boolean;
+};
+
+/**
+ * Describes the message stint.jobs.v1.QueuePosition.
+ * Use `create(QueuePositionSchema)` to create a new message.
+ */
+export declare const QueuePositionSchema: GenMessage<QueuePosition, {jsonType: QueuePositionJson}>;
+
+/**
+ * TimeRange is between two times.
+ *
+ * @generated from message stint.jobs.v1.TimeRange
+ */
+export declare type TimeRange = Message<"stint.jobs.v1.TimeRange"> & {
+  /**
+   * The first time.
+   *
+   * @generated from field: google.protobuf.Timestamp earliest = 1;
+   */
+  earliest?: Timestamp | undefined;
+
+  /**
+   * The last time. Unset where there is no bound: jobs that are submitted later may go first.
+   *
+   * @generated from field: google.protobuf.Timestamp latest = 2;
+   */
+  latest?: Timestamp | undefined;
+};
+
+/**
+ * TimeRange is between two times.
+ *
+ * @generated from message stint.jobs.v1.TimeRange
+ */
+export declare type TimeRangeJson = {
+  /**
+   * The first time.
+   *
+   * @generated from field: google.protobuf.Timestamp earliest = 1;
+   */
+  earliest?: TimestampJson;
+
+  /**
+   * The last time. Unset where there is no bound: jobs that are submitted later may go first.
+   *
+   * @generated from field: google.protobuf.Timestamp latest = 2;
+   */
+  latest?: TimestampJson;
+};
+
+/**
+ * Describes the message stint.jobs.v1.TimeRange.
+ * Use `create(TimeRangeSchema)` to create a new message.
+ */
+export declare const TimeRangeSchema: GenMessage<TimeRange, {jsonType: TimeRangeJson}>;
 
 /**
  * Resources is what a job asks for.

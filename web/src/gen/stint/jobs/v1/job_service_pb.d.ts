@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
-import type { Job, JobJson, Progress, ProgressJson, Reason, ReasonJson, State, StateJson } from "./job_pb";
+import type { Job, JobJson, Progress, ProgressJson, QueuePosition, QueuePositionJson, Reason, ReasonJson, State, StateJson } from "./job_pb";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { Status, StatusJson } from "../../../google/rpc/status_pb";
 
@@ -1006,6 +1006,27 @@ export declare type JobStatus = Message<"stint.jobs.v1.JobStatus"> & {
    * @generated from field: google.protobuf.Timestamp cancel_time = 16;
    */
   cancelTime?: Timestamp | undefined;
+
+  /**
+   * How much is before a waiting job. In snapshots only.
+   *
+   * @generated from field: stint.jobs.v1.QueuePosition queue_position = 17;
+   */
+  queuePosition?: QueuePosition | undefined;
+
+  /**
+   * When it is expected to start. Beside snapshots only where the engine says so.
+   *
+   * @generated from field: google.protobuf.Timestamp expected_start_time = 18;
+   */
+  expectedStartTime?: Timestamp | undefined;
+
+  /**
+   * When it is expected to end. In snapshots only.
+   *
+   * @generated from field: google.protobuf.Timestamp expected_complete_time = 19;
+   */
+  expectedCompleteTime?: Timestamp | undefined;
 };
 
 /**
@@ -1125,6 +1146,27 @@ export declare type JobStatusJson = {
    * @generated from field: google.protobuf.Timestamp cancel_time = 16;
    */
   cancelTime?: TimestampJson;
+
+  /**
+   * How much is before a waiting job. In snapshots only.
+   *
+   * @generated from field: stint.jobs.v1.QueuePosition queue_position = 17;
+   */
+  queuePosition?: QueuePositionJson;
+
+  /**
+   * When it is expected to start. Beside snapshots only where the engine says so.
+   *
+   * @generated from field: google.protobuf.Timestamp expected_start_time = 18;
+   */
+  expectedStartTime?: TimestampJson;
+
+  /**
+   * When it is expected to end. In snapshots only.
+   *
+   * @generated from field: google.protobuf.Timestamp expected_complete_time = 19;
+   */
+  expectedCompleteTime?: TimestampJson;
 };
 
 /**

@@ -1,0 +1,43 @@
+package server
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/estimate"
+	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/store"
+)
+
+// learnWithin bounds how long a start learns from completed jobs. Services that it does not come to
+// are learned anew.
+const learnWithin = 5 * time.Second
+
+// learn returns what the newest completed jobs of each service say of how long jobs take.
+func (s *server) learn() (*estimate.History, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), learnWithin)
+	defer cancel()
+	h := &estimate.History{}
+	for _, service := range slices.Sorted(maps.Keys(s.store.Summarize(store.Everyone).GetServices())) {
+		found, err := s.store.Page(ctx, store.Query{
+			Scope: store.Everyone, States: []jobsv1.State{jobsv1.State_STATE_COMPLETED}, Service: service,
+			Limit: estimate.MaxSamples, View: jobsv1.JobView_JOB_VIEW_FULL,
+		})
+		if ctx.Err() != nil {
+			s.log.Warn("the history of jobs is too long to learn from all of it; what is missing is learned anew", "service", service)
+			return h, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range slices.Backward(found.Jobs) { // the oldest first
+			if kind, sample, ok := scheduler.SampleOf(j); ok {
+				h.Add(kind, sample)
+			}
+		}
+	}
+	return h, nil
+}
