@@ -28,6 +28,12 @@ type memoryEngine struct {
 	pollErr error
 }
 
+func (e *memoryEngine) called() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.calls
+}
+
 func (e *memoryEngine) Traits() Traits {
 	return Traits{Title: "Memory", IDVariable: "MEMORY_ID", NodeVariable: "MEMORY_NODE"}
 }
@@ -113,6 +119,7 @@ func onMemory(t *testing.T, test func(t *testing.T, c *Cluster, e *memoryEngine,
 
 // following is a Wait that goes on.
 type following struct {
+	mu   sync.Mutex // of seen
 	seen []executor.Observation
 	exit executor.Exit
 	err  error
@@ -124,9 +131,20 @@ func follow(t *testing.T, c *Cluster, h executor.Handle) *following {
 	f := &following{done: make(chan struct{})}
 	go func() {
 		defer close(f.done)
-		f.exit, f.err = c.Wait(t.Context(), h, func(o executor.Observation) { f.seen = append(f.seen, o) })
+		f.exit, f.err = c.Wait(t.Context(), h, func(o executor.Observation) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.seen = append(f.seen, o)
+		})
 	}()
 	return f
+}
+
+// last returns what was observed last.
+func (f *following) last() executor.Observation {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seen[len(f.seen)-1]
 }
 
 // pass lets fake time pass.
@@ -146,7 +164,7 @@ func TestAnEngineNeedsWordsOnly(t *testing.T) {
 		}
 		f := follow(t, c, h)
 		pass(10 * time.Second)
-		if o := f.seen[len(f.seen)-1]; o.State != jobsv1.State_STATE_QUEUED || o.Message != "Waiting in memory." || o.EngineState != "Q" || o.EngineID != "a.1" {
+		if o := f.last(); o.State != jobsv1.State_STATE_QUEUED || o.Message != "Waiting in memory." || o.EngineState != "Q" || o.EngineID != "a.1" {
 			t.Errorf("observed %+v", o)
 		}
 		dir := task.Dir.Path()
@@ -155,7 +173,7 @@ func TestAnEngineNeedsWordsOnly(t *testing.T) {
 		}
 		e.change(string(h), func(r *Row) { r.Phase, r.State, r.Start = Running, "R", time.Now() })
 		pass(10 * time.Second)
-		if o := f.seen[len(f.seen)-1]; o.State != jobsv1.State_STATE_RUNNING {
+		if o := f.last(); o.State != jobsv1.State_STATE_RUNNING {
 			t.Errorf("observed %+v", o)
 		}
 		if err := os.WriteFile(filepath.Join(dir, recordName), []byte(`{"code":4,"node":"n1","engine_id":"a.1"}`), 0o600); err != nil {
@@ -185,12 +203,12 @@ func TestADeferredAttemptIsSubmittedUntilItIsTaken(t *testing.T) {
 		}
 		f := follow(t, c, h)
 		pass(5 * time.Minute)
-		if o := f.seen[len(f.seen)-1]; o.Reason != hold.Reason || o.Message != hold.Message {
+		if o := f.last(); o.Reason != hold.Reason || o.Message != hold.Message {
 			t.Errorf("observed %+v", o)
 		}
 		pass(time.Hour)
-		if o := f.seen[len(f.seen)-1]; e.calls != 11 || o.Message != "Waiting in memory." {
-			t.Errorf("%d submissions, observed %+v", e.calls, o)
+		if o := f.last(); e.called() != 11 || o.Message != "Waiting in memory." {
+			t.Errorf("%d submissions, observed %+v", e.called(), o)
 		}
 		if err := c.Cancel(t.Context(), h); err != nil {
 			t.Fatal(err)
