@@ -69,6 +69,7 @@ var sizes = map[string]Size{
 	workspacev1.WorkspaceService_List_FullMethodName:     usual,
 	workspacev1.WorkspaceService_Download_FullMethodName: usual,
 	workspacev1.WorkspaceService_Delete_FullMethodName:   usual,
+	workspacev1.WorkspaceService_GetUsage_FullMethodName: usual,
 
 	authv1.AuthService_GetSignInOptions_FullMethodName: usual,
 	authv1.AuthService_WhoAmI_FullMethodName:           usual,
@@ -83,6 +84,7 @@ var sizes = map[string]Size{
 	adminv1.AdminService_ListOrphans_FullMethodName:      usual,
 	adminv1.AdminService_CancelOrphan_FullMethodName:     usual,
 	adminv1.AdminService_ListAudit_FullMethodName:        usual,
+	adminv1.AdminService_Diagnose_FullMethodName:         usual,
 	adminv1.QueueService_ListQueue_FullMethodName:        usual,
 
 	healthv1.Health_Check_FullMethodName:                                   usual,
