@@ -78,6 +78,7 @@ var callsOfUsers = map[string]cost{
 	"/stint.workspace.v1.WorkspaceService/List":     ofUser,
 	"/stint.workspace.v1.WorkspaceService/Download": ofUser,
 	"/stint.workspace.v1.WorkspaceService/Delete":   ofUser,
+	"/stint.workspace.v1.WorkspaceService/GetUsage": ofUser,
 
 	"/stint.auth.v1.AuthService/GetSignInOptions": ofUser,
 	"/stint.auth.v1.AuthService/WhoAmI":           ofUser,
@@ -92,6 +93,7 @@ var callsOfUsers = map[string]cost{
 	"/stint.admin.v1.AdminService/ListOrphans":      ofUser,
 	"/stint.admin.v1.AdminService/CancelOrphan":     ofUser,
 	"/stint.admin.v1.AdminService/ListAudit":        ofUser,
+	"/stint.admin.v1.AdminService/Diagnose":         ofUser,
 	"/stint.admin.v1.QueueService/ListQueue":        ofUser,
 
 	"/grpc.health.v1.Health/Check":                                   ofUser,
