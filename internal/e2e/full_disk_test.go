@@ -139,7 +139,7 @@ func TestTheDiskIsFullForAMoment(t *testing.T) {
 	touch(t, filepath.Join(data, "released"))
 	writes := make(map[string]int)
 	for began := time.Now(); time.Since(began) < full || watch.state(running) != jobsv1.State_STATE_COMPLETED; {
-		_, err := h.jobs().ReportIssue(h.as("ann"), &jobsv1.ReportIssueRequest{Id: filler, Description: "x"})
+		_, err := h.jobs().Submit(h.as("bob"), &jobsv1.SubmitRequest{Job: misbehave("nothing")})
 		writes[reasonOf(status.Convert(err).Proto())]++
 		if _, err := h.jobs().List(h.as("ann"), &jobsv1.ListRequest{}); err != nil {
 			t.Fatalf("reading on a full disk: %v", err)

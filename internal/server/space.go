@@ -184,6 +184,7 @@ var diskUses = map[string]diskUse{
 	adminv1.AdminService_ListOrphans_FullMethodName:      reads,
 	adminv1.AdminService_CancelOrphan_FullMethodName:     ends,
 	adminv1.AdminService_ListAudit_FullMethodName:        reads,
+	adminv1.AdminService_Diagnose_FullMethodName:         reads,
 	adminv1.QueueService_ListQueue_FullMethodName:        reads,
 }
 

@@ -203,3 +203,29 @@ test('forms: what is typed becomes the values of the contract', async () => {
   assert.equal(writeDuration('129600s'), '1d12h');
   assert.equal(parseDuration('5'), undefined);
 });
+
+test('server-sent events: what is told until the stream says that it is over', async () => {
+  const { readEvents } = await importSource('base/sse.ts');
+  const cases = [
+    ['data: {"a":1}\n\nevent: end\ndata: {}\n\n', ['message {"a":1}']],
+    [
+      'event: counts\r\ndata: {}\r\n\r\n: a sign of life\n\nevent: end\ndata: {}\n\nevent: late\ndata: {}\n\n',
+      ['counts {}'],
+    ],
+    ['event: error\ndata: {"code":5}\n\n', ['error {"code":5}']],
+    ['data: it broke off\n', []],
+  ];
+  for (const [text, want] of cases) {
+    for (const size of [1, 7, text.length]) {
+      const told = [];
+      const pieces = [];
+      for (let i = 0; i < text.length; i += size) pieces.push(text.slice(i, i + size));
+      await readEvents(
+        new Blob(pieces).stream(),
+        ({ event, data }) => told.push(`${event} ${data}`),
+        () => {},
+      );
+      assert.deepEqual(told, want, text);
+    }
+  }
+});

@@ -6,7 +6,7 @@ export interface ServerEvent {
   data: string;
 }
 
-/** Calls back for every event, and for every sign of life, until the stream ends. */
+/** Calls back for every event, and for every sign of life, until the stream ends: by its event "end", which is not told, or by itself. */
 export async function readEvents(
   body: ReadableStream<Uint8Array>,
   onEvent: (event: ServerEvent) => void,
@@ -25,6 +25,7 @@ export async function readEvents(
     for (const raw of lines) {
       const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw;
       if (line === '') {
+        if (event === 'end') return void reader.cancel();
         if (data.length > 0) onEvent({ event: event || 'message', data: data.join('\n') });
         event = '';
         data.length = 0;

@@ -50,6 +50,7 @@ export class LogSource {
     opened: () => void = () => {},
   ): Promise<void> {
     const response = await fetchOrThrow(this.url(query), { headers: { Accept: 'text/event-stream' }, signal });
+    if (response.status === 204) return opened(); // there is nothing, and there will be nothing
     if (!response.body) throw new ApiError('The connection broke off.', 0, 'UNREACHABLE');
     opened();
     await readEvents(
