@@ -58,7 +58,7 @@ test('a form shows what is wrong at the fields, then submits', { skip }, async (
   await page.getByLabel('Lines', { exact: true }).fill('7');
   await field(page, 'parameters.library[0].insert').locator('input').fill('250');
   await page.getByRole('button', { name: 'Check only' }).click();
-  await page.getByText('ask for 99 cores').first().waitFor();
+  await page.getByText('is 99 cores, and there are').first().waitFor();
   await page.getByLabel('Cores').fill('2');
   await page.locator('stint-file-field input[type=file]').first().setInputFiles(file('reads.txt', 'ACGT'));
   await until(() => field(page, 'parameters.input').locator('input[type=text]').inputValue(), '/uploads/reads.txt');
