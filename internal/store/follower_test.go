@@ -55,6 +55,9 @@ func TestAFollowerIsEqual(t *testing.T) {
 			t.Run(strconv.Itoa(w), func(t *testing.T) {
 				t.Parallel()
 				for number := w; number < n && !t.Failed(); number += workers {
+					if number/workers%500 == 499 {
+						t.Logf("%d histories were equal", number/workers)
+					}
 					h := runHistory(t, uint64(number))
 					mu.Lock()
 					for name, count := range h.counts {
