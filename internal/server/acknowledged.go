@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -83,9 +84,12 @@ func noteAcknowledged(f folders, at file.Position) error {
 func readAcknowledged(f folders) ([]acknowledged, error) {
 	var all []acknowledged
 	for _, dir := range []string{f.state, f.data} {
+		if dir == "" { // a tool was not told the data folder
+			continue
+		}
 		path := filepath.Join(dir, acknowledgedName)
 		b, err := os.ReadFile(path)
-		if dir == "" || errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
@@ -134,17 +138,8 @@ func replaceJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	part := path + ".part"
-	f, err := os.OpenFile(filepath.Clean(part), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
+	return replaceFile(path, func(w io.Writer) error {
+		_, err := w.Write(append(b, '\n'))
 		return err
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(part))
-	}
-	if err := os.Rename(part, path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
+	})
 }

@@ -208,13 +208,6 @@ func (b *backups) write(path string) (int64, error) {
 	return b.copy(path)
 }
 
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 // The name of a backup has the time and the revision, so that names sort by time.
 var backupRE = regexp.MustCompile(`^stint-([0-9]{8}T[0-9]{6}Z)-r[0-9]{20}\.db$`)
 

@@ -82,11 +82,7 @@ func restore(ctx context.Context, std Streams, f folders, o restoreOptions) (err
 		return err
 	}
 	part := f.database() + restoreSuffix
-	defer func() {
-		if removeErr := os.Remove(part); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
-			err = errors.Join(err, removeErr)
-		}
-	}()
+	defer func() { err = errors.Join(err, removeIfThere(part)) }()
 	if err := copyFile(o.from, part); err != nil {
 		return fmt.Errorf("copy the backup: %w", err)
 	}
@@ -223,12 +219,10 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer src.Close()
-	dst, err := os.OpenFile(filepath.Clean(to), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
+	return writeDurable(to, func(w io.Writer) error {
+		_, err := io.Copy(w, src)
 		return err
-	}
-	_, err = io.Copy(dst, src)
-	return errors.Join(err, dst.Sync(), dst.Close())
+	})
 }
 
 func adoptCommand(std Streams) *cobra.Command {

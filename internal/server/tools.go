@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -66,14 +65,6 @@ func compact(f folders, std Streams) error {
 	return nil
 }
 
-func syncFolder(path string) error {
-	d, err := os.Open(filepath.Clean(path))
-	if err != nil {
-		return fmt.Errorf("make the new file durable: %w", err)
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 func backupCommand(std Streams) *cobra.Command {
 	var to string
 	cmd := tool("backup", "Copy the database, also while the server runs",
@@ -97,21 +88,15 @@ func backup(ctx context.Context, from folders, to string, std Streams) error {
 	if _, err := os.Stat(to); err == nil {
 		return fmt.Errorf("%s is there already", to)
 	}
-	part := to + ".part"
-	f, err := os.OpenFile(filepath.Clean(part), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	err := replaceFile(to, func(w io.Writer) error {
+		buffered := bufio.NewWriterSize(w, 1<<20)
+		return errors.Join(copyTo(buffered), buffered.Flush())
+	})
 	if err != nil {
-		return fmt.Errorf("write the copy: %w", err)
-	}
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	err = copyTo(buffered)
-	if err = errors.Join(err, buffered.Flush(), f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(part))
-	}
-	if err := os.Rename(part, to); err != nil {
-		return fmt.Errorf("name the copy: %w", err)
+		return err
 	}
 	fmt.Fprintf(std.Err, "wrote %s\n", to)
-	return syncFolder(filepath.Dir(to))
+	return nil
 }
 
 func copyDatabase(ctx context.Context, f folders, w io.Writer) error {
