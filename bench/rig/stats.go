@@ -53,9 +53,6 @@ func Rate(s Sample) float64 { return s.Rate }
 // P50 is the field of that name, for Pick.
 func P50(s Sample) float64 { return s.P50 }
 
-// P99 is the field of that name, for Pick.
-func P99(s Sample) float64 { return s.P99 }
-
 // CPU is the field of that name, for Pick.
 func CPU(s Sample) float64 { return s.CPU }
 
