@@ -418,19 +418,7 @@ func (h *history) changedSince(s *Store, after uint64, limit int) changedAnswer 
 // compareAll compares everything that two stores have, in their files and in memory.
 func (h *history) compareAll() {
 	leader, follower := h.leader, h.follower
-	for _, d := range follower.state.Index.Compare(leader.state.Index) {
-		h.Errorf("its index: %v", d)
-	}
-	for _, d := range follower.state.Credentials.Compare(&leader.state.Credentials) {
-		h.Errorf("its credentials: %v", d)
-	}
-	if follower.state.Counters != leader.state.Counters || follower.AuditHead() != leader.AuditHead() || !proto.Equal(follower.Settings(), leader.Settings()) {
-		h.Errorf("it is at %+v, %v, %v; want %+v, %v, %v", follower.state.Counters, follower.AuditHead(), follower.Settings(),
-			leader.state.Counters, leader.AuditHead(), leader.Settings())
-	}
-	if got, want := follower.Stats().Doomed, leader.Stats().Doomed; got != want {
-		h.Errorf("it counts %d doomed folders, want %d", got, want)
-	}
+	follower.state.Compare(leader.state, func(where, what string) { h.Errorf("its %s: %s", where, what) })
 	if got, want := contents(h, follower), contents(h, leader); !maps.Equal(got, want) {
 		h.Errorf("its buckets: %s", gocmp.Diff(want, got))
 	}

@@ -98,6 +98,9 @@ func (s *State) Compare(fresh *State, differs func(where, what string)) {
 	if !proto.Equal(s.Settings(), fresh.Settings()) {
 		differs("settings", "they are not as in the file")
 	}
+	if !maps.Equal(s.Issues, fresh.Issues) {
+		differs("issues", fmt.Sprintf("the problem reports by job are counted as %v, and in the file they are %v", s.Issues, fresh.Issues))
+	}
 	if !maps.EqualFunc(s.Damaged, fresh.Damaged, func(a, b error) bool { return a.Error() == b.Error() }) {
 		differs("damaged jobs", fmt.Sprintf("%d are put aside, and %d cannot be read", len(s.Damaged), len(fresh.Damaged)))
 	}
