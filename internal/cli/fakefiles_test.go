@@ -79,7 +79,7 @@ func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[workspacev1.UploadReques
 }
 
 func (*fakeFiles) GetUsage(context.Context, *workspacev1.GetUsageRequest) (*workspacev1.GetUsageResponse, error) {
-	return &workspacev1.GetUsageResponse{UsedBytes: 5000, UsedEntries: 3, MaxEntries: 1000, MaxDepth: 32}, nil
+	return &workspacev1.GetUsageResponse{UsedBytes: 5000, UsedEntries: 3, MaxEntries: 1_000_000, MaxDepth: 32}, nil
 }
 
 func (w *fakeFiles) List(_ context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {
