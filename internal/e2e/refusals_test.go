@@ -64,6 +64,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 		}})
 		t.Log(resp.Status)
 	}
+	h.stop() // a line may be written after its caller has the response
 	log := h.log.String()
 	for name, words := range map[string][]string{
 		"gRPC, 403": {"grpc-403", "level=WARN", "msg=refused", "route=/stint.admin.v1.AdminService/ListAudit", "code=PermissionDenied", "reason=ROLE_REQUIRED", "credential=" + id, "address=192.0.2.1", "duration_ms="},

@@ -72,10 +72,10 @@ func TestACopyBesideItsOriginal(t *testing.T) {
 	if lost.GetReason() != jobsv1.Reason_REASON_LOST {
 		t.Errorf("in the copy the job is %v %v", lost.GetState(), lost.GetReason())
 	}
+	second.stop()
 	if !strings.Contains(second.log.String(), "started at another place") {
 		t.Error("the copy's log does not say what it left alone")
 	}
-	second.stop()
 	if got := h.get(id).GetState(); got != jobsv1.State_STATE_RUNNING {
 		t.Fatalf("the original's job is %v", got)
 	}
