@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc/status"
 
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
@@ -144,6 +145,9 @@ func TestTheDiskIsFullForAMoment(t *testing.T) {
 		if _, err := h.jobs().List(h.as("ann"), &jobsv1.ListRequest{}); err != nil {
 			t.Fatalf("reading on a full disk: %v", err)
 		}
+		if _, err := h.jobs().Get(h.as("op"), &jobsv1.GetRequest{Id: running}); err != nil {
+			t.Fatalf("an operator reads the job of another on a full disk: %v", err)
+		}
 		if time.Since(began) > time.Minute {
 			t.Fatalf("the watch shows the job that ended as %v, %v", watch.state(running), writes)
 		}
@@ -154,6 +158,7 @@ func TestTheDiskIsFullForAMoment(t *testing.T) {
 	touch(t, filepath.Join(data, "emptied"))
 	removed(t, filepath.Join(h.output(filler, 1), "zeros"))
 	took := h.takesJobsAgain(t)
+	h.readsAreAudited(t, running)
 	h.until(filler, jobsv1.State_STATE_COMPLETED)
 	t.Logf("writes while it was full, by the reason of the refusal: %v; it took jobs again after %s", writes, took)
 	if h.cmd.Process.Pid != pid || h.over(0) {
@@ -163,6 +168,23 @@ func TestTheDiskIsFullForAMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.stopsWhileFull(t, data)
+}
+
+// readsAreAudited waits until the audit has what an operator read of a job.
+func (h *hostile) readsAreAudited(t *testing.T, id string) {
+	t.Helper()
+	for began := time.Now(); time.Since(began) < roomSeen; moment() {
+		list, err := adminv1.NewAdminServiceClient(h.conn).ListAudit(h.as("op"), &adminv1.ListAuditRequest{JobId: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list.GetEntries() {
+			if e.GetMethod() == jobsv1.JobService_Get_FullMethodName && e.GetUser() == "op" {
+				return
+			}
+		}
+	}
+	t.Error("the audit does not have what an operator read on the full disk")
 }
 
 // refusedUntilThereIsRoom wants some writes to have been refused, and none for another reason than the disk.

@@ -49,9 +49,10 @@ func TestEmptyFilesInFoldersUseUpTheQuotaAndNotTheInodes(t *testing.T) {
 
 func TestWithoutInodesNothingNewIsTakenAndTheRestGoesOn(t *testing.T) {
 	data := smallDisk(t, "300m,nr_inodes=9000")
-	h := newHostileOn(t, data, "--min-free-inodes", "4096", "--min-free-space", "16M")
+	h := newHostileOn(t, data, "--min-free-inodes", "4096", "--min-free-space", "16M", "--cpus", "1")
 	id := h.submit("ann", misbehave("wait"))
 	h.until(id, jobsv1.State_STATE_RUNNING)
+	acknowledged := h.submit("bob", misbehave("nothing"))
 	others := filepath.Join(data, "others")
 	if err := os.Mkdir(others, 0o700); err != nil {
 		t.Fatal(err)
@@ -86,9 +87,14 @@ func TestWithoutInodesNothingNewIsTakenAndTheRestGoesOn(t *testing.T) {
 		t.Errorf("cancel: %v", err)
 	}
 	h.until(id, jobsv1.State_STATE_CANCELLED)
+	j, err := h.jobs().Get(h.as("bob"), &jobsv1.GetRequest{Id: acknowledged})
+	if err != nil || j.GetJob().GetReason() != jobsv1.Reason_REASON_WAITING_FOR_SPACE || !strings.Contains(j.GetJob().GetMessage(), "more files") {
+		t.Errorf("the job that was acknowledged: %v %v", j, err)
+	}
 	if err := os.RemoveAll(others); err != nil {
 		t.Fatal(err)
 	}
+	h.until(acknowledged, jobsv1.State_STATE_COMPLETED)
 	for t.Context().Err() == nil {
 		if _, err := h.jobs().Submit(h.as("bob"), &jobsv1.SubmitRequest{Job: appendJob(0)}); err == nil {
 			break

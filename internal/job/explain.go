@@ -40,6 +40,7 @@ var plain = map[jobsv1.Reason]string{
 	jobsv1.Reason_REASON_WAITING_FOR_ENGINE:    "The system that runs the jobs cannot be reached at the moment.",
 	jobsv1.Reason_REASON_ENGINE_HELD:           "Held by the system that runs the jobs or its administrator.",
 	jobsv1.Reason_REASON_WAITING_FOR_RETRY:     "Waiting for another attempt.",
+	jobsv1.Reason_REASON_WAITING_FOR_SPACE:     "Waiting for room on the server's disk. It starts by itself when there is room.",
 	jobsv1.Reason_REASON_DISK_FULL:             "The disk for the job's output is full. Tell the operators, then run it again.",
 }
 

@@ -12,6 +12,30 @@ import (
 	"github.com/stint-jobs/stint/internal/limit"
 )
 
+func TestWhatIsGivenBackCanBeTakenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := limit.NewRates[string](limit.RateOptions{PerSecond: 0.001, Burst: 2, MaxKeys: 2})
+		for range 10 {
+			if _, ok := r.Take("a"); !ok {
+				t.Fatal("refused")
+			}
+			r.GiveBack("a")
+		}
+		r.GiveBack("a") // it is full, and does not become fuller
+		r.GiveBack("never seen")
+		taken := 0
+		for range 5 {
+			if _, ok := r.Take("a"); ok {
+				taken++
+			}
+		}
+		if taken != 2 {
+			t.Errorf("took %d of 2", taken)
+		}
+	})
+	(*limit.Rates[string])(nil).GiveBack("a")
+}
+
 // In whatever order and at whatever times keys come, none is admitted more than
 // burst + rate*t, and one that waits as long as it was told is admitted.
 //

@@ -68,6 +68,18 @@ func (r *Rates[K]) Take(key K) (wait time.Duration, ok bool) {
 	return r.until(l, now), false
 }
 
+// GiveBack gives back one that Take has admitted and that came to nothing.
+func (r *Rates[K]) GiveBack(key K) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.find(key); l != nil {
+		l.AllowN(time.Now(), -1) // a bucket is never fuller than full
+	}
+}
+
 // Ready is Take without taking anything.
 func (r *Rates[K]) Ready(key K) (wait time.Duration, ok bool) {
 	if r == nil {

@@ -31,10 +31,15 @@ func (r *run) beginAttempt(rec *storev1.Record) error {
 	if j.GetCancelTime() != nil {
 		return job.ErrConflict
 	}
+	rec.Phase, rec.Handle, rec.NotBefore = storev1.Phase_PHASE_STARTING, "", nil
+	if j.GetReason() == jobsv1.Reason_REASON_WAITING_FOR_SPACE && last.GetMessage() == noSpaceYet {
+		last.CreateTime, last.CompleteTime, last.Message = timestamppb.Now(), nil, ""
+		r.attempt = int(last.GetNumber())
+		return nil // it waits until it is known whether there is room now
+	}
 	j.Attempts = append(j.Attempts, &jobsv1.Attempt{
 		Number: last.GetNumber() + 1, Executor: r.lane.name, CreateTime: timestamppb.Now(),
 	})
-	rec.Phase, rec.Handle, rec.NotBefore = storev1.Phase_PHASE_STARTING, "", nil
 	r.attempt = int(last.GetNumber()) + 1
 	_, err := job.Transition(j, job.Status{State: jobsv1.State_STATE_QUEUED, Message: "Being started.", Time: time.Now()})
 	return err
@@ -52,6 +57,37 @@ func voidAttempt(rec *storev1.Record) error {
 		return transition(rec, job.Cancelled(rec.GetJob(), rec.GetCancelledByOperator()))
 	}
 	return nil
+}
+
+// noSpaceYet is the message of an attempt that the disk had no room for.
+const noSpaceYet = "Never reached the executor: the disk had no room for it."
+
+// waitForSpace takes back the intent to start an attempt that the disk had no room for. The executor
+// does not have the attempt, which beginAttempt begins again.
+func (r *run) waitForSpace(rec *storev1.Record) error {
+	j := rec.GetJob()
+	if a := job.Attempt(j); a != nil {
+		a.CompleteTime, a.Message = timestamppb.Now(), noSpaceYet
+	}
+	rec.Phase, rec.Handle = storev1.Phase_PHASE_UNSPECIFIED, ""
+	if j.GetCancelTime() != nil {
+		return transition(rec, job.Cancelled(j, rec.GetCancelledByOperator()))
+	}
+	message := r.s.held()
+	if message == "" {
+		message = job.Explain(jobsv1.Reason_REASON_WAITING_FOR_SPACE, 0, 0)
+	}
+	return become(j, jobsv1.Reason_REASON_WAITING_FOR_SPACE, message)
+}
+
+// become gives a queued job a reason to wait. One that waits for it already keeps the words of the
+// first time, so that trying again does not make its history longer.
+func become(j *jobsv1.Job, reason jobsv1.Reason, message string) error {
+	if j.GetState() == jobsv1.State_STATE_QUEUED && j.GetReason() == reason {
+		return nil
+	}
+	_, err := job.Transition(j, job.Status{State: jobsv1.State_STATE_QUEUED, Reason: reason, Message: message, Time: time.Now()})
+	return err
 }
 
 // engineAway says that the job waits for its engine.

@@ -92,6 +92,9 @@ func (r *run) obtain(ctx context.Context) (executor.Handle, *executor.Exit) {
 			return h, nil
 		case errors.Is(err, errNoStart):
 			return "", nil
+		case !unsure && errors.As(err, &failure) && failure.Reason == jobsv1.Reason_REASON_DISK_FULL:
+			r.update(ctx, r.waitForSpace)
+			return "", nil // the job is taken in again after a backoff
 		case errors.As(err, &failure):
 			return "", &executor.Exit{Reason: failure.Reason, Message: failure.Message, Code: -1}
 		case unsure && errors.Is(err, executor.ErrNotFound):
@@ -115,6 +118,9 @@ func (r *run) obtained(ctx context.Context, h executor.Handle) {
 	}
 	stored := r.update(ctx, func(rec *storev1.Record) error {
 		rec.Phase, rec.Handle = storev1.Phase_PHASE_STARTED, string(h)
+		if j := rec.GetJob(); j.GetReason() == jobsv1.Reason_REASON_WAITING_FOR_SPACE {
+			_ = become(j, jobsv1.Reason_REASON_UNSPECIFIED, "Being started.") // the handle is stored in any case
+		}
 		if known {
 			_ = observed(o)(rec) // the handle is stored in any case
 		}

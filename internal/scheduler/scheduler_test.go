@@ -242,7 +242,7 @@ func TestHeldJobsWaitAndGoOn(t *testing.T) {
 		first, second := w.submit("ann", "nothing"), w.submit("bob", "nothing")
 		w.pass(time.Minute)
 		for _, id := range []job.ID{first, second} {
-			if message := w.waits(id, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES); message != w.held {
+			if message := w.waits(id, jobsv1.Reason_REASON_WAITING_FOR_SPACE); message != w.held {
 				t.Errorf("message %q", message)
 			}
 		}

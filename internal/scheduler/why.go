@@ -24,7 +24,7 @@ func (s *Scheduler) Why(id job.ID, executor string) (jobsv1.Reason, string) {
 		return jobsv1.Reason_REASON_UNSPECIFIED, ""
 	}
 	if message := s.held(); message != "" {
-		return jobsv1.Reason_REASON_WAITING_FOR_RESOURCES, message
+		return jobsv1.Reason_REASON_WAITING_FOR_SPACE, message
 	}
 	return explain(w)
 }

@@ -21,8 +21,13 @@ import (
 	"github.com/stint-jobs/stint/internal/layers"
 )
 
-// lookEvery is how often the disk is looked at.
-const lookEvery = time.Second
+const (
+	// lookEvery is how often the disk is looked at.
+	lookEvery = time.Second
+	// steadyFor is how long a disk must be above the floor without a break to count as having room
+	// again. A disk that cannot have an eighth more than the floor has room again after that.
+	steadyFor = 10 * time.Second
+)
 
 // room is what a disk has: blocks, counted in bytes, and inodes.
 type room struct{ bytes, inodes int64 }
@@ -37,7 +42,9 @@ type space struct {
 	free  func() (room, error)
 	log   *slog.Logger
 	low   atomic.Bool
-	back  chan struct{} // yields when there is room again
+	words atomic.Pointer[string] // for owners of waiting jobs, while low
+	above time.Time              // since when there is more than the floor, while low; of run alone
+	back  chan struct{}          // yields when there is room again
 }
 
 // newSpace watches the file systems of folders. A floor of 0 is always kept.
@@ -103,30 +110,62 @@ func (s *space) run(ctx context.Context) error {
 	}
 }
 
-// look decides anew. Coming back takes an eighth more than the floor, so that it does not flicker.
+// look decides anew. A disk has room again once it has an eighth more than the floor, or has had
+// more than the floor for a while, so that it does not flicker.
 func (s *space) look() {
 	free, err := s.free()
 	switch low := s.low.Load(); {
 	case err != nil:
 		s.log.Warn("cannot see how much room the disk has", "error", err)
 	case !low && free.under(s.floor):
+		s.say(free)
+		s.above = time.Time{}
 		s.low.Store(true)
 		s.log.Error("the disk is nearly full; nothing new is taken or started until there is room",
 			"free_bytes", free.bytes, "floor_bytes", s.floor.bytes, "free_inodes", free.inodes, "floor_inodes", s.floor.inodes)
-	case low && !free.under(room{s.floor.bytes + s.floor.bytes/8, s.floor.inodes + s.floor.inodes/8}):
+	case low && s.recovered(free):
 		s.low.Store(false)
 		s.log.Info("the disk has room again", "free_bytes", free.bytes, "free_inodes", free.inodes)
 		select {
 		case s.back <- struct{}{}:
 		default:
 		}
+	case low:
+		s.say(free)
 	}
 }
 
-// held is why no attempt starts; empty while they may.
+// recovered reports whether a disk that was low has room again.
+func (s *space) recovered(free room) bool {
+	switch {
+	case free.under(s.floor):
+		s.above = time.Time{}
+		return false
+	case !free.under(room{s.floor.bytes + s.floor.bytes/8, s.floor.inodes + s.floor.inodes/8}):
+		return true
+	case s.above.IsZero():
+		s.above = time.Now()
+	}
+	return time.Since(s.above) >= steadyFor
+}
+
+// say puts the figures into the words for owners of waiting jobs.
+func (s *space) say(free room) {
+	words := fmt.Sprintf("Waiting for room on the server's disk: %s are free, and jobs start when there are %s. Nothing is to be done about the job.",
+		mebibytes(free.bytes), mebibytes(s.floor.bytes))
+	if free.bytes >= s.floor.bytes && free.inodes < s.floor.inodes {
+		words = fmt.Sprintf("Waiting for room on the server's disk: it can take %d more files, and jobs start when it can take %d. Nothing is to be done about the job.",
+			free.inodes, s.floor.inodes)
+	}
+	s.words.Store(&words)
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
+
+// held returns why no attempt starts. It is empty while they may.
 func (s *space) held() string {
-	if s.low.Load() {
-		return "Waiting for room on the server's disk."
+	if words := s.words.Load(); words != nil && s.low.Load() {
+		return *words
 	}
 	return ""
 }

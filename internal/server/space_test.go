@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -57,6 +59,37 @@ func TestLittleRoomHoldsWhatIsNew(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A disk that is smaller than the floor and an eighth has room again once it stays above the floor.
+//
+//nolint:forbidigo // fake time: a synctest bubble
+func TestASmallDiskRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpace(nil, room{800 << 20, 0}, slog.New(slog.DiscardHandler))
+		free := room{799 << 20, 1}
+		s.free = func() (room, error) { return free, nil }
+		look := func(bytes int64, times int) {
+			free.bytes = bytes << 20
+			for range times {
+				s.look()
+				time.Sleep(lookEvery)
+			}
+		}
+		look(799, 1)
+		if held := s.held(); !strings.Contains(held, "799 MiB are free") || !strings.Contains(held, "800 MiB") {
+			t.Errorf("held %q", held)
+		}
+		look(820, 9)
+		look(799, 1) // begins the wait anew
+		look(820, 10)
+		if s.held() == "" {
+			t.Error("it has room again too soon")
+		}
+		if look(820, 1); s.held() != "" {
+			t.Errorf("held %q", s.held())
+		}
+	})
 }
 
 func TestEachMethodIsInTheTableOfWhatFillsTheDisk(t *testing.T) {

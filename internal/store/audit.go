@@ -2,10 +2,13 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
@@ -38,6 +41,63 @@ func (s *Store) Audit(ctx context.Context, e *storev1.AuditEntry) error {
 		return fmt.Errorf("audit %s of %s: %w", e.GetMethod(), e.GetUser(), err)
 	}
 	return nil
+}
+
+// maxLate is how many entries of reads wait for room at a time.
+const maxLate = 256
+
+// AuditRead is Audit for an entry about a read, which must go on while the disk is full. Where there is
+// no room, the log has the entry, and it is stored as soon as there is. Beyond maxLate such entries, and
+// once Close has begun, it returns job.ErrNoSpace.
+func (s *Store) AuditRead(ctx context.Context, e *storev1.AuditEntry) error {
+	err := s.Audit(ctx, e)
+	if !errors.Is(err, job.ErrNoSpace) || !s.late.begin() {
+		return err
+	}
+	s.cfg.Logger.Warn("the disk is full; this entry of the audit is stored when there is room", "user", e.GetUser(), "actor", e.GetActor(),
+		"how", e.GetHow(), "credential", e.GetCredentialId(), "address", e.GetAddress(), "method", e.GetMethod(), "jobs", e.GetJobIds(), "subject", e.GetSubject())
+	ctx = Internal(context.WithoutCancel(ctx))
+	go func() {
+		defer s.late.end()
+		if err := s.Audit(ctx, e); err != nil {
+			s.cfg.Logger.Error("an entry of the audit was not stored", "user", e.GetUser(), "method", e.GetMethod(), "error", err)
+		}
+	}()
+	return nil
+}
+
+// late counts entries that wait for room.
+type late struct {
+	mu     sync.Mutex
+	n      int
+	closed bool
+	done   sync.WaitGroup
+}
+
+// begin reports whether one more may wait.
+func (l *late) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.n >= maxLate {
+		return false
+	}
+	l.n++
+	l.done.Add(1)
+	return true
+}
+
+func (l *late) end() {
+	l.mu.Lock()
+	l.n--
+	l.mu.Unlock()
+	l.done.Done()
+}
+
+// close lets no more begin.
+func (l *late) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
 }
 
 // AuditHead returns the last entry of the audit, or where it begins when there is none.

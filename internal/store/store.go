@@ -94,6 +94,7 @@ type Store struct {
 
 	changes atomic.Uint64
 	ended   atomic.Bool // Close has begun
+	late    late        // entries of the audit that wait for room
 
 	// Of the writer: package kv has one operation run at a time.
 	batch   batch
@@ -177,7 +178,10 @@ func (s *Store) Close() error {
 	if !s.ended.Swap(true) {
 		s.cfg.Logger.Info("store closed", "audit_head", s.AuditHead().String())
 	}
-	if err := s.db.Close(); err != nil {
+	s.late.close()
+	err := s.db.Close()
+	s.late.done.Wait()
+	if err != nil {
 		return fmt.Errorf("close store: %w: %w", job.ErrStorage, err)
 	}
 	return nil

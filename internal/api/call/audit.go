@@ -59,7 +59,7 @@ func AuditForeign(ctx context.Context, st *store.Store, read ...*jobsv1.Job) err
 		e.JobIds = append(e.JobIds, uint64(id))
 	}
 	for _, e := range order {
-		if err := st.Audit(ctx, e); err != nil {
+		if err := st.AuditRead(ctx, e); err != nil {
 			return err
 		}
 	}

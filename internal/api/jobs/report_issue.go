@@ -46,6 +46,7 @@ func (s *Service) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueReques
 	report := &storev1.Issue{Reporter: p.User, Description: req.GetDescription(), Job: j}
 	issue, err := s.cfg.Store.AddIssue(ctx, id, report)
 	if err != nil {
+		s.reports.GiveBack(p.User) // such as on a full disk
 		return nil, err
 	}
 	if s.cfg.OnIssue != nil {

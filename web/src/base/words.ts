@@ -46,6 +46,7 @@ const reasons: Partial<Record<ReasonJson, string>> = {
   REASON_WAITING_FOR_ENGINE: 'engine unreachable',
   REASON_ENGINE_HELD: 'held',
   REASON_WAITING_FOR_RETRY: 'tries again soon',
+  REASON_WAITING_FOR_SPACE: 'waits for disk space',
   REASON_DISK_FULL: 'disk full',
 };
 

@@ -73,6 +73,10 @@ const explanations: Partial<Record<ReasonJson, Explanation>> = {
     what: 'The engine that runs the jobs cannot be reached.',
     todo: 'Nothing to do: it starts by itself when the engine is back.',
   },
+  REASON_WAITING_FOR_SPACE: {
+    what: "The server's disk has too little room to start the job.",
+    todo: 'Nothing to do: it starts by itself when there is room. Files that you delete make room, too.',
+  },
   REASON_ENGINE_HELD: {
     what: 'The cluster or its administrator holds the job.',
     todo: 'Ask the operators when that takes long.',

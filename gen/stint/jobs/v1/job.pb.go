@@ -138,6 +138,8 @@ const (
 	Reason_REASON_WAITING_FOR_RETRY Reason = 19
 	// FAILED: the disk that takes the job's output is full.
 	Reason_REASON_DISK_FULL Reason = 20
+	// QUEUED: the server's disk has too little room to start the job, which starts when there is more.
+	Reason_REASON_WAITING_FOR_SPACE Reason = 21
 )
 
 // Enum value maps for Reason.
@@ -164,6 +166,7 @@ var (
 		18: "REASON_ENGINE_HELD",
 		19: "REASON_WAITING_FOR_RETRY",
 		20: "REASON_DISK_FULL",
+		21: "REASON_WAITING_FOR_SPACE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":           0,
@@ -187,6 +190,7 @@ var (
 		"REASON_ENGINE_HELD":           18,
 		"REASON_WAITING_FOR_RETRY":     19,
 		"REASON_DISK_FULL":             20,
+		"REASON_WAITING_FOR_SPACE":     21,
 	}
 )
 
@@ -1409,7 +1413,7 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\rSTATE_RUNNING\x10\x02\x12\x13\n" +
 	"\x0fSTATE_COMPLETED\x10\x03\x12\x10\n" +
 	"\fSTATE_FAILED\x10\x04\x12\x13\n" +
-	"\x0fSTATE_CANCELLED\x10\x05*\xb4\x04\n" +
+	"\x0fSTATE_CANCELLED\x10\x05*\xd2\x04\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13REASON_EXIT_NONZERO\x10\x01\x12\x14\n" +
@@ -1432,7 +1436,8 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\x19REASON_WAITING_FOR_ENGINE\x10\x11\x12\x16\n" +
 	"\x12REASON_ENGINE_HELD\x10\x12\x12\x1c\n" +
 	"\x18REASON_WAITING_FOR_RETRY\x10\x13\x12\x14\n" +
-	"\x10REASON_DISK_FULL\x10\x14B\xa9\x01\n" +
+	"\x10REASON_DISK_FULL\x10\x14\x12\x1c\n" +
+	"\x18REASON_WAITING_FOR_SPACE\x10\x15B\xa9\x01\n" +
 	"\x11com.stint.jobs.v1B\bJobProtoP\x01Z4github.com/stint-jobs/stint/gen/stint/jobs/v1;jobsv1\xa2\x02\x03SJX\xaa\x02\rStint.Jobs.V1\xca\x02\rStint\\Jobs\\V1\xe2\x02\x19Stint\\Jobs\\V1\\GPBMetadata\xea\x02\x0fStint::Jobs::V1b\x06proto3"
 
 var (
