@@ -123,9 +123,11 @@ func New(cfg Config) (*Server, error) {
 		Heartbeat: cfg.Heartbeat, WatchEvery: cfg.WatchEvery, OnIssue: cfg.OnIssue,
 	})
 	return &Server{
-		drain:     ofJobs.Drain,
-		Jobs:      ofJobs,
-		Catalog:   catalogapi.New(catalogapi.Config{Catalog: cfg.Catalog}),
+		drain: ofJobs.Drain,
+		Jobs:  ofJobs,
+		Catalog: catalogapi.New(catalogapi.Config{
+			Catalog: cfg.Catalog, Inputs: ofJobs.Inputs, Advisor: cfg.Scheduler, DefaultExecutor: cfg.DefaultExecutor,
+		}),
 		Workspace: workspaceapi.New(workspaceapi.Config{Workspace: cfg.Workspace, Pages: pages}),
 		Admin:     ofAdmin.Admin,
 		Queue:     ofAdmin.Queue,

@@ -175,7 +175,10 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 		jobsv1.JobService_ListShares_FullMethodName:  shares,
 		jobsv1.JobService_Report_FullMethodName:      report,
 		catalogv1.CatalogService_List_FullMethodName: {own: func() proto.Message { return &catalogv1.ListRequest{} }},
-		catalogv1.CatalogService_Get_FullMethodName:  {own: func() proto.Message { return &catalogv1.GetRequest{Id: "Copy"} }},
+		catalogv1.CatalogService_Advise_FullMethodName: {own: func() proto.Message {
+			return &catalogv1.AdviseRequest{Service: "Copy", Parameters: source("/in.txt")}
+		}},
+		catalogv1.CatalogService_Get_FullMethodName: {own: func() proto.Message { return &catalogv1.GetRequest{Id: "Copy"} }},
 	})
 }
 

@@ -62,8 +62,9 @@ var sizes = map[string]Size{
 	jobsv1.JobService_ListShares_FullMethodName:  usual,
 	jobsv1.JobService_Report_FullMethodName:      usual,
 
-	catalogv1.CatalogService_List_FullMethodName: usual,
-	catalogv1.CatalogService_Get_FullMethodName:  usual,
+	catalogv1.CatalogService_List_FullMethodName:   usual,
+	catalogv1.CatalogService_Get_FullMethodName:    usual,
+	catalogv1.CatalogService_Advise_FullMethodName: usual,
 
 	workspacev1.WorkspaceService_Upload_FullMethodName:   onePart,
 	workspacev1.WorkspaceService_List_FullMethodName:     usual,

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -77,6 +78,14 @@ func (engines) Expect(list ...*jobsv1.Job) {
 
 func (engines) Preview(j *jobsv1.Job) {
 	j.QueuePosition = &jobsv1.QueuePosition{JobsAhead: j.GetInputBytes()}
+}
+
+// Advise advises a mebibyte for each byte of the inputs, once there are some.
+func (engines) Advise(j *jobsv1.Job) *jobsv1.Advice {
+	if j.GetInputBytes() < 20 {
+		return &jobsv1.Advice{Samples: int32(j.GetInputBytes()), Note: "Nothing is advised."} //nolint:gosec // small
+	}
+	return &jobsv1.Advice{Samples: 20, MemoryBytes: j.GetInputBytes() << 20, TimeLimit: durationpb.New(time.Minute)}
 }
 
 func (engines) Orphans(context.Context) ([]*adminv1.Orphan, []string) {

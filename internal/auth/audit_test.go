@@ -22,6 +22,7 @@ auth.v1.AuthService/WhoAmI              nothing
 auth.v1.TokenService/CreateToken        changes
 auth.v1.TokenService/ListTokens         nothing
 auth.v1.TokenService/RevokeToken        changes
+catalog.v1.CatalogService/Advise        nothing
 catalog.v1.CatalogService/Get           nothing
 catalog.v1.CatalogService/List          nothing
 jobs.v1.JobService/BatchCancel          changes

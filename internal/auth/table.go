@@ -130,8 +130,9 @@ var rules = map[string]rule{
 	jobsv1.JobService_ListShares_FullMethodName:  {own: everybody, scope: ScopeJobsRead},
 	jobsv1.JobService_Report_FullMethodName:      toJobs,
 
-	catalogv1.CatalogService_List_FullMethodName: ofServer,
-	catalogv1.CatalogService_Get_FullMethodName:  ofServer,
+	catalogv1.CatalogService_List_FullMethodName:   ofServer,
+	catalogv1.CatalogService_Get_FullMethodName:    ofServer,
+	catalogv1.CatalogService_Advise_FullMethodName: {own: everybody, scope: ScopeJobsWrite}, // as Submit, which it stands before
 
 	workspacev1.WorkspaceService_Upload_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
 	workspacev1.WorkspaceService_List_FullMethodName:     onOwnFiles.in(ScopeFilesRead),

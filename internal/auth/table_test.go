@@ -95,6 +95,7 @@ auth.v1.AuthService/WhoAmI              AHD   AHD       AHD      AHD      DHD  A
 auth.v1.TokenService/CreateToken        AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
 auth.v1.TokenService/ListTokens         AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
 auth.v1.TokenService/RevokeToken        AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
+catalog.v1.CatalogService/Advise        AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
 catalog.v1.CatalogService/Get           AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
 catalog.v1.CatalogService/List          AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
 jobs.v1.JobService/BatchCancel          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -

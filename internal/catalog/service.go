@@ -79,6 +79,8 @@ func (s *Service) Proto() *catalogv1.Service {
 		Category:          s.proto.GetCategory(),
 		Version:           s.proto.GetVersion(),
 		Executor:          s.proto.GetExecutor(),
+		TakesAdvice:       s.proto.GetTakesAdvice(),
+		MaxResources:      s.proto.GetMaxResources(),
 		Available:         ok,
 		UnavailableReason: why,
 	}

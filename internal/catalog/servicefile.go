@@ -51,10 +51,14 @@ type (
 		Group       []parameterYAML `yaml:"group"`
 		Extensions  []string        `yaml:"extensions"`
 	}
+	// resourcesYAML is a mapping, or the word auto for one with auto alone.
 	resourcesYAML struct {
-		CPUs      int32  `yaml:"cpus"`
-		Memory    string `yaml:"memory"`
-		TimeLimit string `yaml:"time_limit"`
+		Auto         bool   `yaml:"auto"`
+		CPUs         int32  `yaml:"cpus"`
+		Memory       string `yaml:"memory"`
+		TimeLimit    string `yaml:"time_limit"`
+		MaxMemory    string `yaml:"max_memory"`
+		MaxTimeLimit string `yaml:"max_time_limit"`
 	}
 	// optionsYAML is what only an engine like Slurm understands.
 	optionsYAML struct {
@@ -121,6 +125,8 @@ func parseServiceFile(text []byte, s *Service, p *problems) {
 		Executor:         y.Executor,
 		Parameters:       parametersFromYAML("parameters", y.Parameters, p),
 		DefaultResources: resourcesFromYAML(y.Resources, y.ExecutorOptions, p),
+		TakesAdvice:      y.Resources.Auto,
+		MaxResources:     maximumFromYAML(y.Resources, p),
 		Results:          resultsFromYAML(y.Results, p),
 	}
 	s.network = y.Network
@@ -200,25 +206,67 @@ func resourcesFromYAML(y resourcesYAML, o optionsYAML, p *problems) *jobsv1.Reso
 	if o.GPUs < 0 || o.GPUs > maxCPUs {
 		p.add("executor_options.gpus", "%d is not between 0 and %d", o.GPUs, maxCPUs)
 	}
-	if y.Memory != "" {
-		bytes, err := parseMemory(y.Memory, 1)
-		if err != nil {
-			p.add("resources.memory", "%s", err)
-		}
-		r.MemoryBytes = bytes
+	r.MemoryBytes = memoryFromYAML("resources.memory", y.Memory, p)
+	r.TimeLimit = limitFromYAML("resources.time_limit", y.TimeLimit, p)
+	return r
+}
+
+// maximumFromYAML returns the most that a job may ask for; nil where nothing is bounded.
+func maximumFromYAML(y resourcesYAML, p *problems) *jobsv1.Resources {
+	r := &jobsv1.Resources{
+		MemoryBytes: memoryFromYAML("resources.max_memory", y.MaxMemory, p),
+		TimeLimit:   limitFromYAML("resources.max_time_limit", y.MaxTimeLimit, p),
 	}
-	if y.TimeLimit != "" {
-		d, err := time.ParseDuration(y.TimeLimit)
-		switch {
-		case err != nil:
-			p.add("resources.time_limit", "%s is no length of time; one is for example 90s, 30m or 1h30m", quote(y.TimeLimit))
-		case d < time.Second:
-			p.add("resources.time_limit", "%s is less than a second", y.TimeLimit)
-		default:
-			r.TimeLimit = durationpb.New(d)
-		}
+	if memory, err := parseMemory(y.Memory, 1); err == nil && r.GetMemoryBytes() > 0 && memory > r.GetMemoryBytes() {
+		p.add("resources.memory", "%s is above max_memory, %s", y.Memory, y.MaxMemory)
+	}
+	if d, err := time.ParseDuration(y.TimeLimit); err == nil && r.GetTimeLimit() != nil && d > r.GetTimeLimit().AsDuration() {
+		p.add("resources.time_limit", "%s is above max_time_limit, %s", y.TimeLimit, y.MaxTimeLimit)
+	}
+	if r.GetMemoryBytes() == 0 && r.GetTimeLimit() == nil {
+		return nil
 	}
 	return r
+}
+
+// memoryFromYAML returns an amount of memory in bytes; 0 where there is none.
+func memoryFromYAML(field, text string, p *problems) int64 {
+	if text == "" {
+		return 0
+	}
+	bytes, err := parseMemory(text, 1)
+	if err != nil {
+		p.add(field, "%s", err)
+	}
+	return bytes
+}
+
+// limitFromYAML returns a length of time; nil where there is none.
+func limitFromYAML(field, text string, p *problems) *durationpb.Duration {
+	if text == "" {
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		p.add(field, "%s is no length of time; one is for example 90s, 30m or 1h30m", quote(text))
+	case d < time.Second:
+		p.add(field, "%s is less than a second", text)
+	default:
+		return durationpb.New(d)
+	}
+	return nil
+}
+
+// UnmarshalYAML reads a mapping, or the word auto.
+func (r *resourcesYAML) UnmarshalYAML(unmarshal func(any) error) error {
+	var word string
+	if err := unmarshal(&word); err == nil && word == "auto" {
+		r.Auto = true
+		return nil
+	}
+	type mapping resourcesYAML // without this method
+	return unmarshal((*mapping)(r))
 }
 
 func resultsFromYAML(list []resultYAML, p *problems) []*catalogv1.ResultDisplay {

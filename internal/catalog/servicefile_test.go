@@ -52,6 +52,33 @@ results:
 	}
 }
 
+func TestResourcesByAdvice(t *testing.T) {
+	const head = "label: S\ncommand: [run]\n"
+	for text, want := range map[string]string{
+		"resources: auto\n": `takes_advice: true default_resources {}`,
+		"resources: {auto: true, cpus: 2, memory: 1G, max_memory: 8G, time_limit: 1h, max_time_limit: 24h}\n": `
+			takes_advice: true default_resources { cpus: 2 memory_bytes: 1073741824 time_limit { seconds: 3600 } }
+			max_resources { memory_bytes: 8589934592 time_limit { seconds: 86400 } }`,
+		"resources: {max_memory: 8G}\n":             `default_resources {} max_resources { memory_bytes: 8589934592 }`,
+		"resources: {memory: 8G, max_memory: 8G}\n": `default_resources { memory_bytes: 8589934592 } max_resources { memory_bytes: 8589934592 }`,
+	} {
+		got := described(t, head+text).Proto()
+		wanted := &catalogv1.Service{}
+		if err := prototext.Unmarshal([]byte(want), wanted); err != nil {
+			t.Fatal(err)
+		}
+		if got.GetTakesAdvice() != wanted.GetTakesAdvice() {
+			t.Errorf("%s: takes advice: %v", text, got.GetTakesAdvice())
+		}
+		if d := cmp.Diff(wanted.GetDefaultResources(), got.GetDefaultResources(), protocmp.Transform()); d != "" {
+			t.Errorf("%s: %s", text, d)
+		}
+		if d := cmp.Diff(wanted.GetMaxResources(), got.GetMaxResources(), protocmp.Transform()); d != "" {
+			t.Errorf("%s: %s", text, d)
+		}
+	}
+}
+
 // A command sees its own folder, what services share, and what its description names.
 func TestWhatACommandReads(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "[a-z]*") // is no pattern
@@ -139,6 +166,18 @@ func TestAllMistakesOfAServiceFileAreToldAtOnce(t *testing.T) {
 			" executor_options.gpus: -2 is not between 0 and 65536",
 			` resources.memory: "1K" is not between 1M and 1024T`,
 			` resources.time_limit: "1d" is no length of time; one is for example 90s, 30m or 1h30m`,
+		}},
+		{"resources that are no mapping", head + "resources: automatic\n", []string{`3: "automatic" is text, and a mapping is needed`}},
+		{"unknown resources", head + "resources: {memry: 2G, auto: maybe}\n", []string{
+			`3: memry: there is no such field; did you mean "memory"?`,
+			`3: "maybe" is text, and true or false is needed`,
+		}},
+		{"maxima", head + "resources: {memory: 2G, max_memory: 1G, time_limit: 2h, max_time_limit: 90m}\n", []string{
+			" resources.memory: 2G is above max_memory, 1G", " resources.time_limit: 2h is above max_time_limit, 90m",
+		}},
+		{"no maxima", head + "resources: {max_memory: lots, max_time_limit: 0s}\n", []string{
+			` resources.max_memory: "lots" is no amount of memory; one is for example 512M or 2G`,
+			" resources.max_time_limit: 0s is less than a second",
 		}},
 		{"a moment", head + "resources: {time_limit: 5ms}\n", []string{" resources.time_limit: 5ms is less than a second"}},
 		{"programs", head + "programs: [{name: a/b}, {name: ok, package: 'x; rm'}]\n", []string{

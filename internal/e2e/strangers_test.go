@@ -71,8 +71,9 @@ var callsOfUsers = map[string]cost{
 	"/stint.jobs.v1.JobService/ListShares":  ofUser,
 	"/stint.jobs.v1.JobService/Report":      ofUser,
 
-	"/stint.catalog.v1.CatalogService/List": ofUser,
-	"/stint.catalog.v1.CatalogService/Get":  ofUser,
+	"/stint.catalog.v1.CatalogService/List":   ofUser,
+	"/stint.catalog.v1.CatalogService/Get":    ofUser,
+	"/stint.catalog.v1.CatalogService/Advise": ofUser,
 
 	"/stint.workspace.v1.WorkspaceService/Upload":   {60 * time.Millisecond, 64},
 	"/stint.workspace.v1.WorkspaceService/List":     ofUser,

@@ -32,6 +32,10 @@ const (
 
 	memoryQuantile, memoryMargin = 0.95, 1.15
 	timeQuantile, timeMargin     = 0.95, 1.3
+
+	// scatter is how many times the median the slow jobs take where the size of the inputs says little.
+	// Within a bin sizes differ by 2, and times of jobs with the same inputs seldom by 4.
+	scatter = 8
 )
 
 // Kind is what attempts are kept by.
@@ -198,9 +202,13 @@ type Advice struct {
 	MemoryBytes int64
 	// TimeLimit of the command.
 	TimeLimit time.Duration
-	// Median and P90 are quantiles of the time.
-	Median, P90 time.Duration
+	// Median, P90 and P95 are quantiles of the time.
+	Median, P90, P95 time.Duration
 }
+
+// Scattered reports whether attempts like the job took so different times that the size of the
+// inputs says little of what a job takes. Below a minute it does not matter.
+func (a Advice) Scattered() bool { return a.P95 > scatter*a.Median && a.P95 > time.Minute }
 
 // Advice reports false where too few attempts are known.
 func (s Set) Advice() (Advice, bool) {
@@ -208,7 +216,7 @@ func (s Set) Advice() (Advice, bool) {
 		return Advice{Samples: len(s.times)}, false
 	}
 	a := Advice{
-		Samples: len(s.times), Median: quantile(s.times, 0.5), P90: quantile(s.times, 0.9),
+		Samples: len(s.times), Median: quantile(s.times, 0.5), P90: quantile(s.times, 0.9), P95: quantile(s.times, timeQuantile),
 		TimeLimit: time.Duration(float64(quantile(s.times, timeQuantile)) * timeMargin),
 	}
 	if len(s.memory) >= MinSamples {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -122,7 +123,7 @@ func TestCheckSubmitReportsEverythingAtOnce(t *testing.T) {
 		},
 		Retry: &jobsv1.RetryPolicy{
 			MaxAttempts: 21, Backoff: durationpb.New(-1),
-			Reasons: []jobsv1.Reason{jobsv1.Reason_REASON_CANCELLED_BY_OWNER},
+			Reasons: []jobsv1.Reason{jobsv1.Reason_REASON_CANCELLED_BY_OWNER}, MemoryFactor: proto.Float64(0), TimeFactor: proto.Float64(math.NaN()),
 		},
 	}
 	got := map[string]bool{}
@@ -133,7 +134,7 @@ func TestCheckSubmitReportsEverythingAtOnce(t *testing.T) {
 		"job.service", "job.owner", "job.outputName", "job.outputFolder", "job.priority", "job.parentId", "job.executor", "job.labels",
 		"job.labels.ok", "job.resources.cpus", "job.resources.memoryBytes", "job.resources.gpus", "job.resources.timeLimit",
 		"job.resources.partition", "job.resources.account", "job.resources.constraint",
-		"job.retry.maxAttempts", "job.retry.backoff", "job.retry.reasons[0]",
+		"job.retry.maxAttempts", "job.retry.backoff", "job.retry.reasons[0]", "job.retry.memoryFactor", "job.retry.timeFactor",
 	} {
 		if !got[f] {
 			t.Errorf("%s: not reported", f)
@@ -200,7 +201,22 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
+func TestFactorsAreFromOneToTen(t *testing.T) {
+	for f, ok := range map[float64]bool{
+		1: true, 1.5: true, 10: true, 0: false, 0.999: false, -2: false, 10.001: false, 1e300: false, math.Inf(1): false, math.Inf(-1): false, math.NaN(): false,
+	} {
+		for _, p := range []*jobsv1.RetryPolicy{{MemoryFactor: &f}, {TimeFactor: &f}} {
+			v := job.CheckSubmit(&jobsv1.Job{Service: "S", Retry: p}, "")
+			if (len(v) == 0) != ok {
+				t.Errorf("%v: %v", p, v)
+			}
+		}
+	}
+}
+
 func TestRetry(t *testing.T) {
+	memory, limit := jobsv1.Reason_REASON_OUT_OF_MEMORY, jobsv1.Reason_REASON_TIME_LIMIT
+	grows := &jobsv1.RetryPolicy{MemoryFactor: proto.Float64(2)}
 	lost, exit := jobsv1.Reason_REASON_LOST, jobsv1.Reason_REASON_EXIT_NONZERO
 	own := &jobsv1.RetryPolicy{MaxAttempts: 20, Backoff: durationpb.New(time.Minute), Reasons: []jobsv1.Reason{exit}}
 	cases := []struct {
@@ -219,6 +235,10 @@ func TestRetry(t *testing.T) {
 		{"only what the policy says", own, lost, 1, 0, false},
 		{"bounded", own, exit, 10, 10 * time.Minute, true},
 		{"a long own wait is kept", &jobsv1.RetryPolicy{Backoff: durationpb.New(time.Hour)}, lost, 2, time.Hour, true},
+		{"a factor is a reason", grows, memory, 1, 10 * time.Second, true},
+		{"a factor of another is none", grows, limit, 1, 0, false},
+		{"a factor spends the budget", grows, memory, 3, 0, false},
+		{"beside a factor the infrastructure", grows, lost, 1, 10 * time.Second, true},
 		{"one attempt only", &jobsv1.RetryPolicy{MaxAttempts: 1}, lost, 1, 0, false},
 	}
 	for _, c := range cases {

@@ -39,6 +39,22 @@ func Retryable(r jobsv1.Reason) bool {
 	}
 }
 
+// MaxFactor is the most by which a retry policy may multiply what the next attempt gets.
+const MaxFactor = 10
+
+// Factor returns how many times what the failed attempt had the next one gets, of memory after
+// OUT_OF_MEMORY and of time after TIME_LIMIT. It reports false where the policy does not say.
+func Factor(p *jobsv1.RetryPolicy, reason jobsv1.Reason) (float64, bool) {
+	switch {
+	case reason == jobsv1.Reason_REASON_OUT_OF_MEMORY && p != nil && p.MemoryFactor != nil:
+		return p.GetMemoryFactor(), true
+	case reason == jobsv1.Reason_REASON_TIME_LIMIT && p != nil && p.TimeFactor != nil:
+		return p.GetTimeFactor(), true
+	default:
+		return 1, false
+	}
+}
+
 // Retry says whether another attempt follows the one that just failed for
 // reason as attempt number n, and how long to wait before it.
 func Retry(p *jobsv1.RetryPolicy, reason jobsv1.Reason, n int) (wait time.Duration, again bool) {
@@ -50,7 +66,7 @@ func Retry(p *jobsv1.RetryPolicy, reason jobsv1.Reason, n int) (wait time.Durati
 	if len(reasons) == 0 {
 		reasons = infrastructure
 	}
-	if n >= most || !slices.Contains(reasons, reason) {
+	if _, grows := Factor(p, reason); n >= most || !grows && !slices.Contains(reasons, reason) {
 		return 0, false
 	}
 	wait = DefaultBackoff

@@ -208,10 +208,22 @@ func checkRetry(prefix string, p *jobsv1.RetryPolicy) Violations {
 	if d := p.GetBackoff(); d != nil && (d.CheckValid() != nil || d.AsDuration() < 0 || d.AsDuration() > MaxRetryWait) {
 		v.Add(prefix+"backoff", "must be from 0 to one day")
 	}
+	if p != nil {
+		v = append(v, checkFactor(prefix+"memoryFactor", p.MemoryFactor)...)
+		v = append(v, checkFactor(prefix+"timeFactor", p.TimeFactor)...)
+	}
 	for i, r := range p.GetReasons() {
 		if !Retryable(r) {
 			v.Add(fmt.Sprintf("%sreasons[%d]", prefix, i), "%v is not a reason that a new attempt can follow", r)
 		}
+	}
+	return v
+}
+
+func checkFactor(field string, f *float64) Violations {
+	var v Violations
+	if f != nil && !(*f >= 1 && *f <= MaxFactor) { // NaN is neither
+		v.Add(field, "must be a number from 1 to %d", MaxFactor)
 	}
 	return v
 }

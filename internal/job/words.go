@@ -17,6 +17,14 @@ func ReasonWord(r jobsv1.Reason) string {
 	return strings.TrimPrefix(r.String(), "REASON_")
 }
 
+// Given returns what the latest attempt of j was given, or what j asks for where it had none.
+func Given(j *jobsv1.Job) *jobsv1.Resources {
+	if r := Attempt(j).GetResources(); r != nil {
+		return r
+	}
+	return j.GetResources()
+}
+
 // Attempt is the latest attempt of j, or nil before the first.
 func Attempt(j *jobsv1.Job) *jobsv1.Attempt {
 	if n := len(j.GetAttempts()); n > 0 {

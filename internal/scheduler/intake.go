@@ -163,7 +163,7 @@ func (s *Scheduler) resume(ctx context.Context, l *lane, id job.ID) {
 		j := rec.GetJob()
 		s.mu.Lock()
 		s.policy.Remove(id) // in case it waited
-		s.policy.AddRunning(l.name, waitingJob(id, j.GetOwner(), j.GetPriority(), j.GetResources()), job.Attempt(j).GetCreateTime().AsTime())
+		s.policy.AddRunning(l.name, waitingJob(id, j.GetOwner(), j.GetPriority(), job.Given(j)), job.Attempt(j).GetCreateTime().AsTime())
 		s.mu.Unlock()
 		s.launch(ctx, l, id, rec)
 	default:

@@ -33,7 +33,8 @@ func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 	var now *jobsv1.Job
 	stored := r.update(ctx, func(rec *storev1.Record) error {
 		now = rec.GetJob()
-		return settle(rec, end{exit: exit, out: out, folder: folder, progress: progress})
+		more := r.s.grow(now, out.Reason, exit.Usage)
+		return settle(rec, end{exit: exit, out: out, folder: folder, progress: progress, growth: more})
 	})
 	if r.settled = stored; stored {
 		r.s.learn(now)
@@ -69,6 +70,7 @@ type end struct {
 	out      job.Status        // what that means for the job
 	folder   string            // of the results, where they were published
 	progress *workdir.Progress // that is not stored yet; nil where the command told no more
+	growth   growth            // of what the next attempt gets, if there is one
 }
 
 // settle closes the attempt and puts the job into its final state, or back into the queue.
@@ -85,8 +87,12 @@ func settle(rec *storev1.Record, e end) error {
 	}
 	rec.Phase, rec.Handle = storev1.Phase_PHASE_UNSPECIFIED, ""
 	if out.State == jobsv1.State_STATE_FAILED && j.GetCancelTime() == nil {
-		if wait, again := job.Retry(j.GetRetry(), out.Reason, failures(j)); again {
-			return requeue(rec, out, wait)
+		wait, again := job.Retry(j.GetRetry(), out.Reason, failures(j))
+		switch {
+		case again && e.growth.refused != "":
+			out.Message += " " + e.growth.refused
+		case again:
+			return requeue(rec, out, wait, e.growth)
 		}
 	}
 	if exit.Code >= 0 {
@@ -118,7 +124,7 @@ func SampleOf(j *jobsv1.Job) (estimate.Kind, estimate.Sample, bool) {
 		elapsed = a.GetCompleteTime().AsTime().Sub(a.GetStartTime().AsTime())
 	}
 	return estimate.Kind{Service: j.GetService(), Version: j.GetServiceVersion()}, estimate.Sample{
-		InputBytes: j.GetInputBytes(), CPUs: j.GetResources().GetCpus(),
+		InputBytes: j.GetInputBytes(), CPUs: job.Given(j).GetCpus(),
 		MemoryBytes: a.GetUsage().GetMaxRssBytes(), Elapsed: elapsed,
 	}, j.GetState() == jobsv1.State_STATE_COMPLETED && elapsed > 0
 }
@@ -139,15 +145,20 @@ func asCancelled(rec *storev1.Record, out job.Status) job.Status {
 
 // requeue sends a job whose attempt failed for another one. The wait begins now, by the server's
 // clock: that of the engine, which out.Time is from, may be another.
-func requeue(rec *storev1.Record, out job.Status, wait time.Duration) error {
+func requeue(rec *storev1.Record, out job.Status, wait time.Duration, more growth) error {
 	rec.NotBefore = timestamppb.New(time.Now().Add(wait))
 	if wait == 0 {
 		rec.NotBefore = nil
 	}
+	message := fmt.Sprintf("Attempt %d failed (%s). The next attempt starts in %s.",
+		job.Attempt(rec.GetJob()).GetNumber(), job.ReasonWord(out.Reason), wait)
+	if more.resources != nil {
+		rec.Granted, rec.GrantedNote = more.resources, more.note
+		message += " It gets more: " + more.note
+	}
 	_, err := job.Transition(rec.GetJob(), job.Status{
 		State: jobsv1.State_STATE_QUEUED, Reason: jobsv1.Reason_REASON_WAITING_FOR_RETRY, EngineState: out.EngineState, Time: out.Time,
-		Message: fmt.Sprintf("Attempt %d failed (%s). The next attempt starts in %s.",
-			job.Attempt(rec.GetJob()).GetNumber(), job.ReasonWord(out.Reason), wait),
+		Message: message,
 	})
 	return err
 }

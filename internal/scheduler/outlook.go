@@ -115,7 +115,7 @@ func (s *Scheduler) expectEnd(j *jobsv1.Job, start time.Time) {
 	}
 	first, _ := like.Time(ran, 0.05)
 	last, _ := like.Time(ran, 0.95)
-	if limit := j.GetResources().GetTimeLimit().AsDuration(); limit > 0 {
+	if limit := job.Given(j).GetTimeLimit().AsDuration(); limit > 0 {
 		first, median, last = min(first, limit), min(median, limit), min(last, limit)
 	}
 	j.ExpectedCompleteTime = timestamppb.New(start.Add(median))

@@ -37,9 +37,14 @@ func (r *run) beginAttempt(rec *storev1.Record) error {
 		r.attempt = int(last.GetNumber())
 		return nil // it waits until it is known whether there is room now
 	}
-	j.Attempts = append(j.Attempts, &jobsv1.Attempt{
-		Number: last.GetNumber() + 1, Executor: r.lane.name, CreateTime: timestamppb.Now(),
-	})
+	next := &jobsv1.Attempt{Number: last.GetNumber() + 1, Executor: r.lane.name, CreateTime: timestamppb.Now()}
+	switch {
+	case rec.GetGranted() != nil:
+		next.Resources, next.ResourcesNote = rec.GetGranted(), rec.GetGrantedNote()
+	case j.GetAppliedAdvice() != nil:
+		next.Resources, next.ResourcesNote = j.GetResources(), adviceNote(j.GetAppliedAdvice())
+	}
+	j.Attempts = append(j.Attempts, next)
 	r.attempt = int(last.GetNumber()) + 1
 	_, err := job.Transition(j, job.Status{State: jobsv1.State_STATE_QUEUED, Message: "Being started.", Time: time.Now()})
 	return err

@@ -62,6 +62,9 @@ type Config struct {
 	// History has what was learned of how long jobs take. What completes is added. Nil starts with an
 	// empty one.
 	History *estimate.History
+	// Maximum returns the most memory and time that jobs of a service may have; nil, like a field that
+	// is not set, is no bound. A nil function bounds nothing. It must be quick.
+	Maximum func(service string) *jobsv1.Resources
 	// OnDecision gets the processor time of each decision what starts next. It must be quick. Nil
 	// measures nothing.
 	OnDecision func(time.Duration)

@@ -34,6 +34,7 @@ type world struct {
 	perOwner int
 	history  *estimate.History
 	held     string // what holds all attempts
+	maximum  func(service string) *jobsv1.Resources
 	wake     chan struct{}
 	prepare  func(*jobsv1.Job) error
 	publish  func(*jobsv1.Job) (string, error)
@@ -100,11 +101,11 @@ func (w *world) start() {
 			}
 			dir := w.folders.Job(id).Attempt(attempt)
 			argv := executortest.Simulated(steps(j)...)
-			return executor.Task{Job: j, Attempt: attempt, Dir: dir, Command: executor.Command{Argv: argv, Resources: j.GetResources()}}, dir.Create()
+			return executor.Task{Job: j, Attempt: attempt, Dir: dir, Command: executor.Command{Argv: argv, Resources: job.Given(j)}}, dir.Create()
 		},
 		Publish: func(_ context.Context, j *jobsv1.Job, _ int) (string, error) { return w.publish(j) },
 		Folders: w.folders, MaxActivePerOwner: w.perOwner, Held: func() string { return w.held }, Wake: w.wake,
-		Logger: slog.New(w.log), History: w.history,
+		Logger: slog.New(w.log), History: w.history, Maximum: w.maximum,
 	})
 	if err != nil {
 		w.Fatal(err)

@@ -45,7 +45,7 @@ func (s *server) jobReport(j *jobsv1.Job, attempt int) (reportURL, token string)
 		return "", ""
 	}
 	lifetime := jobTokenNoLimit
-	if limit := j.GetResources().GetTimeLimit(); limit != nil {
+	if limit := job.Given(j).GetTimeLimit(); limit != nil {
 		lifetime = jobTokenWait + limit.AsDuration()
 	}
 	return base + "/v1/jobs/" + id.String() + ":report", s.jobTokens.Issue(auth.JobClaim{

@@ -41,3 +41,12 @@ func (s *server) learn() (*estimate.History, error) {
 	}
 	return h, nil
 }
+
+// maximum returns the most that jobs of a service may have; nil where that is not bounded.
+func (s *server) maximum(service string) *jobsv1.Resources {
+	svc, ok := s.catalog.Catalog().Get(service)
+	if !ok {
+		return nil
+	}
+	return svc.Proto().GetMaxResources()
+}

@@ -230,7 +230,7 @@ func (s *server) openScheduler() error {
 	s.scheduler, err = scheduler.New(scheduler.Config{
 		Store: s.store, Engines: engines, Prepare: stage.Prepare, Publish: stage.Publish, Folders: s.folders,
 		MaxActivePerOwner: s.cfg.MaxRunningPerOwner, Held: s.space.held, Wake: s.space.back, Logger: s.log,
-		History: history, OnDecision: func(d time.Duration) { s.decisions.Observe(d.Seconds()) },
+		History: history, Maximum: s.maximum, OnDecision: func(d time.Duration) { s.decisions.Observe(d.Seconds()) },
 	})
 	return err
 }

@@ -201,8 +201,9 @@ var diskUses = map[string]diskUse{
 	jobsv1.JobService_Unshare_FullMethodName:     ends,
 	jobsv1.JobService_Report_FullMethodName:      ends, // of a job that runs, whose record the scheduler writes
 
-	catalogv1.CatalogService_List_FullMethodName: reads,
-	catalogv1.CatalogService_Get_FullMethodName:  reads,
+	catalogv1.CatalogService_List_FullMethodName:   reads,
+	catalogv1.CatalogService_Get_FullMethodName:    reads,
+	catalogv1.CatalogService_Advise_FullMethodName: reads,
 
 	workspacev1.WorkspaceService_Upload_FullMethodName:   grows,
 	workspacev1.WorkspaceService_List_FullMethodName:     reads,

@@ -73,7 +73,7 @@ func (a *Area) prepare(ctx context.Context, j *jobsv1.Job, attempt int) (executo
 	if t.Command.Argv, err = s.Command(call); err != nil {
 		return executor.Task{}, launchFailed("%s.", capital(words(err)))
 	}
-	t.Command.Resources = resources(j.GetResources())
+	t.Command.Resources = resources(job.Given(j))
 	t.Command.Env = a.environment(t, s, local)
 	return t, nil
 }
@@ -115,7 +115,7 @@ func capital(s string) string {
 	return string(bytes.ToUpper([]byte(s[:1]))) + s[1:]
 }
 
-// resources are those of the job, which Submit has filled in.
+// resources are those that an attempt is given, which Submit has filled in.
 func resources(asked *jobsv1.Resources) *jobsv1.Resources {
 	r := proto.CloneOf(asked)
 	if r == nil {

@@ -220,6 +220,10 @@ func TestABriefSaysWhatTheRecordSays(t *testing.T) {
 	if diff := cmp.Diff(want, BriefOf(9, rec), protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
+	rec.Granted = &jobsv1.Resources{Cpus: 1, MemoryBytes: 77}
+	if got := BriefOf(9, rec).Resources; got.GetMemoryBytes() != 77 {
+		t.Errorf("the next attempt gets %v", got)
+	}
 }
 
 func TestBriefsTellWhichJobsAreNotThere(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/job"
@@ -15,25 +16,37 @@ import (
 type Config struct {
 	// Catalog has the services.
 	Catalog *catalog.Live
+	// Inputs checks that files of an owner are there, and adds up their sizes.
+	Inputs func(ctx context.Context, owner string, size *int64) catalog.FileChecker
+	// Advisor knows what jobs used.
+	Advisor Advisor
+	// DefaultExecutor runs the jobs of services that name none.
+	DefaultExecutor string
+}
+
+// Advisor knows what completed jobs used.
+type Advisor interface {
+	// Advise returns what a job should ask for, by completed jobs like it.
+	Advise(j *jobsv1.Job) *jobsv1.Advice
 }
 
 // Service is the CatalogService.
 type Service struct {
 	catalogv1.UnimplementedCatalogServiceServer
-	live *catalog.Live
+	cfg Config
 }
 
 // New returns the CatalogService.
-func New(cfg Config) *Service { return &Service{live: cfg.Catalog} }
+func New(cfg Config) *Service { return &Service{cfg: cfg} }
 
 // List returns all services, sorted by label.
 func (s *Service) List(context.Context, *catalogv1.ListRequest) (*catalogv1.ListResponse, error) {
-	return &catalogv1.ListResponse{Services: s.live.Catalog().List()}, nil
+	return &catalogv1.ListResponse{Services: s.cfg.Catalog.Catalog().List()}, nil
 }
 
 // Get returns one service.
 func (s *Service) Get(_ context.Context, req *catalogv1.GetRequest) (*catalogv1.GetResponse, error) {
-	svc, ok := s.live.Catalog().Get(req.GetId())
+	svc, ok := s.cfg.Catalog.Catalog().Get(req.GetId())
 	if !ok {
 		return nil, job.Userf(job.ErrNotFound, "There is no service %q.", call.Short(req.GetId()))
 	}

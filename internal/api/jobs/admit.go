@@ -124,13 +124,18 @@ func (s *Service) admitOne(ctx context.Context, owner string, in submission, i i
 		return j, wrong
 	}
 	j.ServiceVersion = svc.Proto().GetVersion()
-	params, bad := svc.Check(asked.GetParameters(), s.fileOf(ctx, owner, &j.InputBytes))
+	params, bad := svc.Check(asked.GetParameters(), s.Inputs(ctx, owner, &j.InputBytes))
 	for _, v := range bad {
 		wrong = append(wrong, job.Violation{Field: prefix + v.Field, Description: v.Description})
 	}
 	j.Parameters = params
+	s.chooseExecutor(j, svc.Proto().GetExecutor())
 	j.Resources = resources(asked.GetResources(), svc.Proto().GetDefaultResources())
-	wrong = append(wrong, s.place(j, svc.Proto().GetExecutor(), prefix)...)
+	if len(bad) == 0 {
+		s.takeAdvice(j, asked.GetResources(), svc.Proto())
+	}
+	wrong = append(wrong, withinMaximum(j, asked.GetResources(), svc.Proto(), prefix)...)
+	wrong = append(wrong, s.place(j, prefix)...)
 	return j, wrong
 }
 
@@ -151,15 +156,19 @@ func (s *Service) checkParent(owner, parent, prefix string) job.Violations {
 	return wrong
 }
 
-// place chooses the executor and finds what it can never give.
-func (s *Service) place(j *jobsv1.Job, ofService, prefix string) job.Violations {
-	var wrong job.Violations
+// chooseExecutor sets the executor where the request names none.
+func (s *Service) chooseExecutor(j *jobsv1.Job, ofService string) {
 	if j.GetExecutor() == "" {
 		j.Executor = ofService
 	}
 	if j.GetExecutor() == "" {
 		j.Executor = s.cfg.DefaultExecutor
 	}
+}
+
+// place finds what the executor can never give.
+func (s *Service) place(j *jobsv1.Job, prefix string) job.Violations {
+	var wrong job.Violations
 	if !s.cfg.Scheduler.Has(j.GetExecutor()) {
 		wrong.Add(prefix+"executor", "is %q, and this server has no such executor", call.Short(j.GetExecutor()))
 		return wrong
@@ -170,8 +179,8 @@ func (s *Service) place(j *jobsv1.Job, ofService, prefix string) job.Violations 
 	return wrong
 }
 
-// fileOf checks that the files which parameters name are there, and adds up their sizes.
-func (s *Service) fileOf(ctx context.Context, owner string, size *int64) catalog.FileChecker {
+// Inputs checks that the files which parameters name are there, and adds up their sizes.
+func (s *Service) Inputs(ctx context.Context, owner string, size *int64) catalog.FileChecker {
 	return func(p string, want catalog.Kind) error {
 		e, err := s.cfg.Workspace.Stat(ctx, owner, p)
 		var invalid *job.InvalidError

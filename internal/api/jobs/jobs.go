@@ -32,6 +32,8 @@ type Scheduler interface {
 	Expect(jobs ...*jobsv1.Job)
 	// Preview sets what would be expected of a job that is not submitted.
 	Preview(j *jobsv1.Job)
+	// Advise returns what a job should ask for, by completed jobs like it.
+	Advise(j *jobsv1.Job) *jobsv1.Advice
 	// Report passes on what the command of an attempt tells of itself; progress may be nil.
 	Report(id job.ID, attempt int, event jobsv1.JobEvent, progress *workdir.Progress)
 }

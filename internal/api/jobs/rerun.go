@@ -5,7 +5,6 @@ import (
 	"maps"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -35,11 +34,10 @@ func (s *Service) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.
 	}
 	again := &jobsv1.Job{
 		Service: old.GetService(), OutputName: old.GetOutputName(), OutputFolder: old.GetOutputFolder(),
-		Parameters: changed(old.GetParameters(), req.GetParameters()), Resources: old.GetResources(), Labels: old.GetLabels(),
+		Parameters: changed(old.GetParameters(), req.GetParameters()), Resources: askedBefore(old), Labels: old.GetLabels(),
 		Priority: old.GetPriority(), Retry: old.GetRetry(), ParentId: old.GetParentId(), Executor: old.GetExecutor(),
 	}
 	if owner != old.GetOwner() {
-		again.Resources = proto.CloneOf(again.GetResources())
 		again.Resources.Account = "" // the caller's work is not charged to the owner
 	}
 	if req.GetOutputName() != "" {
@@ -52,7 +50,7 @@ func (s *Service) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.
 	if err != nil {
 		return nil, err
 	}
-	return &jobsv1.RerunResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
+	return &jobsv1.RerunResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings, Advice: out.advice}, nil
 }
 
 // mayRepeat asks an operator for the reason to repeat somebody else's job. To check

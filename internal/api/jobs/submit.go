@@ -20,7 +20,7 @@ func (s *Service) Submit(ctx context.Context, req *jobsv1.SubmitRequest) (*jobsv
 	if err != nil {
 		return nil, err
 	}
-	return &jobsv1.SubmitResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
+	return &jobsv1.SubmitResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings, Advice: out.advice}, nil
 }
 
 // requestIDHeader is how REST clients may send the request id; the gateway passes it on.
@@ -53,6 +53,7 @@ type submitted struct {
 	jobs         []*jobsv1.Job
 	deduplicated bool
 	warnings     []string
+	advice       *jobsv1.Advice // of one job that was only checked
 }
 
 // submit checks everything at once and then stores all jobs in one commit.
@@ -82,11 +83,13 @@ func (s *Service) submit(ctx context.Context, in submission) (submitted, error) 
 		return submitted{}, err
 	}
 	if in.validateOnly {
+		checked := submitted{jobs: ready, warnings: s.forecast(ready)}
 		if len(ready) == 1 {
 			ready[0].Owner = owner
 			s.cfg.Scheduler.Preview(ready[0])
+			checked.advice = s.cfg.Scheduler.Advise(ready[0])
 		}
-		return submitted{jobs: ready, warnings: s.forecast(ready)}, nil
+		return checked, nil
 	}
 	stored, dup, err := s.cfg.Store.Submit(ctx, ready, opts)
 	if err != nil {

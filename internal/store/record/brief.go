@@ -26,7 +26,7 @@ type Brief struct {
 	State jobsv1.State
 	// Priority of the job.
 	Priority int32
-	// Resources that it asks for.
+	// Resources that its next attempt gets: what it asks for, or more after one that had too little.
 	Resources *jobsv1.Resources
 	// Cancelled is whether somebody wishes the job cancelled.
 	Cancelled bool
@@ -44,6 +44,9 @@ func briefOfHeader(id job.ID, h *storev1.Header) Brief {
 		ID: id, Owner: h.GetOwner(), Executor: h.GetExecutor(), State: h.GetState(), Priority: h.GetPriority(),
 		Resources: h.GetResources(), Cancelled: h.GetCancelTimeNs() != 0, Phase: h.GetPhase(),
 		Service: h.GetService(), ServiceVersion: h.GetServiceVersion(), InputBytes: h.GetInputBytes(),
+	}
+	if h.GetGranted() != nil {
+		b.Resources = h.GetGranted()
 	}
 	if h.GetSubmitTimeNs() != 0 {
 		b.SubmitTime = time.Unix(0, h.GetSubmitTimeNs()).UTC()

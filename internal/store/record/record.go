@@ -58,6 +58,7 @@ func Decode(id job.ID, raw []byte) (*storev1.Record, error) {
 	}
 	h, j := rec.GetHeader(), rec.GetJob()
 	rec.Phase, rec.NotBefore, rec.RequestId = h.GetPhase(), timestampOf(h.GetNotBeforeNs()), h.GetRequestId()
+	rec.Granted = h.GetGranted()
 	j.Attempts, j.History = rec.GetAttempts(), rec.GetHistory()
 	rec.Header, rec.Attempts, rec.History = nil, nil, nil
 	complete(id, j, h)
@@ -103,7 +104,7 @@ func HeaderOf(rec *storev1.Record) *storev1.Header {
 		SubmitTimeNs: Nanos(j.GetSubmitTime()), StartTimeNs: Nanos(j.GetStartTime()),
 		CompleteTimeNs: Nanos(j.GetCompleteTime()), CancelTimeNs: Nanos(j.GetCancelTime()),
 		Phase: rec.GetPhase(), NotBeforeNs: Nanos(rec.GetNotBefore()), RequestId: rec.GetRequestId(), Resources: j.GetResources(),
-		InputBytes: j.GetInputBytes(), ServiceVersion: j.GetServiceVersion(),
+		InputBytes: j.GetInputBytes(), ServiceVersion: j.GetServiceVersion(), Granted: rec.GetGranted(),
 	}
 	for k, v := range j.GetLabels() {
 		h.Labels = append(h.Labels, &storev1.Label{Key: k, Value: v})
@@ -145,7 +146,7 @@ type facts struct {
 	submit, start, complete, cancel, notBefore                               *timestamppb.Timestamp
 	attempts                                                                 []*jobsv1.Attempt
 	history                                                                  []*jobsv1.StatusChange
-	resources                                                                *jobsv1.Resources
+	resources, granted                                                       *jobsv1.Resources
 	inputBytes                                                               int64
 	version                                                                  string
 }
@@ -158,7 +159,7 @@ func factsOf(rec *storev1.Record) facts {
 		exit: j.ExitCode, revision: j.Revision, submit: j.SubmitTime, start: j.StartTime, complete: j.CompleteTime,
 		cancel: j.CancelTime, attempts: j.Attempts, history: j.History, resources: j.Resources,
 		inputBytes: j.InputBytes, version: j.ServiceVersion,
-		phase: rec.Phase, notBefore: rec.NotBefore, request: rec.RequestId,
+		phase: rec.Phase, notBefore: rec.NotBefore, request: rec.RequestId, granted: rec.Granted,
 	}
 }
 
@@ -170,7 +171,7 @@ func (f *facts) putBack(rec *storev1.Record) {
 	j.ExitCode, j.Revision, j.SubmitTime, j.StartTime, j.CompleteTime = f.exit, f.revision, f.submit, f.start, f.complete
 	j.CancelTime, j.Attempts, j.History, j.Resources = f.cancel, f.attempts, f.history, f.resources
 	j.InputBytes, j.ServiceVersion = f.inputBytes, f.version
-	rec.Phase, rec.NotBefore, rec.RequestId = f.phase, f.notBefore, f.request
+	rec.Phase, rec.NotBefore, rec.RequestId, rec.Granted = f.phase, f.notBefore, f.request, f.granted
 	rec.Attempts, rec.History = nil, nil
 }
 

@@ -278,6 +278,125 @@ func (x *GetResponse) GetService() *Service {
 	return nil
 }
 
+// Request of Advise.
+type AdviseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the service.
+	Service string `protobuf:"bytes,1,opt,name=service,proto3" json:"service,omitempty"`
+	// Version of the service to ask about, at most 64 bytes. Empty means the present one.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Parameters of the job. They may name at most 1,000 files.
+	Parameters    *structpb.Struct `protobuf:"bytes,3,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdviseRequest) Reset() {
+	*x = AdviseRequest{}
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdviseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdviseRequest) ProtoMessage() {}
+
+func (x *AdviseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdviseRequest.ProtoReflect.Descriptor instead.
+func (*AdviseRequest) Descriptor() ([]byte, []int) {
+	return file_stint_catalog_v1_catalog_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AdviseRequest) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *AdviseRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *AdviseRequest) GetParameters() *structpb.Struct {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+// Response of Advise.
+type AdviseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The advice. Its note says why where nothing is advised.
+	Advice *v1.Advice `protobuf:"bytes,1,opt,name=advice,proto3" json:"advice,omitempty"`
+	// Size in bytes of the files that the parameters name, by which jobs are alike.
+	InputBytes    int64 `protobuf:"varint,2,opt,name=input_bytes,json=inputBytes,proto3" json:"input_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdviseResponse) Reset() {
+	*x = AdviseResponse{}
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdviseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdviseResponse) ProtoMessage() {}
+
+func (x *AdviseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdviseResponse.ProtoReflect.Descriptor instead.
+func (*AdviseResponse) Descriptor() ([]byte, []int) {
+	return file_stint_catalog_v1_catalog_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AdviseResponse) GetAdvice() *v1.Advice {
+	if x != nil {
+		return x.Advice
+	}
+	return nil
+}
+
+func (x *AdviseResponse) GetInputBytes() int64 {
+	if x != nil {
+		return x.InputBytes
+	}
+	return 0
+}
+
 // Service is an analysis that users can run.
 type Service struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -302,14 +421,18 @@ type Service struct {
 	// Name of the executor its jobs run on. Empty means the server's default.
 	Executor string `protobuf:"bytes,10,opt,name=executor,proto3" json:"executor,omitempty"`
 	// Version of the analysis. How long jobs take is learned anew with each. Empty where the service has none.
-	Version       string `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
+	Version string `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
+	// Whether memory and time limit of jobs that leave them out are by advice, once there is any.
+	TakesAdvice bool `protobuf:"varint,12,opt,name=takes_advice,json=takesAdvice,proto3" json:"takes_advice,omitempty"`
+	// The most memory and time that a job may ask for, and that another attempt may be given. What is unset is not bounded.
+	MaxResources  *v1.Resources `protobuf:"bytes,13,opt,name=max_resources,json=maxResources,proto3" json:"max_resources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Service) Reset() {
 	*x = Service{}
-	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[4]
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +444,7 @@ func (x *Service) String() string {
 func (*Service) ProtoMessage() {}
 
 func (x *Service) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[4]
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +457,7 @@ func (x *Service) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Service.ProtoReflect.Descriptor instead.
 func (*Service) Descriptor() ([]byte, []int) {
-	return file_stint_catalog_v1_catalog_service_proto_rawDescGZIP(), []int{4}
+	return file_stint_catalog_v1_catalog_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Service) GetId() string {
@@ -414,6 +537,20 @@ func (x *Service) GetVersion() string {
 	return ""
 }
 
+func (x *Service) GetTakesAdvice() bool {
+	if x != nil {
+		return x.TakesAdvice
+	}
+	return false
+}
+
+func (x *Service) GetMaxResources() *v1.Resources {
+	if x != nil {
+		return x.MaxResources
+	}
+	return nil
+}
+
 // Parameter is one input of a service.
 type Parameter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -447,7 +584,7 @@ type Parameter struct {
 
 func (x *Parameter) Reset() {
 	*x = Parameter{}
-	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[5]
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +596,7 @@ func (x *Parameter) String() string {
 func (*Parameter) ProtoMessage() {}
 
 func (x *Parameter) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[5]
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +609,7 @@ func (x *Parameter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parameter.ProtoReflect.Descriptor instead.
 func (*Parameter) Descriptor() ([]byte, []int) {
-	return file_stint_catalog_v1_catalog_service_proto_rawDescGZIP(), []int{5}
+	return file_stint_catalog_v1_catalog_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Parameter) GetId() string {
@@ -574,7 +711,7 @@ type ResultDisplay struct {
 
 func (x *ResultDisplay) Reset() {
 	*x = ResultDisplay{}
-	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[6]
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +723,7 @@ func (x *ResultDisplay) String() string {
 func (*ResultDisplay) ProtoMessage() {}
 
 func (x *ResultDisplay) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[6]
+	mi := &file_stint_catalog_v1_catalog_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +736,7 @@ func (x *ResultDisplay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultDisplay.ProtoReflect.Descriptor instead.
 func (*ResultDisplay) Descriptor() ([]byte, []int) {
-	return file_stint_catalog_v1_catalog_service_proto_rawDescGZIP(), []int{6}
+	return file_stint_catalog_v1_catalog_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ResultDisplay) GetPattern() string {
@@ -635,7 +772,17 @@ const file_stint_catalog_v1_catalog_service_proto_rawDesc = "" +
 	"GetRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"B\n" +
 	"\vGetResponse\x123\n" +
-	"\aservice\x18\x01 \x01(\v2\x19.stint.catalog.v1.ServiceR\aservice\"\xaf\x03\n" +
+	"\aservice\x18\x01 \x01(\v2\x19.stint.catalog.v1.ServiceR\aservice\"\x81\x01\n" +
+	"\rAdviseRequest\x12\x1d\n" +
+	"\aservice\x18\x01 \x01(\tB\x03\xe0A\x02R\aservice\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x127\n" +
+	"\n" +
+	"parameters\x18\x03 \x01(\v2\x17.google.protobuf.StructR\n" +
+	"parameters\"`\n" +
+	"\x0eAdviseResponse\x12-\n" +
+	"\x06advice\x18\x01 \x01(\v2\x15.stint.jobs.v1.AdviceR\x06advice\x12\x1f\n" +
+	"\vinput_bytes\x18\x02 \x01(\x03R\n" +
+	"inputBytes\"\x91\x04\n" +
 	"\aService\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12 \n" +
@@ -650,7 +797,9 @@ const file_stint_catalog_v1_catalog_service_proto_rawDesc = "" +
 	"\bcategory\x18\t \x01(\tR\bcategory\x12\x1a\n" +
 	"\bexecutor\x18\n" +
 	" \x01(\tR\bexecutor\x12\x18\n" +
-	"\aversion\x18\v \x01(\tR\aversion\"\xaf\x03\n" +
+	"\aversion\x18\v \x01(\tR\aversion\x12!\n" +
+	"\ftakes_advice\x18\f \x01(\bR\vtakesAdvice\x12=\n" +
+	"\rmax_resources\x18\r \x01(\v2\x18.stint.jobs.v1.ResourcesR\fmaxResources\"\xaf\x03\n" +
 	"\tParameter\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12 \n" +
@@ -683,10 +832,11 @@ const file_stint_catalog_v1_catalog_service_proto_rawDesc = "" +
 	"\x13PARAMETER_TYPE_ENUM\x10\x05\x12\x17\n" +
 	"\x13PARAMETER_TYPE_FILE\x10\x06\x12\x19\n" +
 	"\x15PARAMETER_TYPE_FOLDER\x10\a\x12\x18\n" +
-	"\x14PARAMETER_TYPE_GROUP\x10\b2\xcc\x01\n" +
+	"\x14PARAMETER_TYPE_GROUP\x10\b2\xc3\x02\n" +
 	"\x0eCatalogService\x12[\n" +
 	"\x04List\x12\x1d.stint.catalog.v1.ListRequest\x1a\x1e.stint.catalog.v1.ListResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/services\x12]\n" +
-	"\x03Get\x12\x1c.stint.catalog.v1.GetRequest\x1a\x1d.stint.catalog.v1.GetResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/services/{id}B\xc9\x01\n" +
+	"\x03Get\x12\x1c.stint.catalog.v1.GetRequest\x1a\x1d.stint.catalog.v1.GetResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/services/{id}\x12u\n" +
+	"\x06Advise\x12\x1f.stint.catalog.v1.AdviseRequest\x1a .stint.catalog.v1.AdviseResponse\"(\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/services/{service}:adviseB\xc9\x01\n" +
 	"\x14com.stint.catalog.v1B\x13CatalogServiceProtoP\x01Z:github.com/stint-jobs/stint/gen/stint/catalog/v1;catalogv1\xa2\x02\x03SCX\xaa\x02\x10Stint.Catalog.V1\xca\x02\x10Stint\\Catalog\\V1\xe2\x02\x1cStint\\Catalog\\V1\\GPBMetadata\xea\x02\x12Stint::Catalog::V1b\x06proto3"
 
 var (
@@ -702,37 +852,46 @@ func file_stint_catalog_v1_catalog_service_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_catalog_v1_catalog_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stint_catalog_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_stint_catalog_v1_catalog_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_stint_catalog_v1_catalog_service_proto_goTypes = []any{
-	(ParameterType)(0),     // 0: stint.catalog.v1.ParameterType
-	(*ListRequest)(nil),    // 1: stint.catalog.v1.ListRequest
-	(*ListResponse)(nil),   // 2: stint.catalog.v1.ListResponse
-	(*GetRequest)(nil),     // 3: stint.catalog.v1.GetRequest
-	(*GetResponse)(nil),    // 4: stint.catalog.v1.GetResponse
-	(*Service)(nil),        // 5: stint.catalog.v1.Service
-	(*Parameter)(nil),      // 6: stint.catalog.v1.Parameter
-	(*ResultDisplay)(nil),  // 7: stint.catalog.v1.ResultDisplay
-	(*v1.Resources)(nil),   // 8: stint.jobs.v1.Resources
-	(*structpb.Value)(nil), // 9: google.protobuf.Value
+	(ParameterType)(0),      // 0: stint.catalog.v1.ParameterType
+	(*ListRequest)(nil),     // 1: stint.catalog.v1.ListRequest
+	(*ListResponse)(nil),    // 2: stint.catalog.v1.ListResponse
+	(*GetRequest)(nil),      // 3: stint.catalog.v1.GetRequest
+	(*GetResponse)(nil),     // 4: stint.catalog.v1.GetResponse
+	(*AdviseRequest)(nil),   // 5: stint.catalog.v1.AdviseRequest
+	(*AdviseResponse)(nil),  // 6: stint.catalog.v1.AdviseResponse
+	(*Service)(nil),         // 7: stint.catalog.v1.Service
+	(*Parameter)(nil),       // 8: stint.catalog.v1.Parameter
+	(*ResultDisplay)(nil),   // 9: stint.catalog.v1.ResultDisplay
+	(*structpb.Struct)(nil), // 10: google.protobuf.Struct
+	(*v1.Advice)(nil),       // 11: stint.jobs.v1.Advice
+	(*v1.Resources)(nil),    // 12: stint.jobs.v1.Resources
+	(*structpb.Value)(nil),  // 13: google.protobuf.Value
 }
 var file_stint_catalog_v1_catalog_service_proto_depIdxs = []int32{
-	5,  // 0: stint.catalog.v1.ListResponse.services:type_name -> stint.catalog.v1.Service
-	5,  // 1: stint.catalog.v1.GetResponse.service:type_name -> stint.catalog.v1.Service
-	6,  // 2: stint.catalog.v1.Service.parameters:type_name -> stint.catalog.v1.Parameter
-	8,  // 3: stint.catalog.v1.Service.default_resources:type_name -> stint.jobs.v1.Resources
-	7,  // 4: stint.catalog.v1.Service.results:type_name -> stint.catalog.v1.ResultDisplay
-	0,  // 5: stint.catalog.v1.Parameter.type:type_name -> stint.catalog.v1.ParameterType
-	9,  // 6: stint.catalog.v1.Parameter.default_value:type_name -> google.protobuf.Value
-	6,  // 7: stint.catalog.v1.Parameter.group:type_name -> stint.catalog.v1.Parameter
-	1,  // 8: stint.catalog.v1.CatalogService.List:input_type -> stint.catalog.v1.ListRequest
-	3,  // 9: stint.catalog.v1.CatalogService.Get:input_type -> stint.catalog.v1.GetRequest
-	2,  // 10: stint.catalog.v1.CatalogService.List:output_type -> stint.catalog.v1.ListResponse
-	4,  // 11: stint.catalog.v1.CatalogService.Get:output_type -> stint.catalog.v1.GetResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	7,  // 0: stint.catalog.v1.ListResponse.services:type_name -> stint.catalog.v1.Service
+	7,  // 1: stint.catalog.v1.GetResponse.service:type_name -> stint.catalog.v1.Service
+	10, // 2: stint.catalog.v1.AdviseRequest.parameters:type_name -> google.protobuf.Struct
+	11, // 3: stint.catalog.v1.AdviseResponse.advice:type_name -> stint.jobs.v1.Advice
+	8,  // 4: stint.catalog.v1.Service.parameters:type_name -> stint.catalog.v1.Parameter
+	12, // 5: stint.catalog.v1.Service.default_resources:type_name -> stint.jobs.v1.Resources
+	9,  // 6: stint.catalog.v1.Service.results:type_name -> stint.catalog.v1.ResultDisplay
+	12, // 7: stint.catalog.v1.Service.max_resources:type_name -> stint.jobs.v1.Resources
+	0,  // 8: stint.catalog.v1.Parameter.type:type_name -> stint.catalog.v1.ParameterType
+	13, // 9: stint.catalog.v1.Parameter.default_value:type_name -> google.protobuf.Value
+	8,  // 10: stint.catalog.v1.Parameter.group:type_name -> stint.catalog.v1.Parameter
+	1,  // 11: stint.catalog.v1.CatalogService.List:input_type -> stint.catalog.v1.ListRequest
+	3,  // 12: stint.catalog.v1.CatalogService.Get:input_type -> stint.catalog.v1.GetRequest
+	5,  // 13: stint.catalog.v1.CatalogService.Advise:input_type -> stint.catalog.v1.AdviseRequest
+	2,  // 14: stint.catalog.v1.CatalogService.List:output_type -> stint.catalog.v1.ListResponse
+	4,  // 15: stint.catalog.v1.CatalogService.Get:output_type -> stint.catalog.v1.GetResponse
+	6,  // 16: stint.catalog.v1.CatalogService.Advise:output_type -> stint.catalog.v1.AdviseResponse
+	14, // [14:17] is the sub-list for method output_type
+	11, // [11:14] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_stint_catalog_v1_catalog_service_proto_init() }
@@ -740,14 +899,14 @@ func file_stint_catalog_v1_catalog_service_proto_init() {
 	if File_stint_catalog_v1_catalog_service_proto != nil {
 		return
 	}
-	file_stint_catalog_v1_catalog_service_proto_msgTypes[5].OneofWrappers = []any{}
+	file_stint_catalog_v1_catalog_service_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_catalog_v1_catalog_service_proto_rawDesc), len(file_stint_catalog_v1_catalog_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

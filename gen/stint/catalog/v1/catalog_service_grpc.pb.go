@@ -21,8 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CatalogService_List_FullMethodName = "/stint.catalog.v1.CatalogService/List"
-	CatalogService_Get_FullMethodName  = "/stint.catalog.v1.CatalogService/Get"
+	CatalogService_List_FullMethodName   = "/stint.catalog.v1.CatalogService/List"
+	CatalogService_Get_FullMethodName    = "/stint.catalog.v1.CatalogService/Get"
+	CatalogService_Advise_FullMethodName = "/stint.catalog.v1.CatalogService/Advise"
 )
 
 // CatalogServiceClient is the client API for CatalogService service.
@@ -35,6 +36,9 @@ type CatalogServiceClient interface {
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// Get answers one service.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
+	// Advise tells what a job should ask for, by what completed jobs like it used. Parameters are checked as Submit
+	// checks them, with the caller's own files, since how large these are says what a job is like.
+	Advise(ctx context.Context, in *AdviseRequest, opts ...grpc.CallOption) (*AdviseResponse, error)
 }
 
 type catalogServiceClient struct {
@@ -65,6 +69,16 @@ func (c *catalogServiceClient) Get(ctx context.Context, in *GetRequest, opts ...
 	return out, nil
 }
 
+func (c *catalogServiceClient) Advise(ctx context.Context, in *AdviseRequest, opts ...grpc.CallOption) (*AdviseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AdviseResponse)
+	err := c.cc.Invoke(ctx, CatalogService_Advise_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CatalogServiceServer is the server API for CatalogService service.
 // All implementations must embed UnimplementedCatalogServiceServer
 // for forward compatibility.
@@ -75,6 +89,9 @@ type CatalogServiceServer interface {
 	List(context.Context, *ListRequest) (*ListResponse, error)
 	// Get answers one service.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
+	// Advise tells what a job should ask for, by what completed jobs like it used. Parameters are checked as Submit
+	// checks them, with the caller's own files, since how large these are says what a job is like.
+	Advise(context.Context, *AdviseRequest) (*AdviseResponse, error)
 	mustEmbedUnimplementedCatalogServiceServer()
 }
 
@@ -90,6 +107,9 @@ func (UnimplementedCatalogServiceServer) List(context.Context, *ListRequest) (*L
 }
 func (UnimplementedCatalogServiceServer) Get(context.Context, *GetRequest) (*GetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedCatalogServiceServer) Advise(context.Context, *AdviseRequest) (*AdviseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Advise not implemented")
 }
 func (UnimplementedCatalogServiceServer) mustEmbedUnimplementedCatalogServiceServer() {}
 func (UnimplementedCatalogServiceServer) testEmbeddedByValue()                        {}
@@ -148,6 +168,24 @@ func _CatalogService_Get_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CatalogService_Advise_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AdviseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CatalogServiceServer).Advise(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CatalogService_Advise_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CatalogServiceServer).Advise(ctx, req.(*AdviseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CatalogService_ServiceDesc is the grpc.ServiceDesc for CatalogService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -162,6 +200,10 @@ var CatalogService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Get",
 			Handler:    _CatalogService_Get_Handler,
+		},
+		{
+			MethodName: "Advise",
+			Handler:    _CatalogService_Advise_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

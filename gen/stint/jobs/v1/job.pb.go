@@ -312,8 +312,15 @@ type Job struct {
 	InputBytes int64 `protobuf:"varint,43,opt,name=input_bytes,json=inputBytes,proto3" json:"input_bytes,omitempty"`
 	// Version of the service, when the job was submitted. Empty where the service has none.
 	ServiceVersion string `protobuf:"bytes,44,opt,name=service_version,json=serviceVersion,proto3" json:"service_version,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The advice by which `resources` was filled in: its service takes advice, and the request left out what is set here.
+	// Unset where nothing was taken from advice.
+	AppliedAdvice *Advice `protobuf:"bytes,45,opt,name=applied_advice,json=appliedAdvice,proto3" json:"applied_advice,omitempty"`
+	// What the last attempt had of memory and time and what of it was used, in a sentence, and how much sooner the job
+	// would have started with less, where that is known. Worked out when asked for, and not stored. Only in the FULL
+	// view, once the job is final and where usage was measured.
+	UsageNote     string `protobuf:"bytes,46,opt,name=usage_note,json=usageNote,proto3" json:"usage_note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
@@ -612,6 +619,104 @@ func (x *Job) GetServiceVersion() string {
 	return ""
 }
 
+func (x *Job) GetAppliedAdvice() *Advice {
+	if x != nil {
+		return x.AppliedAdvice
+	}
+	return nil
+}
+
+func (x *Job) GetUsageNote() string {
+	if x != nil {
+		return x.UsageNote
+	}
+	return ""
+}
+
+// Advice is what a job should ask for, by what completed jobs of the same service and version used whose inputs were
+// alike in size.
+type Advice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many completed jobs it rests on, at most 64. Below 20 nothing is advised.
+	Samples int32 `protobuf:"varint,1,opt,name=samples,proto3" json:"samples,omitempty"`
+	// Memory in bytes: 1.15 times what 95 % of them used at most, rounded up to whole MiB and at least 64 MiB. 0 where
+	// `note` says why there is none.
+	MemoryBytes int64 `protobuf:"varint,2,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Time limit: 1.3 times what 95 % of them took at most, rounded up to whole minutes. Unset where `note` says why.
+	TimeLimit *durationpb.Duration `protobuf:"bytes,3,opt,name=time_limit,json=timeLimit,proto3" json:"time_limit,omitempty"`
+	// Half of them took at most this time. Unset where nothing is advised.
+	MedianElapsed *durationpb.Duration `protobuf:"bytes,4,opt,name=median_elapsed,json=medianElapsed,proto3" json:"median_elapsed,omitempty"`
+	// Why nothing is advised, or what bounds or weakens the advice. May be empty.
+	Note          string `protobuf:"bytes,5,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Advice) Reset() {
+	*x = Advice{}
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Advice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Advice) ProtoMessage() {}
+
+func (x *Advice) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Advice.ProtoReflect.Descriptor instead.
+func (*Advice) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Advice) GetSamples() int32 {
+	if x != nil {
+		return x.Samples
+	}
+	return 0
+}
+
+func (x *Advice) GetMemoryBytes() int64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Advice) GetTimeLimit() *durationpb.Duration {
+	if x != nil {
+		return x.TimeLimit
+	}
+	return nil
+}
+
+func (x *Advice) GetMedianElapsed() *durationpb.Duration {
+	if x != nil {
+		return x.MedianElapsed
+	}
+	return nil
+}
+
+func (x *Advice) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
 // QueuePosition is how much is before a waiting job, in the order in which jobs will start if no more are submitted.
 type QueuePosition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -627,7 +732,7 @@ type QueuePosition struct {
 
 func (x *QueuePosition) Reset() {
 	*x = QueuePosition{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[1]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -639,7 +744,7 @@ func (x *QueuePosition) String() string {
 func (*QueuePosition) ProtoMessage() {}
 
 func (x *QueuePosition) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[1]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -652,7 +757,7 @@ func (x *QueuePosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueuePosition.ProtoReflect.Descriptor instead.
 func (*QueuePosition) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{1}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *QueuePosition) GetJobsAhead() int64 {
@@ -689,7 +794,7 @@ type TimeRange struct {
 
 func (x *TimeRange) Reset() {
 	*x = TimeRange{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[2]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +806,7 @@ func (x *TimeRange) String() string {
 func (*TimeRange) ProtoMessage() {}
 
 func (x *TimeRange) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[2]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +819,7 @@ func (x *TimeRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeRange.ProtoReflect.Descriptor instead.
 func (*TimeRange) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{2}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TimeRange) GetEarliest() *timestamppb.Timestamp {
@@ -754,7 +859,7 @@ type Resources struct {
 
 func (x *Resources) Reset() {
 	*x = Resources{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[3]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +871,7 @@ func (x *Resources) String() string {
 func (*Resources) ProtoMessage() {}
 
 func (x *Resources) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[3]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +884,7 @@ func (x *Resources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resources.ProtoReflect.Descriptor instead.
 func (*Resources) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{3}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Resources) GetCpus() int32 {
@@ -840,14 +945,21 @@ type RetryPolicy struct {
 	Backoff *durationpb.Duration `protobuf:"bytes,2,opt,name=backoff,proto3" json:"backoff,omitempty"`
 	// Reasons that cause another attempt. Empty means those of the infrastructure:
 	// NODE_FAILED, PREEMPTED, LAUNCH_FAILED, LOST.
-	Reasons       []Reason `protobuf:"varint,3,rep,packed,name=reasons,proto3,enum=stint.jobs.v1.Reason" json:"reasons,omitempty"`
+	Reasons []Reason `protobuf:"varint,3,rep,packed,name=reasons,proto3,enum=stint.jobs.v1.Reason" json:"reasons,omitempty"`
+	// How many times the memory of an attempt that ended with OUT_OF_MEMORY the next one gets, from 1 to 10, up to the
+	// maximum of the service and the capacity of the executor. Another attempt follows also where `reasons` does not name
+	// OUT_OF_MEMORY, and none where the failed one had the most that there is. Unset means the same memory again, and 2
+	// for jobs whose memory was taken from advice.
+	MemoryFactor *float64 `protobuf:"fixed64,4,opt,name=memory_factor,json=memoryFactor,proto3,oneof" json:"memory_factor,omitempty"`
+	// The same for the time limit and TIME_LIMIT.
+	TimeFactor    *float64 `protobuf:"fixed64,5,opt,name=time_factor,json=timeFactor,proto3,oneof" json:"time_factor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RetryPolicy) Reset() {
 	*x = RetryPolicy{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[4]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +971,7 @@ func (x *RetryPolicy) String() string {
 func (*RetryPolicy) ProtoMessage() {}
 
 func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[4]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +984,7 @@ func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryPolicy.ProtoReflect.Descriptor instead.
 func (*RetryPolicy) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{4}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RetryPolicy) GetMaxAttempts() int32 {
@@ -894,6 +1006,20 @@ func (x *RetryPolicy) GetReasons() []Reason {
 		return x.Reasons
 	}
 	return nil
+}
+
+func (x *RetryPolicy) GetMemoryFactor() float64 {
+	if x != nil && x.MemoryFactor != nil {
+		return *x.MemoryFactor
+	}
+	return 0
+}
+
+func (x *RetryPolicy) GetTimeFactor() float64 {
+	if x != nil && x.TimeFactor != nil {
+		return *x.TimeFactor
+	}
+	return 0
 }
 
 // Attempt is one run of a job on an executor.
@@ -924,14 +1050,20 @@ type Attempt struct {
 	// The engine's own word for how it ended.
 	EngineState string `protobuf:"bytes,12,opt,name=engine_state,json=engineState,proto3" json:"engine_state,omitempty"`
 	// What it used, where the executor could measure it.
-	Usage         *Usage `protobuf:"bytes,13,opt,name=usage,proto3" json:"usage,omitempty"`
+	Usage *Usage `protobuf:"bytes,13,opt,name=usage,proto3" json:"usage,omitempty"`
+	// What it was given, where that is not simply what the job asks for.
+	Resources *Resources `protobuf:"bytes,15,opt,name=resources,proto3" json:"resources,omitempty"`
+	// Why it was given that, in plain words. Empty where it was given what the job asks for.
+	ResourcesNote string `protobuf:"bytes,16,opt,name=resources_note,json=resourcesNote,proto3" json:"resources_note,omitempty"`
+	// How much sooner it would have started with less memory. Unset where that is not known.
+	SoonerStart   *SoonerStart `protobuf:"bytes,17,opt,name=sooner_start,json=soonerStart,proto3" json:"sooner_start,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[5]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1075,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[5]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1088,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{5}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Attempt) GetNumber() int32 {
@@ -1050,6 +1182,83 @@ func (x *Attempt) GetUsage() *Usage {
 	return nil
 }
 
+func (x *Attempt) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *Attempt) GetResourcesNote() string {
+	if x != nil {
+		return x.ResourcesNote
+	}
+	return ""
+}
+
+func (x *Attempt) GetSoonerStart() *SoonerStart {
+	if x != nil {
+		return x.SoonerStart
+	}
+	return nil
+}
+
+// SoonerStart is how much sooner an attempt would have started if its job had asked for less memory. It is noted only
+// where the job was next in order and memory alone held it back, so it is certain.
+type SoonerStart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Memory in bytes that would have been enough: 1.15 times what it used.
+	MemoryBytes int64 `protobuf:"varint,1,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// How much sooner, at least.
+	Sooner        *durationpb.Duration `protobuf:"bytes,2,opt,name=sooner,proto3" json:"sooner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SoonerStart) Reset() {
+	*x = SoonerStart{}
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SoonerStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SoonerStart) ProtoMessage() {}
+
+func (x *SoonerStart) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SoonerStart.ProtoReflect.Descriptor instead.
+func (*SoonerStart) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SoonerStart) GetMemoryBytes() int64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *SoonerStart) GetSooner() *durationpb.Duration {
+	if x != nil {
+		return x.Sooner
+	}
+	return nil
+}
+
 // Usage is what an attempt used.
 type Usage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1069,7 +1278,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[6]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1081,7 +1290,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[6]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1094,7 +1303,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{6}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Usage) GetMaxRssBytes() int64 {
@@ -1147,7 +1356,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[7]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1368,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[7]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1381,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{7}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Progress) GetPercent() int32 {
@@ -1217,7 +1426,7 @@ type StatusChange struct {
 
 func (x *StatusChange) Reset() {
 	*x = StatusChange{}
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[8]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1438,7 @@ func (x *StatusChange) String() string {
 func (*StatusChange) ProtoMessage() {}
 
 func (x *StatusChange) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_proto_msgTypes[8]
+	mi := &file_stint_jobs_v1_job_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1451,7 @@ func (x *StatusChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
 func (*StatusChange) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{8}
+	return file_stint_jobs_v1_job_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StatusChange) GetRevision() uint64 {
@@ -1291,7 +1500,7 @@ var File_stint_jobs_v1_job_proto protoreflect.FileDescriptor
 
 const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x0f\n" +
+	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x10\n" +
 	"\x03Job\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x19\n" +
 	"\x05owner\x18\x02 \x01(\tB\x03\xe0A\x05R\x05owner\x12 \n" +
@@ -1338,12 +1547,22 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\x10expectation_note\x18* \x01(\tB\x03\xe0A\x03R\x0fexpectationNote\x12$\n" +
 	"\vinput_bytes\x18+ \x01(\x03B\x03\xe0A\x03R\n" +
 	"inputBytes\x12,\n" +
-	"\x0fservice_version\x18, \x01(\tB\x03\xe0A\x03R\x0eserviceVersion\x1a9\n" +
+	"\x0fservice_version\x18, \x01(\tB\x03\xe0A\x03R\x0eserviceVersion\x12A\n" +
+	"\x0eapplied_advice\x18- \x01(\v2\x15.stint.jobs.v1.AdviceB\x03\xe0A\x03R\rappliedAdvice\x12\"\n" +
+	"\n" +
+	"usage_note\x18. \x01(\tB\x03\xe0A\x03R\tusageNote\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +
 	"\n" +
-	"_exit_code\"j\n" +
+	"_exit_code\"\xd5\x01\n" +
+	"\x06Advice\x12\x18\n" +
+	"\asamples\x18\x01 \x01(\x05R\asamples\x12!\n" +
+	"\fmemory_bytes\x18\x02 \x01(\x03R\vmemoryBytes\x128\n" +
+	"\n" +
+	"time_limit\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\ttimeLimit\x12@\n" +
+	"\x0emedian_elapsed\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rmedianElapsed\x12\x12\n" +
+	"\x04note\x18\x05 \x01(\tR\x04note\"j\n" +
 	"\rQueuePosition\x12\x1d\n" +
 	"\n" +
 	"jobs_ahead\x18\x01 \x01(\x03R\tjobsAhead\x12\x1f\n" +
@@ -1363,11 +1582,16 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\aaccount\x18\x06 \x01(\tR\aaccount\x12\x1e\n" +
 	"\n" +
 	"constraint\x18\a \x01(\tR\n" +
-	"constraint\"\x96\x01\n" +
+	"constraint\"\x88\x02\n" +
 	"\vRetryPolicy\x12!\n" +
 	"\fmax_attempts\x18\x01 \x01(\x05R\vmaxAttempts\x123\n" +
 	"\abackoff\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\abackoff\x12/\n" +
-	"\areasons\x18\x03 \x03(\x0e2\x15.stint.jobs.v1.ReasonR\areasons\"\x87\x04\n" +
+	"\areasons\x18\x03 \x03(\x0e2\x15.stint.jobs.v1.ReasonR\areasons\x12(\n" +
+	"\rmemory_factor\x18\x04 \x01(\x01H\x00R\fmemoryFactor\x88\x01\x01\x12$\n" +
+	"\vtime_factor\x18\x05 \x01(\x01H\x01R\n" +
+	"timeFactor\x88\x01\x01B\x10\n" +
+	"\x0e_memory_factorB\x0e\n" +
+	"\f_time_factor\"\xa5\x05\n" +
 	"\aAttempt\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x1a\n" +
 	"\bexecutor\x18\x02 \x01(\tR\bexecutor\x12\x1b\n" +
@@ -1384,9 +1608,15 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	" \x01(\x0e2\x15.stint.jobs.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\v \x01(\tR\amessage\x12!\n" +
 	"\fengine_state\x18\f \x01(\tR\vengineState\x12*\n" +
-	"\x05usage\x18\r \x01(\v2\x14.stint.jobs.v1.UsageR\x05usageB\f\n" +
+	"\x05usage\x18\r \x01(\v2\x14.stint.jobs.v1.UsageR\x05usage\x126\n" +
+	"\tresources\x18\x0f \x01(\v2\x18.stint.jobs.v1.ResourcesR\tresources\x12%\n" +
+	"\x0eresources_note\x18\x10 \x01(\tR\rresourcesNote\x12=\n" +
+	"\fsooner_start\x18\x11 \x01(\v2\x1a.stint.jobs.v1.SoonerStartR\vsoonerStartB\f\n" +
 	"\n" +
-	"_exit_code\"\xf3\x01\n" +
+	"_exit_code\"c\n" +
+	"\vSoonerStart\x12!\n" +
+	"\fmemory_bytes\x18\x01 \x01(\x03R\vmemoryBytes\x121\n" +
+	"\x06sooner\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06sooner\"\xf3\x01\n" +
 	"\x05Usage\x12\"\n" +
 	"\rmax_rss_bytes\x18\x01 \x01(\x03R\vmaxRssBytes\x124\n" +
 	"\bcpu_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\acpuTime\x123\n" +
@@ -1453,64 +1683,72 @@ func file_stint_jobs_v1_job_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_jobs_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_stint_jobs_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_stint_jobs_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_stint_jobs_v1_job_proto_goTypes = []any{
 	(State)(0),                    // 0: stint.jobs.v1.State
 	(Reason)(0),                   // 1: stint.jobs.v1.Reason
 	(*Job)(nil),                   // 2: stint.jobs.v1.Job
-	(*QueuePosition)(nil),         // 3: stint.jobs.v1.QueuePosition
-	(*TimeRange)(nil),             // 4: stint.jobs.v1.TimeRange
-	(*Resources)(nil),             // 5: stint.jobs.v1.Resources
-	(*RetryPolicy)(nil),           // 6: stint.jobs.v1.RetryPolicy
-	(*Attempt)(nil),               // 7: stint.jobs.v1.Attempt
-	(*Usage)(nil),                 // 8: stint.jobs.v1.Usage
-	(*Progress)(nil),              // 9: stint.jobs.v1.Progress
-	(*StatusChange)(nil),          // 10: stint.jobs.v1.StatusChange
-	nil,                           // 11: stint.jobs.v1.Job.LabelsEntry
-	(*structpb.Struct)(nil),       // 12: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 14: google.protobuf.Duration
+	(*Advice)(nil),                // 3: stint.jobs.v1.Advice
+	(*QueuePosition)(nil),         // 4: stint.jobs.v1.QueuePosition
+	(*TimeRange)(nil),             // 5: stint.jobs.v1.TimeRange
+	(*Resources)(nil),             // 6: stint.jobs.v1.Resources
+	(*RetryPolicy)(nil),           // 7: stint.jobs.v1.RetryPolicy
+	(*Attempt)(nil),               // 8: stint.jobs.v1.Attempt
+	(*SoonerStart)(nil),           // 9: stint.jobs.v1.SoonerStart
+	(*Usage)(nil),                 // 10: stint.jobs.v1.Usage
+	(*Progress)(nil),              // 11: stint.jobs.v1.Progress
+	(*StatusChange)(nil),          // 12: stint.jobs.v1.StatusChange
+	nil,                           // 13: stint.jobs.v1.Job.LabelsEntry
+	(*structpb.Struct)(nil),       // 14: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
 }
 var file_stint_jobs_v1_job_proto_depIdxs = []int32{
-	12, // 0: stint.jobs.v1.Job.parameters:type_name -> google.protobuf.Struct
-	5,  // 1: stint.jobs.v1.Job.resources:type_name -> stint.jobs.v1.Resources
-	11, // 2: stint.jobs.v1.Job.labels:type_name -> stint.jobs.v1.Job.LabelsEntry
-	6,  // 3: stint.jobs.v1.Job.retry:type_name -> stint.jobs.v1.RetryPolicy
+	14, // 0: stint.jobs.v1.Job.parameters:type_name -> google.protobuf.Struct
+	6,  // 1: stint.jobs.v1.Job.resources:type_name -> stint.jobs.v1.Resources
+	13, // 2: stint.jobs.v1.Job.labels:type_name -> stint.jobs.v1.Job.LabelsEntry
+	7,  // 3: stint.jobs.v1.Job.retry:type_name -> stint.jobs.v1.RetryPolicy
 	0,  // 4: stint.jobs.v1.Job.state:type_name -> stint.jobs.v1.State
 	1,  // 5: stint.jobs.v1.Job.reason:type_name -> stint.jobs.v1.Reason
-	13, // 6: stint.jobs.v1.Job.submit_time:type_name -> google.protobuf.Timestamp
-	13, // 7: stint.jobs.v1.Job.start_time:type_name -> google.protobuf.Timestamp
-	13, // 8: stint.jobs.v1.Job.complete_time:type_name -> google.protobuf.Timestamp
-	13, // 9: stint.jobs.v1.Job.cancel_time:type_name -> google.protobuf.Timestamp
-	7,  // 10: stint.jobs.v1.Job.attempts:type_name -> stint.jobs.v1.Attempt
-	10, // 11: stint.jobs.v1.Job.history:type_name -> stint.jobs.v1.StatusChange
-	9,  // 12: stint.jobs.v1.Job.progress:type_name -> stint.jobs.v1.Progress
-	13, // 13: stint.jobs.v1.Job.expected_start_time:type_name -> google.protobuf.Timestamp
-	3,  // 14: stint.jobs.v1.Job.queue_position:type_name -> stint.jobs.v1.QueuePosition
-	4,  // 15: stint.jobs.v1.Job.expected_start_range:type_name -> stint.jobs.v1.TimeRange
-	13, // 16: stint.jobs.v1.Job.expected_complete_time:type_name -> google.protobuf.Timestamp
-	4,  // 17: stint.jobs.v1.Job.expected_complete_range:type_name -> stint.jobs.v1.TimeRange
-	13, // 18: stint.jobs.v1.TimeRange.earliest:type_name -> google.protobuf.Timestamp
-	13, // 19: stint.jobs.v1.TimeRange.latest:type_name -> google.protobuf.Timestamp
-	14, // 20: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
-	14, // 21: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
-	1,  // 22: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
-	13, // 23: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
-	13, // 24: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	13, // 25: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
-	1,  // 26: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
-	8,  // 27: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
-	14, // 28: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
-	14, // 29: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
-	13, // 30: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
-	13, // 31: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
-	0,  // 32: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
-	1,  // 33: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	15, // 6: stint.jobs.v1.Job.submit_time:type_name -> google.protobuf.Timestamp
+	15, // 7: stint.jobs.v1.Job.start_time:type_name -> google.protobuf.Timestamp
+	15, // 8: stint.jobs.v1.Job.complete_time:type_name -> google.protobuf.Timestamp
+	15, // 9: stint.jobs.v1.Job.cancel_time:type_name -> google.protobuf.Timestamp
+	8,  // 10: stint.jobs.v1.Job.attempts:type_name -> stint.jobs.v1.Attempt
+	12, // 11: stint.jobs.v1.Job.history:type_name -> stint.jobs.v1.StatusChange
+	11, // 12: stint.jobs.v1.Job.progress:type_name -> stint.jobs.v1.Progress
+	15, // 13: stint.jobs.v1.Job.expected_start_time:type_name -> google.protobuf.Timestamp
+	4,  // 14: stint.jobs.v1.Job.queue_position:type_name -> stint.jobs.v1.QueuePosition
+	5,  // 15: stint.jobs.v1.Job.expected_start_range:type_name -> stint.jobs.v1.TimeRange
+	15, // 16: stint.jobs.v1.Job.expected_complete_time:type_name -> google.protobuf.Timestamp
+	5,  // 17: stint.jobs.v1.Job.expected_complete_range:type_name -> stint.jobs.v1.TimeRange
+	3,  // 18: stint.jobs.v1.Job.applied_advice:type_name -> stint.jobs.v1.Advice
+	16, // 19: stint.jobs.v1.Advice.time_limit:type_name -> google.protobuf.Duration
+	16, // 20: stint.jobs.v1.Advice.median_elapsed:type_name -> google.protobuf.Duration
+	15, // 21: stint.jobs.v1.TimeRange.earliest:type_name -> google.protobuf.Timestamp
+	15, // 22: stint.jobs.v1.TimeRange.latest:type_name -> google.protobuf.Timestamp
+	16, // 23: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
+	16, // 24: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
+	1,  // 25: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
+	15, // 26: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	15, // 27: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	15, // 28: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
+	1,  // 29: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
+	10, // 30: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
+	6,  // 31: stint.jobs.v1.Attempt.resources:type_name -> stint.jobs.v1.Resources
+	9,  // 32: stint.jobs.v1.Attempt.sooner_start:type_name -> stint.jobs.v1.SoonerStart
+	16, // 33: stint.jobs.v1.SoonerStart.sooner:type_name -> google.protobuf.Duration
+	16, // 34: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
+	16, // 35: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
+	15, // 36: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
+	15, // 37: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
+	0,  // 38: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
+	1,  // 39: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_proto_init() }
@@ -1520,14 +1758,15 @@ func file_stint_jobs_v1_job_proto_init() {
 	}
 	file_stint_jobs_v1_job_proto_msgTypes[0].OneofWrappers = []any{}
 	file_stint_jobs_v1_job_proto_msgTypes[5].OneofWrappers = []any{}
-	file_stint_jobs_v1_job_proto_msgTypes[7].OneofWrappers = []any{}
+	file_stint_jobs_v1_job_proto_msgTypes[6].OneofWrappers = []any{}
+	file_stint_jobs_v1_job_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_jobs_v1_job_proto_rawDesc), len(file_stint_jobs_v1_job_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -380,7 +380,10 @@ type SubmitResponse struct {
 	// Whether the job was stored by an earlier request with the same request_id.
 	Deduplicated bool `protobuf:"varint,2,opt,name=deduplicated,proto3" json:"deduplicated,omitempty"`
 	// What the caller should know though the job was accepted.
-	Warnings      []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// What jobs like it used, with `validate_only`. What the request left out was filled in by it where the service
+	// takes advice.
+	Advice        *Advice `protobuf:"bytes,4,opt,name=advice,proto3" json:"advice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -432,6 +435,13 @@ func (x *SubmitResponse) GetDeduplicated() bool {
 func (x *SubmitResponse) GetWarnings() []string {
 	if x != nil {
 		return x.Warnings
+	}
+	return nil
+}
+
+func (x *SubmitResponse) GetAdvice() *Advice {
+	if x != nil {
+		return x.Advice
 	}
 	return nil
 }
@@ -2231,7 +2241,9 @@ type RerunResponse struct {
 	// Whether it was stored by an earlier request with the same request_id.
 	Deduplicated bool `protobuf:"varint,2,opt,name=deduplicated,proto3" json:"deduplicated,omitempty"`
 	// What the caller should know though the job was accepted.
-	Warnings      []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// What jobs like it used, with `validate_only`.
+	Advice        *Advice `protobuf:"bytes,4,opt,name=advice,proto3" json:"advice,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2283,6 +2295,13 @@ func (x *RerunResponse) GetDeduplicated() bool {
 func (x *RerunResponse) GetWarnings() []string {
 	if x != nil {
 		return x.Warnings
+	}
+	return nil
+}
+
+func (x *RerunResponse) GetAdvice() *Advice {
+	if x != nil {
+		return x.Advice
 	}
 	return nil
 }
@@ -3404,11 +3423,12 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x02R\x03job\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"v\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"\xa5\x01\n" +
 	"\x0eSubmitResponse\x12$\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\x12\"\n" +
 	"\fdeduplicated\x18\x02 \x01(\bR\fdeduplicated\x12\x1a\n" +
-	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"\x85\x01\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\x12-\n" +
+	"\x06advice\x18\x04 \x01(\v2\x15.stint.jobs.v1.AdviceR\x06advice\"\x85\x01\n" +
 	"\x12BatchSubmitRequest\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x02R\x04jobs\x12\x1d\n" +
 	"\n" +
@@ -3539,11 +3559,12 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tR\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"u\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xa4\x01\n" +
 	"\rRerunResponse\x12$\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\x12\"\n" +
 	"\fdeduplicated\x18\x02 \x01(\bR\fdeduplicated\x12\x1a\n" +
-	"\bwarnings\x18\x03 \x03(\tR\bwarnings\"\xe9\x01\n" +
+	"\bwarnings\x18\x03 \x03(\tR\bwarnings\x12-\n" +
+	"\x06advice\x18\x04 \x01(\v2\x15.stint.jobs.v1.AdviceR\x06advice\"\xe9\x01\n" +
 	"\x11StreamLogsRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x125\n" +
 	"\x06stream\x18\x02 \x01(\x0e2\x18.stint.jobs.v1.LogStreamB\x03\xe0A\x02R\x06stream\x12\x16\n" +
@@ -3740,107 +3761,110 @@ var file_stint_jobs_v1_job_service_proto_goTypes = []any{
 	(*ReportResponse)(nil),        // 51: stint.jobs.v1.ReportResponse
 	nil,                           // 52: stint.jobs.v1.Summary.ServicesEntry
 	(*Job)(nil),                   // 53: stint.jobs.v1.Job
-	(State)(0),                    // 54: stint.jobs.v1.State
-	(Reason)(0),                   // 55: stint.jobs.v1.Reason
-	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
-	(*Progress)(nil),              // 57: stint.jobs.v1.Progress
-	(*QueuePosition)(nil),         // 58: stint.jobs.v1.QueuePosition
-	(*status.Status)(nil),         // 59: google.rpc.Status
-	(*structpb.Struct)(nil),       // 60: google.protobuf.Struct
+	(*Advice)(nil),                // 54: stint.jobs.v1.Advice
+	(State)(0),                    // 55: stint.jobs.v1.State
+	(Reason)(0),                   // 56: stint.jobs.v1.Reason
+	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
+	(*Progress)(nil),              // 58: stint.jobs.v1.Progress
+	(*QueuePosition)(nil),         // 59: stint.jobs.v1.QueuePosition
+	(*status.Status)(nil),         // 60: google.rpc.Status
+	(*structpb.Struct)(nil),       // 61: google.protobuf.Struct
 }
 var file_stint_jobs_v1_job_service_proto_depIdxs = []int32{
 	53, // 0: stint.jobs.v1.SubmitRequest.job:type_name -> stint.jobs.v1.Job
 	53, // 1: stint.jobs.v1.SubmitResponse.job:type_name -> stint.jobs.v1.Job
-	53, // 2: stint.jobs.v1.BatchSubmitRequest.jobs:type_name -> stint.jobs.v1.Job
-	53, // 3: stint.jobs.v1.BatchSubmitResponse.jobs:type_name -> stint.jobs.v1.Job
-	53, // 4: stint.jobs.v1.GetResponse.job:type_name -> stint.jobs.v1.Job
-	0,  // 5: stint.jobs.v1.BatchGetRequest.view:type_name -> stint.jobs.v1.JobView
-	53, // 6: stint.jobs.v1.BatchGetResponse.jobs:type_name -> stint.jobs.v1.Job
-	0,  // 7: stint.jobs.v1.ListRequest.view:type_name -> stint.jobs.v1.JobView
-	53, // 8: stint.jobs.v1.ListResponse.jobs:type_name -> stint.jobs.v1.Job
-	1,  // 9: stint.jobs.v1.WatchStatusRequest.view:type_name -> stint.jobs.v1.WatchView
-	18, // 10: stint.jobs.v1.WatchStatusResponse.snapshot_begin:type_name -> stint.jobs.v1.SnapshotBegin
-	19, // 11: stint.jobs.v1.WatchStatusResponse.snapshot_end:type_name -> stint.jobs.v1.SnapshotEnd
-	17, // 12: stint.jobs.v1.WatchStatusResponse.changed:type_name -> stint.jobs.v1.JobStatus
-	20, // 13: stint.jobs.v1.WatchStatusResponse.removed:type_name -> stint.jobs.v1.Removed
-	21, // 14: stint.jobs.v1.WatchStatusResponse.reset:type_name -> stint.jobs.v1.Reset
-	22, // 15: stint.jobs.v1.WatchStatusResponse.heartbeat:type_name -> stint.jobs.v1.Heartbeat
-	25, // 16: stint.jobs.v1.WatchStatusResponse.counts:type_name -> stint.jobs.v1.Summary
-	54, // 17: stint.jobs.v1.JobStatus.state:type_name -> stint.jobs.v1.State
-	55, // 18: stint.jobs.v1.JobStatus.reason:type_name -> stint.jobs.v1.Reason
-	56, // 19: stint.jobs.v1.JobStatus.submit_time:type_name -> google.protobuf.Timestamp
-	56, // 20: stint.jobs.v1.JobStatus.start_time:type_name -> google.protobuf.Timestamp
-	56, // 21: stint.jobs.v1.JobStatus.complete_time:type_name -> google.protobuf.Timestamp
-	57, // 22: stint.jobs.v1.JobStatus.progress:type_name -> stint.jobs.v1.Progress
-	56, // 23: stint.jobs.v1.JobStatus.change_time:type_name -> google.protobuf.Timestamp
-	56, // 24: stint.jobs.v1.JobStatus.cancel_time:type_name -> google.protobuf.Timestamp
-	58, // 25: stint.jobs.v1.JobStatus.queue_position:type_name -> stint.jobs.v1.QueuePosition
-	56, // 26: stint.jobs.v1.JobStatus.expected_start_time:type_name -> google.protobuf.Timestamp
-	56, // 27: stint.jobs.v1.JobStatus.expected_complete_time:type_name -> google.protobuf.Timestamp
-	56, // 28: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	25, // 29: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
-	26, // 30: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
-	52, // 31: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
-	53, // 32: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
-	31, // 33: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
-	53, // 34: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
-	59, // 35: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
-	60, // 36: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
-	53, // 37: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
-	2,  // 38: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
-	38, // 39: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
-	56, // 40: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
-	38, // 41: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
-	3,  // 42: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	56, // 43: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	53, // 44: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
-	3,  // 45: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
-	43, // 46: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
-	43, // 47: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
-	4,  // 48: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
-	57, // 49: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
-	26, // 50: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
-	5,  // 51: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
-	7,  // 52: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
-	9,  // 53: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
-	11, // 54: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
-	13, // 55: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
-	15, // 56: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
-	23, // 57: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
-	27, // 58: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
-	29, // 59: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
-	32, // 60: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
-	34, // 61: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
-	36, // 62: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
-	39, // 63: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
-	41, // 64: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
-	44, // 65: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
-	46, // 66: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
-	48, // 67: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
-	50, // 68: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
-	6,  // 69: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
-	8,  // 70: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
-	10, // 71: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
-	12, // 72: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
-	14, // 73: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
-	16, // 74: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
-	24, // 75: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
-	28, // 76: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
-	30, // 77: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
-	33, // 78: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
-	35, // 79: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
-	37, // 80: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
-	40, // 81: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
-	42, // 82: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
-	45, // 83: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
-	47, // 84: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
-	49, // 85: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
-	51, // 86: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
-	69, // [69:87] is the sub-list for method output_type
-	51, // [51:69] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	54, // 2: stint.jobs.v1.SubmitResponse.advice:type_name -> stint.jobs.v1.Advice
+	53, // 3: stint.jobs.v1.BatchSubmitRequest.jobs:type_name -> stint.jobs.v1.Job
+	53, // 4: stint.jobs.v1.BatchSubmitResponse.jobs:type_name -> stint.jobs.v1.Job
+	53, // 5: stint.jobs.v1.GetResponse.job:type_name -> stint.jobs.v1.Job
+	0,  // 6: stint.jobs.v1.BatchGetRequest.view:type_name -> stint.jobs.v1.JobView
+	53, // 7: stint.jobs.v1.BatchGetResponse.jobs:type_name -> stint.jobs.v1.Job
+	0,  // 8: stint.jobs.v1.ListRequest.view:type_name -> stint.jobs.v1.JobView
+	53, // 9: stint.jobs.v1.ListResponse.jobs:type_name -> stint.jobs.v1.Job
+	1,  // 10: stint.jobs.v1.WatchStatusRequest.view:type_name -> stint.jobs.v1.WatchView
+	18, // 11: stint.jobs.v1.WatchStatusResponse.snapshot_begin:type_name -> stint.jobs.v1.SnapshotBegin
+	19, // 12: stint.jobs.v1.WatchStatusResponse.snapshot_end:type_name -> stint.jobs.v1.SnapshotEnd
+	17, // 13: stint.jobs.v1.WatchStatusResponse.changed:type_name -> stint.jobs.v1.JobStatus
+	20, // 14: stint.jobs.v1.WatchStatusResponse.removed:type_name -> stint.jobs.v1.Removed
+	21, // 15: stint.jobs.v1.WatchStatusResponse.reset:type_name -> stint.jobs.v1.Reset
+	22, // 16: stint.jobs.v1.WatchStatusResponse.heartbeat:type_name -> stint.jobs.v1.Heartbeat
+	25, // 17: stint.jobs.v1.WatchStatusResponse.counts:type_name -> stint.jobs.v1.Summary
+	55, // 18: stint.jobs.v1.JobStatus.state:type_name -> stint.jobs.v1.State
+	56, // 19: stint.jobs.v1.JobStatus.reason:type_name -> stint.jobs.v1.Reason
+	57, // 20: stint.jobs.v1.JobStatus.submit_time:type_name -> google.protobuf.Timestamp
+	57, // 21: stint.jobs.v1.JobStatus.start_time:type_name -> google.protobuf.Timestamp
+	57, // 22: stint.jobs.v1.JobStatus.complete_time:type_name -> google.protobuf.Timestamp
+	58, // 23: stint.jobs.v1.JobStatus.progress:type_name -> stint.jobs.v1.Progress
+	57, // 24: stint.jobs.v1.JobStatus.change_time:type_name -> google.protobuf.Timestamp
+	57, // 25: stint.jobs.v1.JobStatus.cancel_time:type_name -> google.protobuf.Timestamp
+	59, // 26: stint.jobs.v1.JobStatus.queue_position:type_name -> stint.jobs.v1.QueuePosition
+	57, // 27: stint.jobs.v1.JobStatus.expected_start_time:type_name -> google.protobuf.Timestamp
+	57, // 28: stint.jobs.v1.JobStatus.expected_complete_time:type_name -> google.protobuf.Timestamp
+	57, // 29: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	25, // 30: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
+	26, // 31: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
+	52, // 32: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
+	53, // 33: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
+	31, // 34: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
+	53, // 35: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
+	60, // 36: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
+	61, // 37: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
+	53, // 38: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
+	54, // 39: stint.jobs.v1.RerunResponse.advice:type_name -> stint.jobs.v1.Advice
+	2,  // 40: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
+	38, // 41: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
+	57, // 42: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
+	38, // 43: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
+	3,  // 44: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	57, // 45: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	53, // 46: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
+	3,  // 47: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
+	43, // 48: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
+	43, // 49: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
+	4,  // 50: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
+	58, // 51: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
+	26, // 52: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
+	5,  // 53: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
+	7,  // 54: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
+	9,  // 55: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
+	11, // 56: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
+	13, // 57: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
+	15, // 58: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
+	23, // 59: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
+	27, // 60: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
+	29, // 61: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
+	32, // 62: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
+	34, // 63: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
+	36, // 64: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
+	39, // 65: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
+	41, // 66: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
+	44, // 67: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
+	46, // 68: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
+	48, // 69: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
+	50, // 70: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
+	6,  // 71: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
+	8,  // 72: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
+	10, // 73: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
+	12, // 74: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
+	14, // 75: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
+	16, // 76: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
+	24, // 77: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
+	28, // 78: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
+	30, // 79: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
+	33, // 80: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
+	35, // 81: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
+	37, // 82: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
+	40, // 83: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
+	42, // 84: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
+	45, // 85: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
+	47, // 86: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
+	49, // 87: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
+	51, // 88: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
+	71, // [71:89] is the sub-list for method output_type
+	53, // [53:71] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_service_proto_init() }

@@ -129,8 +129,10 @@ type Header struct {
 	InputBytes int64 `protobuf:"varint,22,opt,name=input_bytes,json=inputBytes,proto3" json:"input_bytes,omitempty"`
 	// Version of its service.
 	ServiceVersion string `protobuf:"bytes,23,opt,name=service_version,json=serviceVersion,proto3" json:"service_version,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What its next attempt gets. Unset where that is what the job asks for.
+	Granted       *v1.Resources `protobuf:"bytes,24,opt,name=granted,proto3" json:"granted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Header) Reset() {
@@ -324,6 +326,13 @@ func (x *Header) GetServiceVersion() string {
 	return ""
 }
 
+func (x *Header) GetGranted() *v1.Resources {
+	if x != nil {
+		return x.Granted
+	}
+	return nil
+}
+
 // Label is a key and a value that a user gave a job.
 type Label struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -408,7 +417,11 @@ type Record struct {
 	// The attempts of the job.
 	Attempts []*v1.Attempt `protobuf:"bytes,10,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	// The history of the job.
-	History       []*v1.StatusChange `protobuf:"bytes,11,rep,name=history,proto3" json:"history,omitempty"`
+	History []*v1.StatusChange `protobuf:"bytes,11,rep,name=history,proto3" json:"history,omitempty"`
+	// What the next attempt gets, after one that had too little. Unset where that is what the job asks for.
+	Granted *v1.Resources `protobuf:"bytes,12,opt,name=granted,proto3" json:"granted,omitempty"`
+	// Why it gets that, for its owner.
+	GrantedNote   string `protobuf:"bytes,13,opt,name=granted_note,json=grantedNote,proto3" json:"granted_note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -518,6 +531,20 @@ func (x *Record) GetHistory() []*v1.StatusChange {
 		return x.History
 	}
 	return nil
+}
+
+func (x *Record) GetGranted() *v1.Resources {
+	if x != nil {
+		return x.Granted
+	}
+	return nil
+}
+
+func (x *Record) GetGrantedNote() string {
+	if x != nil {
+		return x.GrantedNote
+	}
+	return ""
 }
 
 // BasicRecord is the part of a Record that a list shows. Read as one, a Record is decoded without attempts and history.
@@ -1550,7 +1577,7 @@ var File_stint_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\xd0\x06\n" +
+	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\x84\a\n" +
 	"\x06Header\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1a\n" +
@@ -1578,12 +1605,13 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\tresources\x18\x15 \x01(\v2\x18.stint.jobs.v1.ResourcesR\tresources\x12\x1f\n" +
 	"\vinput_bytes\x18\x16 \x01(\x03R\n" +
 	"inputBytes\x12'\n" +
-	"\x0fservice_version\x18\x17 \x01(\tR\x0eserviceVersionB\f\n" +
+	"\x0fservice_version\x18\x17 \x01(\tR\x0eserviceVersion\x122\n" +
+	"\agranted\x18\x18 \x01(\v2\x18.stint.jobs.v1.ResourcesR\agrantedB\f\n" +
 	"\n" +
 	"_exit_code\"/\n" +
 	"\x05Label\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xde\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xb5\x04\n" +
 	"\x06Record\x12$\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\x12+\n" +
 	"\x05phase\x18\x02 \x01(\x0e2\x15.stint.store.v1.PhaseR\x05phase\x12\x16\n" +
@@ -1599,7 +1627,9 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\x06header\x18\t \x01(\v2\x16.stint.store.v1.HeaderR\x06header\x122\n" +
 	"\battempts\x18\n" +
 	" \x03(\v2\x16.stint.jobs.v1.AttemptR\battempts\x125\n" +
-	"\ahistory\x18\v \x03(\v2\x1b.stint.jobs.v1.StatusChangeR\ahistory\"c\n" +
+	"\ahistory\x18\v \x03(\v2\x1b.stint.jobs.v1.StatusChangeR\ahistory\x122\n" +
+	"\agranted\x18\f \x01(\v2\x18.stint.jobs.v1.ResourcesR\agranted\x12!\n" +
+	"\fgranted_note\x18\r \x01(\tR\vgrantedNote\"c\n" +
 	"\vBasicRecord\x12$\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\x12.\n" +
 	"\x06header\x18\t \x01(\v2\x16.stint.store.v1.HeaderR\x06header\"?\n" +
@@ -1739,36 +1769,38 @@ var file_stint_store_v1_record_proto_depIdxs = []int32{
 	19, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
 	0,  // 3: stint.store.v1.Header.phase:type_name -> stint.store.v1.Phase
 	20, // 4: stint.store.v1.Header.resources:type_name -> stint.jobs.v1.Resources
-	21, // 5: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
-	0,  // 6: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
-	22, // 7: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
-	1,  // 8: stint.store.v1.Record.header:type_name -> stint.store.v1.Header
-	23, // 9: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
-	24, // 10: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
-	21, // 11: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
-	1,  // 12: stint.store.v1.BasicRecord.header:type_name -> stint.store.v1.Header
-	25, // 13: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
-	22, // 14: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	22, // 15: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	22, // 16: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
-	22, // 17: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	22, // 18: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	22, // 19: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	26, // 20: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	22, // 21: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	22, // 22: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	22, // 23: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	21, // 24: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
-	15, // 25: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
-	16, // 26: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
-	14, // 27: stint.store.v1.Settings.foreign_ids:type_name -> stint.store.v1.IdRange
-	17, // 28: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
-	17, // 29: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	20, // 5: stint.store.v1.Header.granted:type_name -> stint.jobs.v1.Resources
+	21, // 6: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
+	0,  // 7: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
+	22, // 8: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
+	1,  // 9: stint.store.v1.Record.header:type_name -> stint.store.v1.Header
+	23, // 10: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
+	24, // 11: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
+	20, // 12: stint.store.v1.Record.granted:type_name -> stint.jobs.v1.Resources
+	21, // 13: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
+	1,  // 14: stint.store.v1.BasicRecord.header:type_name -> stint.store.v1.Header
+	25, // 15: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
+	22, // 16: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	22, // 17: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	22, // 18: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
+	22, // 19: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	22, // 20: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	22, // 21: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	26, // 22: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	22, // 23: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	22, // 24: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	22, // 25: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	21, // 26: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	15, // 27: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
+	16, // 28: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
+	14, // 29: stint.store.v1.Settings.foreign_ids:type_name -> stint.store.v1.IdRange
+	17, // 30: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
+	17, // 31: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_stint_store_v1_record_proto_init() }

@@ -5,9 +5,9 @@
 /* eslint-disable */
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import type { Message } from "@bufbuild/protobuf";
-import type { Resources, ResourcesJson } from "../../jobs/v1/job_pb";
-import type { Value, ValueJson } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
+import type { StructJson, Value, ValueJson } from "@bufbuild/protobuf/wkt";
+import type { Advice, AdviceJson, Resources, ResourcesJson } from "../../jobs/v1/job_pb";
 
 /**
  * Describes the file stint/catalog/v1/catalog_service.proto.
@@ -139,6 +139,116 @@ export declare type GetResponseJson = {
 export declare const GetResponseSchema: GenMessage<GetResponse, {jsonType: GetResponseJson}>;
 
 /**
+ * Request of Advise.
+ *
+ * @generated from message stint.catalog.v1.AdviseRequest
+ */
+export declare type AdviseRequest = Message<"stint.catalog.v1.AdviseRequest"> & {
+  /**
+   * Id of the service.
+   *
+   * @generated from field: string service = 1;
+   */
+  service: string;
+
+  /**
+   * Version of the service to ask about, at most 64 bytes. Empty means the present one.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Parameters of the job. They may name at most 1,000 files.
+   *
+   * @generated from field: google.protobuf.Struct parameters = 3;
+   */
+  parameters?: JsonObject | undefined;
+};
+
+/**
+ * Request of Advise.
+ *
+ * @generated from message stint.catalog.v1.AdviseRequest
+ */
+export declare type AdviseRequestJson = {
+  /**
+   * Id of the service.
+   *
+   * @generated from field: string service = 1;
+   */
+  service?: string;
+
+  /**
+   * Version of the service to ask about, at most 64 bytes. Empty means the present one.
+   *
+   * @generated from field: string version = 2;
+   */
+  version?: string;
+
+  /**
+   * Parameters of the job. They may name at most 1,000 files.
+   *
+   * @generated from field: google.protobuf.Struct parameters = 3;
+   */
+  parameters?: StructJson;
+};
+
+/**
+ * Describes the message stint.catalog.v1.AdviseRequest.
+ * Use `create(AdviseRequestSchema)` to create a new message.
+ */
+export declare const AdviseRequestSchema: GenMessage<AdviseRequest, {jsonType: AdviseRequestJson}>;
+
+/**
+ * Response of Advise.
+ *
+ * @generated from message stint.catalog.v1.AdviseResponse
+ */
+export declare type AdviseResponse = Message<"stint.catalog.v1.AdviseResponse"> & {
+  /**
+   * The advice. Its note says why where nothing is advised.
+   *
+   * @generated from field: stint.jobs.v1.Advice advice = 1;
+   */
+  advice?: Advice | undefined;
+
+  /**
+   * Size in bytes of the files that the parameters name, by which jobs are alike.
+   *
+   * @generated from field: int64 input_bytes = 2;
+   */
+  inputBytes: bigint;
+};
+
+/**
+ * Response of Advise.
+ *
+ * @generated from message stint.catalog.v1.AdviseResponse
+ */
+export declare type AdviseResponseJson = {
+  /**
+   * The advice. Its note says why where nothing is advised.
+   *
+   * @generated from field: stint.jobs.v1.Advice advice = 1;
+   */
+  advice?: AdviceJson;
+
+  /**
+   * Size in bytes of the files that the parameters name, by which jobs are alike.
+   *
+   * @generated from field: int64 input_bytes = 2;
+   */
+  inputBytes?: string;
+};
+
+/**
+ * Describes the message stint.catalog.v1.AdviseResponse.
+ * Use `create(AdviseResponseSchema)` to create a new message.
+ */
+export declare const AdviseResponseSchema: GenMessage<AdviseResponse, {jsonType: AdviseResponseJson}>;
+
+/**
  * Service is an analysis that users can run.
  *
  * @generated from message stint.catalog.v1.Service
@@ -220,6 +330,20 @@ export declare type Service = Message<"stint.catalog.v1.Service"> & {
    * @generated from field: string version = 11;
    */
   version: string;
+
+  /**
+   * Whether memory and time limit of jobs that leave them out are by advice, once there is any.
+   *
+   * @generated from field: bool takes_advice = 12;
+   */
+  takesAdvice: boolean;
+
+  /**
+   * The most memory and time that a job may ask for, and that another attempt may be given. What is unset is not bounded.
+   *
+   * @generated from field: stint.jobs.v1.Resources max_resources = 13;
+   */
+  maxResources?: Resources | undefined;
 };
 
 /**
@@ -304,6 +428,20 @@ export declare type ServiceJson = {
    * @generated from field: string version = 11;
    */
   version?: string;
+
+  /**
+   * Whether memory and time limit of jobs that leave them out are by advice, once there is any.
+   *
+   * @generated from field: bool takes_advice = 12;
+   */
+  takesAdvice?: boolean;
+
+  /**
+   * The most memory and time that a job may ask for, and that another attempt may be given. What is unset is not bounded.
+   *
+   * @generated from field: stint.jobs.v1.Resources max_resources = 13;
+   */
+  maxResources?: ResourcesJson;
 };
 
 /**
@@ -669,6 +807,17 @@ export declare const CatalogService: GenService<{
     methodKind: "unary";
     input: typeof GetRequestSchema;
     output: typeof GetResponseSchema;
+  },
+  /**
+   * Advise tells what a job should ask for, by what completed jobs like it used. Parameters are checked as Submit
+   * checks them, with the caller's own files, since how large these are says what a job is like.
+   *
+   * @generated from rpc stint.catalog.v1.CatalogService.Advise
+   */
+  advise: {
+    methodKind: "unary";
+    input: typeof AdviseRequestSchema;
+    output: typeof AdviseResponseSchema;
   },
 }>;
 

@@ -296,6 +296,23 @@ export declare type Job = Message<"stint.jobs.v1.Job"> & {
    * @generated from field: string service_version = 44;
    */
   serviceVersion: string;
+
+  /**
+   * The advice by which `resources` was filled in: its service takes advice, and the request left out what is set here.
+   * Unset where nothing was taken from advice.
+   *
+   * @generated from field: stint.jobs.v1.Advice applied_advice = 45;
+   */
+  appliedAdvice?: Advice | undefined;
+
+  /**
+   * What the last attempt had of memory and time and what of it was used, in a sentence, and how much sooner the job
+   * would have started with less, where that is known. Worked out when asked for, and not stored. Only in the FULL
+   * view, once the job is final and where usage was measured.
+   *
+   * @generated from field: string usage_note = 46;
+   */
+  usageNote: string;
 };
 
 /**
@@ -581,6 +598,23 @@ export declare type JobJson = {
    * @generated from field: string service_version = 44;
    */
   serviceVersion?: string;
+
+  /**
+   * The advice by which `resources` was filled in: its service takes advice, and the request left out what is set here.
+   * Unset where nothing was taken from advice.
+   *
+   * @generated from field: stint.jobs.v1.Advice applied_advice = 45;
+   */
+  appliedAdvice?: AdviceJson;
+
+  /**
+   * What the last attempt had of memory and time and what of it was used, in a sentence, and how much sooner the job
+   * would have started with less, where that is known. Worked out when asked for, and not stored. Only in the FULL
+   * view, once the job is final and where usage was measured.
+   *
+   * @generated from field: string usage_note = 46;
+   */
+  usageNote?: string;
 };
 
 /**
@@ -588,6 +622,100 @@ export declare type JobJson = {
  * Use `create(JobSchema)` to create a new message.
  */
 export declare const JobSchema: GenMessage<Job, {jsonType: JobJson}>;
+
+/**
+ * Advice is what a job should ask for, by what completed jobs of the same service and version used whose inputs were
+ * alike in size.
+ *
+ * @generated from message stint.jobs.v1.Advice
+ */
+export declare type Advice = Message<"stint.jobs.v1.Advice"> & {
+  /**
+   * How many completed jobs it rests on, at most 64. Below 20 nothing is advised.
+   *
+   * @generated from field: int32 samples = 1;
+   */
+  samples: number;
+
+  /**
+   * Memory in bytes: 1.15 times what 95 % of them used at most, rounded up to whole MiB and at least 64 MiB. 0 where
+   * `note` says why there is none.
+   *
+   * @generated from field: int64 memory_bytes = 2;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * Time limit: 1.3 times what 95 % of them took at most, rounded up to whole minutes. Unset where `note` says why.
+   *
+   * @generated from field: google.protobuf.Duration time_limit = 3;
+   */
+  timeLimit?: Duration | undefined;
+
+  /**
+   * Half of them took at most this time. Unset where nothing is advised.
+   *
+   * @generated from field: google.protobuf.Duration median_elapsed = 4;
+   */
+  medianElapsed?: Duration | undefined;
+
+  /**
+   * Why nothing is advised, or what bounds or weakens the advice. May be empty.
+   *
+   * @generated from field: string note = 5;
+   */
+  note: string;
+};
+
+/**
+ * Advice is what a job should ask for, by what completed jobs of the same service and version used whose inputs were
+ * alike in size.
+ *
+ * @generated from message stint.jobs.v1.Advice
+ */
+export declare type AdviceJson = {
+  /**
+   * How many completed jobs it rests on, at most 64. Below 20 nothing is advised.
+   *
+   * @generated from field: int32 samples = 1;
+   */
+  samples?: number;
+
+  /**
+   * Memory in bytes: 1.15 times what 95 % of them used at most, rounded up to whole MiB and at least 64 MiB. 0 where
+   * `note` says why there is none.
+   *
+   * @generated from field: int64 memory_bytes = 2;
+   */
+  memoryBytes?: string;
+
+  /**
+   * Time limit: 1.3 times what 95 % of them took at most, rounded up to whole minutes. Unset where `note` says why.
+   *
+   * @generated from field: google.protobuf.Duration time_limit = 3;
+   */
+  timeLimit?: DurationJson;
+
+  /**
+   * Half of them took at most this time. Unset where nothing is advised.
+   *
+   * @generated from field: google.protobuf.Duration median_elapsed = 4;
+   */
+  medianElapsed?: DurationJson;
+
+  /**
+   * Why nothing is advised, or what bounds or weakens the advice. May be empty.
+   *
+   * @generated from field: string note = 5;
+   */
+  note?: string;
+};
+
+/**
+ * Describes the message stint.jobs.v1.Advice.
+ * Use `create(AdviceSchema)` to create a new message.
+ */
+export declare const AdviceSchema: GenMessage<Advice, {jsonType: AdviceJson}>;
 
 /**
  * QueuePosition is how much is before a waiting job, in the order in which jobs will start if no more are submitted.
@@ -844,6 +972,23 @@ export declare type RetryPolicy = Message<"stint.jobs.v1.RetryPolicy"> & {
    * @generated from field: repeated stint.jobs.v1.Reason reasons = 3;
    */
   reasons: Reason[];
+
+  /**
+   * How many times the memory of an attempt that ended with OUT_OF_MEMORY the next one gets, from 1 to 10, up to the
+   * maximum of the service and the capacity of the executor. Another attempt follows also where `reasons` does not name
+   * OUT_OF_MEMORY, and none where the failed one had the most that there is. Unset means the same memory again, and 2
+   * for jobs whose memory was taken from advice.
+   *
+   * @generated from field: optional double memory_factor = 4;
+   */
+  memoryFactor?: number | undefined;
+
+  /**
+   * The same for the time limit and TIME_LIMIT.
+   *
+   * @generated from field: optional double time_factor = 5;
+   */
+  timeFactor?: number | undefined;
 };
 
 /**
@@ -873,6 +1018,23 @@ export declare type RetryPolicyJson = {
    * @generated from field: repeated stint.jobs.v1.Reason reasons = 3;
    */
   reasons?: ReasonJson[];
+
+  /**
+   * How many times the memory of an attempt that ended with OUT_OF_MEMORY the next one gets, from 1 to 10, up to the
+   * maximum of the service and the capacity of the executor. Another attempt follows also where `reasons` does not name
+   * OUT_OF_MEMORY, and none where the failed one had the most that there is. Unset means the same memory again, and 2
+   * for jobs whose memory was taken from advice.
+   *
+   * @generated from field: optional double memory_factor = 4;
+   */
+  memoryFactor?: number | "NaN" | "Infinity" | "-Infinity";
+
+  /**
+   * The same for the time limit and TIME_LIMIT.
+   *
+   * @generated from field: optional double time_factor = 5;
+   */
+  timeFactor?: number | "NaN" | "Infinity" | "-Infinity";
 };
 
 /**
@@ -977,6 +1139,27 @@ export declare type Attempt = Message<"stint.jobs.v1.Attempt"> & {
    * @generated from field: stint.jobs.v1.Usage usage = 13;
    */
   usage?: Usage | undefined;
+
+  /**
+   * What it was given, where that is not simply what the job asks for.
+   *
+   * @generated from field: stint.jobs.v1.Resources resources = 15;
+   */
+  resources?: Resources | undefined;
+
+  /**
+   * Why it was given that, in plain words. Empty where it was given what the job asks for.
+   *
+   * @generated from field: string resources_note = 16;
+   */
+  resourcesNote: string;
+
+  /**
+   * How much sooner it would have started with less memory. Unset where that is not known.
+   *
+   * @generated from field: stint.jobs.v1.SoonerStart sooner_start = 17;
+   */
+  soonerStart?: SoonerStart | undefined;
 };
 
 /**
@@ -1075,6 +1258,27 @@ export declare type AttemptJson = {
    * @generated from field: stint.jobs.v1.Usage usage = 13;
    */
   usage?: UsageJson;
+
+  /**
+   * What it was given, where that is not simply what the job asks for.
+   *
+   * @generated from field: stint.jobs.v1.Resources resources = 15;
+   */
+  resources?: ResourcesJson;
+
+  /**
+   * Why it was given that, in plain words. Empty where it was given what the job asks for.
+   *
+   * @generated from field: string resources_note = 16;
+   */
+  resourcesNote?: string;
+
+  /**
+   * How much sooner it would have started with less memory. Unset where that is not known.
+   *
+   * @generated from field: stint.jobs.v1.SoonerStart sooner_start = 17;
+   */
+  soonerStart?: SoonerStartJson;
 };
 
 /**
@@ -1082,6 +1286,56 @@ export declare type AttemptJson = {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export declare const AttemptSchema: GenMessage<Attempt, {jsonType: AttemptJson}>;
+
+/**
+ * SoonerStart is how much sooner an attempt would have started if its job had asked for less memory. It is noted only
+ * where the job was next in order and memory alone held it back, so it is certain.
+ *
+ * @generated from message stint.jobs.v1.SoonerStart
+ */
+export declare type SoonerStart = Message<"stint.jobs.v1.SoonerStart"> & {
+  /**
+   * Memory in bytes that would have been enough: 1.15 times what it used.
+   *
+   * @generated from field: int64 memory_bytes = 1;
+   */
+  memoryBytes: bigint;
+
+  /**
+   * How much sooner, at least.
+   *
+   * @generated from field: google.protobuf.Duration sooner = 2;
+   */
+  sooner?: Duration | undefined;
+};
+
+/**
+ * SoonerStart is how much sooner an attempt would have started if its job had asked for less memory. It is noted only
+ * where the job was next in order and memory alone held it back, so it is certain.
+ *
+ * @generated from message stint.jobs.v1.SoonerStart
+ */
+export declare type SoonerStartJson = {
+  /**
+   * Memory in bytes that would have been enough: 1.15 times what it used.
+   *
+   * @generated from field: int64 memory_bytes = 1;
+   */
+  memoryBytes?: string;
+
+  /**
+   * How much sooner, at least.
+   *
+   * @generated from field: google.protobuf.Duration sooner = 2;
+   */
+  sooner?: DurationJson;
+};
+
+/**
+ * Describes the message stint.jobs.v1.SoonerStart.
+ * Use `create(SoonerStartSchema)` to create a new message.
+ */
+export declare const SoonerStartSchema: GenMessage<SoonerStart, {jsonType: SoonerStartJson}>;
 
 /**
  * Usage is what an attempt used.

@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
-import type { Job, JobJson, Progress, ProgressJson, QueuePosition, QueuePositionJson, Reason, ReasonJson, State, StateJson } from "./job_pb";
+import type { Advice, AdviceJson, Job, JobJson, Progress, ProgressJson, QueuePosition, QueuePositionJson, Reason, ReasonJson, State, StateJson } from "./job_pb";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { Status, StatusJson } from "../../../google/rpc/status_pb";
 
@@ -109,6 +109,14 @@ export declare type SubmitResponse = Message<"stint.jobs.v1.SubmitResponse"> & {
    * @generated from field: repeated string warnings = 3;
    */
   warnings: string[];
+
+  /**
+   * What jobs like it used, with `validate_only`. What the request left out was filled in by it where the service
+   * takes advice.
+   *
+   * @generated from field: stint.jobs.v1.Advice advice = 4;
+   */
+  advice?: Advice | undefined;
 };
 
 /**
@@ -137,6 +145,14 @@ export declare type SubmitResponseJson = {
    * @generated from field: repeated string warnings = 3;
    */
   warnings?: string[];
+
+  /**
+   * What jobs like it used, with `validate_only`. What the request left out was filled in by it where the service
+   * takes advice.
+   *
+   * @generated from field: stint.jobs.v1.Advice advice = 4;
+   */
+  advice?: AdviceJson;
 };
 
 /**
@@ -1885,6 +1901,13 @@ export declare type RerunResponse = Message<"stint.jobs.v1.RerunResponse"> & {
    * @generated from field: repeated string warnings = 3;
    */
   warnings: string[];
+
+  /**
+   * What jobs like it used, with `validate_only`.
+   *
+   * @generated from field: stint.jobs.v1.Advice advice = 4;
+   */
+  advice?: Advice | undefined;
 };
 
 /**
@@ -1913,6 +1936,13 @@ export declare type RerunResponseJson = {
    * @generated from field: repeated string warnings = 3;
    */
   warnings?: string[];
+
+  /**
+   * What jobs like it used, with `validate_only`.
+   *
+   * @generated from field: stint.jobs.v1.Advice advice = 4;
+   */
+  advice?: AdviceJson;
 };
 
 /**
