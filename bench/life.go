@@ -73,7 +73,7 @@ func live(ctx context.Context, data, duration string, out io.Writer) (err error)
 	defer folders.Close()
 	sched, err := scheduler.New(scheduler.Config{
 		Store: st, Folders: folders, Engines: map[string]scheduler.Engine{"local": {Executor: &memoryEngine{}}},
-		Prepare: func(_ context.Context, j *jobsv1.Job, attempt int) (executor.Task, error) {
+		Prepare: func(_ context.Context, j *jobsv1.Job, attempt int, _ func(string)) (executor.Task, error) {
 			return executor.Task{Job: j, Attempt: attempt}, nil
 		},
 		Publish: func(context.Context, *jobsv1.Job, int) (string, error) { return "/home/results", nil },

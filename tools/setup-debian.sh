@@ -26,6 +26,7 @@ programs curl                                 curl
 programs bwrap                                bubblewrap
 programs strace                               strace
 programs mkfs.ext4                            e2fsprogs
+programs mkfs.xfs                             xfsprogs
 programs losetup                              mount
 programs prlimit                              util-linux
 fuse     /dev/fuse                            fuse3

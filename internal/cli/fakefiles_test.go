@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -20,8 +22,9 @@ import (
 type fakeFiles struct {
 	workspacev1.UnimplementedWorkspaceServiceServer
 
-	mu    sync.Mutex
-	files map[string]string
+	mu     sync.Mutex
+	files  map[string]string
+	stored int // uploads that brought content
 }
 
 func newFakeFiles() *fakeFiles { return &fakeFiles{files: make(map[string]string)} }
@@ -57,6 +60,13 @@ func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[workspacev1.UploadReques
 		return err
 	}
 	target := first.GetTarget()
+	done := func() error {
+		size := int64(len(w.content(target.GetPath())))
+		return s.SendAndClose(&workspacev1.UploadResponse{Entry: &workspacev1.WorkspaceEntry{Path: target.GetPath(), SizeBytes: size}})
+	}
+	if sum := target.GetSha256(); w.has(target.GetPath()) && sum != "" && sum == digest(w.content(target.GetPath())) {
+		return done()
+	}
 	if w.has(target.GetPath()) && !target.GetOverwrite() {
 		return refuse(codes.AlreadyExists, "ALREADY_EXISTS", "There is a file "+target.GetPath()+" already.")
 	}
@@ -74,9 +84,15 @@ func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[workspacev1.UploadReques
 	if target.SizeBytes != nil && target.GetSizeBytes() != int64(content.Len()) {
 		return refuse(codes.InvalidArgument, "INVALID_ARGUMENT", "The upload is shorter or longer than announced.")
 	}
+	if sum := target.GetSha256(); sum != "" && sum != digest(content.String()) {
+		return refuse(codes.InvalidArgument, "INVALID_ARGUMENT", "The sum is another.")
+	}
+	w.stored++
 	w.put(target.GetPath(), content.String())
-	return s.SendAndClose(&workspacev1.UploadResponse{Entry: &workspacev1.WorkspaceEntry{Path: target.GetPath()}})
+	return done()
 }
+
+func digest(content string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(content))) }
 
 func (*fakeFiles) GetUsage(context.Context, *workspacev1.GetUsageRequest) (*workspacev1.GetUsageResponse, error) {
 	return &workspacev1.GetUsageResponse{UsedBytes: 5000, UsedEntries: 3, MaxEntries: 1_000_000, MaxDepth: 32}, nil

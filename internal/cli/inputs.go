@@ -58,17 +58,20 @@ func (a *app) putInputs(ctx context.Context, files []localFile, dryRun bool) (mi
 	absent := make(map[string]bool)
 	for _, f := range files {
 		if done[f.path] == "" {
-			remote, there, err := a.findInput(ctx, f.path)
+			in, err := a.readInput(ctx, f.path)
 			if err != nil {
 				return nil, err
 			}
-			if !there && !dryRun {
-				err = a.putInput(ctx, f.path, remote)
+			there := true
+			if dryRun {
+				there, err = a.hasInput(ctx, in)
+			} else {
+				err = a.putInput(ctx, in)
 			}
 			if err != nil {
 				return nil, err
 			}
-			done[f.path], absent[f.path] = remote, !there
+			done[f.path], absent[f.path] = in.remote, !there
 		}
 		if dryRun && absent[f.path] {
 			missing = append(missing, f.parameter)
@@ -78,12 +81,19 @@ func (a *app) putInputs(ctx context.Context, files []localFile, dryRun bool) (mi
 	return missing, nil
 }
 
-// findInput answers where a file belongs in the workspace, and whether the
-// same content is there already.
-func (a *app) findInput(ctx context.Context, name string) (remote string, there bool, err error) {
+// input is a file that is to be in the workspace.
+type input struct {
+	local  string
+	remote string // below a folder that is named after the content
+	sha256 string
+	size   int64
+}
+
+// readInput reads a file to find out where it belongs in the workspace.
+func (a *app) readInput(ctx context.Context, name string) (input, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", false, fmt.Errorf("read input: %w", err)
+		return input{}, fmt.Errorf("read input: %w", err)
 	}
 	defer f.Close()
 	h, b := sha256.New(), &bar{}
@@ -93,38 +103,40 @@ func (a *app) findInput(ctx context.Context, name string) (remote string, there 
 	size, err := io.Copy(io.MultiWriter(h, b), contextReader{ctx, f})
 	b.end(err)
 	if err != nil {
-		return "", false, fmt.Errorf("read input %s: %w", name, err)
+		return input{}, fmt.Errorf("read input %s: %w", name, err)
 	}
-	folder := uploadsFolder + "/" + hex.EncodeToString(h.Sum(nil)[:16])
-	remote = path.Join(folder, filepath.Base(name))
+	sum := h.Sum(nil)
+	remote := path.Join(uploadsFolder, hex.EncodeToString(sum[:16]), filepath.Base(name))
+	return input{local: name, remote: remote, sha256: hex.EncodeToString(sum), size: size}, nil
+}
+
+// hasInput reports whether a file of that name and size is in the workspace, for a dry run.
+func (a *app) hasInput(ctx context.Context, in input) (bool, error) {
 	client, err := a.workspace()
 	if err != nil {
-		return "", false, err
+		return false, err
 	}
 	var res *workspacev1.ListResponse
 	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = client.List(ctx, &workspacev1.ListRequest{Path: folder})
+		res, err = client.List(ctx, &workspacev1.ListRequest{Path: path.Dir(in.remote)})
 		return err
 	})
 	if s, ok := callStatus(err); ok && s.Code() == codes.NotFound {
-		return remote, false, nil
+		return false, nil
 	}
 	for _, e := range res.GetEntries() {
-		if e.GetPath() == remote && !e.GetFolder() && e.GetSizeBytes() == size {
-			return remote, true, nil
+		if e.GetPath() == in.remote && !e.GetFolder() && e.GetSizeBytes() == in.size {
+			return true, nil
 		}
 	}
-	return remote, false, err
+	return false, err
 }
 
-// putInput uploads one input. Trying again after a lost connection is safe:
-// whatever is at that path has that content.
-func (a *app) putInput(ctx context.Context, name, remote string) error {
+// putInput uploads one input, unless the server finds by reading it that the same content is there. What is there
+// with another content, under a name that says this one, is replaced. Trying again after a lost connection is safe.
+func (a *app) putInput(ctx context.Context, in input) error {
 	for try := 0; ; try++ {
-		err := a.uploadFile(ctx, name, &workspacev1.UploadTarget{Path: remote})
-		if s, ok := callStatus(err); ok && s.Code() == codes.AlreadyExists {
-			return nil // somebody else uploaded the same just now, or the answer to the first try was lost
-		}
+		err := a.uploadFile(ctx, in.local, &workspacev1.UploadTarget{Path: in.remote, Overwrite: true, Sha256: in.sha256})
 		if !lostConnection(err) || try == len(retryDelays) {
 			return err
 		}

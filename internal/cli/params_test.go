@@ -203,11 +203,18 @@ func TestInputsAreUploadedOnceByContent(t *testing.T) {
 		t.Fatalf("workspace has %q", paths)
 	}
 	stint(f, "submit", "SequenceStats", "-p", "sequences=@"+reads).want(t, 0)
-	if n := f.count("Upload"); n != 1 {
-		t.Errorf("%d uploads of the same content", n)
+	if f.files.stored != 1 {
+		t.Errorf("%d uploads of the same content", f.files.stored)
 	}
 	if got := f.find("2").GetParameters().GetFields()["sequences"].GetStringValue(); got != paths[0] {
 		t.Errorf("the job got %q", got)
+	}
+	for n, damaged := range []string{">a\nACGA\n", "", ">a\nACGT\n>evil\nA\n"} { // of the same size, and of others
+		f.files.put(paths[0], damaged)
+		stint(f, "submit", "SequenceStats", "-p", "sequences=@"+reads).want(t, 0)
+		if got := f.files.content(paths[0]); got != ">a\nACGT\n" || f.files.stored != 2+n {
+			t.Errorf("in place of %q there is %q after %d uploads", damaged, got, f.files.stored)
+		}
 	}
 }
 

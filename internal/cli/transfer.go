@@ -57,7 +57,11 @@ func (a *app) upload(ctx context.Context, r io.Reader, target *workspacev1.Uploa
 		return sent, fmt.Errorf("upload to %s: %w", target.GetPath(), err)
 	}
 	// io.EOF from a send says that the server answered early; the answer says why.
-	_, err = stream.CloseAndRecv()
+	early := err != nil
+	res, err := stream.CloseAndRecv()
+	if early && err == nil { // it has the content already
+		return res.GetEntry().GetSizeBytes(), nil
+	}
 	return sent, err
 }
 

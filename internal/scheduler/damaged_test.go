@@ -70,7 +70,8 @@ func TestDamagedRecordHoldsBackItsJobAlone(t *testing.T) {
 		defer s.Close()
 		w := &world{
 			T: t, engine: executortest.NewEngine(), folders: folders, store: s, log: newLines(),
-			prepare: func(*jobsv1.Job) error { return nil }, publish: func(*jobsv1.Job) (string, error) { return "/x", nil },
+			prepare: func(preparation) error { return nil }, publish: func(*jobsv1.Job) (string, error) { return "/x", nil },
+			released: make(map[string]int),
 		}
 		defer w.engine.Close()
 		w.start()

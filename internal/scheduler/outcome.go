@@ -37,6 +37,9 @@ func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 		return settle(rec, end{exit: exit, out: out, folder: folder, progress: progress, growth: more})
 	})
 	if r.settled = stored; stored {
+		if r.s.cfg.Release != nil {
+			r.s.cfg.Release(now, r.attempt)
+		}
 		r.s.learn(now)
 		r.s.log.Info("attempt ended", "job", r.id, "attempt", r.attempt,
 			"state", job.StateWord(now.GetState()), "reason", job.ReasonWord(now.GetReason()), "exit_code", exit.Code)

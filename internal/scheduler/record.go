@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -69,20 +70,26 @@ const noSpaceYet = "Never reached the executor: the disk had no room for it."
 
 // waitForSpace takes back the intent to start an attempt that the disk had no room for. The executor
 // does not have the attempt, which beginAttempt begins again.
-func (r *run) waitForSpace(rec *storev1.Record) error {
-	j := rec.GetJob()
-	if a := job.Attempt(j); a != nil {
-		a.CompleteTime, a.Message = timestamppb.Now(), noSpaceYet
+func (r *run) waitForSpace(why *executor.Failure) func(*storev1.Record) error {
+	return func(rec *storev1.Record) error {
+		j := rec.GetJob()
+		if a := job.Attempt(j); a != nil {
+			a.CompleteTime, a.Message = timestamppb.Now(), noSpaceYet
+		}
+		rec.Phase, rec.Handle = storev1.Phase_PHASE_UNSPECIFIED, ""
+		if j.GetCancelTime() != nil {
+			return transition(rec, job.Cancelled(j, rec.GetCancelledByOperator()))
+		}
+		message := r.s.held()
+		switch {
+		case message != "":
+		case errors.Is(why, job.ErrNoSpace): // its copies would not leave the floor
+			message = why.Message
+		default:
+			message = job.Explain(jobsv1.Reason_REASON_WAITING_FOR_SPACE, 0, 0)
+		}
+		return become(j, jobsv1.Reason_REASON_WAITING_FOR_SPACE, message)
 	}
-	rec.Phase, rec.Handle = storev1.Phase_PHASE_UNSPECIFIED, ""
-	if j.GetCancelTime() != nil {
-		return transition(rec, job.Cancelled(j, rec.GetCancelledByOperator()))
-	}
-	message := r.s.held()
-	if message == "" {
-		message = job.Explain(jobsv1.Reason_REASON_WAITING_FOR_SPACE, 0, 0)
-	}
-	return become(j, jobsv1.Reason_REASON_WAITING_FOR_SPACE, message)
 }
 
 // become gives a queued job a reason to wait. One that waits for it already keeps the words of the

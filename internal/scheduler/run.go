@@ -93,7 +93,7 @@ func (r *run) obtain(ctx context.Context) (executor.Handle, *executor.Exit) {
 		case errors.Is(err, errNoStart):
 			return "", nil
 		case !unsure && errors.As(err, &failure) && failure.Reason == jobsv1.Reason_REASON_DISK_FULL:
-			r.update(ctx, r.waitForSpace)
+			r.update(ctx, r.waitForSpace(failure))
 			return "", nil // the job is taken in again after a backoff
 		case errors.As(err, &failure):
 			return "", &executor.Exit{Reason: failure.Reason, Message: failure.Message, Code: -1}
@@ -189,31 +189,13 @@ func (r *run) start(ctx context.Context) (executor.Handle, error) {
 	if err != nil {
 		return "", err
 	}
-	t, err := r.s.cfg.Prepare(ctx, j, r.attempt)
+	t, err := r.prepare(ctx, j)
 	if err != nil {
-		return "", preparation(ctx, err)
-	}
-	if r.isCancelled() {
-		return "", &executor.Failure{Reason: jobsv1.Reason_REASON_CANCELLED_BY_OWNER}
+		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	return r.lane.engine.Executor.Start(ctx, t)
-}
-
-// preparation makes any error of Prepare definite: the executor was not called yet.
-func preparation(ctx context.Context, err error) error {
-	var failure *executor.Failure
-	switch {
-	case ctx.Err() != nil:
-		return errNoStart // the next process voids the attempt
-	case errors.As(err, &failure):
-		return err
-	default:
-		return &executor.Failure{
-			Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.", Err: err,
-		}
-	}
 }
 
 // await waits for the end of the attempt. nil means that ctx ended before.

@@ -39,8 +39,11 @@ type Config struct {
 	// Engines are the executors by name.
 	Engines map[string]Engine
 	// Prepare makes an attempt ready to start: folders, inputs, command. A
-	// *executor.Failure says what the job fails with.
-	Prepare func(ctx context.Context, j *jobsv1.Job, attempt int) (executor.Task, error)
+	// *executor.Failure says what the job fails with, or with the reason DISK_FULL what it waits for. Meanwhile it may call
+	// tell with words for the user on what takes so long.
+	Prepare func(ctx context.Context, j *jobsv1.Job, attempt int, tell func(message string)) (executor.Task, error)
+	// Release is called once the attempt of a job has ended and its end is stored, and gives back what Prepare took. Nil does nothing.
+	Release func(j *jobsv1.Job, attempt int)
 	// Publish puts the results of a job whose attempt succeeded where its owner finds
 	// them and answers that folder. It may be called again for the same job and must then do the same.
 	Publish func(ctx context.Context, j *jobsv1.Job, attempt int) (folder string, err error)

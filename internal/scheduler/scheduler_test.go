@@ -427,7 +427,7 @@ func TestUncertainStartRunsOnce(t *testing.T) {
 
 func TestMissingInputFailsTheJobWithWords(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.prepare = func(*jobsv1.Job) error {
+		w.prepare = func(preparation) error {
 			return &executor.Failure{Reason: jobsv1.Reason_REASON_INPUT_MISSING, Message: "reads: /a.fq is gone"}
 		}
 		w.start()

@@ -17,8 +17,8 @@ var errDiskFull = &executor.Failure{Reason: jobsv1.Reason_REASON_DISK_FULL, Mess
 func TestAJobWaitsForSpaceInsteadOfFailing(t *testing.T) {
 	inWorld(t, func(w *world) {
 		tries, full := 0, true
-		w.prepare = func(j *jobsv1.Job) error {
-			if j.GetOwner() == "ann" && full {
+		w.prepare = func(p preparation) error {
+			if p.job.GetOwner() == "ann" && full {
 				tries++
 				return errDiskFull
 			}
@@ -47,7 +47,7 @@ func TestAJobWaitsForSpaceInsteadOfFailing(t *testing.T) {
 // What holds all jobs says why this one waits, too.
 func TestAJobThatWaitsForSpaceSaysWhatIsFree(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.prepare = func(*jobsv1.Job) error {
+		w.prepare = func(preparation) error {
 			w.held = "Waiting for room: 1 MiB is free."
 			return errDiskFull
 		}
@@ -58,7 +58,7 @@ func TestAJobThatWaitsForSpaceSaysWhatIsFree(t *testing.T) {
 			t.Errorf("%v %q", j.GetReason(), j.GetMessage())
 		}
 		w.held = ""
-		w.prepare = func(*jobsv1.Job) error { return nil }
+		w.prepare = func(preparation) error { return nil }
 		w.wake <- struct{}{}
 		w.pass(time.Minute)
 		w.want(id, completed, noReason)
@@ -69,7 +69,7 @@ func TestAJobThatWaitsForSpaceCanBeCancelled(t *testing.T) {
 	for _, during := range []bool{false, true} {
 		inWorld(t, func(w *world) {
 			var id job.ID
-			w.prepare = func(*jobsv1.Job) error {
+			w.prepare = func(preparation) error {
 				if during {
 					w.wish(id)
 				}

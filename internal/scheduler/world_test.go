@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -36,7 +37,9 @@ type world struct {
 	held     string // what holds all attempts
 	maximum  func(service string) *jobsv1.Resources
 	wake     chan struct{}
-	prepare  func(*jobsv1.Job) error
+	prepare  func(preparation) error
+	mu       sync.Mutex
+	released map[string]int // attempts, with the state of their job then; guarded by mu
 	publish  func(*jobsv1.Job) (string, error)
 	s        *scheduler.Scheduler
 	hints    []string // that the executor got
@@ -60,7 +63,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 		w := &world{
 			T: t, log: newLines(), wake: make(chan struct{}), engine: executortest.NewEngine(), folders: folders,
 			store:   storetest.OpenConfig(t, store.Config{Path: filepath.Join(dir, "jobs.db")}),
-			prepare: func(*jobsv1.Job) error { return nil },
+			prepare: func(preparation) error { return nil }, released: make(map[string]int),
 			publish: func(j *jobsv1.Job) (string, error) { return "/jobs/" + j.GetOutputName(), nil },
 		}
 		t.Cleanup(func() {
@@ -77,6 +80,13 @@ func inWorld(t *testing.T, test func(w *world)) {
 	})
 }
 
+// preparation is a call of Prepare.
+type preparation struct {
+	ctx  context.Context //nolint:containedctx // of the call
+	job  *jobsv1.Job
+	tell func(string)
+}
+
 // start runs a scheduler, as a new process would.
 func (w *world) start() {
 	w.Helper()
@@ -91,8 +101,8 @@ func (w *world) start() {
 	s, err := scheduler.New(scheduler.Config{
 		Store:   jobs,
 		Engines: engines,
-		Prepare: func(_ context.Context, j *jobsv1.Job, attempt int) (executor.Task, error) {
-			if err := w.prepare(j); err != nil {
+		Prepare: func(ctx context.Context, j *jobsv1.Job, attempt int, tell func(string)) (executor.Task, error) {
+			if err := w.prepare(preparation{ctx, j, tell}); err != nil {
 				return executor.Task{}, err
 			}
 			id, err := job.ParseID(j.GetId())
@@ -104,6 +114,11 @@ func (w *world) start() {
 			return executor.Task{Job: j, Attempt: attempt, Dir: dir, Command: executor.Command{Argv: argv, Resources: job.Given(j)}}, dir.Create()
 		},
 		Publish: func(_ context.Context, j *jobsv1.Job, _ int) (string, error) { return w.publish(j) },
+		Release: func(j *jobsv1.Job, attempt int) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.released[fmt.Sprintf("%s/%d %s", j.GetId(), attempt, job.StateWord(j.GetState()))]++
+		},
 		Folders: w.folders, MaxActivePerOwner: w.perOwner, Held: func() string { return w.held }, Wake: w.wake,
 		Logger: slog.New(w.log), History: w.history, Maximum: w.maximum,
 	})

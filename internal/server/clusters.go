@@ -88,7 +88,7 @@ func (s *server) openClusters() (map[string]scheduler.Engine, error) {
 	s.clusters = make(map[string]*batch.Cluster)
 	all := s.cfg.withDefaultCluster()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if name == "local" || !job.ValidExecutor(name) {
+		if name == localExecutor || !job.ValidExecutor(name) {
 			return nil, fmt.Errorf("clusters: %q cannot be the name of a cluster: %w", name, errUsage)
 		}
 		cfg := all[name]

@@ -34,7 +34,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	defineBackup(f, &c.Backup)
 	f.StringVar(&c.Services, "services", "services", "folder of the services, one folder a service")
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:8421", "HOST:PORT for gRPC and REST")
-	f.StringVar(&c.Executor, "executor", "local", "where jobs run that do not say: local, slurm, or the name of a cluster in the file")
+	f.StringVar(&c.Executor, "executor", localExecutor, "where jobs run that do not say: local, slurm, or the name of a cluster in the file")
 	f.StringVar(&c.SlurmConf, "slurm-conf", os.Getenv("SLURM_CONF"), "slurm.conf of the cluster of --executor slurm; empty means Slurm's own default (env SLURM_CONF too)")
 	f.StringVar(&c.JobReportURL, "job-report-url", "", "where jobs' commands reach this server to tell of themselves, for example https://stint.example.org; empty means at --listen, where the nodes of a cluster can reach that; none means nowhere")
 	f.StringVar(&c.Auth, "auth", "auto", "who may call without a token: dev (whoever reaches the server is the local user; loopback only), token (nobody), auto (dev on loopback, token otherwise)")

@@ -202,6 +202,9 @@ func (s *server) openAuth() error {
 	return nil
 }
 
+// localExecutor is the name of the executor of this machine.
+const localExecutor = "local"
+
 func (s *server) openScheduler() error {
 	ex, err := s.openLocal()
 	if err != nil {
@@ -210,6 +213,8 @@ func (s *server) openScheduler() error {
 	stage, err := staging.New(staging.Config{
 		Catalog: s.catalog, Workspace: s.workspace, Folders: s.folders, InstallID: s.store.Settings().GetInstallId(),
 		Report: s.jobReport, Logger: s.log,
+		Sealed: func(name string) bool { return name == localExecutor && ex.Sandboxed() },
+		Room:   func(bytes int64) (func(), error) { return s.space.reserve(s.folders.Path(), bytes) },
 	})
 	if err != nil {
 		return err
@@ -218,7 +223,7 @@ func (s *server) openScheduler() error {
 	if err != nil {
 		return err
 	}
-	engines["local"] = scheduler.Engine{Executor: ex, Capacity: capacityOf(ex)}
+	engines[localExecutor] = scheduler.Engine{Executor: ex, Capacity: capacityOf(ex)}
 	if _, ok := engines[s.cfg.Executor]; !ok {
 		return fmt.Errorf("--executor: there is no executor %q: %w", s.cfg.Executor, errUsage)
 	}
@@ -228,7 +233,7 @@ func (s *server) openScheduler() error {
 		return err
 	}
 	s.scheduler, err = scheduler.New(scheduler.Config{
-		Store: s.store, Engines: engines, Prepare: stage.Prepare, Publish: stage.Publish, Folders: s.folders,
+		Store: s.store, Engines: engines, Prepare: stage.Prepare, Publish: stage.Publish, Release: stage.Release, Folders: s.folders,
 		MaxActivePerOwner: s.cfg.MaxRunningPerOwner, Held: s.space.held, Wake: s.space.back, Logger: s.log,
 		History: history, Maximum: s.maximum, OnDecision: func(d time.Duration) { s.decisions.Observe(d.Seconds()) },
 	})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
+	"github.com/stint-jobs/stint/internal/workspace"
 )
 
 const (
@@ -45,6 +47,9 @@ type space struct {
 	words atomic.Pointer[string] // for owners of waiting jobs, while low
 	above time.Time              // since when there is more than the floor, while low; of run alone
 	back  chan struct{}          // yields when there is room again
+
+	mu       sync.Mutex
+	reserved int64 // bytes that copies under way may still take
 }
 
 // newSpace watches the file systems of folders. A floor of 0 is always kept.
@@ -91,6 +96,32 @@ func (s *space) room(bytes int64) error {
 		return fmt.Errorf("%d bytes of %d that are free would not leave %d: %w", bytes, free.bytes, s.floor.bytes, job.ErrNoSpace)
 	}
 	return nil
+}
+
+// reserve reserves room for copies on the file system of a folder until release is called. Without room for them and
+// the floor its error is job.ErrNoSpace, and job.ErrExhausted where the whole file system is too small.
+func (s *space) reserve(folder string, bytes int64) (release func(), err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(folder, &st); err != nil {
+		return nil, &fs.PathError{Op: "statfs", Path: folder, Err: err}
+	}
+	size, free := int64(st.Blocks)*st.Bsize, int64(st.Bavail)*st.Bsize //nolint:gosec // as in freeOn
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case size-bytes < s.floor.bytes:
+		return nil, job.Userf(job.ErrExhausted,
+			"The copies of its inputs take %s, which is more than the disk of the server can have free. Use smaller inputs, or ask the operators for a larger disk.",
+			workspace.FormatSize(bytes))
+	case free-s.reserved-bytes < s.floor.bytes:
+		return nil, job.Userf(job.ErrNoSpace, "Waiting for room on the server's disk: the copies of its inputs take %s.", workspace.FormatSize(bytes))
+	}
+	s.reserved += bytes
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reserved -= bytes
+	}, nil
 }
 
 // run looks at the disk until ctx ends.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -129,5 +130,35 @@ func TestEachMethodIsInTheTableOfWhatFillsTheDisk(t *testing.T) {
 	}
 	if err := s.check("/grpc.health.v1.Health/Check"); err != nil {
 		t.Errorf("health: %v", err)
+	}
+}
+
+// Copies that are under way count as if they were made, so that two of them do not share the same room.
+func TestCopiesKeepTheFloor(t *testing.T) {
+	dir := t.TempDir()
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	size, free := int64(st.Blocks)*st.Bsize, int64(st.Bavail)*st.Bsize
+	s := newSpace([]string{dir}, room{bytes: free / 2}, slog.New(slog.DiscardHandler))
+	first, err := s.reserve(dir, free/3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.reserve(dir, free/3); !errors.Is(err, job.ErrNoSpace) || !strings.Contains(err.Error(), "Waiting for room on the server's disk: the copies of its inputs take ") {
+		t.Errorf("beside the first: %v", err)
+	}
+	first()
+	second, err := s.reserve(dir, free/3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second()
+	if _, err := s.reserve(dir, size-free/4); !errors.Is(err, job.ErrExhausted) {
+		t.Errorf("more than the disk: %v", err)
+	}
+	if _, err := s.reserve(dir+"/gone", 1); err == nil {
+		t.Error("there is room in a folder that is not there")
 	}
 }

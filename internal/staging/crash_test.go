@@ -20,7 +20,6 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/executor"
-	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
@@ -79,11 +78,11 @@ func work(dir string) error {
 	}
 	for n := 1; n <= crashJobs; n++ {
 		j := crashJob(n)
-		task, err := a.Prepare(context.Background(), j, 1)
+		task, err := a.Prepare(context.Background(), j, 1, nil)
 		if err != nil {
 			return err
 		}
-		if err := command(filepath.Join(a.cfg.Folders.Job(job.ID(n)).InputPath(), "dir", "in"), crashSize, task); err != nil {
+		if err := command(filepath.Join(task.Dir.Path(), "input", "dir", "in"), crashSize, task); err != nil {
 			return err
 		}
 		folder, err := a.Publish(context.Background(), j, 1)
@@ -291,11 +290,11 @@ func workOnce(dir string) error {
 		return err
 	}
 	j := crashJob(17)
-	task, err := a.Prepare(ctx, j, 1)
+	task, err := a.Prepare(ctx, j, 1, nil)
 	if err != nil {
 		return err
 	}
-	if err := command(filepath.Join(a.cfg.Folders.Job(17).InputPath(), "dir", "in"), 2, task); err != nil {
+	if err := command(filepath.Join(task.Dir.Path(), "input", "dir", "in"), 2, task); err != nil {
 		return err
 	}
 	_, err = a.Publish(ctx, j, 1)
@@ -323,9 +322,9 @@ func (s *station) takeOver(t *testing.T, when string) {
 	if slices.Contains(s.list(t, "/home"), "/home/run-17") {
 		s.checkResult(t, when, "/home/run-17")
 	}
-	task, err := s.Prepare(t.Context(), j, 2)
+	task, err := s.Prepare(t.Context(), j, 2, nil)
 	must(t, err)
-	must(t, command(filepath.Join(s.cfg.Folders.Job(17).InputPath(), "dir", "in"), 2, task))
+	must(t, command(filepath.Join(task.Dir.Path(), "input", "dir", "in"), 2, task))
 	folder, err := s.Publish(t.Context(), j, 2)
 	must(t, err)
 	s.checkResult(t, when, folder)

@@ -15,6 +15,9 @@ const (
 	diskFullAfter  = "The command succeeded, but the disk of the server is too full to put its results into the workspace. The results are kept with the job. Tell the operators."
 )
 
+// errNeverRoom means that copies of inputs are larger than the disk.
+var errNeverRoom = errors.New("larger than the disk")
+
 // failure makes an error definite. What is full is said so whatever was being
 // done; the end of ctx says nothing about the job and stays what it is.
 func failure(ctx context.Context, err error, def executor.Failure, full string) error {
@@ -24,6 +27,11 @@ func failure(ctx context.Context, err error, def executor.Failure, full string) 
 		return err
 	case ctx.Err() != nil:
 		return errors.Join(ctx.Err(), err)
+	case errors.Is(err, job.ErrNoSpace): // there may be room later
+		return &executor.Failure{Reason: jobsv1.Reason_REASON_DISK_FULL, Message: words(err), Err: err}
+	case errors.Is(err, errNeverRoom):
+		def.Message, def.Err = words(err), err
+		return &def
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return &executor.Failure{Reason: jobsv1.Reason_REASON_DISK_FULL, Message: full, Err: err}
 	default:

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/catalog"
@@ -17,34 +18,93 @@ import (
 	"github.com/stint-jobs/stint/internal/workspace"
 )
 
-// stage puts the inputs into the job's folder and their paths there into the
+// stage puts the inputs of an attempt where its command reads them, and their paths there into the
 // parameters that they were found in.
-func (a *Area) stage(ctx context.Context, owner string, folder workdir.Dir, inputs []catalog.Input) error {
-	if len(inputs) == 0 {
+//
+// What the workspace has at the first attempt stays in the job's own input folder, as links to the
+// same files: nothing ever writes to these. A command reads them there only where its executor
+// shows them to it read-only. Otherwise it gets copies in the folder of the attempt, which it may
+// change without changing anything for others or for the next attempt.
+func (a *Area) stage(ctx context.Context, s stageOf) (err error) {
+	own := a.cfg.Sealed == nil || !a.cfg.Sealed(s.job.GetExecutor())
+	if err := s.folder.RemoveInputs(s.attempt); err != nil { // of earlier attempts, which have ended
+		return err
+	}
+	if len(s.inputs) == 0 {
 		return nil
 	}
-	root, err := openJob(folder)
+	root, err := openJob(s.folder)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	names := stagedNames(inputs)
-	for i, in := range inputs {
-		ex := workspace.Export{Path: in.Path, Kind: workspace.KindFile, Target: root, Name: names[i]}
+	defer func() {
+		if err != nil { // an attempt that waits for room takes none
+			err = errors.Join(err, s.folder.Attempt(s.attempt).RemoveInput())
+		}
+	}()
+	names := stagedNames(s.inputs)
+	for i, in := range s.inputs {
+		watch := workspace.Watch{Room: a.room, Copied: s.copying(in)}
+		ex := workspace.Export{Path: in.Path, Kind: workspace.KindFile, Target: root, Name: names[i], Watch: watch}
 		if in.Kind == catalog.Folder {
 			ex.Kind = workspace.KindFolder
 		}
-		skipped, err := a.cfg.Workspace.Export(ctx, owner, ex)
+		skipped, err := a.cfg.Workspace.Export(ctx, s.job.GetOwner(), ex)
 		if err != nil {
 			return inputError(in, err)
 		}
 		if skipped.Count > 0 {
-			a.log.WarnContext(ctx, "input was left out", "job", folder.ID(), "parameter", in.Field, "count", skipped.Count, "names", skipped.Names)
+			a.log.WarnContext(ctx, "input was left out", "job", s.folder.ID(), "parameter", in.Field, "count", skipped.Count, "names", skipped.Names)
 		}
-		in.Replace(filepath.Join(folder.Path(), filepath.FromSlash(names[i])))
+		at := names[i]
+		if own {
+			at = path.Join("attempts", strconv.Itoa(s.attempt), names[i])
+			err := workspace.MakeCopy(ctx, workspace.Copy{Source: root, From: names[i], Target: root, Name: at, Watch: watch})
+			if err != nil {
+				return fmt.Errorf("copy %s: %w", in.Field, err)
+			}
+		}
+		in.Replace(filepath.Join(s.folder.Path(), filepath.FromSlash(at)))
 	}
 	return nil
 }
+
+// room reserves room for copies.
+func (a *Area) room(bytes int64) (release func(), err error) {
+	if a.cfg.Room == nil {
+		return func() {}, nil
+	}
+	if release, err = a.cfg.Room(bytes); errors.Is(err, job.ErrExhausted) {
+		err = fmt.Errorf("%w: %w", errNeverRoom, err)
+	}
+	return release, err
+}
+
+// stageOf is what is staged.
+type stageOf struct {
+	job     *jobsv1.Job
+	folder  workdir.Dir
+	attempt int
+	inputs  []catalog.Input
+	tell    func(message string)
+}
+
+// copying tells of a copy that takes a while.
+func (s stageOf) copying(in catalog.Input) func(done, total int64) {
+	last := time.Now()
+	return func(done, total int64) {
+		if now := time.Now(); s.tell != nil && now.Sub(last) >= tellEvery && done < total {
+			last = now
+			s.tell(fmt.Sprintf("Copying the %s %s: %s of %s.", in.Kind, in.Path, workspace.FormatSize(done), workspace.FormatSize(total)))
+		}
+	}
+}
+
+const defaultTellEvery = time.Second
+
+// tellEvery is how often a copy is told of, and how long one lasts that is not. Only tests change it.
+var tellEvery = defaultTellEvery
 
 // inputError blames the input when it is not there; what else goes wrong is not the user's.
 func inputError(in catalog.Input, err error) error {

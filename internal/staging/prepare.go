@@ -21,11 +21,12 @@ const appSpecName = "app_spec.json"
 
 // Prepare makes an attempt ready to start: its folder, the job's inputs,
 // params.json, command line and environment. j has its parameters as they were
-// stored at submit. A *executor.Failure says what the job fails with; any other error means that ctx ended.
+// stored at submit. A *executor.Failure says what the job fails with, or with the reason DISK_FULL what it waits for;
+// any other error means that ctx ended. Meanwhile tell is called now and then with words for the user on what takes so long.
 //
-// The inputs are those of the first attempt also when the workspace has changed since.
-func (a *Area) Prepare(ctx context.Context, j *jobsv1.Job, attempt int) (executor.Task, error) {
-	t, err := a.prepare(ctx, j, attempt)
+// The inputs are those of the first attempt also when the workspace or an earlier attempt has changed them since.
+func (a *Area) Prepare(ctx context.Context, j *jobsv1.Job, attempt int, tell func(message string)) (executor.Task, error) {
+	t, err := a.prepare(ctx, j, attempt, tell)
 	if err != nil {
 		return executor.Task{}, failure(ctx, fmt.Errorf("prepare job %s: %w", j.GetId(), err), executor.Failure{
 			Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.",
@@ -34,7 +35,7 @@ func (a *Area) Prepare(ctx context.Context, j *jobsv1.Job, attempt int) (executo
 	return t, nil
 }
 
-func (a *Area) prepare(ctx context.Context, j *jobsv1.Job, attempt int) (executor.Task, error) {
+func (a *Area) prepare(ctx context.Context, j *jobsv1.Job, attempt int, tell func(string)) (executor.Task, error) {
 	id, err := job.ParseID(j.GetId())
 	if err != nil {
 		return executor.Task{}, err
@@ -51,7 +52,7 @@ func (a *Area) prepare(ctx context.Context, j *jobsv1.Job, attempt int) (executo
 	}
 	defer held.release()
 	local := proto.CloneOf(j.GetParameters())
-	if err := a.stage(ctx, j.GetOwner(), folder, s.Files(local)); err != nil {
+	if err := a.stage(ctx, stageOf{job: j, folder: folder, attempt: attempt, inputs: s.Files(local), tell: tell}); err != nil {
 		return executor.Task{}, err
 	}
 	params, err := encode(local)

@@ -40,7 +40,7 @@ func TestPrepareLetsTheCommandTellOfItself(t *testing.T) {
 	}
 	j := newJob(t, "Cat", nil)
 	for attempt, want := range map[int][]string{1: {"STINT_REPORT_URL=http://127.0.0.1:1/v1/jobs/17:report", "STINT_JOB_TOKEN=stintjob_x"}, 2: nil} {
-		task, err := s.Prepare(t.Context(), j, attempt)
+		task, err := s.Prepare(t.Context(), j, attempt, nil)
 		must(t, err)
 		got := slices.DeleteFunc(task.Command.Env, func(v string) bool {
 			return !strings.HasPrefix(v, "STINT_REPORT_URL=") && !strings.HasPrefix(v, "STINT_JOB_TOKEN=")
@@ -57,14 +57,14 @@ func TestPrepareMakesAnAttemptReadyToRun(t *testing.T) {
 	s.put(t, "/reads/a b.fq", "ACGT\n")
 	j := newJob(t, "Cat", map[string]any{"read": "reads//a b.fq", "text": "x\nPATH=/evil", "number": 1.5, "flag": true})
 	before := proto.CloneOf(j)
-	task, err := s.Prepare(t.Context(), j, 1)
+	task, err := s.Prepare(t.Context(), j, 1, nil)
 	must(t, err)
 	if !proto.Equal(before, j) {
 		t.Fatal("the job was changed")
 	}
 	jobDir := filepath.Join(s.dir, "jobs", "0", "17")
 	attempt := filepath.Join(jobDir, "attempts", "1")
-	staged := filepath.Join(jobDir, "input", "read", "a b.fq")
+	staged := filepath.Join(attempt, "input", "read", "a b.fq")
 	want := []string{
 		"PATH=" + programs, "HOME=" + attempt + "/tmp", "TMPDIR=" + attempt + "/tmp", "LANG=C.UTF-8", "TZ=UTC", "OMP_NUM_THREADS=2",
 		"STINT_JOB_ID=17", "STINT_ATTEMPT=k3x9ab-17-1", "STINT_SERVICE=Cat", "STINT_OWNER=" + alice, "STINT_OUTPUT_NAME=run",
@@ -123,9 +123,9 @@ func TestEveryInputHasAPlaceOfItsOwn(t *testing.T) {
 		"reads": []any{"/1/a.fq", "/2/a.fq"},
 		"dir":   "/ref",
 		"libs":  []any{map[string]any{"read1": "/3/a.fq", "name": "n"}, map[string]any{"read1": "/1/a.fq"}},
-	}), 1)
+	}), 1, nil)
 	must(t, err)
-	input := filepath.Join(s.dir, "jobs/0/17/input")
+	input := filepath.Join(s.dir, "jobs/0/17/attempts/1/input")
 	want := []string{
 		"dir", "dir/ref", "dir/ref/sub", "dir/ref/sub/y", "dir/ref/x", "libs", "libs/0", "libs/0/read1", "libs/0/read1/a.fq",
 		"libs/1", "libs/1/read1", "libs/1/read1/a.fq", "read", "read/a.fq", "reads", "reads/0", "reads/0/a.fq", "reads/1", "reads/1/a.fq",
@@ -157,7 +157,7 @@ func TestEveryInputHasAPlaceOfItsOwn(t *testing.T) {
 func TestAWholeWorkspaceCanBeAnInput(t *testing.T) {
 	s := newStation(t)
 	s.put(t, "/a", "x")
-	_, err := s.Prepare(t.Context(), newJob(t, "Cat", map[string]any{"dir": "/"}), 1)
+	_, err := s.Prepare(t.Context(), newJob(t, "Cat", map[string]any{"dir": "/"}), 1, nil)
 	must(t, err)
 	if got := onDisk(t, filepath.Join(s.dir, "jobs/0/17/input")); !slices.Equal(got, []string{"dir", "dir/workspace", "dir/workspace/a"}) {
 		t.Fatalf("staged %q", got)
@@ -167,7 +167,7 @@ func TestAWholeWorkspaceCanBeAnInput(t *testing.T) {
 func TestAppSpecsGetTheirArguments(t *testing.T) {
 	s := newStation(t)
 	s.put(t, "/in", "x")
-	task, err := s.Prepare(t.Context(), newJob(t, "Spec", map[string]any{"a-b": "/in", "a_b": "/in"}), 3)
+	task, err := s.Prepare(t.Context(), newJob(t, "Spec", map[string]any{"a-b": "/in", "a_b": "/in"}), 3, nil)
 	must(t, err)
 	jobDir := filepath.Join(s.dir, "jobs/0/17")
 	spec := jobDir + "/attempts/3/app_spec.json"
@@ -222,12 +222,12 @@ func TestAnInputThatIsGoneFailsTheJobByName(t *testing.T) {
 		{map[string]any{"dir": "/folder/x"}, []string{"/folder/x", "needs a folder"}},
 		{map[string]any{"libs": []any{map[string]any{"read1": "/none.fq"}}}, []string{"/none.fq", "libs[0].read1"}},
 	} {
-		_, err := s.Prepare(t.Context(), newJob(t, "Cat", c.params), 1)
+		_, err := s.Prepare(t.Context(), newJob(t, "Cat", c.params), 1, nil)
 		wantFailure(t, err, inputMissing, c.words...)
 	}
 	bob := newJob(t, "Cat", map[string]any{"read": "/folder/x"})
 	bob.Owner = "bob"
-	_, err := s.Prepare(t.Context(), bob, 1)
+	_, err := s.Prepare(t.Context(), bob, 1, nil)
 	wantFailure(t, err, inputMissing)
 }
 
@@ -236,13 +236,13 @@ func TestARetryRunsOnTheFilesOfTheFirstAttempt(t *testing.T) {
 	s.put(t, "/a", "old")
 	s.put(t, "/d/x", "old")
 	j := newJob(t, "Cat", map[string]any{"read": "/a", "dir": "/d"})
-	_, err := s.Prepare(t.Context(), j, 1)
+	_, err := s.Prepare(t.Context(), j, 1, nil)
 	must(t, err)
 	s.put(t, "/a", "new")
 	_, err = s.cfg.Workspace.Delete(t.Context(), alice, "/d/x", workspace.DeleteOptions{})
 	must(t, err)
 	s.open(t, workspace.Options{}) // by the next process
-	task, err := s.Prepare(t.Context(), j, 2)
+	task, err := s.Prepare(t.Context(), j, 2, nil)
 	must(t, err)
 	if out := execute(t, task); out["copy"] != "old" {
 		t.Fatalf("the second attempt reads %q", out["copy"])
@@ -258,9 +258,9 @@ func TestAServiceThatIsGoneFailsTheJob(t *testing.T) {
 	must(t, os.RemoveAll(filepath.Join(s.services, "Cat")))
 	_, err := s.cfg.Catalog.Reload()
 	must(t, err)
-	_, err = s.Prepare(t.Context(), j, 1)
+	_, err = s.Prepare(t.Context(), j, 1, nil)
 	wantFailure(t, err, launchFail, "The service Cat is no longer offered.")
-	_, err = s.Prepare(t.Context(), newJob(t, "NeedsMore", nil), 1)
+	_, err = s.Prepare(t.Context(), newJob(t, "NeedsMore", nil), 1, nil)
 	wantFailure(t, err, launchFail, "The service NeedsMore", "no-such-program-here")
 }
 
@@ -271,12 +271,12 @@ func TestAFullDiskFailsTheJobPlainly(t *testing.T) {
 	smallDisk(t, jobs)
 	must(t, s.cfg.Folders.Close(), os.Remove(filepath.Join(s.dir, "jobs")), os.Symlink(jobs, filepath.Join(s.dir, "jobs")))
 	s.open(t, workspace.Options{})
-	_, err := s.Prepare(t.Context(), newJob(t, "Cat", map[string]any{"read": "/big"}), 1)
+	_, err := s.Prepare(t.Context(), newJob(t, "Cat", map[string]any{"read": "/big"}), 1, nil)
 	wantFailure(t, err, diskFull, "disk", "full")
 	s.put(t, "/small", "fits")
 	j := newJob(t, "Cat", map[string]any{"read": "/small"})
 	j.Id = "18"
-	task, err := s.Prepare(t.Context(), j, 1) // by a copy, and the failed one left nothing that takes room
+	task, err := s.Prepare(t.Context(), j, 1, nil) // by a copy, and the failed one left nothing that takes room
 	must(t, err)
 	if out := execute(t, task); out["copy"] != "fits" {
 		t.Fatalf("the command read %q", out["copy"])
@@ -288,7 +288,7 @@ func TestTheEndOfThisProcessSaysNothingAboutTheJob(t *testing.T) {
 	s.put(t, "/d/x", "x")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := s.Prepare(ctx, newJob(t, "Cat", map[string]any{"dir": "/d"}), 1)
+	_, err := s.Prepare(ctx, newJob(t, "Cat", map[string]any{"dir": "/d"}), 1, nil)
 	var f *executor.Failure
 	if !errors.Is(err, context.Canceled) || errors.As(err, &f) {
 		t.Fatalf("got %v", err)
@@ -299,12 +299,12 @@ func TestStagingFollowsNoLinkThatAnAttemptLeft(t *testing.T) {
 	s := newStation(t)
 	s.put(t, "/a", "x")
 	j := newJob(t, "Cat", map[string]any{"read": "/a"})
-	_, err := s.Prepare(t.Context(), j, 1)
+	_, err := s.Prepare(t.Context(), j, 1, nil)
 	must(t, err)
 	outside := t.TempDir()
 	input := filepath.Join(s.dir, "jobs/0/17/input")
 	must(t, os.RemoveAll(input), os.Symlink(outside, input))
-	if _, err := s.Prepare(t.Context(), j, 2); err == nil {
+	if _, err := s.Prepare(t.Context(), j, 2, nil); err == nil {
 		t.Fatal("prepared through a link")
 	} else if f := new(executor.Failure); errors.As(err, &f) && f.Reason == inputMissing {
 		t.Fatalf("the user's file is blamed: %v", err)
@@ -318,7 +318,7 @@ func TestParametersAreWrittenTheSameEachTime(t *testing.T) {
 	s := newStation(t)
 	j := newJob(t, "Cat", map[string]any{"text": "<a & b>", "number": 1e6, "flag": false})
 	for attempt := 1; attempt < 4; attempt++ {
-		_, err := s.Prepare(t.Context(), j, attempt)
+		_, err := s.Prepare(t.Context(), j, attempt, nil)
 		must(t, err)
 		b, err := os.ReadFile(filepath.Join(s.dir, "jobs/0/17/params.json"))
 		must(t, err)
@@ -326,7 +326,7 @@ func TestParametersAreWrittenTheSameEachTime(t *testing.T) {
 			t.Fatalf("got %s", b)
 		}
 	}
-	_, err := s.Prepare(t.Context(), newJob(t, "Cat", nil), 1)
+	_, err := s.Prepare(t.Context(), newJob(t, "Cat", nil), 1, nil)
 	must(t, err)
 	if b, err := os.ReadFile(filepath.Join(s.dir, "jobs/0/17/params.json")); err != nil || string(b) != "{}\n" {
 		t.Fatalf("no parameters are %q, %v", b, err)

@@ -59,6 +59,17 @@ func (a *Area) publish(ctx context.Context, j *jobsv1.Job, attempt int) (string,
 	return done.Path, nil
 }
 
+// Release removes the copies of its inputs that an attempt got. It has ended.
+func (a *Area) Release(j *jobsv1.Job, attempt int) {
+	id, err := job.ParseID(j.GetId())
+	if err == nil {
+		err = a.cfg.Folders.Job(id).Attempt(attempt).RemoveInput()
+	}
+	if err != nil { // the folder of the job is removed after all
+		a.log.Warn("copies of inputs are left", "job", j.GetId(), "attempt", attempt, "error", err)
+	}
+}
+
 // openOutput opens the output folder of an attempt. One that the command
 // replaced by a link is none.
 func openOutput(folder workdir.Dir, attempt int) (*os.Root, error) {

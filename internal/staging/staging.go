@@ -36,6 +36,12 @@ type Config struct {
 	// Report answers the URL by which the command of an attempt may tell of itself, and
 	// the token for that; an empty URL where it cannot. Nil is that for all.
 	Report func(j *jobsv1.Job, attempt int) (url, token string)
+	// Sealed reports whether an executor shows commands their inputs read-only, so that they need no copies
+	// of their own. Nil means that none does.
+	Sealed func(executor string) bool
+	// Room reserves room for copies of inputs on the disk of Folders. Its error is job.ErrNoSpace where there is none
+	// now, and job.ErrExhausted where there never will be. Nil allows all.
+	Room func(bytes int64) (release func(), err error)
 	// Logger is told what was left out of results. Nil discards it.
 	Logger *slog.Logger
 }

@@ -99,6 +99,15 @@ func (a Attempt) EmptyTmp() error {
 	return nil
 }
 
+// RemoveInput deletes the copies of inputs that the attempt got. Nothing of it may run any more.
+func (a Attempt) RemoveInput() error {
+	root, name := a.place("input")
+	if err := removeAll(root, name); err != nil {
+		return fmt.Errorf("remove the inputs of attempt %s: %w", a.Name(), err)
+	}
+	return nil
+}
+
 // Exists reports whether the attempt has a folder.
 func (a Attempt) Exists() bool {
 	info, err := a.root.fs.Lstat(a.rel())

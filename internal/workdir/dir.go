@@ -32,7 +32,8 @@ func (d Dir) ID() terms.ID { return d.id }
 // Path is the folder's absolute path.
 func (d Dir) Path() string { return filepath.Join(d.root.path, d.rel()) }
 
-// InputPath is the absolute path of the folder for input files.
+// InputPath is the absolute path of the folder for input files. They may be links to files of the workspace, so that
+// nothing may write to them.
 func (d Dir) InputPath() string { return filepath.Join(d.Path(), "input") }
 
 // ParamsPath is the absolute path of the parameters that the command reads.
@@ -128,6 +129,23 @@ func (d Dir) Attempts() ([]int, error) {
 	}
 	slices.Sort(numbers)
 	return numbers, nil
+}
+
+// RemoveInputs deletes the copies of inputs that attempts other than one got. Nothing of these may run any more.
+func (d Dir) RemoveInputs(other int) error {
+	numbers, err := d.Attempts()
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		if n == other {
+			continue
+		}
+		if err := d.Attempt(n).RemoveInput(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Remove deletes the folder with everything in it, also what the command

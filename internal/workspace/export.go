@@ -33,10 +33,13 @@ type Export struct {
 	Target *os.Root
 	// Name below the target, with slashes. Missing folders are made.
 	Name string
+	// Watch is told of copies that take room.
+	Watch Watch
 }
 
 // Export puts a file or folder of the owner's workspace into another folder, by
-// hard links where possible and by copies otherwise. It appears there whole or
+// hard links where possible and by copies otherwise. Nobody may write to it there: see MakeCopy for
+// what a command gets. It appears there whole or
 // not at all; what is there under that name already stays and is taken as the result of an
 // earlier call. A path that leads to nothing is job.ErrNotFound.
 func (w *Workspace) Export(ctx context.Context, owner string, ex Export) (Skipped, error) {
@@ -67,7 +70,9 @@ func (t tree) exportFile(ctx context.Context, p string, ex Export) error {
 		return t.openFailed(p, err)
 	}
 	defer src.Close()
-	if err := linkOrCopy(ctx, src, ex.Target, ex.Name); err != nil && !errors.Is(err, fs.ErrExist) {
+	files := t.exporter(p, ex)
+	defer files.close()
+	if err := files.copy(ctx, src, ex.Target, ex.Name); err != nil && !errors.Is(err, fs.ErrExist) {
 		return placing("stage "+p, err)
 	}
 	return nil
@@ -81,17 +86,18 @@ func (t tree) exportFolder(ctx context.Context, p string, ex Export) (Skipped, e
 	if !info.IsDir() {
 		return Skipped{}, job.Userf(job.ErrConflict, "%s is a file, not a folder", p)
 	}
-	part := partOf(ex.Name)
-	if err := ex.Target.RemoveAll(part); err != nil { // of a call that did not get to its end
+	files := t.exporter(p, ex)
+	defer files.close()
+	x := transfer{src: t.Root, dst: ex.Target, longest: math.MaxInt, files: files}
+	if err := x.whole(ctx, rel(p), ex.Name); err != nil {
 		return Skipped{}, placing("stage "+p, err)
 	}
-	x := transfer{src: t.Root, dst: ex.Target, longest: math.MaxInt}
-	err = x.run(ctx, rel(p), part)
-	if err == nil {
-		err = ex.Target.Rename(part, ex.Name)
-	}
-	if err != nil {
-		return Skipped{}, placing("stage "+p, errors.Join(err, ex.Target.RemoveAll(part)))
-	}
 	return x.skipped, nil
+}
+
+// exporter makes links, and durable copies where the workspace is on another disk.
+func (t tree) exporter(p string, ex Export) *copier {
+	return &copier{watch: ex.Watch, links: true, durable: true, size: func(ctx context.Context) (int64, error) {
+		return allocated(ctx, t.Root, rel(p))
+	}}
 }

@@ -183,7 +183,7 @@ func (t tree) fill(ctx context.Context, built string, im Import, room *reservati
 	if err := writeMark(dst, im.Mark); err != nil {
 		return Skipped{}, err
 	}
-	x := transfer{src: im.Source, dst: dst, room: room.entry, longest: roomBelow(im.Targets), deepest: t.depthBelow(im.Targets), durable: true}
+	x := transfer{src: im.Source, dst: dst, room: room.entry, longest: roomBelow(im.Targets), deepest: t.depthBelow(im.Targets), durable: true, files: &copier{links: true, durable: true}}
 	err = x.fill(ctx, ".", ".") // last, because it makes the folder durable
 	return x.skipped, err
 }

@@ -1,12 +1,10 @@
 package workspace
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"syscall"
@@ -14,22 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	partPrefix = reserved + "part-"
-	// copyStep is how much is copied between two looks at the context.
-	copyStep = 64 << 20
-)
-
-// linkOrCopy makes name in dst the same content as the open file src: another
-// link to it, or a durable copy where that cannot be. The name appears whole or not at
-// all, and must be free.
-func linkOrCopy(ctx context.Context, src *os.File, dst *os.Root, name string) error {
-	err := link(src, dst, name)
-	if err == nil || !noLinks(err) {
-		return err
-	}
-	return copyFile(ctx, src, dst, name)
-}
+const partPrefix = reserved + "part-"
 
 // link names an open file by its descriptor: what was checked when it was
 // opened is what gets linked, whatever happens to its old name meanwhile.
@@ -57,48 +40,10 @@ func noLinks(err error) bool {
 	return false
 }
 
-func copyFile(ctx context.Context, src *os.File, dst *os.Root, name string) error {
-	part := partOf(name)
-	if err := dst.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	out, err := dst.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	err = copyContent(ctx, out, src)
-	if err == nil {
-		err = errors.Join(out.Chmod(readOnly(src)), out.Sync())
-	}
-	if err = errors.Join(err, out.Close()); err == nil {
-		err = dst.Rename(part, name)
-	}
-	if err != nil {
-		return errors.Join(err, dst.Remove(part))
-	}
-	return nil
-}
-
 // partOf names what is not yet complete, beside where it will be. The name itself may be as long as a name can.
 func partOf(name string) string {
 	sum := sha256.Sum256([]byte(path.Base(name)))
 	return path.Join(path.Dir(name), partPrefix+hex.EncodeToString(sum[:8]))
-}
-
-func copyContent(ctx context.Context, out, src *os.File) error {
-	if _, err := src.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if _, err := io.CopyN(out, src, copyStep); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
 }
 
 // readOnly is the mode of a copy of src, or of src once it belongs to a workspace.

@@ -92,8 +92,8 @@ func entry(clean string, info fs.FileInfo) *workspacev1.WorkspaceEntry {
 	return e
 }
 
-// size is a number of bytes for people.
-func size(n int64) string {
+// FormatSize writes a number of bytes for people.
+func FormatSize(n int64) string {
 	const step = 1000
 	if n < step {
 		return fmt.Sprintf("%d bytes", n)

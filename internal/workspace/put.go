@@ -1,8 +1,10 @@
 package workspace
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -21,6 +23,9 @@ type PutOptions struct {
 	// Size in bytes, when known. What does not fit is then refused before
 	// anything is read, and content of another size is refused.
 	Size *int64
+	// SHA256 of the content, when known. A file at the path that has this content is kept, and
+	// nothing is read. Content of another sum is refused.
+	SHA256 []byte
 }
 
 // Put stores what r yields as the file at p, whole or not at all, and makes
@@ -35,11 +40,17 @@ func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o Put
 	if o.Size != nil && *o.Size < 0 {
 		return nil, job.Invalid("sizeBytes", "must not be negative")
 	}
+	if o.SHA256 != nil && len(o.SHA256) != sha256.Size {
+		return nil, job.Invalid("sha256", "must have %d hexadecimal digits", 2*sha256.Size)
+	}
 	t, err := w.make(owner)
 	if err != nil {
 		return nil, err
 	}
 	defer t.Close()
+	if e, err := t.same(ctx, p, o); e != nil || err != nil {
+		return e, err
+	}
 	old, err := t.replaceable(p, o)
 	if err != nil {
 		return nil, err
@@ -66,6 +77,38 @@ func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o Put
 		return nil, storing("store "+p, err)
 	}
 	return e, nil
+}
+
+// same returns the file at p if it has the content that is about to come, after reading all of it. Otherwise it returns nil.
+func (t tree) same(ctx context.Context, p string, o PutOptions) (*workspacev1.WorkspaceEntry, error) {
+	if o.SHA256 == nil {
+		return nil, nil //nolint:nilnil // nil is no such file
+	}
+	f, info, err := openRegular(t.Root, rel(p))
+	if missing(err) || errors.Is(err, fs.ErrInvalid) {
+		return nil, nil //nolint:nilnil // likewise
+	}
+	if err != nil {
+		return nil, reading("read", p, err)
+	}
+	defer f.Close()
+	if o.Size != nil && info.Size() != *o.Size {
+		return nil, nil //nolint:nilnil // likewise
+	}
+	sum := sha256.New()
+	_, err = io.CopyBuffer(struct{ io.Writer }{sum}, readerFunc(func(b []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return f.Read(b)
+	}), make([]byte, 256<<10))
+	if err != nil {
+		return nil, reading("read", p, err)
+	}
+	if !bytes.Equal(sum.Sum(nil), o.SHA256) {
+		return nil, nil //nolint:nilnil // likewise
+	}
+	return entry(p, info), nil
 }
 
 // replaceable checks that a file may be put at p and returns what the one that is there takes.
@@ -108,9 +151,16 @@ func (u upload) receive(ctx context.Context, r io.Reader) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{f}, r, make([]byte, 256<<10))
+	sum, to := sha256.New(), io.Writer(f)
+	if u.options.SHA256 != nil {
+		to = io.MultiWriter(f, sum)
+	}
+	n, err := io.CopyBuffer(struct{ io.Writer }{to}, r, make([]byte, 256<<10))
 	if err == nil && u.options.Size != nil {
 		err = checkSize(n, *u.options.Size)
+	}
+	if err == nil && u.options.SHA256 != nil && !bytes.Equal(sum.Sum(nil), u.options.SHA256) {
+		err = job.Invalid("sha256", "is not the sum of the bytes that came: the file changed while it was uploaded, or was damaged on the way")
 	}
 	if err == nil {
 		err = errors.Join(f.Chmod(fileMode), f.Sync())

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -260,5 +261,69 @@ func TestAFullDiskIsSaidPlainly(t *testing.T) {
 	}
 	if got := shownPaths(t, w, "/"); !slices.Equal(got, []string{"/a"}) {
 		t.Fatalf("shown: %q", got)
+	}
+}
+
+func sumOf(content string) []byte {
+	sum := sha256.Sum256([]byte(content))
+	return sum[:]
+}
+
+// What is there is taken for what is to come only after it was read.
+func TestPutKeepsAFileOfTheSameContent(t *testing.T) {
+	const content = ">a\nACGT\n"
+	size := int64(len(content))
+	for name, c := range map[string]struct {
+		there     string
+		overwrite bool
+		reads     bool
+		err       error
+	}{
+		"the same":                       {there: content},
+		"the same, to overwrite":         {there: content, overwrite: true},
+		"changed in place":               {there: ">a\nACGA\n", overwrite: true, reads: true},
+		"cut":                            {there: ">a\n", overwrite: true, reads: true},
+		"longer":                         {there: content + ">b\n", overwrite: true, reads: true},
+		"changed, not to be overwritten": {there: ">a\nACGA\n", err: job.ErrAlreadyExists},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, _ := newWorkspace(t, Options{})
+			put(t, w, "/uploads/x/a", c.there)
+			read1 := false
+			r := readerFunc(func(b []byte) (int, error) {
+				if read1 {
+					return 0, io.EOF
+				}
+				read1 = true
+				return copy(b, content), nil
+			})
+			e, err := w.Put(t.Context(), alice, "/uploads/x/a", r, PutOptions{Size: &size, SHA256: sumOf(content), Overwrite: c.overwrite})
+			if c.err != nil {
+				wantError(t, err, c.err)
+				return
+			}
+			must(t, err)
+			if read1 != c.reads || e.GetSizeBytes() != size || read(t, w, "/uploads/x/a") != content || used(t, w) != size {
+				t.Errorf("read %v, %v, %q, %d bytes", read1, e, read(t, w, "/uploads/x/a"), used(t, w))
+			}
+		})
+	}
+}
+
+func TestPutRefusesContentOfAnotherSum(t *testing.T) {
+	w, dir := newWorkspace(t, Options{})
+	put(t, w, "/a", "old")
+	for _, sum := range [][]byte{sumOf("other"), {}, []byte("short")} {
+		_, err := w.Put(t.Context(), alice, "/a", strings.NewReader("new"), PutOptions{SHA256: sum, Overwrite: true})
+		wantInvalid(t, err, "sha256")
+	}
+	put(t, w, "/d/x", "x")
+	_, err := w.Put(t.Context(), alice, "/d", strings.NewReader("new"), PutOptions{SHA256: sumOf("new"), Overwrite: true})
+	wantError(t, err, job.ErrConflict)
+	if got := read(t, w, "/a"); got != "old" {
+		t.Errorf("it reads %q", got)
+	}
+	if left := onDisk(t, filepath.Join(dir, alice, tempDir)); len(left) > 0 {
+		t.Errorf("left %q", left)
 	}
 }

@@ -38,7 +38,7 @@ func (s *Skipped) add(name string) {
 	}
 }
 
-// transfer puts the content of one folder into another, by links where possible.
+// transfer puts the content of one folder into another.
 type transfer struct {
 	src, dst *os.Root
 	// room is asked before each file, and with 0 before each folder; nil for no limit.
@@ -49,10 +49,28 @@ type transfer struct {
 	deepest int
 	// durable makes everything durable and read-only, as befits a workspace.
 	durable bool
+	// files copies or links each file.
+	files *copier
 
-	files   int
+	count   int
 	bytes   int64
 	skipped Skipped
+}
+
+// whole transfers the folder from to the name to, which appears with everything in it or not at all.
+func (t *transfer) whole(ctx context.Context, from, to string) error {
+	part := partOf(to)
+	if err := t.dst.RemoveAll(part); err != nil { // of a call that did not get to its end
+		return err
+	}
+	err := t.run(ctx, from, part)
+	if err == nil {
+		err = t.dst.Rename(part, to)
+	}
+	if err != nil {
+		return errors.Join(err, t.dst.RemoveAll(part))
+	}
+	return nil
 }
 
 // run transfers the content of the folder from to the new folder to.
@@ -68,7 +86,7 @@ func (t *transfer) fill(ctx context.Context, from, to string) error {
 	if err := t.folder(ctx, from, to, ""); err != nil {
 		return err
 	}
-	if !t.durable || t.files <= syncEach {
+	if !t.durable || t.count <= syncEach {
 		return nil
 	}
 	f, err := openFolder(t.dst, to)
@@ -124,14 +142,14 @@ func (t *transfer) file(ctx context.Context, from, to, name string) error {
 			return err
 		}
 	}
-	t.files++
+	t.count++
 	t.bytes += info.Size()
-	if t.durable && t.files <= syncEach {
+	if t.durable && t.count <= syncEach {
 		if err := unix.Fdatasync(int(src.Fd())); err != nil {
 			return &fs.PathError{Op: "fdatasync", Path: name, Err: err}
 		}
 	}
-	if err := linkOrCopy(ctx, src, t.dst, to); err != nil {
+	if err := t.files.copy(ctx, src, t.dst, to); err != nil {
 		return err
 	}
 	if t.durable {

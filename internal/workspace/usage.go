@@ -187,7 +187,7 @@ func (a *account) fits(more amount) error {
 	case a.limit.QuotaBytes > 0 && all.bytes > a.limit.QuotaBytes:
 		return job.Userf(job.ErrExhausted,
 			"the workspace has room for %s, of which %s are used%s; this needs %s more than that. Delete what is no longer needed, or ask the operators for more room",
-			size(a.limit.QuotaBytes), size(a.used.bytes), a.underWay(), size(all.bytes-a.limit.QuotaBytes))
+			FormatSize(a.limit.QuotaBytes), FormatSize(a.used.bytes), a.underWay(), FormatSize(all.bytes-a.limit.QuotaBytes))
 	default:
 		return nil
 	}
@@ -197,7 +197,7 @@ func (a *account) underWay() string {
 	if a.pending.bytes == 0 {
 		return ""
 	}
-	return " and " + size(a.pending.bytes) + " are being uploaded"
+	return " and " + FormatSize(a.pending.bytes) + " are being uploaded"
 }
 
 // freed takes what went off. The caller holds account.tree.

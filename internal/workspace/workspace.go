@@ -8,8 +8,9 @@
 // rename or link; the leftovers of a crash are removed by Open. Names that
 // begin with `.stint-` are reserved, and no operation shows or takes them.
 //
-// Files are kept read-only: a job's input is usually another hard link to the
-// same file, and a command that opened it for writing would change the user's own.
+// No file is written to once it is in a tree: it may have other hard links, among the results of the job that
+// made it and among the inputs of jobs. What a command may write to is a copy, see MakeCopy. Files are kept
+// read-only beside that.
 package workspace
 
 import (

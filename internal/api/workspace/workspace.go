@@ -4,6 +4,7 @@ package workspace
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"io"
 
@@ -53,6 +54,11 @@ func (s *Service) Upload(stream grpc.ClientStreamingServer[workspacev1.UploadReq
 	opts := workspace.PutOptions{Overwrite: target.GetOverwrite()}
 	if target.SizeBytes != nil {
 		opts.Size = target.SizeBytes
+	}
+	if sum := target.GetSha256(); sum != "" {
+		if opts.SHA256, err = hex.DecodeString(sum); err != nil {
+			return job.Invalid("sha256", "must have 64 hexadecimal digits")
+		}
 	}
 	e, err := s.cfg.Workspace.Put(stream.Context(), p.User, target.GetPath(), &uploadReader{stream: stream}, opts)
 	if err != nil {

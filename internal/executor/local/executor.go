@@ -156,6 +156,9 @@ func New(cfg Config) (*Executor, error) {
 	return e, nil
 }
 
+// Sandboxed reports whether commands run in a sandbox, which shows them the input folder of their job read-only.
+func (e *Executor) Sandboxed() bool { return e.sandbox.on() }
+
 // Status tells what the machine has, what is in use, and what is enforced.
 func (e *Executor) Status() *adminv1.ExecutorStatus {
 	e.mu.Lock()

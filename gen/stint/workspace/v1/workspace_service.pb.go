@@ -120,7 +120,11 @@ type UploadTarget struct {
 	// Replace a file that is there; otherwise such an upload is refused.
 	Overwrite bool `protobuf:"varint,2,opt,name=overwrite,proto3" json:"overwrite,omitempty"`
 	// Size in bytes, when known: lets the server refuse at once what does not fit, and a short upload.
-	SizeBytes     *int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3,oneof" json:"size_bytes,omitempty"`
+	SizeBytes *int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3,oneof" json:"size_bytes,omitempty"`
+	// SHA-256 of the content as 64 hexadecimal digits, when known. Content that has another sum is refused, and nothing is stored.
+	// Where the file at `path` has this content already, whatever `overwrite` says, the response comes at once and the
+	// other frames need not be sent: the server has read that file to its end, so a copy that was damaged is never taken for it.
+	Sha256        string `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -174,6 +178,13 @@ func (x *UploadTarget) GetSizeBytes() int64 {
 		return *x.SizeBytes
 	}
 	return 0
+}
+
+func (x *UploadTarget) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
 }
 
 // Response of Upload.
@@ -797,12 +808,13 @@ const file_stint_workspace_v1_workspace_service_proto_rawDesc = "" +
 	"\rUploadRequest\x12:\n" +
 	"\x06target\x18\x01 \x01(\v2 .stint.workspace.v1.UploadTargetH\x00R\x06target\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04dataB\t\n" +
-	"\acontent\"x\n" +
+	"\acontent\"\x90\x01\n" +
 	"\fUploadTarget\x12\x17\n" +
 	"\x04path\x18\x01 \x01(\tB\x03\xe0A\x02R\x04path\x12\x1c\n" +
 	"\toverwrite\x18\x02 \x01(\bR\toverwrite\x12\"\n" +
 	"\n" +
-	"size_bytes\x18\x03 \x01(\x03H\x00R\tsizeBytes\x88\x01\x01B\r\n" +
+	"size_bytes\x18\x03 \x01(\x03H\x00R\tsizeBytes\x88\x01\x01\x12\x16\n" +
+	"\x06sha256\x18\x04 \x01(\tR\x06sha256B\r\n" +
 	"\v_size_bytes\"J\n" +
 	"\x0eUploadResponse\x128\n" +
 	"\x05entry\x18\x01 \x01(\v2\".stint.workspace.v1.WorkspaceEntryR\x05entry\"]\n" +

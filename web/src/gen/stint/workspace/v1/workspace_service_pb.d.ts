@@ -96,6 +96,15 @@ export declare type UploadTarget = Message<"stint.workspace.v1.UploadTarget"> & 
    * @generated from field: optional int64 size_bytes = 3;
    */
   sizeBytes?: bigint | undefined;
+
+  /**
+   * SHA-256 of the content as 64 hexadecimal digits, when known. Content that has another sum is refused, and nothing is stored.
+   * Where the file at `path` has this content already, whatever `overwrite` says, the response comes at once and the
+   * other frames need not be sent: the server has read that file to its end, so a copy that was damaged is never taken for it.
+   *
+   * @generated from field: string sha256 = 4;
+   */
+  sha256: string;
 };
 
 /**
@@ -124,6 +133,15 @@ export declare type UploadTargetJson = {
    * @generated from field: optional int64 size_bytes = 3;
    */
   sizeBytes?: string;
+
+  /**
+   * SHA-256 of the content as 64 hexadecimal digits, when known. Content that has another sum is refused, and nothing is stored.
+   * Where the file at `path` has this content already, whatever `overwrite` says, the response comes at once and the
+   * other frames need not be sent: the server has read that file to its end, so a copy that was damaged is never taken for it.
+   *
+   * @generated from field: string sha256 = 4;
+   */
+  sha256?: string;
 };
 
 /**

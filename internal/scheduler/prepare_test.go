@@ -1,0 +1,86 @@
+package scheduler_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/executor"
+	"github.com/stint-jobs/stint/internal/job"
+)
+
+// A job whose copies have no room yet says so, unless all jobs are held.
+func TestAJobWaitsForRoomForItsCopies(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.prepare = func(preparation) error {
+			return &executor.Failure{Reason: jobsv1.Reason_REASON_DISK_FULL, Message: "Its copies take 3 GB.", Err: job.ErrNoSpace}
+		}
+		id := w.submit("ann", "nothing")
+		w.pass(time.Hour)
+		if j := w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_SPACE); j.GetMessage() != "Its copies take 3 GB." || len(j.GetAttempts()) != 1 {
+			t.Errorf("it waits with %q and has %d attempts", j.GetMessage(), len(j.GetAttempts()))
+		}
+		w.prepare = func(preparation) error { return nil }
+		w.pass(2 * time.Minute)
+		w.want(id, completed, noReason)
+		w.runs(id, 1)
+	})
+}
+
+// A copy that takes long is told of, and ends when the job is cancelled.
+func TestAPreparationIsToldOfAndCancelled(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.prepare = func(p preparation) error {
+			p.tell("Copying the file /a: 1 of 2.")
+			<-p.ctx.Done()
+			return context.Cause(p.ctx)
+		}
+		id := w.submit("ann", "nothing")
+		w.pass(time.Hour)
+		if j := w.want(id, jobsv1.State_STATE_QUEUED, noReason); j.GetMessage() != "Copying the file /a: 1 of 2." {
+			t.Errorf("it says %q", j.GetMessage())
+		}
+		w.wish(id)
+		w.pass(time.Millisecond)
+		w.want(id, jobsv1.State_STATE_CANCELLED, jobsv1.Reason_REASON_CANCELLED_BY_OWNER)
+		w.runs(id, 0)
+	})
+}
+
+// The end of the server in the middle of a preparation says nothing about the job.
+func TestAPreparationIsDoneAgainByTheNextServer(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		w.prepare = func(p preparation) error {
+			<-p.ctx.Done()
+			return context.Cause(p.ctx)
+		}
+		id := w.submit("ann", "nothing")
+		w.pass(time.Minute)
+		w.stop()
+		w.prepare = func(preparation) error { return nil }
+		w.start()
+		w.pass(time.Hour)
+		w.want(id, completed, noReason)
+		w.runs(id, 1)
+	})
+}
+
+// What an attempt was given is taken back when it has ended, however it did, and not before that is stored.
+func TestAnAttemptIsReleasedAtItsEnd(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.start()
+		good, bad := w.submit("ann", "nothing"), w.submit("ann", "fail")
+		w.pass(time.Hour)
+		w.want(good, completed, noReason)
+		w.want(bad, failed, jobsv1.Reason_REASON_EXIT_NONZERO)
+		for _, name := range []string{good.String() + "/1 COMPLETED", bad.String() + "/1 FAILED"} {
+			if w.released[name] != 1 {
+				t.Errorf("released %v, want %s once", w.released, name)
+			}
+		}
+	})
+}
