@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -13,6 +14,7 @@ import (
 type dryRun struct {
 	asked, checked *jobsv1.Job
 	warnings       []string
+	advice         *jobsv1.Advice
 	missing        []string // parameters whose files are not uploaded yet
 	err            error
 }
@@ -33,12 +35,19 @@ func (a *app) showDryRun(o *submitOptions, d dryRun) error {
 	}
 	if len(d.missing) > 0 {
 		say(a.err, "stint: not checked, because a dry run uploads nothing: %s", strings.Join(d.missing, ", "))
+		if d.advice == nil {
+			say(a.err, "stint: no advice, because it depends on how large these files are; stint upload puts them into your workspace")
+		}
 	}
 	return a.show(*o.format, answer{
 		messages: []proto.Message{job},
 		table: func() error {
 			say(a.out, "This would be accepted; nothing was started.")
 			a.printJob(job)
+			if facts := adviceFacts(d.advice); facts != nil {
+				fmt.Fprintln(a.out)
+				a.printFacts(facts)
+			}
 			return nil
 		},
 	})

@@ -150,6 +150,8 @@ var fieldFlags = map[string]string{
 	"resources.cpus":        "--cpus",
 	"resources.memoryBytes": "--memory",
 	"resources.timeLimit":   "--time-limit",
+	"retry.memoryFactor":    "--memory-factor",
+	"retry.timeFactor":      "--time-factor",
 	"labels":                "--label",
 	"priority":              "--priority",
 	"executor":              "--executor",

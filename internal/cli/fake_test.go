@@ -25,6 +25,7 @@ import (
 // not run by themselves: a test says what becomes of them, except those of
 // services that end at once.
 type fake struct {
+	advice *jobsv1.Advice // of a check
 	jobsv1.UnimplementedJobServiceServer
 	adminv1.UnimplementedAdminServiceServer
 	adminv1.UnimplementedQueueServiceServer

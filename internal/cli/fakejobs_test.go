@@ -128,7 +128,7 @@ func (f *fake) Submit(_ context.Context, req *jobsv1.SubmitRequest) (*jobsv1.Sub
 	j := &fakeJob{Job: proto.CloneOf(req.GetJob())}
 	j.State, j.Owner, j.SubmitTime = jobsv1.State_STATE_QUEUED, "tester", timestamppb.Now()
 	if req.GetValidateOnly() {
-		return &jobsv1.SubmitResponse{Job: j.Job}, nil
+		return &jobsv1.SubmitResponse{Job: j.Job, Advice: f.advice}, nil
 	}
 	f.jobs = append(f.jobs, j)
 	j.Id = strconv.Itoa(len(f.jobs))
@@ -195,7 +195,7 @@ func (f *fake) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.Rer
 		}
 	}
 	res, err := f.Submit(ctx, &jobsv1.SubmitRequest{Job: next, RequestId: req.GetRequestId(), ValidateOnly: req.GetValidateOnly()})
-	return &jobsv1.RerunResponse{Job: res.GetJob(), Deduplicated: res.GetDeduplicated()}, err
+	return &jobsv1.RerunResponse{Job: res.GetJob(), Deduplicated: res.GetDeduplicated(), Advice: res.GetAdvice()}, err
 }
 
 func (f *fake) Get(_ context.Context, req *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {

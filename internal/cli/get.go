@@ -108,6 +108,9 @@ func (a *app) printJob(j *jobsv1.Job) {
 	}
 	if len(j.GetAttempts()) > 0 {
 		a.section(a.attemptGrid(j.GetAttempts()))
+		if g := givenGrid(j.GetAttempts()); g != nil {
+			a.section(g)
+		}
 	}
 	if len(j.GetHistory()) > 0 {
 		g := &grid{columns: []column{
@@ -154,6 +157,8 @@ func (a *app) jobFacts(j *jobsv1.Job) []fact {
 		{"Completed", a.screen.timeExact(j.GetCompleteTime())},
 		{"Elapsed", elapsed(j, time.Now())},
 		{"Asks for", resourceWords(j.GetResources())},
+		{"By advice", appliedWords(j.GetAppliedAdvice())},
+		{"Used", j.GetUsageNote()},
 		{"Executor", j.GetExecutor()},
 		{"Priority", number(j.GetPriority())},
 		{"Labels", labelWords(j.GetLabels())},

@@ -65,7 +65,7 @@ func (a *app) rerun(ctx context.Context, o *submitOptions, req *jobsv1.RerunRequ
 	res, err := a.askRerun(ctx, req)
 	if o.dryRun {
 		asked := &jobsv1.Job{OutputName: o.outputName, Parameters: req.GetParameters(), RerunOf: id}
-		return a.showDryRun(o, dryRun{asked: asked, checked: res.GetJob(), warnings: res.GetWarnings(), missing: missing, err: err})
+		return a.showDryRun(o, dryRun{asked: asked, checked: res.GetJob(), warnings: res.GetWarnings(), advice: res.GetAdvice(), missing: missing, err: err})
 	}
 	if err != nil {
 		return err

@@ -146,6 +146,7 @@ func (a *app) printService(s *catalogv1.Service) {
 		{"Available", available},
 		{"Executor", s.GetExecutor()},
 		{"Asks for", resourceWords(s.GetDefaultResources())},
+		{"Resources", serviceBounds(s.GetTakesAdvice(), s.GetMaxResources())},
 	})
 	if len(s.GetParameters()) == 0 {
 		return

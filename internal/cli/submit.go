@@ -36,6 +36,7 @@ type submitOptions struct {
 	executor     string
 	owner        string
 	parent       string
+	factors      factors
 }
 
 func newSubmitCommand(a *app) *cobra.Command {
@@ -70,6 +71,7 @@ Ctrl-C ends the wait and not the job.`,
 	flags.StringVar(&o.paramsFile, "params-file", "", "read parameters from this JSON or YAML `FILE`, - for standard input; -p goes over it")
 	flags.StringVar(&o.outputFolder, "output-folder", "", "workspace folder for the result")
 	o.addResourceFlags(flags)
+	o.factors.add(cmd)
 	flags.StringArrayVar(&o.labels, "label", nil, "label the job with `KEY=VALUE`; may be repeated")
 	flags.Int32Var(&o.priority, "priority", 0, "order among your waiting jobs, from -100 to 100; higher starts first")
 	flags.StringVar(&o.executor, "executor", "", "run on this executor")
@@ -139,7 +141,7 @@ func (o *submitOptions) job(service string) (*jobsv1.Job, error) {
 	}
 	return &jobsv1.Job{
 		Service: service, OutputName: o.outputName, OutputFolder: o.outputFolder, Resources: resources, Labels: labels,
-		Priority: o.priority, Executor: o.executor, Owner: o.owner, ParentId: o.parent,
+		Priority: o.priority, Retry: o.factors.policy(), Executor: o.executor, Owner: o.owner, ParentId: o.parent,
 	}, nil
 }
 
@@ -166,7 +168,7 @@ func (a *app) submit(ctx context.Context, o *submitOptions, service string) erro
 		return err
 	})
 	if o.dryRun {
-		return a.showDryRun(o, dryRun{asked: job, checked: res.GetJob(), warnings: res.GetWarnings(), missing: missing, err: err})
+		return a.showDryRun(o, dryRun{asked: job, checked: res.GetJob(), warnings: res.GetWarnings(), advice: res.GetAdvice(), missing: missing, err: err})
 	}
 	if err != nil {
 		return err

@@ -47,11 +47,11 @@ func (s *Scheduler) Advise(j *jobsv1.Job) *jobsv1.Advice {
 	bounded := time.Duration(within(int64(limit), int64(most.time)))
 	out.TimeLimit, out.MedianElapsed = durationpb.New(bounded), durationpb.New(a.Median)
 	if bounded < limit {
-		notes = append(notes, fmt.Sprintf("Jobs like it would need a time limit of %s, and the service has at most %s for a job.", limit, most.time))
+		notes = append(notes, fmt.Sprintf("Jobs like it would need a time limit of %s, and the service has at most %s for a job.", span(limit), span(most.time)))
 	}
 	if a.Scattered() {
 		notes = append(notes, fmt.Sprintf("Jobs with inputs of such a size differ much: half of them took at most %s, and one in twenty more than %s. "+
-			"What they take may depend on a parameter more than on the size of the inputs.", rounded(a.Median), rounded(a.P95)))
+			"What they take may depend on a parameter more than on the size of the inputs.", span(rounded(a.Median)), span(rounded(a.P95))))
 	}
 	out.Note = strings.Join(notes, " ")
 	return out
@@ -64,7 +64,7 @@ func adviceNote(a *jobsv1.Advice) string {
 		what = append(what, "memory of "+Bytes(a.GetMemoryBytes()))
 	}
 	if a.GetTimeLimit() != nil {
-		what = append(what, fmt.Sprintf("a time limit of %s", a.GetTimeLimit().AsDuration()))
+		what = append(what, fmt.Sprintf("a time limit of %s", span(a.GetTimeLimit().AsDuration())))
 	}
 	return fmt.Sprintf("By advice from %s like it: %s.", count(int(a.GetSamples()), "completed job"), strings.Join(what, " and "))
 }

@@ -133,7 +133,7 @@ func TestGrowthEndsAtTheMaximum(t *testing.T) {
 			noTime,
 			[]func(*jobsv1.Job){grows(1, 10), limit(time.Hour)},
 			&jobsv1.Resources{TimeLimit: durationpb.New(2 * time.Hour)}, nil,
-			&jobsv1.Resources{Cpus: 1, MemoryBytes: gib, TimeLimit: durationpb.New(2 * time.Hour)}, "It had 2h0m0s, and the service has no more for it.", 0,
+			&jobsv1.Resources{Cpus: 1, MemoryBytes: gib, TimeLimit: durationpb.New(2 * time.Hour)}, "It had 2h, and the service has no more for it.", 0,
 		},
 		"of numbers": {
 			noMemory,
@@ -146,7 +146,7 @@ func TestGrowthEndsAtTheMaximum(t *testing.T) {
 			[]func(*jobsv1.Job){grows(1, 3)},
 			&jobsv1.Resources{TimeLimit: durationpb.New(2 * time.Hour)},
 			&jobsv1.Usage{Elapsed: durationpb.New(time.Hour)},
-			&jobsv1.Resources{Cpus: 1, MemoryBytes: gib, TimeLimit: durationpb.New(2 * time.Hour)}, "It had 2h0m0s", 0,
+			&jobsv1.Resources{Cpus: 1, MemoryBytes: gib, TimeLimit: durationpb.New(2 * time.Hour)}, "It had 2h", 0,
 		},
 		"the engine's own limit of memory": {
 			noMemory,
@@ -231,7 +231,7 @@ func TestAnAttemptByAdviceSaysSo(t *testing.T) {
 		plain := w.submit("ann", "nothing")
 		w.pass(time.Minute)
 		a := w.want(advised, completed, noReason).GetAttempts()[0]
-		if want := "By advice from 37 completed jobs like it: memory of 1 B and a time limit of 1h0m0s."; a.GetResourcesNote() != want || a.GetResources().GetMemoryBytes() != 1 {
+		if want := "By advice from 37 completed jobs like it: memory of 1 B and a time limit of 1h."; a.GetResourcesNote() != want || a.GetResources().GetMemoryBytes() != 1 {
 			t.Errorf("it was given %v (%s)", a.GetResources(), a.GetResourcesNote())
 		}
 		if a := w.want(plain, completed, noReason).GetAttempts()[0]; a.GetResources() != nil || a.GetResourcesNote() != "" {
@@ -265,12 +265,12 @@ func TestAdviceIsWithinWhatThereIs(t *testing.T) {
 		note             string
 	}{
 		{"Big", "1", nil, 0, 40, 11776 << 20, 78 * time.Minute, ""},
-		{"Big", "1", &jobsv1.Resources{MemoryBytes: 8 * gib, TimeLimit: durationpb.New(time.Hour)}, 0, 40, 8 * gib, time.Hour, "the service has at most 8 GiB for a job. Jobs like it would need a time limit of 1h18m0s, and the service has at most 1h0m0s"},
+		{"Big", "1", &jobsv1.Resources{MemoryBytes: 8 * gib, TimeLimit: durationpb.New(time.Hour)}, 0, 40, 8 * gib, time.Hour, "the service has at most 8 GiB for a job. Jobs like it would need a time limit of 1h18m, and the service has at most 1h"},
 		{"Big", "1", &jobsv1.Resources{MemoryBytes: 8 * gib}, 4 * gib, 40, 4 * gib, 78 * time.Minute, "the executor has at most 4 GiB"},
 		{"Big", "2", nil, 0, 0, 0, 0, "Nothing is advised: 0 jobs of Big 2 like it have completed, and it takes 20."},
 		{"Tiny", "", nil, 0, 40, 64 << 20, time.Minute, ""},
 		{"Unmeasured", "", nil, 0, 40, 0, 78 * time.Minute, "No memory is advised"},
-		{"Sleep", "", nil, 0, 40, 64 << 20, 78 * time.Minute, "half of them took at most 1m0s, and one in twenty more than 1h0m0s"},
+		{"Sleep", "", nil, 0, 40, 64 << 20, 78 * time.Minute, "half of them took at most 1m, and one in twenty more than 1h"},
 		{"New", "3", nil, 0, 19, 0, 0, "19 jobs of New 3 like it have completed"},
 	} {
 		inWorld(t, func(w *world) {

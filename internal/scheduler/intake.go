@@ -172,6 +172,7 @@ func (s *Scheduler) resume(ctx context.Context, l *lane, id job.ID) {
 
 // forget takes a job that will not start out of the queues.
 func (s *Scheduler) forget(id job.ID) {
+	delete(s.short, id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.policy.Remove(id)

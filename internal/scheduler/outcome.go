@@ -34,7 +34,7 @@ func (r *run) conclude(ctx context.Context, exit executor.Exit) {
 	stored := r.update(ctx, func(rec *storev1.Record) error {
 		now = rec.GetJob()
 		more := r.s.grow(now, out.Reason, exit.Usage)
-		return settle(rec, end{exit: exit, out: out, folder: folder, progress: progress, growth: more})
+		return settle(rec, end{exit: exit, out: out, folder: folder, progress: progress, growth: more, sooner: r.sooner(job.Given(now).GetMemoryBytes(), exit.Usage.GetMaxRssBytes())})
 	})
 	if r.settled = stored; stored {
 		if r.s.cfg.Release != nil {
@@ -74,6 +74,7 @@ type end struct {
 	folder   string            // of the results, where they were published
 	progress *workdir.Progress // that is not stored yet; nil where the command told no more
 	growth   growth            // of what the next attempt gets, if there is one
+	sooner   *jobsv1.SoonerStart
 }
 
 // settle closes the attempt and puts the job into its final state, or back into the queue.
@@ -87,6 +88,9 @@ func settle(rec *storev1.Record, e end) error {
 	}
 	if a := job.Attempt(j); a != nil {
 		closeAttempt(a, exit, out)
+		if out.State == jobsv1.State_STATE_COMPLETED {
+			a.SoonerStart = e.sooner
+		}
 	}
 	rec.Phase, rec.Handle = storev1.Phase_PHASE_UNSPECIFIED, ""
 	if out.State == jobsv1.State_STATE_FAILED && j.GetCancelTime() == nil {

@@ -60,12 +60,16 @@ func (l *lane) arrived(b *store.Brief, j policy.Job, after time.Time) {
 }
 
 // Expect sets what is expected of jobs, which are the caller's own copies: their places, starts and
-// ends, or why these cannot be said. Jobs that are final are left as they are. It may be called at
-// any time, and is cheap: a forecast serves many calls.
+// ends, or why these cannot be said; and of final jobs what they used of what they had. It may be
+// called at any time, and is cheap: a forecast serves many calls.
 func (s *Scheduler) Expect(list ...*jobsv1.Job) {
 	for _, j := range list {
 		id, err := job.ParseID(j.GetId())
-		if err != nil || job.Terminal(j.GetState()) {
+		if err != nil {
+			continue
+		}
+		if job.Terminal(j.GetState()) {
+			j.UsageNote = usageNote(j)
 			continue
 		}
 		l := s.lanes[j.GetExecutor()]

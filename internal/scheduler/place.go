@@ -18,7 +18,10 @@ import (
 func (s *Scheduler) place(ctx context.Context) {
 	for name, l := range s.lanes {
 		for ctx.Err() == nil && s.held() == "" {
-			next := s.decide(name)
+			next, head := s.decide(name)
+			if head != next {
+				s.noteShort(l, head)
+			}
 			if next == 0 {
 				break
 			}
@@ -29,19 +32,19 @@ func (s *Scheduler) place(ctx context.Context) {
 	}
 }
 
-// decide returns the job that starts next on an executor, or 0.
-func (s *Scheduler) decide(executor string) job.ID {
+// decide returns the job that starts next on an executor, and the one whose turn it is; 0 is none.
+func (s *Scheduler) decide(executor string) (next, head job.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cfg.OnDecision == nil {
-		return s.policy.Next(executor, time.Now()).Start
+		return s.policy.Next(executor, time.Now()).Start, s.policy.Head(executor)
 	}
 	runtime.LockOSThread() // whose time is measured
 	defer runtime.UnlockOSThread()
 	begin := threadTime()
-	next := s.policy.Next(executor, time.Now()).Start
+	next = s.policy.Next(executor, time.Now()).Start
 	s.cfg.OnDecision(threadTime() - begin)
-	return next
+	return next, s.policy.Head(executor)
 }
 
 // threadTime is the processor time that the thread has had.
@@ -81,8 +84,9 @@ func (s *Scheduler) launch(ctx context.Context, l *lane, id job.ID, rec *storev1
 	r := &run{
 		s: s, id: id, lane: l,
 		attempt: int(job.Attempt(rec.GetJob()).GetNumber()), phase: rec.GetPhase(), handle: executor.Handle(rec.GetHandle()),
-		cancelled: make(chan struct{}),
+		cancelled: make(chan struct{}), started: time.Now(), short: s.short[id],
 	}
+	delete(s.short, id)
 	if rec.GetJob().GetCancelTime() != nil {
 		r.cancel()
 	}
@@ -100,6 +104,7 @@ func (s *Scheduler) launch(ctx context.Context, l *lane, id job.ID, rec *storev1
 
 // release gives back what a job held.
 func (s *Scheduler) release(r *run) {
+	s.released++
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.active, r.id)

@@ -39,6 +39,8 @@ type run struct {
 	progressMu sync.Mutex           // held while progress is read and stored
 	said       workdir.Progress     // what its file last told; guarded by progressMu
 	told       atomic.Pointer[told] // what it reported and is not stored yet
+	started    time.Time            // when it was decided that the attempt starts
+	short      *short               // what is known of its wait for memory; nil for nothing
 	hinted     [2]atomic.Bool       // whether it was told that the command began, and that it ended
 
 	// Of the follower, and of Run's goroutine once that has ended.

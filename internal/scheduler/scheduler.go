@@ -98,7 +98,9 @@ type Scheduler struct {
 	quarantine map[job.ID]error // jobs whose records cannot be decoded, and why
 
 	// Of Run's goroutine alone.
-	seen       uint64 // revision up to which changes were taken in
+	released   uint64            // how often an attempt gave back what it held
+	short      map[job.ID]*short // waiting jobs that were next in order and lacked memory
+	seen       uint64            // revision up to which changes were taken in
 	delays     delays
 	unreadable time.Time // since when no job can be read; zero while they can
 	fatal      error     // ends Run
@@ -136,7 +138,7 @@ func New(cfg Config) (*Scheduler, error) {
 		ended:  make(chan *run),
 		lanes:  make(map[string]*lane),
 		active: make(map[job.ID]*run),
-		delays: newDelays(), quarantine: make(map[job.ID]error),
+		delays: newDelays(), quarantine: make(map[job.ID]error), short: make(map[job.ID]*short),
 	}
 	capacities := make(map[string]policy.Resources, len(cfg.Engines))
 	for name, e := range cfg.Engines {

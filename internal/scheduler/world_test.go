@@ -36,6 +36,8 @@ type world struct {
 	history  *estimate.History
 	held     string // what holds all attempts
 	maximum  func(service string) *jobsv1.Resources
+	asks     *jobsv1.Resources // what the job of a story asks for
+	uses     int64             // the memory that it uses
 	wake     chan struct{}
 	prepare  func(preparation) error
 	mu       sync.Mutex

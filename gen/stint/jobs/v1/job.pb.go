@@ -1209,7 +1209,7 @@ type SoonerStart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Memory in bytes that would have been enough: 1.15 times what it used.
 	MemoryBytes int64 `protobuf:"varint,1,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	// How much sooner, at least.
+	// How much sooner, at least, in whole minutes.
 	Sooner        *durationpb.Duration `protobuf:"bytes,2,opt,name=sooner,proto3" json:"sooner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

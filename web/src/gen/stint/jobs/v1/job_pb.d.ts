@@ -1302,7 +1302,7 @@ export declare type SoonerStart = Message<"stint.jobs.v1.SoonerStart"> & {
   memoryBytes: bigint;
 
   /**
-   * How much sooner, at least.
+   * How much sooner, at least, in whole minutes.
    *
    * @generated from field: google.protobuf.Duration sooner = 2;
    */
@@ -1324,7 +1324,7 @@ export declare type SoonerStartJson = {
   memoryBytes?: string;
 
   /**
-   * How much sooner, at least.
+   * How much sooner, at least, in whole minutes.
    *
    * @generated from field: google.protobuf.Duration sooner = 2;
    */
