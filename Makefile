@@ -49,7 +49,7 @@ internal/webui/dist/index.html: $(shell find web -path web/node_modules -prune -
 .PHONY: test
 test:
 	@tools/setup-debian.sh --require race
-	@tools/setup-debian.sh programs fuse slurm
+	@tools/setup-debian.sh programs proxies fuse slurm
 	GOWORK=off go -C tools test ./...
 	go test -race -p $(TEST_JOBS) -timeout 20m $$(go list ./... | grep -v '/internal/e2e/slurm$$')
 	go test -race -timeout 20m ./internal/e2e/slurm # alone: a real cluster loses its nodes where others take the processors

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the demo and the tests use and that are missing.
 #
-#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs, fuse, slurm, chromium, peers
+#   tools/setup-debian.sh [--require] GROUP...     groups: race, programs, proxies, fuse, slurm, chromium, peers
 #
 # As root on Debian it installs them; otherwise it prints the command that
 # would. A group that cannot be had is an error with --require, or when
@@ -29,6 +29,9 @@ programs mkfs.ext4                            e2fsprogs
 programs mkfs.xfs                             xfsprogs
 programs losetup                              mount
 programs prlimit                              util-linux
+proxies  nginx                                nginx
+proxies  caddy                                caddy
+proxies  haproxy                              haproxy
 fuse     /dev/fuse                            fuse3
 slurm    sbatch                               slurm-client
 slurm    slurmctld                            slurmctld
@@ -92,8 +95,8 @@ fi
 packages=()
 for group in "$@"; do
   case $group in
-    race | programs | fuse | slurm | chromium | peers) ;;
-    *) echo "set-up: unknown group $group (have: race, programs, fuse, slurm, chromium, peers)" >&2; exit 2 ;;
+    race | programs | proxies | fuse | slurm | chromium | peers) ;;
+    *) echo "set-up: unknown group $group (have: race, programs, proxies, fuse, slurm, chromium, peers)" >&2; exit 2 ;;
   esac
   mapfile -t -O "${#packages[@]}" packages < <(missing "$group")
 done

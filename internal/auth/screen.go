@@ -32,6 +32,11 @@ func (a *Authenticator) Screen(ctx context.Context, method string) (context.Cont
 	return context.WithValue(ctx, screenedKey{}, p), nil
 }
 
+// Admitted returns a context by which Layer takes a call for one of p, whom AdmitRequest returned for it.
+func Admitted(ctx context.Context, p *Principal) context.Context {
+	return context.WithValue(ctx, screenedKey{}, p)
+}
+
 // fromMemory is identify by what is in memory. decided is false where that does not tell.
 func (a *Authenticator) fromMemory(ctx context.Context, c *Credentials, p *Principal) (decided bool, err error) {
 	switch {

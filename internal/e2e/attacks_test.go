@@ -50,12 +50,21 @@ func TestAttacks(t *testing.T) {
 	h.until(h.submit("ann", appendJob(0)), jobsv1.State_STATE_COMPLETED)
 	before := h.now()
 	t.Logf("before: %+v", before)
-	for _, attack := range []struct {
+	type attack struct {
 		name string
 		run  func(*testing.T, *hostile)
-	}{
-		{"headers over HTTP/1.1", attackHeaders},
-		{"malformed requests", attackMalformedHTTP},
+	}
+	run := func(attacks []attack) {
+		for _, attack := range attacks {
+			t.Run(attack.name, func(t *testing.T) {
+				begin := time.Now()
+				attack.run(t, h)
+				h.well(t)
+				t.Logf("took %s, memory %.0f MB", time.Since(begin).Round(time.Millisecond), h.anonymous())
+			})
+		}
+	}
+	overHTTP2 := []attack{
 		{"malformed frames", attackMalformedFrames},
 		{"a flood of CONTINUATION", attackContinuation},
 		{"a bomb of headers", attackHeaderBomb},
@@ -64,19 +73,21 @@ func TestAttacks(t *testing.T) {
 		{"streams that stay", attackStreams},
 		{"messages that are huge", attackHugeMessages},
 		{"messages that do not end", attackEndlessMessages},
+	}
+	run([]attack{
+		{"headers over HTTP/1.1", attackHeaders},
+		{"malformed requests", attackMalformedHTTP},
+	})
+	t.Run("net/http's connections", func(*testing.T) { run(overHTTP2) })
+	h.likeLibrary = true
+	t.Run("gRPC's connections", func(*testing.T) { run(overHTTP2) })
+	run([]attack{
 		{"compressed zeros", attackCompressed},
 		{"slow connections", attackSlow},
 		{"bad tokens", func(t *testing.T, h *hostile) { t.Helper(); attackTokens(t, h, failedSignIns) }},
 		{"requests of one user", func(t *testing.T, h *hostile) { t.Helper(); attackRequests(t, h, requests) }},
 		{"uploads", attackUploads},
-	} {
-		t.Run(attack.name, func(t *testing.T) {
-			begin := time.Now()
-			attack.run(t, h)
-			h.well(t)
-			t.Logf("took %s, memory %.0f MB", time.Since(begin).Round(time.Millisecond), h.anonymous())
-		})
-	}
+	})
 	http.DefaultClient.CloseIdleConnections()
 	var after levels
 	for n := range 2000 { // closed connections are seen a moment later; what leaks never goes away

@@ -27,6 +27,7 @@ import (
 
 // hostile is a server with two users, an operator, and a service that misbehaves.
 type hostile struct {
+	likeLibrary bool // connections wait for the server's SETTINGS as gRPC's libraries do, which have its own transport
 	*server
 	services string // a folder of its own, which a test may change
 	token    map[string]string

@@ -30,6 +30,8 @@ const (
 
 	endStream  = 0x1
 	endHeaders = 0x4
+
+	settingsAck = 0x1
 )
 
 const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -59,6 +61,12 @@ func (h *hostile) dialHTTP2(tb testing.TB, settings ...byte) *wire {
 	tb.Helper()
 	w := h.dial(tb)
 	w.send(append([]byte(http2Preface), frame(frameSettings, 0, 0, settings)...))
+	if h.likeLibrary {
+		if f, err := w.frame(); err != nil || f.kind != frameSettings {
+			tb.Fatalf("the server's first frame: %+v, %v", f, err)
+		}
+		w.send(frame(frameSettings, settingsAck, 0, nil))
+	}
 	return w
 }
 
@@ -125,7 +133,7 @@ func headers(fields ...string) []byte {
 
 // call begins a gRPC call.
 func grpcCall(method, token string, more ...string) []byte {
-	fields := []string{":method", "POST", ":scheme", "http", ":path", method, ":authority", "x", "content-type", "application/grpc", "te", "trailers"}
+	fields := []string{":method", "POST", ":scheme", "http", ":path", method, ":authority", "x", "content-type", "application/grpc", "te", "trailers", "user-agent", "grpc-attack/1"}
 	if token != "" {
 		fields = append(fields, "authorization", "Bearer "+token)
 	}

@@ -107,10 +107,14 @@ func (b *requestBody) admit(text []byte) *problem {
 	}
 	done, ok := b.room(len(text), n)
 	if !ok {
-		return newProblem(codes.ResourceExhausted, "OVERLOADED", "The server handles as many large requests as it can; try again in a moment.")
+		return overloaded()
 	}
 	b.done = done
 	return nil
+}
+
+func overloaded() *problem {
+	return newProblem(codes.ResourceExhausted, "OVERLOADED", "The server handles as many large requests as it can; try again in a moment.")
 }
 
 func (b *requestBody) tooLarge() *problem {

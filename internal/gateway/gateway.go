@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -46,8 +47,10 @@ type Config struct {
 	SizeOf func(method string) (bytes int64, elements int)
 	// Decode is asked for room for what a body becomes, in bytes and elements. What it admits is given back by done. Nil admits all.
 	Decode func(bytes, elements int) (done func(), ok bool)
-	// GRPC serves gRPC calls of clients that offer REST on the same connection, as TLS clients that offer h2 and http/1.1 do. Nil refuses them.
+	// GRPC serves gRPC calls over connections that carry other requests, too. Nil refuses them.
 	GRPC http.Handler
+	// Services are the full names of the services of GRPC whose calls are also taken in gRPC-Web and Connect.
+	Services []string
 	// Done is told how each request ended. Nil tells nobody.
 	Done func(r *http.Request, o Outcome)
 	// Logger gets what clients are not told. Nil discards it.
@@ -114,6 +117,9 @@ type gateway struct {
 	operations *operations
 	document   *document
 	origins    *http.CrossOriginProtection
+	calls      *calls
+	translated http.Handler // calls in gRPC-Web and Connect; nil without GRPC
+	refusals   *connect.ErrorWriter
 }
 
 // New makes the handler for the whole of a server's HTTP side: the API below
@@ -132,6 +138,15 @@ func New(cfg Config) (http.Handler, error) {
 	var err error
 	if g.operations, err = newOperations(); err != nil {
 		return nil, err
+	}
+	if g.calls, err = newCalls(g.Services); err != nil {
+		return nil, err
+	}
+	g.refusals = connect.NewErrorWriter()
+	if g.GRPC != nil {
+		if g.translated, err = g.newTranslator(); err != nil {
+			return nil, err
+		}
 	}
 	if g.document, err = newDocument(g.PathPrefix); err != nil {
 		return nil, err
@@ -159,7 +174,12 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := newBoundedWriter(rw, g.WriteTimeout)
 	defer w.finish()
 	r, outcome := withOutcome(r)
-	defer g.done(w, r, outcome)
+	r, wasCall := withReached(r)
+	defer func() {
+		if !*wasCall {
+			g.done(w, r, outcome)
+		}
+	}()
 	defer g.recoverPanic(w, r)
 	body := newBoundedBody(rw, r, g.ReadTimeout)
 	defer body.finish()
@@ -176,13 +196,26 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case path == "/openapi.json":
 		g.serveDocument(w, r)
+	case g.translated != nil && g.calls.at(path):
+		g.serveCall(w, r, body)
 	case path == "/v1" || strings.HasPrefix(path, "/v1/"):
 		g.serveAPI(w, r)
+	case g.Next != nil && isPage(path) && !reads(r.Method):
+		w.Header().Set("Allow", "GET, HEAD")
+		g.refuse(w, r, methodNotAllowed())
 	case g.Next != nil:
 		g.Next.ServeHTTP(w, r)
 	default:
 		g.refuse(w, r, noRoute())
 	}
+}
+
+// isPage reports whether a path that is not of the API is one of the pages. Signing in has its own.
+func isPage(path string) bool { return !strings.HasPrefix(path, "/auth/") }
+
+// reads reports whether a method changes nothing.
+func reads(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
 // done tells how a request ended.

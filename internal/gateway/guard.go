@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxStreams is how many requests one HTTP/2 connection may have at a time.
-	maxStreams = 250
+	maxStreams = 250 // as the listener says beforehand
 	// streamWindow is how much of a body may be on its way.
 	streamWindow = 64 << 10
 )
@@ -29,8 +29,13 @@ const (
 // Bodies and answers are bounded by the gateway request by request, so the server has no
 // timeout for a whole request: it would end every stream.
 func NewServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true) // with prior knowledge, as proxies speak it
 	return &http.Server{
 		Handler:           h,
+		Protocols:         protocols,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		// A filter of 100,000 characters, each of them escaped, still reaches
@@ -102,9 +107,9 @@ func (g *gateway) guard(r *http.Request) *problem {
 		return newProblem(codes.PermissionDenied, crossSite, "Requests that change something are not taken from pages of other sites.")
 	case g.foreign(r) != nil:
 		return g.foreign(r)
-	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc-web"), isGRPC(r.Header) && g.GRPC == nil:
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") && (g.GRPC == nil || !isGRPC(r.Header) && !g.calls.at(r.URL.Path)):
 		return newProblem(codes.Unimplemented, "GRPC_NOT_HERE",
-			"This content type is not served here: gRPC is application/grpc over HTTP/2, and gRPC-Web is not spoken.").withHTTP(http.StatusUnsupportedMediaType)
+			"There is no call at this path: calls are made at /SERVICE/METHOD, such as /stint.jobs.v1.JobService/Get.").withHTTP(http.StatusUnsupportedMediaType)
 	}
 	return nil
 }

@@ -25,8 +25,10 @@ type Config struct {
 	Backup BackupConfig
 	// Services is the folder of the services.
 	Services string
-	// Listen is the HOST:PORT for gRPC and REST.
+	// Listen is the HOST:PORT for gRPC, gRPC-Web, Connect, REST and the pages.
 	Listen string
+	// GRPCListen is a HOST:PORT for gRPC alone, besides. Empty means none.
+	GRPCListen string
 	// Executor is the name of the executor for jobs that name none.
 	Executor string
 	// SlurmConf is the path of slurm.conf for the cluster `slurm`. Empty means Slurm's own default.
@@ -104,6 +106,14 @@ type Config struct {
 	AccessLog string
 	// Version of the program.
 	Version string
+}
+
+// addresses are those that the server listens on.
+func (c Config) addresses() []string {
+	if c.GRPCListen == "" {
+		return []string{c.Listen}
+	}
+	return []string{c.Listen, c.GRPCListen}
 }
 
 // check finds what no flag can check by itself.

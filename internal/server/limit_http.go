@@ -58,8 +58,9 @@ func (l *limits) authenticate(r *http.Request, next func() (auth.Principal, erro
 // connKey finds the connection in the context of a request.
 type connKey struct{}
 
-// withConn puts the connection of requests into their context.
+// withConn puts the connection of requests, and the state of its TLS, into their context.
 func withConn(ctx context.Context, conn net.Conn) context.Context {
+	ctx = withState(ctx, conn)
 	if addr, ok := conn.RemoteAddr().(*connAddr); ok {
 		return context.WithValue(ctx, connKey{}, addr.conn)
 	}

@@ -12,15 +12,24 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // SplitOptions says how a Split tells connections apart.
 type SplitOptions struct {
-	// TLS makes the Split speak TLS. Nil means plaintext. NextProtos is set by the Split.
+	// TLS makes the Split speak TLS. Nil means plaintext. NextProtos is set by the Split, so there must be no GetConfigForClient.
 	TLS *tls.Config
 	// Timeout is how long a client may take to show what it speaks, the TLS
 	// handshake included. 0 means 10 s.
 	Timeout time.Duration
+	// Idle is how long a client of HTTP/2 may take from then to its first request. 0 means 2 minutes.
+	Idle time.Duration
+	// Proxy reports whether an address is that of a proxy, whose connections are those of many clients. Nil means that none is.
+	Proxy func(net.Addr) bool
+	// GRPCOnly gives the gRPC server every connection whose first request is a call. It is for a
+	// listener that nothing but gRPC is sent to, where proxies need not be told apart.
+	GRPCOnly bool
 	// MaxUndecided is how many connections may be open that have not shown what
 	// they speak. One more drops the oldest of them, so that clients
 	// which are silent on purpose cannot keep out those that speak. 0 means 1,024.
@@ -31,10 +40,9 @@ type SplitOptions struct {
 // net/http: each connection reaches exactly one of them, with every byte that
 // its client sent.
 //
-// Plaintext that begins with `PRI`, as HTTP/2 does and no HTTP/1 request can, is
-// gRPC. Under TLS a client that offers h2 and not http/1.1 is gRPC; browsers and
-// other HTTP clients offer both or neither. What net/http gets may have gRPC calls
-// among its requests, which the gateway tells apart one by one.
+// The gRPC server gets a connection of HTTP/2 only where it surely belongs to one
+// gRPC client, which look.isGRPCLibrary says. Net/http gets all others: these may have gRPC calls
+// among their requests, which the gateway tells apart one by one.
 type Split struct {
 	listener   net.Listener
 	options    SplitOptions
@@ -59,24 +67,31 @@ func NewSplit(l net.Listener, options SplitOptions) *Split {
 	if options.Timeout == 0 {
 		options.Timeout = 10 * time.Second
 	}
+	if options.Idle == 0 {
+		options.Idle = 2 * time.Minute
+	}
+	if options.Proxy == nil {
+		options.Proxy = func(net.Addr) bool { return false }
+	}
 	if options.MaxUndecided == 0 {
 		options.MaxUndecided = 1024
 	}
 	if options.TLS != nil {
-		options.TLS = splitTLS(options.TLS)
+		options.TLS = options.TLS.Clone()
+		options.TLS.NextProtos = []string{alpnHTTP2, alpnHTTP1}
 	}
 	s := &Split{listener: l, options: options}
 	s.grpc, s.http = newSublistener(l.Addr()), newSublistener(l.Addr())
 	return s
 }
 
-// GRPC is the listener for the gRPC server. Under TLS its connections are
-// *tls.Conn after the handshake, and the server needs SplitCredentials. Closing it
+// GRPC is the listener for the gRPC server. Under TLS the handshake of its connections
+// is done, and the server needs SplitCredentials. Closing it
 // turns further gRPC connections away. It gives net.ErrClosed once Run has ended.
 func (s *Split) GRPC() net.Listener { return s.grpc }
 
-// HTTP is the listener for net/http, of the same kind as GRPC. Under TLS the
-// connections may have agreed on HTTP/2, which http.Server.Serve handles by itself.
+// HTTP is the listener for net/http, of the same kind as GRPC. Its server must speak HTTP/1 and unencrypted HTTP/2: what
+// was decrypted looks to it as if it had come so. Its ConnContext and its handler need withState and knowTLS to know better.
 func (s *Split) HTTP() net.Listener { return s.http }
 
 // Run accepts connections until ctx ends or the listener fails for good. It
@@ -174,46 +189,95 @@ func (s *Split) forget(p *pending) {
 // decide finds out what a connection speaks and hands it to the right server.
 func (s *Split) decide(ctx context.Context, p *pending) {
 	defer s.forget(p)
-	read := s.readPreface
-	if s.options.TLS != nil {
-		read = s.handshake
-	}
 	err := s.setDeadline(p, time.Now().Add(s.options.Timeout), true)
-	var conn net.Conn
-	var isGRPC bool
+	var d decision
 	if err == nil {
-		conn, isGRPC, err = read(ctx, p.conn)
+		d, err = s.find(ctx, p)
 	}
 	if err == nil {
 		err = s.setDeadline(p, time.Time{}, false)
 	}
 	if err != nil {
+		d.giveUp()
 		p.conn.Close()
 		return
 	}
 	to := s.http
-	if isGRPC {
+	if d.isGRPC {
 		to = s.grpc
 	}
 	select {
-	case to.conns <- conn:
+	case to.conns <- d.conn:
+		return
 	case <-to.closed:
-		conn.Close()
 	case <-p.drop:
-		conn.Close()
+	}
+	d.giveUp()
+	d.conn.Close()
+}
+
+// decision is who gets a connection.
+type decision struct {
+	conn   net.Conn
+	isGRPC bool
+	look   *look // nil where none was needed
+}
+
+// giveUp tells a client that waits for a reply of HTTP/2 that there will be none.
+func (d *decision) giveUp() {
+	if d.look != nil {
+		d.look.goAway()
 	}
 }
 
-// preface is what HTTP/2 begins with, as far as it has to be read to know it.
-const preface = "PRI"
-
-// readPreface reads the first bytes of plaintext.
-func (s *Split) readPreface(_ context.Context, conn net.Conn) (net.Conn, bool, error) {
-	first := make([]byte, len(preface))
-	if _, err := io.ReadFull(conn, first); err != nil {
-		return nil, false, err
+// find finds out who gets a connection.
+func (s *Split) find(ctx context.Context, p *pending) (decision, error) {
+	if s.options.TLS == nil {
+		return s.findPlain(p)
 	}
-	return &prefixedConn{Conn: conn, prefix: first}, string(first) == preface, nil
+	secure := tls.Server(p.conn, s.options.TLS)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return decision{}, err
+	}
+	if secure.ConnectionState().NegotiatedProtocol != alpnHTTP2 {
+		return decision{conn: secure}, nil
+	}
+	return s.lookAt(p, secure, nil)
+}
+
+// findPlain is find for plaintext. HTTP/2 begins with PRI, which no request of HTTP/1 does.
+func (s *Split) findPlain(p *pending) (decision, error) {
+	first := make([]byte, len("PRI"))
+	if _, err := io.ReadFull(p.conn, first); err != nil {
+		return decision{}, err
+	}
+	if string(first) != http2.ClientPreface[:len(first)] {
+		return decision{conn: newLookedConn(p.conn, first)}, nil
+	}
+	return s.lookAt(p, p.conn, first)
+}
+
+// lookAt looks at a connection that begins like HTTP/2. conn is that of p, or what was decrypted of it.
+func (s *Split) lookAt(p *pending, conn net.Conn, begun []byte) (decision, error) {
+	l := newLook(conn, begun)
+	d := decision{look: l}
+	if err := l.readPreface(); errors.Is(err, errNotHTTP2) {
+		d.conn = newLookedConn(conn, l.seen.Bytes()) // net/http says what is wrong with it
+		return d, nil
+	} else if err != nil {
+		return d, err
+	}
+	idle := func() error { return s.setDeadline(p, time.Now().Add(s.options.Idle), true) }
+	if err := l.readFirst(idle); err != nil {
+		return d, err
+	}
+	d.isGRPC = l.isGRPC() && s.options.GRPCOnly || l.isGRPCLibrary() && !s.options.Proxy(conn.RemoteAddr())
+	looked := newLookedConn(conn, l.seen.Bytes())
+	if l.greeted {
+		looked.withoutAck()
+	}
+	d.conn = looked
+	return d, nil
 }
 
 // setDeadline bounds the wait for a client, or ends it. It fails for a
@@ -226,23 +290,6 @@ func (s *Split) setDeadline(p *pending, deadline time.Time, reading bool) error 
 	}
 	p.reading = reading
 	return p.conn.SetDeadline(deadline)
-}
-
-// prefixedConn is a connection whose first bytes have been read.
-type prefixedConn struct {
-	net.Conn
-
-	prefix []byte
-}
-
-// Read gives the bytes that were read before, then those of the connection.
-func (c *prefixedConn) Read(p []byte) (int, error) {
-	if len(c.prefix) == 0 {
-		return c.Conn.Read(p)
-	}
-	n := copy(p, c.prefix)
-	c.prefix = c.prefix[n:]
-	return n, nil
 }
 
 // sublistener is a listener that connections are handed to.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
@@ -68,11 +69,16 @@ func serveHealth(t *testing.T, l net.Listener, options ...grpc.ServerOption) {
 
 func serveProtocol(t *testing.T, l net.Listener) {
 	t.Helper()
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
 		ReadHeaderTimeout: time.Minute,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Protocols:         protocols,
+		ConnContext:       withConn,
+		Handler: knowTLS(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, "%s tls=%v", r.Proto, r.TLS != nil)
-		}),
+		})),
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
@@ -112,6 +118,15 @@ func TestSplitServesGRPCAndHTTPOnOnePort(t *testing.T) {
 			t.Errorf("%s: served as %q, want %q", method, got, want)
 		}
 	}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	known := &http.Transport{Protocols: protocols}
+	defer known.CloseIdleConnections()
+	for range 3 { // the later requests of the connection, too
+		if got := get(t, known, "http://"+l.Addr().String()); got != "HTTP/2.0 tls=false" {
+			t.Errorf("with prior knowledge: served as %q", got)
+		}
+	}
 }
 
 func TestSplitHandsOverEveryByteOfAThousandConnections(t *testing.T) {
@@ -121,7 +136,7 @@ func TestSplitHandsOverEveryByteOfAThousandConnections(t *testing.T) {
 	s := runSplit(t, l, SplitOptions{Timeout: time.Hour}) // a busy machine is not a slow client
 
 	// Each client says who it is and what it speaks; each server answers with what it heard.
-	serve := func(l net.Listener, name string) {
+	serve := func(l net.Listener, read func(net.Conn) string) {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
@@ -129,25 +144,30 @@ func TestSplitHandsOverEveryByteOfAThousandConnections(t *testing.T) {
 			}
 			go func() {
 				defer conn.Close()
-				line, err := bufio.NewReader(conn).ReadString('\n')
-				if err == nil {
-					fmt.Fprintf(conn, "%s heard %s", name, line)
-				}
+				fmt.Fprint(conn, read(conn))
 			}()
 		}
 	}
-	go serve(s.GRPC(), "grpc")
-	go serve(s.HTTP(), "http")
+	go serve(s.GRPC(), func(conn net.Conn) string {
+		frames, err := readAsServer(conn)
+		return fmt.Sprintf("grpc heard %d frames, %v\n", len(frames), err)
+	})
+	go serve(s.HTTP(), func(conn net.Conn) string {
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		return fmt.Sprintf("http heard %s, %v\n", strings.TrimSpace(line), err)
+	})
 
 	var clients sync.WaitGroup
 	for i := range n {
 		clients.Go(func() {
-			said, name := fmt.Sprintf("PRI * HTTP/2.0 %d\n", i), "grpc"
+			say, want := callOnce, "grpc heard 3 frames, <nil>\n"
 			if i%2 == 0 {
-				said, name = fmt.Sprintf("GET /%d HTTP/1.1\n", i), "http"
+				line := fmt.Sprintf("GET /%d HTTP/1.1", i)
+				say = func(conn net.Conn) error { _, err := io.WriteString(conn, line+"\n"); return err }
+				want = "http heard " + line + ", <nil>\n"
 			}
-			heard, err := exchange(l.Addr().String(), said)
-			if want := name + " heard " + said; err != nil || heard != want {
+			heard, err := exchange(l.Addr().String(), say)
+			if err != nil || !strings.HasSuffix(heard, want) {
 				t.Errorf("client %d: got %q, %v; want %q", i, heard, err, want)
 			}
 		})
@@ -155,13 +175,29 @@ func TestSplitHandsOverEveryByteOfAThousandConnections(t *testing.T) {
 	clients.Wait()
 }
 
-func exchange(addr, say string) (string, error) {
+// callOnce begins a connection as a gRPC library does, and reads no more than it has to.
+func callOnce(conn net.Conn) error {
+	fr := http2.NewFramer(conn, conn)
+	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+		return err
+	}
+	if err := fr.WriteSettings(); err != nil {
+		return err
+	}
+	if _, err := fr.ReadFrame(); err != nil {
+		return err
+	}
+	return errors.Join(fr.WriteSettingsAck(), fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields(ofLibrary...), EndHeaders: true}),
+		fr.WriteData(1, true, []byte("end")))
+}
+
+func exchange(addr string, say func(net.Conn) error) (string, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
-	if _, err := io.WriteString(conn, say); err != nil {
+	if err := say(conn); err != nil {
 		return "", err
 	}
 	heard, err := io.ReadAll(conn)
@@ -235,24 +271,34 @@ func TestSplitWaitsForSlowClients(t *testing.T) {
 		s := runSplit(t, l, SplitOptions{Timeout: 10 * time.Second})
 		client := l.dial()
 		defer client.Close()
-		const said = "PRI * HTTP/2.0\r\n"
-		go func() {
-			for i := range said {
+		slowly := func(text string) {
+			for i := range text {
 				if i > 0 {
 					time.Sleep(3 * time.Second) //nolint:forbidigo // fake time
 				}
-				_, _ = io.WriteString(client, said[i:i+1])
+				_, _ = io.WriteString(client, text[i:i+1])
 			}
+		}
+		go func() {
+			slowly(http2.ClientPreface[:3])
+			_, _ = io.WriteString(client, http2.ClientPreface[3:])
+			fr := http2.NewFramer(client, client)
+			_ = fr.WriteSettings()
+			_, _ = fr.ReadFrame()
+			_ = fr.WriteSettingsAck()
+			time.Sleep(time.Minute) //nolint:forbidigo // fake time
+			_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields(ofLibrary...), EndHeaders: true})
+			time.Sleep(time.Hour) //nolint:forbidigo // fake time
+			_ = fr.WriteData(1, true, []byte("end"))
 		}()
 		conn, err := s.GRPC().Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		heard := make([]byte, len(said))
-		// The deadline for the first bytes must not hold for the rest.
-		if _, err := io.ReadFull(conn, heard); err != nil || string(heard) != said {
-			t.Errorf("heard %q, %v; want %q", heard, err, said)
+		// The deadlines for the first bytes and the first request must not hold for the rest.
+		if frames, err := readAsServer(conn); err != nil || len(frames) != 3 {
+			t.Errorf("heard %q, %v", frames, err)
 		}
 	})
 }
@@ -277,7 +323,7 @@ func TestSplitDropsTheOldestOfTooManyUndecidedConnections(t *testing.T) {
 		}
 		defer conn.Close()
 		// The others have not been dropped: they may still speak.
-		go func() { _, _ = io.WriteString(silent[1], "PRI") }()
+		go func() { _ = callOnce(silent[1]) }()
 		other, err := s.GRPC().Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -319,13 +365,10 @@ func TestSplitTurnsAwayWhatAClosedServerWouldGet(t *testing.T) {
 		l := newPipeListener()
 		s := runSplit(t, l, SplitOptions{})
 		s.GRPC().Close()
-		client := l.dial()
-		if _, err := io.WriteString(client, "PRI"); err != nil {
-			t.Fatal(err)
-		}
-		if !isClosed(client) {
-			t.Error("a gRPC connection is open though its server is not")
-		}
+		client := newH2Client(l.dial())
+		go client.open(h2Opening{header: ofLibrary})
+		<-client.gone // so that it calls again elsewhere
+		<-client.closed
 		browser := l.dial()
 		defer browser.Close()
 		go func() { _, _ = io.WriteString(browser, "GET /") }()

@@ -1,11 +1,7 @@
 package server
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
 	"net"
-	"slices"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -16,46 +12,6 @@ const (
 	alpnHTTP2 = "h2"
 	alpnHTTP1 = "http/1.1"
 )
-
-// helloConn notes what the client of a connection offered in its TLS hello.
-type helloConn struct {
-	net.Conn
-
-	web bool
-}
-
-// splitTLS is a copy of config that notes for each connection what the client offers.
-func splitTLS(config *tls.Config) *tls.Config {
-	config = config.Clone()
-	config.NextProtos = []string{alpnHTTP2, alpnHTTP1}
-	inner := config.GetConfigForClient
-	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if conn, ok := hello.Conn.(*helloConn); ok {
-			conn.web = len(hello.SupportedProtos) == 0 || slices.Contains(hello.SupportedProtos, alpnHTTP1)
-		}
-		if inner == nil {
-			return nil, nil // nil is the config itself
-		}
-		chosen, err := inner(hello)
-		if err != nil || chosen == nil {
-			return chosen, err
-		}
-		chosen = chosen.Clone()
-		chosen.NextProtos = config.NextProtos
-		return chosen, nil
-	}
-	return config
-}
-
-// handshake does the TLS handshake.
-func (s *Split) handshake(ctx context.Context, conn net.Conn) (net.Conn, bool, error) {
-	hello := &helloConn{Conn: conn}
-	secure := tls.Server(hello, s.options.TLS)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, false, err
-	}
-	return secure, !hello.web, nil
-}
 
 // SplitCredentials are the credentials of a gRPC server that serves a Split
 // with TLS: the handshake has been done already. Connections that are not of TLS
@@ -71,16 +27,12 @@ type splitCredentials struct {
 
 // ServerHandshake tells gRPC what the handshake found out.
 func (c splitCredentials) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	secure, ok := conn.(*tls.Conn)
-	if !ok {
+	looked, ok := conn.(*lookedConn)
+	if !ok || looked.state == nil {
 		return c.TransportCredentials.ServerHandshake(conn)
 	}
-	state := secure.ConnectionState()
-	if state.NegotiatedProtocol != alpnHTTP2 {
-		return nil, nil, errors.New("serve gRPC: the client did not agree on HTTP/2")
-	}
 	return conn, credentials.TLSInfo{
-		State:          state,
+		State:          *looked.state,
 		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
 	}, nil
 }

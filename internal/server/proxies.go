@@ -40,6 +40,9 @@ func (p proxies) trust(a netip.Addr) bool {
 	return slices.ContainsFunc(p, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
+// isProxy reports whether an address is that of a trusted proxy.
+func (l *limits) isProxy(a net.Addr) bool { return l.proxies.trust(addrOf(a)) }
+
 // client is who called, where caller made the connection and says that it did so for the addresses of forwarded. Each proxy
 // adds to the end, so the last address that a trusted proxy gave is the client; what comes before it anybody can write.
 func (p proxies) client(caller netip.Addr, forwarded []string) netip.Addr {

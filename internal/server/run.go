@@ -173,7 +173,7 @@ func (s *server) logProblems(problems []catalog.Problem) {
 }
 
 func (s *server) openAuth() error {
-	mode, err := s.cfg.authMode().Resolve(s.cfg.Listen)
+	mode, err := s.cfg.authMode().Resolve(s.cfg.addresses()...)
 	if err != nil {
 		return fmt.Errorf("--auth: %w: %w", err, errUsage)
 	}

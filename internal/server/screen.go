@@ -56,6 +56,16 @@ func (f *front) admit(r *http.Request, method string) error {
 	return api.Refusal(err)
 }
 
+// asAdmitted tells the layers of a call over HTTP who sends it: admit knows that already, also by a browser's cookie, which gRPC does not.
+func asAdmitted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if known, ok := r.Context().Value(requestKey{}).(*request); ok && known.who != nil {
+			r = r.WithContext(auth.Admitted(r.Context(), known.who))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // jsonElements is how many of a message's elements a value of JSON becomes.
 const jsonElements = 3
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -60,21 +62,22 @@ const (
 // front is what listens.
 type front struct {
 	*server
-	health  *health.Server
-	grpc    *grpc.Server // for everybody
-	web     *grpc.Server // for clients that may send REST on the same connection; served by net/http
-	memory  *grpc.Server // for the gateway
-	local   *grpc.Server // for the operator's socket
-	http    *http.Server
-	debug   *http.Server // profiles, on a socket of their own
-	metrics *grpcprom.ServerMetrics
-	limits  *limits
-	kept    *warm.Pool
-	decodes *api.Decoding
-	calls   *callLog
-	streams context.CancelFunc // ends the requests of HTTP
-	wg      sync.WaitGroup
-	failed  chan error
+	health    *health.Server
+	grpc      *grpc.Server // for everybody
+	web       *grpc.Server // for clients that may send REST on the same connection; served by net/http
+	memory    *grpc.Server // for the gateway
+	local     *grpc.Server // for the operator's socket
+	http      *http.Server
+	debug     *http.Server // profiles, on a socket of their own
+	misplaced *http.Server // what comes to the port for gRPC and is none; nil without that port
+	metrics   *grpcprom.ServerMetrics
+	limits    *limits
+	kept      *warm.Pool
+	decodes   *api.Decoding
+	calls     *callLog
+	streams   context.CancelFunc // ends the requests of HTTP
+	wg        sync.WaitGroup
+	failed    chan error
 }
 
 // serve listens, says so, and serves until ctx ends.
@@ -91,14 +94,22 @@ func (s *server) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	calls, err := f.listenGRPC()
+	if err != nil {
+		return errors.Join(err, l.Close(), socket.Close(), profiles.Close())
+	}
 	s.address = l.Addr()
 	s.logReports()
 	if err := f.build(background); err != nil {
+		if calls != nil {
+			err = errors.Join(err, calls.Close())
+		}
 		return errors.Join(err, l.Close(), socket.Close(), profiles.Close())
 	}
-	split := NewSplit(f.limits.bound(l), SplitOptions{TLS: transport, MaxUndecided: maxUndecided()})
+	split := NewSplit(f.limits.bound(l), SplitOptions{TLS: transport, MaxUndecided: maxUndecided(), Proxy: f.limits.isProxy})
 	f.run("split the port", func() error { return split.Run(background) })
 	f.run("serve gRPC", func() error { return f.grpc.Serve(split.GRPC()) })
+	f.runGRPCPort(background, calls, transport)
 	f.run("serve the operator's socket", func() error { return f.local.Serve(socket) })
 	f.run("serve profiles", func() error { return serveProfiles(f.debug, profiles) })
 	f.run("serve HTTP", func() error { return notClosed(f.http.Serve(split.HTTP())) })
@@ -109,8 +120,10 @@ func (s *server) serve(ctx context.Context) error {
 	f.run("watch the disk", func() error { return f.space.run(background) })
 	f.runUpkeep(background)
 	f.healthy()
-	if !s.cfg.TLS.enabled() && !auth.Loopback(s.cfg.Listen) {
-		s.log.Warn("connections are not encrypted: whoever is on the network reads tokens and data (--insecure-plaintext)", "address", l.Addr().String())
+	for _, address := range s.cfg.addresses() {
+		if !s.cfg.TLS.enabled() && !auth.Loopback(address) {
+			s.log.Warn("connections are not encrypted: whoever is on the network reads tokens and data (--insecure-plaintext)", "address", address)
+		}
 	}
 	s.log.Info("serving", "address", l.Addr().String(), "scheme", s.cfg.TLS.scheme(), "auth", string(s.mode), "version", s.cfg.Version)
 	fmt.Fprintf(s.std.Out, "stintd is serving on %s://%s\n", s.cfg.TLS.scheme(), l.Addr())
@@ -151,10 +164,13 @@ func (f *front) runUpkeep(background context.Context) {
 // healthy says of the server, and of each of its services by name, that it serves.
 func (f *front) healthy() {
 	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
-	for name := range f.grpc.GetServiceInfo() {
+	for _, name := range services(f.grpc) {
 		f.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
 	}
 }
+
+// services are the full names of a server's services, sorted.
+func services(g *grpc.Server) []string { return slices.Sorted(maps.Keys(g.GetServiceInfo())) }
 
 // maxUndecided leaves half of the files that may be open to connections that speak.
 // All watchers come back at once after a restart, and on a busy machine are heard late: many must be let wait.
@@ -256,7 +272,7 @@ func (f *front) build(ctx context.Context) (err error) {
 		local = notLocal
 	}
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, NotLocal: local, GRPC: f.limits.payAsRead(paced(f.web)), Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		Conn: conn, NotLocal: local, GRPC: asAdmitted(f.limits.payAsRead(paced(f.web))), Services: services(f.web), Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {
@@ -264,7 +280,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	}
 	requests, cancel := context.WithCancel(ctx)
 	f.streams = cancel
-	f.http = gateway.NewServer(requests, f.calls.begin(f.limits.front(handler)), f.log)
+	f.http = gateway.NewServer(requests, knowTLS(f.calls.begin(f.limits.front(handler))), f.log)
 	f.http.ConnContext = withConn
 	f.debug = newProfiles()
 	return nil
@@ -344,6 +360,9 @@ func (f *front) drain() {
 		wg.Go(f.grpc.GracefulStop)
 		wg.Go(f.memory.GracefulStop)
 		wg.Go(f.local.GracefulStop)
+		if f.misplaced != nil {
+			wg.Go(func() { _ = f.misplaced.Shutdown(ctx) })
+		}
 		wg.Go(func() {
 			_ = f.http.Shutdown(ctx)
 			f.web.Stop() // GracefulStop would cut the calls that net/http has
@@ -360,6 +379,9 @@ func (f *front) drain() {
 		f.memory.Stop()
 		f.local.Stop()
 		_ = f.http.Close()
+		if f.misplaced != nil {
+			_ = f.misplaced.Close()
+		}
 		<-done
 	}
 	f.streams()

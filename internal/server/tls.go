@@ -48,9 +48,12 @@ func (c Config) checkTransport() error {
 		return errors.New("client-certificates need --client-ca, the authority that they are checked against")
 	case t.enabled() && t.Insecure:
 		return errors.New("--insecure-plaintext and --tls-cert exclude each other")
-	case !t.enabled() && !t.Insecure && c.Listen != "" && !auth.Loopback(c.Listen):
-		return fmt.Errorf("--listen: others can reach %s, and what they send would not be encrypted: "+
-			"give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that speaks TLS; --insecure-plaintext takes the risk", c.Listen)
+	}
+	for i, address := range c.addresses() {
+		if !t.enabled() && !t.Insecure && address != "" && !auth.Loopback(address) {
+			return fmt.Errorf("%s: others can reach %s, and what they send would not be encrypted: "+
+				"give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that speaks TLS; --insecure-plaintext takes the risk", []string{"--listen", "--grpc-listen"}[i], address)
+		}
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ func TestPlaintextForOthersNeedsAWord(t *testing.T) {
 	}{
 		"plaintext on loopback":     {Config{Listen: "127.0.0.1:1"}, ""},
 		"plaintext for others":      {Config{Listen: "0.0.0.0:1"}, "--insecure-plaintext"},
+		"gRPC for others":           {Config{Listen: "127.0.0.1:1", GRPCListen: "0.0.0.0:2"}, "--grpc-listen: others can reach"},
 		"plaintext on any":          {Config{Listen: ":1"}, "--tls-cert and --tls-key"},
 		"plaintext for others, yes": {Config{Listen: "0.0.0.0:1", TLS: TLSConfig{Insecure: true}}, ""},
 		"TLS for others":            {Config{Listen: "0.0.0.0:1", TLS: TLSConfig{Cert: "c", Key: "k"}}, ""},

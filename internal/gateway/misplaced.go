@@ -1,0 +1,25 @@
+package gateway
+
+import (
+	"log/slog"
+	"net/http"
+
+	"google.golang.org/grpc/codes"
+)
+
+// Misplaced refuses every request with a message that says where it belongs, and ends its connection: the next one may be looked
+// at anew. A gRPC call gets a status, anything else JSON.
+func Misplaced(message string) http.Handler {
+	g := &gateway{Config: Config{}.withDefaults()}
+	g.Logger = slog.New(slog.DiscardHandler)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setSecurityHeaders(w.Header())
+		w.Header().Set("Connection", "close") // over HTTP/2: GOAWAY
+		p := newProblem(codes.Unimplemented, "OTHER_PORT", message).withHTTP(http.StatusMisdirectedRequest)
+		if isGRPC(r.Header) {
+			refuseGRPC(w, p)
+			return
+		}
+		g.refuse(w, r, p)
+	})
+}
