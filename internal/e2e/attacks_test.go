@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,11 +30,7 @@ const mostMemory = 768
 func (h *hostile) unslowed(t *testing.T) {
 	t.Helper()
 	h.stop()
-	h.program = filepath.Join(t.TempDir(), "stintd")
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", h.program, "github.com/stint-jobs/stint/cmd/stintd")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build stintd: %v\n%s", err, out)
-	}
+	h.program = plainProgram(t)
 	h.start()
 }
 

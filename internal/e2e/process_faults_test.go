@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,21 +81,27 @@ func TestAServerStandsStill(t *testing.T) {
 	s.untilFinal(time.Minute)
 }
 
-// With little address space a server works, or ends and says what there is not enough of.
-func TestLittleAddressSpace(t *testing.T) {
-	dir := t.TempDir()
-	// The race detector takes terabytes of addresses.
-	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", dir, "github.com/stint-jobs/stint/cmd/stintd")
+// plainProgram builds the server without the race detector.
+func plainProgram(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "stintd")
+	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "github.com/stint-jobs/stint/cmd/stintd")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return program
+}
+
+// With little address space a server works, or ends and says what there is not enough of.
+func TestLittleAddressSpace(t *testing.T) {
+	program := plainProgram(t) // the race detector takes terabytes of addresses
 	limits := []string{"1000000000", "64000000000"}
 	if long() {
 		limits = append(limits, "200000000", "2000000000", "4000000000", "16000000000")
 	}
 	served := 0
 	for _, limit := range limits {
-		s := &server{TB: t, data: t.TempDir(), program: filepath.Join(dir, "stintd"), address: "127.0.0.1:0", log: &lockedBuffer{}}
+		s := &server{TB: t, data: t.TempDir(), program: program, address: "127.0.0.1:0", log: &lockedBuffer{}}
 		line, err := s.launch("prlimit", "--as="+limit)
 		if err != nil {
 			code := s.finish(endTime)
@@ -127,13 +135,18 @@ func (s *server) starts() time.Duration {
 	return time.Since(began)
 }
 
-// How long a start takes after a kill, and after a good end, is printed. It is for `make test-long`.
+// How long a start takes after a kill, and after a good end, is printed, by default with 30,000 jobs; START_JOBS is
+// another number. It is for `make test-long`.
 func TestAStartAfterAKillTakesNoLonger(t *testing.T) {
 	if !long() {
 		t.Skip("STINT_TEST_LONG is not set")
 	}
-	const jobs, batch = 30_000, 1000
-	s := newServer(t, "--cpus", "1", "--max-active-per-owner", "0", "--max-active", "0")
+	const batch = 1000
+	jobs := 30_000
+	if n, err := strconv.Atoi(os.Getenv("START_JOBS")); err == nil {
+		jobs = n
+	}
+	s := newServerWith(t, &server{TB: t, data: t.TempDir(), program: plainProgram(t), flags: []string{"--cpus", "1", "--max-active-per-owner", "0", "--max-active", "0"}})
 	if _, err := s.jobs().Submit(t.Context(), &jobsv1.SubmitRequest{Job: appendJob(60)}); err != nil {
 		t.Fatal(err)
 	}
