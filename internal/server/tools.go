@@ -57,7 +57,7 @@ func compactCommand(std Streams) *cobra.Command {
 
 // compact replaces the database by a copy without free space.
 func compact(f folders, std Streams) error {
-	before, after, err := file.Compact(f.database(), nil)
+	before, after, err := file.Compact(f.database())
 	if err != nil {
 		return explainLocked(err)
 	}

@@ -101,7 +101,7 @@ func (l *late) close() {
 }
 
 // AuditHead returns the last entry of the audit, or where it begins when there is none.
-func (s *Store) AuditHead() audit.Head { return s.state.Audit.Head() }
+func (s *Store) AuditHead() audit.Head { return s.mem.audit.Head() }
 
 // AuditEntries returns entries, newest first; see audit.Entries.
 func (s *Store) AuditEntries(ctx context.Context, q audit.Query) (rows []audit.Row, next uint64, _ error) {

@@ -10,8 +10,6 @@ import (
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
-	"github.com/stint-jobs/stint/internal/store/request"
 )
 
 // batch is what goes into one commit. Reads of the transaction see what was
@@ -26,7 +24,7 @@ type batch struct {
 
 	chain       audit.Appender
 	credentials *credential.Batch
-	requests    *request.Batch
+	requests    map[string]span // jobs that this batch stages, by file.RequestKey
 
 	// Of the present operation.
 	target    target
@@ -39,7 +37,7 @@ type batch struct {
 
 func (b *batch) init(s *Store) {
 	b.s, b.active, b.issues = s, make(map[string]int64), make(map[job.ID]int)
-	b.credentials, b.requests = credential.NewBatch(&s.state.Credentials), request.NewBatch(s.state.Index)
+	b.credentials, b.requests = credential.NewBatch(&s.mem.credentials), make(map[string]span)
 }
 
 // begin starts a batch with nothing in it.
@@ -47,14 +45,14 @@ func (b *batch) begin(tx *kv.Tx) {
 	b.changes, b.activeAll = b.changes[:0], 0
 	clear(b.active)
 	clear(b.issues)
+	clear(b.requests)
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
 		b.buf = nil
 	}
-	b.tx, b.counters = tx, b.s.state.Counters
+	b.tx, b.counters = tx, b.s.mem.counters
 	b.stamp = b.counters.Advance(b.s.cfg.Now())
-	b.chain.Begin(tx, b.s.state.Audit.Head(), b.stamp)
+	b.chain.Begin(tx, b.s.mem.audit.Head(), b.stamp)
 	b.credentials.Begin(tx)
-	b.requests.Begin(tx, b.stamp.AsTime())
 }
 
 // finish stages what every commit has.
@@ -95,7 +93,7 @@ func (b *batch) nextRevision() uint64 {
 // encode returns the value of a record, which belongs to the batch.
 func (b *batch) encode(rec *storev1.Record) ([]byte, error) {
 	start := len(b.buf)
-	buf, err := record.Encode(b.buf, rec)
+	buf, err := file.Encode(b.buf, rec)
 	if err != nil {
 		return nil, err
 	}

@@ -296,7 +296,7 @@ func BenchmarkChanges(b *testing.B) {
 					b.Fatal(err)
 				}
 				for n := range watchers {
-					if _, err := s.Changes(b.Context(), store.Watch{Scope: store.OwnedBy(owner(n))}, after, 0); err != nil {
+					if _, err := s.Changes(store.Watch{Scope: store.OwnedBy(owner(n))}, after, 0); err != nil {
 						b.Fatal(err)
 					}
 				}

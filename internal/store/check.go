@@ -9,7 +9,6 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/state"
 )
 
 // Check re-derives everything from the records and compares, between two
@@ -21,14 +20,14 @@ func (s *Store) Check(ctx context.Context) ([]file.Problem, error) {
 			if err := c.Database(ctx, tx); err != nil {
 				return err
 			}
-			fresh, err := state.Load(tx, s.cfg.index())
+			fresh, err := load(tx, s.cfg.index())
 			if err != nil {
 				return err
 			}
-			for id, err := range fresh.Damaged {
+			for id, err := range fresh.damaged {
 				c.Add("job "+id.String(), "it is put aside: %v", err)
 			}
-			s.state.Compare(fresh, func(where, what string) { c.Add(where, "%s", what) })
+			s.mem.compare(fresh, func(where, what string) { c.Add(where, "%s", what) })
 			return nil
 		})
 	})
@@ -40,7 +39,7 @@ func (s *Store) Check(ctx context.Context) ([]file.Problem, error) {
 
 // Damaged returns the jobs that were put aside when the store was opened, because their records cannot be read, and why.
 // They are in no list and no count; a read by id says what is wrong. All other jobs are as they were.
-func (s *Store) Damaged() iter.Seq2[job.ID, error] { return maps.All(s.state.Damaged) }
+func (s *Store) Damaged() iter.Seq2[job.ID, error] { return maps.All(s.mem.damaged) }
 
 // Backup writes a copy of the database to a file at path, in the place of one that is there, and returns its size. Open takes it,
 // and so does everything that reads the database of a server that does not run. A crash leaves the old file or the new one.

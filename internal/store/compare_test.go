@@ -15,7 +15,6 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/state"
 )
 
 // A check tells of each part of what is in memory when it is not as the file.
@@ -47,11 +46,11 @@ func TestACheckTellsWhichPartOfMemoryIsWrong(t *testing.T) {
 	tests := []struct {
 		where string
 		write func() error // nil spoils the part in memory
-		spoil func(*state.State)
+		spoil func(*memory)
 	}{
-		{where: "counters", spoil: func(s *state.State) { s.Counters.NextID++ }},
-		{where: "issues", spoil: func(s *state.State) { s.Issues[first]++ }},
-		{where: "damaged jobs", spoil: func(s *state.State) { s.Damaged[first] = errors.New("broken") }},
+		{where: "counters", spoil: func(s *memory) { s.counters.NextID++ }},
+		{where: "issues", spoil: func(s *memory) { s.issues[first]++ }},
+		{where: "damaged jobs", spoil: func(s *memory) { s.damaged[first] = errors.New("broken") }},
 		{where: "audit", write: func() error { return s.Audit(ctx, &storev1.AuditEntry{User: "ada", Method: "/test"}) }},
 		{where: "settings", write: func() error {
 			set := proto.CloneOf(s.Settings())
@@ -89,21 +88,21 @@ func TestACheckTellsWhichPartOfMemoryIsWrong(t *testing.T) {
 }
 
 // loaded returns what a store would have in memory were it opened now.
-func loaded(tb testing.TB, s *Store) (st *state.State) {
+func loaded(tb testing.TB, s *Store) (m *memory) {
 	tb.Helper()
 	err := s.view(func(tx *kv.ReadTx) (err error) {
-		st, err = state.Load(tx, s.cfg.index())
+		m, err = load(tx, s.cfg.index())
 		return err
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return st
+	return m
 }
 
 // differences returns the parts in which a store's memory is not as another.
-func differences(s *Store, other *state.State) []string {
+func differences(s *Store, other *memory) []string {
 	parts := make(map[string]bool)
-	s.state.Compare(other, func(where, _ string) { parts[where] = true })
+	s.mem.compare(other, func(where, _ string) { parts[where] = true })
 	return slices.Sorted(maps.Keys(parts))
 }

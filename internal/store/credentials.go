@@ -9,8 +9,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// PutToken stores a token. One with the same id or secret is job.ErrAlreadyExists, and one more than maxTokens of the
-// same user is job.ErrExhausted. Zero is no bound.
+// PutToken stores a token; see credential.Batch.PutToken.
 func (s *Store) PutToken(ctx context.Context, hash credential.Hash, t *storev1.Token, maxTokens int) error {
 	return s.do(ctx, 1, func(b *batch) error {
 		b.target.user = t.GetUser()
@@ -19,21 +18,13 @@ func (s *Store) PutToken(ctx context.Context, hash credential.Hash, t *storev1.T
 }
 
 // Token returns the token of a secret, or job.ErrNotFound. It does not look at the expiry.
-func (s *Store) Token(hash credential.Hash) (t *storev1.Token, _ error) {
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		t, err = credential.Token(tx, hash)
-		return err
-	})
-	return t, err
+func (s *Store) Token(hash credential.Hash) (*storev1.Token, error) {
+	return read(s, func(tx *kv.ReadTx) (*storev1.Token, error) { return credential.Token(tx, hash) })
 }
 
 // Tokens returns the tokens of a user, oldest first; those of everybody for an empty name.
-func (s *Store) Tokens(user string) (all []*storev1.Token, _ error) {
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		all, err = s.state.Credentials.Tokens(tx, user)
-		return err
-	})
-	return all, err
+func (s *Store) Tokens(user string) ([]*storev1.Token, error) {
+	return read(s, func(tx *kv.ReadTx) ([]*storev1.Token, error) { return s.mem.credentials.Tokens(tx, user) })
 }
 
 // DeleteToken deletes the token with that public id. It returns job.ErrNotFound where there is none, or where it is
@@ -45,29 +36,19 @@ func (s *Store) DeleteToken(ctx context.Context, id, user string) error {
 	})
 }
 
-// TouchTokens stores when tokens were last used. It leaves out tokens that are gone, and times that are not later than
-// what is stored.
+// TouchTokens stores when tokens were last used; see credential.Batch.TouchTokens.
 func (s *Store) TouchTokens(ctx context.Context, uses map[credential.Hash]time.Time) error {
 	return s.do(ctx, len(uses), func(b *batch) error { return b.credentials.TouchTokens(uses) })
 }
 
 // Session returns the session of a secret, or job.ErrNotFound. It does not look at the expiry.
-func (s *Store) Session(hash credential.Hash) (session *storev1.Session, _ error) {
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		session, err = credential.Session(tx, hash)
-		return err
-	})
-	return session, err
+func (s *Store) Session(hash credential.Hash) (*storev1.Session, error) {
+	return read(s, func(tx *kv.ReadTx) (*storev1.Session, error) { return credential.Session(tx, hash) })
 }
 
-// PutSession stores a session and deletes the least recently used others of its user, so that at most maxSessions are
-// left. It returns the ids of those.
+// PutSession stores a session, and returns the ids of those that it deleted; see credential.Batch.PutSession.
 func (s *Store) PutSession(ctx context.Context, hash credential.Hash, session *storev1.Session, maxSessions int) (deleted []string, err error) {
-	err = s.do(ctx, 1, func(b *batch) (err error) {
-		deleted, err = b.credentials.PutSession(hash, session, maxSessions)
-		return err
-	})
-	return deleted, err
+	return write(ctx, s, 1, func(b *batch) ([]string, error) { return b.credentials.PutSession(hash, session, maxSessions) })
 }
 
 // TouchSession stores when a session was last used. One that is gone is job.ErrNotFound.
@@ -77,20 +58,12 @@ func (s *Store) TouchSession(ctx context.Context, hash credential.Hash, at time.
 
 // DeleteSession deletes a session and returns its id, or job.ErrNotFound.
 func (s *Store) DeleteSession(ctx context.Context, hash credential.Hash) (id string, err error) {
-	err = s.do(ctx, 1, func(b *batch) (err error) {
-		id, err = b.credentials.DeleteSession(hash)
-		return err
-	})
-	return id, err
+	return write(ctx, s, 1, func(b *batch) (string, error) { return b.credentials.DeleteSession(hash) })
 }
 
 // PurgeSessions deletes the sessions that have ended. Nothing is written where there are none.
 func (s *Store) PurgeSessions(ctx context.Context, ended func(*storev1.Session) bool) error {
-	var hashes []credential.Hash
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		hashes, err = credential.EndedSessions(tx, ended)
-		return err
-	})
+	hashes, err := read(s, func(tx *kv.ReadTx) ([]credential.Hash, error) { return credential.EndedSessions(tx, ended) })
 	if err != nil || len(hashes) == 0 {
 		return err
 	}

@@ -10,20 +10,15 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
-	"github.com/stint-jobs/stint/internal/store/record"
-	"github.com/stint-jobs/stint/internal/store/request"
 )
 
 // Delete deletes finished jobs in one commit and returns those that were there. The same commit dooms their folders: see
 // Doomed. A request id is known as long as any of its jobs is there, and at least for RequestLife.
 // A job that is not final is job.ErrConflict, and then none is deleted.
 func (s *Store) Delete(ctx context.Context, ids ...job.ID) ([]job.ID, error) {
-	var deleted []job.ID
-	err := s.do(ctx, len(ids), func(b *batch) (err error) {
-		deleted, err = b.delete(ids)
-		return err
-	})
+	deleted, err := write(ctx, s, len(ids), func(b *batch) ([]job.ID, error) { return b.delete(ids) })
 	if err != nil {
 		return nil, fmt.Errorf("delete %d jobs: %w", len(ids), err)
 	}
@@ -35,13 +30,12 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 	requests := make(map[string]int64)         // when their jobs were submitted, by request.Key
 	var order []job.ID
 	for _, id := range ids {
-		raw := b.tx.Get(record.Jobs, id.Key())
-		if _, twice := found[id]; raw == nil || twice {
-			continue
-		}
-		var h storev1.Header
-		if err := record.DecodeHeader(id, raw, &h); err != nil {
+		h, err := file.GetHeader(&b.tx.ReadTx, id)
+		if err != nil {
 			return nil, err
+		}
+		if _, twice := found[id]; h == nil || twice {
+			continue
 		}
 		if !job.Terminal(h.GetState()) {
 			return nil, fmt.Errorf("job %s is not finished: %w", id, job.ErrConflict)
@@ -49,7 +43,7 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 		found[id] = h.GetOwner()
 		order = append(order, id)
 		if h.GetRequestId() != "" {
-			requests[string(request.Key(h.GetOwner(), h.GetRequestId()))] = h.GetSubmitTimeNs()
+			requests[string(file.RequestKey(h.GetOwner(), h.GetRequestId()))] = h.GetSubmitTimeNs()
 		}
 	}
 	for _, id := range order {
@@ -59,7 +53,7 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 		b.counters.Purged = b.nextRevision()
 		b.changes = append(b.changes, index.ChangedJob{ID: id, Owner: found[id]})
 	}
-	if err := b.requests.Keep(requests); err != nil {
+	if err := b.keepRequests(requests); err != nil {
 		return nil, err
 	}
 	return order, nil
@@ -67,16 +61,16 @@ func (b *batch) delete(ids []job.ID) ([]job.ID, error) {
 
 // deleteJob stages that everything of a job is deleted, and that its folder is to be removed.
 func (b *batch) deleteJob(id job.ID) error {
-	if err := b.tx.Delete(record.Jobs, id.Key()); err != nil {
+	if err := b.tx.Delete(file.Jobs, id.Key()); err != nil {
 		return err
 	}
-	if err := b.tx.Delete(record.Specs, id.Key()); err != nil {
+	if err := b.tx.Delete(file.Specs, id.Key()); err != nil {
 		return err
 	}
 	if err := b.unshareAll(id); err != nil {
 		return err
 	}
-	return record.Doom(b.tx, id, b.stamp.AsTime())
+	return b.tx.PutMessage(file.Doomed, id.Key(), &storev1.Doomed{DeleteTimeNs: b.stamp.AsTime().UnixNano()})
 }
 
 // Keep bounds the finished jobs of one state.
@@ -94,16 +88,15 @@ type Retention map[jobsv1.State]Keep
 const deleteBatch = 500
 
 // ApplyRetention deletes the jobs that Config.Retention does not keep, as Delete does, and returns their ids.
-// On an error it returns those deleted before.
-func (s *Store) ApplyRetention(ctx context.Context, now time.Time) ([]job.ID, error) {
-	var deleted []job.ID
+// On an error it returns those deleted before. On a full disk it waits for room, which it makes.
+func (s *Store) ApplyRetention(ctx context.Context, now time.Time) (deleted []job.ID, _ error) {
 	for _, state := range job.States {
 		keep, ok := s.cfg.Retention[state]
 		if !ok || !job.Terminal(state) {
 			continue
 		}
 		for ids := range slices.Chunk(s.expired(state, keep, now), deleteBatch) {
-			gone, err := s.Delete(ctx, ids...)
+			gone, err := s.Delete(Internal(ctx), ids...)
 			deleted = append(deleted, gone...)
 			if err != nil {
 				return deleted, err
@@ -120,7 +113,7 @@ func (s *Store) expired(state jobsv1.State, keep Keep, now time.Time) []job.ID {
 		id job.ID
 	}
 	var all []done
-	s.state.Index.Scan(index.Query{Scope: Everyone, States: []jobsv1.State{state}}, func(e *Entry) bool {
+	s.mem.index.Scan(index.Query{Scope: Everyone, States: []jobsv1.State{state}}, func(e *Entry) bool {
 		all = append(all, done{e.CompleteTime(), e.ID()})
 		return true
 	})

@@ -9,7 +9,6 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // The folder of a job outlives its record by a moment: the commit that deletes a job puts its id into the bucket doomed,
@@ -19,9 +18,15 @@ import (
 // Doomed returns up to limit jobs with ids above after that were deleted and whose folders may still be there, in the
 // order of ids.
 func (s *Store) Doomed(after job.ID, limit int) (ids []job.ID, _ error) {
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		ids, err = record.DoomedAfter(tx, after, limit)
-		return err
+	err := s.view(func(tx *kv.ReadTx) error {
+		for k := range tx.Ascend(file.Doomed, (after + 1).Key()) {
+			id, err := file.JobID(k)
+			if err != nil || len(ids) == limit {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list the folders to be removed: %w", err)
@@ -29,11 +34,14 @@ func (s *Store) Doomed(after job.ID, limit int) (ids []job.ID, _ error) {
 	return ids, nil
 }
 
-// FoldersRemoved takes jobs out of those that Doomed returns. Their folders are gone.
+// FoldersRemoved takes jobs out of those that Doomed returns. Their folders are gone. On a full disk it waits for room.
 func (s *Store) FoldersRemoved(ctx context.Context, ids ...job.ID) error {
-	err := s.do(ctx, len(ids), func(b *batch) error {
+	err := s.do(Internal(ctx), len(ids), func(b *batch) error {
 		for _, id := range ids {
-			if err := record.Spare(b.tx, id); err != nil {
+			if b.tx.Get(file.Doomed, id.Key()) == nil {
+				continue // memory counts what is taken out
+			}
+			if err := b.tx.Delete(file.Doomed, id.Key()); err != nil {
 				return err
 			}
 		}
@@ -49,9 +57,24 @@ func (s *Store) FoldersRemoved(ctx context.Context, ids ...job.ID) error {
 // their folders. Ids that were not given out yet are never among them, and neither are those that jobs of another
 // incarnation may have, whose folders are all that is left of them.
 func (s *Store) Unclaimed(ids []job.ID) (unclaimed []job.ID, _ error) {
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		unclaimed, err = file.Unclaimed(tx, ids)
-		return err
+	err := s.view(func(tx *kv.ReadTx) error {
+		counters, err := file.ReadCounters(tx)
+		if err != nil {
+			return err
+		}
+		set, err := file.ReadSettings(tx)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if id == 0 || id >= counters.NextID || file.IsForeign(set, id) {
+				continue
+			}
+			if tx.Get(file.Jobs, id.Key()) == nil && tx.Get(file.Doomed, id.Key()) == nil {
+				unclaimed = append(unclaimed, id)
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look up %d folders: %w", len(ids), err)
@@ -61,7 +84,7 @@ func (s *Store) Unclaimed(ids []job.ID) (unclaimed []job.ID, _ error) {
 
 // skipTo has new jobs begin at an id, because there are folders of jobs below it that the database does not know.
 func (s *Store) skipTo(ctx context.Context, first job.ID) error {
-	from := s.state.Counters.NextID
+	from := s.mem.counters.NextID
 	s.cfg.Logger.Warn("ids are skipped: there are folders of jobs that the database does not know. They are left alone", "from", from, "to", first)
 	err := s.do(ctx, 1, func(b *batch) error {
 		set := proto.CloneOf(s.Settings())

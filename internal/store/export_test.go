@@ -3,9 +3,9 @@ package store
 import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // RefuseBatches has each batch that writes be refused with what hook returns, if that is an error.
@@ -50,13 +50,13 @@ func (s *Store) Forge(id job.ID, state jobsv1.State) error {
 	rec.Job.State = state
 	rec.Job.Revision = s.Revision() + 1
 	var c index.Commit
-	c.PutJob(id, record.HeaderOf(rec))
-	_, err = s.state.Index.Apply(&c)
+	c.PutJob(id, file.HeaderOf(rec))
+	_, err = s.mem.index.Apply(&c)
 	return err
 }
 
 // Views is the number of conditions whose results are kept.
-func (s *Store) Views() int { return s.state.Index.Stats().Views }
+func (s *Store) Views() int { return s.mem.index.Stats().Views }
 
 // BetweenIndexAndRecords has fn called once, in the middle of the next page.
 func (s *Store) BetweenIndexAndRecords(fn func()) {

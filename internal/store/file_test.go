@@ -21,7 +21,6 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/file"
-	"github.com/stint-jobs/stint/internal/store/record"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
@@ -108,7 +107,7 @@ func TestDatabasesOfOtherFormatsAreRefusedAsTheyAre(t *testing.T) {
 			if _, err := file.Check(other); !errors.Is(err, test.want) {
 				t.Errorf("check: %v", err)
 			}
-			if _, _, err := file.Compact(other, nil); !errors.Is(err, test.want) {
+			if _, _, err := file.Compact(other); !errors.Is(err, test.want) {
 				t.Errorf("compact: %v", err)
 			}
 			if _, err := file.BeginIncarnation(other, file.Incarnation{Name: "x", Gap: 1}); !errors.Is(err, test.want) {
@@ -214,12 +213,12 @@ func putShare(id job.ID, user string) func(*bolt.Tx) error {
 
 func edit(id job.ID, fn func(*storev1.Record)) func(*bolt.Tx) error {
 	return func(tx *bolt.Tx) error {
-		r, err := record.Decode(id, tx.Bucket([]byte("jobs")).Get(id.Key()))
+		r, err := file.Decode(id, tx.Bucket([]byte("jobs")).Get(id.Key()))
 		if err != nil {
 			return err
 		}
 		fn(r)
-		b, err := record.Encode(nil, r)
+		b, err := file.Encode(nil, r)
 		if err != nil {
 			return err
 		}
@@ -288,7 +287,7 @@ func TestADamagedPageIsFound(t *testing.T) {
 		if _, err := store.Open(store.Config{Path: damaged}); !errors.Is(err, job.ErrStorage) {
 			t.Errorf("open: %v", err)
 		}
-		if _, _, err := file.Compact(damaged, nil); !errors.Is(err, job.ErrStorage) {
+		if _, _, err := file.Compact(damaged); !errors.Is(err, job.ErrStorage) {
 			t.Errorf("compact: %v", err)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/credential"
-	"github.com/stint-jobs/stint/internal/store/record"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // steps are the writing methods of Store. Each decides at once what it asks for, and returns the call.
@@ -32,6 +32,7 @@ var steps = map[string]func(*history) func() error{
 	"AddIssue":       (*history).addIssue,
 	"SetSettings":    (*history).setSettings,
 	"Audit":          (*history).audit,
+	"AuditRead":      (*history).auditRead,
 	"PutToken":       (*history).putToken,
 	"DeleteToken":    (*history).deleteToken,
 	"TouchTokens":    (*history).touchTokens,
@@ -53,7 +54,7 @@ func (h *history) user() string { return []string{"ada", "bob", "cyd"}[h.rng.Int
 func (h *history) digit() string { return strconv.Itoa(h.rng.IntN(10)) }
 
 // id returns the id of one of the latest jobs, or of none.
-func (h *history) id() job.ID { return h.leader.state.Counters.NextID - job.ID(h.rng.IntN(8)) }
+func (h *history) id() job.ID { return h.leader.mem.counters.NextID - job.ID(h.rng.IntN(8)) }
 
 // ids returns up to n ids, also such as are no job's.
 func (h *history) ids(n int) []job.ID {
@@ -134,7 +135,7 @@ func (h *history) edit() func(*storev1.Record) error {
 		case 4:
 			r.Job.Message, r.Job.CancelTime = text, at
 		case 5:
-			r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: record.AttemptOf(r.Job) + 1, StartTime: at})
+			r.Job.Attempts = append(r.Job.Attempts, &jobsv1.Attempt{Number: file.AttemptOf(r.Job) + 1, StartTime: at})
 		default:
 			r.Job.State, r.Job.Reason = state, jobsv1.Reason(kind-5)
 			if job.Terminal(state) {
@@ -201,7 +202,7 @@ func (h *history) foldersRemoved() func() error {
 
 // skipIDs is what a start does where there are folders of jobs that the database does not know.
 func (h *history) skipIDs() {
-	if err := h.leader.skipTo(h.Context(), h.leader.state.Counters.NextID+job.ID(1+h.rng.IntN(4))); err != nil {
+	if err := h.leader.skipTo(h.Context(), h.leader.mem.counters.NextID+job.ID(1+h.rng.IntN(4))); err != nil {
 		h.Error(err)
 	}
 }
@@ -250,6 +251,11 @@ func (h *history) setSettings() func() error {
 func (h *history) audit() func() error {
 	e := &storev1.AuditEntry{User: h.user(), Method: "read"}
 	return func() error { return h.leader.Audit(h.Context(), e) }
+}
+
+func (h *history) auditRead() func() error {
+	e := &storev1.AuditEntry{User: h.user(), Method: "read"}
+	return func() error { return h.leader.AuditRead(h.Context(), e) }
 }
 
 func (h *history) putToken() func() error {

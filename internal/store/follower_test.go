@@ -124,16 +124,21 @@ func writingMethods(t *testing.T) map[string]bool {
 			}
 			receiver := fn.Recv.List[0].Names[0].Name
 			ast.Inspect(fn, func(n ast.Node) bool {
-				if sel, ok := n.(*ast.SelectorExpr); ok {
-					if x, ok := sel.X.(*ast.Ident); ok && x.Name == receiver {
-						calls[fn.Name.Name] = append(calls[fn.Name.Name], sel.Sel.Name)
+				switch n := n.(type) {
+				case *ast.SelectorExpr:
+					if x, ok := n.X.(*ast.Ident); ok && x.Name == receiver {
+						calls[fn.Name.Name] = append(calls[fn.Name.Name], n.Sel.Name)
+					}
+				case *ast.CallExpr:
+					if f, ok := n.Fun.(*ast.Ident); ok {
+						calls[fn.Name.Name] = append(calls[fn.Name.Name], f.Name)
 					}
 				}
 				return true
 			})
 		}
 	}
-	writes := map[string]bool{"do": true, "doBytes": true}
+	writes := map[string]bool{"do": true, "doBytes": true, "write": true}
 	for grown := true; grown; {
 		grown = false
 		for name, called := range calls {
@@ -394,7 +399,7 @@ type changesAnswer struct {
 }
 
 func (h *history) changes(s *Store, w Watch, after uint64, limit int) (changesAnswer, error) {
-	found, err := s.Changes(h.Context(), w, after, limit)
+	found, err := s.Changes(w, after, limit)
 	out := changesAnswer{UpTo: found.UpTo, More: found.More, Reset: found.Reset}
 	for _, c := range found.List {
 		raw, encoding := proto.MarshalOptions{Deterministic: true}.Marshal(c.Status)
@@ -418,7 +423,7 @@ func (h *history) changedSince(s *Store, after uint64, limit int) changedAnswer 
 // compareAll compares everything that two stores have, in their files and in memory.
 func (h *history) compareAll() {
 	leader, follower := h.leader, h.follower
-	follower.state.Compare(leader.state, func(where, what string) { h.Errorf("its %s: %s", where, what) })
+	follower.mem.compare(leader.mem, func(where, what string) { h.Errorf("its %s: %s", where, what) })
 	if got, want := contents(h, follower), contents(h, leader); !maps.Equal(got, want) {
 		h.Errorf("its buckets: %s", gocmp.Diff(want, got))
 	}
@@ -442,11 +447,8 @@ func contents(tb testing.TB, s *Store) map[string]string {
 	err := s.view(func(tx *kv.ReadTx) error {
 		for _, b := range file.Buckets {
 			all[b.Name] = strconv.FormatUint(tx.Sequence(b.Name), 10)
-			if err := tx.Each(b.Name, func(k, v []byte) error {
+			for k, v := range tx.Ascend(b.Name, nil) {
 				all[b.Name+"\x00"+string(k)] = string(v)
-				return nil
-			}); err != nil {
-				return err
 			}
 		}
 		return nil

@@ -76,13 +76,13 @@ func TestAWatcherAcrossARestoreIsReset(t *testing.T) {
 		"everyone": {Scope: store.Everyone},
 		"one job":  {Scope: store.OwnedBy("ada"), IDs: []job.ID{1}},
 	} {
-		ch, err := s.Changes(t.Context(), w, watcher, 0)
+		ch, err := s.Changes(w, watcher, 0)
 		if err != nil || !ch.Reset || ch.UpTo != s.Revision() || len(ch.List) > 0 {
 			t.Errorf("%s: resumed after %d, a revision of the lost incarnation: %+v, %v", name, watcher, ch, err)
 		}
 	}
 	// Who saw nothing of what was lost hears of what came since, and needs no reset.
-	ch, err := s.Changes(t.Context(), store.Watch{Scope: store.OwnedBy("ada")}, 10, 0)
+	ch, err := s.Changes(store.Watch{Scope: store.OwnedBy("ada")}, 10, 0)
 	if err != nil || ch.Reset || len(ch.List) != len(fresh) {
 		t.Errorf("resumed after the backup's revision: %d changes, reset %t, %v", len(ch.List), ch.Reset, err)
 	}
@@ -91,7 +91,7 @@ func TestAWatcherAcrossARestoreIsReset(t *testing.T) {
 	if len(gaps) != 1 || gaps[0].GetAfter() != 10 || gaps[0].GetUntil() != 10+1<<36 {
 		t.Fatalf("gaps %v", gaps)
 	}
-	if ch, err := s.Changes(t.Context(), store.Watch{Scope: store.OwnedBy("ada")}, gaps[0].GetUntil(), 0); err != nil || ch.Reset || len(ch.List) != len(fresh) {
+	if ch, err := s.Changes(store.Watch{Scope: store.OwnedBy("ada")}, gaps[0].GetUntil(), 0); err != nil || ch.Reset || len(ch.List) != len(fresh) {
 		t.Errorf("resumed after the first revision: %+v, %v", ch, err)
 	}
 }

@@ -4,20 +4,18 @@ import (
 	"context"
 	"fmt"
 
-	"google.golang.org/protobuf/proto"
-
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // What a problem report is; see package record.
 type (
 	// IssueID names a report.
-	IssueID = record.IssueID
+	IssueID = file.IssueID
 	// Issue is a stored report.
-	Issue = record.Issue
+	Issue = file.Issue
 )
 
 // MaxIssuesPerJob is how many reports there may be about a job. One more is job.ErrExhausted.
@@ -28,19 +26,16 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 	issue := IssueID{Job: id}
 	err := s.do(ctx, 1, func(b *batch) error {
 		report.CreateTime = b.stamp
-		raw, err := proto.Marshal(report)
-		if err != nil {
-			return fmt.Errorf("encode the report: %w", err)
-		}
-		if b.s.state.Issues[id]+b.issues[id] >= MaxIssuesPerJob {
+		if b.s.mem.issues[id]+b.issues[id] >= MaxIssuesPerJob {
 			return job.Userf(job.ErrExhausted, "%d problems of job %s are reported already; the operators have them", MaxIssuesPerJob, id)
 		}
 		b.target = target{user: report.GetJob().GetOwner(), jobs: []uint64{uint64(id)}}
-		if issue.Seq, err = b.tx.NextSequence(record.Issues); err != nil {
+		var err error
+		if issue.Seq, err = b.tx.NextSequence(file.Issues); err != nil {
 			return err
 		}
 		b.issues[id]++
-		return b.tx.Put(record.Issues, issue.Key(), raw)
+		return b.tx.PutMessage(file.Issues, issue.Key(), report)
 	})
 	if err != nil {
 		return IssueID{}, fmt.Errorf("store a report about job %s: %w", id, err)
@@ -52,7 +47,7 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 // early once they have maxBytes in all, but for the first. more reports whether there are older ones.
 func (s *Store) Issues(before uint64, limit, maxBytes int) (issues []Issue, more bool, _ error) {
 	err := s.view(func(tx *kv.ReadTx) (err error) {
-		issues, more, err = record.ListIssues(tx, before, limit, maxBytes)
+		issues, more, err = file.ListIssues(tx, before, limit, maxBytes)
 		return err
 	})
 	return issues, more, err

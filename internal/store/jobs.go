@@ -7,26 +7,19 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // Get returns a job in full. Of one that is seen only because it was shared, what leads
 // to other things of its owner is left out; see reader.seen.
 func (s *Store) Get(scope Scope, id job.ID) (*jobsv1.Job, error) {
-	var found *jobsv1.Job
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		found, err = jobIn(tx, scope, id, jobsv1.JobView_JOB_VIEW_FULL)
-		return err
-	})
-	if err != nil {
-		return nil, err
+	found, err := read(s, func(tx *kv.ReadTx) (*jobsv1.Job, error) { return jobIn(tx, scope, id, jobsv1.JobView_JOB_VIEW_FULL) })
+	if err == nil && found == nil {
+		err = file.NotFound(id)
 	}
-	if found == nil {
-		return nil, record.NotFound(id)
-	}
-	return found, nil
+	return found, err
 }
 
 // GetBounded is GetMany for what is sent at once. Jobs with more than maxBytes in all are refused before they are decoded.
@@ -34,7 +27,7 @@ func (s *Store) GetBounded(scope Scope, ids []job.ID, view jobsv1.JobView, maxBy
 	size := 0
 	err := s.view(func(tx *kv.ReadTx) error {
 		for _, id := range ids {
-			size += record.Size(tx, id, view)
+			size += file.Size(tx, id, view)
 		}
 		return nil
 	})
@@ -73,7 +66,7 @@ func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView) (jobs []
 func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
 	var rec *storev1.Record
 	err := s.view(func(tx *kv.ReadTx) error {
-		found, err := record.Get(tx, id)
+		found, err := file.Get(tx, id)
 		if err != nil || found == nil {
 			return err
 		}
@@ -84,7 +77,7 @@ func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
 		return err
 	})
 	if err == nil && rec == nil {
-		err = record.NotFound(id)
+		err = file.NotFound(id)
 	}
 	return rec, err
 }
@@ -92,12 +85,12 @@ func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
 // Active returns the ids of the jobs that are not final, in the order of ids. It reads the index alone, so a
 // record that cannot be read is named too, unless it was put aside when the store was opened.
 func (s *Store) Active() []job.ID {
-	return s.state.Index.Active(jobsv1.State_STATE_UNSPECIFIED, 0, math.MaxInt).IDs
+	return s.mem.index.Active(jobsv1.State_STATE_UNSPECIFIED, 0, math.MaxInt).IDs
 }
 
 // Summarize returns the exact counts of the jobs in the scope by service and state.
 func (s *Store) Summarize(scope Scope) *jobsv1.Summary {
-	counts := s.state.Index.Summarize(scope)
+	counts := s.mem.index.Summarize(scope)
 	sum := &jobsv1.Summary{
 		Total: stateCounts(&counts.Total), Revision: counts.Revision,
 		Services: make(map[string]*jobsv1.StateCounts, len(counts.Services)),
@@ -119,22 +112,18 @@ func stateCounts(c *index.StateCounts) *jobsv1.StateCounts {
 }
 
 // Load returns how many jobs of the scope are queued and how many are running.
-func (s *Store) Load(scope Scope) (queued, running int) { return s.state.Index.Load(scope) }
+func (s *Store) Load(scope Scope) (queued, running int) { return s.mem.index.Load(scope) }
 
 // ErrDamaged is for a record that is there and cannot be decoded.
-var ErrDamaged = record.ErrDamaged
+var ErrDamaged = file.ErrDamaged
 
 // Brief is what of a job's record says where the job waits.
-type Brief = record.Brief
+type Brief = file.Brief
 
 // BriefOf returns the brief of a record.
-func BriefOf(id job.ID, rec *storev1.Record) Brief { return record.BriefOf(id, rec) }
+func BriefOf(id job.ID, rec *storev1.Record) Brief { return file.BriefOf(id, rec) }
 
 // Briefs reads several jobs in the order of ids, in one transaction and of each record only the header.
-func (s *Store) Briefs(ids []job.ID) (briefs []Brief, _ error) {
-	err := s.view(func(tx *kv.ReadTx) error {
-		briefs = record.Briefs(tx, ids)
-		return nil
-	})
-	return briefs, err
+func (s *Store) Briefs(ids []job.ID) ([]Brief, error) {
+	return read(s, func(tx *kv.ReadTx) ([]Brief, error) { return file.Briefs(tx, ids), nil })
 }

@@ -285,7 +285,7 @@ func TestBackupAndCompactOfAStoppedServer(t *testing.T) {
 	if _, err := file.Backup(path, &b); !errors.Is(err, job.ErrUnavailable) {
 		t.Errorf("backup of a running server's file: %v", err)
 	}
-	if _, _, err := file.Compact(path, nil); !errors.Is(err, job.ErrUnavailable) {
+	if _, _, err := file.Compact(path); !errors.Is(err, job.ErrUnavailable) {
 		t.Errorf("compact a running server's file: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -294,7 +294,7 @@ func TestBackupAndCompactOfAStoppedServer(t *testing.T) {
 	if n, err := file.Backup(path, &b); err != nil || n != int64(b.Len()) {
 		t.Errorf("backup of %d bytes: %v", n, err)
 	}
-	before, after, err := file.Compact(path, nil)
+	before, after, err := file.Compact(path)
 	if err != nil || after >= before {
 		t.Errorf("%d became %d: %v", before, after, err)
 	}

@@ -184,7 +184,7 @@ func (m *scopes) readByID(t *rapid.T, scope store.Scope) {
 	if err != nil || !slices.Equal(idsOf(t, got), want) || !slices.Equal(gone, missing) {
 		t.Fatalf("GetMany in %v: %v, %v", scope, idsOf(t, got), err)
 	}
-	changes, err := m.s.Changes(context.Background(), store.Watch{Scope: scope, IDs: ids}, 0, 1000)
+	changes, err := m.s.Changes(store.Watch{Scope: scope, IDs: ids}, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func (m *scopes) readLists(t *rapid.T, scope store.Scope) {
 	if n := counts.GetQueued() + counts.GetRunning() + counts.GetCompleted(); n != int64(len(want)) {
 		t.Fatalf("Summarize in %v counts %d", scope, n)
 	}
-	changes, err := m.s.Changes(context.Background(), store.Watch{Scope: scope}, 0, 1000)
+	changes, err := m.s.Changes(store.Watch{Scope: scope}, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

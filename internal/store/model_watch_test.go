@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,7 +20,7 @@ func (m *model) follow(t *rapid.T) {
 		w.after = rapid.Uint64Range(0, m.revision+1).Draw(t, "after")
 	}
 	limit := rapid.SampledFrom([]int{1, 2, 5, 1000}).Draw(t, "limit")
-	got, err := m.s.Changes(context.Background(), w.watch, w.after, limit)
+	got, err := m.s.Changes(w.watch, w.after, limit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -258,3 +258,16 @@ func TestARowThatChangedUnderThePageIsLookedAtAgain(t *testing.T) {
 		t.Errorf("%v %v", page, err)
 	}
 }
+
+func TestAPageOfAStoreThatIsClosedMeanwhileIsRefused(t *testing.T) {
+	s := storetest.Open(t)
+	submit(t, s, "ada", newJob("A", "a"))
+	s.BetweenIndexAndRecords(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if page, err := s.Page(t.Context(), store.Query{Scope: store.Everyone, Limit: 5}); !errors.Is(err, job.ErrUnavailable) {
+		t.Errorf("%v, %v", page, err)
+	}
+}

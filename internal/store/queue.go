@@ -11,8 +11,8 @@ import (
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // QueueQuery asks for a page of the queue.
@@ -40,7 +40,7 @@ type QueuePage struct {
 // Queue returns a page of everybody's jobs that are not final. What it costs
 // depends on these jobs alone, not on those that ended.
 func (s *Store) Queue(q QueueQuery) (*QueuePage, error) {
-	active := s.state.Index.Active(q.State, q.After, q.Limit)
+	active := s.mem.index.Active(q.State, q.After, q.Limit)
 	page := &QueuePage{Next: active.Next, Queued: active.Queued, Running: active.Running}
 	err := s.view(func(tx *kv.ReadTx) error {
 		for _, id := range active.IDs {
@@ -67,7 +67,7 @@ func (q *QueueQuery) wants(state jobsv1.State) bool {
 
 // queueRow returns a job as the scope sees it in the queue; nil when it left it.
 func queueRow(tx *kv.ReadTx, q *QueueQuery, id job.ID) (*adminv1.QueueRow, error) {
-	j, err := record.GetJob(tx, id, jobsv1.JobView_JOB_VIEW_BASIC)
+	j, err := file.GetJob(tx, id, jobsv1.JobView_JOB_VIEW_BASIC)
 	if err != nil || j == nil || !q.wants(j.GetState()) {
 		return nil, err
 	}

@@ -8,9 +8,8 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
-	"github.com/stint-jobs/stint/internal/store/request"
 )
 
 func newSubmission(t *testing.T, n int) *submission {
@@ -38,7 +37,7 @@ func TestARequestWithinOneCommit(t *testing.T) {
 			return err
 		}
 		for _, w := range writesOf(t, b.tx.Entry()) {
-			if w.Bucket == request.Bucket || w.Bucket == record.Doomed {
+			if w.Bucket == file.Requests || w.Bucket == file.Doomed {
 				t.Errorf("a submission writes into the bucket %s", w.Bucket)
 			}
 		}

@@ -3,9 +3,9 @@ package store
 import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // Scope is whose jobs a caller may see. Every read takes one, and a job outside
@@ -28,11 +28,11 @@ func seen(tx *kv.ReadTx, scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
 	if scope.Owner == "" || scope.Right == jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
 		return false, nil
 	}
-	raw := tx.Get(record.Shares, record.ShareKey(id, scope.Owner))
+	raw := tx.Get(file.Shares, file.ShareKey(id, scope.Owner))
 	if raw == nil {
 		return false, nil
 	}
-	sh, err := record.DecodeShare(id, raw)
+	sh, err := file.DecodeShare(id, raw)
 	if err != nil || !index.RightsOf(sh.GetRights()).Has(scope.Right) {
 		return false, err
 	}
@@ -42,7 +42,7 @@ func seen(tx *kv.ReadTx, scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
 
 // jobIn decodes a job. It returns nil when there is none in the scope.
 func jobIn(tx *kv.ReadTx, scope Scope, id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) {
-	j, err := record.GetJob(tx, id, view)
+	j, err := file.GetJob(tx, id, view)
 	if err != nil || j == nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Settings are what operators set at run time. Never nil; read-only.
-func (s *Store) Settings() *storev1.Settings { return s.state.Settings() }
+func (s *Store) Settings() *storev1.Settings { return s.mem.settings.Load() }
 
 // SetSettings replaces the settings.
 func (s *Store) SetSettings(ctx context.Context, set *storev1.Settings) error {

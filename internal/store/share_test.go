@@ -256,7 +256,7 @@ func TestSharesAreKept(t *testing.T) {
 		if err := again.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := file.Compact(path, nil); err != nil {
+		if _, _, err := file.Compact(path); err != nil {
 			t.Fatal(err)
 		}
 	}

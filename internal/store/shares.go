@@ -6,18 +6,16 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // MaxShares is how many users a job can be shared with. It is part of the API.
-const MaxShares = record.MaxShares
+const MaxShares = file.MaxShares
 
 // Share gives a user rights of a job, in the place of those they have, and
 // returns what was stored. SHARE_RIGHT_HISTORY is in every other right. Only the scope's own jobs can
@@ -26,7 +24,7 @@ func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Sh
 	given := withHistory(sh.GetRights())
 	out := &jobsv1.Share{JobId: id.String(), User: sh.GetUser(), Rights: given}
 	err := s.do(ctx, 1, func(b *batch) error {
-		owner, err := b.sharedBy(scope, id)
+		owner, err := sharedBy(&b.tx.ReadTx, scope, id)
 		switch {
 		case err != nil:
 			return err
@@ -35,13 +33,9 @@ func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Sh
 		case b.full(id, sh.GetUser()):
 			return job.Userf(job.ErrExhausted, "A job can be shared with at most %d users; take one of them back first.", MaxShares)
 		}
-		raw, err := proto.Marshal(&storev1.Share{Rights: given, CreateTime: b.stamp})
-		if err != nil {
-			return fmt.Errorf("encode a share of job %s: %w", id, err)
-		}
 		out.CreateTime = b.stamp
 		b.target = target{user: sh.GetUser(), jobs: []uint64{uint64(id)}}
-		return b.tx.Put(record.Shares, record.ShareKey(id, sh.GetUser()), raw)
+		return b.tx.PutMessage(file.Shares, file.ShareKey(id, sh.GetUser()), &storev1.Share{Rights: given, CreateTime: b.stamp})
 	})
 	if err != nil {
 		return nil, err
@@ -52,15 +46,15 @@ func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Sh
 // Unshare takes back all that a user was given of a job. When it returns, no read sees the job for them any more.
 func (s *Store) Unshare(ctx context.Context, scope Scope, id job.ID, user string) error {
 	return s.do(ctx, 1, func(b *batch) error {
-		if _, err := b.sharedBy(scope, id); err != nil {
+		if _, err := sharedBy(&b.tx.ReadTx, scope, id); err != nil {
 			return err
 		}
-		key := record.ShareKey(id, user)
-		if b.tx.Get(record.Shares, key) == nil {
+		key := file.ShareKey(id, user)
+		if b.tx.Get(file.Shares, key) == nil {
 			return nil
 		}
 		b.target = target{user: user, jobs: []uint64{uint64(id)}}
-		return b.tx.Delete(record.Shares, key)
+		return b.tx.Delete(file.Shares, key)
 	})
 }
 
@@ -72,21 +66,18 @@ func withHistory(list []jobsv1.ShareRight) []jobsv1.ShareRight {
 }
 
 // sharedBy returns the owner of a job that the scope may share.
-func (b *batch) sharedBy(scope Scope, id job.ID) (string, error) {
-	rec, err := record.Get(&b.tx.ReadTx, id)
-	if err != nil {
-		return "", err
+func sharedBy(tx *kv.ReadTx, scope Scope, id job.ID) (string, error) {
+	h, err := file.GetHeader(tx, id)
+	if err == nil && (h == nil || !scope.Includes(h.GetOwner())) {
+		err = file.NotFound(id)
 	}
-	if rec == nil || !scope.Includes(rec.GetJob().GetOwner()) {
-		return "", record.NotFound(id)
-	}
-	return rec.GetJob().GetOwner(), nil
+	return h.GetOwner(), err
 }
 
 // full reports whether a job is shared with as many as it can be, of whom the user is none.
 func (b *batch) full(id job.ID, user string) bool {
 	n := 0
-	for _, k := range shareKeysOf(&b.tx.ReadTx, id) {
+	for k := range file.SharesOf(&b.tx.ReadTx, id, "") {
 		if string(k[8:]) == user {
 			return false
 		}
@@ -95,20 +86,14 @@ func (b *batch) full(id job.ID, user string) bool {
 	return n >= MaxShares
 }
 
-// shareKeysOf returns copies of the keys of all shares of a job, sorted by user.
-func shareKeysOf(tx *kv.ReadTx, id job.ID) [][]byte {
-	var keys [][]byte
-	c := tx.Cursor(record.Shares)
-	for k, _ := c.Seek(id.Key()); bytes.HasPrefix(k, id.Key()); k, _ = c.Next() {
-		keys = append(keys, bytes.Clone(k))
-	}
-	return keys
-}
-
 // unshareAll takes a job back from everybody: it is about to be deleted.
 func (b *batch) unshareAll(id job.ID) error {
-	for _, k := range shareKeysOf(&b.tx.ReadTx, id) {
-		if err := b.tx.Delete(record.Shares, k); err != nil {
+	var keys [][]byte
+	for k := range file.SharesOf(&b.tx.ReadTx, id, "") {
+		keys = append(keys, bytes.Clone(k))
+	}
+	for _, k := range keys {
+		if err := b.tx.Delete(file.Shares, k); err != nil {
 			return err
 		}
 	}
@@ -117,33 +102,24 @@ func (b *batch) unshareAll(id job.ID) error {
 
 // Sees reports whether a job is there and in the scope, without reading the
 // disk: for what goes on for a while and must end with the right to it.
-func (s *Store) Sees(scope Scope, id job.ID) bool { return s.state.Index.Sees(scope, id) }
+func (s *Store) Sees(scope Scope, id job.ID) bool { return s.mem.index.Sees(scope, id) }
 
 // Shares returns with whom a job of the scope is shared, in the order of users
 // behind after, at most limit, and whether there are more.
 func (s *Store) Shares(scope Scope, id job.ID, after string, limit int) (list []*jobsv1.Share, more bool, _ error) {
 	err := s.view(func(tx *kv.ReadTx) error {
-		rec, err := record.Get(tx, id)
-		switch {
-		case err != nil:
+		if _, err := sharedBy(tx, scope, id); err != nil { // a share does not tell of the others
 			return err
-		case rec == nil || !scope.Includes(rec.GetJob().GetOwner()): // a share does not tell of the others
-			return record.NotFound(id)
 		}
-		c := tx.Cursor(record.Shares)
-		for k, raw := c.Seek(record.ShareKey(id, after)); bytes.HasPrefix(k, id.Key()); k, raw = c.Next() {
-			user := string(k[8:])
-			if user == after {
-				continue
-			}
+		for k, raw := range file.SharesOf(tx, id, after) {
 			if more = len(list) == limit; more {
 				return nil
 			}
-			sh, err := record.DecodeShare(id, raw)
+			sh, err := file.DecodeShare(id, raw)
 			if err != nil {
 				return err
 			}
-			list = append(list, &jobsv1.Share{JobId: id.String(), User: user, Rights: sh.GetRights(), CreateTime: sh.GetCreateTime()})
+			list = append(list, &jobsv1.Share{JobId: id.String(), User: string(k[8:]), Rights: sh.GetRights(), CreateTime: sh.GetCreateTime()})
 		}
 		return nil
 	})
@@ -157,7 +133,7 @@ type SharePosition = index.SharePosition
 // position, at most limit, and the position to go on behind; nil at the end. The jobs are in
 // the BASIC view, as Get returns shared ones.
 func (s *Store) SharedWith(user string, after SharePosition, limit int) ([]*jobsv1.Share, *SharePosition, error) {
-	positions, next := s.state.Index.SharedWith(user, after, limit)
+	positions, next := s.mem.index.SharedWith(user, after, limit)
 	list := make([]*jobsv1.Share, 0, len(positions))
 	scope := OwnedBy(user).With(jobsv1.ShareRight_SHARE_RIGHT_HISTORY)
 	err := s.view(func(tx *kv.ReadTx) error {
@@ -166,11 +142,11 @@ func (s *Store) SharedWith(user string, after SharePosition, limit int) ([]*jobs
 			if err != nil {
 				return err
 			}
-			raw := tx.Get(record.Shares, record.ShareKey(p.Job, user))
+			raw := tx.Get(file.Shares, file.ShareKey(p.Job, user))
 			if j == nil || raw == nil {
 				continue // taken back a moment ago
 			}
-			sh, err := record.DecodeShare(p.Job, raw)
+			sh, err := file.DecodeShare(p.Job, raw)
 			if err != nil {
 				return err
 			}

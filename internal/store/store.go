@@ -25,11 +25,9 @@ import (
 
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
-	"github.com/stint-jobs/stint/internal/store/feed"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/state"
 )
 
 // Config says where the jobs are and how much may wait. The zero value of
@@ -85,12 +83,12 @@ func (c *Config) index() index.Config {
 
 // Store keeps the jobs. Open makes one; Close ends it. Its methods may be called at the same time.
 type Store struct {
-	cfg   Config
-	db    *kv.DB
-	state *state.State // set by Open
-	feed  *feed.Feed
+	cfg Config
+	db  *kv.DB
+	mem *memory // set by Open
 
-	hub notify.Hub[Key]
+	hub      notify.Hub[Key]
+	readings readings
 
 	changes atomic.Uint64
 	ended   atomic.Bool // Close has begun
@@ -132,34 +130,42 @@ func (s *Store) start() (err error) {
 	if err := s.load(); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
-	if first := s.cfg.FirstID; first > s.state.Counters.NextID {
+	if first := s.cfg.FirstID; first > s.mem.counters.NextID {
 		if err := s.skipTo(context.Background(), first); err != nil {
 			return errors.Join(err, s.db.Close())
 		}
 	}
-	s.cfg.Logger.Info("store opened", "path", s.cfg.Path, "jobs", s.state.Index.Stats().Jobs, "revision", s.state.Index.Revision(), "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
+	s.cfg.Logger.Info("store opened", "path", s.cfg.Path, "jobs", s.mem.index.Stats().Jobs, "revision", s.mem.index.Revision(), "audit_head", s.AuditHead().String(), "index_seconds", time.Since(begin).Seconds())
 	return nil
 }
 
 // load makes everything in memory from the file.
 func (s *Store) load() error {
 	err := s.view(func(tx *kv.ReadTx) (err error) {
-		s.state, err = state.Load(tx, s.cfg.index())
+		s.mem, err = load(tx, s.cfg.index())
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for id, err := range s.state.Damaged {
+	for id, err := range s.mem.damaged {
 		s.cfg.Logger.Error("a job is put aside: its record cannot be read", "job", id, "error", err)
 	}
-	s.feed = feed.New(s.state.Index, s.view)
 	s.batch.init(s)
 	return nil
 }
 
 // view calls fn in a short transaction.
 func (s *Store) view(fn func(*kv.ReadTx) error) error { return file.InWords(s.db.View(fn)) }
+
+// read returns what fn returns in a short transaction.
+func read[T any](s *Store, fn func(*kv.ReadTx) (T, error)) (found T, err error) {
+	err = s.view(func(tx *kv.ReadTx) (err error) {
+		found, err = fn(tx)
+		return err
+	})
+	return found, err
+}
 
 // errClosed: the store was closed.
 var errClosed = fmt.Errorf("the store is closed: %w", job.ErrUnavailable)
@@ -200,7 +206,7 @@ func (s *Store) Failed() <-chan struct{} { return s.db.Failed() }
 func (s *Store) Hub() *notify.Hub[Key] { return &s.hub }
 
 // Revision is that of the last change that reads see.
-func (s *Store) Revision() uint64 { return s.state.Index.Revision() }
+func (s *Store) Revision() uint64 { return s.mem.index.Revision() }
 
 // Stats is how the store is, for metrics.
 type Stats struct {
@@ -223,9 +229,9 @@ type Stats struct {
 
 // Stats returns how the store is.
 func (s *Store) Stats() Stats {
-	d, ix := s.db.Stats(), s.state.Index.Stats()
+	d, ix := s.db.Stats(), s.mem.index.Stats()
 	return Stats{
-		Jobs: ix.Jobs, Damaged: len(s.state.Damaged), Doomed: s.state.Doomed(), Revision: ix.Revision, FileBytes: d.FileBytes,
+		Jobs: ix.Jobs, Damaged: len(s.mem.damaged), Doomed: s.mem.doomed.Load(), Revision: ix.Revision, FileBytes: d.FileBytes,
 		Waiting: d.Waiting, WaitingBytes: d.WaitingBytes, Commits: d.Commits, Changes: s.changes.Load(),
 	}
 }

@@ -136,11 +136,11 @@ func TestAJobOfSomebodyElseDoesNotExist(t *testing.T) {
 		if err != nil || page.Total != 0 || len(page.Jobs) != 0 {
 			t.Errorf("%s: page: %v %v", name, page, err)
 		}
-		changes, err := s.Changes(t.Context(), store.Watch{Scope: scope}, 0, 0)
+		changes, err := s.Changes(store.Watch{Scope: scope}, 0, 0)
 		if err != nil || len(changes.List) != 0 {
 			t.Errorf("%s: changes: %v %v", name, changes, err)
 		}
-		changes, err = s.Changes(t.Context(), store.Watch{Scope: scope, IDs: []job.ID{id}}, 0, 0)
+		changes, err = s.Changes(store.Watch{Scope: scope, IDs: []job.ID{id}}, 0, 0)
 		if err != nil || len(changes.List) != 0 {
 			t.Errorf("%s: changes of a job: %v %v", name, changes, err)
 		}

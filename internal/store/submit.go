@@ -12,8 +12,8 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // SubmitOptions is what goes with the jobs of one request.
@@ -51,7 +51,7 @@ func (s *Store) Submit(ctx context.Context, jobs []*jobsv1.Job, o SubmitOptions)
 	}
 	for i, j := range jobs {
 		j.Parameters = sub.parameters[i]
-		j.Etag = record.Etag(j.GetRevision())
+		j.Etag = file.Etag(j.GetRevision())
 	}
 	return jobs, false, nil
 }
@@ -94,7 +94,7 @@ func (s *submission) stage(b *batch) error {
 	if s.RequestID != "" {
 		var known bool
 		var err error
-		if s.earlier, known, err = b.requests.Find(s.request()); known || err != nil {
+		if s.earlier, known, err = b.findRequest(&s.SubmitOptions); known || err != nil {
 			return err
 		}
 	}
@@ -113,10 +113,10 @@ func (s *submission) stage(b *batch) error {
 	}
 	for i, raw := range raws {
 		id := before.NextID + job.ID(i)
-		if err := b.tx.Put(record.Jobs, id.Key(), raw); err != nil {
+		if err := b.tx.Put(file.Jobs, id.Key(), raw); err != nil {
 			return err
 		}
-		if err := b.tx.Put(record.Specs, id.Key(), s.specs[i]); err != nil {
+		if err := b.tx.Put(file.Specs, id.Key(), s.specs[i]); err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func (s *submission) record(b *batch, i int) *storev1.Record {
 		j.OutputName = job.DefaultOutputName(j.GetService(), id)
 	}
 	j.Attempts, j.History = nil, nil
-	record.AppendHistory(j, b.stamp)
+	file.AppendHistory(j, b.stamp)
 	rec := &storev1.Record{Job: j}
 	if s.RequestID != "" { // in each of them, as any may be the last that is left
 		rec.RequestId, rec.RequestHash = s.RequestID, s.RequestHash
@@ -150,7 +150,7 @@ func (s *submission) note(b *batch, first job.ID) {
 		b.changes = append(b.changes, index.ChangedJob{ID: first + job.ID(i), Owner: s.Owner})
 	}
 	if s.RequestID != "" {
-		b.requests.Add(s.request(), first, len(s.jobs))
+		b.requests[string(file.RequestKey(s.Owner, s.RequestID))] = span{first, len(s.jobs)}
 	}
 	b.countActive(s.Owner, int64(len(s.jobs)))
 }
@@ -171,7 +171,7 @@ func (s *submission) checkBounds(b *batch) error {
 
 // activeIn returns how many committed jobs of the scope are not final.
 func (s *Store) activeIn(scope Scope) int64 {
-	queued, running := s.state.Index.Load(scope)
+	queued, running := s.mem.index.Load(scope)
 	return int64(queued + running)
 }
 

@@ -10,8 +10,8 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 // Update lets fn change the job's record and stores it. fn runs in the writer,
@@ -21,15 +21,7 @@ import (
 // no error. The store itself sets revision and etag and appends to history, and it refuses a
 // change of what Submit fixed, and one of the state that is not legal. Returned is the job as stored, without parameters.
 func (s *Store) Update(ctx context.Context, scope Scope, id job.ID, fn func(*storev1.Record) error) (*jobsv1.Job, error) {
-	var j *jobsv1.Job
-	err := s.do(ctx, 1, func(b *batch) (err error) {
-		j, err = b.update(scope, id, fn)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return j, nil
+	return write(ctx, s, 1, func(b *batch) (*jobsv1.Job, error) { return b.update(scope, id, fn) })
 }
 
 // UpdateResult is what became of one job of an UpdateMany.
@@ -69,37 +61,37 @@ type fixed struct {
 func fixedOf(j *jobsv1.Job) fixed {
 	return fixed{
 		j.GetOwner(), j.GetService(), j.GetOutputName(), j.GetOutputFolder(), j.GetParentId(), j.GetRerunOf(), j.GetExecutor(),
-		j.GetPriority(), record.Nanos(j.GetSubmitTime()),
+		j.GetPriority(), file.Nanos(j.GetSubmitTime()),
 	}
 }
 
 // update stages what fn makes of a job.
 func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (*jobsv1.Job, error) {
-	raw := b.tx.Get(record.Jobs, id.Key())
+	raw := b.tx.Get(file.Jobs, id.Key())
 	if raw == nil {
-		return nil, record.NotFound(id)
+		return nil, file.NotFound(id)
 	}
-	rec, err := record.Decode(id, raw)
+	rec, err := file.Decode(id, raw)
 	if err != nil {
 		return nil, err
 	}
 	j := rec.GetJob()
 	if !scope.Includes(j.GetOwner()) {
-		return nil, record.NotFound(id)
+		return nil, file.NotFound(id)
 	}
-	was, before := fixedOf(j), record.StatusOf(j)
+	was, before := fixedOf(j), file.StatusOf(j)
 	changed, err := b.change(id, rec, fn)
 	if err != nil {
 		return nil, err
 	}
 	if !changed {
-		rec, err = record.Decode(id, raw) // fn may have left its mark on the copy
+		rec, err = file.Decode(id, raw) // fn may have left its mark on the copy
 		return rec.GetJob(), err
 	}
 	if rec.GetJob() != j || fixedOf(j) != was {
 		return nil, fmt.Errorf("update job %s: what the request said is fixed: %w", id, job.ErrConflict)
 	}
-	after := record.StatusOf(j)
+	after := file.StatusOf(j)
 	if after.State != before.State && !job.Legal(before.State, after.State) {
 		return nil, fmt.Errorf("update job %s from %v to %v: %w", id, before.State, after.State, job.ErrConflict)
 	}
@@ -122,23 +114,23 @@ func (b *batch) same(rec *storev1.Record, raw []byte) bool {
 }
 
 // store stages a changed record, with its revision and history.
-func (b *batch) store(id job.ID, rec *storev1.Record, was record.Status) error {
+func (b *batch) store(id job.ID, rec *storev1.Record, was file.Status) error {
 	j := rec.GetJob()
 	before := b.counters
 	j.Revision = b.nextRevision()
-	record.BoundAttempts(j)
-	if record.StatusOf(j) != was {
-		record.AppendHistory(j, b.stamp)
+	file.BoundAttempts(j)
+	if file.StatusOf(j) != was {
+		file.AppendHistory(j, b.stamp)
 	}
 	raw, err := b.encode(rec)
 	if err != nil {
 		b.counters = before
 		return fmt.Errorf("update job %s: %w", id, err)
 	}
-	if err := b.tx.Put(record.Jobs, id.Key(), raw); err != nil {
+	if err := b.tx.Put(file.Jobs, id.Key(), raw); err != nil {
 		return err
 	}
-	j.Etag = record.Etag(j.GetRevision())
+	j.Etag = file.Etag(j.GetRevision())
 	b.changes = append(b.changes, index.ChangedJob{ID: id, Owner: j.GetOwner()})
 	b.countActive(j.GetOwner(), activeJobs(j.GetState())-activeJobs(was.State))
 	return nil

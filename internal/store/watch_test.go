@@ -126,7 +126,7 @@ func (f *follower) follow(ctx context.Context, t *testing.T, s *store.Store) {
 	sub := s.Hub().Subscribe(f.key)
 	defer sub.Close()
 	for after := uint64(0); ; {
-		got, err := s.Changes(ctx, f.what, after, f.limit)
+		got, err := s.Changes(f.what, after, f.limit)
 		if err != nil || got.Reset {
 			t.Errorf("changes after %d: %+v %v", after, got, err)
 			return
@@ -183,7 +183,7 @@ func TestAChangeCarriesTheStatusAsOfThen(t *testing.T) {
 		}
 	})
 	change(t, s, id, func(r *storev1.Record) { r.Job.ResultFolder = "/jobs/a" })
-	got, err := s.Changes(t.Context(), store.Watch{Scope: store.OwnedBy("ada")}, 0, 0)
+	got, err := s.Changes(store.Watch{Scope: store.OwnedBy("ada")}, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestAGapInAHistoryIsAReset(t *testing.T) {
 	}
 	for after, reset := range map[uint64]bool{0: true, 1: true, 20: true, 21: false, 60: false} {
 		for _, w := range []store.Watch{{Scope: store.Everyone}, {Scope: store.OwnedBy("ada")}, {Scope: store.Everyone, IDs: []job.ID{id}}} {
-			got, err := s.Changes(t.Context(), w, after, 0)
+			got, err := s.Changes(w, after, 0)
 			if err != nil || got.Reset != reset || !reset && len(got.List) != int(61-after) {
 				t.Errorf("%v after %d: reset %v, %d changes, %v", w, after, got.Reset, len(got.List), err)
 			}
@@ -233,13 +233,13 @@ func TestWatchersWhoAreAsFarShareTheReading(t *testing.T) {
 	s := storetest.Open(t)
 	submit(t, s, "ada", newJob("A", "a"))
 	w := store.Watch{Scope: store.OwnedBy("ada")}
-	first, err1 := s.Changes(t.Context(), w, 0, 0)
-	second, err2 := s.Changes(t.Context(), w, 0, 0)
+	first, err1 := s.Changes(w, 0, 0)
+	second, err2 := s.Changes(w, 0, 0)
 	if err1 != nil || err2 != nil || len(first.List) != 1 || first.List[0] != second.List[0] {
 		t.Errorf("%v %v %v %v", first, second, err1, err2)
 	}
 	become(t, s, 1, running)
-	third, err := s.Changes(t.Context(), w, 0, 0)
+	third, err := s.Changes(w, 0, 0)
 	if err != nil || len(third.List) != 2 {
 		t.Errorf("after a change: %v %v", third, err)
 	}
@@ -295,12 +295,12 @@ func TestTooManyChangedJobsAreAReset(t *testing.T) {
 		submit(t, s, "ada", jobs...)
 	}
 	w := store.Watch{Scope: store.OwnedBy("ada")}
-	got, err := s.Changes(t.Context(), w, 0, 10)
+	got, err := s.Changes(w, 0, 10)
 	if err != nil || got.Reset || len(got.List) != 10 || !got.More || got.UpTo != 10 {
 		t.Errorf("10,000 changed jobs: %d changes up to %d, %v %v", len(got.List), got.UpTo, got.Reset, err)
 	}
 	submit(t, s, "ada", &jobsv1.Job{Service: "A"})
-	if got, err = s.Changes(t.Context(), w, 0, 10); err != nil || !got.Reset || got.UpTo != 10_001 {
+	if got, err = s.Changes(w, 0, 10); err != nil || !got.Reset || got.UpTo != 10_001 {
 		t.Errorf("10,001 changed jobs: %+v %v", got, err)
 	}
 }

@@ -28,6 +28,19 @@ func (s *Store) doBytes(ctx context.Context, weight, bytes int, stage func(*batc
 	}))
 }
 
+// write is do for what returns something, and returns that unless there is an error.
+func write[T any](ctx context.Context, s *Store, weight int, stage func(*batch) (T, error)) (none T, _ error) {
+	var result T
+	err := s.do(ctx, weight, func(b *batch) (err error) {
+		result, err = stage(b)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
 type internalKey struct{}
 
 // Internal is a context for writes of the server itself, such as the scheduler's: on a full disk they wait in order until
@@ -43,7 +56,7 @@ func (s *Store) publish(entry []byte) {
 	if s.committed != nil {
 		s.committed(entry)
 	}
-	applied, err := s.state.Apply(entry)
+	applied, err := s.mem.apply(entry)
 	if err != nil {
 		panic(err) // kv ends all writing: memory does not follow the disk
 	}

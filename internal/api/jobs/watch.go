@@ -216,7 +216,7 @@ func (w *watcher) catchUp(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	for w.changes {
-		ch, err := w.cfg.Store.Changes(ctx, w.what, w.after, changesAtOnce)
+		ch, err := w.cfg.Store.Changes(w.what, w.after, changesAtOnce)
 		if err != nil {
 			return false, err
 		}

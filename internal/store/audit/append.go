@@ -131,23 +131,25 @@ func Prune(tx *kv.Tx, before time.Time) (begin Head, pruned uint64, more bool, e
 	if begin, _, err = Heads(&tx.ReadTx); err != nil {
 		return begin, 0, false, err
 	}
-	c := tx.Cursor(Bucket)
-	for k, v := c.First(); k != nil && pruned < pruneStep; k, v = c.First() {
+	var keys [][]byte
+	for k, v := range tx.Ascend(Bucket, nil) {
 		row, err := decodeRow(k, v)
 		if err != nil {
 			return begin, 0, false, err
 		}
-		if !row.Entry.GetTime().AsTime().Before(before) {
+		if more = len(keys) == pruneStep; more || !row.Entry.GetTime().AsTime().Before(before) {
 			break
 		}
 		begin = Head{row.Sequence, row.Hash}
-		if err := tx.Delete(Bucket, bytes.Clone(k)); err != nil {
+		keys = append(keys, bytes.Clone(k))
+	}
+	for _, k := range keys {
+		if err := tx.Delete(Bucket, k); err != nil {
 			return begin, 0, false, err
 		}
-		pruned++
 	}
-	if pruned > 0 {
+	if len(keys) > 0 {
 		err = tx.Put(HeadBucket, keyBegin, begin.encode())
 	}
-	return begin, pruned, pruned == pruneStep, err
+	return begin, uint64(len(keys)), more, err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -47,8 +46,7 @@ func Export(tx *kv.ReadTx, after uint64, fn func(before Head, row Row) error) er
 	if err != nil {
 		return err
 	}
-	c := tx.Cursor(Bucket)
-	for k, v := c.First(); k != nil; k, v = c.Next() {
+	for k, v := range tx.Ascend(Bucket, nil) {
 		row, err := decodeRow(k, v)
 		if err != nil {
 			return err
@@ -83,9 +81,12 @@ const maxScan = 100_000
 // Entries returns entries, newest first. next is the Before of the next page, and 0 at the end. There
 // may be another page also where fewer than Limit were found.
 func Entries(ctx context.Context, tx *kv.ReadTx, q Query) (rows []Row, next uint64, _ error) {
-	c := tx.Cursor(Bucket)
+	var below []byte
+	if q.Before > 0 {
+		below = key(q.Before)
+	}
 	scanned, size := 0, 0
-	for k, v := lastBefore(c, q.Before); k != nil; k, v = c.Prev() {
+	for k, v := range tx.Descend(Bucket, below) {
 		if len(rows) == q.Limit || scanned == maxScan || q.MaxBytes > 0 && size >= q.MaxBytes {
 			return rows, binary.BigEndian.Uint64(k) + 1, nil
 		}
@@ -107,23 +108,12 @@ func Entries(ctx context.Context, tx *kv.ReadTx, q Query) (rows []Row, next uint
 	return rows, 0, nil
 }
 
-// lastBefore puts the cursor on the last entry with a number below before. Zero is no bound.
-func lastBefore(c *kv.Cursor, before uint64) (k, v []byte) {
-	if before == 0 {
-		return c.Last()
-	}
-	if k, _ := c.Seek(key(before)); k == nil {
-		return c.Last()
-	}
-	return c.Prev()
-}
-
-// mayFit looks at the bytes of an entry, which is many times quicker than to decode it.
+// mayFit looks for what is asked for in the bytes of an entry, which is many times quicker than to decode it.
 func (q *Query) mayFit(v []byte) bool {
 	if q.User != "" && !bytes.Contains(v, []byte(q.User)) {
 		return false
 	}
-	return q.Job == 0 || bytes.Contains(v, protowire.AppendVarint(nil, uint64(q.Job)))
+	return q.Job == 0 || bytes.Contains(v, binary.AppendUvarint(nil, uint64(q.Job)))
 }
 
 func (q *Query) fits(row Row) bool {

@@ -38,8 +38,7 @@ func Verify(ctx context.Context, tx *kv.ReadTx, expect *Head) (Report, error) {
 		return Report{}, err
 	}
 	v := NewVerifier(begin, expect)
-	c := tx.Cursor(Bucket)
-	for key, value := c.First(); key != nil; key, value = c.Next() {
+	for key, value := range tx.Ascend(Bucket, nil) {
 		row, err := decodeRow(key, value)
 		if err != nil {
 			v.add("audit", "%v", err)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -66,14 +65,11 @@ func (b *Batch) ofUser(bucket, user string) map[Hash]ref {
 	return found
 }
 
-func (b *Batch) put(bucket string, hash Hash, r ref, m proto.Message) error {
-	raw, err := proto.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encode %s in bucket %s: %w", r.id, bucket, err)
-	}
-	if err := b.tx.Put(bucket, hash[:], raw); err != nil {
+func (b *Batch) put(bucket string, hash Hash, c credential) error {
+	if err := b.tx.PutMessage(bucket, hash[:], c); err != nil {
 		return err
 	}
+	r := refOf(c)
 	b.staged[place{bucket, hash}] = &r
 	return nil
 }
@@ -96,7 +92,7 @@ func (b *Batch) PutToken(hash Hash, t *storev1.Token, maxTokens int) error {
 	if maxTokens > 0 && len(b.ofUser(TokenBucket, t.GetUser())) >= maxTokens {
 		return job.Userf(job.ErrExhausted, "%s has %d API tokens, and may have no more. Revoke those that are not needed.", t.GetUser(), maxTokens)
 	}
-	return b.put(TokenBucket, hash, tokenRef(t), t)
+	return b.put(TokenBucket, hash, t)
 }
 
 // DeleteToken deletes the token with an id and returns its user. It returns job.ErrNotFound where
@@ -117,12 +113,12 @@ func (b *Batch) TouchTokens(uses map[Hash]time.Time) error {
 		if raw == nil {
 			continue
 		}
-		t, err := decodeToken(raw)
+		t, err := decode(raw, &storev1.Token{})
 		if err != nil || t.GetLastUseTime() != nil && !at.After(t.GetLastUseTime().AsTime()) {
 			continue
 		}
 		t.LastUseTime = timestamppb.New(at)
-		if err := b.put(TokenBucket, hash, tokenRef(t), t); err != nil {
+		if err := b.put(TokenBucket, hash, t); err != nil {
 			return err
 		}
 	}
@@ -146,7 +142,7 @@ func (b *Batch) PutSession(hash Hash, s *storev1.Session, maxSessions int) (dele
 		}
 		deleted = append(deleted, theirs[old].id)
 	}
-	return deleted, b.put(SessionBucket, hash, sessionRef(s), s)
+	return deleted, b.put(SessionBucket, hash, s)
 }
 
 // TouchSession stores when a session was last used. One that is gone is job.ErrNotFound.
@@ -156,7 +152,7 @@ func (b *Batch) TouchSession(hash Hash, at time.Time) error {
 		return err
 	}
 	s.LastUseTime = timestamppb.New(at)
-	return b.put(SessionBucket, hash, sessionRef(s), s)
+	return b.put(SessionBucket, hash, s)
 }
 
 // DeleteSession deletes a session and returns its id, or job.ErrNotFound.
@@ -175,7 +171,7 @@ func (b *Batch) PurgeSessions(hashes []Hash, ended func(*storev1.Session) bool) 
 		if raw == nil {
 			continue
 		}
-		s, err := decodeSession(raw)
+		s, err := decode(raw, &storev1.Session{})
 		if err != nil {
 			return err
 		}

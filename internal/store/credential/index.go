@@ -7,8 +7,10 @@
 package credential
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -27,6 +29,8 @@ const (
 	SessionBucket = "sessions"
 )
 
+var buckets = []string{TokenBucket, SessionBucket}
+
 // Hash is the SHA-256 of a secret.
 type Hash = [32]byte
 
@@ -36,11 +40,15 @@ type ref struct {
 	lastUse  int64 // in nanoseconds since 1970; 0 when it was never used
 }
 
-func tokenRef(t *storev1.Token) ref { return ref{t.GetId(), t.GetUser(), nanos(t.GetLastUseTime())} }
-
-func sessionRef(s *storev1.Session) ref {
-	return ref{s.GetId(), s.GetUser(), nanos(s.GetLastUseTime())}
+// credential is a token or a session.
+type credential interface {
+	proto.Message
+	GetId() string
+	GetUser() string
+	GetLastUseTime() *timestamppb.Timestamp
 }
+
+func refOf(c credential) ref { return ref{c.GetId(), c.GetUser(), nanos(c.GetLastUseTime())} }
 
 func nanos(t *timestamppb.Timestamp) int64 {
 	if t == nil {
@@ -49,56 +57,60 @@ func nanos(t *timestamppb.Timestamp) int64 {
 	return t.AsTime().UnixNano()
 }
 
-// table finds the credentials of one kind.
-type table struct {
-	refs   map[Hash]ref
-	byUser map[string]map[Hash]bool
-	byID   map[string]Hash // nil of sessions, which nobody looks for by id
+// decode reads a value of a bucket.
+func decode[C credential](raw []byte, c C) (C, error) {
+	if err := proto.Unmarshal(raw, c); err != nil {
+		return c, fmt.Errorf("read a credential: %w: %w", job.ErrStorage, err)
+	}
+	return c, nil
 }
 
-func newTable() table { return table{refs: make(map[Hash]ref), byUser: make(map[string]map[Hash]bool)} }
+func decodeRef(bucket string, raw []byte) (ref, error) {
+	var c credential = &storev1.Token{}
+	if bucket == SessionBucket {
+		c = &storev1.Session{}
+	}
+	_, err := decode(raw, c)
+	return refOf(c), err
+}
+
+// table finds the credentials of one bucket.
+type table struct {
+	users  map[Hash]string
+	byUser map[string]map[Hash]ref
+}
 
 func (t *table) put(hash Hash, r ref) {
 	t.remove(hash)
-	t.refs[hash] = r
-	if t.byID != nil {
-		t.byID[r.id] = hash
-	}
+	t.users[hash] = r.user
 	if t.byUser[r.user] == nil {
-		t.byUser[r.user] = make(map[Hash]bool)
+		t.byUser[r.user] = make(map[Hash]ref)
 	}
-	t.byUser[r.user][hash] = true
+	t.byUser[r.user][hash] = r
 }
 
 func (t *table) remove(hash Hash) {
-	r, ok := t.refs[hash]
-	if !ok {
-		return
-	}
-	delete(t.refs, hash)
-	if t.byID[r.id] == hash {
-		delete(t.byID, r.id)
-	}
-	if delete(t.byUser[r.user], hash); len(t.byUser[r.user]) == 0 {
-		delete(t.byUser, r.user)
+	user := t.users[hash]
+	delete(t.users, hash)
+	if delete(t.byUser[user], hash); len(t.byUser[user]) == 0 {
+		delete(t.byUser, user)
 	}
 }
 
 // Index finds credentials by their id and their user. Its methods may be called at the same time.
 type Index struct {
-	mu               sync.RWMutex
-	tokens, sessions table
+	mu     sync.RWMutex
+	tables map[string]*table // by bucket
 }
 
 // Load fills the index from a database. It leaves out what cannot be read: see Check.
 func (ix *Index) Load(tx *kv.ReadTx) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	ix.tokens, ix.sessions = newTable(), newTable()
-	ix.tokens.byID = make(map[string]Hash)
-	for _, bucket := range []string{TokenBucket, SessionBucket} {
-		c := tx.Cursor(bucket)
-		for k, v := c.First(); k != nil; k, v = c.Next() {
+	ix.tables = make(map[string]*table)
+	for _, bucket := range buckets {
+		ix.tables[bucket] = &table{users: make(map[Hash]string), byUser: make(map[string]map[Hash]ref)}
+		for k, v := range tx.Ascend(bucket, nil) {
 			_ = ix.apply(kv.Write{Kind: kv.KindPut, Bucket: bucket, Key: k, Value: v})
 		}
 	}
@@ -106,7 +118,7 @@ func (ix *Index) Load(tx *kv.ReadTx) {
 
 // Apply brings the index up to date with a write of a commit.
 func (ix *Index) Apply(w kv.Write) error {
-	if w.Bucket != TokenBucket && w.Bucket != SessionBucket || w.Kind == kv.KindSequence {
+	if !slices.Contains(buckets, w.Bucket) || w.Kind == kv.KindSequence {
 		return nil
 	}
 	ix.mu.Lock()
@@ -118,79 +130,106 @@ func (ix *Index) apply(w kv.Write) error {
 	if len(w.Key) != len(Hash{}) {
 		return fmt.Errorf("a key in bucket %s has %d bytes: %w", w.Bucket, len(w.Key), job.ErrStorage)
 	}
-	t := ix.table(w.Bucket)
 	if w.Kind == kv.KindDelete {
-		t.remove(Hash(w.Key))
+		ix.tables[w.Bucket].remove(Hash(w.Key))
 		return nil
 	}
 	r, err := decodeRef(w.Bucket, w.Value)
 	if err == nil {
-		t.put(Hash(w.Key), r)
+		ix.tables[w.Bucket].put(Hash(w.Key), r)
 	}
 	return err
 }
 
-func (ix *Index) table(bucket string) *table {
-	if bucket == TokenBucket {
-		return &ix.tokens
-	}
-	return &ix.sessions
-}
-
-func decodeRef(bucket string, raw []byte) (ref, error) {
-	if bucket == TokenBucket {
-		t, err := decodeToken(raw)
-		return tokenRef(t), err
-	}
-	s, err := decodeSession(raw)
-	return sessionRef(s), err
-}
-
-func decodeToken(raw []byte) (*storev1.Token, error) {
-	t := &storev1.Token{}
-	if err := proto.Unmarshal(raw, t); err != nil {
-		return nil, fmt.Errorf("read a token: %w: %w", job.ErrStorage, err)
-	}
-	return t, nil
-}
-
-func decodeSession(raw []byte) (*storev1.Session, error) {
-	s := &storev1.Session{}
-	if err := proto.Unmarshal(raw, s); err != nil {
-		return nil, fmt.Errorf("read a session: %w: %w", job.ErrStorage, err)
-	}
-	return s, nil
-}
-
-// find returns the token with an id.
+// find returns the token with an id. It looks at all of them, which only making and revoking one has to.
 func (ix *Index) find(id string) (hash Hash, r ref, ok bool) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	hash, ok = ix.tokens.byID[id]
-	return hash, ix.tokens.refs[hash], ok
+	for _, theirs := range ix.tables[TokenBucket].byUser {
+		for hash, r := range theirs {
+			if r.id == id {
+				return hash, r, true
+			}
+		}
+	}
+	return hash, r, false
 }
 
 // ofUser returns the credentials of a user.
 func (ix *Index) ofUser(bucket, user string) map[Hash]ref {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	t := ix.table(bucket)
-	found := make(map[Hash]ref, len(t.byUser[user]))
-	for hash := range t.byUser[user] {
-		found[hash] = t.refs[hash]
-	}
+	found := make(map[Hash]ref)
+	maps.Copy(found, ix.tables[bucket].byUser[user])
 	return found
+}
+
+// Tokens returns the tokens of a user, oldest first. An empty user is everybody.
+func (ix *Index) Tokens(tx *kv.ReadTx, user string) (all []*storev1.Token, _ error) {
+	add := func(raw []byte) error {
+		t, err := decode(raw, &storev1.Token{})
+		all = append(all, t)
+		return err
+	}
+	if user == "" {
+		for _, v := range tx.Ascend(TokenBucket, nil) {
+			if err := add(v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for hash := range ix.ofUser(TokenBucket, user) {
+		if raw := tx.Get(TokenBucket, hash[:]); raw != nil { // the transaction and the index are not of one moment
+			if err := add(raw); err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *storev1.Token) int {
+		return cmp.Or(cmp.Compare(nanos(a.GetCreateTime()), nanos(b.GetCreateTime())), cmp.Compare(a.GetId(), b.GetId()))
+	})
+	return all, nil
+}
+
+// Token returns the token of a secret, or job.ErrNotFound. It does not look at the expiry.
+func Token(tx *kv.ReadTx, hash Hash) (*storev1.Token, error) {
+	return read(tx, TokenBucket, hash, &storev1.Token{})
+}
+
+// Session returns the session of a secret, or job.ErrNotFound. It does not look at the expiry.
+func Session(tx *kv.ReadTx, hash Hash) (*storev1.Session, error) {
+	return read(tx, SessionBucket, hash, &storev1.Session{})
+}
+
+func read[C credential](tx *kv.ReadTx, bucket string, hash Hash, c C) (none C, _ error) {
+	raw := tx.Get(bucket, hash[:])
+	if raw == nil {
+		return none, fmt.Errorf("%s: %w", strings.TrimSuffix(bucket, "s"), job.ErrNotFound)
+	}
+	return decode(raw, c)
+}
+
+// EndedSessions returns the sessions that have ended, in the order of their hashes.
+func EndedSessions(tx *kv.ReadTx, ended func(*storev1.Session) bool) (hashes []Hash, _ error) {
+	for k, v := range tx.Ascend(SessionBucket, nil) {
+		s, err := decode(v, &storev1.Session{})
+		if err != nil {
+			return nil, err
+		}
+		if ended(s) {
+			hashes = append(hashes, Hash(k))
+		}
+	}
+	return hashes, nil
 }
 
 // Compare returns where the index differs from one that was loaded from the same database. Nobody
 // may call Apply of either meanwhile.
 func (ix *Index) Compare(fresh *Index) (differences []string) {
-	for _, bucket := range []string{TokenBucket, SessionBucket} {
-		got, want := ix.table(bucket), fresh.table(bucket)
-		same := maps.Equal(got.refs, want.refs) && maps.Equal(got.byID, want.byID) &&
-			maps.EqualFunc(got.byUser, want.byUser, maps.Equal[map[Hash]bool, map[Hash]bool])
-		if !same {
-			differences = append(differences, fmt.Sprintf("the index of %s is not as the records are: it has %d, and there are %d", bucket, len(got.refs), len(want.refs)))
+	for _, bucket := range buckets {
+		got, want := ix.tables[bucket], fresh.tables[bucket]
+		if !maps.Equal(got.users, want.users) || !maps.EqualFunc(got.byUser, want.byUser, maps.Equal[map[Hash]ref, map[Hash]ref]) {
+			differences = append(differences, fmt.Sprintf("the index of %s is not as the records are: it has %d, and there are %d", bucket, len(got.users), len(want.users)))
 		}
 	}
 	return differences
@@ -199,9 +238,8 @@ func (ix *Index) Compare(fresh *Index) (differences []string) {
 // Check calls problem with everything in the database that must not be.
 func Check(tx *kv.ReadTx, problem func(where, what string)) {
 	tokens := make(map[string]bool) // by id
-	for _, bucket := range []string{TokenBucket, SessionBucket} {
-		c := tx.Cursor(bucket)
-		for k, v := c.First(); k != nil; k, v = c.Next() {
+	for _, bucket := range buckets {
+		for k, v := range tx.Ascend(bucket, nil) {
 			r, err := decodeRef(bucket, v)
 			switch {
 			case err != nil || len(k) != len(Hash{}):

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -72,11 +72,7 @@ func decodeCounters(b []byte) (Counters, error) {
 
 // PutSettings stores the settings.
 func PutSettings(tx *kv.Tx, set *storev1.Settings) error {
-	raw, err := proto.Marshal(set)
-	if err != nil {
-		return fmt.Errorf("encode the settings: %w", err)
-	}
-	return tx.Put(Meta, keySettings, raw)
+	return tx.PutMessage(Meta, keySettings, set)
 }
 
 // ReadSettings returns the settings of a database.
@@ -93,9 +89,19 @@ func SettingsOf(w kv.Write) (*storev1.Settings, error) {
 }
 
 func decodeSettings(raw []byte) (*storev1.Settings, error) {
-	set := &storev1.Settings{}
-	if err := proto.Unmarshal(raw, set); err != nil {
-		return nil, fmt.Errorf("read the settings: %w: %w", job.ErrStorage, err)
+	return decode(raw, &storev1.Settings{}, "the settings")
+}
+
+// SkipIDs notes in the settings that ids are skipped since jobs of another incarnation may have them.
+func SkipIDs(set *storev1.Settings, from, until job.ID) {
+	if until > from {
+		set.ForeignIds = append(set.ForeignIds, &storev1.IdRange{From: uint64(from), Until: uint64(until)})
 	}
-	return set, nil
+}
+
+// IsForeign reports whether a job of another incarnation may have the id.
+func IsForeign(set *storev1.Settings, id job.ID) bool {
+	return slices.ContainsFunc(set.GetForeignIds(), func(r *storev1.IdRange) bool {
+		return uint64(id) >= r.GetFrom() && uint64(id) < r.GetUntil()
+	})
 }

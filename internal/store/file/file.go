@@ -1,5 +1,5 @@
-// Package file is the database file: what is in it, whether that is whole, and what is done with it
-// while no server runs.
+// Package file is the database file: the form of what is in it, in which every fact stands once, whether that is whole,
+// and what is done with it while no server runs.
 package file
 
 import (
@@ -12,12 +12,25 @@ import (
 	"github.com/stint-jobs/stint/internal/store/audit"
 	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/kv"
-	"github.com/stint-jobs/stint/internal/store/record"
-	"github.com/stint-jobs/stint/internal/store/request"
 )
 
-// Meta is the bucket of the format, the Counters, the settings, and the ends of the audit.
-const Meta = audit.HeadBucket
+// The buckets, beside those of the audit and of credentials.
+const (
+	// Meta holds the format, the Counters, the settings, and the ends of the audit.
+	Meta = audit.HeadBucket
+	// Jobs holds the value of Encode under job.ID.Key.
+	Jobs = "jobs"
+	// Specs holds a store.v1.Spec under job.ID.Key.
+	Specs = "specs"
+	// Shares holds a store.v1.Share under ShareKey.
+	Shares = "shares"
+	// Issues holds a store.v1.Issue under IssueID.Key.
+	Issues = "issues"
+	// Doomed holds a store.v1.Doomed under job.ID.Key, of each deleted job whose folder is still to be removed.
+	Doomed = "doomed"
+	// Requests holds a store.v1.DeletedRequest under RequestKey, of each request whose jobs were deleted not long ago.
+	Requests = "requests"
+)
 
 // The keys of the bucket Meta.
 var (
@@ -38,15 +51,15 @@ const (
 // Buckets are all buckets of the file.
 var Buckets = []kv.Bucket{
 	{Name: Meta},
-	{Name: record.Jobs, FillPercent: fillJobs},
-	{Name: record.Specs, FillPercent: fillSpecs},
-	{Name: record.Issues},
+	{Name: Jobs, FillPercent: fillJobs},
+	{Name: Specs, FillPercent: fillSpecs},
+	{Name: Issues},
 	{Name: credential.TokenBucket},
 	{Name: credential.SessionBucket},
 	{Name: audit.Bucket, FillPercent: fillSpecs},
-	{Name: record.Shares},
-	{Name: record.Doomed},
-	{Name: request.Bucket},
+	{Name: Shares},
+	{Name: Doomed},
+	{Name: Requests},
 }
 
 // format says what wrote a database, and in which version of the format on disk. A release that changes the format

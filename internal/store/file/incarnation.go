@@ -3,7 +3,6 @@ package file
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -49,20 +48,11 @@ func ReadInfo(path string) (info Info, err error) {
 }
 
 func readInfo(tx *kv.ReadTx) (Info, error) {
-	c, err := ReadCounters(tx)
-	if err != nil {
-		return Info{}, err
-	}
+	c, broken := ReadCounters(tx)
 	_, end, err := audit.Heads(tx)
-	if err != nil {
-		return Info{}, err
-	}
-	set, err := ReadSettings(tx)
-	if err != nil {
-		return Info{}, err
-	}
+	set, unreadable := ReadSettings(tx)
 	at := Position{Incarnation: set.GetIncarnation(), Revision: c.Revision, AuditSequence: end.Sequence}
-	return Info{Position: at, NextID: c.NextID, Settings: set}, nil
+	return Info{Position: at, NextID: c.NextID, Settings: set}, errors.Join(broken, err, unreadable)
 }
 
 // Incarnation is a new beginning of a database.
@@ -85,8 +75,8 @@ func BeginIncarnation(path string, in Incarnation) (at Position, err error) {
 	if in.Name == "" || in.Gap == 0 {
 		return at, fmt.Errorf("begin an incarnation of %s: it needs a name and a gap", path)
 	}
-	err = update(path, func(tx *kv.Tx) (err error) {
-		at, err = beginIncarnation(tx, in)
+	err = edit(path, func(e *editing) (err error) {
+		at, err = e.beginIncarnation(in)
 		return err
 	})
 	if err != nil {
@@ -95,30 +85,18 @@ func BeginIncarnation(path string, in Incarnation) (at Position, err error) {
 	return at, nil
 }
 
-func beginIncarnation(tx *kv.Tx, in Incarnation) (Position, error) {
-	info, err := readInfo(&tx.ReadTx)
+func (e *editing) beginIncarnation(in Incarnation) (Position, error) {
+	set, err := ReadSettings(&e.ReadTx)
 	if err != nil {
 		return Position{}, err
 	}
-	c, err := ReadCounters(&tx.ReadTx)
-	if err != nil {
-		return Position{}, err
-	}
-	set := info.Settings
-	gap := &storev1.RevisionGap{After: c.Revision, Until: c.Revision + in.Gap}
+	gap := &storev1.RevisionGap{After: e.counters.Revision, Until: e.counters.Revision + in.Gap}
 	set.Incarnation, set.Gaps = in.Name, append(set.Gaps, gap)
-	SkipIDs(set, c.NextID, in.FirstID)
+	SkipIDs(set, e.counters.NextID, in.FirstID)
 	if in.Edit != nil {
 		in.Edit(set)
 	}
-	c.Revision, c.NextID = gap.GetUntil(), max(c.NextID, in.FirstID)
-	sequence, err := appendOffline(tx, &c, in.By)
-	err = errors.Join(err, PutSettings(tx, set), c.Put(tx))
-	return Position{Incarnation: in.Name, Revision: c.Revision, AuditSequence: sequence}, err
-}
-
-// appendOffline appends an entry to the audit of a server that does not run and returns its number.
-func appendOffline(tx *kv.Tx, c *Counters, by *storev1.AuditEntry) (uint64, error) {
-	head, err := audit.AppendOne(tx, by, c.Advance(time.Now()))
-	return head.Sequence, err
+	e.counters.Revision, e.counters.NextID = gap.GetUntil(), max(e.counters.NextID, in.FirstID)
+	sequence, err := e.audit(in.By)
+	return Position{Incarnation: in.Name, Revision: e.counters.Revision, AuditSequence: sequence}, errors.Join(err, PutSettings(e.Tx, set))
 }

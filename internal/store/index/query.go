@@ -51,6 +51,14 @@ type Query struct {
 	After *Cursor
 	// Limit is how many jobs a page has at most. It must be positive.
 	Limit int
+
+	// For whoever reads the jobs of the page. The index does not look at it.
+
+	// MaxBytes ends a page early, once its stored jobs have so many bytes. A page has at least one job, however
+	// large that is. 0 means no such bound.
+	MaxBytes int
+	// View is how much of each job: BASIC (also when unspecified) is without parameters, attempts and history.
+	View jobsv1.JobView
 }
 
 // Admits reports whether a job of which a record says this is what the query asks for. It leaves the scope out of account.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -284,6 +287,62 @@ func TestFaultEndsAllWriting(t *testing.T) {
 				t.Errorf("after reopening: %v", got)
 			}
 		})
+	}
+}
+
+// A read that finds no meta page leaves bbolt locked. The writer, which is in the middle of a commit, then waits for ever,
+// and neither its callers nor Close wait with it.
+func TestUnreadableMetaPagesHangNobody(t *testing.T) {
+	db := openTest(t, nil)
+	db.mustPut(t, "a", "1")
+	file, err := os.OpenFile(db.cfg.Path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	pages := make([]byte, 2*os.Getpagesize())
+	if _, err := file.ReadAt(pages, 0); err != nil {
+		t.Fatal(err)
+	}
+	queued, asked := make(chan error, 1), make(chan error, 1)
+	err = db.Do(t.Context(), Op{Stage: func(tx *Tx) error {
+		go func() { queued <- db.Do(t.Context(), Op{Stage: put("c", "3")}) }()
+		for n, _ := db.queue.size(); n == 0; n, _ = db.queue.size() {
+			runtime.Gosched()
+		}
+		_, err := file.WriteAt(make([]byte, len(pages)), 0)
+		asked <- db.View(func(*ReadTx) error { return nil })
+		_, back := file.WriteAt(pages, 0) // what bbolt writes is not part of the matter
+		return errors.Join(err, back, put("b", "2")(tx))
+	}})
+	if !errors.Is(err, ErrUnknown) {
+		t.Errorf("the operation under way: %v, want ErrUnknown", err)
+	}
+	if err := <-queued; !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrFailed) {
+		t.Errorf("the operation that waits: %v, want ErrUnknown or ErrFailed", err)
+	}
+	if err := <-asked; !errors.Is(err, ErrFailed) {
+		t.Errorf("View: %v, want ErrFailed", err)
+	}
+	<-db.Failed()
+	for name, err := range map[string]error{
+		"View": db.View(func(*ReadTx) error { return nil }), "Do": db.Do(t.Context(), Op{Stage: put("d", "4"), Internal: true}), "Healthy": db.Healthy(),
+	} {
+		if !errors.Is(err, ErrFailed) {
+			t.Errorf("%s afterwards: %v, want ErrFailed", name, err)
+		}
+	}
+	if _, err := db.Snapshot(filepath.Join(t.TempDir(), "copy.db")); !errors.Is(err, ErrFailed) {
+		t.Errorf("Snapshot afterwards: %v, want ErrFailed", err)
+	}
+	for range 2 {
+		if err := db.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	}
+	got := openConfig(t, testConfig(db.cfg.Path)).contents(t, jobs)
+	if got["a"] != "1" || got["d"] != "" {
+		t.Errorf("after reopening: %v", got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -64,7 +65,10 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-var policies = map[string]freeListPolicy{"short": freeListShort, "always": freeListAlways, "never": freeListNever}
+// never and always are numbers of free pages up to which a commit stores their list.
+const never, always = -1, math.MaxInt
+
+var policies = map[string]int{"short": shortFreeList, "always": always, "never": never}
 
 // fill makes a database of n records of 2 kB, of which a purge deletes a part in one stretch.
 func fill(b *testing.B, db *DB, n, purge int) {
@@ -104,7 +108,7 @@ func BenchmarkFreeList(b *testing.B) {
 			b.Run(fmt.Sprintf("purged=%d/stored=%s", purge, name), func(b *testing.B) {
 				var next atomic.Uint64
 				next.Store(1 << 32)
-				db := benchDB(b, func(c *Config) { c.freeList = freeListNever })
+				db := benchDB(b, func(c *Config) { c.freeList = never })
 				fill(b, db, 200_000, purge)
 				db.cfg.freeList = policies[name]
 				for b.Loop() {
@@ -124,7 +128,7 @@ func BenchmarkOpen(b *testing.B) {
 		for _, stored := range []bool{true, false} {
 			b.Run(fmt.Sprintf("purged=%d/stored=%t", purge, stored), func(b *testing.B) {
 				cfg := testConfig(filepath.Join(b.TempDir(), "jobs.db"))
-				cfg.mapSize, cfg.freeList, cfg.ReadAhead = defaultMapSize(), freeListNever, -1
+				cfg.mapSize, cfg.freeList, cfg.ReadAhead = defaultMapSize(), never, -1
 				db, err := Open(cfg)
 				if err != nil {
 					b.Fatal(err)

@@ -62,22 +62,22 @@ func TestCompactKeepsEverythingAndGivesBackSpace(t *testing.T) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Compact(testConfig(path), nil); !errors.Is(err, ErrLocked) {
+	if _, _, err := Compact(testConfig(path)); !errors.Is(err, ErrLocked) {
 		t.Errorf("compact of an open database: %v, want ErrLocked", err)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	want, copied := dump(t, path), int64(0)
-	before, after, err := Compact(testConfig(path), func(n int64) { copied = n })
-	if err != nil || after >= before || copied < 10_000 {
-		t.Errorf("Compact = %d, %d, %v, copied %d", before, after, err, copied)
+	want := dump(t, path)
+	before, after, err := Compact(testConfig(path))
+	if err != nil || after >= before || after < 10_000 {
+		t.Errorf("Compact = %d, %d, %v", before, after, err)
 	}
 	if diff := cmp.Diff(want, dump(t, path)); diff != "" {
 		t.Errorf("compact changed something (-before +after):\n%s", diff)
 	}
 	checkClean(t, path)
-	if _, _, err := Compact(testConfig(path+"2"), nil); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := Compact(testConfig(path + "2")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("compact of nothing: %v", err)
 	}
 }
@@ -122,7 +122,7 @@ func TestCompactHoldsTheLockUntilTheNameIsDurable(t *testing.T) {
 			t.Error("the original is not locked")
 		}
 	}}
-	if _, _, err := Compact(cfg, nil); err != nil || steps != 2 {
+	if _, _, err := Compact(cfg); err != nil || steps != 2 {
 		t.Errorf("Compact: %v after %d steps", err, steps)
 	}
 }
@@ -172,19 +172,15 @@ func TestCheckSaysWhichBucketCannotBeRead(t *testing.T) {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			progress := map[string]int{}
-			if err := Check(path, Checker{Problem: func(s string) { t.Error(s) }, Progress: func(b string, n int) { progress[b] = n }}); err != nil {
+			if err := Check(path, func(s string) { t.Error(s) }); err != nil {
 				t.Error(err)
-			}
-			if diff := cmp.Diff(map[string]int{jobs: 100, meta: 0}, progress); diff != "" {
-				t.Errorf("progress (-want +got):\n%s", diff)
 			}
 			damage(t, path, change)
 			var problems []string
-			if err := Check(path, Checker{Problem: func(s string) { problems = append(problems, s) }}); err != nil {
+			if err := Check(path, func(s string) { problems = append(problems, s) }); err != nil {
 				t.Error(err)
 			}
-			if len(problems) != 1 || !strings.HasPrefix(problems[0], "bucket jobs cannot be read after ") {
+			if len(problems) != 1 || !strings.HasPrefix(problems[0], "bucket jobs cannot be read after ") || strings.Contains(problems[0], " 100 keys") {
 				t.Errorf("problems: %q", problems)
 			}
 		})

@@ -92,8 +92,8 @@ func noSpace(err error) bool {
 	return false
 }
 
-// Guard runs fn, which reads in another goroutine than the one that View runs its function in. A page that cannot be
-// read is ErrDamaged, as it is in View.
+// Guard runs fn, which reads pages. One that cannot be read is ErrDamaged. Use it in other goroutines than the one that
+// View runs its function in.
 func Guard(fn func() error) error {
 	err := guard(fn)
 	if isPanic(err) {

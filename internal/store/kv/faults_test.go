@@ -148,7 +148,7 @@ var states = []state{
 	{
 		name: "close",
 		prepare: func(r *run) {
-			r.freeList = freeListNever
+			r.freeList = never
 			r.start(6)
 		},
 		act:   func(r *run) { r.close() },
@@ -166,7 +166,7 @@ type run struct {
 	folder   *faultfs.Folder
 	random   *rand.Rand
 	reserve  int64
-	freeList freeListPolicy
+	freeList int
 	minSize  int // of values
 
 	db     *DB
@@ -299,7 +299,7 @@ func (r *run) snapshot() {
 }
 
 func (r *run) compact() {
-	_, _, _ = Compact(r.config(r.folder.Path(dbName)), nil) // where it fails, the file must be as it was
+	_, _, _ = Compact(r.config(r.folder.Path(dbName))) // where it fails, the file must be as it was
 }
 
 // recovers checks that the same process goes on after a want of space, now that there is no fault any more.

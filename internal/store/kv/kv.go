@@ -65,7 +65,7 @@ type Config struct {
 	mapSize    int           // zero means defaultMapSize
 	probeEvery time.Duration // zero means one second
 	commitHook func() error  // called before each commit, and fails it
-	freeList   freeListPolicy
+	freeList   int           // up to how many free pages a commit stores their list; zero means shortFreeList
 }
 
 func (c *Config) setDefaults() {
@@ -98,6 +98,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxEntry, 16<<20)
 	setDefault(&c.mapSize, defaultMapSize())
 	setDefault(&c.probeEvery, time.Second)
+	setDefault(&c.freeList, shortFreeList)
 }
 
 func setDefault[T int | int64 | time.Duration](field *T, value T) {
@@ -134,7 +135,9 @@ type DB struct {
 	failure  atomic.Pointer[error] // why nothing is written any more
 	failed   chan struct{}         // closed when there is a failure
 	stuck    atomic.Bool           // bbolt has panicked and may hold its locks
-	full     atomic.Bool           // there was no space, and no probe has found any since
+	hang     sync.Once
+	hung     chan struct{} // closed when it did so in a reader: the writer may wait for the locks for ever
+	full     atomic.Bool   // there was no space, and no probe has found any since
 	commits  atomic.Uint64
 	fileSize atomic.Int64
 
@@ -145,7 +148,7 @@ type DB struct {
 	gather gather
 	tx     Tx
 	held   []*pending // operations of the server that wait for space, in order
-	closed bool
+	closed atomic.Bool
 }
 
 // Open opens or makes the database and starts the writer. It returns ErrLocked,
@@ -154,7 +157,7 @@ type DB struct {
 // bbolt walks a file that was not closed in a goroutine of its own, and a damaged page there ends the process. See Check.
 func Open(cfg Config) (*DB, error) {
 	cfg.setDefaults()
-	db := &DB{cfg: cfg, log: cfg.Logger, ended: make(chan struct{}), failed: make(chan struct{})}
+	db := &DB{cfg: cfg, log: cfg.Logger, ended: make(chan struct{}), failed: make(chan struct{}), hung: make(chan struct{})}
 	db.queue = newQueue(&db.cfg)
 	if err := db.open(); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", cfg.Path, err)
@@ -173,15 +176,19 @@ func (db *DB) Do(ctx context.Context, op Op) error {
 	if err := db.queue.push(p); err != nil {
 		return err
 	}
-	<-p.done
-	return p.err
+	select {
+	case <-p.done:
+		return p.err
+	case <-db.hung:
+		return ErrUnknown
+	}
 }
 
 // ApplyEntry commits an entry that another database has committed. Neither Begin nor Finish is called.
 func (db *DB) ApplyEntry(entry []byte) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.closed {
+	if db.closed.Load() {
 		return ErrClosed
 	}
 	p := &pending{ctx: context.Background(), done: make(chan struct{}, 1), raw: true}
@@ -213,13 +220,24 @@ func (db *DB) failureOf() error {
 // must be short: pages cannot be used again while it runs, and Close waits for it. A page that cannot be
 // read, or any other panic of fn, is ErrDamaged.
 func (db *DB) View(fn func(*ReadTx) error) error {
+	return db.view(func(tx *bolt.Tx) error { return fn(&ReadTx{bolt: tx}) })
+}
+
+func (db *DB) view(fn func(*bolt.Tx) error) error {
 	if db.stuck.Load() {
 		return db.failureOf()
 	}
+	begun := false
 	err := guard(func() error {
-		return db.bolt.View(func(tx *bolt.Tx) error { return fn(&ReadTx{bolt: tx}) })
+		return db.bolt.View(func(tx *bolt.Tx) error {
+			begun = true
+			return fn(tx)
+		})
 	})
 	switch {
+	case !begun && db.isStuck(err): // neither meta page can be read
+		db.hang.Do(func() { close(db.hung) })
+		return db.failureOf()
 	case isPanic(err):
 		return fmt.Errorf("read: %w: %w", ErrDamaged, err)
 	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
@@ -253,13 +271,15 @@ func (db *DB) Stats() Stats {
 // that waits for space is refused with ErrClosed. Close waits for calls of View. A second call does nothing.
 func (db *DB) Close() error {
 	db.queue.close()
-	<-db.ended
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if db.closed {
+	select {
+	case <-db.ended:
+		db.mu.Lock()
+		defer db.mu.Unlock()
+	case <-db.hung:
+	}
+	if db.closed.Swap(true) {
 		return nil
 	}
-	db.closed = true
 	if db.stuck.Load() {
 		return abandon(db.file)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -55,7 +56,7 @@ func openConfig(t *testing.T, cfg Config) *DB {
 
 func checkClean(t *testing.T, path string) {
 	t.Helper()
-	if err := Check(path, Checker{Problem: func(s string) { t.Errorf("check: %s", s) }}); err != nil {
+	if err := Check(path, func(s string) { t.Errorf("check: %s", s) }); err != nil {
 		t.Errorf("check: %v", err)
 	}
 }
@@ -76,8 +77,7 @@ func (db *DB) contents(t *testing.T, bucket string) map[string]string {
 	t.Helper()
 	m := make(map[string]string)
 	if err := db.View(func(tx *ReadTx) error {
-		c := tx.Cursor(bucket)
-		for k, v := c.First(); k != nil; k, v = c.Next() {
+		for k, v := range tx.Ascend(bucket, nil) {
 			m[string(k)] = string(v)
 		}
 		return nil
@@ -155,20 +155,34 @@ func TestReads(t *testing.T) {
 		if tx.Get(jobs, []byte("x")) != nil || tx.Get("none", []byte("b")) != nil || tx.Has("none") || !tx.Has(jobs) {
 			t.Error("what is not there was found")
 		}
-		if k, _ := tx.Cursor("none").First(); k != nil || tx.Sequence("none") != 0 {
+		if tx.Sequence("none") != 0 {
 			t.Error("a bucket that is not there has something")
 		}
-		if k, v := tx.Cursor("none").Seek(nil); k != nil || v != nil {
-			t.Error("a bucket that is not there has a key")
-		}
-		c := tx.Cursor(jobs)
-		var got []string
-		for _, step := range []func() ([]byte, []byte){c.Last, c.Prev, c.First, c.Next, func() ([]byte, []byte) { return c.Seek([]byte("bb")) }, c.Next} {
-			k, _ := step()
-			got = append(got, string(k))
-		}
-		if diff := cmp.Diff([]string{"c", "b", "a", "b", "c", ""}, got); diff != "" {
-			t.Errorf("cursor (-want +got):\n%s", diff)
+		for _, c := range []struct {
+			keys iter.Seq2[[]byte, []byte]
+			want string
+		}{
+			{tx.Ascend("none", nil), ""},
+			{tx.Descend("none", nil), ""},
+			{tx.Ascend(jobs, nil), "abc"},
+			{tx.Ascend(jobs, []byte("b")), "bc"},
+			{tx.Ascend(jobs, []byte("bb")), "c"},
+			{tx.Ascend(jobs, []byte("d")), ""},
+			{tx.Descend(jobs, nil), "cba"},
+			{tx.Descend(jobs, []byte("b")), "a"},
+			{tx.Descend(jobs, []byte("bb")), "ba"},
+			{tx.Descend(jobs, []byte("d")), "cba"},
+			{tx.Descend(jobs, []byte("a")), ""},
+		} {
+			var got string
+			for k, v := range c.keys {
+				if got += string(k); string(v) != "v"+string(k) {
+					t.Errorf("%s has the value %s", k, v)
+				}
+			}
+			if got != c.want {
+				t.Errorf("the keys are %q, want %q", got, c.want)
+			}
 		}
 		if tx.Size() <= 0 {
 			t.Errorf("Size = %d", tx.Size())
@@ -458,11 +472,11 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 	for _, path := range []string{short, text} {
 		var problems []string
-		if err := Check(path, Checker{Problem: func(s string) { problems = append(problems, s) }}); err != nil || len(problems) != 1 {
+		if err := Check(path, func(s string) { problems = append(problems, s) }); err != nil || len(problems) != 1 {
 			t.Errorf("check %s: %q, %v, want one problem", filepath.Base(path), problems, err)
 		}
 	}
-	if err := Check(open, Checker{}); !errors.Is(err, ErrLocked) {
+	if err := Check(open, func(string) {}); !errors.Is(err, ErrLocked) {
 		t.Errorf("check of an open database: %v, want ErrLocked", err)
 	}
 }

@@ -271,10 +271,8 @@ func checkLength(f *os.File) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(b.View(func(tx *bolt.Tx) error {
-			need = tx.Size()
-			return nil
-		}), b.Close())
+		need, err = sizeOf(b)
+		return errors.Join(err, b.Close())
 	})
 	if info.Size() < need {
 		return fmt.Errorf("%w: it has %d bytes, and its pages need %d; its end is missing", ErrDamaged, info.Size(), need)

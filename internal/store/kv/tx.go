@@ -3,8 +3,10 @@ package kv
 import (
 	"fmt"
 	"io"
+	"iter"
 
 	bolt "go.etcd.io/bbolt"
+	"google.golang.org/protobuf/proto"
 )
 
 // ReadTx reads one state of the database. It and all bytes that it returns
@@ -54,24 +56,39 @@ func (tx *ReadTx) Sequence(bucket string) uint64 {
 	return b.Sequence()
 }
 
-// Cursor returns a cursor over a bucket. Where there is no such bucket it finds nothing.
-func (tx *ReadTx) Cursor(bucket string) *Cursor {
-	b := tx.bucket(bucket)
-	if b == nil {
-		return &Cursor{}
-	}
-	return &Cursor{b.Cursor()}
-}
-
-// Each calls fn with each key and value of a bucket, in the order of keys, and returns its first error.
-func (tx *ReadTx) Each(bucket string, fn func(key, value []byte) error) error {
-	c := tx.Cursor(bucket)
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if err := fn(k, v); err != nil {
-			return err
+// Ascend returns the keys of a bucket from the first that is not less than from on, and their values, in their order.
+// A write to the bucket ends the walk. Where there is no such bucket it has nothing.
+func (tx *ReadTx) Ascend(bucket string, from []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		b := tx.bucket(bucket)
+		if b == nil {
+			return
+		}
+		c := b.Cursor()
+		for k, v := c.Seek(from); k != nil && yield(k, v); k, v = c.Next() {
 		}
 	}
-	return nil
+}
+
+// Descend is Ascend in the other direction, from the last key that is less than below on. Nil is no bound.
+func (tx *ReadTx) Descend(bucket string, below []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		b := tx.bucket(bucket)
+		if b == nil {
+			return
+		}
+		c := b.Cursor()
+		k, v := c.Last()
+		if below != nil {
+			if k, _ = c.Seek(below); k == nil {
+				k, v = c.Last()
+			} else {
+				k, v = c.Prev()
+			}
+		}
+		for ; k != nil && yield(k, v); k, v = c.Prev() {
+		}
+	}
 }
 
 // Size returns the size of the database in bytes.
@@ -80,37 +97,6 @@ func (tx *ReadTx) Size() int64 { return tx.bolt.Size() }
 // WriteTo writes the whole database to w and returns its size. The pages of a database that is written to are not used
 // again while it runs: see DB.Snapshot.
 func (tx *ReadTx) WriteTo(w io.Writer) (int64, error) { return tx.bolt.WriteTo(w) }
-
-// Cursor walks the keys of a bucket in their order. It cannot write. A write to
-// the bucket makes it invalid until it is positioned again. Each method returns nil at the end.
-type Cursor struct{ bolt *bolt.Cursor }
-
-// First moves to the first key.
-func (c *Cursor) First() (key, value []byte) { return c.move((*bolt.Cursor).First) }
-
-// Last moves to the last key.
-func (c *Cursor) Last() (key, value []byte) { return c.move((*bolt.Cursor).Last) }
-
-// Next moves to the next key.
-func (c *Cursor) Next() (key, value []byte) { return c.move((*bolt.Cursor).Next) }
-
-// Prev moves to the key before.
-func (c *Cursor) Prev() (key, value []byte) { return c.move((*bolt.Cursor).Prev) }
-
-// Seek moves to the first key that is not less than key.
-func (c *Cursor) Seek(key []byte) (found, value []byte) {
-	if c.bolt == nil {
-		return nil, nil
-	}
-	return c.bolt.Seek(key)
-}
-
-func (c *Cursor) move(to func(*bolt.Cursor) ([]byte, []byte)) (key, value []byte) {
-	if c.bolt == nil {
-		return nil, nil
-	}
-	return to(c.bolt)
-}
 
 // Tx is the transaction of a batch. It reads what was staged before. It belongs
 // to the function that it was handed to.
@@ -146,6 +132,15 @@ func (tx *Tx) Put(bucket string, key, value []byte) error {
 		return fmt.Errorf("put into bucket %s: %w", bucket, err)
 	}
 	return nil
+}
+
+// PutMessage is Put of an encoded message.
+func (tx *Tx) PutMessage(bucket string, key []byte, m proto.Message) error {
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode a value of bucket %s: %w", bucket, err)
+	}
+	return tx.Put(bucket, key, raw)
 }
 
 // Delete removes a key. It is no error where there is none.

@@ -2,6 +2,7 @@ package kv
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -88,7 +89,7 @@ func (db *DB) commit(ops []*pending) (int, error) {
 	switch err := db.commitTx(); {
 	case err == nil:
 		db.publish(ops[:done])
-	case noSpace(err) && !db.metaWritten(id):
+	case noSpace(err) && !isPanic(err) && !db.metaWritten(id):
 		return 0, err
 	default:
 		db.fail(err)
@@ -111,7 +112,7 @@ func (db *DB) stageAll(ops []*pending) (staged, done int, err error) {
 	for {
 		if err := guard(func() error { return db.begin(ops[0]) }); err != nil {
 			if db.tx.bolt == nil {
-				db.stuck.Store(isPanic(err))
+				db.isStuck(err)
 				db.fail(err)
 				err = db.failureOf()
 			}
@@ -177,9 +178,7 @@ func (db *DB) commitTx() error {
 		}
 		return db.tx.bolt.Commit()
 	})
-	if isPanic(err) {
-		db.stuck.Store(true)
-	}
+	db.isStuck(err)
 	if err == nil {
 		db.commits.Add(1)
 		db.fileSize.Store(size)
@@ -199,4 +198,93 @@ func (db *DB) publish(ops []*pending) {
 	}
 	release(ops)
 	db.cfg.Notify()
+}
+
+// setErrors sets the outcome of those that have none of their own.
+func setErrors(ops []*pending, err error) {
+	for _, p := range ops {
+		if p.err == nil {
+			p.err = err
+		}
+	}
+}
+
+// refuse releases operations that were not written with that error, and returns how many they are.
+func (db *DB) refuse(ops []*pending, err error) int {
+	setErrors(ops, err)
+	release(ops)
+	return len(ops)
+}
+
+// fail ends all writing.
+func (db *DB) fail(cause error) {
+	err := fmt.Errorf("%w: %w", ErrFailed, cause)
+	if db.failure.CompareAndSwap(nil, &err) {
+		close(db.failed)
+		db.log.Error("the database takes no more writes", "path", db.cfg.Path, "error", cause)
+	}
+}
+
+// isStuck ends all writing and reading if the error is a panic of bbolt, which may hold its locks since, and reports
+// whether it is.
+func (db *DB) isStuck(err error) bool {
+	if !isPanic(err) {
+		return false
+	}
+	db.fail(err)
+	db.stuck.Store(true)
+	return true
+}
+
+// rollback ends the transaction without its writes.
+func (db *DB) rollback() {
+	if db.tx.bolt != nil {
+		db.isStuck(guard(db.tx.bolt.Rollback))
+		db.tx.bolt = nil
+	}
+}
+
+// metaWritten reports whether the meta page of a write transaction that failed may
+// have been written. A read transaction begins with the newest meta page that is
+// whole, as the system's page cache has it.
+func (db *DB) metaWritten(id int) bool {
+	written := true
+	err := guard(func() error {
+		tx, err := db.bolt.Begin(false)
+		if err != nil {
+			return err
+		}
+		written = tx.ID() >= id
+		return tx.Rollback()
+	})
+	return db.isStuck(err) || err != nil || written
+}
+
+// shortFreeList is how many free pages a commit stores the list of: eight bytes each.
+const shortFreeList = 4096
+
+// chooseFreeList decides whether the next commit stores the list of free pages: while it is short.
+func (db *DB) chooseFreeList() {
+	stats := db.bolt.Stats()
+	db.bolt.NoFreelistSync = stats.FreePageN+stats.PendingPageN > db.cfg.freeList
+}
+
+// storeFreeList stores the list of free pages where the last commit did not, so that
+// the next start need not look for them. Without it that start is slow, and no more.
+func (db *DB) storeFreeList() {
+	if !db.bolt.NoFreelistSync {
+		return
+	}
+	db.bolt.NoFreelistSync = false
+	err := guard(func() error {
+		tx, err := db.bolt.Begin(true)
+		if err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+	if err != nil {
+		db.isStuck(err)
+		db.log.Warn("the list of free pages is not stored; the next start looks for them", "path", db.cfg.Path, "error", err)
+	}
 }

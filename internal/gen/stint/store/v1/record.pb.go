@@ -602,6 +602,52 @@ func (x *BasicRecord) GetHeader() *Header {
 	return nil
 }
 
+// HeaderRecord is the header of a Record, which is decoded without the rest when it is read as one.
+type HeaderRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The header.
+	Header        *Header `protobuf:"bytes,9,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeaderRecord) Reset() {
+	*x = HeaderRecord{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeaderRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeaderRecord) ProtoMessage() {}
+
+func (x *HeaderRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeaderRecord.ProtoReflect.Descriptor instead.
+func (*HeaderRecord) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HeaderRecord) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
 // Spec is the cold record of a job: written once at Submit, and possibly large.
 type Spec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -613,7 +659,7 @@ type Spec struct {
 
 func (x *Spec) Reset() {
 	*x = Spec{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	mi := &file_stint_store_v1_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +671,7 @@ func (x *Spec) String() string {
 func (*Spec) ProtoMessage() {}
 
 func (x *Spec) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[4]
+	mi := &file_stint_store_v1_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +684,7 @@ func (x *Spec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spec.ProtoReflect.Descriptor instead.
 func (*Spec) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{4}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Spec) GetParameters() *structpb.Struct {
@@ -673,7 +719,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[5]
+	mi := &file_stint_store_v1_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +731,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[5]
+	mi := &file_stint_store_v1_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +744,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{5}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Token) GetId() string {
@@ -778,7 +824,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[6]
+	mi := &file_stint_store_v1_record_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +836,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[6]
+	mi := &file_stint_store_v1_record_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +849,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{6}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Session) GetId() string {
@@ -861,7 +907,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[7]
+	mi := &file_stint_store_v1_record_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +919,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[7]
+	mi := &file_stint_store_v1_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +932,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{7}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Share) GetRights() []v1.ShareRight {
@@ -914,7 +960,7 @@ type Doomed struct {
 
 func (x *Doomed) Reset() {
 	*x = Doomed{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	mi := &file_stint_store_v1_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +972,7 @@ func (x *Doomed) String() string {
 func (*Doomed) ProtoMessage() {}
 
 func (x *Doomed) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	mi := &file_stint_store_v1_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +985,7 @@ func (x *Doomed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Doomed.ProtoReflect.Descriptor instead.
 func (*Doomed) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Doomed) GetDeleteTimeNs() int64 {
@@ -961,7 +1007,7 @@ type DeletedRequest struct {
 
 func (x *DeletedRequest) Reset() {
 	*x = DeletedRequest{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[9]
+	mi := &file_stint_store_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1019,7 @@ func (x *DeletedRequest) String() string {
 func (*DeletedRequest) ProtoMessage() {}
 
 func (x *DeletedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[9]
+	mi := &file_stint_store_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1032,7 @@ func (x *DeletedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedRequest.ProtoReflect.Descriptor instead.
 func (*DeletedRequest) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeletedRequest) GetSubmitTimeNs() int64 {
@@ -1026,7 +1072,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[10]
+	mi := &file_stint_store_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1084,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[10]
+	mi := &file_stint_store_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1097,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AuditEntry) GetTime() *timestamppb.Timestamp {
@@ -1141,7 +1187,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[11]
+	mi := &file_stint_store_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1199,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[11]
+	mi := &file_stint_store_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1212,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Issue) GetReporter() string {
@@ -1228,7 +1274,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[12]
+	mi := &file_stint_store_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1286,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[12]
+	mi := &file_stint_store_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1299,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Settings) GetSubmissionsClosed() bool {
@@ -1339,7 +1385,7 @@ type IdRange struct {
 
 func (x *IdRange) Reset() {
 	*x = IdRange{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	mi := &file_stint_store_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1397,7 @@ func (x *IdRange) String() string {
 func (*IdRange) ProtoMessage() {}
 
 func (x *IdRange) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	mi := &file_stint_store_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1410,7 @@ func (x *IdRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IdRange.ProtoReflect.Descriptor instead.
 func (*IdRange) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *IdRange) GetFrom() uint64 {
@@ -1394,7 +1440,7 @@ type RevisionGap struct {
 
 func (x *RevisionGap) Reset() {
 	*x = RevisionGap{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[14]
+	mi := &file_stint_store_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1452,7 @@ func (x *RevisionGap) String() string {
 func (*RevisionGap) ProtoMessage() {}
 
 func (x *RevisionGap) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[14]
+	mi := &file_stint_store_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1465,7 @@ func (x *RevisionGap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevisionGap.ProtoReflect.Descriptor instead.
 func (*RevisionGap) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RevisionGap) GetAfter() uint64 {
@@ -1453,7 +1499,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[15]
+	mi := &file_stint_store_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1465,7 +1511,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[15]
+	mi := &file_stint_store_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1478,7 +1524,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Place) GetMachineId() string {
@@ -1524,7 +1570,7 @@ type Folder struct {
 
 func (x *Folder) Reset() {
 	*x = Folder{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[16]
+	mi := &file_stint_store_v1_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1582,7 @@ func (x *Folder) String() string {
 func (*Folder) ProtoMessage() {}
 
 func (x *Folder) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[16]
+	mi := &file_stint_store_v1_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1595,7 @@ func (x *Folder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Folder.ProtoReflect.Descriptor instead.
 func (*Folder) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{16}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Folder) GetDevice() uint64 {
@@ -1632,6 +1678,8 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\fgranted_note\x18\r \x01(\tR\vgrantedNote\"c\n" +
 	"\vBasicRecord\x12$\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\x12.\n" +
+	"\x06header\x18\t \x01(\v2\x16.stint.store.v1.HeaderR\x06header\">\n" +
+	"\fHeaderRecord\x12.\n" +
 	"\x06header\x18\t \x01(\v2\x16.stint.store.v1.HeaderR\x06header\"?\n" +
 	"\x04Spec\x127\n" +
 	"\n" +
@@ -1733,74 +1781,76 @@ func file_stint_store_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_store_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_stint_store_v1_record_proto_goTypes = []any{
 	(Phase)(0),                    // 0: stint.store.v1.Phase
 	(*Header)(nil),                // 1: stint.store.v1.Header
 	(*Label)(nil),                 // 2: stint.store.v1.Label
 	(*Record)(nil),                // 3: stint.store.v1.Record
 	(*BasicRecord)(nil),           // 4: stint.store.v1.BasicRecord
-	(*Spec)(nil),                  // 5: stint.store.v1.Spec
-	(*Token)(nil),                 // 6: stint.store.v1.Token
-	(*Session)(nil),               // 7: stint.store.v1.Session
-	(*Share)(nil),                 // 8: stint.store.v1.Share
-	(*Doomed)(nil),                // 9: stint.store.v1.Doomed
-	(*DeletedRequest)(nil),        // 10: stint.store.v1.DeletedRequest
-	(*AuditEntry)(nil),            // 11: stint.store.v1.AuditEntry
-	(*Issue)(nil),                 // 12: stint.store.v1.Issue
-	(*Settings)(nil),              // 13: stint.store.v1.Settings
-	(*IdRange)(nil),               // 14: stint.store.v1.IdRange
-	(*RevisionGap)(nil),           // 15: stint.store.v1.RevisionGap
-	(*Place)(nil),                 // 16: stint.store.v1.Place
-	(*Folder)(nil),                // 17: stint.store.v1.Folder
-	(v1.State)(0),                 // 18: stint.jobs.v1.State
-	(v1.Reason)(0),                // 19: stint.jobs.v1.Reason
-	(*v1.Resources)(nil),          // 20: stint.jobs.v1.Resources
-	(*v1.Job)(nil),                // 21: stint.jobs.v1.Job
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*v1.Attempt)(nil),            // 23: stint.jobs.v1.Attempt
-	(*v1.StatusChange)(nil),       // 24: stint.jobs.v1.StatusChange
-	(*structpb.Struct)(nil),       // 25: google.protobuf.Struct
-	(v1.ShareRight)(0),            // 26: stint.jobs.v1.ShareRight
+	(*HeaderRecord)(nil),          // 5: stint.store.v1.HeaderRecord
+	(*Spec)(nil),                  // 6: stint.store.v1.Spec
+	(*Token)(nil),                 // 7: stint.store.v1.Token
+	(*Session)(nil),               // 8: stint.store.v1.Session
+	(*Share)(nil),                 // 9: stint.store.v1.Share
+	(*Doomed)(nil),                // 10: stint.store.v1.Doomed
+	(*DeletedRequest)(nil),        // 11: stint.store.v1.DeletedRequest
+	(*AuditEntry)(nil),            // 12: stint.store.v1.AuditEntry
+	(*Issue)(nil),                 // 13: stint.store.v1.Issue
+	(*Settings)(nil),              // 14: stint.store.v1.Settings
+	(*IdRange)(nil),               // 15: stint.store.v1.IdRange
+	(*RevisionGap)(nil),           // 16: stint.store.v1.RevisionGap
+	(*Place)(nil),                 // 17: stint.store.v1.Place
+	(*Folder)(nil),                // 18: stint.store.v1.Folder
+	(v1.State)(0),                 // 19: stint.jobs.v1.State
+	(v1.Reason)(0),                // 20: stint.jobs.v1.Reason
+	(*v1.Resources)(nil),          // 21: stint.jobs.v1.Resources
+	(*v1.Job)(nil),                // 22: stint.jobs.v1.Job
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
+	(*v1.Attempt)(nil),            // 24: stint.jobs.v1.Attempt
+	(*v1.StatusChange)(nil),       // 25: stint.jobs.v1.StatusChange
+	(*structpb.Struct)(nil),       // 26: google.protobuf.Struct
+	(v1.ShareRight)(0),            // 27: stint.jobs.v1.ShareRight
 }
 var file_stint_store_v1_record_proto_depIdxs = []int32{
 	2,  // 0: stint.store.v1.Header.labels:type_name -> stint.store.v1.Label
-	18, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
-	19, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
+	19, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
+	20, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
 	0,  // 3: stint.store.v1.Header.phase:type_name -> stint.store.v1.Phase
-	20, // 4: stint.store.v1.Header.resources:type_name -> stint.jobs.v1.Resources
-	20, // 5: stint.store.v1.Header.granted:type_name -> stint.jobs.v1.Resources
-	21, // 6: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
+	21, // 4: stint.store.v1.Header.resources:type_name -> stint.jobs.v1.Resources
+	21, // 5: stint.store.v1.Header.granted:type_name -> stint.jobs.v1.Resources
+	22, // 6: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
 	0,  // 7: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
-	22, // 8: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
+	23, // 8: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
 	1,  // 9: stint.store.v1.Record.header:type_name -> stint.store.v1.Header
-	23, // 10: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
-	24, // 11: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
-	20, // 12: stint.store.v1.Record.granted:type_name -> stint.jobs.v1.Resources
-	21, // 13: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
+	24, // 10: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
+	25, // 11: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
+	21, // 12: stint.store.v1.Record.granted:type_name -> stint.jobs.v1.Resources
+	22, // 13: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
 	1,  // 14: stint.store.v1.BasicRecord.header:type_name -> stint.store.v1.Header
-	25, // 15: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
-	22, // 16: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	22, // 17: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	22, // 18: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
-	22, // 19: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	22, // 20: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	22, // 21: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	26, // 22: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	22, // 23: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	22, // 24: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	22, // 25: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	21, // 26: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
-	15, // 27: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
-	16, // 28: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
-	14, // 29: stint.store.v1.Settings.foreign_ids:type_name -> stint.store.v1.IdRange
-	17, // 30: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
-	17, // 31: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	1,  // 15: stint.store.v1.HeaderRecord.header:type_name -> stint.store.v1.Header
+	26, // 16: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
+	23, // 17: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	23, // 18: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 19: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
+	23, // 20: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	23, // 21: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	23, // 22: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	27, // 23: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	23, // 24: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	23, // 25: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	23, // 26: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	22, // 27: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	16, // 28: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
+	17, // 29: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
+	15, // 30: stint.store.v1.Settings.foreign_ids:type_name -> stint.store.v1.IdRange
+	18, // 31: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
+	18, // 32: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_stint_store_v1_record_proto_init() }
@@ -1815,7 +1865,7 @@ func file_stint_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_store_v1_record_proto_rawDesc), len(file_stint_store_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,11 +1,11 @@
-package feed
+package store
 
 import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store/record"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // StatusOf returns the part of a job that a watch shows. The result shares the job's messages.
@@ -14,7 +14,7 @@ func StatusOf(j *jobsv1.Job) *jobsv1.JobStatus {
 	s.State, s.Reason, s.Message, s.EngineState = j.GetState(), j.GetReason(), j.GetMessage(), j.GetEngineState()
 	s.StartTime, s.CompleteTime, s.CancelTime = j.GetStartTime(), j.GetCompleteTime(), j.GetCancelTime()
 	s.Progress, s.ExitCode = j.GetProgress(), j.ExitCode
-	s.Attempt = record.AttemptOf(j)
+	s.Attempt = file.AttemptOf(j)
 	s.QueuePosition, s.ExpectedStartTime, s.ExpectedCompleteTime = j.GetQueuePosition(), j.GetExpectedStartTime(), j.GetExpectedCompleteTime()
 	if n := len(j.GetHistory()); n > 0 {
 		s.ChangeTime = j.GetHistory()[n-1].GetTime()
@@ -36,7 +36,7 @@ func statusAt(j *jobsv1.Job, i int) *jobsv1.JobStatus {
 	h := j.GetHistory()[i]
 	s := identity(j)
 	s.State, s.Reason, s.Message, s.Attempt, s.ChangeTime = h.GetState(), h.GetReason(), h.GetMessage(), h.GetAttempt(), h.GetTime()
-	if c := j.GetCancelTime(); c != nil && record.Nanos(c) <= record.Nanos(h.GetTime()) {
+	if c := j.GetCancelTime(); c != nil && file.Nanos(c) <= file.Nanos(h.GetTime()) {
 		s.CancelTime = c
 	}
 	if h.GetState() == jobsv1.State_STATE_QUEUED {
@@ -56,7 +56,7 @@ func startOf(j *jobsv1.Job, attempt int32) *timestamppb.Timestamp {
 			return a.GetStartTime()
 		}
 	}
-	if attempt == record.AttemptOf(j) {
+	if attempt == file.AttemptOf(j) {
 		return j.GetStartTime()
 	}
 	return nil

@@ -1,8 +1,9 @@
-package store
+package file
 
 import (
+	"bytes"
 	"errors"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,6 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store/record"
 )
 
 var testTime = time.Unix(1_700_000_000, 5)
@@ -42,7 +42,7 @@ func everyField(t *testing.T) *storev1.Record {
 	rec := &storev1.Record{}
 	fill(t, rec.ProtoReflect(), 1)
 	rec.Header, rec.Attempts, rec.History = nil, nil, nil
-	rec.Job.Id, rec.Job.Etag = "9", record.Etag(rec.GetJob().GetRevision())
+	rec.Job.Id, rec.Job.Etag = "9", Etag(rec.GetJob().GetRevision())
 	return rec
 }
 
@@ -101,7 +101,7 @@ func scalar(t *testing.T, f protoreflect.FieldDescriptor) protoreflect.Value {
 
 func encoded(t *testing.T, rec *storev1.Record) []byte {
 	t.Helper()
-	raw, err := record.Encode(nil, rec)
+	raw, err := Encode(nil, rec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,11 +115,11 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 		if diff := cmp.Diff(was, rec, protocmp.Transform()); diff != "" {
 			t.Errorf("%s: encoding changed it: %s", name, diff)
 		}
-		got, err := record.Decode(9, raw)
+		got, err := Decode(9, raw)
 		if diff := cmp.Diff(was, got, protocmp.Transform()); err != nil || diff != "" {
 			t.Errorf("%s: %v %s", name, err, diff)
 		}
-		basic, err := record.DecodeBasic(9, raw)
+		basic, err := DecodeBasic(9, raw)
 		was.Job.Attempts, was.Job.History = nil, nil
 		if diff := cmp.Diff(was.GetJob(), basic, protocmp.Transform()); err != nil || diff != "" {
 			t.Errorf("%s without attempts and history: %v %s", name, err, diff)
@@ -158,52 +158,49 @@ func TestEveryFactStandsOnceInAValue(t *testing.T) {
 func TestAHeaderIsReadAlone(t *testing.T) {
 	rec := fullRecord()
 	raw := encoded(t, rec)
-	var h storev1.Header
-	if err := record.DecodeHeader(9, raw, &h); err != nil {
-		t.Fatal(err)
+	h, err := DecodeHeader(9, raw)
+	if diff := cmp.Diff(HeaderOf(rec), h, protocmp.Transform()); err != nil || diff != "" {
+		t.Error(err, diff)
 	}
-	if diff := cmp.Diff(record.HeaderOf(rec), &h, protocmp.Transform()); diff != "" {
-		t.Error(diff)
+	header, err := proto.Marshal(&storev1.HeaderRecord{Header: HeaderOf(rec)})
+	if err != nil || !bytes.HasPrefix(raw, header) {
+		t.Errorf("the header does not come first, or %v", err)
 	}
-	n := 0
-	for n < len(raw) && record.DecodeHeader(9, raw[:n], &h) != nil {
-		n++
+	bad := []byte{0x0a, 3, 0xb2, 1, 0xff} // a job of which nothing can be read
+	if _, err := DecodeHeader(9, slices.Concat(header, bad)); err != nil {
+		t.Errorf("what is in the job was read: %v", err)
 	}
-	if err := record.DecodeHeader(9, append(raw[:n:n], 0xff, 0xff), &h); err != nil {
-		t.Errorf("what is behind the header was read: %v", err)
-	}
-	for what, raw := range map[string][]byte{"nothing": nil, "another field first": raw[n:], "a tag alone": raw[:1]} {
-		if err := record.DecodeHeader(9, raw, &h); !errors.Is(err, job.ErrStorage) {
+	for what, raw := range map[string][]byte{"nothing": nil, "no header": raw[len(header):], "a tag alone": raw[:1], "a part": raw[:len(raw)-1]} {
+		if _, err := DecodeHeader(9, raw); !errors.Is(err, job.ErrStorage) || !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
 
 func FuzzRecord(f *testing.F) {
-	raw, err := record.Encode(nil, fullRecord())
+	raw, err := Encode(nil, fullRecord())
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(raw)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var h storev1.Header
-		_ = record.DecodeHeader(9, b, &h) // whatever it is, it must not panic
-		_, _ = record.DecodeBasic(9, b)
-		rec, err := record.Decode(9, b)
+		_, _ = DecodeHeader(9, b) // whatever it is, it must not panic
+		_, _ = DecodeBasic(9, b)
+		rec, err := Decode(9, b)
 		if err != nil {
 			return
 		}
-		raw, err := record.Encode(nil, rec)
+		raw, err := Encode(nil, rec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := record.Decode(9, raw)
+		again, err := Decode(9, raw)
 		if diff := cmp.Diff(rec, again, protocmp.Transform()); err != nil || diff != "" {
 			t.Errorf("%v %s", err, diff)
 		}
-		if err := record.DecodeHeader(9, raw, &h); err != nil || !proto.Equal(&h, record.HeaderOf(rec)) {
-			t.Errorf("%v: the header is %v, want %v", err, &h, record.HeaderOf(rec))
+		if h, err := DecodeHeader(9, raw); err != nil || !proto.Equal(h, HeaderOf(rec)) {
+			t.Errorf("%v: the header is %v, want %v", err, h, HeaderOf(rec))
 		}
 	})
 }
@@ -223,32 +220,5 @@ func TestABriefSaysWhatTheRecordSays(t *testing.T) {
 	rec.Granted = &jobsv1.Resources{Cpus: 1, MemoryBytes: 77}
 	if got := BriefOf(9, rec).Resources; got.GetMemoryBytes() != 77 {
 		t.Errorf("the next attempt gets %v", got)
-	}
-}
-
-func TestBriefsTellWhichJobsAreNotThere(t *testing.T) {
-	s, err := Open(Config{Path: filepath.Join(t.TempDir(), "jobs.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	for _, owner := range []string{"ada", "bob"} {
-		j := &jobsv1.Job{Service: "Date", Executor: "local", Priority: -3}
-		if _, _, err := s.Submit(t.Context(), []*jobsv1.Job{j}, SubmitOptions{Owner: owner}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := s.Briefs([]job.ID{2, 7, 1})
-	if err != nil || len(got) != 3 {
-		t.Fatalf("%d briefs, %v", len(got), err)
-	}
-	if !errors.Is(got[1].Err, job.ErrNotFound) {
-		t.Errorf("job 7: %v, want not found", got[1].Err)
-	}
-	for i, owner := range map[int]string{0: "bob", 2: "ada"} {
-		want := Brief{ID: got[i].ID, Owner: owner, Service: "Date", SubmitTime: got[i].SubmitTime, Executor: "local", State: jobsv1.State_STATE_QUEUED, Priority: -3}
-		if diff := cmp.Diff(want, got[i]); diff != "" {
-			t.Error(diff)
-		}
 	}
 }

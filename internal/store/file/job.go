@@ -1,7 +1,9 @@
-package record
+package file
 
 import (
+	"bytes"
 	"fmt"
+	"iter"
 	"math"
 
 	"google.golang.org/protobuf/proto"
@@ -12,28 +14,14 @@ import (
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// The buckets of jobs and of what is left of them.
-const (
-	// Jobs holds the value of Encode under job.ID.Key.
-	Jobs = "jobs"
-	// Specs holds a store.v1.Spec under job.ID.Key.
-	Specs = "specs"
-	// Shares holds a store.v1.Share under ShareKey.
-	Shares = "shares"
-	// Issues holds a store.v1.Issue under IssueID.Key.
-	Issues = "issues"
-	// Doomed holds a store.v1.Doomed under job.ID.Key.
-	Doomed = "doomed"
-)
-
 // MaxShares is how many users a job can be shared with. It is part of the API.
 const MaxShares = 100
 
 // NotFound returns the job.ErrNotFound of a job.
 func NotFound(id job.ID) error { return fmt.Errorf("job %s: %w", id, job.ErrNotFound) }
 
-// ID returns the job that a key of the bucket Jobs names.
-func ID(key []byte) (job.ID, error) {
+// JobID returns the job that a key of the bucket Jobs names.
+func JobID(key []byte) (job.ID, error) {
 	if len(key) != 8 {
 		return 0, fmt.Errorf("a job's key has %d bytes: %w", len(key), job.ErrStorage)
 	}
@@ -47,6 +35,15 @@ func Get(tx *kv.ReadTx, id job.ID) (*storev1.Record, error) {
 		return nil, nil
 	}
 	return Decode(id, raw)
+}
+
+// GetHeader decodes the header of a record. It returns nil where there is no such job.
+func GetHeader(tx *kv.ReadTx, id job.ID) (*storev1.Header, error) {
+	raw := tx.Get(Jobs, id.Key())
+	if raw == nil {
+		return nil, nil
+	}
+	return DecodeHeader(id, raw)
 }
 
 // ViewStatus is what the status of a job is made of: FULL without parameters. No request can name it.
@@ -98,9 +95,24 @@ func SplitShareKey(key []byte) (job.ID, string, error) {
 
 // DecodeShare reads a value of the bucket Shares.
 func DecodeShare(id job.ID, raw []byte) (*storev1.Share, error) {
-	sh := &storev1.Share{}
-	if err := proto.Unmarshal(raw, sh); err != nil {
-		return nil, fmt.Errorf("read a share of job %s: %w: the record is damaged: %w", id, job.ErrStorage, err)
+	return decode(raw, &storev1.Share{}, "a share of job %s", id)
+}
+
+// SharesOf returns the keys and values of the shares of a job, in the order of users behind after.
+func SharesOf(tx *kv.ReadTx, id job.ID, after string) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		for k, raw := range tx.Ascend(Shares, ShareKey(id, after+"\x00")) {
+			if !bytes.HasPrefix(k, id.Key()) || !yield(k, raw) {
+				return
+			}
+		}
 	}
-	return sh, nil
+}
+
+// decode reads a stored message. what names it.
+func decode[M proto.Message](raw []byte, m M, what string, args ...any) (M, error) {
+	if err := proto.Unmarshal(raw, m); err != nil {
+		return m, fmt.Errorf("read %s: %w: the record is damaged: %w", fmt.Sprintf(what, args...), job.ErrStorage, err)
+	}
+	return m, nil
 }

@@ -1,11 +1,9 @@
-package record
+package file
 
 import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
-
-	"google.golang.org/protobuf/proto"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -39,8 +37,12 @@ type Issue struct {
 // ListIssues returns reports, newest first, at most limit, with numbers below before; zero begins with
 // the newest. They end early once they have maxBytes in all, but for the first. more reports whether there are older ones.
 func ListIssues(tx *kv.ReadTx, before uint64, limit, maxBytes int) (issues []Issue, more bool, _ error) {
-	c, size := tx.Cursor(Issues), 0
-	for k, raw := lastIssue(c, before); k != nil; k, raw = c.Prev() {
+	var below []byte
+	if before > 0 {
+		below = binary.BigEndian.AppendUint64(nil, before)
+	}
+	size := 0
+	for k, raw := range tx.Descend(Issues, below) {
 		size += len(raw)
 		if more = len(issues) == limit || size > maxBytes && len(issues) > 0; more {
 			break
@@ -54,26 +56,17 @@ func ListIssues(tx *kv.ReadTx, before uint64, limit, maxBytes int) (issues []Iss
 	return issues, more, nil
 }
 
-// lastIssue puts the cursor on the last report with a number below before. Zero is no bound.
-func lastIssue(c *kv.Cursor, before uint64) (k, raw []byte) {
-	if before == 0 {
-		return c.Last()
-	}
-	if k, _ := c.Seek(binary.BigEndian.AppendUint64(nil, before)); k == nil {
-		return c.Last()
-	}
-	return c.Prev()
-}
-
 // CountIssues returns how many reports there are about each job. It reads keys alone.
 func CountIssues(tx *kv.ReadTx) (map[job.ID]int, error) {
 	count := make(map[job.ID]int)
-	err := tx.Each(Issues, func(k, _ []byte) error {
+	for k := range tx.Ascend(Issues, nil) {
 		id, err := IssueIDOf(k)
+		if err != nil {
+			return nil, err
+		}
 		count[id.Job]++
-		return err
-	})
-	return count, err
+	}
+	return count, nil
 }
 
 // IssueIDOf reads a key of the bucket Issues.
@@ -90,9 +83,6 @@ func DecodeIssue(k, raw []byte) (Issue, error) {
 	if err != nil {
 		return Issue{}, err
 	}
-	issue := Issue{ID: id, Report: &storev1.Issue{}}
-	if err := proto.Unmarshal(raw, issue.Report); err != nil {
-		return issue, fmt.Errorf("read issue %s: %w: %w", issue.ID, job.ErrStorage, err)
-	}
-	return issue, nil
+	report, err := decode(raw, &storev1.Issue{}, "issue %s", id)
+	return Issue{ID: id, Report: report}, err
 }

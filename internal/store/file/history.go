@@ -1,4 +1,4 @@
-package record
+package file
 
 import (
 	"google.golang.org/protobuf/types/known/timestamppb"

@@ -1,4 +1,4 @@
-package record
+package file
 
 import (
 	"time"
@@ -60,15 +60,13 @@ func briefOfHeader(id job.ID, h *storev1.Header) Brief {
 // Briefs reads several jobs in the order of ids, and of each record only the header.
 func Briefs(tx *kv.ReadTx, ids []job.ID) []Brief {
 	briefs := make([]Brief, len(ids))
-	var h storev1.Header
 	for i, id := range ids {
-		raw := tx.Get(Jobs, id.Key())
-		if raw == nil {
-			briefs[i] = Brief{ID: id, Err: NotFound(id)}
-		} else if err := DecodeHeader(id, raw, &h); err != nil {
-			briefs[i] = Brief{ID: id, Err: err}
-		} else {
-			briefs[i] = briefOfHeader(id, &h)
+		h, err := GetHeader(tx, id)
+		if h == nil && err == nil {
+			err = NotFound(id)
+		}
+		if briefs[i] = (Brief{ID: id, Err: err}); err == nil {
+			briefs[i] = briefOfHeader(id, h)
 		}
 	}
 	return briefs

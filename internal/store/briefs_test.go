@@ -1,0 +1,40 @@
+package store
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/file"
+)
+
+func TestBriefsTellWhichJobsAreNotThere(t *testing.T) {
+	s, err := Open(Config{Path: filepath.Join(t.TempDir(), "jobs.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for _, owner := range []string{"ada", "bob"} {
+		j := &jobsv1.Job{Service: "Date", Executor: "local", Priority: -3}
+		if _, _, err := s.Submit(t.Context(), []*jobsv1.Job{j}, SubmitOptions{Owner: owner}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Briefs([]job.ID{2, 7, 1})
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%d briefs, %v", len(got), err)
+	}
+	if !errors.Is(got[1].Err, job.ErrNotFound) {
+		t.Errorf("job 7: %v, want not found", got[1].Err)
+	}
+	for i, owner := range map[int]string{0: "bob", 2: "ada"} {
+		want := file.Brief{ID: got[i].ID, Owner: owner, Service: "Date", SubmitTime: got[i].SubmitTime, Executor: "local", State: jobsv1.State_STATE_QUEUED, Priority: -3}
+		if diff := cmp.Diff(want, got[i]); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
