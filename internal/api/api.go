@@ -53,6 +53,8 @@ type Config struct {
 	DefaultExecutor string
 	// MaxActivePerOwner bounds the queued and running jobs of one owner, MaxActive those of all. Zero is no bound.
 	MaxActivePerOwner, MaxActive int
+	// MaxTimeLimit is the longest time limit of a job, and that of jobs without one. Zero is no bound.
+	MaxTimeLimit time.Duration
 	// Heartbeat is the longest silence of a stream. Zero means 15 s.
 	Heartbeat time.Duration
 	// WatchEvery is the shortest time between two reads for a watcher of many jobs.
@@ -119,7 +121,7 @@ func New(cfg Config) (*Server, error) {
 	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, SignIn: cfg.SignIn})
 	ofJobs := jobs.New(jobs.Config{
 		Store: cfg.Store, Catalog: cfg.Catalog, Scheduler: cfg.Scheduler, Folders: cfg.Folders, Workspace: cfg.Workspace, Pages: pages,
-		DefaultExecutor: cfg.DefaultExecutor, MaxActivePerOwner: cfg.MaxActivePerOwner, MaxActive: cfg.MaxActive,
+		DefaultExecutor: cfg.DefaultExecutor, MaxActivePerOwner: cfg.MaxActivePerOwner, MaxActive: cfg.MaxActive, MaxTimeLimit: cfg.MaxTimeLimit,
 		Heartbeat: cfg.Heartbeat, WatchEvery: cfg.WatchEvery, OnIssue: cfg.OnIssue,
 	})
 	return &Server{

@@ -50,11 +50,12 @@ type engines struct {
 
 func (engines) Has(name string) bool { return name == "local" }
 
-func (engines) Never(_ string, r *jobsv1.Resources) (field, message string) {
+func (engines) Never(_ string, r *jobsv1.Resources) job.Violations {
+	var wrong job.Violations
 	if r.GetCpus() > 4 {
-		return "cpus", "ask for more cores than there are"
+		wrong.Add("cpus", "ask for more cores than there are")
 	}
-	return "", ""
+	return wrong
 }
 
 func (e engines) Why(id job.ID, _ string) (jobsv1.Reason, string) {

@@ -13,6 +13,7 @@ import (
 
 	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/job"
 )
 
 // The keys of a service.yaml. services/README.md explains them.
@@ -59,6 +60,9 @@ type (
 		TimeLimit    string `yaml:"time_limit"`
 		MaxMemory    string `yaml:"max_memory"`
 		MaxTimeLimit string `yaml:"max_time_limit"`
+		GPUs         int32  `yaml:"gpus"`
+		// Named are those that the operator named, such as licences.
+		Named map[string]int64 `yaml:"named"`
 	}
 	// optionsYAML is what only an engine like Slurm understands.
 	optionsYAML struct {
@@ -199,9 +203,17 @@ func parametersFromYAML(path string, list []parameterYAML, p *problems) []*catal
 }
 
 func resourcesFromYAML(y resourcesYAML, o optionsYAML, p *problems) *jobsv1.Resources {
-	r := &jobsv1.Resources{Cpus: y.CPUs, Gpus: o.GPUs, Partition: o.Partition, Account: o.Account, Constraint: o.Constraint}
+	r := &jobsv1.Resources{
+		Cpus: y.CPUs, Gpus: max(y.GPUs, o.GPUs), Partition: o.Partition, Account: o.Account, Constraint: o.Constraint, Named: y.Named,
+	}
 	if y.CPUs < 0 || y.CPUs > maxCPUs {
 		p.add("resources.cpus", "%d is not between 1 and %d", y.CPUs, maxCPUs)
+	}
+	if y.GPUs < 0 || y.GPUs > maxCPUs {
+		p.add("resources.gpus", "%d is not between 0 and %d", y.GPUs, maxCPUs)
+	}
+	for _, v := range job.CheckNamed("resources.named", y.Named) {
+		p.add(v.Field, "%s", v.Description)
 	}
 	if o.GPUs < 0 || o.GPUs > maxCPUs {
 		p.add("executor_options.gpus", "%d is not between 0 and %d", o.GPUs, maxCPUs)

@@ -24,7 +24,7 @@ description: >-
 command: [run]
 executor: slurm
 executor_options: {partition: long, account: lab, constraint: "avx2&ssd", gpus: 1}
-resources: {cpus: 4, memory: 1.5G, time_limit: 1h30m}
+resources: {cpus: 4, memory: 1.5G, time_limit: 1h30m, gpus: 2, named: {matlab: 1}}
 parameters:
   - {id: contigs, label: Contigs, description: A file., type: file, required: true, extensions: [.fasta, .fa.gz]}
   - {id: code, type: enum, enum: [4, 11], default: 11}
@@ -36,7 +36,7 @@ results:
 	want := &catalogv1.Service{}
 	if err := prototext.Unmarshal([]byte(`
 		id: "GenomeThing" label: "Thing" category: "Genomics" version: "1.2" description: "Does a thing to a genome." executor: "slurm" available: true
-		default_resources { cpus: 4 memory_bytes: 1610612736 time_limit { seconds: 5400 } gpus: 1 partition: "long" account: "lab" constraint: "avx2&ssd" }
+		default_resources { cpus: 4 memory_bytes: 1610612736 time_limit { seconds: 5400 } gpus: 2 partition: "long" account: "lab" constraint: "avx2&ssd" named { key: "matlab" value: 1 } }
 		parameters { id: "contigs" label: "Contigs" description: "A file." type: PARAMETER_TYPE_FILE required: true extensions: ".fasta" extensions: ".fa.gz" }
 		parameters { id: "code" label: "code" type: PARAMETER_TYPE_ENUM enum_values: "4" enum_values: "11" default_value { string_value: "11" } }
 		parameters { id: "day" label: "day" type: PARAMETER_TYPE_STRING default_value { string_value: "2024-05-01" } }
@@ -178,6 +178,12 @@ func TestAllMistakesOfAServiceFileAreToldAtOnce(t *testing.T) {
 		{"no maxima", head + "resources: {max_memory: lots, max_time_limit: 0s}\n", []string{
 			` resources.max_memory: "lots" is no amount of memory; one is for example 512M or 2G`,
 			" resources.max_time_limit: 0s is less than a second",
+		}},
+		{"resources of the operator", head + "resources: {gpus: -1, named: {matlab: -2, gpus: 1, 'a b': 1}}\n", []string{
+			" resources.gpus: -1 is not between 0 and 65536",
+			` resources.named: name "a b" must be lower-case letters, digits and . _ - only, at most 63`,
+			" resources.named.gpus: is a reserved name, for which there is a field or setting of its own",
+			" resources.named.matlab: must be from 0 to 1000000000",
 		}},
 		{"a moment", head + "resources: {time_limit: 5ms}\n", []string{" resources.time_limit: 5ms is less than a second"}},
 		{"programs", head + "programs: [{name: a/b}, {name: ok, package: 'x; rm'}]\n", []string{

@@ -152,6 +152,8 @@ var fieldFlags = map[string]string{
 	"resources.timeLimit":   "--time-limit",
 	"retry.memoryFactor":    "--memory-factor",
 	"retry.timeFactor":      "--time-factor",
+	"resources.gpus":        "--gpus",
+	"resources.named":       "--resource",
 	"labels":                "--label",
 	"priority":              "--priority",
 	"executor":              "--executor",
@@ -173,6 +175,9 @@ func flagOfField(field string) string {
 	}
 	if key, ok := strings.CutPrefix(name, "labels."); ok {
 		return "--label " + key
+	}
+	if key, ok := strings.CutPrefix(name, "resources.named."); ok {
+		return "--resource " + key
 	}
 	return name
 }

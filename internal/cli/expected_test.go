@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -47,4 +48,16 @@ func TestAWaitingJobSaysItsPlaceAndItsTimes(t *testing.T) {
 	wantIn(t, r.out, "\t3\tstart 2026-02-01T10:00:00+01:00\n")
 	r = stintWith(f, onTerminal(260), "list").want(t, 0)
 	wantIn(t, r.out, "AHEAD", "EXPECTED", "start 2026-02-01 10:00 CET")
+}
+
+func TestASubmitAsksForGPUsAndWhatTheOperatorNamed(t *testing.T) {
+	f := manyJobs(t)
+	r := stint(f, "submit", "Sleep", "-p", "sleep_time=0", "--gpus", "2", "--resource", "matlab=1", "--resource", "db-slots=20", "-o", "name").want(t, 0)
+	j := f.find(strings.TrimSpace(r.out))
+	if asked := j.GetResources(); asked.GetGpus() != 2 || asked.GetNamed()["matlab"] != 1 || asked.GetNamed()["db-slots"] != 20 {
+		t.Errorf("it asks for %v", asked)
+	}
+	j.Attempts = []*jobsv1.Attempt{{Number: 1, GpuIndexes: []int32{0, 3}}}
+	r = stint(f, "get", j.GetId()).want(t, 0)
+	wantIn(t, r.out, "2 GPUs, 20 of db-slots, 1 of matlab", "0, 3")
 }

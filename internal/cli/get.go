@@ -159,6 +159,7 @@ func (a *app) jobFacts(j *jobsv1.Job) []fact {
 		{"Asks for", resourceWords(j.GetResources())},
 		{"By advice", appliedWords(j.GetAppliedAdvice())},
 		{"Used", j.GetUsageNote()},
+		{"GPUs given", gpuWords(j.GetAttempts())},
 		{"Executor", j.GetExecutor()},
 		{"Priority", number(j.GetPriority())},
 		{"Labels", labelWords(j.GetLabels())},
@@ -177,6 +178,18 @@ func (a *app) jobFacts(j *jobsv1.Job) []fact {
 		facts = append(facts, fact{"Cancel asked", words})
 	}
 	return facts
+}
+
+// gpuWords are the indexes of the graphics processors that the latest attempt was given.
+func gpuWords(attempts []*jobsv1.Attempt) string {
+	if len(attempts) == 0 {
+		return ""
+	}
+	var words []string
+	for _, i := range attempts[len(attempts)-1].GetGpuIndexes() {
+		words = append(words, strconv.Itoa(int(i)))
+	}
+	return strings.Join(words, ", ")
 }
 
 func (a *app) attemptGrid(attempts []*jobsv1.Attempt) *grid {

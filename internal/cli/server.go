@@ -65,6 +65,7 @@ func (a *app) printServer(s *adminv1.GetServerStatusResponse) {
 		{title: "JOBS", right: a.screen.tty},
 		{title: "CORES", right: a.screen.tty},
 		{title: "MEMORY", right: a.screen.tty},
+		{title: "OTHER", drop: 2},
 		{title: "UNREACHABLE SINCE", drop: 1},
 		{title: "MESSAGE", least: 12, wrap: true},
 	}}
@@ -76,10 +77,19 @@ func (a *app) printServer(s *adminv1.GetServerStatusResponse) {
 		if e.GetTotalMemoryBytes() > 0 {
 			memory = a.screen.bytes(e.GetUsedMemoryBytes()) + "/" + a.screen.bytes(e.GetTotalMemoryBytes())
 		}
-		g.add(e.GetName(), yesNo(e.GetHealthy()), strconv.Itoa(int(e.GetActiveJobs())), cores, memory,
+		g.add(e.GetName(), yesNo(e.GetHealthy()), strconv.Itoa(int(e.GetActiveJobs())), cores, memory, countedWords(e.GetResources()),
 			a.screen.time(e.GetUnreachableSince()), e.GetMessage())
 	}
 	if len(g.rows) > 0 {
 		a.section(g)
 	}
+}
+
+// countedWords says how much of what else an executor has is in use.
+func countedWords(list []*adminv1.CountedResource) string {
+	words := make([]string, len(list))
+	for i, r := range list {
+		words[i] = fmt.Sprintf("%s %d/%d", clean(r.GetName()), r.GetUsed(), r.GetTotal())
+	}
+	return strings.Join(words, ", ")
 }

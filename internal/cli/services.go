@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -243,6 +244,9 @@ func resourceWords(r *jobsv1.Resources) string {
 	}
 	if n := r.GetGpus(); n > 0 {
 		words = append(words, plural(int64(n), "GPU"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.GetNamed())) {
+		words = append(words, fmt.Sprintf("%d of %s", r.GetNamed()[name], clean(name)))
 	}
 	if r.GetTimeLimit() != nil {
 		words = append(words, "at most "+humanDurationOf(r.GetTimeLimit()))

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type submitOptions struct {
 	paramsFile   string
 	outputFolder string
 	cpus         int32
+	gpus         int32
+	named        []string
 	memory       string
 	timeLimit    string
 	labels       []string
@@ -59,6 +62,7 @@ the exit code is 0 when it completed, 1 when it failed, 3 when it was cancelled.
 Ctrl-C ends the wait and not the job.`,
 		Example: `  stint submit SequenceStats -p sequences=@genome.fna --wait
   stint submit GenomeAssembly -p read1=@r1.fq -p read2=@r2.fq --cpus 4 --memory 8G --label project=phage
+  stint submit GenomeAssembly -p read1=@r1.fq -p read2=@r2.fq --gpus 1 --resource matlab=1
   stint submit GenomeAnnotation -p contigs=/jobs/lambda/contigs.fasta --output-name lambda-genes
   id=$(stint submit Date -o name)
   jq '{sequences: .path}' in.json | stint submit SequenceStats --params-file -`,
@@ -96,14 +100,30 @@ func (o *submitOptions) addCommonFlags(cmd *cobra.Command) {
 func (o *submitOptions) addResourceFlags(flags *pflag.FlagSet) {
 	flags.Int32Var(&o.cpus, "cpus", 0, "cores that the job asks for")
 	flags.StringVar(&o.memory, "memory", "", "memory that the job asks for, such as 512M or 4G (powers of 1024)")
+	flags.Int32Var(&o.gpus, "gpus", 0, "graphics processors that the job asks for")
+	flags.StringArrayVar(&o.named, "resource", nil, "what the operator named that the job asks for, as `NAME=AMOUNT`, such as a licence; may be repeated")
 	flags.StringVar(&o.timeLimit, "time-limit", "", "longest time it may run, such as 90s, 2h30m, 3d or 1-12:00:00")
 }
 
 // resources puts the flags into what the job asks for.
 func (o *submitOptions) resources() (*jobsv1.Resources, error) {
-	r := &jobsv1.Resources{Cpus: o.cpus}
+	r := &jobsv1.Resources{Cpus: o.cpus, Gpus: o.gpus}
 	if o.cpus < 0 {
 		return nil, usagef("--cpus must not be negative")
+	}
+	if o.gpus < 0 {
+		return nil, usagef("--gpus must not be negative")
+	}
+	for _, text := range o.named {
+		name, amount, ok := strings.Cut(text, "=")
+		n, err := strconv.ParseInt(amount, 10, 64)
+		if !ok || name == "" || err != nil || n < 0 {
+			return nil, usagef("--resource %q: must be NAME=AMOUNT with a whole number that is not negative, such as matlab=1", text)
+		}
+		if r.Named == nil {
+			r.Named = make(map[string]int64)
+		}
+		r.Named[name] = n
 	}
 	if o.memory != "" {
 		n, err := parseBytes(o.memory)

@@ -92,6 +92,9 @@ type Task struct {
 	Dir workdir.Attempt
 	// Command is what to run.
 	Command Command
+	// GPUs are the indexes of the graphics processors that it was given. Empty where it asked for
+	// none, and where the engine hands them out.
+	GPUs []int32
 }
 
 // Command is what an attempt runs.

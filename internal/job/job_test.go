@@ -3,6 +3,7 @@ package job_test
 import (
 	"errors"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,7 @@ func TestCheckSubmitReportsEverythingAtOnce(t *testing.T) {
 		Resources: &jobsv1.Resources{
 			Cpus: -1, MemoryBytes: -1, Gpus: -1, TimeLimit: durationpb.New(-time.Second),
 			Partition: "a b", Account: "$(x)", Constraint: "a;b",
+			Named: map[string]int64{"licence": -1, "gpus": 1, "db": job.MaxNamedAmount + 1, "Bad Name": 1},
 		},
 		Retry: &jobsv1.RetryPolicy{
 			MaxAttempts: 21, Backoff: durationpb.New(-1),
@@ -134,6 +136,7 @@ func TestCheckSubmitReportsEverythingAtOnce(t *testing.T) {
 		"job.service", "job.owner", "job.outputName", "job.outputFolder", "job.priority", "job.parentId", "job.executor", "job.labels",
 		"job.labels.ok", "job.resources.cpus", "job.resources.memoryBytes", "job.resources.gpus", "job.resources.timeLimit",
 		"job.resources.partition", "job.resources.account", "job.resources.constraint",
+		"job.resources.named.licence", "job.resources.named.gpus", "job.resources.named.db", "job.resources.named",
 		"job.retry.maxAttempts", "job.retry.backoff", "job.retry.reasons[0]", "job.retry.memoryFactor", "job.retry.timeFactor",
 	} {
 		if !got[f] {
@@ -143,11 +146,25 @@ func TestCheckSubmitReportsEverythingAtOnce(t *testing.T) {
 	good := &jobsv1.Job{
 		Service: "GenomeAssembly", Owner: "ann@example.org", OutputName: "λ phage (2)", OutputFolder: "runs/1",
 		Labels: map[string]string{"project": "x"}, Priority: -100,
-		Resources: &jobsv1.Resources{Constraint: "[a*2&b]|c"},
+		Resources: &jobsv1.Resources{Constraint: "[a*2&b]|c", Named: map[string]int64{"licence": 0, "db-slots": job.MaxNamedAmount}},
 		Retry:     &jobsv1.RetryPolicy{MaxAttempts: 2, Reasons: []jobsv1.Reason{jobsv1.Reason_REASON_EXIT_NONZERO}},
 	}
 	if v := job.CheckSubmit(good, "job."); len(v) != 0 {
 		t.Errorf("a good job is refused: %v", v)
+	}
+}
+
+func TestAJobAsksForFewNamesOfTheOperator(t *testing.T) {
+	named := make(map[string]int64)
+	for i := range job.MaxNamed + 1 {
+		named["n"+strconv.Itoa(i)] = 1
+	}
+	if v := job.CheckNamed("named", named); len(v) != 1 || v[0].Field != "named" {
+		t.Errorf("%d names: %v", len(named), v)
+	}
+	delete(named, "n0")
+	if v := job.CheckNamed("named", named); len(v) != 0 {
+		t.Errorf("%d names: %v", len(named), v)
 	}
 }
 

@@ -2,8 +2,10 @@ package job
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -31,6 +33,10 @@ const (
 	MaxReason = 500
 	// MaxAttempts is the most attempts that a retry policy may ask for.
 	MaxAttempts = 20
+	// MaxNamed is the most resources with names of the operator that a job may ask for.
+	MaxNamed = 16
+	// MaxNamedAmount is the most of one of them.
+	MaxNamedAmount = 1_000_000_000
 
 	maxPriority = 100
 	maxCPUs     = 1 << 16
@@ -70,6 +76,33 @@ func ValidServiceID(s string) bool { return serviceForm.matches(s) }
 
 // ValidExecutor reports whether s can be the name of an executor.
 func ValidExecutor(s string) bool { return executorForm.matches(s) }
+
+// standardResources are names that no resource of an operator can have: there are fields for what they
+// mean, or the scheduler uses them.
+var standardResources = []string{
+	"cpus", "cores", "memory", "memory_bytes", "memorybytes", "gpus", "slots", "time_limit", "timelimit",
+	"partition", "account", "constraint", "named",
+}
+
+// CheckNamed finds what is wrong with resources that an operator named, or that a job asks for by
+// those names. Fields are named below field.
+func CheckNamed(field string, named map[string]int64) Violations {
+	var v Violations
+	if len(named) > MaxNamed {
+		v.Add(field, "has %d names; at most %d may be asked for", len(named), MaxNamed)
+	}
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		switch n := named[name]; {
+		case !labelKeyForm.matches(name):
+			v.Add(field, "name %q must be lower-case letters, digits and . _ - only, at most 63", terms.Clip(name))
+		case slices.Contains(standardResources, name):
+			v.Add(field+"."+name, "is a reserved name, for which there is a field or setting of its own")
+		case n < 0 || n > MaxNamedAmount:
+			v.Add(field+"."+name, "must be from 0 to %d", MaxNamedAmount)
+		}
+	}
+	return v
+}
 
 // CheckSubmit finds everything wrong with the request fields of j but its
 // parameters, which are for the service's spec to check. Fields are named below prefix.
@@ -183,6 +216,7 @@ func checkResources(prefix string, r *jobsv1.Resources) Violations {
 	if r.GetGpus() < 0 || r.GetGpus() > maxCPUs {
 		v.Add(prefix+"gpus", "must be from 0 to %d", maxCPUs)
 	}
+	v = append(v, CheckNamed(prefix+"named", r.GetNamed())...)
 	if d := r.GetTimeLimit(); d != nil {
 		if d.CheckValid() != nil || d.AsDuration() <= 0 || d.AsDuration() > maxLimit {
 			v.Add(prefix+"timeLimit", "must be more than 0 and at most ten years")

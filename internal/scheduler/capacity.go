@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -10,13 +11,17 @@ import (
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
 
-// Capacity is how much an executor may have at a time, by the names that package policy has. What
-// it does not name is not bounded; of what it names with 0 there is none.
+// Capacity is how much an executor may have at a time, by the names that package policy has and
+// those that the operator chose. Cores, memory and GPUs that it does not name are not bounded; of
+// what it names with 0, and of all else, there is none.
 type Capacity = policy.Resources
 
 // needs are what a job holds while it is active.
 func needs(r *jobsv1.Resources) policy.Resources {
-	return policy.Resources{policy.CPUs: int64(r.GetCpus()), policy.Memory: r.GetMemoryBytes(), policy.GPUs: int64(r.GetGpus())}
+	need := make(policy.Resources, 3+len(r.GetNamed()))
+	maps.Copy(need, r.GetNamed())
+	need[policy.CPUs], need[policy.Memory], need[policy.GPUs] = int64(r.GetCpus()), r.GetMemoryBytes(), int64(r.GetGpus())
+	return need
 }
 
 // waitingJob is what the policy knows of a job.
@@ -24,8 +29,18 @@ func waitingJob(id job.ID, owner string, priority int32, r *jobsv1.Resources) po
 	return policy.Job{ID: id, Owner: owner, Priority: priority, Need: needs(r), Limit: r.GetTimeLimit().AsDuration()}
 }
 
-// resourceFields are the fields of stint.v1.Resources, as clients write them, by what they ask for.
-var resourceFields = map[string]string{policy.CPUs: "cpus", policy.Memory: "memoryBytes", policy.GPUs: "gpus"}
+// resourceField is the field of stint.jobs.v1.Resources, as clients write it, that asks for a
+// resource.
+func resourceField(resource string) string {
+	switch resource {
+	case policy.CPUs, policy.GPUs:
+		return resource
+	case policy.Memory:
+		return "memoryBytes"
+	default:
+		return "named." + resource
+	}
+}
 
 // amount writes an amount of a resource for people.
 func amount(resource string, n int64) string {
@@ -49,13 +64,20 @@ func resourceWord(resource string) string {
 	}
 }
 
-// never says that there is not enough of a resource, however long one waits.
-func never(resource string, need, total int64) string {
-	of := " "
-	if resource == policy.Memory {
+// neverWords says that there is not enough of a resource, however long one waits.
+func neverWords(w policy.Why) string {
+	of, there := " ", "there are "+amount(w.Resource, w.Total)
+	switch w.Resource {
+	case policy.CPUs, policy.GPUs:
+	case policy.Memory:
 		of = " of "
+	default:
+		of = " of "
+		if w.Total == 0 {
+			there = "the executor has none"
+		}
 	}
-	return fmt.Sprintf("is %s%s%s, and there are %s", amount(resource, need), of, resourceWord(resource), amount(resource, total))
+	return fmt.Sprintf("is %s%s%s, and %s", amount(w.Resource, w.Need), of, resourceWord(w.Resource), there)
 }
 
 // Bytes writes a size for people, in powers of 1024.

@@ -164,8 +164,9 @@ func (s *Scheduler) resume(ctx context.Context, l *lane, id job.ID) {
 		s.mu.Lock()
 		s.policy.Remove(id) // in case it waited
 		s.policy.AddRunning(l.name, waitingJob(id, j.GetOwner(), j.GetPriority(), job.Given(j)), job.Attempt(j).GetCreateTime().AsTime())
+		l.gpus.keep(id, heldBy(rec))
 		s.mu.Unlock()
-		s.launch(ctx, l, id, rec)
+		s.launch(ctx, l, id, rec, heldBy(rec))
 	default:
 	}
 }

@@ -75,14 +75,15 @@ func (s *Scheduler) candidate(id job.ID) (*storev1.Record, bool) {
 func (s *Scheduler) start(ctx context.Context, l *lane, id job.ID, rec *storev1.Record) {
 	s.mu.Lock()
 	s.policy.Start(id, time.Now())
+	given := l.gpus.take(id, rec.GetJob().GetResources().GetGpus())
 	s.mu.Unlock()
-	s.launch(ctx, l, id, rec)
+	s.launch(ctx, l, id, rec, given)
 }
 
-// launch gives a job that has its share of the capacity a goroutine that follows it.
-func (s *Scheduler) launch(ctx context.Context, l *lane, id job.ID, rec *storev1.Record) {
+// launch gives a job that has its share of the capacity, and GPUs, a goroutine that follows it.
+func (s *Scheduler) launch(ctx context.Context, l *lane, id job.ID, rec *storev1.Record, given []int32) {
 	r := &run{
-		s: s, id: id, lane: l,
+		s: s, id: id, lane: l, gpus: given,
 		attempt: int(job.Attempt(rec.GetJob()).GetNumber()), phase: rec.GetPhase(), handle: executor.Handle(rec.GetHandle()),
 		cancelled: make(chan struct{}), started: time.Now(), short: s.short[id],
 	}
@@ -109,4 +110,5 @@ func (s *Scheduler) release(r *run) {
 	defer s.mu.Unlock()
 	delete(s.active, r.id)
 	s.policy.Remove(r.id)
+	r.lane.gpus.giveBack(r.id)
 }

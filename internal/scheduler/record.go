@@ -38,7 +38,7 @@ func (r *run) beginAttempt(rec *storev1.Record) error {
 		r.attempt = int(last.GetNumber())
 		return nil // it waits until it is known whether there is room now
 	}
-	next := &jobsv1.Attempt{Number: last.GetNumber() + 1, Executor: r.lane.name, CreateTime: timestamppb.Now()}
+	next := &jobsv1.Attempt{Number: last.GetNumber() + 1, Executor: r.lane.name, CreateTime: timestamppb.Now(), GpuIndexes: r.gpus}
 	switch {
 	case rec.GetGranted() != nil:
 		next.Resources, next.ResourcesNote = rec.GetGranted(), rec.GetGrantedNote()

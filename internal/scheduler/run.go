@@ -31,6 +31,7 @@ type run struct {
 	id         job.ID
 	lane       *lane
 	attempt    int             // number of the latest attempt; 0 before the first
+	gpus       []int32         // indexes of those that its attempt has
 	phase      storev1.Phase   // as stored when the run began
 	handle     executor.Handle // likewise
 	cancelled  chan struct{}   // closed once somebody wishes the job cancelled
@@ -101,6 +102,9 @@ func (r *run) obtain(ctx context.Context) (executor.Handle, *executor.Exit) {
 			return "", &executor.Exit{Reason: failure.Reason, Message: failure.Message, Code: -1}
 		case unsure && errors.Is(err, executor.ErrNotFound):
 			unsure = !r.update(ctx, voidAttempt)
+			if !unsure && !r.lane.gpus.has(r.gpus) {
+				return "", nil // the executor has other GPUs than it had, so the job waits for its turn again
+			}
 		case !unsure && errors.Is(err, executor.ErrUnavailable):
 			r.engineAway(ctx, err, &wait, r.cancelled)
 		default:
@@ -195,6 +199,7 @@ func (r *run) start(ctx context.Context) (executor.Handle, error) {
 	if err != nil {
 		return "", err
 	}
+	t.GPUs = r.gpus
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	return r.lane.engine.Executor.Start(ctx, t)

@@ -19,6 +19,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -81,6 +82,9 @@ type Engine struct {
 	Executor executor.Executor
 	// Capacity bounds what it is given.
 	Capacity Capacity
+	// GPUs are the indexes of its graphics processors, which are handed out to jobs that ask for
+	// some. Empty is for an executor that hands them out itself, or has none. Capacity names as many.
+	GPUs []int32
 }
 
 // Scheduler is made by New and works while Run runs.
@@ -110,6 +114,7 @@ type Scheduler struct {
 type lane struct {
 	name        string
 	engine      Engine
+	gpus        *gpus // guarded by the scheduler's mu
 	outlook     outlook
 	preview     sync.Mutex // held during a forecast for a job that is not submitted
 	nextPreview time.Time  // the earliest time of the next one; guarded by preview
@@ -142,7 +147,10 @@ func New(cfg Config) (*Scheduler, error) {
 	}
 	capacities := make(map[string]policy.Resources, len(cfg.Engines))
 	for name, e := range cfg.Engines {
-		s.lanes[name], capacities[name] = &lane{name: name, engine: e}, e.Capacity
+		if n := len(e.GPUs); n > 0 && e.Capacity[policy.GPUs] != int64(n) {
+			return nil, fmt.Errorf("scheduler: executor %s has %d GPUs, and its capacity says %d", name, n, e.Capacity[policy.GPUs])
+		}
+		s.lanes[name], capacities[name] = &lane{name: name, engine: e, gpus: newGPUs(e.GPUs)}, e.Capacity
 	}
 	s.policy = policy.New(policy.Config{
 		Executors: capacities, MaxActivePerOwner: cfg.MaxActivePerOwner, Shares: cfg.Shares, Groups: cfg.Groups,

@@ -2,10 +2,12 @@ package scheduler_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
@@ -117,12 +119,13 @@ func TestWhatCannotBeGivenIsKnown(t *testing.T) {
 			asks    *jobsv1.Resources
 			message string
 		}{
+			"cpus gpus":   {&jobsv1.Resources{Cpus: 5, Gpus: 1}, "is 5 cores, and there are 4 is 1 GPUs, and there are 0"},
 			"cpus":        {&jobsv1.Resources{Cpus: 5}, "is 5 cores, and there are 4"},
 			"memoryBytes": {&jobsv1.Resources{MemoryBytes: 1 << 31}, "is 2 GiB of memory, and there are 1 GiB"},
 			"gpus":        {&jobsv1.Resources{Cpus: 1, Gpus: 8}, "is 8 GPUs, and there are 0"},
 			"":            {&jobsv1.Resources{Cpus: 4, MemoryBytes: 1 << 30}, ""},
 		} {
-			if f, m := w.s.Never("local", c.asks); f != field || m != c.message {
+			if f, m := said(w.s.Never("local", c.asks)); f != field || m != c.message {
 				t.Errorf("%q: %q %q, want %q", field, f, m, c.message)
 			}
 		}
@@ -131,4 +134,13 @@ func TestWhatCannotBeGivenIsKnown(t *testing.T) {
 		w.pass(time.Second)
 		w.waits(id, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES)
 	})
+}
+
+// said are the fields and the words of what can never be given.
+func said(wrong job.Violations) (fields, words string) {
+	var all [2][]string
+	for _, v := range wrong {
+		all[0], all[1] = append(all[0], v.Field), append(all[1], v.Description)
+	}
+	return strings.Join(all[0], " "), strings.Join(all[1], " ")
 }

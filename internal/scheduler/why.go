@@ -51,7 +51,7 @@ func explain(w policy.Why) (jobsv1.Reason, string) {
 		return jobsv1.Reason_REASON_WAITING_FOR_TURN, "Waiting for its turn: a job before it needs what is free."
 	case policy.Never:
 		return jobsv1.Reason_REASON_WAITING_FOR_RESOURCES,
-			"It cannot start: its resources " + never(w.Resource, w.Need, w.Total) + ". Cancel it and submit it again with less."
+			"It cannot start: what it asks for " + neverWords(w) + ". Cancel it and submit it again with less."
 	case policy.Short:
 		if w.Resource == policy.Slots {
 			return jobsv1.Reason_REASON_WAITING_FOR_RESOURCES, fmt.Sprintf("Waiting for one of the %d jobs on this executor to end.", w.Total)

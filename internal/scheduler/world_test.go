@@ -20,6 +20,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
 	"github.com/stint-jobs/stint/internal/workdir"
@@ -32,6 +33,10 @@ type world struct {
 	engine   *executortest.Engine
 	folders  *workdir.Root
 	capacity scheduler.Capacity
+	gpus     []int32
+	shares   map[string]policy.Share
+	tasksMu  sync.Mutex
+	tasks    []executor.Task // that the executor was given
 	perOwner int
 	history  *estimate.History
 	held     string // what holds all attempts
@@ -99,7 +104,7 @@ func (w *world) start() {
 	if w.wrap != nil {
 		ex = w.wrap(ex)
 	}
-	engines := map[string]scheduler.Engine{"local": {Executor: ex, Capacity: w.capacity}, "other": {Executor: ex, Capacity: w.capacity}}
+	engines := map[string]scheduler.Engine{"local": {Executor: ex, Capacity: w.capacity, GPUs: w.gpus}, "other": {Executor: ex, Capacity: w.capacity, GPUs: w.gpus}}
 	s, err := scheduler.New(scheduler.Config{
 		Store:   jobs,
 		Engines: engines,
@@ -121,7 +126,7 @@ func (w *world) start() {
 			defer w.mu.Unlock()
 			w.released[fmt.Sprintf("%s/%d %s", j.GetId(), attempt, job.StateWord(j.GetState()))]++
 		},
-		Folders: w.folders, MaxActivePerOwner: w.perOwner, Held: func() string { return w.held }, Wake: w.wake,
+		Folders: w.folders, MaxActivePerOwner: w.perOwner, Shares: w.shares, Held: func() string { return w.held }, Wake: w.wake,
 		Logger: slog.New(w.log), History: w.history, Maximum: w.maximum,
 	})
 	if err != nil {
@@ -151,6 +156,14 @@ func (h hinted) Started(handle executor.Handle) (executor.Observation, bool) {
 		return executor.Observation{}, false
 	}
 	return h.w.started(handle), true
+}
+
+// Start notes what it was given.
+func (h hinted) Start(ctx context.Context, t executor.Task) (executor.Handle, error) {
+	h.w.tasksMu.Lock()
+	h.w.tasks = append(h.w.tasks, t)
+	h.w.tasksMu.Unlock()
+	return h.Executor.Start(ctx, t)
 }
 
 func (h hinted) Hint(id job.ID, attempt int, event jobsv1.JobEvent) {

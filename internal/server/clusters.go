@@ -31,6 +31,8 @@ type ClusterConfig struct {
 	Commands map[string]string `yaml:"commands"`
 	// MaxJobs bounds the jobs that the cluster is given at a time. Zero means 5,000.
 	MaxJobs int `yaml:"max-jobs"`
+	// Resources are what the cluster's jobs may have together besides what Slurm counts, by names of the operator.
+	Resources map[string]int64 `yaml:"resources"`
 	// SubmitsInFlight bounds how many sbatch run at a time. Zero means 8.
 	SubmitsInFlight int `yaml:"submits-in-flight"`
 	// ClusterOptions are for all services.
@@ -57,7 +59,7 @@ func (o ClusterOptions) slurm() slurm.Options {
 
 // sections are the keys of the configuration file that no flag has.
 func (c *Config) sections() map[string]any {
-	return map[string]any{"clusters": &c.Clusters, "oidc": &c.OIDC, sectionCertificates: &c.Certificates}
+	return map[string]any{"clusters": &c.Clusters, "oidc": &c.OIDC, "shares": &c.Shares, sectionCertificates: &c.Certificates}
 }
 
 // withDefaultCluster has the cluster that `--executor slurm` asks for.
@@ -109,7 +111,7 @@ func (s *server) openClusters() (map[string]scheduler.Engine, error) {
 			jobs = defaultClusterJobs
 		}
 		s.clusters[name] = c
-		engines[name] = scheduler.Engine{Executor: c, Capacity: scheduler.Capacity{policy.Slots: int64(jobs)}}
+		engines[name] = scheduler.Engine{Executor: c, Capacity: withNamed(scheduler.Capacity{policy.Slots: int64(jobs)}, cfg.Resources)}
 	}
 	return engines, nil
 }

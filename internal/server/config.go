@@ -58,6 +58,15 @@ type Config struct {
 	// CPUs and MemoryBytes are what local jobs may use together. Zero is all that the machine has.
 	CPUs        int
 	MemoryBytes int64
+	// GPUs are the graphics processors that local jobs may have.
+	GPUs GPUConfig
+	// Resources are what else local jobs may have together, such as licences, by names of the operator.
+	Resources map[string]int64
+	// Shares are what owners and groups of owners should have of the executors. They are set in the
+	// configuration file alone.
+	Shares SharesConfig
+	// MaxTimeLimit is the longest time limit of a job, and that of jobs without one. Zero is no bound.
+	MaxTimeLimit time.Duration
 	// Grace is how long a local job has between the polite and the forced end.
 	Grace time.Duration
 	// OutputHead and OutputTail are how many bytes of each output stream of a job are kept.
@@ -147,6 +156,7 @@ func (c Config) check() error {
 		{"output-tail", c.OutputTail},
 		{"grace", int64(c.Grace)},
 		{"heartbeat", int64(c.Heartbeat)},
+		{"max-time-limit", int64(c.MaxTimeLimit)},
 		{"drain-timeout", int64(c.DrainTimeout)},
 		{"backup-every", int64(c.Backup.Every)},
 	} {
@@ -154,7 +164,7 @@ func (c Config) check() error {
 			errs = append(errs, fmt.Errorf("--%s must not be negative", n.flag))
 		}
 	}
-	errs = append(errs, c.Limits.check(), c.Backup.check())
+	errs = append(errs, c.Limits.check(), c.Backup.check(), c.checkResources(), c.Shares.check())
 	if err := checkReportURL(c.JobReportURL); err != nil {
 		errs = append(errs, fmt.Errorf("--job-report-url: %w", err))
 	}

@@ -61,6 +61,17 @@ func TestKeysOfClustersAreDocumented(t *testing.T) {
 	}
 }
 
+func TestKeysOfSharesAreDocumented(t *testing.T) {
+	text := readOperations(t)
+	for _, of := range []reflect.Type{reflect.TypeFor[SharesConfig](), reflect.TypeFor[GroupConfig]()} {
+		for field := range of.Fields() {
+			if key := field.Tag.Get("yaml"); !regexp.MustCompile("(?m)^\\| `" + key + "` \\|").MatchString(text) {
+				t.Errorf("%s does not describe the key %s of shares", operations, key)
+			}
+		}
+	}
+}
+
 func TestKeysOfSignInAreDocumented(t *testing.T) {
 	text := readOperations(t)
 	for field := range reflect.TypeFor[OIDCConfig]().Fields() {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/estimate"
 	"github.com/stint-jobs/stint/internal/scheduler"
@@ -44,9 +46,12 @@ func (s *server) learn() (*estimate.History, error) {
 
 // maximum returns the most that jobs of a service may have; nil where that is not bounded.
 func (s *server) maximum(service string) *jobsv1.Resources {
-	svc, ok := s.catalog.Catalog().Get(service)
-	if !ok {
-		return nil
+	var most *jobsv1.Resources
+	if svc, ok := s.catalog.Catalog().Get(service); ok {
+		most = svc.Proto().GetMaxResources()
 	}
-	return svc.Proto().GetMaxResources()
+	if longest := s.cfg.MaxTimeLimit; longest > 0 && (most.GetTimeLimit() == nil || most.GetTimeLimit().AsDuration() > longest) {
+		most = &jobsv1.Resources{MemoryBytes: most.GetMemoryBytes(), TimeLimit: durationpb.New(longest)}
+	}
+	return most
 }

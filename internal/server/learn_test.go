@@ -1,7 +1,9 @@
 package server
 
 import (
+	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/estimate"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -57,5 +60,38 @@ func TestAStartLearnsFromCompletedJobs(t *testing.T) {
 	}
 	if a, ok := h.Like(kind, 1000).Advice(); !ok || a.Median != 26*time.Second || a.MemoryBytes == 0 {
 		t.Errorf("advice %+v, %v", a, ok)
+	}
+}
+
+// An attempt grows no further than its service and the server let any job.
+func TestTheMostOfAServiceIsWithinThatOfTheServer(t *testing.T) {
+	folder := t.TempDir()
+	for name, resources := range map[string]string{"Free": "{cpus: 1}", "Short": "{max_memory: 1G, max_time_limit: 10m}", "Long": "{max_memory: 2G, max_time_limit: 90m}"} {
+		text := "label: L\ncommand: ['true']\nprograms: [{name: 'true'}]\nresources: " + resources + "\n"
+		err := errors.Join(os.MkdirAll(filepath.Join(folder, name), 0o750), os.WriteFile(filepath.Join(folder, name, "service.yaml"), []byte(text), 0o600))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	live, problems, err := catalog.Open(folder, catalog.Options{})
+	if err != nil || len(problems) > 0 {
+		t.Fatal(err, problems)
+	}
+	for _, c := range []struct {
+		service       string
+		longest, want time.Duration
+		memory        int64
+	}{
+		{"Free", 0, 0, 0},
+		{"Free", time.Hour, time.Hour, 0},
+		{"Gone", time.Hour, time.Hour, 0},
+		{"Short", time.Hour, 10 * time.Minute, 1 << 30},
+		{"Long", time.Hour, time.Hour, 2 << 30},
+		{"Long", 0, 90 * time.Minute, 2 << 30},
+	} {
+		s := &server{catalog: live, cfg: Config{MaxTimeLimit: c.longest}}
+		if most := s.maximum(c.service); most.GetTimeLimit().AsDuration() != c.want || most.GetMemoryBytes() != c.memory {
+			t.Errorf("%s on a server with %s: at most %v, want %s", c.service, c.longest, most, c.want)
+		}
 	}
 }

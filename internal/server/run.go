@@ -206,10 +206,12 @@ func (s *server) openAuth() error {
 const localExecutor = "local"
 
 func (s *server) openScheduler() error {
-	ex, err := s.openLocal()
+	gpus := s.cfg.GPUs.indexes()
+	ex, err := s.openLocal(gpus)
 	if err != nil {
 		return err
 	}
+	s.log.Info("what local jobs may have besides cores and memory", "gpus", gpus, "resources", s.cfg.Resources)
 	stage, err := staging.New(staging.Config{
 		Catalog: s.catalog, Workspace: s.workspace, Folders: s.folders, InstallID: s.store.Settings().GetInstallId(),
 		Report: s.jobReport, Logger: s.log,
@@ -223,7 +225,7 @@ func (s *server) openScheduler() error {
 	if err != nil {
 		return err
 	}
-	engines[localExecutor] = scheduler.Engine{Executor: ex, Capacity: capacityOf(ex)}
+	engines[localExecutor] = scheduler.Engine{Executor: ex, Capacity: withNamed(capacityOf(ex, gpus), s.cfg.Resources), GPUs: gpus}
 	if _, ok := engines[s.cfg.Executor]; !ok {
 		return fmt.Errorf("--executor: there is no executor %q: %w", s.cfg.Executor, errUsage)
 	}
@@ -235,12 +237,13 @@ func (s *server) openScheduler() error {
 	s.scheduler, err = scheduler.New(scheduler.Config{
 		Store: s.store, Engines: engines, Prepare: stage.Prepare, Publish: stage.Publish, Release: stage.Release, Folders: s.folders,
 		MaxActivePerOwner: s.cfg.MaxRunningPerOwner, Held: s.space.held, Wake: s.space.back, Logger: s.log,
+		Shares: s.cfg.Shares.ofOwners(), Groups: s.cfg.Shares.ofGroups(),
 		History: history, Maximum: s.maximum, OnDecision: func(d time.Duration) { s.decisions.Observe(d.Seconds()) },
 	})
 	return err
 }
 
-func (s *server) openLocal() (*local.Executor, error) {
+func (s *server) openLocal(gpus []int32) (*local.Executor, error) {
 	hide, err := s.cfg.folders().absolute()
 	if err != nil {
 		return nil, err
@@ -248,7 +251,7 @@ func (s *server) openLocal() (*local.Executor, error) {
 	ex, err := local.New(local.Config{
 		Folders: s.folders, Grace: s.cfg.Grace, HeadBytes: s.cfg.OutputHead, TailBytes: s.cfg.OutputTail,
 		CPUs: int32(s.cfg.CPUs), MemoryBytes: s.cfg.MemoryBytes, Logger: s.log, //nolint:gosec // checked to be small
-		Shim: s.shim(), Version: s.cfg.Version, Place: s.store.Settings().GetPlaceId(),
+		GPUs: gpus, Shim: s.shim(), Version: s.cfg.Version, Place: s.store.Settings().GetPlaceId(),
 		Sandbox: local.Sandbox{Mode: s.cfg.Sandbox, Hide: hide, Reads: s.cfg.SandboxBind},
 	})
 	switch {
@@ -270,10 +273,10 @@ func (s *server) shim() string {
 	return filepath.Join(filepath.Dir(self), shim.Name)
 }
 
-// capacityOf is what local jobs may use together. What the executor does not count is not bounded. It gives no GPUs.
-func capacityOf(ex executor.Reporter) scheduler.Capacity {
+// capacityOf is what local jobs may use together. What the executor does not count is not bounded.
+func capacityOf(ex executor.Reporter, gpus []int32) scheduler.Capacity {
 	st := ex.Status()
-	c := scheduler.Capacity{policy.GPUs: 0}
+	c := scheduler.Capacity{policy.GPUs: int64(len(gpus))}
 	if n := st.GetTotalCpus(); n > 0 {
 		c[policy.CPUs] = int64(n)
 	}
@@ -289,7 +292,8 @@ func (s *server) openAPI() (err error) {
 		Store: s.store, Catalog: s.catalog, Scheduler: s.scheduler, Folders: s.folders, Workspace: s.workspace,
 		Tokens: auth.NewTokens(s.store, s.auth), DefaultExecutor: s.cfg.Executor,
 		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
-		Heartbeat: s.cfg.Heartbeat, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,
+		MaxTimeLimit: s.cfg.MaxTimeLimit,
+		Heartbeat:    s.cfg.Heartbeat, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,
 		Scratch: s.cfg.folders().state, Room: s.space.room, Diagnose: s.newDoctor().diagnose,
 	})
 	return err

@@ -202,6 +202,26 @@ test('forms: what is typed becomes the values of the contract', async () => {
   assert.equal(parseDuration('1d12h'), 129_600);
   assert.equal(writeDuration('129600s'), '1d12h');
   assert.equal(parseDuration('5'), undefined);
+
+  const { readOptions, optionDrafts, writeNamed, atFields } = await importSource('submit/options.ts');
+  const asked = { gpus: 2, named: { matlab: '1', 'db-slots': '20' } };
+  const read = readOptions(optionDrafts({ resources: asked }));
+  assert.deepEqual([read.job.resources, read.errors.size], [asked, 0], 'a rerun gives back what was asked for');
+  assert.equal(writeNamed(undefined), '');
+  for (const named of ['matlab', 'matlab=', '=1', 'a=-1', 'a=1.5', 'a b=1', 'a=1 b=2'])
+    assert.match(readOptions({ named }).errors.get('resources.named') ?? '', /like matlab=1/, named);
+  assert.match(readOptions({ gpus: 'some' }).errors.get('resources.gpus') ?? '', /whole number/);
+  const wrong = new Map([
+    ['resources.named.a', 'is too much'],
+    ['resources.named.b', 'is unknown'],
+    ['labels.k', 'is long'],
+    ['resources.gpus', 'is 2'],
+  ]);
+  assert.deepEqual(Object.fromEntries(atFields(wrong)), {
+    'resources.named': 'a is too much; b is unknown',
+    labels: 'k is long',
+    'resources.gpus': 'is 2',
+  });
 });
 
 test('server-sent events: what is told until the stream says that it is over', async () => {

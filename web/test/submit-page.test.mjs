@@ -15,7 +15,9 @@ let browser;
 
 before(async () => {
   if (skip) return;
-  server = await startServer({ flags: ['--services', services, '--cpus', '4', '--quota', '50M'] });
+  server = await startServer({
+    flags: ['--services', services, '--cpus', '4', '--quota', '50M', '--gpus', '1', '--resources', 'matlab=2'],
+  });
   browser = await launch();
 });
 
@@ -60,13 +62,23 @@ test('a form shows what is wrong at the fields, then submits', { skip }, async (
   await page.getByRole('button', { name: 'Check only' }).click();
   await page.getByText('is 99 cores, and there are').first().waitFor();
   await page.getByLabel('Cores').fill('2');
+  await page.getByLabel('GPUs').fill('3');
+  await page.getByLabel('Other resources').fill('matlab=1, oracle=1');
+  await page.getByRole('button', { name: 'Check only' }).click();
+  await page.getByText('is 3 GPUs, and there are 1').first().waitFor();
+  assert.match(await error(page, 'resources.gpus').innerText(), /^Is 3 GPUs, and there are 1/);
+  await page.getByLabel('GPUs').fill('1');
+  await page.getByRole('button', { name: 'Check only' }).click();
+  await page.getByText('is 1 of oracle, and the executor has none').first().waitFor();
+  assert.match(await error(page, 'resources.named').innerText(), /^Oracle is 1 of oracle/);
+  await page.getByLabel('Other resources').fill('matlab=1');
   await page.locator('stint-file-field input[type=file]').first().setInputFiles(file('reads.txt', 'ACGT'));
   await until(() => field(page, 'parameters.input').locator('input[type=text]').inputValue(), '/uploads/reads.txt');
   await page.getByLabel('Output name').fill('from-the-form');
   await page.getByLabel('Labels').fill('project=web, run=1');
   await page.getByRole('button', { name: 'Check only' }).click();
   await page.getByText('All is well: the job could be submitted.').waitFor();
-  assert.match(await page.locator('.would').innerText(), /2 cores/);
+  assert.match(await page.locator('.would').innerText(), /2 cores.*1 GPU, matlab=1/);
   await picture(page, 'submit-check-light');
   const before = await server.call('GET', 'v1/jobs');
   assert.equal(before.jobs.length, 0, 'a check submits nothing');

@@ -134,6 +134,7 @@ func (s *Service) admitOne(ctx context.Context, owner string, in submission, i i
 	if len(bad) == 0 {
 		s.takeAdvice(j, asked.GetResources(), svc.Proto())
 	}
+	wrong = append(wrong, s.withinLongest(j, asked.GetResources(), prefix)...)
 	wrong = append(wrong, withinMaximum(j, asked.GetResources(), svc.Proto(), prefix)...)
 	wrong = append(wrong, s.place(j, prefix)...)
 	return j, wrong
@@ -173,8 +174,8 @@ func (s *Service) place(j *jobsv1.Job, prefix string) job.Violations {
 		wrong.Add(prefix+"executor", "is %q, and this server has no such executor", call.Short(j.GetExecutor()))
 		return wrong
 	}
-	if field, why := s.cfg.Scheduler.Never(j.GetExecutor(), j.GetResources()); why != "" {
-		wrong.Add(prefix+"resources."+field, "%s; the job could never start", why)
+	for _, v := range s.cfg.Scheduler.Never(j.GetExecutor(), j.GetResources()) {
+		wrong.Add(prefix+"resources."+v.Field, "%s; the job could never start", v.Description)
 	}
 	return wrong
 }
@@ -231,6 +232,7 @@ func resources(asked, def *jobsv1.Resources) *jobsv1.Resources {
 	if r.TimeLimit == nil {
 		r.TimeLimit = def.GetTimeLimit()
 	}
+	r.Named = named(asked.GetNamed(), def.GetNamed())
 	if r.Gpus == 0 {
 		r.Gpus = def.GetGpus()
 	}
@@ -242,6 +244,20 @@ func resources(asked, def *jobsv1.Resources) *jobsv1.Resources {
 		}
 	}
 	return r
+}
+
+// named is what a job gets of what the operator named: what it asks for, and at least what its
+// service does, since that is what the command needs whoever runs it.
+func named(asked, def map[string]int64) map[string]int64 {
+	all := make(map[string]int64, len(asked)+len(def))
+	for _, from := range []map[string]int64{asked, def} {
+		for name, n := range from {
+			if n != 0 {
+				all[name] = max(all[name], n)
+			}
+		}
+	}
+	return all
 }
 
 func folder(asked string) string {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -41,6 +42,21 @@ func (s *Service) takeAdvice(j *jobsv1.Job, asked *jobsv1.Resources, svc *catalo
 	if taken.GetMemoryBytes() > 0 || taken.GetTimeLimit() != nil {
 		j.AppliedAdvice, j.Retry = taken, retry
 	}
+}
+
+// withinLongest finds that the job asks for more time than any job of the server may have. A job that
+// asks for none, or that has more by its service or by advice, gets that.
+func (s *Service) withinLongest(j *jobsv1.Job, asked *jobsv1.Resources, prefix string) job.Violations {
+	var wrong job.Violations
+	limit, longest := j.Resources.GetTimeLimit(), s.cfg.MaxTimeLimit
+	if longest == 0 || limit != nil && limit.AsDuration() <= longest {
+		return nil
+	}
+	if asked.GetTimeLimit() != nil {
+		wrong.Add(prefix+"resources.timeLimit", "is %s, and no job of this server may run for more than %s", asked.GetTimeLimit().AsDuration(), longest)
+	}
+	j.Resources.TimeLimit = durationpb.New(longest)
+	return wrong
 }
 
 // withinMaximum finds what the job asks for beyond the maximum of its service. What the request left

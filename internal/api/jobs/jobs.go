@@ -22,8 +22,8 @@ import (
 type Scheduler interface {
 	// Has reports whether there is an executor of that name.
 	Has(executor string) bool
-	// Never returns what of r can never be given there: the field, and the reason in words, which are "" for what can.
-	Never(executor string, r *jobsv1.Resources) (field, message string)
+	// Never returns what of r can never be given there, by the fields of r.
+	Never(executor string, r *jobsv1.Resources) job.Violations
 	// Forecast says what a job that asks for r would wait for now, or "".
 	Forecast(executor string, r *jobsv1.Resources) string
 	// Why returns why a queued job waits now, also in words. The reason is unspecified where what is stored says it.
@@ -56,6 +56,8 @@ type Config struct {
 	DefaultExecutor string
 	// MaxActivePerOwner bounds the queued and running jobs of one owner, MaxActive those of all. Zero is no bound.
 	MaxActivePerOwner, MaxActive int
+	// MaxTimeLimit is the longest time limit of a job, and that of jobs without one. Zero is no bound.
+	MaxTimeLimit time.Duration
 	// Heartbeat is the longest silence of a stream. Zero means 15 s.
 	Heartbeat time.Duration
 	// WatchEvery is the shortest time between two reads for a watcher of many jobs.

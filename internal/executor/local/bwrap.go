@@ -34,7 +34,8 @@ func ownFilesOf(folder workdir.Dir, a workdir.Attempt) ownFiles {
 }
 
 // arguments are those of bwrap for a command. The order counts: what comes later lies over what came before.
-func (s *sandbox) arguments(own ownFiles, c executor.Command) []string {
+// gpus are the indexes of those that the command was given.
+func (s *sandbox) arguments(own ownFiles, c executor.Command, gpus []int32) []string {
 	args := append(s.namespaces(c), system()...)
 	if c.Network {
 		args = append(args, "--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf")
@@ -42,6 +43,7 @@ func (s *sandbox) arguments(own ownFiles, c executor.Command) []string {
 	// Temporary files are on the disk and not in memory, wherever a program wants them.
 	args = append(args, "--bind", own.tmp, "/tmp", "--bind", own.tmp, "/var/tmp")
 	args = append(args, s.memoryFiles(c)...)
+	args = append(args, gpuFiles("/dev", gpus)...)
 	var hidden []string // what is to be seen of the hidden folders
 	for _, path := range append(append([]string(nil), s.reads...), c.Reads...) {
 		if s.hides(path) {

@@ -55,6 +55,9 @@ type Config struct {
 	CPUs int32
 	// MemoryBytes is in bytes.
 	MemoryBytes int64
+	// GPUs are the indexes of the graphics processors that attempts may be given. A command sees
+	// those that its attempt was given. Empty says nothing to commands: they see all that there are.
+	GPUs []int32
 	// Cgroup is the folder of the cgroup (v2) below which each attempt gets
 	// one. Empty means this process's own, if it may make some there; CgroupNone means none.
 	Cgroup string

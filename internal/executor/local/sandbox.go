@@ -120,7 +120,7 @@ func (s *sandbox) probe(cfg Config) (err error) {
 		return fmt.Errorf("try the sandbox: %w", err)
 	}
 	defer program.Close()
-	return shim.Boxed{Bwrap: s.bwrap.path, Args: s.arguments(own, executor.Command{}), Threads: s.threads}.
+	return shim.Boxed{Bwrap: s.bwrap.path, Args: s.arguments(own, executor.Command{}, nil), Threads: s.threads}.
 		Try(shim.Trial{Program: program, Arguments: cfg.ShimArgv[1:], Dir: own.output})
 }
 

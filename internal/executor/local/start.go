@@ -97,7 +97,7 @@ func (e *Executor) issue(ctx context.Context, t executor.Task) (shim.Launch, boo
 		return shim.Launch{}, there, err
 	}
 	l := shim.Launch{
-		Token: newToken(), Place: e.cfg.Place, Argv: t.Command.Argv, Env: t.Command.Env,
+		Token: newToken(), Place: e.cfg.Place, Argv: t.Command.Argv, Env: e.environment(t),
 		TimeLimit: t.Command.Resources.GetTimeLimit().AsDuration(), Grace: e.cfg.Grace,
 		HeadBytes: e.cfg.HeadBytes, TailBytes: e.cfg.TailBytes,
 		CPUs: t.Command.Resources.GetCpus(), MemoryBytes: t.Command.Resources.GetMemoryBytes(),
@@ -105,7 +105,7 @@ func (e *Executor) issue(ctx context.Context, t executor.Task) (shim.Launch, boo
 	}
 	if e.sandbox.on() {
 		own := ownFilesOf(e.cfg.Folders.Job(a.JobID()), a)
-		l.Sandbox = &shim.Boxed{Bwrap: e.sandbox.bwrap.path, Args: e.sandbox.arguments(own, t.Command), Threads: e.sandbox.threads}
+		l.Sandbox = &shim.Boxed{Bwrap: e.sandbox.bwrap.path, Args: e.sandbox.arguments(own, t.Command, t.GPUs), Threads: e.sandbox.threads}
 	}
 	if err := shim.WriteJSON(held, shim.LaunchFile, l); err != nil {
 		// An older ticket must not be used after Start said that the attempt will not run.

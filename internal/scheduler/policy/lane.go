@@ -37,6 +37,17 @@ func newLane(p *Policy, capacity Resources) *lane {
 	return l
 }
 
+// need returns what a job holds. Each job has one slot, whether it says so or not.
+func (l *lane) need(r Resources) amounts {
+	a := r.in(l.names)
+	for i, name := range l.names {
+		if name == Slots {
+			a[i] = max(1, a[i])
+		}
+	}
+	return a
+}
+
 // ownerOf finds an owner's place or makes one.
 func (l *lane) ownerOf(name string) *owner {
 	if o := l.byName[name]; o != nil {

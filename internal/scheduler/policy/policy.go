@@ -33,8 +33,8 @@ type Share struct {
 
 // Config says what there is and who may have how much of it.
 type Config struct {
-	// Executors are the capacities by name. A resource that an executor's capacity does not name is
-	// not bounded there.
+	// Executors are the capacities by name. Cores, memory, GPUs and slots that a capacity does not
+	// name are not bounded there. Of any other resource that it does not name there is none.
 	Executors map[string]Resources
 	// MaxActivePerOwner bounds the active jobs of one owner on all executors together. 0 is no
 	// bound.
@@ -53,7 +53,7 @@ type Policy struct {
 	maxActive int
 	shares    map[string]Share
 	groups    map[string]float64
-	never     map[job.ID]*entry // waiting jobs that can never start
+	never     map[job.ID]Why // waiting jobs that can never start
 }
 
 // Decision is what happens next on an executor.
@@ -67,7 +67,7 @@ type Decision struct {
 // New returns a policy without jobs.
 func New(cfg Config) *Policy {
 	p := &Policy{
-		lanes: make(map[string]*lane), jobs: make(map[job.ID]*entry), active: make(map[string]int), never: make(map[job.ID]*entry),
+		lanes: make(map[string]*lane), jobs: make(map[job.ID]*entry), active: make(map[string]int), never: make(map[job.ID]Why),
 		maxActive: cfg.MaxActivePerOwner, shares: cfg.Shares, groups: cfg.Groups,
 	}
 	for name, capacity := range cfg.Executors {
@@ -79,10 +79,12 @@ func New(cfg Config) *Policy {
 // Add takes in a waiting job. One that is known, or of an executor that is not, changes nothing.
 func (p *Policy) Add(executor string, j Job) {
 	e := p.entry(executor, j)
-	switch {
-	case e == nil:
-	case !e.bound.need.fits(e.lane.total):
-		p.never[j.ID] = e
+	if e == nil {
+		return
+	}
+	switch never := e.lane.never(j.Need); {
+	case never != nil:
+		p.never[j.ID] = never[0]
 	default:
 		p.jobs[j.ID] = e
 		e.owner = e.lane.ownerOf(j.Owner)
@@ -103,17 +105,12 @@ func (p *Policy) AddRunning(executor string, j Job, since time.Time) {
 
 func (p *Policy) entry(executor string, j Job) *entry {
 	l := p.lanes[executor]
-	if l == nil || p.jobs[j.ID] != nil || p.never[j.ID] != nil {
+	if l == nil || p.jobs[j.ID] != nil || p.never[j.ID].Reason != Unknown {
 		return nil
 	}
-	e := &entry{id: j.ID, priority: j.Priority, lane: l, cost: max(1, j.Need[CPUs]), bound: bound{need: j.Need.in(l.names), time: forever}}
+	e := &entry{id: j.ID, priority: j.Priority, lane: l, cost: max(1, j.Need[CPUs]), bound: bound{need: l.need(j.Need), time: forever}}
 	if j.Limit > 0 {
 		e.bound.time = int64(j.Limit)
-	}
-	for i, name := range l.names {
-		if name == Slots {
-			e.bound.need[i] = max(1, e.bound.need[i])
-		}
 	}
 	return e
 }
@@ -168,18 +165,13 @@ func (p *Policy) Start(id job.ID, now time.Time) {
 	}
 }
 
-// Fits says why a job that needs this can never start on an executor: the name of the resource, and
-// how much of it there is.
-func (p *Policy) Fits(executor string, need Resources) (short string, total int64, ok bool) {
-	l := p.lanes[executor]
-	if l == nil {
-		return "", 0, true
+// Never returns why a job that needs this can never start on an executor, one reason for each
+// resource of which there is not enough; nil where it can.
+func (p *Policy) Never(executor string, need Resources) []Why {
+	if l := p.lanes[executor]; l != nil {
+		return l.never(need)
 	}
-	i := need.in(l.names).short(l.total)
-	if i < 0 {
-		return "", 0, true
-	}
-	return l.names[i], l.total[i], false
+	return nil
 }
 
 // Used returns how much of a resource active jobs hold on an executor.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
@@ -258,8 +259,41 @@ func TestJobsThatNeedOtherResourcesPass(t *testing.T) {
 	impossible := b.add("eve", 1, 0, func(j *policy.Job) { j.Need[policy.GPUs] = 2 })
 	b.wantStarts("nothing")
 	b.wantWhy(impossible, policy.Never)
-	if name, total, ok := b.p.Fits("a", policy.Resources{policy.GPUs: 2}); ok || name != policy.GPUs || total != 1 {
-		t.Errorf("Fits: %s %d %t", name, total, ok)
+	want := []policy.Why{{Reason: policy.Never, Resource: policy.GPUs, Need: 2, Total: 1}, {Reason: policy.Never, Resource: "other", Need: 1}}
+	if diff := cmp.Diff(want, b.p.Never("a", policy.Resources{policy.GPUs: 2, "licence": 1, "other": 1}), cmpopts.IgnoreUnexported(policy.Reservation{})); diff != "" {
+		t.Error(diff)
+	}
+	if w := b.p.Never("a", policy.Resources{policy.GPUs: 1, policy.Memory: 1 << 50}); w != nil {
+		t.Errorf("what can be given is refused: %+v", w)
+	}
+}
+
+// What an operator names is there only where a capacity names it: a job that needs it elsewhere can
+// never start, and one that needs none of it is not held back.
+func TestWhatNobodyHasIsNeverGiven(t *testing.T) {
+	b := newFixture(t, policy.Config{Executors: map[string]policy.Resources{"a": {policy.CPUs: 8}, "b": {policy.CPUs: 8, "licence": 2}}})
+	needs := func(n int64) func(*policy.Job) { return func(j *policy.Job) { j.Need["licence"] = n } }
+	w := b.wantWhy(b.add("ann", 1, 0, needs(1)), policy.Never)
+	if w.Resource != "licence" || w.Need != 1 || w.Total != 0 {
+		t.Errorf("%+v", w)
+	}
+	if f := b.p.Forecast("a", policy.Job{ID: 99, Owner: "ann", Need: policy.Resources{"licence": 1}}, b.now); f.Reason != policy.Never {
+		t.Errorf("forecast %+v", f)
+	}
+	b.wantStarts("the one that needs none of it", b.add("ann", 1, 0, needs(0)))
+	if w := b.wantWhy(b.addTo("b", "ann", 1, 0, needs(3)), policy.Never); w.Total != 2 {
+		t.Errorf("%+v", w)
+	}
+	one, two := b.addTo("b", "ann", 1, 0, needs(2)), b.addTo("b", "bob", 1, 0, needs(1))
+	if got := b.place("b"); len(got) != 1 || got[0] != one {
+		t.Errorf("starts %v", got)
+	}
+	if w := b.wantWhy(two, policy.Short); w.Resource != "licence" || w.Free != 0 || w.Total != 2 {
+		t.Errorf("%+v", w)
+	}
+	b.p.Remove(one)
+	if got := b.place("b"); len(got) != 1 || got[0] != two || b.p.Used("b", "licence") != 1 {
+		t.Errorf("starts %v, and %d are in use", got, b.p.Used("b", "licence"))
 	}
 }
 

@@ -22,6 +22,24 @@ const (
 // Resources are amounts by name.
 type Resources map[string]int64
 
+// standard reports whether every executor has a resource, as much as it can give where its capacity
+// does not name it. What operators name is there only where a capacity names it.
+func standard(name string) bool {
+	return name == CPUs || name == Memory || name == GPUs || name == Slots
+}
+
+// unknown returns the resources, by name, that are needed and that an executor does not have at all.
+func (r Resources) unknown(names []string) []string {
+	var all []string
+	for name, n := range r {
+		if n > 0 && !standard(name) && !slices.Contains(names, name) {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // amounts are Resources in the order of an executor's names.
 type amounts []int64
 
@@ -38,7 +56,7 @@ func (r Resources) names() []string {
 	})
 }
 
-// in returns the amounts of what is named. Others are not bounded and left out.
+// in returns the amounts of what is named. Others are left out.
 func (r Resources) in(names []string) amounts {
 	a := make(amounts, len(names))
 	for i, name := range names {

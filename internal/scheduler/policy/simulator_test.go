@@ -58,10 +58,13 @@ func newWorld(t *testing.T, seed uint64) *world {
 		if rng.IntN(5) == 0 {
 			c[policy.Slots] = 1 + rng.Int64N(8)
 		}
+		if rng.IntN(2) == 0 {
+			c["licence"] = 1 + rng.Int64N(3)
+		}
 		w.cfg.Executors[fmt.Sprint("x", i)] = c
 	}
 	if rng.IntN(2) == 0 {
-		w.cfg.Shares = map[string]policy.Share{"u0": {Weight: 3}, "u1": {Group: "lab"}, "u2": {Group: "lab", Weight: 2}}
+		w.cfg.Shares = map[string]policy.Share{"u0": {Weight: 3}, "u1": {Group: "lab"}, "u2": {Group: "lab", Weight: 2}, "u3": {Weight: 0.5}}
 	}
 	w.p = policy.New(w.cfg)
 	return w
@@ -79,6 +82,9 @@ func (w *world) submit() {
 		ID: w.lastID, Owner: fmt.Sprint("u", rng.IntN(5)), Priority: int32(rng.IntN(3)) - 1, //nolint:gosec // small
 		Need: policy.Resources{policy.CPUs: 1 + rng.Int64N(10), policy.Memory: rng.Int64N(16), policy.GPUs: rng.Int64N(8) / 6},
 	}, executor: fmt.Sprint("x", rng.IntN(len(w.cfg.Executors))), runs: time.Duration(1+rng.IntN(100)) * time.Minute}
+	if rng.IntN(4) == 0 {
+		j.Need["licence"] = 1 + rng.Int64N(2)
+	}
 	if rng.IntN(4) > 0 {
 		j.Limit = j.runs + time.Duration(rng.IntN(50))*time.Minute
 	}
@@ -117,6 +123,9 @@ func (w *world) need(j *simJob, name string) int64 {
 
 // fits reports whether all of some jobs fit beside others.
 func (w *world) fits(executor string, beside []*simJob, jobs ...*simJob) bool {
+	if _, has := w.cfg.Executors[executor]["licence"]; !has && slices.ContainsFunc(jobs, func(j *simJob) bool { return j.Need["licence"] > 0 }) {
+		return false
+	}
 	for name, free := range w.cfg.Executors[executor] {
 		for _, j := range beside {
 			free -= w.need(j, name)
@@ -222,7 +231,10 @@ func (w *world) candidates(executor string, head *simJob) []*simJob {
 // shares are what the owner's group and the owner have for their weights.
 func (w *world) shares(executor, owner string) (group string, ofGroup, ofOwner float64) {
 	s := w.cfg.Shares[owner]
-	weight := max(s.Weight, 1)
+	weight := s.Weight
+	if weight == 0 {
+		weight = 1
+	}
 	group, groupWeight := owner, weight
 	if s.Group != "" {
 		group, groupWeight = s.Group, w.cfg.Groups[s.Group]

@@ -43,8 +43,8 @@ type Why struct {
 
 // Why says why a job waits now.
 func (p *Policy) Why(id job.ID, now time.Time) Why {
-	if e := p.never[id]; e != nil {
-		return e.lane.shortage(Never, e.bound.need, e.lane.total)
+	if why := p.never[id]; why.Reason == Never {
+		return why
 	}
 	e := p.jobs[id]
 	if e == nil || e.running {
@@ -63,11 +63,12 @@ func (p *Policy) Why(id job.ID, now time.Time) Why {
 // Forecast says what a job that does not wait yet would wait for.
 func (p *Policy) Forecast(executor string, j Job, now time.Time) Why {
 	e := p.entry(executor, j)
-	switch {
-	case e == nil:
+	if e == nil {
 		return Why{}
-	case !e.bound.need.fits(e.lane.total):
-		return e.lane.shortage(Never, e.bound.need, e.lane.total)
+	}
+	switch never := e.lane.never(j.Need); {
+	case never != nil:
+		return never[0]
 	case p.atCap(j.Owner):
 		return Why{Reason: Capped, MaxActive: p.maxActive}
 	default:
@@ -92,6 +93,20 @@ func (l *lane) why(e *entry, now time.Time) Why {
 		return Why{Reason: Behind, Reservation: r}
 	}
 	return Why{Reason: Ready}
+}
+
+// never returns what there is not enough of for a job, however long it waits.
+func (l *lane) never(need Resources) []Why {
+	var all []Why
+	for i, n := range l.need(need) {
+		if n > 0 && n > l.total[i] {
+			all = append(all, Why{Reason: Never, Resource: l.names[i], Need: n, Total: l.total[i]})
+		}
+	}
+	for _, name := range need.unknown(l.names) {
+		all = append(all, Why{Reason: Never, Resource: name, Need: need[name]})
+	}
+	return all
 }
 
 func (l *lane) shortage(reason Reason, need, free amounts) Why {

@@ -224,6 +224,7 @@ export class JobPage extends LitElement {
       ${job.expectedCompleteTime ? fact('Should end', html`${formatTime(job.expectedCompleteTime, this.now)}${this.renderRange(job.expectedCompleteRange)}`) : nothing}
       ${fact('Not known', job.expectationNote)}
       ${fact('Elapsed', formatElapsed(job.startTime, job.completeTime, this.now))}
+      ${fact('GPUs', attempt?.gpuIndexes?.join(', '))}
       ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
       ${job.priority ? fact('Priority', job.priority) : nothing}
       ${job.rerunOf && job.rerunOf !== '0' ? fact('Rerun of', html`<a href=${pathOf('jobs', job.rerunOf)}>job ${job.rerunOf}</a>`) : nothing}

@@ -15,7 +15,7 @@ import type { ParameterJson, ServiceJson } from '../gen/stint/catalog/v1/catalog
 import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 import { type Draft, draftOf, valuesOf } from './draft';
 import { type DraftEvent, type Field, sentence } from './field';
-import { moreFields, optionDrafts, optionPaths, outputFields, readOptions } from './options';
+import { atFields, moreFields, optionDrafts, optionPaths, outputFields, readOptions, writeNamed } from './options';
 import { type Answer, newRequestId, send } from './send';
 import './field';
 
@@ -192,7 +192,7 @@ export class SubmitForm extends LitElement {
   }
 
   private async show(errors: Map<string, string>, problem: string): Promise<void> {
-    this.errors = errors;
+    this.errors = atFields(errors);
     this.problem = problem;
     this.would = undefined;
     await this.updateComplete;
@@ -248,11 +248,12 @@ export class SubmitForm extends LitElement {
     const { would } = this;
     if (!would) return nothing;
     const { job, warnings } = would;
-    const { cpus = 0, memoryBytes, timeLimit } = job.resources ?? {};
+    const { cpus = 0, memoryBytes, timeLimit, gpus = 0, named } = job.resources ?? {};
+    const more = [gpus && `${gpus} ${gpus === 1 ? 'GPU' : 'GPUs'}`, writeNamed(named)].filter(Boolean).join(', ');
     const limit = durationMillis(timeLimit);
     return html`<div class="would panel" role="status" tabindex="-1">
       <b>All is well: the job could be submitted.</b>
-      <span>It would take ${cpus} ${cpus === 1 ? 'core' : 'cores'} and ${formatBytes(memoryBytes)} of memory${limit > 0 ? `, for at most ${formatMillis(limit)}` : ''}.</span>
+      <span>It would take ${cpus} ${cpus === 1 ? 'core' : 'cores'} and ${formatBytes(memoryBytes)} of memory${more ? `, ${more}` : ''}${limit > 0 ? `, for at most ${formatMillis(limit)}` : ''}.</span>
       <span>${job.message || (reasonWords(job.reason) ? `It ${reasonWords(job.reason)}.` : '')}</span>
       ${warnings.map((w) => html`<span>${icon('failed')} ${w}</span>`)}
     </div>`;
@@ -283,11 +284,13 @@ export class SubmitForm extends LitElement {
 
   // The defaults stand in the fields as hints, not as values: what is left out follows the service when it changes.
   private get more(): ParameterJson[] {
-    const { cpus, memoryBytes, timeLimit } = this.service.defaultResources ?? {};
+    const { cpus, memoryBytes, timeLimit, gpus, named } = this.service.defaultResources ?? {};
     const defaults: Record<string, string> = {
       cpus: String(cpus ?? ''),
       memory: writeOr(formatBytes(memoryBytes)),
       timeLimit: formatMillis(durationMillis(timeLimit)),
+      gpus: String(gpus ?? ''),
+      named: writeNamed(named),
     };
     return moreFields.map((f) => {
       const value = defaults[f.id ?? ''];

@@ -24,6 +24,13 @@ export const moreFields: ParameterJson[] = [
   { id: 'cpus', label: 'Cores', type: 'PARAMETER_TYPE_INTEGER' },
   { id: 'memory', label: 'Memory', description: 'For example 512M or 4G.', type: 'PARAMETER_TYPE_STRING' },
   { id: 'timeLimit', label: 'Time limit', description: 'For example 30m, 2h or 1d12h.', type: 'PARAMETER_TYPE_STRING' },
+  { id: 'gpus', label: 'GPUs', type: 'PARAMETER_TYPE_INTEGER' },
+  {
+    id: 'named',
+    label: 'Other resources',
+    description: 'What the operator named, such as licences, like matlab=1, db-slots=2.',
+    type: 'PARAMETER_TYPE_STRING',
+  },
   {
     id: 'priority',
     label: 'Priority',
@@ -96,6 +103,8 @@ export function optionDrafts(job: JobJson | undefined): Record<string, Draft> {
     cpus: job?.resources?.cpus ? String(job.resources.cpus) : '',
     memory: writeSize(job?.resources?.memoryBytes),
     timeLimit: writeDuration(job?.resources?.timeLimit),
+    gpus: job?.resources?.gpus ? String(job.resources.gpus) : '',
+    named: writeNamed(job?.resources?.named),
     priority: job?.priority ? String(job.priority) : '',
     labels: Object.entries(job?.labels ?? {})
       .map(([k, v]) => `${k}=${v}`)
@@ -124,11 +133,32 @@ export function readOptions(drafts: Record<string, Draft>): { job: JobJson; erro
   const limit = parseDuration(text('timeLimit'));
   if (limit) resources.timeLimit = `${limit}s`;
   else if (text('timeLimit')) errors.set('resources.timeLimit', 'must be a duration like 30m, 2h or 1d12h');
+  const gpus = whole('gpus', 'resources.gpus');
+  if (gpus !== undefined) resources.gpus = gpus;
+  if (text('named')) resources.named = readNamed(text('named'), errors);
   const priority = whole('priority', 'priority');
   if (priority !== undefined) job.priority = priority;
   if (Object.keys(resources).length > 0) job.resources = resources;
   if (text('labels')) job.labels = readLabels(text('labels'), errors);
   return { job, errors };
+}
+
+/** Amounts by name as one would type them. */
+export function writeNamed(named: Record<string, string | number> = {}): string {
+  return Object.entries(named)
+    .map(([name, amount]) => `${name}=${amount}`)
+    .join(', ');
+}
+
+function readNamed(text: string, errors: Map<string, string>): Record<string, string> {
+  const named: Record<string, string> = {};
+  for (const part of text.split(',')) {
+    if (part.trim() === '') continue;
+    const [, name, amount] = /^\s*([^\s=]+)\s*=\s*(\d{1,18})\s*$/.exec(part) ?? [];
+    if (name && amount) named[name] = amount;
+    else errors.set('resources.named', 'must be like matlab=1, db-slots=2, with whole numbers');
+  }
+  return named;
 }
 
 function readLabels(text: string, errors: Map<string, string>): Record<string, string> {
@@ -149,6 +179,19 @@ export const optionPaths: Record<string, string> = {
   cpus: 'resources.cpus',
   memory: 'resources.memoryBytes',
   timeLimit: 'resources.timeLimit',
+  gpus: 'resources.gpus',
+  named: 'resources.named',
   priority: 'priority',
   labels: 'labels',
 };
+
+/** What is wrong, by the places of the form: what is wrong with one entry of labels or resources stands at their field. */
+export function atFields(errors: ReadonlyMap<string, string>): Map<string, string> {
+  const all = new Map<string, string>();
+  for (const [path, text] of errors) {
+    const field = ['labels', 'resources.named'].find((f) => path.startsWith(`${f}.`));
+    if (!field) all.set(path, text);
+    else all.set(field, [all.get(field), `${path.slice(field.length + 1)} ${text}`].filter(Boolean).join('; '));
+  }
+  return all;
+}

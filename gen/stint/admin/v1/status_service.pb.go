@@ -183,8 +183,10 @@ type ExecutorStatus struct {
 	UsedMemoryBytes int64 `protobuf:"varint,8,opt,name=used_memory_bytes,json=usedMemoryBytes,proto3" json:"used_memory_bytes,omitempty"`
 	// Memory in bytes it has. 0 where it does not count it.
 	TotalMemoryBytes int64 `protobuf:"varint,9,opt,name=total_memory_bytes,json=totalMemoryBytes,proto3" json:"total_memory_bytes,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What else the server counts there: `gpus`, and what the operator named. Sorted by name.
+	Resources     []*CountedResource `protobuf:"bytes,10,rep,name=resources,proto3" json:"resources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExecutorStatus) Reset() {
@@ -280,6 +282,77 @@ func (x *ExecutorStatus) GetTotalMemoryBytes() int64 {
 	return 0
 }
 
+func (x *ExecutorStatus) GetResources() []*CountedResource {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+// CountedResource is a resource of an executor of which the server counts how much is in use.
+type CountedResource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name: `gpus`, or one that the operator chose.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How much active jobs have.
+	Used int64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
+	// How much there is.
+	Total         int64 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountedResource) Reset() {
+	*x = CountedResource{}
+	mi := &file_stint_admin_v1_status_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountedResource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountedResource) ProtoMessage() {}
+
+func (x *CountedResource) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_admin_v1_status_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountedResource.ProtoReflect.Descriptor instead.
+func (*CountedResource) Descriptor() ([]byte, []int) {
+	return file_stint_admin_v1_status_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CountedResource) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CountedResource) GetUsed() int64 {
+	if x != nil {
+		return x.Used
+	}
+	return 0
+}
+
+func (x *CountedResource) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
 var File_stint_admin_v1_status_service_proto protoreflect.FileDescriptor
 
 const file_stint_admin_v1_status_service_proto_rawDesc = "" +
@@ -293,7 +366,7 @@ const file_stint_admin_v1_status_service_proto_rawDesc = "" +
 	"\x04user\x18\x04 \x01(\tR\x04user\x12\x14\n" +
 	"\x05roles\x18\x05 \x03(\tR\x05roles\x12<\n" +
 	"\texecutors\x18\x06 \x03(\v2\x1e.stint.admin.v1.ExecutorStatusR\texecutors\x12\x1a\n" +
-	"\brevision\x18\a \x01(\x04R\brevision\"\xd8\x02\n" +
+	"\brevision\x18\a \x01(\x04R\brevision\"\x97\x03\n" +
 	"\x0eExecutorStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\ahealthy\x18\x02 \x01(\bR\ahealthy\x12\x18\n" +
@@ -305,7 +378,13 @@ const file_stint_admin_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"total_cpus\x18\a \x01(\x05R\ttotalCpus\x12*\n" +
 	"\x11used_memory_bytes\x18\b \x01(\x03R\x0fusedMemoryBytes\x12,\n" +
-	"\x12total_memory_bytes\x18\t \x01(\x03R\x10totalMemoryBytes2\x87\x01\n" +
+	"\x12total_memory_bytes\x18\t \x01(\x03R\x10totalMemoryBytes\x12=\n" +
+	"\tresources\x18\n" +
+	" \x03(\v2\x1f.stint.admin.v1.CountedResourceR\tresources\"O\n" +
+	"\x0fCountedResource\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04used\x18\x02 \x01(\x03R\x04used\x12\x14\n" +
+	"\x05total\x18\x03 \x01(\x03R\x05total2\x87\x01\n" +
 	"\rStatusService\x12v\n" +
 	"\x0fGetServerStatus\x12&.stint.admin.v1.GetServerStatusRequest\x1a'.stint.admin.v1.GetServerStatusResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/statusB\xba\x01\n" +
@@ -323,23 +402,25 @@ func file_stint_admin_v1_status_service_proto_rawDescGZIP() []byte {
 	return file_stint_admin_v1_status_service_proto_rawDescData
 }
 
-var file_stint_admin_v1_status_service_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_stint_admin_v1_status_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_stint_admin_v1_status_service_proto_goTypes = []any{
 	(*GetServerStatusRequest)(nil),  // 0: stint.admin.v1.GetServerStatusRequest
 	(*GetServerStatusResponse)(nil), // 1: stint.admin.v1.GetServerStatusResponse
 	(*ExecutorStatus)(nil),          // 2: stint.admin.v1.ExecutorStatus
-	(*timestamppb.Timestamp)(nil),   // 3: google.protobuf.Timestamp
+	(*CountedResource)(nil),         // 3: stint.admin.v1.CountedResource
+	(*timestamppb.Timestamp)(nil),   // 4: google.protobuf.Timestamp
 }
 var file_stint_admin_v1_status_service_proto_depIdxs = []int32{
 	2, // 0: stint.admin.v1.GetServerStatusResponse.executors:type_name -> stint.admin.v1.ExecutorStatus
-	3, // 1: stint.admin.v1.ExecutorStatus.unreachable_since:type_name -> google.protobuf.Timestamp
-	0, // 2: stint.admin.v1.StatusService.GetServerStatus:input_type -> stint.admin.v1.GetServerStatusRequest
-	1, // 3: stint.admin.v1.StatusService.GetServerStatus:output_type -> stint.admin.v1.GetServerStatusResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	4, // 1: stint.admin.v1.ExecutorStatus.unreachable_since:type_name -> google.protobuf.Timestamp
+	3, // 2: stint.admin.v1.ExecutorStatus.resources:type_name -> stint.admin.v1.CountedResource
+	0, // 3: stint.admin.v1.StatusService.GetServerStatus:input_type -> stint.admin.v1.GetServerStatusRequest
+	1, // 4: stint.admin.v1.StatusService.GetServerStatus:output_type -> stint.admin.v1.GetServerStatusResponse
+	4, // [4:5] is the sub-list for method output_type
+	3, // [3:4] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_stint_admin_v1_status_service_proto_init() }
@@ -353,7 +434,7 @@ func file_stint_admin_v1_status_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_admin_v1_status_service_proto_rawDesc), len(file_stint_admin_v1_status_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -845,14 +845,18 @@ type Resources struct {
 	MemoryBytes int64 `protobuf:"varint,2,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
 	// How long the command may run. Unset means no limit.
 	TimeLimit *durationpb.Duration `protobuf:"bytes,3,opt,name=time_limit,json=timeLimit,proto3" json:"time_limit,omitempty"`
-	// Graphics processors, for engines that have them.
+	// Graphics processors, for executors that have them.
 	Gpus int32 `protobuf:"varint,4,opt,name=gpus,proto3" json:"gpus,omitempty"`
 	// Partition of the cluster, for engines that have them.
 	Partition string `protobuf:"bytes,5,opt,name=partition,proto3" json:"partition,omitempty"`
 	// Account that the cluster charges, for engines that have them.
 	Account string `protobuf:"bytes,6,opt,name=account,proto3" json:"account,omitempty"`
 	// Constraint on node features, in the engine's own language, for engines that have them.
-	Constraint    string `protobuf:"bytes,7,opt,name=constraint,proto3" json:"constraint,omitempty"`
+	Constraint string `protobuf:"bytes,7,opt,name=constraint,proto3" json:"constraint,omitempty"`
+	// What the operator named, by name, such as licences or slots of a database: at most 16 names, each from 0 to
+	// 1,000,000,000 in the operator's own units. A job holds them while it is active. It gets at least what its service
+	// asks for.
+	Named         map[string]int64 `protobuf:"bytes,8,rep,name=named,proto3" json:"named,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -934,6 +938,13 @@ func (x *Resources) GetConstraint() string {
 		return x.Constraint
 	}
 	return ""
+}
+
+func (x *Resources) GetNamed() map[string]int64 {
+	if x != nil {
+		return x.Named
+	}
+	return nil
 }
 
 // RetryPolicy says when a failed attempt is followed by another.
@@ -1051,6 +1062,8 @@ type Attempt struct {
 	EngineState string `protobuf:"bytes,12,opt,name=engine_state,json=engineState,proto3" json:"engine_state,omitempty"`
 	// What it used, where the executor could measure it.
 	Usage *Usage `protobuf:"bytes,13,opt,name=usage,proto3" json:"usage,omitempty"`
+	// Indexes of the graphics processors that it was given, where the server hands them out. The command sees no others.
+	GpuIndexes []int32 `protobuf:"varint,14,rep,packed,name=gpu_indexes,json=gpuIndexes,proto3" json:"gpu_indexes,omitempty"`
 	// What it was given, where that is not simply what the job asks for.
 	Resources *Resources `protobuf:"bytes,15,opt,name=resources,proto3" json:"resources,omitempty"`
 	// Why it was given that, in plain words. Empty where it was given what the job asks for.
@@ -1178,6 +1191,13 @@ func (x *Attempt) GetEngineState() string {
 func (x *Attempt) GetUsage() *Usage {
 	if x != nil {
 		return x.Usage
+	}
+	return nil
+}
+
+func (x *Attempt) GetGpuIndexes() []int32 {
+	if x != nil {
+		return x.GpuIndexes
 	}
 	return nil
 }
@@ -1571,7 +1591,7 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\bat_least\x18\x03 \x01(\bR\aatLeast\"w\n" +
 	"\tTimeRange\x126\n" +
 	"\bearliest\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bearliest\x122\n" +
-	"\x06latest\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06latest\"\xe8\x01\n" +
+	"\x06latest\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06latest\"\xdd\x02\n" +
 	"\tResources\x12\x12\n" +
 	"\x04cpus\x18\x01 \x01(\x05R\x04cpus\x12!\n" +
 	"\fmemory_bytes\x18\x02 \x01(\x03R\vmemoryBytes\x128\n" +
@@ -1582,7 +1602,12 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\aaccount\x18\x06 \x01(\tR\aaccount\x12\x1e\n" +
 	"\n" +
 	"constraint\x18\a \x01(\tR\n" +
-	"constraint\"\x88\x02\n" +
+	"constraint\x129\n" +
+	"\x05named\x18\b \x03(\v2#.stint.jobs.v1.Resources.NamedEntryR\x05named\x1a8\n" +
+	"\n" +
+	"NamedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x88\x02\n" +
 	"\vRetryPolicy\x12!\n" +
 	"\fmax_attempts\x18\x01 \x01(\x05R\vmaxAttempts\x123\n" +
 	"\abackoff\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\abackoff\x12/\n" +
@@ -1591,7 +1616,7 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\vtime_factor\x18\x05 \x01(\x01H\x01R\n" +
 	"timeFactor\x88\x01\x01B\x10\n" +
 	"\x0e_memory_factorB\x0e\n" +
-	"\f_time_factor\"\xa5\x05\n" +
+	"\f_time_factor\"\xc6\x05\n" +
 	"\aAttempt\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x1a\n" +
 	"\bexecutor\x18\x02 \x01(\tR\bexecutor\x12\x1b\n" +
@@ -1608,7 +1633,9 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	" \x01(\x0e2\x15.stint.jobs.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\v \x01(\tR\amessage\x12!\n" +
 	"\fengine_state\x18\f \x01(\tR\vengineState\x12*\n" +
-	"\x05usage\x18\r \x01(\v2\x14.stint.jobs.v1.UsageR\x05usage\x126\n" +
+	"\x05usage\x18\r \x01(\v2\x14.stint.jobs.v1.UsageR\x05usage\x12\x1f\n" +
+	"\vgpu_indexes\x18\x0e \x03(\x05R\n" +
+	"gpuIndexes\x126\n" +
 	"\tresources\x18\x0f \x01(\v2\x18.stint.jobs.v1.ResourcesR\tresources\x12%\n" +
 	"\x0eresources_note\x18\x10 \x01(\tR\rresourcesNote\x12=\n" +
 	"\fsooner_start\x18\x11 \x01(\v2\x1a.stint.jobs.v1.SoonerStartR\vsoonerStartB\f\n" +
@@ -1683,7 +1710,7 @@ func file_stint_jobs_v1_job_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_jobs_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_stint_jobs_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_stint_jobs_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_stint_jobs_v1_job_proto_goTypes = []any{
 	(State)(0),                    // 0: stint.jobs.v1.State
 	(Reason)(0),                   // 1: stint.jobs.v1.Reason
@@ -1699,56 +1726,58 @@ var file_stint_jobs_v1_job_proto_goTypes = []any{
 	(*Progress)(nil),              // 11: stint.jobs.v1.Progress
 	(*StatusChange)(nil),          // 12: stint.jobs.v1.StatusChange
 	nil,                           // 13: stint.jobs.v1.Job.LabelsEntry
-	(*structpb.Struct)(nil),       // 14: google.protobuf.Struct
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	nil,                           // 14: stint.jobs.v1.Resources.NamedEntry
+	(*structpb.Struct)(nil),       // 15: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
 }
 var file_stint_jobs_v1_job_proto_depIdxs = []int32{
-	14, // 0: stint.jobs.v1.Job.parameters:type_name -> google.protobuf.Struct
+	15, // 0: stint.jobs.v1.Job.parameters:type_name -> google.protobuf.Struct
 	6,  // 1: stint.jobs.v1.Job.resources:type_name -> stint.jobs.v1.Resources
 	13, // 2: stint.jobs.v1.Job.labels:type_name -> stint.jobs.v1.Job.LabelsEntry
 	7,  // 3: stint.jobs.v1.Job.retry:type_name -> stint.jobs.v1.RetryPolicy
 	0,  // 4: stint.jobs.v1.Job.state:type_name -> stint.jobs.v1.State
 	1,  // 5: stint.jobs.v1.Job.reason:type_name -> stint.jobs.v1.Reason
-	15, // 6: stint.jobs.v1.Job.submit_time:type_name -> google.protobuf.Timestamp
-	15, // 7: stint.jobs.v1.Job.start_time:type_name -> google.protobuf.Timestamp
-	15, // 8: stint.jobs.v1.Job.complete_time:type_name -> google.protobuf.Timestamp
-	15, // 9: stint.jobs.v1.Job.cancel_time:type_name -> google.protobuf.Timestamp
+	16, // 6: stint.jobs.v1.Job.submit_time:type_name -> google.protobuf.Timestamp
+	16, // 7: stint.jobs.v1.Job.start_time:type_name -> google.protobuf.Timestamp
+	16, // 8: stint.jobs.v1.Job.complete_time:type_name -> google.protobuf.Timestamp
+	16, // 9: stint.jobs.v1.Job.cancel_time:type_name -> google.protobuf.Timestamp
 	8,  // 10: stint.jobs.v1.Job.attempts:type_name -> stint.jobs.v1.Attempt
 	12, // 11: stint.jobs.v1.Job.history:type_name -> stint.jobs.v1.StatusChange
 	11, // 12: stint.jobs.v1.Job.progress:type_name -> stint.jobs.v1.Progress
-	15, // 13: stint.jobs.v1.Job.expected_start_time:type_name -> google.protobuf.Timestamp
+	16, // 13: stint.jobs.v1.Job.expected_start_time:type_name -> google.protobuf.Timestamp
 	4,  // 14: stint.jobs.v1.Job.queue_position:type_name -> stint.jobs.v1.QueuePosition
 	5,  // 15: stint.jobs.v1.Job.expected_start_range:type_name -> stint.jobs.v1.TimeRange
-	15, // 16: stint.jobs.v1.Job.expected_complete_time:type_name -> google.protobuf.Timestamp
+	16, // 16: stint.jobs.v1.Job.expected_complete_time:type_name -> google.protobuf.Timestamp
 	5,  // 17: stint.jobs.v1.Job.expected_complete_range:type_name -> stint.jobs.v1.TimeRange
 	3,  // 18: stint.jobs.v1.Job.applied_advice:type_name -> stint.jobs.v1.Advice
-	16, // 19: stint.jobs.v1.Advice.time_limit:type_name -> google.protobuf.Duration
-	16, // 20: stint.jobs.v1.Advice.median_elapsed:type_name -> google.protobuf.Duration
-	15, // 21: stint.jobs.v1.TimeRange.earliest:type_name -> google.protobuf.Timestamp
-	15, // 22: stint.jobs.v1.TimeRange.latest:type_name -> google.protobuf.Timestamp
-	16, // 23: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
-	16, // 24: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
-	1,  // 25: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
-	15, // 26: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
-	15, // 27: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	15, // 28: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
-	1,  // 29: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
-	10, // 30: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
-	6,  // 31: stint.jobs.v1.Attempt.resources:type_name -> stint.jobs.v1.Resources
-	9,  // 32: stint.jobs.v1.Attempt.sooner_start:type_name -> stint.jobs.v1.SoonerStart
-	16, // 33: stint.jobs.v1.SoonerStart.sooner:type_name -> google.protobuf.Duration
-	16, // 34: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
-	16, // 35: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
-	15, // 36: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
-	15, // 37: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
-	0,  // 38: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
-	1,  // 39: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	17, // 19: stint.jobs.v1.Advice.time_limit:type_name -> google.protobuf.Duration
+	17, // 20: stint.jobs.v1.Advice.median_elapsed:type_name -> google.protobuf.Duration
+	16, // 21: stint.jobs.v1.TimeRange.earliest:type_name -> google.protobuf.Timestamp
+	16, // 22: stint.jobs.v1.TimeRange.latest:type_name -> google.protobuf.Timestamp
+	17, // 23: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
+	14, // 24: stint.jobs.v1.Resources.named:type_name -> stint.jobs.v1.Resources.NamedEntry
+	17, // 25: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
+	1,  // 26: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
+	16, // 27: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	16, // 28: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	16, // 29: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
+	1,  // 30: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
+	10, // 31: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
+	6,  // 32: stint.jobs.v1.Attempt.resources:type_name -> stint.jobs.v1.Resources
+	9,  // 33: stint.jobs.v1.Attempt.sooner_start:type_name -> stint.jobs.v1.SoonerStart
+	17, // 34: stint.jobs.v1.SoonerStart.sooner:type_name -> google.protobuf.Duration
+	17, // 35: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
+	17, // 36: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
+	16, // 37: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
+	16, // 38: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
+	0,  // 39: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
+	1,  // 40: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_proto_init() }
@@ -1766,7 +1795,7 @@ func file_stint_jobs_v1_job_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_jobs_v1_job_proto_rawDesc), len(file_stint_jobs_v1_job_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -221,6 +221,13 @@ export declare type ExecutorStatus = Message<"stint.admin.v1.ExecutorStatus"> & 
    * @generated from field: int64 total_memory_bytes = 9;
    */
   totalMemoryBytes: bigint;
+
+  /**
+   * What else the server counts there: `gpus`, and what the operator named. Sorted by name.
+   *
+   * @generated from field: repeated stint.admin.v1.CountedResource resources = 10;
+   */
+  resources: CountedResource[];
 };
 
 /**
@@ -291,6 +298,13 @@ export declare type ExecutorStatusJson = {
    * @generated from field: int64 total_memory_bytes = 9;
    */
   totalMemoryBytes?: string;
+
+  /**
+   * What else the server counts there: `gpus`, and what the operator named. Sorted by name.
+   *
+   * @generated from field: repeated stint.admin.v1.CountedResource resources = 10;
+   */
+  resources?: CountedResourceJson[];
 };
 
 /**
@@ -298,6 +312,68 @@ export declare type ExecutorStatusJson = {
  * Use `create(ExecutorStatusSchema)` to create a new message.
  */
 export declare const ExecutorStatusSchema: GenMessage<ExecutorStatus, {jsonType: ExecutorStatusJson}>;
+
+/**
+ * CountedResource is a resource of an executor of which the server counts how much is in use.
+ *
+ * @generated from message stint.admin.v1.CountedResource
+ */
+export declare type CountedResource = Message<"stint.admin.v1.CountedResource"> & {
+  /**
+   * Name: `gpus`, or one that the operator chose.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How much active jobs have.
+   *
+   * @generated from field: int64 used = 2;
+   */
+  used: bigint;
+
+  /**
+   * How much there is.
+   *
+   * @generated from field: int64 total = 3;
+   */
+  total: bigint;
+};
+
+/**
+ * CountedResource is a resource of an executor of which the server counts how much is in use.
+ *
+ * @generated from message stint.admin.v1.CountedResource
+ */
+export declare type CountedResourceJson = {
+  /**
+   * Name: `gpus`, or one that the operator chose.
+   *
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * How much active jobs have.
+   *
+   * @generated from field: int64 used = 2;
+   */
+  used?: string;
+
+  /**
+   * How much there is.
+   *
+   * @generated from field: int64 total = 3;
+   */
+  total?: string;
+};
+
+/**
+ * Describes the message stint.admin.v1.CountedResource.
+ * Use `create(CountedResourceSchema)` to create a new message.
+ */
+export declare const CountedResourceSchema: GenMessage<CountedResource, {jsonType: CountedResourceJson}>;
 
 /**
  * StatusService tells everybody how the server is.

@@ -855,7 +855,7 @@ export declare type Resources = Message<"stint.jobs.v1.Resources"> & {
   timeLimit?: Duration | undefined;
 
   /**
-   * Graphics processors, for engines that have them.
+   * Graphics processors, for executors that have them.
    *
    * @generated from field: int32 gpus = 4;
    */
@@ -881,6 +881,15 @@ export declare type Resources = Message<"stint.jobs.v1.Resources"> & {
    * @generated from field: string constraint = 7;
    */
   constraint: string;
+
+  /**
+   * What the operator named, by name, such as licences or slots of a database: at most 16 names, each from 0 to
+   * 1,000,000,000 in the operator's own units. A job holds them while it is active. It gets at least what its service
+   * asks for.
+   *
+   * @generated from field: map<string, int64> named = 8;
+   */
+  named: { [key: string]: bigint };
 };
 
 /**
@@ -911,7 +920,7 @@ export declare type ResourcesJson = {
   timeLimit?: DurationJson;
 
   /**
-   * Graphics processors, for engines that have them.
+   * Graphics processors, for executors that have them.
    *
    * @generated from field: int32 gpus = 4;
    */
@@ -937,6 +946,15 @@ export declare type ResourcesJson = {
    * @generated from field: string constraint = 7;
    */
   constraint?: string;
+
+  /**
+   * What the operator named, by name, such as licences or slots of a database: at most 16 names, each from 0 to
+   * 1,000,000,000 in the operator's own units. A job holds them while it is active. It gets at least what its service
+   * asks for.
+   *
+   * @generated from field: map<string, int64> named = 8;
+   */
+  named?: { [key: string]: string };
 };
 
 /**
@@ -1141,6 +1159,13 @@ export declare type Attempt = Message<"stint.jobs.v1.Attempt"> & {
   usage?: Usage | undefined;
 
   /**
+   * Indexes of the graphics processors that it was given, where the server hands them out. The command sees no others.
+   *
+   * @generated from field: repeated int32 gpu_indexes = 14;
+   */
+  gpuIndexes: number[];
+
+  /**
    * What it was given, where that is not simply what the job asks for.
    *
    * @generated from field: stint.jobs.v1.Resources resources = 15;
@@ -1258,6 +1283,13 @@ export declare type AttemptJson = {
    * @generated from field: stint.jobs.v1.Usage usage = 13;
    */
   usage?: UsageJson;
+
+  /**
+   * Indexes of the graphics processors that it was given, where the server hands them out. The command sees no others.
+   *
+   * @generated from field: repeated int32 gpu_indexes = 14;
+   */
+  gpuIndexes?: number[];
 
   /**
    * What it was given, where that is not simply what the job asks for.
