@@ -27,6 +27,7 @@ export class UsageChart extends LitElement {
       .words span:last-child { color: var(--stint-text-2); text-align: right; }
       .track { height: 8px; border-radius: 4px; background: var(--stint-surface-2); overflow: hidden; }
       .fill { height: 100%; width: var(--part); min-width: 2px; border-radius: 4px; background: var(--stint-accent); }
+      .note { margin: 0; color: var(--stint-text-2); overflow-wrap: anywhere; }
       .fill.high { background: var(--stint-failed); }
     `,
   ];
@@ -35,7 +36,7 @@ export class UsageChart extends LitElement {
   @property({ type: Number }) now = 0;
 
   private bars(attempt: AttemptJson | undefined): Bar[] {
-    const asked = this.job.resources ?? {};
+    const asked = attempt?.resources ?? this.job.resources ?? {};
     const usage = attempt?.usage;
     const since = millis(attempt?.startTime);
     const elapsed = usage ? durationMillis(usage.elapsed) : attempt?.completeTime ? Number.NaN : this.now - since;
@@ -77,7 +78,9 @@ export class UsageChart extends LitElement {
   }
 
   override render() {
-    return this.bars(this.job.attempts?.at(-1)).map((bar) => this.renderBar(bar));
+    const attempt = this.job.attempts?.at(-1);
+    const notes = [attempt?.resourcesNote, this.job.usageNote].filter(Boolean);
+    return html`${this.bars(attempt).map((bar) => this.renderBar(bar))}${notes.map((note) => html`<p class="note">${note}</p>`)}`;
   }
 }
 

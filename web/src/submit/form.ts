@@ -13,10 +13,22 @@ import { toast } from '../base/toast';
 import { reasonWords, visible } from '../base/words';
 import type { ParameterJson, ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { TakeEvent } from './advice';
 import { type Draft, draftOf, valuesOf } from './draft';
 import { type DraftEvent, type Field, sentence } from './field';
-import { atFields, moreFields, optionDrafts, optionPaths, outputFields, readOptions, writeNamed } from './options';
+import {
+  atFields,
+  moreFields,
+  optionDrafts,
+  optionPaths,
+  outputFields,
+  readOptions,
+  writeDuration,
+  writeNamed,
+  writeSize,
+} from './options';
 import { type Answer, newRequestId, send } from './send';
+import './advice';
 import './field';
 
 /** What is kept of a form while its user is elsewhere. */
@@ -36,7 +48,7 @@ export class SubmitForm extends LitElement {
       form { display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; }
       section { padding: 14px 18px 18px; display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; }
       .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(240px, 100%), 1fr)); gap: 16px; }
-      details > .two { margin-top: 14px; }
+      details > .two, details > stint-advice { margin-top: 14px; }
       summary { cursor: pointer; font-weight: 600; width: fit-content; }
       .problems { border-inline-start: 4px solid var(--stint-danger); padding: 12px 16px; display: grid; gap: 6px; }
       .problems:focus { outline: none; }
@@ -66,6 +78,8 @@ export class SubmitForm extends LitElement {
   @state() private busy = false;
   /** Whether the form came back as its user left it. */
   @state() private restored = false;
+  /** Whether the fields of what few people change are open. */
+  @state() private moreOpen = false;
   private readonly session = followSession(this);
   private optionsBefore = '';
   private requestId = newRequestId();
@@ -122,6 +136,13 @@ export class SubmitForm extends LitElement {
     this.requestId = newRequestId();
     const { shape, drafts, options, requestId } = this;
     keepDraft(this.draftName, { shape, drafts, options, requestId } satisfies Kept);
+  }
+
+  private takeAdvice(event: TakeEvent): void {
+    const { memoryBytes, timeLimit } = event.detail;
+    const taken = { memory: writeSize(memoryBytes), timeLimit: writeDuration(timeLimit) };
+    this.options = { ...this.options, ...Object.fromEntries(Object.entries(taken).filter(([, v]) => v)) };
+    this.changed();
   }
 
   private async send(validateOnly: boolean): Promise<void> {
@@ -330,7 +351,9 @@ export class SubmitForm extends LitElement {
           : nothing
       }
       <section class="panel" aria-label="Output"><div class="two">${this.renderOptionFields(outputFields)}</div>
-        <details ?open=${moreErrors || moreGiven}><summary>Resources, priority and labels</summary>${this.errors.has('resources') ? html`<p class="error">${sentence(this.errors.get('resources') ?? '')}</p>` : nothing}<div class="two">${this.renderOptionFields(this.more)}</div></details></section>
+        <details ?open=${moreErrors || moreGiven} @toggle=${(e: Event) => {
+          this.moreOpen = (e.target as HTMLDetailsElement).open;
+        }}><summary>Resources, priority and labels</summary>${this.errors.has('resources') ? html`<p class="error">${sentence(this.errors.get('resources') ?? '')}</p>` : nothing}<stint-advice .service=${service.id ?? ''} .parameters=${valuesOf(parameters, this.drafts)} ?active=${this.moreOpen} @take=${this.takeAdvice}></stint-advice><div class="two">${this.renderOptionFields(this.more)}</div></details></section>
       ${this.renderWould()}
       <div class="buttons">
         <button class="button primary" ?disabled=${this.busy || service.available === false || closed}>${this.rerunOf ? 'Rerun' : 'Submit'}</button>
