@@ -15,6 +15,7 @@ import (
 	catalogv1 "github.com/stint-jobs/stint/gen/stint/catalog/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
+	"github.com/stint-jobs/stint/internal/allowlist"
 	"github.com/stint-jobs/stint/internal/api/admin"
 	authapi "github.com/stint-jobs/stint/internal/api/auth"
 	catalogapi "github.com/stint-jobs/stint/internal/api/catalog"
@@ -43,6 +44,8 @@ type Config struct {
 	Catalog *catalog.Live
 	// Scheduler knows the executors.
 	Scheduler Scheduler
+	// Names are what jobs may name of clusters.
+	Names allowlist.Lists
 	// Folders are the jobs' folders.
 	Folders *workdir.Root
 	// Workspace has the users' files.
@@ -120,7 +123,7 @@ func New(cfg Config) (*Server, error) {
 	})
 	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, SignIn: cfg.SignIn})
 	ofJobs := jobs.New(jobs.Config{
-		Store: cfg.Store, Catalog: cfg.Catalog, Scheduler: cfg.Scheduler, Folders: cfg.Folders, Workspace: cfg.Workspace, Pages: pages,
+		Store: cfg.Store, Catalog: cfg.Catalog, Scheduler: cfg.Scheduler, Names: cfg.Names, Folders: cfg.Folders, Workspace: cfg.Workspace, Pages: pages,
 		DefaultExecutor: cfg.DefaultExecutor, MaxActivePerOwner: cfg.MaxActivePerOwner, MaxActive: cfg.MaxActive, MaxTimeLimit: cfg.MaxTimeLimit,
 		Heartbeat: cfg.Heartbeat, WatchEvery: cfg.WatchEvery, OnIssue: cfg.OnIssue,
 	})

@@ -157,7 +157,7 @@ func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
 	must(t, err)
 	w.commands, err = auth.NewJobTokens(make([]byte, 32), "test")
 	must(t, err)
-	w.auth, err = auth.New(auth.Config{Mode: auth.ModeToken, Tokens: w.store, Job: w.commands.Principal})
+	w.auth, err = auth.New(auth.Config{Mode: auth.ModeToken, Tokens: w.store, Job: w.commands.Principal, JWT: ofIssuer})
 	must(t, err)
 	cfg := api.Config{
 		Store: w.store, Catalog: w.live, Scheduler: engines{told: w.tell}, Folders: w.folders, Workspace: w.files,
@@ -172,6 +172,12 @@ func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
 	must(t, err)
 	w.serve(srv)
 	return w
+}
+
+// ofIssuer believes tokens like USER.GROUP.GROUP.
+func ofIssuer(_ context.Context, text string) (auth.Principal, error) {
+	words := strings.Split(text, ".")
+	return auth.Principal{User: words[0], Groups: words[1:], Roles: []auth.Role{auth.RoleUser}, How: auth.HowOIDC, TokenID: words[0]}, nil
 }
 
 func (w *world) service(name, spec string) {

@@ -39,6 +39,11 @@ type OIDCConfig struct {
 	RolesClaim string
 	// Roles are the roles that values of RolesClaim stand for.
 	Roles map[string]Role
+	// GroupsClaim is the claim that says which groups the user is in, with dots between its parts. Empty means that
+	// nobody's groups are known.
+	GroupsClaim string
+	// Groups are those that matter here; others are not kept, however many a user is in.
+	Groups []string
 	// Scopes are asked of the issuer. Empty means openid, profile and email.
 	Scopes []string
 	// PublicURL is the address of this server as browsers see it, with its path. Required with ClientID.
@@ -86,6 +91,9 @@ func (c OIDCConfig) check() error {
 	}
 	if len(c.Roles) > 0 && c.RolesClaim == "" {
 		errs = append(errs, errors.New("roles-claim must be given with roles"))
+	}
+	if len(c.Groups) > 0 && c.GroupsClaim == "" {
+		errs = append(errs, errors.New("groups-claim must be given where the rules `allow` of a cluster name groups"))
 	}
 	return errors.Join(errs...)
 }
@@ -229,23 +237,35 @@ func (o *OIDC) Options() (issuer, deviceClient string, scopes []string) {
 	return o.cfg.Issuer, o.cfg.DeviceClientID, slices.Clone(o.cfg.Scopes)
 }
 
-// identify says who a token's claims are about.
-func (o *OIDC) identify(c claims) (user string, roles []Role, err error) {
+// identity is what a token's claims say of a user.
+type identity struct {
+	user   string
+	roles  []Role
+	groups []string
+}
+
+// identify returns whom a token's claims are about.
+func (o *OIDC) identify(c claims) (identity, error) {
 	user, ok := c.text(o.cfg.UsernameClaim)
 	if !ok || !job.ValidOwner(user) {
-		return "", nil, fmt.Errorf("claim %s: %w", o.cfg.UsernameClaim, errUserName)
+		return identity{}, fmt.Errorf("claim %s: %w", o.cfg.UsernameClaim, errUserName)
 	}
 	// Whoever may type an address into their profile would otherwise be whom they like.
 	if verified, _ := c["email_verified"].(bool); o.cfg.UsernameClaim == "email" && !verified {
-		return "", nil, errUnverified
+		return identity{}, errUnverified
 	}
-	roles = []Role{RoleUser}
+	roles := []Role{RoleUser}
 	for _, value := range c.list(o.cfg.RolesClaim) {
 		if r, ok := o.cfg.Roles[value]; ok && !slices.Contains(roles, r) {
 			roles = append(roles, r)
 		}
 	}
-	return user, roles, nil
+	return identity{user: user, roles: roles, groups: o.groupsOf(c)}, nil
+}
+
+// groupsOf are the groups of a user that something here depends on.
+func (o *OIDC) groupsOf(c claims) []string {
+	return slices.DeleteFunc(c.list(o.cfg.GroupsClaim), func(g string) bool { return !slices.Contains(o.cfg.Groups, g) })
 }
 
 // claims are what a token says.

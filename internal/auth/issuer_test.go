@@ -263,6 +263,7 @@ func TestConfigurationsThatLetTheWrongPeopleInAreRefused(t *testing.T) {
 		"plain public URL":     func(c *OIDCConfig) { c.PublicURL = "http://stint.example.org" },
 		"scopes without one":   func(c *OIDCConfig) { c.Scopes = []string{"profile"} },
 		"unknown role":         func(c *OIDCConfig) { c.RolesClaim, c.Roles = "groups", map[string]Role{"x": "root"} },
+		"groups of no claim":   func(c *OIDCConfig) { c.Groups = []string{"genomics"} },
 		"a job's role":         func(c *OIDCConfig) { c.RolesClaim, c.Roles = "groups", map[string]Role{"x": RoleJob} },
 		"roles without claim":  func(c *OIDCConfig) { c.Roles = map[string]Role{"x": RoleOperator} },
 		"authorities are gone": func(c *OIDCConfig) { c.CAFile = "/nonexistent" },

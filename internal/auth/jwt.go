@@ -50,11 +50,11 @@ func (o *OIDC) Principal(ctx context.Context, text string) (Principal, error) {
 	if !o.forUs(token.Audience, c.checked.Party) {
 		return Principal{}, refuse(fmt.Errorf("audience %q: %w", token.Audience, errAudience))
 	}
-	user, roles, err := o.identify(c.all)
+	who, err := o.identify(c.all)
 	if err != nil {
 		return Principal{}, refuse(err)
 	}
-	p := Principal{User: user, Roles: roles, How: HowOIDC, TokenID: base.EncodeToString(hash[:idBytes]), Expires: token.Expiry}
+	p := Principal{User: who.user, Roles: who.roles, Groups: who.groups, How: HowOIDC, TokenID: base.EncodeToString(hash[:idBytes]), Expires: token.Expiry}
 	o.seen.put(hash, p)
 	return p, nil
 }

@@ -46,7 +46,16 @@ func TestTokensOfTheIssuerStandForTheirUsers(t *testing.T) {
 		"with one role":        {map[string]any{"realm_access.roles": "ops"}, nil, Principal{User: "ada", Roles: []Role{RoleUser, RoleOperator}}},
 		"with another name":    {map[string]any{"nick": "bob"}, func(c *OIDCConfig) { c.UsernameClaim = "nick" }, Principal{User: "bob", Roles: []Role{RoleUser}}},
 		"with a verified mail": {map[string]any{"email": "a@b.org", "email_verified": true}, func(c *OIDCConfig) { c.UsernameClaim = "email" }, Principal{User: "a@b.org", Roles: []Role{RoleUser}}},
-		"not before just now":  {map[string]any{"nbf": time.Now().Unix(), "iat": time.Now().Add(20 * time.Second).Unix()}, nil, Principal{User: "ada", Roles: []Role{RoleUser}}},
+		"in groups that matter": {
+			map[string]any{"realm_access": map[string]any{"groups": []any{"staff", "genomics", 7, "/genomics", "admins"}}},
+			func(c *OIDCConfig) {
+				c.GroupsClaim, c.Groups = "realm_access.groups", []string{"genomics", "admins", "others"}
+			},
+			Principal{User: "ada", Roles: []Role{RoleUser}, Groups: []string{"genomics", "admins"}},
+		},
+		"in one group":                    {map[string]any{"groups": "genomics"}, func(c *OIDCConfig) { c.GroupsClaim, c.Groups = "groups", []string{"genomics"} }, Principal{User: "ada", Roles: []Role{RoleUser}, Groups: []string{"genomics"}}},
+		"in groups that nobody asked for": {map[string]any{"groups": []string{"genomics"}}, nil, Principal{User: "ada", Roles: []Role{RoleUser}}},
+		"not before just now":             {map[string]any{"nbf": time.Now().Unix(), "iat": time.Now().Add(20 * time.Second).Unix()}, nil, Principal{User: "ada", Roles: []Role{RoleUser}}},
 	} {
 		o := newOIDC(t, i, c.config)
 		text := i.sign(i.claims(c.claims))

@@ -78,6 +78,8 @@ type Principal struct {
 	User string
 	// Roles include RoleUser, but for a job's command.
 	Roles []Role
+	// Groups are what the issuer's claim of groups says of them. Only tokens of the issuer and sessions have any.
+	Groups []string
 	// Scopes narrow what the credential may be used for. Empty means that nothing does.
 	Scopes []Scope
 	// How they signed in.
@@ -109,7 +111,7 @@ func (p Principal) InScope(s Scope) bool {
 }
 
 // actFor makes p the user whom a call names that p makes for somebody else:
-// that user alone, without a role of theirs or of p's.
+// that user alone, without a role or a group of theirs or of p's.
 func (p *Principal) actFor(users []string) error {
 	switch {
 	case len(users) == 0:
@@ -121,7 +123,7 @@ func (p *Principal) actFor(users []string) error {
 	case !job.ValidOwner(users[0]):
 		return job.Invalid(actForHeader, "is no user name: letters, digits and . _ @ + - only, at most 128")
 	}
-	p.Actor, p.User, p.Roles = p.User, users[0], []Role{RoleUser}
+	p.Actor, p.User, p.Roles, p.Groups = p.User, users[0], []Role{RoleUser}, nil
 	return nil
 }
 

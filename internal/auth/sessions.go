@@ -87,14 +87,14 @@ func NewSessions(cfg SessionsConfig) (*Sessions, error) {
 // EndStreams has a's streams of a session end with it. It must be called before the first session begins.
 func (s *Sessions) EndStreams(a *Authenticator) { s.revoked = a.Revoked }
 
-// Begin makes a session, always with a new secret, and answers that.
-func (s *Sessions) Begin(ctx context.Context, user string, roles []Role) (secret string, err error) {
+// Begin makes a session, always with a new secret, and returns that.
+func (s *Sessions) Begin(ctx context.Context, who identity) (secret string, err error) {
 	id, text := NewSecret()
 	now := time.Now()
 	session := &storev1.Session{
-		Id: id, User: user, CreateTime: timestamppb.New(now), LastUseTime: timestamppb.New(now), ExpireTime: timestamppb.New(now.Add(s.cfg.Life)),
+		Id: id, User: who.user, Groups: who.groups, CreateTime: timestamppb.New(now), LastUseTime: timestamppb.New(now), ExpireTime: timestamppb.New(now.Add(s.cfg.Life)),
 	}
-	for _, r := range roles {
+	for _, r := range who.roles {
 		if r != RoleUser {
 			session.Roles = append(session.Roles, string(r))
 		}
@@ -102,7 +102,7 @@ func (s *Sessions) Begin(ctx context.Context, user string, roles []Role) (secret
 	secret = strings.TrimPrefix(text, tokenPrefix) // a cookie is no API token, and must not pass for one
 	gone, err := s.cfg.Store.PutSession(ctx, Hash(secret), session, sessionsPerUser)
 	if err != nil {
-		return "", fmt.Errorf("store a session of %s: %w", user, err)
+		return "", fmt.Errorf("store a session of %s: %w", who.user, err)
 	}
 	for _, id := range gone {
 		s.revoked(id)
@@ -131,7 +131,7 @@ func (s *Sessions) Principal(_ context.Context, secret string) (Principal, error
 		s.touch(hash, now)
 		last = now
 	}
-	p := Principal{User: found.GetUser(), Roles: []Role{RoleUser}, How: HowSession, TokenID: id, Expires: s.end(found, last)}
+	p := Principal{User: found.GetUser(), Roles: []Role{RoleUser}, Groups: found.GetGroups(), How: HowSession, TokenID: id, Expires: s.end(found, last)}
 	for _, r := range found.GetRoles() {
 		p.Roles = append(p.Roles, Role(r))
 	}

@@ -144,7 +144,7 @@ func (s *SignIn) callback(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, refusedThere.to(a.Return).because(fmt.Errorf("the issuer says %q", clipText(code))))
 		return
 	}
-	user, roles, err := s.exchange(r.Context(), q.Get("code"), a)
+	who, err := s.exchange(r.Context(), q.Get("code"), a)
 	if err != nil {
 		s.fail(w, r, failureOf(err).to(a.Return))
 		return
@@ -154,7 +154,7 @@ func (s *SignIn) callback(w http.ResponseWriter, r *http.Request) {
 			s.log.Warn("the session before was not ended", "error", err)
 		}
 	}
-	secret, err := s.sessions.Begin(r.Context(), user, roles)
+	secret, err := s.sessions.Begin(r.Context(), who)
 	if err != nil {
 		s.fail(w, r, inside.to(a.Return).because(err))
 		return
@@ -164,31 +164,31 @@ func (s *SignIn) callback(w http.ResponseWriter, r *http.Request) {
 }
 
 // exchange turns the issuer's code into who the user is.
-func (s *SignIn) exchange(ctx context.Context, code string, a attempt) (user string, roles []Role, err error) {
+func (s *SignIn) exchange(ctx context.Context, code string, a attempt) (identity, error) {
 	p, _ := s.oidc.issuer()
 	if p == nil {
-		return "", nil, errIssuerDown
+		return identity{}, errIssuerDown
 	}
 	ctx = oidc.ClientContext(ctx, s.oidc.client)
 	tokens, err := s.client(p).Exchange(ctx, code, oauth2.VerifierOption(a.Verifier))
 	if err != nil {
 		if _, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-			return "", nil, fmt.Errorf("%w: %w", errCode, err)
+			return identity{}, fmt.Errorf("%w: %w", errCode, err)
 		}
-		return "", nil, fmt.Errorf("%w: %w", errIssuerDown, err)
+		return identity{}, fmt.Errorf("%w: %w", errIssuerDown, err)
 	}
 	text, _ := tokens.Extra("id_token").(string)
 	token, said, err := s.oidc.verify(ctx, text)
 	switch {
 	case err != nil:
-		return "", nil, err
+		return identity{}, err
 	case subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(a.Nonce)) != 1:
-		return "", nil, fmt.Errorf("%w: it answers another sign-in", errForged)
+		return identity{}, fmt.Errorf("%w: it answers another sign-in", errForged)
 	case !s.oidc.forClient(token.Audience, said.checked.Party):
-		return "", nil, errAudience
+		return identity{}, errAudience
 	}
 	if err := s.oidc.complete(ctx, p, tokens, said.all); err != nil {
-		return "", nil, err
+		return identity{}, err
 	}
 	return s.oidc.identify(said.all)
 }
@@ -204,7 +204,8 @@ func (o *OIDC) forClient(audience []string, party string) bool {
 // complete asks the issuer for the claims that it did not put into the token.
 func (o *OIDC) complete(ctx context.Context, p *oidc.Provider, tokens *oauth2.Token, have claims) error {
 	_, named := have.text(o.cfg.UsernameClaim)
-	if named && (o.cfg.RolesClaim == "" || have.at(o.cfg.RolesClaim) != nil) || p.UserInfoEndpoint() == "" {
+	has := func(claim string) bool { return claim == "" || have.at(claim) != nil }
+	if named && has(o.cfg.RolesClaim) && has(o.cfg.GroupsClaim) || p.UserInfoEndpoint() == "" {
 		return nil
 	}
 	info, err := p.UserInfo(ctx, oauth2.StaticTokenSource(tokens))

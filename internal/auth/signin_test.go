@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -437,6 +438,34 @@ func TestClaimsThatTheTokenDoesNotHaveAreAskedFor(t *testing.T) {
 		b.signIn("/", map[string]any{"sub": "1234"})
 		if b.user() != c.user {
 			t.Errorf("%s: signed in as %q, want %q", what, b.user(), c.user)
+		}
+	}
+}
+
+// The groups of a browser's user are those of their sign-in, whichever way the issuer tells them.
+func TestASessionHasTheGroupsOfItsUser(t *testing.T) {
+	for what, c := range map[string]struct{ token, more map[string]any }{
+		"in the token":    {map[string]any{"groups": []string{"genomics", "staff"}}, nil},
+		"asked for":       {nil, map[string]any{"sub": "ada", "groups": []string{"staff", "genomics"}}},
+		"as a single one": {map[string]any{"groups": "genomics"}, map[string]any{"sub": "ada", "groups": "others"}},
+	} {
+		s := newSite(t, func(o *OIDCConfig) { o.GroupsClaim, o.Groups = "groups", []string{"genomics", "others"} })
+		s.issuer.more = c.more
+		if err := s.signIn.oidc.discover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b := s.browser(t)
+		b.signIn("/", c.token)
+		p, err := s.sessions.Principal(t.Context(), b.secret())
+		if err != nil || !slices.Equal(p.Groups, []string{"genomics"}) {
+			t.Errorf("%s: %+v, %v", what, p, err)
+		}
+		if err := p.actFor([]string{"bob"}); err == nil || len(p.Groups) == 0 {
+			t.Errorf("%s: somebody without the role acts for others", what)
+		}
+		p.Roles = []Role{RoleUser, RoleService}
+		if err := p.actFor([]string{"bob"}); err != nil || len(p.Groups) != 0 {
+			t.Errorf("%s: for bob with the groups %q, %v", what, p.Groups, err)
 		}
 	}
 }

@@ -69,6 +69,7 @@ type (
 		Partition  string `yaml:"partition"`
 		Account    string `yaml:"account"`
 		Constraint string `yaml:"constraint"`
+		QOS        string `yaml:"qos"`
 		GPUs       int32  `yaml:"gpus"`
 	}
 	resultYAML struct {
@@ -204,7 +205,7 @@ func parametersFromYAML(path string, list []parameterYAML, p *problems) []*catal
 
 func resourcesFromYAML(y resourcesYAML, o optionsYAML, p *problems) *jobsv1.Resources {
 	r := &jobsv1.Resources{
-		Cpus: y.CPUs, Gpus: max(y.GPUs, o.GPUs), Partition: o.Partition, Account: o.Account, Constraint: o.Constraint, Named: y.Named,
+		Cpus: y.CPUs, Gpus: max(y.GPUs, o.GPUs), Partition: o.Partition, Account: o.Account, Constraint: o.Constraint, Qos: o.QOS, Named: y.Named,
 	}
 	if y.CPUs < 0 || y.CPUs > maxCPUs {
 		p.add("resources.cpus", "%d is not between 1 and %d", y.CPUs, maxCPUs)

@@ -23,7 +23,7 @@ description: >-
   to a genome.
 command: [run]
 executor: slurm
-executor_options: {partition: long, account: lab, constraint: "avx2&ssd", gpus: 1}
+executor_options: {partition: long, account: lab, constraint: "avx2&ssd", qos: high, gpus: 1}
 resources: {cpus: 4, memory: 1.5G, time_limit: 1h30m, gpus: 2, named: {matlab: 1}}
 parameters:
   - {id: contigs, label: Contigs, description: A file., type: file, required: true, extensions: [.fasta, .fa.gz]}
@@ -36,7 +36,7 @@ results:
 	want := &catalogv1.Service{}
 	if err := prototext.Unmarshal([]byte(`
 		id: "GenomeThing" label: "Thing" category: "Genomics" version: "1.2" description: "Does a thing to a genome." executor: "slurm" available: true
-		default_resources { cpus: 4 memory_bytes: 1610612736 time_limit { seconds: 5400 } gpus: 2 partition: "long" account: "lab" constraint: "avx2&ssd" named { key: "matlab" value: 1 } }
+		default_resources { cpus: 4 memory_bytes: 1610612736 time_limit { seconds: 5400 } gpus: 2 partition: "long" account: "lab" constraint: "avx2&ssd" qos: "high" named { key: "matlab" value: 1 } }
 		parameters { id: "contigs" label: "Contigs" description: "A file." type: PARAMETER_TYPE_FILE required: true extensions: ".fasta" extensions: ".fa.gz" }
 		parameters { id: "code" label: "code" type: PARAMETER_TYPE_ENUM enum_values: "4" enum_values: "11" default_value { string_value: "11" } }
 		parameters { id: "day" label: "day" type: PARAMETER_TYPE_STRING default_value { string_value: "2024-05-01" } }

@@ -126,6 +126,6 @@ func wantedKind(t string) string {
 var yamlKeys = []string{
 	"id", "label", "description", "category", "version", "command", "programs", "parameters", "resources", "executor",
 	"executor_options", "results", "network", "reads", "name", "package", "type", "required", "default", "enum", "min", "max",
-	"multiple", "group", "extensions", "auto", "cpus", "memory", "time_limit", "max_memory", "max_time_limit", "partition", "account", "constraint", "gpus", "named",
+	"multiple", "group", "extensions", "auto", "cpus", "memory", "time_limit", "max_memory", "max_time_limit", "partition", "account", "constraint", "qos", "gpus", "named",
 	"pattern", "display", "title",
 }

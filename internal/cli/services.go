@@ -252,7 +252,7 @@ func resourceWords(r *jobsv1.Resources) string {
 		words = append(words, "at most "+humanDurationOf(r.GetTimeLimit()))
 	}
 	for _, w := range []struct{ name, value string }{
-		{"partition", r.GetPartition()}, {"account", r.GetAccount()}, {"constraint", r.GetConstraint()},
+		{"partition", r.GetPartition()}, {"account", r.GetAccount()}, {"constraint", r.GetConstraint()}, {"quality of service", r.GetQos()},
 	} {
 		if w.value != "" {
 			words = append(words, w.name+" "+w.value)

@@ -228,6 +228,9 @@ func checkResources(prefix string, r *jobsv1.Resources) Violations {
 	if !engineForm.matches(r.GetAccount()) {
 		v.Add(prefix+"account", "is no name of an account")
 	}
+	if !engineForm.matches(r.GetQos()) {
+		v.Add(prefix+"qos", "is no name of a quality of service")
+	}
 	if !constraintForm.matches(r.GetConstraint()) {
 		v.Add(prefix+"constraint", "holds characters that no constraint has")
 	}

@@ -176,7 +176,7 @@ func (c Config) check() error {
 			errs = append(errs, fmt.Errorf("--embed-origins: %w", err))
 		}
 	}
-	errs = append(errs, c.checkSignIn(), c.checkTransport())
+	errs = append(errs, c.checkSignIn(), c.checkTransport(), c.checkClusters())
 	if !slices.Contains(sandboxes, c.Sandbox) {
 		errs = append(errs, fmt.Errorf("--sandbox: %q is not off, auto or require", c.Sandbox))
 	}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/stint-jobs/stint/internal/allowlist"
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
@@ -87,6 +88,7 @@ type server struct {
 	draining  chan struct{}
 	space     *space
 	clusters  map[string]*batch.Cluster
+	names     allowlist.Lists // of what jobs may name of clusters
 	reports   *reporter
 	address   net.Addr // that it listens on
 }
@@ -289,7 +291,7 @@ func capacityOf(ex executor.Reporter, gpus []int32) scheduler.Capacity {
 func (s *server) openAPI() (err error) {
 	s.reports = newReporter(s.cfg.IssueWebhook, s.log)
 	s.api, err = api.New(api.Config{
-		Store: s.store, Catalog: s.catalog, Scheduler: s.scheduler, Folders: s.folders, Workspace: s.workspace,
+		Store: s.store, Catalog: s.catalog, Scheduler: s.scheduler, Names: s.names, Folders: s.folders, Workspace: s.workspace,
 		Tokens: auth.NewTokens(s.store, s.auth), DefaultExecutor: s.cfg.Executor,
 		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
 		MaxTimeLimit: s.cfg.MaxTimeLimit,

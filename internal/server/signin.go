@@ -30,6 +30,8 @@ type OIDCConfig struct {
 	RolesClaim string `yaml:"roles-claim"`
 	// Roles are the roles that its values stand for.
 	Roles map[string]string `yaml:"roles"`
+	// GroupsClaim is the claim that says which groups the user is in, for the rules `allow` of clusters.
+	GroupsClaim string `yaml:"groups-claim"`
 	// Scopes are asked of the issuer. Empty means openid, profile, email.
 	Scopes []string `yaml:"scopes"`
 	// PublicURL is the address of this server as browsers see it.
@@ -91,7 +93,7 @@ func (c Config) oidc() (auth.OIDCConfig, error) {
 	o := c.OIDC
 	out := auth.OIDCConfig{
 		Issuer: o.Issuer, ClientID: o.ClientID, DeviceClientID: o.DeviceClientID, Audiences: o.Audiences,
-		UsernameClaim: o.UsernameClaim, RolesClaim: o.RolesClaim, Scopes: o.Scopes, PublicURL: o.PublicURL, CAFile: o.CAFile,
+		UsernameClaim: o.UsernameClaim, RolesClaim: o.RolesClaim, GroupsClaim: o.GroupsClaim, Groups: c.groups(), Scopes: o.Scopes, PublicURL: o.PublicURL, CAFile: o.CAFile,
 		Roles: make(map[string]auth.Role, len(o.Roles)),
 	}
 	for value, role := range o.Roles {

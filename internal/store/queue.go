@@ -98,7 +98,7 @@ func runsSince(j *jobsv1.Job) *timestamppb.Timestamp {
 // since when, and about how much it asks for.
 //
 // Left out is what follows from who it belongs to or what it runs: the reason,
-// since a limit of its owner is one; the executor, partition, account and constraint, which a
+// since a limit of its owner is one; the executor, partition, account, constraint and quality of service, which a
 // service can choose; and when the engine expects to start it, which weighs accounts. Times are to the minute,
 // since jobs of one request have the same to the nanosecond. Amounts are rounded up to a
 // power of two (cores, GPUs, bytes, hours), since the defaults of a service are as good as its name.

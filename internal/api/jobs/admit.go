@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/allowlist"
 	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
@@ -137,7 +138,28 @@ func (s *Service) admitOne(ctx context.Context, owner string, in submission, i i
 	wrong = append(wrong, s.withinLongest(j, asked.GetResources(), prefix)...)
 	wrong = append(wrong, withinMaximum(j, asked.GetResources(), svc.Proto(), prefix)...)
 	wrong = append(wrong, s.place(j, prefix)...)
+	wrong = append(wrong, s.checkNames(ctx, owner, j, names{asked.GetResources(), svc.Proto().GetDefaultResources()}, prefix)...)
 	return j, wrong
+}
+
+// names are what a job names of a cluster, and what its service has for jobs that name nothing.
+type names struct{ asked, ofService *jobsv1.Resources }
+
+// checkNames finds what of its cluster a job may not name. The rules for groups hold where
+// the owner submits; what groups others are in is not known.
+func (s *Service) checkNames(ctx context.Context, owner string, j *jobsv1.Job, n names, prefix string) job.Violations {
+	q := allowlist.Request{
+		Executor: j.GetExecutor(), Owner: owner, Service: j.GetService(),
+		Asked: allowlist.NamesOf(n.asked), OfService: allowlist.NamesOf(n.ofService),
+	}
+	if p, err := call.Caller(ctx); err == nil && p.User == owner {
+		q.Groups = p.Groups
+	}
+	var wrong job.Violations
+	for _, v := range s.cfg.Names.Check(q) {
+		wrong.Add(prefix+"resources."+v.Field, "%s", v.Description)
+	}
+	return wrong
 }
 
 // checkParent finds that a job belongs to none of its owner's. What the parent
@@ -219,7 +241,7 @@ func resources(asked, def *jobsv1.Resources) *jobsv1.Resources {
 	}
 	r := &jobsv1.Resources{
 		Cpus: asked.GetCpus(), MemoryBytes: asked.GetMemoryBytes(), TimeLimit: asked.GetTimeLimit(), Gpus: asked.GetGpus(),
-		Partition: asked.GetPartition(), Account: asked.GetAccount(), Constraint: asked.GetConstraint(),
+		Partition: asked.GetPartition(), Account: asked.GetAccount(), Constraint: asked.GetConstraint(), Qos: asked.GetQos(),
 	}
 	if r.Cpus == 0 {
 		r.Cpus = max(1, def.GetCpus())
@@ -237,7 +259,7 @@ func resources(asked, def *jobsv1.Resources) *jobsv1.Resources {
 		r.Gpus = def.GetGpus()
 	}
 	for _, f := range []struct{ to, from *string }{
-		{&r.Partition, &def.Partition}, {&r.Account, &def.Account}, {&r.Constraint, &def.Constraint},
+		{&r.Partition, &def.Partition}, {&r.Account, &def.Account}, {&r.Constraint, &def.Constraint}, {&r.Qos, &def.Qos},
 	} {
 		if *f.to == "" {
 			*f.to = *f.from

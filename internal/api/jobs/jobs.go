@@ -8,6 +8,7 @@ import (
 	"time"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/allowlist"
 	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/catalog"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -46,6 +47,8 @@ type Config struct {
 	Catalog *catalog.Live
 	// Scheduler knows the executors.
 	Scheduler Scheduler
+	// Names are what jobs may name of clusters. Executors without a list have nothing that could be named.
+	Names allowlist.Lists
 	// Folders are the jobs' folders.
 	Folders *workdir.Root
 	// Workspace has the users' files.

@@ -42,6 +42,7 @@ func TestSlurm(t *testing.T) {
 	}, testWhole)
 	part("Faults", []string{"-x", "MessageTimeout=3"}, testFaults)
 	part("Remotes", nil, testRemotes)
+	part("Accounts", []string{"-x", "AccountingStorageEnforce=associations", "-x", "PriorityType=priority/multifactor"}, testAccounts)
 	writeSubmitPlugin(t, c)
 	part("Site", []string{"-x", "JobSubmitPlugins=lua", "-x", "AccountingStorageEnforce=limits"}, testSite)
 	part("Limits", []string{"-x", "MessageTimeout=2", "-x", "MinJobAge=2", "-x", "FirstJobId=1", "-x", "MaxJobId=12", "-x", "MaxJobCount=5"}, testLimits)

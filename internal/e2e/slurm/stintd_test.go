@@ -36,6 +36,7 @@ type stintdOptions struct {
 	commands map[string]string // of Slurm, by name
 	env      []string          // besides the test's own
 	flags    []string
+	cluster  string // further keys of the cluster, as YAML
 }
 
 // newSlowStintd is a server with an sbatch that is slow enough to be surprised by a kill.
@@ -58,6 +59,7 @@ func newStintd(t *testing.T, c *slurmtest.Cluster, o stintdOptions) *stintd {
 	for name, path := range o.commands {
 		fmt.Fprintf(&config, "      %s: %s\n", name, path)
 	}
+	config.WriteString(o.cluster)
 	var err error
 	if s.services, err = filepath.Abs("../testdata/services"); err == nil {
 		err = os.WriteFile(s.config, []byte(config.String()), 0o600)

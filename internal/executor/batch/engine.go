@@ -17,7 +17,7 @@ type Engine interface {
 	// Traits returns what never changes about it.
 	Traits() Traits
 	// Plan returns how an attempt is submitted. It asks nothing of the batch system. The plan is
-	// stored, so that the attempt can be submitted again.
+	// stored, so that the attempt can be submitted again. A *RefusalError means that it cannot be submitted at all.
 	Plan(r Request) (Plan, error)
 	// Submit hands a batch script over, once.
 	Submit(ctx context.Context, p Plan, script []byte) Submitted
@@ -62,7 +62,16 @@ type Plan struct {
 	// Queue names what of the cluster the job goes to: a queue that takes one job for now
 	// may be taken to take others too, and one that takes none to take none.
 	Queue string `json:"queue,omitempty"`
+	// Owner is whose account has to be there first, where the engine makes accounts for owners. It is for the engine alone.
+	Owner string `json:"owner,omitempty"`
+	// Account is that account.
+	Account string `json:"account,omitempty"`
 }
+
+// RefusalError is why an attempt is not submitted, in plain words for its owner.
+type RefusalError struct{ Message string }
+
+func (r *RefusalError) Error() string { return r.Message }
 
 // Outcome is what is known after a submission.
 type Outcome int

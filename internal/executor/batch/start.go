@@ -36,7 +36,11 @@ func (c *Cluster) Start(ctx context.Context, t executor.Task) (executor.Handle, 
 	if _, since := c.poller.now(); !since.IsZero() {
 		return "", fmt.Errorf("submit %s: %w since %s", tok, executor.ErrUnavailable, since.UTC().Format(time.RFC3339))
 	}
-	if err := c.prepare(tok, t); err != nil {
+	var refusal *RefusalError
+	switch err := c.prepare(tok, t); {
+	case errors.As(err, &refusal):
+		return "", rejected(refusal.Message)
+	case err != nil:
 		return "", &executor.Failure{
 			Reason: jobsv1.Reason_REASON_LAUNCH_FAILED, Message: "The job's folder could not be made ready.", Err: err,
 		}

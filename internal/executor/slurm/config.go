@@ -27,14 +27,16 @@ type Config struct {
 	User string
 	// SlurmConf is the path of slurm.conf. Empty means Slurm's own default.
 	SlurmConf string
-	// Commands are the paths of sbatch, squeue, sacct, scancel and scontrol where
-	// they are not found in PATH.
+	// Commands are the paths of sbatch, squeue, sacct, scancel, scontrol and sacctmgr where
+	// they are not found in PATH. The last one is needed for accounts of owners alone.
 	Commands map[string]string
 	// Remote is a program with arguments that takes a command line for a POSIX shell as its last
 	// argument, such as `ssh -o BatchMode=yes login1`. Empty runs Slurm's commands on this machine.
 	Remote []string
 	// Defaults are for all services.
 	Defaults Options
+	// Accounts says which account is charged for jobs that name none.
+	Accounts Accounts
 	// Services override Defaults by the service's id.
 	Services map[string]Options
 	// SubmitsInFlight bounds how many sbatch, and how many scancel, run at a time. Zero means 8.
@@ -57,6 +59,8 @@ type Options struct {
 	Account string
 	// Constraint for jobs that name none.
 	Constraint string
+	// QOS is the quality of service for jobs that name none.
+	QOS string
 	// GPUs for jobs that ask for none.
 	GPUs int32
 	// Extra are further options of sbatch, such as `--qos=long`, from a list of allowed ones.
@@ -96,7 +100,7 @@ func (c *Config) check() error {
 	if len(c.Remote) > 0 && c.User == "" {
 		return errors.New("with Remote, User is required")
 	}
-	if err := c.Defaults.check(); err != nil {
+	if err := errors.Join(c.Defaults.check(), c.Accounts.check(c.Defaults.Account)); err != nil {
 		return err
 	}
 	for service, o := range c.Services {
@@ -117,7 +121,7 @@ var allowed = []string{
 }
 
 func (o Options) check() error {
-	for name, value := range map[string]string{"partition": o.Partition, "account": o.Account, "constraint": o.Constraint} {
+	for name, value := range map[string]string{"partition": o.Partition, "account": o.Account, "constraint": o.Constraint, "quality of service": o.QOS} {
 		if batch.Plain(value) != value {
 			return fmt.Errorf("the %s %q has characters that no %s has", name, value, name)
 		}
@@ -141,11 +145,37 @@ func (o Options) over(p Options) Options {
 	if p.Extra == nil {
 		p.Extra = o.Extra
 	}
+	if p.QOS != "" { // sbatch would take the last one
+		p.Extra = slices.DeleteFunc(slices.Clone(p.Extra), isQOS)
+	} else if !slices.ContainsFunc(p.Extra, isQOS) {
+		p.QOS = o.QOS
+	}
 	return p
+}
+
+func isQOS(extra string) bool { return extra == "--qos" || strings.HasPrefix(extra, "--qos=") }
+
+// Quality returns the quality of service that jobs get, however it is set.
+func (o Options) Quality() string {
+	quality := o.QOS
+	for _, extra := range o.Extra {
+		if value, ok := strings.CutPrefix(extra, "--qos="); ok {
+			quality = value
+		}
+	}
+	return quality
 }
 
 // commands are the programs that are called.
 var commands = []string{"sbatch", "squeue", "sacct", "scancel", "scontrol"}
+
+// programs are those that this configuration needs.
+func (c *Config) programs() []string {
+	if c.Accounts.Mode == AccountsPerOwner {
+		return append(slices.Clone(commands), "sacctmgr")
+	}
+	return commands
+}
 
 // shell finds the commands and makes the only environment that they see.
 // Nothing is inherited: SBATCH_ and SLURM_ variables would change what is submitted, and the rest goes into the job.
@@ -160,7 +190,7 @@ func (c *Config) shell() (*batch.Shell, error) {
 	if c.SlurmConf != "" {
 		s.Env = append(s.Env, "SLURM_CONF="+c.SlurmConf)
 	}
-	for _, name := range commands {
+	for _, name := range c.programs() {
 		path := c.Commands[name]
 		if path == "" {
 			path = name

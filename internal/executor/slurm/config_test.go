@@ -14,7 +14,7 @@ func fakeCommands(tb testing.TB, body string) map[string]string {
 	tb.Helper()
 	dir := tb.TempDir()
 	programs := make(map[string]string)
-	for _, name := range commands {
+	for _, name := range append([]string{"sacctmgr"}, commands...) {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
 			tb.Fatal(err)

@@ -42,6 +42,7 @@ type fakeSlurm struct {
 	booksDown  bool         // sacct fails
 	booksHang  bool         // sacct does not answer
 	calls      map[string]int
+	accounts   fakeAccounts
 	slow       time.Duration // how long squeue takes
 	inSqueue   int
 	mostSqueue int
@@ -111,6 +112,8 @@ func (f *fakeSlurm) answer(ctx context.Context, c batch.Call) batch.Answer {
 		return f.runSacct(ctx, c)
 	case "scancel":
 		return f.runScancel(c)
+	case "sacctmgr":
+		return f.runSacctmgr(ctx, c)
 	case "scontrol":
 		if f.broken != (batch.Answer{}) {
 			return f.broken
@@ -119,7 +122,7 @@ func (f *fakeSlurm) answer(ctx context.Context, c batch.Call) batch.Answer {
 		if f.noBooks {
 			storage = "accounting_storage/none"
 		}
-		return batch.Answer{Stdout: "BOOT_TIME = " + epoch(f.boot) + "\nSLURM_VERSION = 22.05.8\nMinJobAge = 300 sec\nMessageTimeout = 10 sec\nAccountingStorageType = " + storage + "\nJobAcctGatherFrequency = 30\n"}
+		return batch.Answer{Stdout: "BOOT_TIME = " + epoch(f.boot) + "\nClusterName = hpc\nSLURM_VERSION = 22.05.8\nMinJobAge = 300 sec\nMessageTimeout = 10 sec\nAccountingStorageType = " + storage + "\nJobAcctGatherFrequency = 30\n"}
 	}
 	return batch.Answer{Code: 127}
 }
@@ -148,6 +151,9 @@ func (f *fakeSlurm) runSbatch(ctx context.Context, c batch.Call) batch.Answer {
 	}
 	if !strings.Contains(string(c.Stdin), "dir="+batch.Quote(dir)) {
 		f.t.Errorf("the script of %s is %q", name, c.Stdin)
+	}
+	if refused := f.accounts.refuse(c.Args); refused != (batch.Answer{}) && do.take {
+		return refused
 	}
 	take := func() *fakeJob {
 		f.lastID++
@@ -436,6 +442,8 @@ type world struct {
 	root *workdir.Root
 	c    *batch.Cluster
 	stop func()
+	// change is what is special about the executor, from the next restart on.
+	change func(*Config)
 }
 
 func newWorld(t *testing.T) *world {
@@ -458,6 +466,9 @@ func (w *world) restart() {
 	w.t.Helper()
 	w.stop()
 	cfg := Config{Name: "slurm", Folders: w.root, InstallID: "test", User: "me"}
+	if w.change != nil {
+		w.change(&cfg)
+	}
 	cfg.setDefaults()
 	if err := cfg.check(); err != nil {
 		w.t.Fatal(err)

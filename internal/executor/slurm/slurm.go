@@ -1,5 +1,5 @@
 // Package slurm is what of a cluster is Slurm's own: the words and formats of sbatch, squeue,
-// sacct, scancel and scontrol, and which of their answers are mistakes. What is done about jobs is package batch's.
+// sacct, scancel, scontrol and sacctmgr, and which of their answers are mistakes. What is done about jobs is package batch's.
 package slurm
 
 import (
@@ -23,6 +23,8 @@ type engine struct {
 	mu         sync.Mutex
 	found      features
 	controller controller // as the latest good probe saw it
+
+	owners *owners
 }
 
 var (
@@ -54,7 +56,7 @@ func newCluster(cfg Config, run func(ctx context.Context, c batch.Call) batch.An
 	return batch.New(batch.Config{
 		Name: cfg.Name, Folders: cfg.Folders, InstallID: cfg.InstallID, SubmitsInFlight: cfg.SubmitsInFlight,
 		Pace: cfg.Pace, Patience: cfg.Patience, Logger: cfg.Logger,
-	}, &engine{cfg: cfg, log: cfg.Logger.With("executor", cfg.Name), run: run})
+	}, &engine{cfg: cfg, log: cfg.Logger.With("executor", cfg.Name), run: run, owners: newOwners()})
 }
 
 // Traits tells how Slurm's jobs are known.

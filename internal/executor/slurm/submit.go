@@ -12,7 +12,15 @@ import (
 
 // Plan is how sbatch is called.
 func (e *engine) Plan(r batch.Request) (batch.Plan, error) {
-	args, err := e.arguments(r)
+	o, owned, err := e.optionsOf(r)
+	if err != nil {
+		return batch.Plan{}, err
+	}
+	args, err := arguments(r, o)
+	plan := batch.Plan{Args: args}
+	if owned {
+		plan.Owner, plan.Account = r.Job.GetOwner(), o.Account
+	}
 	var queue []string
 	for _, a := range args {
 		for _, option := range []string{"--partition=", "--account=", "--qos=", "--reservation="} {
@@ -21,20 +29,32 @@ func (e *engine) Plan(r batch.Request) (batch.Plan, error) {
 			}
 		}
 	}
-	return batch.Plan{Args: args, Queue: strings.Join(queue, " ")}, err
+	plan.Queue = strings.Join(queue, " ")
+	return plan, err
 }
 
-// arguments are sbatch's. The command's limits are the job's; the rest is what
-// the job says, else the service, else the cluster's defaults.
-func (e *engine) arguments(t batch.Request) ([]string, error) {
+// optionsOf are what the job says, else the service, else the cluster's defaults. Owned says that the
+// account is one that is made for the job's owner.
+func (e *engine) optionsOf(t batch.Request) (o Options, owned bool, err error) {
+	r := t.Command.Resources
+	o, err = e.cfg.DefaultsFor(t.Job.GetOwner(), t.Job.GetService())
+	if err != nil && r.GetAccount() == "" {
+		return o, false, &batch.RefusalError{Message: "The cluster takes no job without an account, and " + sentence(err.Error())}
+	}
+	o = o.over(Options{
+		Partition: r.GetPartition(), Account: r.GetAccount(), Constraint: r.GetConstraint(), QOS: r.GetQos(), GPUs: r.GetGpus(),
+	})
+	owned = e.cfg.Accounts.Mode == AccountsPerOwner && o.Account == e.cfg.Accounts.of(t.Job.GetOwner())
+	return o, owned, nil
+}
+
+// arguments are sbatch's. The command's limits are the job's.
+func arguments(t batch.Request, o Options) ([]string, error) {
 	path := t.Dir.Path()
 	if strings.ContainsAny(path, "\\\n\r") {
 		return nil, fmt.Errorf("sbatch cannot take the folder %q", path)
 	}
 	r := t.Command.Resources
-	o := e.cfg.Defaults.over(e.cfg.Services[t.Job.GetService()]).over(Options{
-		Partition: r.GetPartition(), Account: r.GetAccount(), Constraint: r.GetConstraint(), GPUs: r.GetGpus(),
-	})
 	args := []string{
 		"--parsable", "--job-name=" + t.Name, "--comment=stint job " + t.Job.GetId(),
 		// Slurm never runs it twice of its own accord, and never two of one name at a time.
@@ -51,7 +71,7 @@ func (e *engine) arguments(t batch.Request) ([]string, error) {
 		args = append(args, fmt.Sprintf("--time=%d", max(1, (limit+time.Minute-1)/time.Minute)))
 	}
 	for _, named := range []struct{ option, value string }{
-		{"partition", o.Partition}, {"account", o.Account}, {"constraint", o.Constraint},
+		{"partition", o.Partition}, {"account", o.Account}, {"constraint", o.Constraint}, {"qos", o.QOS},
 	} {
 		if named.value != batch.Plain(named.value) {
 			return nil, fmt.Errorf("the %s %q has characters that no %s has", named.option, named.value, named.option)
@@ -66,7 +86,32 @@ func (e *engine) arguments(t batch.Request) ([]string, error) {
 	return append(args, o.Extra...), nil
 }
 
-// Submit is one sbatch.
+// Submit is one sbatch, or a second one after the account of the job's owner was made.
 func (e *engine) Submit(ctx context.Context, p batch.Plan, script []byte) batch.Submitted {
-	return classify(e.run(ctx, batch.Call{Program: "sbatch", Args: p.Args, Stdin: script, Timeout: e.cfg.Timeouts.Submit}))
+	if p.Owner != "" {
+		if why := e.ensureAccount(ctx, p.Owner, p.Account, time.Time{}); why != nil {
+			return *why
+		}
+	}
+	asked := time.Now()
+	a := e.sbatch(ctx, p, script)
+	result := classify(a)
+	if result.Outcome != batch.Refused || !aboutAccounts(a) {
+		return result
+	}
+	if p.Owner == "" {
+		return e.unlessAccountingIsAway(ctx, result)
+	}
+	// Somebody removed it, or the controller did not hear of it yet.
+	if why := e.ensureAccount(ctx, p.Owner, p.Account, asked); why != nil {
+		return *why
+	}
+	if a = e.sbatch(ctx, p, script); !aboutAccounts(a) {
+		return classify(a)
+	}
+	return e.whileNew(p.Owner, classify(a))
+}
+
+func (e *engine) sbatch(ctx context.Context, p batch.Plan, script []byte) batch.Answer {
+	return e.run(ctx, batch.Call{Program: "sbatch", Args: p.Args, Stdin: script, Timeout: e.cfg.Timeouts.Submit})
 }

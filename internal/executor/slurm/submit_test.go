@@ -134,7 +134,7 @@ func TestArguments(t *testing.T) {
 	a := newAttempt(t)
 	c := &engine{cfg: Config{
 		Defaults: Options{Partition: "main", Account: "lab", Extra: []string{"--qos=normal"}},
-		Services: map[string]Options{"Big": {Partition: "fat", Constraint: "avx512", GPUs: 2, Extra: []string{"--qos=long", "--exclusive"}}},
+		Services: map[string]Options{"Big": {Partition: "fat", Constraint: "avx512", GPUs: 2, Extra: []string{"--qos=long", "--exclusive"}}, "Urgent": {QOS: "now"}},
 	}}
 	task := func(service string, r *jobsv1.Resources) batch.Request {
 		return batch.Request{Name: "stint-test-17-1", Log: a.Path() + "/batch.log", Task: executor.Task{Job: &jobsv1.Job{Id: "17", Service: service}, Attempt: 1, Dir: a, Command: executor.Command{Resources: r}}}
@@ -161,16 +161,24 @@ func TestArguments(t *testing.T) {
 			"the job's own words", task("Big", &jobsv1.Resources{Cpus: 1, Gpus: 1, Partition: "p", Account: "a", Constraint: "c|d", TimeLimit: durationpb.New(time.Second)}),
 			[]string{"--cpus-per-task=1", "--time=1", "--partition=p", "--account=a", "--constraint=c|d", "--gres=gpu:1", "--qos=long", "--exclusive"},
 		},
+		{
+			"the job's own quality of service", task("Big", &jobsv1.Resources{Cpus: 1, Qos: "high"}),
+			[]string{"--cpus-per-task=1", "--partition=fat", "--account=lab", "--constraint=avx512", "--qos=high", "--gres=gpu:2", "--exclusive"},
+		},
+		{
+			"the service's quality of service", task("Urgent", &jobsv1.Resources{Cpus: 1}),
+			[]string{"--cpus-per-task=1", "--partition=main", "--account=lab", "--qos=now"},
+		},
 	} {
-		got, err := c.arguments(tc.task)
+		got, err := c.Plan(tc.task)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(append(append([]string{}, common...), tc.want...), got); diff != "" {
+		if diff := cmp.Diff(append(append([]string{}, common...), tc.want...), got.Args); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
 		}
 	}
-	if got, err := c.arguments(task("Small", &jobsv1.Resources{Partition: "a\nb"})); err == nil {
+	if got, err := c.Plan(task("Small", &jobsv1.Resources{Partition: "a\nb"})); err == nil {
 		t.Errorf("a partition with a line break became %q", got)
 	}
 }

@@ -847,16 +847,20 @@ type Resources struct {
 	TimeLimit *durationpb.Duration `protobuf:"bytes,3,opt,name=time_limit,json=timeLimit,proto3" json:"time_limit,omitempty"`
 	// Graphics processors, for executors that have them.
 	Gpus int32 `protobuf:"varint,4,opt,name=gpus,proto3" json:"gpus,omitempty"`
-	// Partition of the cluster, for engines that have them.
+	// Partition of the cluster, for engines that have them. Empty means the service's, else the cluster's default. A
+	// name beyond these defaults is refused unless the operator lets the job's owner name it; so for the three below.
 	Partition string `protobuf:"bytes,5,opt,name=partition,proto3" json:"partition,omitempty"`
-	// Account that the cluster charges, for engines that have them.
+	// Account that the cluster charges, for engines that have them. Empty means the service's, else the one that the
+	// operator has for the owner, else the cluster's default.
 	Account string `protobuf:"bytes,6,opt,name=account,proto3" json:"account,omitempty"`
 	// Constraint on node features, in the engine's own language, for engines that have them.
 	Constraint string `protobuf:"bytes,7,opt,name=constraint,proto3" json:"constraint,omitempty"`
 	// What the operator named, by name, such as licences or slots of a database: at most 16 names, each from 0 to
 	// 1,000,000,000 in the operator's own units. A job holds them while it is active. It gets at least what its service
 	// asks for.
-	Named         map[string]int64 `protobuf:"bytes,8,rep,name=named,proto3" json:"named,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Named map[string]int64 `protobuf:"bytes,8,rep,name=named,proto3" json:"named,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Quality of service of the cluster, for engines that have them.
+	Qos           string `protobuf:"bytes,9,opt,name=qos,proto3" json:"qos,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -945,6 +949,13 @@ func (x *Resources) GetNamed() map[string]int64 {
 		return x.Named
 	}
 	return nil
+}
+
+func (x *Resources) GetQos() string {
+	if x != nil {
+		return x.Qos
+	}
+	return ""
 }
 
 // RetryPolicy says when a failed attempt is followed by another.
@@ -1591,7 +1602,7 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\bat_least\x18\x03 \x01(\bR\aatLeast\"w\n" +
 	"\tTimeRange\x126\n" +
 	"\bearliest\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bearliest\x122\n" +
-	"\x06latest\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06latest\"\xdd\x02\n" +
+	"\x06latest\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06latest\"\xef\x02\n" +
 	"\tResources\x12\x12\n" +
 	"\x04cpus\x18\x01 \x01(\x05R\x04cpus\x12!\n" +
 	"\fmemory_bytes\x18\x02 \x01(\x03R\vmemoryBytes\x128\n" +
@@ -1603,7 +1614,8 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
 	"constraint\x18\a \x01(\tR\n" +
 	"constraint\x129\n" +
-	"\x05named\x18\b \x03(\v2#.stint.jobs.v1.Resources.NamedEntryR\x05named\x1a8\n" +
+	"\x05named\x18\b \x03(\v2#.stint.jobs.v1.Resources.NamedEntryR\x05named\x12\x10\n" +
+	"\x03qos\x18\t \x01(\tR\x03qos\x1a8\n" +
 	"\n" +
 	"NamedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +

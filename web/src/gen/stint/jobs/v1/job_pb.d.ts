@@ -862,14 +862,16 @@ export declare type Resources = Message<"stint.jobs.v1.Resources"> & {
   gpus: number;
 
   /**
-   * Partition of the cluster, for engines that have them.
+   * Partition of the cluster, for engines that have them. Empty means the service's, else the cluster's default. A
+   * name beyond these defaults is refused unless the operator lets the job's owner name it; so for the three below.
    *
    * @generated from field: string partition = 5;
    */
   partition: string;
 
   /**
-   * Account that the cluster charges, for engines that have them.
+   * Account that the cluster charges, for engines that have them. Empty means the service's, else the one that the
+   * operator has for the owner, else the cluster's default.
    *
    * @generated from field: string account = 6;
    */
@@ -890,6 +892,13 @@ export declare type Resources = Message<"stint.jobs.v1.Resources"> & {
    * @generated from field: map<string, int64> named = 8;
    */
   named: { [key: string]: bigint };
+
+  /**
+   * Quality of service of the cluster, for engines that have them.
+   *
+   * @generated from field: string qos = 9;
+   */
+  qos: string;
 };
 
 /**
@@ -927,14 +936,16 @@ export declare type ResourcesJson = {
   gpus?: number;
 
   /**
-   * Partition of the cluster, for engines that have them.
+   * Partition of the cluster, for engines that have them. Empty means the service's, else the cluster's default. A
+   * name beyond these defaults is refused unless the operator lets the job's owner name it; so for the three below.
    *
    * @generated from field: string partition = 5;
    */
   partition?: string;
 
   /**
-   * Account that the cluster charges, for engines that have them.
+   * Account that the cluster charges, for engines that have them. Empty means the service's, else the one that the
+   * operator has for the owner, else the cluster's default.
    *
    * @generated from field: string account = 6;
    */
@@ -955,6 +966,13 @@ export declare type ResourcesJson = {
    * @generated from field: map<string, int64> named = 8;
    */
   named?: { [key: string]: string };
+
+  /**
+   * Quality of service of the cluster, for engines that have them.
+   *
+   * @generated from field: string qos = 9;
+   */
+  qos?: string;
 };
 
 /**
