@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/stint-jobs/stint/internal/store/file"
 )
 
@@ -154,5 +156,65 @@ func TestBackupSettingsAreChecked(t *testing.T) {
 		if (c.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.cfg, err)
 		}
+	}
+}
+
+// A backup whose name cannot be taken is removed again, reported, and takes no good one's place.
+//
+//nolint:forbidigo // fake time: a synctest bubble
+func TestABackupThatCannotBeNamedLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := testBackups(t)
+		var log strings.Builder
+		b.log = slog.New(slog.NewTextHandler(&log, nil))
+		b.try(t.Context())
+		good, taken := nameOfBackup(time.Now(), 17), nameOfBackup(time.Now().Add(time.Second), 17)
+		if err := os.Mkdir(filepath.Join(b.cfg.Dir, taken), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		b.try(t.Context())
+		if b.state().ok || !strings.Contains(log.String(), "name the copy") {
+			t.Errorf("the state is %+v, the log %s", b.state(), log.String())
+		}
+		if got := b.files(t); strings.Join(got, " ") != good+" "+taken {
+			t.Errorf("there are %v", got)
+		}
+		time.Sleep(time.Second)
+		if b.try(t.Context()); !b.state().ok {
+			t.Errorf("the next one failed, too: %s", log.String())
+		}
+	})
+}
+
+// An old backup that cannot be removed is reported, keeps no other from going, and does not make the new one a failure.
+func TestOldBackupsThatCannotBeRemovedAreReported(t *testing.T) {
+	b := testBackups(t)
+	var log strings.Builder
+	b.log = slog.New(slog.NewTextHandler(&log, nil))
+	b.cfg.Keep = 1
+	begin := time.Now()
+	var old []string
+	for i := range 3 {
+		path := filepath.Join(b.cfg.Dir, nameOfBackup(begin.Add(time.Duration(i-5)*time.Hour), 17))
+		if err := errors.Join(os.MkdirAll(b.cfg.Dir, 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		old = append(old, path)
+	}
+	if err := unix.Mount(old[1], old[1], "", unix.MS_BIND, ""); err != nil { // what is mounted cannot be removed
+		t.Skipf("mount: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(old[1], unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	b.try(t.Context())
+	if !b.state().ok || !strings.Contains(log.String(), "remove old backups") {
+		t.Errorf("the state is %+v, the log %s", b.state(), log.String())
+	}
+	if got := b.files(t); len(got) != 2 || got[0] != filepath.Base(old[1]) || got[1] <= filepath.Base(old[2]) {
+		t.Errorf("there are %v", got)
 	}
 }

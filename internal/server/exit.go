@@ -28,7 +28,7 @@ var exits = []struct {
 	{exitUsage, "wrong command line or configuration"},
 	{exitStorage, "the database cannot be read or written"},
 	{exitLocked, "another server or tool has the state or the data folder in use"},
-	{exitRefused, "the state or the data folder is not what this installation left: a copy, a moved folder, an older database, a network file system, the first edition"},
+	{exitRefused, "the state or the data folder is not what this installation left: a copy, a moved folder, an older database, a network file system, the first edition, or the format of a newer version"},
 }
 
 // exitError is an error with an exit code of its own.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,44 @@ func TestTokensOfJobsEnd(t *testing.T) {
 		if left := time.Until(c.Expires); left > want || left < want-time.Minute {
 			t.Errorf("a token for %v ends after %v", limit, left)
 		}
+	}
+}
+
+// blockMarker makes it impossible to write the marker of a data folder, and returns what ends that.
+func blockMarker(t *testing.T, data string) (unblock func()) {
+	t.Helper()
+	path := filepath.Join(data, markerName+".part") // the name that a new one has until it is complete
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A start that cannot mark the data folder is refused, and the next one belongs to the same installation.
+func TestAFolderThatCannotBeMarkedIsNotUsed(t *testing.T) {
+	s := &server{store: storetest.Open(t), log: slog.New(slog.DiscardHandler)}
+	f := foldersOf("", t.TempDir())
+	if err := f.make(); err != nil {
+		t.Fatal(err)
+	}
+	unblock := blockMarker(t, f.data)
+	if err := s.initSettings(f); err == nil || !strings.Contains(err.Error(), "mark the data folder") {
+		t.Fatalf("without a marker: %v", err)
+	}
+	if m, err := readMarker(f.data); m != nil || err != nil {
+		t.Errorf("the marker is %+v, %v", m, err)
+	}
+	first := s.store.Settings()
+	unblock()
+	if err := s.initSettings(f); err != nil || !proto.Equal(first, s.store.Settings()) {
+		t.Errorf("another start changed the settings, or %v", err)
+	}
+	if m, err := readMarker(f.data); err != nil || !m.fits(f, first) {
+		t.Errorf("the marker is %+v, %v", m, err)
 	}
 }
 

@@ -96,6 +96,9 @@ func (s *server) openStore() error {
 	if errors.Is(err, file.ErrFirstEdition) {
 		return firstEdition(f.database())
 	}
+	if errors.Is(err, file.ErrNewerFormat) {
+		return refused(fmt.Errorf("%s: %w. Start the version that wrote it, or put a backup that this version made in place with stintd restore --replace", f.database(), err))
+	}
 	if errors.Is(err, job.ErrUnavailable) {
 		return locked(fmt.Errorf("another program has the database in %s open: %w", f.state, err))
 	}

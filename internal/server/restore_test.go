@@ -1,13 +1,19 @@
 package server
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	bolt "go.etcd.io/bbolt"
+
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/file"
 )
 
 // program writes a shell script that stands for this program.
@@ -108,6 +114,102 @@ func TestRestoreAndAdoptRefuse(t *testing.T) {
 	}
 	if err := unlock(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A folder whose database has another format is refused with what it is and what to do, by a start and by each tool, and
+// stays as it is.
+func TestFoldersOfOtherFormatsAreRefusedWithWords(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(meta *bolt.Bucket) error
+		words  []string // of all
+		start  []string // of a start alone
+	}{
+		"the first edition": {
+			func(meta *bolt.Bucket) error {
+				return errors.Join(meta.Delete([]byte("format")), meta.Put([]byte("schema"), []byte{0, 0, 0, 0, 0, 0, 0, 5}))
+			},
+			[]string{"first edition", "empty state folder", "workspaces"},
+			[]string{"Move it away"},
+		},
+		"an unknown newer format": {
+			func(meta *bolt.Bucket) error { return meta.Put([]byte("format"), []byte("stint.store.v99")) },
+			[]string{"newer version", `"stint.store.v99"`, `"stint.store.v1"`},
+			[]string{"Start the version that wrote it", "stintd restore"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := t.TempDir()
+			path := foldersOf("", data).database()
+			database(t, path, &storev1.Settings{InstallId: "old", Incarnation: "i", PlaceId: "p"})
+			db, err := bolt.Open(path, 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change := func(tx *bolt.Tx) error { return c.change(tx.Bucket([]byte("meta"))) }
+			if err := errors.Join(db.Update(change), db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code, _, said := stintd(t, "--data", data, "--services", t.TempDir(), "--listen", "127.0.0.1:0")
+			if code != exitRefused {
+				t.Errorf("a start has the exit code %d", code)
+			}
+			for _, want := range slices.Concat(c.words, c.start, []string{path}) {
+				if !strings.Contains(said, want) {
+					t.Errorf("a start does not say %q: %s", want, said)
+				}
+			}
+			for _, args := range [][]string{
+				{"check", "--data", data},
+				{"backup", "--data", data, "--to", "-"},
+				{"compact", "--data", data},
+				{"adopt", "--data", data},
+				{"audit", "verify", "--data", data},
+				{"audit", "prune", "--data", data, "--before", "2000-01-01"},
+				{"restore", path, "--data", t.TempDir()},
+			} {
+				code, _, said := stintd(t, args...)
+				for _, want := range c.words {
+					if code == exitOK || !strings.Contains(said, want) {
+						t.Errorf("stintd %v: exit code %d without %q: %s", args, code, want, said)
+					}
+				}
+			}
+			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the file was changed, or %v", err)
+			}
+		})
+	}
+}
+
+// A restore that cannot mark the data folder says so. The database is in place then, and adopting the folders ends what is
+// left to do.
+func TestARestoreThatCannotMarkTheFolderIsCompletedByAdopt(t *testing.T) {
+	dir := t.TempDir()
+	good, data := filepath.Join(dir, "good.db"), filepath.Join(dir, "data")
+	database(t, good, &storev1.Settings{InstallId: "good", Incarnation: "i", PlaceId: "p"})
+	unblock := blockMarker(t, data)
+	if code, _, said := stintd(t, "restore", good, "--data", data); code != exitFailed || !strings.Contains(said, "mark the data folder") {
+		t.Fatalf("exit code %d, %s", code, said)
+	}
+	f := foldersOf("", data)
+	if m, err := readMarker(data); m != nil || err != nil {
+		t.Errorf("the marker is %+v, %v", m, err)
+	}
+	unblock()
+	if code, _, said := stintd(t, "adopt", "--data", data); code != exitOK {
+		t.Fatalf("exit code %d, %s", code, said)
+	}
+	info, err := file.ReadInfo(f.database())
+	if err != nil || info.Settings.GetInstallId() != "good" {
+		t.Fatalf("%v, %v", info, err)
+	}
+	if m, err := readMarker(data); err != nil || !m.fits(f, info.Settings) {
+		t.Errorf("the marker is %+v, %v", m, err)
 	}
 }
 

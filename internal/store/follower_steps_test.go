@@ -42,6 +42,24 @@ var steps = map[string]func(*history) func() error{
 	"PurgeSessions":  (*history).purgeSessions,
 }
 
+// offlineSteps are the functions of package file that change the file of a server that does not run.
+var offlineSteps = map[string]func(*history, string) error{
+	"BeginIncarnation": func(h *history, path string) error {
+		_, err := file.BeginIncarnation(path, file.Incarnation{
+			Name: h.digit(), Gap: 1 + h.rng.Uint64N(100), FirstID: h.leader.mem.counters.NextID + job.ID(h.rng.IntN(4)), Edit: func(s *storev1.Settings) { s.Message = h.digit() },
+			By: &storev1.AuditEntry{User: h.user(), Method: "restore"},
+		}, h.follow)
+		return err
+	},
+	"PruneAudit": func(h *history, path string) error {
+		_, n, err := file.PruneAudit(path, h.now.Add(-time.Duration(h.rng.IntN(600))*time.Second), &storev1.AuditEntry{User: h.user(), Method: "prune"}, h.follow)
+		if n > 0 {
+			h.counts["entries of the audit were pruned"]++
+		}
+		return err
+	},
+}
+
 // stepNames has the steps as often as they come in turn.
 var stepNames = append(slices.Sorted(maps.Keys(steps)),
 	"Submit", "Submit", "Update", "Update", "Update", "Update", "UpdateMany", "UpdateMany", "Delete", "Share")

@@ -37,8 +37,9 @@ const (
 	historiesMany = 10_000 // with STINT_TEST_LONG
 )
 
-// A store that gets nothing but the bytes of each commit is the same, in its file and in memory. Each history is a
-// sequence of steps that its number alone decides; after each step both stores answer the same questions.
+// A store that gets nothing but the bytes of each commit is the same, in its file and in memory, also where the commit
+// was made while no server ran, and where it begins with a backup. Each history is a sequence of steps that its number
+// alone decides; after each step both stores are asked the same questions.
 func TestAFollowerIsEqual(t *testing.T) {
 	n := historiesFew
 	switch {
@@ -72,12 +73,25 @@ func TestAFollowerIsEqual(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		t.Logf("%7d %s", counts[name], name)
 	}
-	for name := range steps {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(steps)), slices.Collect(maps.Keys(offlineSteps)), kindsOfWrites()) {
 		if counts[name] == 0 {
 			t.Errorf("%s has never written anything", name)
 		}
 	}
 }
+
+// kindsOfWrites returns what must be in some entry: each kind of write, and a put into each bucket.
+func kindsOfWrites() (names []string) {
+	for kind := kv.KindPut; kind <= kv.KindSequence; kind++ {
+		names = append(names, kindName(kind))
+	}
+	for _, b := range file.Buckets {
+		names = append(names, "put into "+b.Name)
+	}
+	return names
+}
+
+func kindName(k kv.Kind) string { return fmt.Sprint("kind of write ", k) }
 
 // Every exported method of the store that hands an operation to the writer has a step in the histories.
 func TestEveryKindOfWriteIsInTheHistories(t *testing.T) {
@@ -92,52 +106,20 @@ func TestEveryKindOfWriteIsInTheHistories(t *testing.T) {
 			t.Errorf("no step calls %s", name)
 		}
 	}
+	for name, called := range callsOf(t, filepath.Join("file", "*.go"), "") {
+		if ast.IsExported(name) && (offlineSteps[name] == nil) == slices.Contains(called, "edit") {
+			t.Errorf("%s changes a file offline: %v; it is a step: %v", name, slices.Contains(called, "edit"), offlineSteps[name] != nil)
+		}
+	}
+	if err := kv.Replay([]byte{byte(kv.KindSequence) + 1, 1, 'b', 1, 'k'}, func(kv.Write) error { return nil }); !errors.Is(err, kv.ErrEntry) {
+		t.Errorf("there is a kind of write behind KindSequence: %v", err)
+	}
 }
 
 // writingMethods returns the exported methods of Store that call do, themselves or by another method.
 func writingMethods(t *testing.T) map[string]bool {
 	t.Helper()
-	calls := make(map[string][]string) // by method: those of the same receiver that it calls
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range file.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok || fn.Recv == nil || len(fn.Recv.List[0].Names) == 0 {
-				continue
-			}
-			star, ok := fn.Recv.List[0].Type.(*ast.StarExpr)
-			if !ok {
-				continue
-			}
-			if of, ok := star.X.(*ast.Ident); !ok || of.Name != "Store" {
-				continue
-			}
-			receiver := fn.Recv.List[0].Names[0].Name
-			ast.Inspect(fn, func(n ast.Node) bool {
-				switch n := n.(type) {
-				case *ast.SelectorExpr:
-					if x, ok := n.X.(*ast.Ident); ok && x.Name == receiver {
-						calls[fn.Name.Name] = append(calls[fn.Name.Name], n.Sel.Name)
-					}
-				case *ast.CallExpr:
-					if f, ok := n.Fun.(*ast.Ident); ok {
-						calls[fn.Name.Name] = append(calls[fn.Name.Name], f.Name)
-					}
-				}
-				return true
-			})
-		}
-	}
+	calls := callsOf(t, "*.go", "Store")
 	writes := map[string]bool{"do": true, "doBytes": true, "write": true}
 	for grown := true; grown; {
 		grown = false
@@ -149,6 +131,67 @@ func writingMethods(t *testing.T) map[string]bool {
 	}
 	maps.DeleteFunc(writes, func(name string, _ bool) bool { return !ast.IsExported(name) })
 	return writes
+}
+
+// callsOf returns what the functions of a type call, of its own methods and of functions without a receiver. An empty
+// type are the functions without one.
+func callsOf(t *testing.T, pattern, receiver string) map[string][]string {
+	t.Helper()
+	calls := make(map[string][]string)
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			of, self := receiverOf(fn)
+			if of != receiver {
+				continue
+			}
+			ast.Inspect(fn, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.SelectorExpr:
+					if x, ok := n.X.(*ast.Ident); ok && self != "" && x.Name == self {
+						calls[fn.Name.Name] = append(calls[fn.Name.Name], n.Sel.Name)
+					}
+				case *ast.CallExpr:
+					if f, ok := n.Fun.(*ast.Ident); ok {
+						calls[fn.Name.Name] = append(calls[fn.Name.Name], f.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+	return calls
+}
+
+// receiverOf returns the type that a method is of, by pointer, and the name of its receiver.
+func receiverOf(fn *ast.FuncDecl) (of, self string) {
+	if fn.Recv == nil {
+		return "", ""
+	}
+	of = "another"
+	if star, ok := fn.Recv.List[0].Type.(*ast.StarExpr); ok {
+		if x, ok := star.X.(*ast.Ident); ok {
+			of = x.Name
+		}
+	}
+	if len(fn.Recv.List[0].Names) > 0 {
+		self = fn.Recv.List[0].Names[0].Name
+	}
+	return of, self
 }
 
 // history is a store, one that follows it, and what decides the steps.
@@ -177,12 +220,7 @@ func runHistory(t *testing.T, number uint64) *history {
 	reopenAt := h.rng.IntN(4 * historySteps)
 	for n := range historySteps {
 		if n == reopenAt {
-			if err := h.close(); err != nil {
-				t.Fatal(err)
-			}
-			h.open()
-			h.skipIDs()
-			h.counts["both were opened again"]++
+			h.openAgain()
 		}
 		names := h.step()
 		if h.compareReads(); t.Failed() {
@@ -210,11 +248,69 @@ func (h *history) open() {
 	}
 	h.leader = open("leader.db", func() time.Time { return h.now })
 	h.follower = open("follower.db", func() time.Time { return time.Unix(1, 0) })
-	h.leader.committed = func(entry []byte) {
-		if err := h.follower.db.ApplyEntry(entry); err != nil {
-			h.Errorf("history %d: the follower: %v", h.number, err)
+	h.leader.committed = h.follow
+}
+
+// follow gives the follower a commit.
+func (h *history) follow(entry []byte) {
+	if err := h.follower.db.ApplyEntry(entry); err != nil {
+		h.Errorf("history %d: the follower: %v", h.number, err)
+	}
+	if err := kv.Replay(entry, func(w kv.Write) error {
+		h.counts[kindName(w.Kind)]++
+		if w.Kind == kv.KindPut {
+			h.counts["put into "+w.Bucket]++
+		}
+		return nil
+	}); err != nil {
+		h.Error(err)
+	}
+}
+
+// openAgain closes both stores and opens them again. Meanwhile the leader's file may be changed, and the follower may
+// be made anew from a backup, as one that joins late.
+func (h *history) openAgain() {
+	h.Helper()
+	if err := h.leader.Close(); err != nil {
+		h.Fatal(err)
+	}
+	path := h.leader.cfg.Path
+	for _, name := range slices.Sorted(maps.Keys(offlineSteps)) {
+		if h.one(3) {
+			continue
+		}
+		if err := offlineSteps[name](h, path); err != nil {
+			h.Fatalf("%s: %v", name, err)
+		}
+		h.counts[name]++
+		if problems, err := h.follower.Check(h.Context()); err != nil || len(problems) > 0 {
+			h.Fatalf("the follower after %s: %v, %v", name, problems, err)
 		}
 	}
+	if err := h.follower.Close(); err != nil {
+		h.Fatal(err)
+	}
+	if h.one(2) {
+		h.joinLate(path)
+	}
+	h.open()
+	h.compareAll()
+	h.skipIDs()
+	h.counts["both were opened again"]++
+}
+
+// joinLate puts a backup of the leader in the place of the follower's file.
+func (h *history) joinLate(path string) {
+	h.Helper()
+	f, err := os.Create(h.follower.cfg.Path)
+	if err != nil {
+		h.Fatal(err)
+	}
+	_, err = file.Backup(path, f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		h.Fatal(err)
+	}
+	h.counts["a follower joined late"]++
 }
 
 func (h *history) close() error { return errors.Join(h.leader.Close(), h.follower.Close()) }

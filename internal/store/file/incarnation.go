@@ -71,14 +71,14 @@ type Incarnation struct {
 
 // BeginIncarnation begins a new incarnation in the database of a server that does not run: its revisions and ids go on
 // behind a gap, so that those which another incarnation gave out are never given out again. It returns the new position.
-func BeginIncarnation(path string, in Incarnation) (at Position, err error) {
+func BeginIncarnation(path string, in Incarnation, followers ...Follower) (at Position, err error) {
 	if in.Name == "" || in.Gap == 0 {
 		return at, fmt.Errorf("begin an incarnation of %s: it needs a name and a gap", path)
 	}
 	err = edit(path, func(e *editing) (err error) {
 		at, err = e.beginIncarnation(in)
 		return err
-	})
+	}, followers)
 	if err != nil {
 		return at, fmt.Errorf("begin an incarnation of %s: %w", path, err)
 	}

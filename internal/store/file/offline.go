@@ -30,12 +30,19 @@ type editing struct {
 	counters Counters // stored where they changed
 }
 
+// Follower gets the bytes of each commit, which another database is kept equal by.
+type Follower func(entry []byte)
+
 // edit has stage change the database of a server that does not run, if it is of this program's format.
-func edit(path string, stage func(*editing) error) error {
+func edit(path string, stage func(*editing) error, followers []Follower) error {
 	if err := View(path, func(*kv.ReadTx) error { return nil }); err != nil {
 		return err
 	}
-	db, err := kv.Open(kv.Config{Path: path, Buckets: Buckets})
+	db, err := kv.Open(kv.Config{Path: path, Buckets: Buckets, Apply: func(entry []byte) {
+		for _, follow := range followers {
+			follow(entry)
+		}
+	}})
 	if err != nil {
 		return InWords(err)
 	}
@@ -103,7 +110,7 @@ func ReadAudit(path string, after uint64, fn func(before audit.Head, row audit.R
 // stays as the entry that the chain begins behind, so that it can still be verified. by says who does it and becomes
 // an entry itself. A chain that does not verify is left as it is. It returns the entry that
 // the chain now begins behind and how many were deleted.
-func PruneAudit(path string, before time.Time, by *storev1.AuditEntry) (begin audit.Head, pruned uint64, err error) {
+func PruneAudit(path string, before time.Time, by *storev1.AuditEntry, followers ...Follower) (begin audit.Head, pruned uint64, err error) {
 	report, err := VerifyAudit(path, nil)
 	if err != nil {
 		return begin, 0, err
@@ -119,7 +126,7 @@ func PruneAudit(path string, before time.Time, by *storev1.AuditEntry) (begin au
 			}
 			_, err := e.audit(by)
 			return err
-		})
+		}, followers)
 		pruned += n
 	}
 	if err != nil {
