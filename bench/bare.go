@@ -74,8 +74,11 @@ func marshalled(path string) (total int64, err error) {
 	return total, err
 }
 
+// headerField is the number of a record's header, which is encoded before all other fields.
+const headerField = 9
+
 // readHeaders is the least that a start can do: it goes over all records in
-// their order and reads of each the fields of its job, without keeping any.
+// their order and reads the fields of each header, without keeping any.
 func readHeaders(path string) (err error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
@@ -89,13 +92,13 @@ func readHeaders(path string) (err error) {
 		}
 		return b.ForEach(func(_, record []byte) error {
 			num, typ, n := protowire.ConsumeTag(record)
-			if num != 1 || typ != protowire.BytesType {
+			if num != headerField || typ != protowire.BytesType {
 				return fmt.Errorf("the first field of a record is %d", num)
 			}
-			j, n := protowire.ConsumeBytes(record[n:])
-			for n > 0 && len(j) > 0 {
-				if _, _, n = protowire.ConsumeField(j); n > 0 {
-					j = j[n:]
+			h, n := protowire.ConsumeBytes(record[n:])
+			for n > 0 && len(h) > 0 {
+				if _, _, n = protowire.ConsumeField(h); n > 0 {
+					h = h[n:]
 				}
 			}
 			return protowire.ParseError(n)

@@ -7,7 +7,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Commit is what one commit of the store wrote, as far as the index is concerned, in the order in which it was written.
+// Commit is what one commit of the store wrote, as far as the index is concerned, in the order in
+// which it was written.
 type Commit struct {
 	writes           []write
 	revision, purged uint64
@@ -28,7 +29,8 @@ func (c *Commit) Reset() {
 	*c = Commit{writes: c.writes[:0]}
 }
 
-// PutJob adds that the record of a job was written. The header must not change before Apply returns.
+// PutJob adds that the record of a job was written. The header must not change before Apply
+// returns.
 func (c *Commit) PutJob(id job.ID, h *storev1.Header) {
 	c.writes = append(c.writes, write{id: id, header: h})
 }
@@ -46,12 +48,14 @@ func (c *Commit) DeleteShare(id job.ID, user string) {
 	c.writes = append(c.writes, write{id: id, user: user})
 }
 
-// SetCounters adds the counters of the store: the revision of the latest change and that of the latest deletion.
+// SetCounters adds the counters of the store: the revision of the latest change and that of the
+// latest deletion.
 func (c *Commit) SetCounters(revision, purged uint64) {
 	c.revision, c.purged, c.counted = revision, purged, true
 }
 
-// Applied is what a commit changed, for those who wait for changes. Jobs and shares may be in it more than once.
+// Applied is what a commit changed, for those who wait for changes. Jobs and shares may be in it
+// more than once.
 type Applied struct {
 	// Jobs that came, changed or went.
 	Jobs []ChangedJob
@@ -69,8 +73,9 @@ type ChangedJob struct {
 
 // Apply brings the index up to date with a commit and returns what it changed.
 //
-// A job that was put has the revision of its header, and one that was deleted the revision behind that of the change
-// before it. An error means that the commit cannot follow what the index holds. The index is not to be used then.
+// A job that was put has the revision of its header, and one that was deleted the revision behind
+// that of the change before it. An error means that the commit cannot follow what the index holds.
+// The index is not to be used then.
 func (ix *Index) Apply(c *Commit) (Applied, error) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
@@ -86,7 +91,7 @@ func (ix *Index) Apply(c *Commit) (Applied, error) {
 		if err != nil {
 			return out, fmt.Errorf("apply a commit to the index: %w", err)
 		}
-		out.Jobs = append(out.Jobs, ChangedJob{w.id, ix.owners.names.list[owner]})
+		out.Jobs = append(out.Jobs, ChangedJob{w.id, ix.owners.names[owner]})
 	}
 	if err := ix.applyCounters(c); err != nil {
 		return out, fmt.Errorf("apply a commit to the index: %w", err)
@@ -98,19 +103,22 @@ func (ix *Index) Apply(c *Commit) (Applied, error) {
 // applyJob applies a write of a job and returns the number of its owner.
 func (ix *Index) applyJob(w *write) (owner uint32, err error) {
 	revision := ix.revision + 1
-	chunkNo, slot, found := ix.table.find(w.id)
+	_, s := ix.table.find(w.id)
+	if s != nil {
+		owner = s.ownerNo
+	}
 	switch {
-	case w.header == nil && !found:
+	case w.header == nil && s == nil:
 		return 0, fmt.Errorf("job %s is deleted and is not there", w.id)
 	case w.header == nil:
-		owner = ix.remove(w.id, chunkNo, slot)
+		ix.remove(*s)
 		ix.purged = revision
 	default:
 		if revision = w.header.GetRevision(); revision <= ix.revision {
 			return 0, fmt.Errorf("job %s changes at revision %d, and the one before it is %d", w.id, revision, ix.revision)
 		}
-		if found {
-			owner, err = ix.change(w, chunkNo, slot)
+		if s != nil {
+			err = ix.change(s, w.header)
 		} else {
 			owner, err = ix.insert(w.id, w.header)
 		}
@@ -118,7 +126,7 @@ func (ix *Index) applyJob(w *write) (owner uint32, err error) {
 			return 0, err
 		}
 	}
-	o := &ix.owners.list[owner]
+	o := ix.owners.values[owner]
 	ix.ring.push(revision, ringSlot{id: w.id, owner: owner, before: o.changed, removed: w.header == nil})
 	o.changed, ix.revision = revision, revision
 	return owner, nil
@@ -136,40 +144,4 @@ func (ix *Index) applyCounters(c *Commit) error {
 	}
 	ix.revision, ix.purged = c.revision, c.purged
 	return nil
-}
-
-// change puts what changes of a job while it lives in the place of what the index has.
-func (ix *Index) change(w *write, chunkNo, slot int) (uint32, error) {
-	c := ix.table.chunks[chunkNo]
-	owner, service, was := c.owner[slot], c.service[slot], c.state[slot]
-	if ix.owners.names.list[owner] != w.header.GetOwner() || ix.services.list[service] != w.header.GetService() {
-		return 0, fmt.Errorf("job %s changes its owner or service", w.id)
-	}
-	c.setStatus(slot, w.header)
-	ix.active.moved(ix, w.id, isActive(was), isActive(c.state[slot]))
-	ix.count(owner, service, was, -1)
-	ix.count(owner, service, c.state[slot], 1)
-	ix.noteChange(chunkNo, slot)
-	return owner, nil
-}
-
-func (ix *Index) remove(id job.ID, chunkNo, slot int) uint32 {
-	c := ix.table.chunks[chunkNo]
-	owner, was := c.owner[slot], c.state[slot]
-	if hash := c.request[slot]; hash != 0 {
-		ix.requests.remove(hash, id)
-	}
-	c.drop(slot)
-	ix.table.jobs--
-	ix.active.moved(ix, id, isActive(was), false)
-	ix.count(owner, c.service[slot], was, -1)
-	ix.noteChange(chunkNo, slot)
-	ix.table.compact(chunkNo)
-	ix.owners.list[owner].forget(ix.has)
-	return owner
-}
-
-func (ix *Index) has(id job.ID) bool {
-	_, _, ok := ix.table.find(id)
-	return ok
 }

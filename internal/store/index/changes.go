@@ -6,7 +6,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// MaxCatchUp is up to how many changed jobs Changes finds by a scan. Above, a snapshot is cheaper for both sides.
+// MaxCatchUp is up to how many changed jobs Changes finds by a scan. Above, a snapshot is cheaper
+// for both sides.
 const MaxCatchUp = 10_000
 
 // Changes says which jobs changed after one revision and up to another.
@@ -31,8 +32,9 @@ type Removal struct {
 	Revision uint64
 }
 
-// Changes returns which jobs of the scope changed after a revision. limit bounds how many changes it looks at, as long
-// as they are in the ring. Those from further back are found by a scan, which tells of no removal.
+// Changes returns which jobs of the scope changed after a revision. limit bounds how many changes
+// it looks at, as long as they are in the ring. Those from further back are found by a scan, which
+// tells of no removal.
 func (ix *Index) Changes(scope Scope, after uint64, limit int) Changes {
 	if c, ok := ix.RecentChanges(scope, after, limit); ok {
 		return c
@@ -40,7 +42,8 @@ func (ix *Index) Changes(scope Scope, after uint64, limit int) Changes {
 	return ix.scanChanges(scope, after)
 }
 
-// RecentChanges is Changes as far as the ring goes back. ok is false when it does not go back to the revision.
+// RecentChanges is Changes as far as the ring goes back. ok is false when it does not go back to
+// the revision.
 func (ix *Index) RecentChanges(scope Scope, after uint64, limit int) (c Changes, ok bool) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
@@ -54,7 +57,7 @@ func (ix *Index) RecentChanges(scope Scope, after uint64, limit int) (c Changes,
 		for i := range n {
 			revisions = append(revisions, after+1+i)
 		}
-	} else if _, o := ix.owners.find(scope.Owner); o != nil {
+	} else if o := ix.owners.find(scope.Owner); o != nil {
 		for r := o.changed; r > after; r = ix.ring.at(r).before {
 			revisions = append(revisions, r)
 		}
@@ -80,7 +83,8 @@ func (ix *Index) RecentChanges(scope Scope, after uint64, limit int) (c Changes,
 	return c, true
 }
 
-// scanChanges goes over the whole index, for a watcher who was away for long or from before a restart.
+// scanChanges goes over the whole index, for a watcher who was away for long or from before a
+// restart.
 func (ix *Index) scanChanges(scope Scope, after uint64) Changes {
 	ix.mu.RLock()
 	c := Changes{After: after, UpTo: ix.revision, Reset: after > ix.revision || after < ix.purged}
@@ -88,7 +92,7 @@ func (ix *Index) scanChanges(scope Scope, after uint64) Changes {
 	if c.Reset {
 		return c
 	}
-	ix.scan(Query{Scope: scope}, true, func(e *Entry) bool {
+	ix.Scan(Query{Scope: scope, Order: []Order{{ByID, true}}}, func(e *Entry) bool {
 		if e.Revision() > after {
 			c.IDs = append(c.IDs, e.ID())
 		}
@@ -100,7 +104,8 @@ func (ix *Index) scanChanges(scope Scope, after uint64) Changes {
 	return c
 }
 
-// ChangesOf returns which of some jobs changed after a revision. Those outside of the scope are left out.
+// ChangesOf returns which of some jobs changed after a revision. Those outside of the scope are
+// left out.
 func (ix *Index) ChangesOf(scope Scope, ids []job.ID, after uint64) Changes {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
@@ -111,27 +116,26 @@ func (ix *Index) ChangesOf(scope Scope, ids []job.ID, after uint64) Changes {
 			continue
 		}
 		seen[id] = true
-		k, i, ok := ix.table.find(id)
-		if !ok {
+		_, s := ix.table.find(id)
+		if s == nil {
 			if r := ix.removedAt(scope, id); r > after {
 				c.Removed = append(c.Removed, Removal{id, r})
 			}
 			continue
 		}
-		chunk := ix.table.chunks[k]
-		if chunk.revision[i] > after && ix.sees(scope, id, ix.owners.names.list[chunk.owner[i]]) {
+		if s.revision > after && ix.sees(scope, s) {
 			c.IDs = append(c.IDs, id)
 		}
 	}
 	return c
 }
 
-// removedAt returns the revision at which a job that is not there was deleted:
-// exactly when the ring knows, else the last that it can have been. To a
-// watcher who knows already that says it once more, which does no harm; one who does not must hear it.
+// removedAt returns the revision at which a job that is not there was deleted: exactly when the
+// ring knows, else the last that it can have been. To a watcher who knows already that says it once
+// more, which does no harm; one who does not must hear it.
 func (ix *Index) removedAt(scope Scope, id job.ID) uint64 {
 	if r, ok := ix.ring.removed[id]; ok {
-		if !scope.Includes(ix.owners.names.list[ix.ring.at(r).owner]) {
+		if !scope.Includes(ix.owners.names[ix.ring.at(r).owner]) {
 			return 0
 		}
 		return r
@@ -139,14 +143,15 @@ func (ix *Index) removedAt(scope Scope, id job.ID) uint64 {
 	return min(ix.purged, ix.ring.floor)
 }
 
-// Unchanged reports whether nothing in the scope changed after a revision, and returns the present one.
+// Unchanged reports whether nothing in the scope changed after a revision, and returns the present
+// one.
 func (ix *Index) Unchanged(scope Scope, after uint64) (now uint64, unchanged bool) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	last := ix.revision
 	if !scope.All {
 		last = 0
-		if _, o := ix.owners.find(scope.Owner); o != nil {
+		if o := ix.owners.find(scope.Owner); o != nil {
 			last = o.changed
 		}
 	}

@@ -5,40 +5,30 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Entry is one job as the index sees it: all that a filter may ask for, without
-// reading the disk. It is a window on the index that a scan moves along: use it only
-// inside of the call that it was given to, and keep neither it nor its texts (clone them).
+// Entry is one job as the index sees it: all that a filter may ask for, without reading the disk.
+// It is a copy; its texts keep those of other jobs in memory, so clone what is to live long.
 type Entry struct {
-	names nameLists
-	c     *chunk
-	i     int
+	slot
+	owner, service, executor string
+	texts                    texts
 }
 
-// nameLists are the names by their numbers. An index only ever appends to them, so that a copy stays valid without its lock.
-type nameLists struct{ owners, services, executors []string }
-
-// nameLists returns the names as they are now. The caller holds mu.
-func (ix *Index) nameLists() nameLists {
-	return nameLists{ix.owners.names.list, ix.services.list, ix.executors.list}
+// entry copies a job. The caller holds mu.
+func (ix *Index) entry(c *chunk, s *slot) Entry {
+	return Entry{*s, ix.owners.names[s.ownerNo], ix.services.names[s.serviceNo], ix.executors.names[s.executorNo], c.textsOf(s)}
 }
 
 // ID of the job.
-func (e *Entry) ID() job.ID { return e.c.id(e.i) }
+func (e *Entry) ID() job.ID { return e.id }
 
 // Owner of the job.
-func (e *Entry) Owner() string {
-	return e.names.owners[e.c.owner[e.i]]
-}
+func (e *Entry) Owner() string { return e.owner }
 
 // Service of the job.
-func (e *Entry) Service() string {
-	return e.names.services[e.c.service[e.i]]
-}
+func (e *Entry) Service() string { return e.service }
 
 // Executor of the job.
-func (e *Entry) Executor() string {
-	return e.names.executors[e.c.executor[e.i]]
-}
+func (e *Entry) Executor() string { return e.executor }
 
 // OutputName of the job.
 func (e *Entry) OutputName() string { return e.text(0) }
@@ -53,51 +43,48 @@ func (e *Entry) ParentID() string { return e.text(2) }
 func (e *Entry) RerunOf() string { return e.text(3) }
 
 func (e *Entry) text(n int) string {
-	s, _ := e.c.texts(e.i).skip(n).next()
+	s, _ := e.texts.skip(n).next()
 	return s
 }
 
 // State of the job.
-func (e *Entry) State() jobsv1.State { return jobsv1.State(e.c.state[e.i]) }
+func (e *Entry) State() jobsv1.State { return jobsv1.State(e.state) }
 
 // Reason for the state.
-func (e *Entry) Reason() jobsv1.Reason { return jobsv1.Reason(e.c.reason[e.i]) }
+func (e *Entry) Reason() jobsv1.Reason { return jobsv1.Reason(e.reason) }
 
 // Priority of the job.
-func (e *Entry) Priority() int32 { return int32(e.c.priority[e.i]) }
+func (e *Entry) Priority() int32 { return int32(e.priority) }
 
 // SubmitTime in nanoseconds since 1970.
-func (e *Entry) SubmitTime() int64 { return e.c.submit[e.i] }
+func (e *Entry) SubmitTime() int64 { return e.submit }
 
 // StartTime in nanoseconds since 1970; 0 when it is not set.
-func (e *Entry) StartTime() int64 { return e.c.start[e.i] }
+func (e *Entry) StartTime() int64 { return e.start }
 
 // CompleteTime in nanoseconds since 1970; 0 when it is not set.
-func (e *Entry) CompleteTime() int64 { return e.c.complete[e.i] }
+func (e *Entry) CompleteTime() int64 { return e.complete }
 
 // ExitCode of the job, and whether it has one.
 func (e *Entry) ExitCode() (int32, bool) {
-	if code := e.c.exit[e.i]; code != noExit {
-		return code, true
+	if e.exit == noExit {
+		return 0, false
 	}
-	return 0, false
+	return e.exit, true
 }
 
 // Label returns the value of a label, and whether the job has it.
 func (e *Entry) Label(key string) (value string, ok bool) {
-	e.Labels(func(k, v string) bool {
+	for k, v := range e.texts.labels() {
 		if k == key {
-			value, ok = v, true
+			return v, true
 		}
-		return !ok
-	})
-	return value, ok
+	}
+	return "", false
 }
 
 // Labels calls yield with each label, in the order of keys, until it returns false.
-func (e *Entry) Labels(yield func(key, value string) bool) {
-	e.c.texts(e.i).labels()(yield)
-}
+func (e *Entry) Labels(yield func(key, value string) bool) { e.texts.labels()(yield) }
 
 // Revision of the job's last change.
-func (e *Entry) Revision() uint64 { return e.c.revision[e.i] }
+func (e *Entry) Revision() uint64 { return e.revision }

@@ -1,16 +1,15 @@
 package index
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -19,8 +18,6 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
-
-var testTime = time.Unix(1_700_000_000, 5)
 
 var everyone = Scope{All: true}
 
@@ -186,14 +183,18 @@ func (m *randomModel) moveRandom(id job.ID) {
 
 func TestTheIndexOfManyChunksIsAsOneFilledAnew(t *testing.T) {
 	m := newRandomModel(1)
+	m.ix.cfg.SmallScan = -1
+	states := []jobsv1.State{jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_COMPLETED}
 	odd := func(e *Entry) bool { return e.Priority()%2 == 1 || strings.HasSuffix(e.OutputName(), "7") }
 	for step := range 5 {
 		for range 1500 {
 			m.addRandom()
 		}
 		m.check(t)
-		p := plan{owner: anyOwner, service: anyService, states: 1<<1 | 1<<3, match: odd}
-		m.ix.build(t.Context(), m.ix.addView(viewKey{match: fmt.Sprint("odd", step)}, p, testTime))
+		q := Query{Scope: everyone, States: states, Match: odd, MatchKey: fmt.Sprint("odd", step), Limit: 5}
+		if _, err := m.ix.Page(t.Context(), &q); err != nil || m.ix.Stats().Views != step+1 {
+			t.Fatalf("%v, %d views", err, m.ix.Stats().Views)
+		}
 		ids := m.ids()
 		for range 1500 {
 			m.moveRandom(ids[m.rng.IntN(len(ids))])
@@ -207,16 +208,40 @@ func TestTheIndexOfManyChunksIsAsOneFilledAnew(t *testing.T) {
 		}
 		m.check(t)
 	}
-	used := 0
-	for _, c := range m.ix.table.chunks {
-		used += c.used
+}
+
+// What retention leaves of many chunks takes the memory of what is left.
+func TestMemoryOfDeletedJobsIsGivenBack(t *testing.T) {
+	m := newRandomModel(4)
+	for range 5000 {
+		m.addRandom()
 	}
-	if used > 4*m.ix.table.jobs+2*chunkSize {
-		t.Errorf("%d slots for %d jobs", used, m.ix.table.jobs)
+	m.check(t)
+	text := 0
+	for _, id := range m.ids() {
+		if id%50 != 0 {
+			m.remove(id)
+			continue
+		}
+		text += len(appendTexts(nil, m.jobs[id]))
+	}
+	m.check(t)
+	slots, held := 0, 0
+	for _, c := range m.ix.table.chunks {
+		slots, held = slots+cap(c.slots), held+c.text.Len()
+	}
+	if slots > 3*len(m.jobs) || held > 2*text {
+		t.Errorf("room for %d jobs with %d bytes of text, for %d with %d", slots, held, len(m.jobs), text)
+	}
+	for _, id := range m.ids() {
+		m.remove(id)
+	}
+	if m.check(t); len(m.ix.table.chunks) > 0 {
+		t.Errorf("%d chunks without a job", len(m.ix.table.chunks))
 	}
 }
 
-func TestAScanSeesWhatThePlanAdmitsInOrder(t *testing.T) {
+func TestScansAndPagesHaveWhatIsAskedForInOrder(t *testing.T) {
 	m := newRandomModel(2)
 	for range 5000 {
 		m.addRandom()
@@ -233,34 +258,34 @@ func TestAScanSeesWhatThePlanAdmitsInOrder(t *testing.T) {
 	m.check(t)
 	for range 150 {
 		q := m.randomQuery()
-		p, ok := m.ix.plan(&q.Query)
-		var from job.ID
-		if m.rng.IntN(2) == 0 {
-			from = job.ID(m.rng.IntN(int(m.next) + 10))
+		var got []job.ID
+		m.ix.Scan(q.Query, func(e *Entry) bool {
+			got = append(got, e.ID())
+			return true
+		})
+		if want := m.selected(&q, 0, false); !slices.Equal(got, want) {
+			t.Fatalf("%+v: a scan has %d jobs, want %d", q.Query, len(got), len(want))
 		}
 		desc := m.rng.IntN(2) == 0
-		want := m.selected(&q, from, desc)
-		if !ok {
-			if len(want) > 0 {
-				t.Fatalf("no plan for %+v", q.Query)
-			}
-			continue
+		q.Order, q.Limit = []Order{{ByID, desc}}, 1+m.rng.IntN(3000)
+		if m.rng.IntN(2) == 0 {
+			q.After = normalOrder(q.Order).cursorBehind(job.ID(1 + m.rng.IntN(int(m.next)+10)))
 		}
-		var got []job.ID
-		s := scanner{ix: m.ix, plan: &p, from: from, desc: desc, look: 1 + m.rng.IntN(3000)}
-		for !s.done {
-			s.run(func(e *Entry) bool {
-				if p.match == nil || p.match(e) {
-					got = append(got, e.ID())
-				}
-				return true
-			})
+		page, err := m.ix.Page(t.Context(), &q.Query)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !slices.Equal(got, want) {
-			t.Fatalf("%+v from %d desc %v: %d jobs, want %d", q.Query, from, desc, len(got), len(want))
+		want := m.selected(&q, 0, desc)
+		all := len(want)
+		if q.After != nil {
+			want = m.selected(&q, normalOrder(q.Order).idOf(q.After), desc)
 		}
-		if p.match == nil && from == 0 && m.ix.total(&p) != int64(len(want)) {
-			t.Fatalf("total %d, want %d", m.ix.total(&p), len(want))
+		got = nil
+		for _, r := range page.Rows {
+			got = append(got, r.ID)
+		}
+		if !slices.Equal(got, want[:min(q.Limit, len(want))]) || page.Total != int64(all) || (page.Next == nil) != (len(want) <= q.Limit) {
+			t.Fatalf("%+v: a page has %d jobs of %d, want %d of %d, more: %v", q.Query, len(got), page.Total, len(want), all, page.Next != nil)
 		}
 	}
 }
@@ -318,7 +343,7 @@ func TestJobsOfARequestAreFound(t *testing.T) {
 		{[]job.ID{4, 3, 2, 1}, nil},
 		{[]job.ID{9}, []job.ID{1, 2, 3, 4}},
 	} {
-		r := newRequests()
+		r := New(Config{}).requests
 		for id := range job.ID(4) {
 			r.add(hash, id+1)
 		}
@@ -329,8 +354,8 @@ func TestJobsOfARequestAreFound(t *testing.T) {
 		if got := r.find(hash); !slices.Equal(got, c.want) {
 			t.Errorf("without %v: found %v, want %v", c.remove, got, c.want)
 		}
-		if _, jobs := r.size(); jobs != len(c.want)+1 {
-			t.Errorf("without %v: it knows %d jobs", c.remove, jobs)
+		if n := r.jobs(); n != len(c.want)+1 {
+			t.Errorf("without %v: it knows %d jobs", c.remove, n)
 		}
 		if got := r.find(other); !slices.Equal(got, []job.ID{5}) {
 			t.Errorf("without %v: the other request has %v", c.remove, got)
@@ -431,28 +456,64 @@ func TestCompareFindsAnyDifference(t *testing.T) {
 	}
 }
 
-func FuzzCursor(f *testing.F) {
-	for _, c := range []Cursor{{position{id: 1}}, {position{id: 300, keys: []sortKey{{number: -1}, {text: "phage"}}}}} {
-		b, err := c.MarshalBinary()
-		if err != nil {
-			f.Fatal(err)
+// The place of a job in an order compares as the fields of the order do, whatever is in them.
+func FuzzOrder(f *testing.F) {
+	f.Add("", "a", int64(0), int64(-1), uint64(1), uint64(2), byte(1))
+	f.Add("a\x00", "a\x00\x00", int64(5), int64(5), uint64(7), uint64(7), byte(255))
+	f.Add("a\x00b", "a", int64(1<<62), int64(-1<<63), uint64(1<<63), uint64(2), byte(6))
+	f.Fuzz(func(t *testing.T, aText, bText string, aTime, bTime int64, aID, bID uint64, desc byte) {
+		entry := func(text string, at int64, id uint64) Entry {
+			return Entry{
+				slot: slot{id: job.ID(id), start: at, complete: -at, state: uint8(id % stateCount)}, service: text,
+				texts: texts(appendTexts(nil, &storev1.Header{OutputName: text})),
+			}
 		}
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var c, again Cursor
-		if c.UnmarshalBinary(b) != nil {
-			return
+		a, b := entry(aText, aTime, aID), entry(bText, bTime, bID)
+		for bit, field := range map[byte]struct {
+			Field
+			compared int
+		}{
+			1:  {ByStartTime, cmp.Compare(a.start, b.start)},
+			2:  {ByCompleteTime, cmp.Compare(a.complete, b.complete)},
+			4:  {ByService, cmp.Compare(aText, bText)},
+			8:  {ByState, cmp.Compare(a.state, b.state)},
+			16: {ByOutputName, cmp.Compare(aText, bText)},
+			32: {BySubmitTime, 0},
+		} {
+			o := normalOrder([]Order{{field.Field, desc&bit != 0}})
+			want := cmp.Or(field.compared, cmp.Compare(aID, bID))
+			if desc&bit != 0 {
+				want = -want
+			}
+			if got := bytes.Compare(o.appendKey(nil, &a), o.appendKey(nil, &b)); got != want {
+				t.Errorf("%v: %v and %v compare as %d, want %d", o, a, b, got, want)
+			}
+			c := Cursor{o.appendKey(nil, &a)}
+			if got := o.idOf(&c); got != a.id || !o.fits(&c) {
+				t.Errorf("%v: the cursor is behind job %d, want %d", o, got, a.id)
+			}
 		}
-		out, err := c.MarshalBinary()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := again.UnmarshalBinary(out); err != nil || !reflect.DeepEqual(c, again) {
-			t.Errorf("%x became %+v and then %+v: %v", b, c, again, err)
-		}
-		c.fits(normalOrder([]Order{{Field: ByOutputName}, {Field: ByState}}))
 	})
+}
+
+func TestACursorOfAnotherOrderIsRefused(t *testing.T) {
+	orders := [][]Order{
+		nil, {{ByID, false}}, {{ByState, false}}, {{ByState, true}}, {{ByService, true}}, {{ByState, false}, {ByService, true}}, {{ByStartTime, true}},
+	}
+	for i, of := range orders {
+		for k, asked := range orders {
+			c := normalOrder(of).cursorBehind(7)
+			q := Query{Scope: everyone, Order: asked, After: c, Limit: 1}
+			if _, err := New(Config{}).Page(t.Context(), &q); (err == nil) != (i == k) {
+				t.Errorf("a cursor of %v in the order %v: %v", of, asked, err)
+			}
+			for n := range c.key {
+				if cut := (&Cursor{c.key[:n]}); normalOrder(asked).fits(cut) && n < len(asked)+1+idSize {
+					t.Errorf("%d bytes of a cursor fit %v", n, asked)
+				}
+			}
+		}
+	}
 }
 
 // BenchmarkApply is the index's part of one change of one job.

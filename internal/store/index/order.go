@@ -1,9 +1,8 @@
 package index
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/binary"
-	"errors"
 	"strings"
 
 	"github.com/stint-jobs/stint/internal/job"
@@ -12,8 +11,8 @@ import (
 // Field is what a page may be ordered by.
 type Field uint8
 
-// The fields. A time that is not set sorts before all times. BySubmitTime is the order of submission, which is that of
-// ids whatever the clock did: the same as ByID.
+// The fields. A time that is not set sorts before all times. BySubmitTime is the order of
+// submission, which is that of ids whatever the clock did: the same as ByID.
 const (
 	ByID Field = iota
 	BySubmitTime
@@ -57,146 +56,103 @@ func normalOrder(by []Order) order {
 // byID reports whether this is the order of ids, which needs no sorting.
 func (o order) byID() (desc, ok bool) { return o[0].Desc, len(o) == 1 }
 
-// sortKey is the value of one field: a number or a text.
-type sortKey struct {
-	number int64
-	text   string
-}
-
-func isText(f Field) bool { return f == ByService || f == ByOutputName }
-
-// keyOf returns a job's value of a field.
-func keyOf(e *Entry, f Field) sortKey {
-	switch f {
-	case ByStartTime:
-		return sortKey{number: e.StartTime()}
-	case ByCompleteTime:
-		return sortKey{number: e.CompleteTime()}
-	case ByService:
-		return sortKey{text: e.Service()}
-	case ByState:
-		return sortKey{number: int64(e.State())}
-	case ByOutputName:
-		return sortKey{text: e.OutputName()}
-	default:
-		return sortKey{}
+// appendName appends the order itself, of which none is the beginning of another.
+func (o order) appendName(b []byte) []byte {
+	for _, f := range o {
+		name := byte(f.Field) << 1
+		if f.Desc {
+			name++
+		}
+		b = append(b, name)
 	}
+	return b
 }
 
-// position is where a job stands in an order: its keys but for the id, and the id.
-type position struct {
-	id       job.ID
-	revision uint64 // of the job when it was looked at; of no importance to the order
-	keys     []sortKey
-}
-
-// setPosition makes p the position of a job, reusing its memory.
-func (o order) setPosition(p *position, e *Entry) {
-	p.id, p.revision, p.keys = e.ID(), e.Revision(), p.keys[:0]
-	for _, f := range o[:len(o)-1] {
-		p.keys = append(p.keys, keyOf(e, f.Field))
-	}
-}
-
-// compare is negative when the job stands before the position, without making a position of the job.
-func (o order) compare(e *Entry, p *position) int {
-	for i := range p.keys {
-		k := keyOf(e, o[i].Field)
-		if c := compareKeys(k, p.keys[i]); c != 0 {
-			return o[i].sign(c)
+// appendKey appends the name of the order and what decides the place of a job in it: the keys of
+// two jobs compare, as bytes, as the jobs do. The last eight bytes are of the id.
+func (o order) appendKey(b []byte, e *Entry) []byte {
+	b = o.appendName(b)
+	for _, f := range o {
+		start := len(b)
+		switch f.Field {
+		case ByStartTime:
+			b = appendNumber(b, e.start)
+		case ByCompleteTime:
+			b = appendNumber(b, e.complete)
+		case ByService:
+			b = appendOrdered(b, e.service)
+		case ByState:
+			b = append(b, e.state)
+		case ByOutputName:
+			b = appendOrdered(b, e.OutputName())
+		default:
+			b = binary.BigEndian.AppendUint64(b, uint64(e.id))
+		}
+		if f.Desc {
+			for i := range b[start:] {
+				b[start+i] ^= 0xff
+			}
 		}
 	}
-	return o[len(o)-1].sign(cmp.Compare(e.ID(), p.id))
+	return b
 }
 
-func (o order) comparePositions(a, b *position) int {
-	for i := range a.keys {
-		if c := compareKeys(a.keys[i], b.keys[i]); c != 0 {
-			return o[i].sign(c)
-		}
+// appendNumber appends a number so that a smaller one comes first, a negative one before zero.
+func appendNumber(b []byte, n int64) []byte {
+	return binary.BigEndian.AppendUint64(b, uint64(n)^1<<63) //nolint:gosec // the bits, not the value
+}
+
+// appendOrdered appends a text so that none is the beginning of another. What it ends with is
+// smaller than whatever stands for a byte.
+func appendOrdered(b []byte, s string) []byte {
+	return append(append(b, strings.ReplaceAll(s, "\x00", "\x00\x01")...), 0, 0)
+}
+
+// Row is a job on a page, as the index had it.
+type Row struct {
+	// ID of the job.
+	ID job.ID
+	// Revision of its last change.
+	Revision uint64
+
+	key []byte // its place in the order
+}
+
+// Cursor is a position in an order: behind the last job of a page. It has the values that the order
+// goes by and not a number of jobs, so that jobs which come or go meanwhile neither hide nor repeat
+// others.
+type Cursor struct{ key []byte }
+
+const idSize = 8
+
+// cursorBehind returns the cursor behind a job in the order of ids.
+func (o order) cursorBehind(id job.ID) *Cursor {
+	return &Cursor{o.appendKey(nil, &Entry{slot: slot{id: id}})}
+}
+
+// fits reports whether a cursor is of the order.
+func (o order) fits(c *Cursor) bool {
+	values, ok := bytes.CutPrefix(c.key, o.appendName(nil))
+	return ok && len(values) >= idSize
+}
+
+// idOf returns the job that a cursor of the order is behind; zero for no cursor.
+func (o order) idOf(c *Cursor) job.ID {
+	if c == nil {
+		return 0
 	}
-	return o[len(o)-1].sign(cmp.Compare(a.id, b.id))
-}
-
-func compareKeys(a, b sortKey) int {
-	if c := cmp.Compare(a.number, b.number); c != 0 {
-		return c
+	id := binary.BigEndian.Uint64(c.key[len(c.key)-idSize:])
+	if o[len(o)-1].Desc {
+		id = ^id
 	}
-	return strings.Compare(a.text, b.text)
+	return job.ID(id)
 }
 
-func (f Order) sign(c int) int {
-	if f.Desc {
-		return -c
-	}
-	return c
-}
+// MarshalBinary returns the cursor as bytes, for a page token.
+func (c *Cursor) MarshalBinary() ([]byte, error) { return c.key, nil }
 
-// Cursor is a position in an order: behind the last job of a page. It names the
-// values that the order goes by and not a position, so that jobs which come or
-// go meanwhile neither hide nor repeat others.
-type Cursor struct{ at position }
-
-var errCursor = errors.New("not a cursor")
-
-// MarshalBinary returns the cursor as bytes, for a page token. They belong to the
-// query's order but do not name it: the token has to.
-func (c *Cursor) MarshalBinary() ([]byte, error) {
-	b := binary.AppendUvarint(nil, uint64(c.at.id))
-	for _, k := range c.at.keys {
-		b = binary.AppendVarint(b, k.number)
-		b = binary.AppendUvarint(b, uint64(len(k.text)))
-		b = append(b, k.text...)
-	}
-	return b, nil
-}
-
-// UnmarshalBinary reads what MarshalBinary wrote.
+// UnmarshalBinary reads what MarshalBinary wrote. What else it is given fits no query.
 func (c *Cursor) UnmarshalBinary(b []byte) error {
-	id, n := binary.Uvarint(b)
-	if n <= 0 || id == 0 {
-		return errCursor
-	}
-	at := position{id: job.ID(id)}
-	for b = b[n:]; len(b) > 0; {
-		number, n := binary.Varint(b)
-		if n <= 0 {
-			return errCursor
-		}
-		b = b[n:]
-		size, n := binary.Uvarint(b)
-		if n <= 0 || size > uint64(len(b)-n) {
-			return errCursor
-		}
-		end := n + int(size)
-		at.keys = append(at.keys, sortKey{number: number, text: string(b[n:end])})
-		b = b[end:]
-	}
-	c.at = at
+	c.key = bytes.Clone(b)
 	return nil
-}
-
-// cursorAt returns the cursor behind a position. It shares no text with the index.
-func cursorAt(p position) *Cursor {
-	c := &Cursor{at: position{id: p.id, keys: make([]sortKey, len(p.keys))}}
-	for i, k := range p.keys {
-		c.at.keys[i] = sortKey{number: k.number, text: strings.Clone(k.text)}
-	}
-	return c
-}
-
-// fits reports whether the cursor can be of the order.
-func (c *Cursor) fits(o order) bool {
-	if _, byID := o.byID(); byID {
-		return len(c.at.keys) == 0
-	}
-	if len(c.at.keys) != len(o)-1 {
-		return false
-	}
-	for i, k := range c.at.keys {
-		if isText(o[i].Field) && k.number != 0 || !isText(o[i].Field) && k.text != "" {
-			return false
-		}
-	}
-	return true
 }

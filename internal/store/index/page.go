@@ -1,7 +1,7 @@
 package index
 
 import (
-	"container/heap"
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -21,27 +21,18 @@ type Page struct {
 	Exact bool
 	// Revision that the page was read at.
 	Revision uint64
-
-	sorted []position // of the rows, where they are not in the order of ids
 }
 
 // Behind returns the cursor that continues behind a row of the page.
-func (p *Page) Behind(row int) *Cursor {
-	if p.sorted != nil {
-		return cursorAt(p.sorted[row])
+func (p *Page) Behind(row int) *Cursor { return &Cursor{p.Rows[row].key} }
+
+// cut ends the page behind so many rows, if it has more.
+func (p *Page) cut(limit int) {
+	if len(p.Rows) > limit {
+		p.Rows = p.Rows[:limit]
+		p.Next = p.Behind(limit - 1)
 	}
-	return &Cursor{at: position{id: p.Rows[row].ID}}
 }
-
-// Row is a job on a page, as the index had it.
-type Row struct {
-	// ID of the job.
-	ID job.ID
-	// Revision of its last change.
-	Revision uint64
-}
-
-func (p *Page) add(e *Entry) { p.Rows = append(p.Rows, Row{e.ID(), e.Revision()}) }
 
 // Page returns a page of jobs. A cursor that cannot be of the query's order is a job.InvalidError.
 func (ix *Index) Page(ctx context.Context, q *Query) (*Page, error) {
@@ -49,275 +40,118 @@ func (ix *Index) Page(ctx context.Context, q *Query) (*Page, error) {
 	if q.Limit <= 0 {
 		return nil, fmt.Errorf("of %d jobs: %w", q.Limit, job.Invalid("page_size", "must be positive"))
 	}
-	if q.After != nil && !q.After.fits(o) {
+	if q.After != nil && !o.fits(q.After) {
 		return nil, job.Invalid("page_token", "belongs to another order")
 	}
-	ix.mu.RLock()
+	page, s, v := ix.startPage(q, o)
+	switch {
+	case page != nil:
+		return page, nil
+	case v != nil:
+		return ix.pageOfView(ctx, q, o, v)
+	default:
+		return s.page(ctx, q, o)
+	}
+}
+
+// startPage returns a page that needs no evaluation, or the scan or the view that it has to be made
+// of.
+func (ix *Index) startPage(q *Query, o order) (*Page, *scan, *view) {
+	kept := q.Match != nil && q.MatchKey != ""
+	lock := ix.mu.RLocker()
+	if kept {
+		lock = &ix.mu // to add a view
+	}
+	lock.Lock()
+	defer lock.Unlock()
 	p, ok := ix.plan(q)
 	if !ok {
-		defer ix.mu.RUnlock()
-		return &Page{Exact: true, Revision: ix.revision}, nil
+		return &Page{Exact: true, Revision: ix.revision}, nil, nil
 	}
-	n := ix.candidates(&p)
-	_, cost := ix.byOwner(&p)
-	ix.mu.RUnlock()
-
+	if kept {
+		if v := ix.findView(q.MatchKey, p.condition); v != nil {
+			return nil, nil, v
+		}
+	}
+	set := ix.candidates(&p.condition)
 	desc, byID := o.byID()
+	// The budget is less where Match costs more than usual.
+	budget := max(1, ix.cfg.ScanBudget*defaultMatchCost/max(defaultMatchCost, p.cost))
 	switch {
 	case p.match == nil && byID:
-		return ix.pageByID(q, p, desc), nil
-	case p.match == nil:
-		return ix.pageSorted(ctx, q, p, o)
-	case byID && n > ix.matchBudget(&p):
-		return ix.pageWithinBudget(ctx, q, p, desc)
-	case cost > ix.cfg.SmallScan:
-		return ix.pageOfView(ctx, q, p, o)
-	case byID:
-		return ix.pageScanned(ctx, q, p, desc)
+		return ix.pageOf(set, q, o), nil, nil
+	case p.match != nil && byID && set.len() > budget:
+		s := ix.newScan(&p, set, desc)
+		s.budget = budget
+		return nil, s, nil
+	case kept && int64(set.len()) > ix.cfg.SmallScan:
+		return nil, nil, ix.addView(q.MatchKey, &p, set)
+	default:
+		return nil, ix.newScan(&p, set, desc), nil
 	}
-	return ix.pageSorted(ctx, q, p, o)
 }
 
-// matchBudget is how many candidates a page looks at: fewer than ScanBudget where Match costs more than usual.
-func (ix *Index) matchBudget(p *plan) int64 {
-	return int64(max(1, ix.cfg.ScanBudget*defaultMatchCost/max(defaultMatchCost, p.cost)))
+// pageOf makes a page of a set in the order of ids. The caller holds mu.
+func (ix *Index) pageOf(set *idSet, q *Query, o order) *Page {
+	page := &Page{Total: int64(set.len()), Exact: true, Revision: ix.revision}
+	for _, id := range set.behind(o.idOf(q.After), o[0].Desc, q.Limit+1) {
+		_, s := ix.table.find(id)
+		page.Rows = append(page.Rows, Row{id, s.revision, o.cursorBehind(id).key})
+	}
+	page.cut(q.Limit)
+	return page
 }
 
-// pageOfView makes a page of a condition whose results are kept.
-func (ix *Index) pageOfView(ctx context.Context, q *Query, p plan, o order) (*Page, error) {
-	v, err := ix.view(ctx, q.MatchKey, p)
+// page makes a page of what the scan goes over.
+func (s *scan) page(ctx context.Context, q *Query, o order) (*Page, error) {
+	first := firstRows{order: o, limit: min(q.Limit, s.ids.len()) + 1}
+	if q.After != nil {
+		first.after = q.After.key
+	}
+	if q.After != nil && s.budget > 0 {
+		s.ids.keepBehind(o.idOf(q.After), s.desc)
+	}
+	page := &Page{Exact: s.budget == 0, Revision: s.revision}
+	err := s.each(ctx, func(e *Entry) bool {
+		page.Total++
+		first.offer(e)
+		return true
+	})
 	if err != nil {
 		return nil, err
 	}
-	if q.MatchKey == "" {
-		defer func() {
-			ix.mu.Lock()
-			defer ix.mu.Unlock()
-			ix.dropView(v)
-		}()
+	page.Rows = first.rows()
+	page.cut(q.Limit)
+	if page.Next == nil && !s.done {
+		page.Next = o.cursorBehind(s.last) // the page ends where the budget does
 	}
-	desc, byID := o.byID()
-	for ctx.Err() == nil {
-		page, ok, err := ix.pageOfSettled(ctx, q, p, v, o)
-		switch {
-		case err != nil || page != nil:
-			return page, err
-		case !ok && byID:
-			return ix.pageScanned(ctx, q, p, desc)
-		case !ok:
-			return ix.pageSorted(ctx, q, p, o)
-		}
-	}
-	return nil, ctx.Err()
+	return page, nil
 }
 
-// pageOfSettled makes a page of a view that is up to date. It returns nil when it is not up to date, after it has evaluated some
-// of what changed, and is not ok when the view was given up.
-func (ix *Index) pageOfSettled(ctx context.Context, q *Query, p plan, v *view, o order) (page *Page, ok bool, err error) {
-	select {
-	case v.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, false, ctx.Err()
-	}
-	defer func() { <-v.turn }()
-	p.view = v
-	desc, byID := o.byID()
-	settled := false
-	ix.slice(func() {
-		if ok = ix.usable(v); !ok {
-			return
-		}
-		if settled = len(v.stale) == 0; settled && byID {
-			page = ix.pageNow(q, p, desc)
-		}
-	})
-	switch {
-	case !ok || page != nil:
-		return page, ok, nil
-	case settled:
-		page, err = ix.pageSorted(ctx, q, p, o)
-		return page, true, err
-	}
-	ix.settle(v)
-	return nil, true, nil
+// firstRows keeps the rows that come first in an order behind a key, out of any number of jobs.
+type firstRows struct {
+	order  order
+	limit  int
+	after  []byte // nil means before all
+	kept   []Row
+	sorted bool   // the first limit of kept are in order, and what stands behind them is not wanted
+	key    []byte // of the job that is looked at
 }
 
-// pageByID makes a page in the order of ids without a Match, at one moment.
-func (ix *Index) pageByID(q *Query, p plan, desc bool) *Page {
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	return ix.pageNow(q, p, desc)
-}
-
-// pageNow makes a page of a plan that calls no Match. The caller holds mu, and that of the plan's view.
-func (ix *Index) pageNow(q *Query, p plan, desc bool) *Page {
-	out := &Page{Exact: true, Revision: ix.revision}
-	s := scanner{ix: ix, plan: &p, desc: desc, look: noPause}
-	if q.After != nil {
-		s.from = q.After.at.id
-	}
-	out.Total = ix.total(&p)
-	if out.Total == 0 {
-		return out
-	}
-	s.run(func(e *Entry) bool {
-		if len(out.Rows) == q.Limit {
-			out.Next = &Cursor{at: position{id: out.Rows[q.Limit-1].ID}}
-			return false
-		}
-		out.add(e)
-		return int64(len(out.Rows)) < out.Total // there are no more
-	})
-	return out
-}
-
-// pageScanned makes a page in the order of ids by calling Match for all candidates, slice by slice: each job counts as it is
-// when the scan comes by.
-func (ix *Index) pageScanned(ctx context.Context, q *Query, p plan, desc bool) (*Page, error) {
-	out := &Page{Exact: true, Revision: ix.Revision()}
-	s := scanner{ix: ix, plan: &p, desc: desc}
-	for !s.done {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s.next(func(e *Entry) bool {
-			out.Total++
-			switch id := e.ID(); {
-			case q.After != nil && (id == q.After.at.id || id < q.After.at.id != desc):
-			case len(out.Rows) == q.Limit:
-				out.Next = &Cursor{at: position{id: out.Rows[q.Limit-1].ID}}
-			default:
-				out.add(e)
-			}
-			return true
-		})
-	}
-	return out, nil
-}
-
-// total counts the jobs of a plan that calls no Match. The caller holds mu, and that of the plan's view.
-func (ix *Index) total(p *plan) int64 {
-	if p.view != nil {
-		return p.view.count
-	}
-	return ix.candidates(p)
-}
-
-// pageSorted makes a page in any other order, out of all jobs that fit. A long scan
-// lets the writer in: each job counts as it is when the scan comes by. The caller has the turn of the plan's view.
-func (ix *Index) pageSorted(ctx context.Context, q *Query, p plan, o order) (*Page, error) {
-	top := topN{order: o, limit: q.Limit + 1}
-	out := &Page{Exact: true, Revision: ix.Revision()}
-	// Times grow with the ids, so this direction mostly meets the first ones first.
-	s := scanner{ix: ix, plan: &p, desc: o[0].Desc}
-	for !s.done {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s.next(func(e *Entry) bool {
-			out.Total++
-			if q.After == nil || o.compare(e, &q.After.at) > 0 {
-				top.offer(e)
-			}
-			return true
-		})
-	}
-	positions := top.sorted()
-	if len(positions) > q.Limit {
-		positions = positions[:q.Limit]
-		out.Next = cursorAt(positions[q.Limit-1])
-	}
-	for _, at := range positions {
-		out.Rows = append(out.Rows, Row{at.id, at.revision})
-		out.sorted = append(out.sorted, at)
-	}
-	return out, nil
-}
-
-// pageWithinBudget makes a page in the order of ids among so many candidates that looking at
-// all of them is too much: it looks at no more than the budget, and a page that is not full by then ends there.
-func (ix *Index) pageWithinBudget(ctx context.Context, q *Query, p plan, desc bool) (*Page, error) {
-	out := &Page{Revision: ix.Revision()}
-	s := scanner{ix: ix, plan: &p, desc: desc}
-	if q.After != nil {
-		s.from = q.After.at.id
-	}
-	for looked := int64(0); !s.done && looked < ix.matchBudget(&p); looked += int64(s.look) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s.next(func(e *Entry) bool {
-			out.Total++
-			if len(out.Rows) < q.Limit {
-				out.add(e)
-			}
-			return true
-		})
-	}
-	switch n := len(out.Rows); {
-	case out.Total > int64(n):
-		out.Next = &Cursor{at: position{id: out.Rows[n-1].ID}}
-	case !s.done:
-		out.Next = &Cursor{at: position{id: s.from}}
-	}
-	return out, nil
-}
-
-// topN keeps the jobs that come first in an order, out of any number that it is offered.
-type topN struct {
-	order order
-	limit int
-	heap  positionHeap // the last of the kept is on top
-}
-
-// offer keeps the job, if it is among the first so far.
-func (t *topN) offer(e *Entry) {
-	if len(t.heap.positions) == t.limit {
-		if t.order.compare(e, &t.heap.positions[0]) >= 0 {
-			return
-		}
-		t.order.setPosition(&t.heap.positions[0], e)
-		heap.Fix(&t.heap, 0)
+// offer keeps a job, if it is among the first so far.
+func (f *firstRows) offer(e *Entry) {
+	f.key = f.order.appendKey(f.key[:0], e)
+	if bytes.Compare(f.key, f.after) <= 0 || f.sorted && bytes.Compare(f.key, f.kept[f.limit-1].key) >= 0 {
 		return
 	}
-	t.heap.order = t.order
-	var p position
-	t.order.setPosition(&p, e)
-	heap.Push(&t.heap, p)
-}
-
-// sorted returns the kept jobs in order.
-func (t *topN) sorted() []position {
-	slices.SortFunc(t.heap.positions, func(a, b position) int { return t.order.comparePositions(&a, &b) })
-	return t.heap.positions
-}
-
-// positionHeap orders positions for container/heap, the last on top.
-type positionHeap struct {
-	order     order
-	positions []position
-}
-
-func (h *positionHeap) Len() int { return len(h.positions) }
-func (h *positionHeap) Less(i, j int) bool {
-	return h.order.comparePositions(&h.positions[i], &h.positions[j]) > 0
-}
-
-func (h *positionHeap) Swap(i, j int) {
-	h.positions[i], h.positions[j] = h.positions[j], h.positions[i]
-}
-
-// Push appends; it is called by container/heap.
-func (h *positionHeap) Push(x any) {
-	if p, ok := x.(position); ok {
-		h.positions = append(h.positions, p)
+	f.kept = append(f.kept, Row{e.id, e.revision, bytes.Clone(f.key)})
+	if len(f.kept) >= 2*f.limit {
+		f.kept, f.sorted = f.rows(), true
 	}
 }
 
-// Pop takes the last; it is called by container/heap.
-func (h *positionHeap) Pop() any {
-	last := len(h.positions) - 1
-	p := h.positions[last]
-	h.positions = h.positions[:last]
-	return p
+// rows returns the rows that were kept, in order and limit at most.
+func (f *firstRows) rows() []Row {
+	slices.SortFunc(f.kept, func(a, b Row) int { return bytes.Compare(a.key, b.key) })
+	return f.kept[:min(len(f.kept), f.limit)]
 }

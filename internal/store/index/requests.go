@@ -2,26 +2,21 @@ package index
 
 import (
 	"hash/maphash"
-	"maps"
 	"slices"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// requests finds the jobs of a request by a hash of its owner and request id. Requests whose hashes are equal are one
-// here, which costs whoever reads the records a look and nothing else.
+// requests finds the jobs of a request by a hash of its owner and request id. Requests whose hashes
+// are equal are one here, which costs a caller who reads the records one look more.
 type requests struct {
-	first map[uint64]job.ID   // the job with the least id
-	more  map[uint64][]job.ID // the other jobs in the order of ids, where there are some
+	one  map[uint64]job.ID   // of the requests that never had more than one job
+	many map[uint64][]job.ID // of all others, in the order of ids
 }
 
 // requestSeed is one for the process, so that two indexes have equal hashes.
 var requestSeed = maphash.MakeSeed()
-
-func newRequests() requests {
-	return requests{first: make(map[uint64]job.ID), more: make(map[uint64][]job.ID)}
-}
 
 // hashRequest returns the hash of the request that a job came with. It is 0 when there is none.
 func hashRequest(h *storev1.Header) uint64 {
@@ -33,65 +28,49 @@ func hashRequest(h *storev1.Header) uint64 {
 
 // requestHash is never 0.
 func requestHash(owner, request string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(requestSeed)
-	h.WriteString(owner)
-	h.WriteByte(0)
-	h.WriteString(request)
-	return max(1, h.Sum64())
+	return max(1, maphash.Comparable(requestSeed, [2]string{owner, request}))
 }
 
 // find returns the jobs of a request in the order of ids.
 func (r *requests) find(hash uint64) []job.ID {
-	first, ok := r.first[hash]
-	if !ok {
-		return nil
+	if id, ok := r.one[hash]; ok {
+		return []job.ID{id}
 	}
-	return append([]job.ID{first}, r.more[hash]...)
+	return slices.Clone(r.many[hash])
 }
 
 // add adds a job of a request. Its id is above all others.
 func (r *requests) add(hash uint64, id job.ID) {
-	if _, ok := r.first[hash]; ok {
-		r.more[hash] = append(r.more[hash], id)
-		return
+	first, one := r.one[hash]
+	switch {
+	case one:
+		delete(r.one, hash)
+		r.many[hash] = []job.ID{first, id}
+	case len(r.many[hash]) > 0:
+		r.many[hash] = append(r.many[hash], id)
+	default:
+		r.one[hash] = id
 	}
-	r.first[hash] = id
 }
 
 // remove takes out a job of a request, and the request with its last one.
 func (r *requests) remove(hash uint64, id job.ID) {
-	more := r.more[hash]
-	switch {
-	case r.first[hash] != id:
-		if i, ok := slices.BinarySearch(more, id); ok {
-			r.setMore(hash, slices.Delete(more, i, i+1))
-		}
-	case len(more) == 0:
-		delete(r.first, hash)
-	default:
-		r.first[hash] = more[0]
-		r.setMore(hash, more[1:])
+	if r.one[hash] == id {
+		delete(r.one, hash)
+	}
+	if i, ok := slices.BinarySearch(r.many[hash], id); ok {
+		r.many[hash] = slices.Delete(r.many[hash], i, i+1)
+	}
+	if len(r.many[hash]) == 0 {
+		delete(r.many, hash)
 	}
 }
 
-func (r *requests) setMore(hash uint64, ids []job.ID) {
-	if len(ids) == 0 {
-		delete(r.more, hash)
-		return
+// jobs returns the number of jobs that came with a request.
+func (r *requests) jobs() int {
+	n := len(r.one)
+	for _, ids := range r.many {
+		n += len(ids)
 	}
-	r.more[hash] = ids
-}
-
-// size returns the number of requests known, and that of their jobs.
-func (r *requests) size() (requests, jobs int) {
-	jobs = len(r.first)
-	for _, ids := range r.more {
-		jobs += len(ids)
-	}
-	return len(r.first), jobs
-}
-
-func (r *requests) equal(other *requests) bool {
-	return maps.Equal(r.first, other.first) && maps.EqualFunc(r.more, other.more, slices.Equal)
+	return n
 }

@@ -2,8 +2,8 @@ package index
 
 import "github.com/stint-jobs/stint/internal/job"
 
-// ring holds the latest changes, one for each revision. The changes of one owner are chained, so that a watcher of an
-// owner pays for that owner's changes only.
+// ring holds the latest changes, one for each revision. The changes of one owner are chained, so
+// that a watcher of an owner pays for that owner's changes only.
 type ring struct {
 	slots   []ringSlot        // its length is a power of two; revision r is at r modulo it
 	removed map[job.ID]uint64 // revisions of the removals that are in slots
@@ -32,7 +32,8 @@ func (r *ring) at(revision uint64) *ringSlot {
 	return &r.slots[revision&uint64(len(r.slots)-1)]
 }
 
-// push takes the next change. One that is not of the next revision makes the ring begin anew with it.
+// push takes the next change. One that is not of the next revision makes the ring begin anew with
+// it.
 func (r *ring) push(revision uint64, s ringSlot) {
 	if revision != r.head+1 {
 		r.start(len(r.slots), revision-1)

@@ -3,7 +3,6 @@ package index
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -36,7 +35,8 @@ type Share struct {
 	Time int64
 }
 
-// SharePosition is a position in the list of what is shared with a user. The zero value is before its first entry.
+// SharePosition is a position in the list of what is shared with a user. The zero value is before
+// its first entry.
 type SharePosition struct {
 	// Time of the share, in nanoseconds since 1970.
 	Time int64
@@ -48,29 +48,11 @@ func (p SharePosition) compare(other SharePosition) int {
 	return cmp.Or(cmp.Compare(p.Time, other.Time), cmp.Compare(p.Job, other.Job))
 }
 
-// shares are who was given what of whose jobs. A job is shared with few, so
-// that a sorted list will do; what a user was given is in the order in which it is listed.
+// shares are who was given what of whose jobs. What a user was given is in the order in which it is
+// listed.
 type shares struct {
-	byJob  map[job.ID][]recipient // sorted by user
+	byJob  map[job.ID]map[string]Share
 	byUser map[string][]SharePosition
-}
-
-// recipient is a user with whom a job is shared.
-type recipient struct {
-	user string
-	Share
-}
-
-func (s *shares) search(id job.ID, user string) (int, bool) {
-	return slices.BinarySearchFunc(s.byJob[id], user, func(r recipient, user string) int { return strings.Compare(r.user, user) })
-}
-
-// rights returns what a user has of a job.
-func (s *shares) rights(id job.ID, user string) Rights {
-	if i, ok := s.search(id, user); ok {
-		return s.byJob[id][i].Rights
-	}
-	return 0
 }
 
 // put sets what a user has of a job; nil or no rights at all end the share.
@@ -80,52 +62,57 @@ func (s *shares) put(id job.ID, user string, sh *Share) {
 		return
 	}
 	if s.byJob == nil {
-		s.byJob, s.byUser = make(map[job.ID][]recipient), make(map[string][]SharePosition)
+		s.byJob, s.byUser = make(map[job.ID]map[string]Share), make(map[string][]SharePosition)
 	}
-	i, _ := s.search(id, user)
-	s.byJob[id] = slices.Insert(s.byJob[id], i, recipient{user, *sh})
-	p := SharePosition{sh.Time, id}
-	i, _ = slices.BinarySearchFunc(s.byUser[user], p, SharePosition.compare)
-	s.byUser[user] = slices.Insert(s.byUser[user], i, p)
+	if s.byJob[id] == nil {
+		s.byJob[id] = make(map[string]Share)
+	}
+	s.byJob[id][user] = *sh
+	i, _ := s.search(user, SharePosition{sh.Time, id})
+	s.byUser[user] = slices.Insert(s.byUser[user], i, SharePosition{sh.Time, id})
 }
 
 func (s *shares) drop(id job.ID, user string) {
-	i, ok := s.search(id, user)
+	sh, ok := s.byJob[id][user]
 	if !ok {
 		return
 	}
-	p := SharePosition{s.byJob[id][i].Time, id}
-	if s.byJob[id] = slices.Delete(s.byJob[id], i, i+1); len(s.byJob[id]) == 0 {
+	if delete(s.byJob[id], user); len(s.byJob[id]) == 0 {
 		delete(s.byJob, id)
 	}
-	i, _ = slices.BinarySearchFunc(s.byUser[user], p, SharePosition.compare)
+	i, _ := s.search(user, SharePosition{sh.Time, id})
 	if s.byUser[user] = slices.Delete(s.byUser[user], i, i+1); len(s.byUser[user]) == 0 {
 		delete(s.byUser, user)
 	}
+}
+
+// search returns where a position is or would be among those of a user.
+func (s *shares) search(user string, p SharePosition) (int, bool) {
+	return slices.BinarySearchFunc(s.byUser[user], p, SharePosition.compare)
 }
 
 // Sees reports whether a job is there and in the scope, shares included.
 func (ix *Index) Sees(scope Scope, id job.ID) bool {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	k, i, ok := ix.table.find(id)
-	return ok && ix.sees(scope, id, ix.owners.names.list[ix.table.chunks[k].owner[i]])
+	_, s := ix.table.find(id)
+	return s != nil && ix.sees(scope, s)
 }
 
-// sees reports whether a job of owner is in the scope. The caller holds mu.
-func (ix *Index) sees(scope Scope, id job.ID, owner string) bool {
-	return scope.Includes(owner) || scope.Owner != "" && ix.shares.rights(id, scope.Owner).Has(scope.Right)
+// sees reports whether a job is in the scope. The caller holds mu.
+func (ix *Index) sees(scope Scope, s *slot) bool {
+	return scope.Includes(ix.owners.names[s.ownerNo]) || ix.shares.byJob[s.id][scope.Owner].Rights.Has(scope.Right)
 }
 
-// SharedWith returns what others share with a user, newest first, behind a position and at most limit, and the
-// position to go on behind; nil at the end.
+// SharedWith returns what others share with a user, newest first, behind a position and at most
+// limit, and the position to go on behind; nil at the end.
 func (ix *Index) SharedWith(user string, after SharePosition, limit int) (list []SharePosition, next *SharePosition) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	all := ix.shares.byUser[user]
 	end := len(all)
 	if after != (SharePosition{}) {
-		end, _ = slices.BinarySearchFunc(all, after, SharePosition.compare)
+		end, _ = ix.shares.search(user, after)
 	}
 	start := max(0, end-limit)
 	list = slices.Clone(all[start:end])

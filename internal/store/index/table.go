@@ -1,10 +1,9 @@
 package index
 
 import (
+	"cmp"
 	"math"
-	"math/bits"
 	"slices"
-	"sort"
 	"strings"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -12,268 +11,123 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-const (
-	chunkSize  = 1024
-	chunkWords = chunkSize / 64
-	stateCount = 6
-)
+const stateCount = 6
 
-// bitmap has a bit for each slot of a chunk.
-type bitmap [chunkWords]uint64
+// slot is one job but for its texts. It holds no pointers, so that the collector passes it by.
+type slot struct {
+	id                             job.ID
+	revision                       uint64
+	request                        uint64 // hash of the request that the job came with; 0 for none
+	submit                         int64  // times are in nanoseconds since 1970
+	start                          int64
+	complete                       int64
+	textAt                         int // where its texts begin in its chunk
+	ownerNo, serviceNo, executorNo uint32
 
-func (b *bitmap) set(i int)      { b[i>>6] |= 1 << (i & 63) }
-func (b *bitmap) clear(i int)    { b[i>>6] &^= 1 << (i & 63) }
-func (b *bitmap) has(i int) bool { return b[i>>6]&(1<<(i&63)) != 0 }
-
-func (b *bitmap) count() int {
-	n := 0
-	for _, w := range b {
-		n += bits.OnesCount64(w)
-	}
-	return n
+	exit     int32 // or noExit
+	priority int16
+	reason   uint16
+	state    uint8
 }
-
-// chunk holds up to chunkSize jobs in the order of their ids, as columns. A
-// deleted job leaves its slot empty until the chunk is rewritten.
-//
-// The collector looks at the first fields only: the columns hold no pointers.
-type chunk struct {
-	text   string          // texts of all jobs
-	growth strings.Builder // behind text while jobs are appended
-	first  job.ID          // id of slot 0
-	used   int             // slots in use, empty ones included
-
-	live     bitmap
-	states   [stateCount]bitmap
-	counts   [stateCount]uint16 // bits in states
-	services [chunkWords]uint64 // for each 64 slots, the services in them: bit service%64
-
-	offset   [chunkSize]uint32 // id - first, ascending
-	textAt   [chunkSize]uint32
-	owner    [chunkSize]uint32
-	service  [chunkSize]uint32
-	executor [chunkSize]uint32
-	exit     [chunkSize]int32
-	reason   [chunkSize]uint16
-	priority [chunkSize]int16
-	state    [chunkSize]uint8
-	request  [chunkSize]uint64 // hash of the request that the job came with; 0 for none
-	submit   [chunkSize]int64
-	start    [chunkSize]int64
-	complete [chunkSize]int64
-	revision [chunkSize]uint64
-}
-
-func (c *chunk) id(i int) job.ID { return c.first + job.ID(c.offset[i]) }
-
-func (c *chunk) texts(i int) texts { return texts(c.text[c.textAt[i]:]) }
-
-// takes reports whether a job of that id can be appended.
-func (c *chunk) takes(id job.ID) bool {
-	return c.used < chunkSize && id-c.first <= math.MaxUint32 && len(c.text) < math.MaxUint32/2
-}
-
-// slotNumbers is what of a job the index gives numbers to: its owner, service and executor, and the hash of its request.
-type slotNumbers struct {
-	owner, service, executor uint32
-	request                  uint64
-}
-
-// append adds a job whose id is above all that are here and returns its slot.
-func (c *chunk) append(id job.ID, h *storev1.Header, n slotNumbers) int {
-	i := c.used
-	if i == 0 {
-		c.first = id
-	}
-	c.used++
-	c.offset[i] = uint32(id - c.first)
-	c.textAt[i] = uint32(c.growth.Len())
-	c.priority[i] = int16(clamp(h.GetPriority()))
-	c.owner[i], c.service[i], c.executor[i], c.request[i] = n.owner, n.service, n.executor, n.request
-	c.submit[i] = h.GetSubmitTimeNs()
-	var scratch [256]byte
-	c.growth.Write(appendTexts(scratch[:0], h))
-	c.text = c.growth.String()
-	c.services[i>>6] |= serviceBit(n.service)
-	c.live.set(i)
-	c.enterState(i, 0)
-	c.setStatus(i, h)
-	return i
-}
-
-func clamp(p int32) int32 { return max(math.MinInt16, min(math.MaxInt16, p)) }
 
 // noExit is the exit code of a job that has none.
 const noExit = math.MinInt32
 
+// slotOf returns the slot of a job without what the index has numbers for.
+func slotOf(id job.ID, h *storev1.Header) slot {
+	priority := max(math.MinInt16, min(math.MaxInt16, h.GetPriority()))
+	s := slot{id: id, submit: h.GetSubmitTimeNs(), priority: int16(priority), request: hashRequest(h)}
+	s.setStatus(h)
+	return s
+}
+
 // setStatus sets what of a job changes while it lives.
-func (c *chunk) setStatus(i int, h *storev1.Header) {
-	c.leaveState(i)
-	c.enterState(i, uint8(stateIndex(h.GetState())))
-	c.reason[i], c.exit[i] = uint16(h.GetReason()), noExit
+func (s *slot) setStatus(h *storev1.Header) {
+	s.state, s.reason, s.exit = stateIndex(h.GetState()), uint16(h.GetReason()), noExit
 	if h.ExitCode != nil {
-		c.exit[i] = h.GetExitCode()
+		s.exit = h.GetExitCode()
 	}
-	c.start[i], c.complete[i], c.revision[i] = h.GetStartTimeNs(), h.GetCompleteTimeNs(), h.GetRevision()
+	s.start, s.complete, s.revision = h.GetStartTimeNs(), h.GetCompleteTimeNs(), h.GetRevision()
 }
-
-func (c *chunk) enterState(i int, state uint8) {
-	c.state[i] = state
-	c.states[state].set(i)
-	c.counts[state]++
-}
-
-func (c *chunk) leaveState(i int) {
-	c.states[c.state[i]].clear(i)
-	c.counts[c.state[i]]--
-}
-
-// drop empties a slot.
-func (c *chunk) drop(i int) {
-	c.live.clear(i)
-	c.leaveState(i)
-}
-
-// seal gives back what growth reserved, unless it is little. Texts handed out before stay valid.
-func (c *chunk) seal() {
-	if spare := c.growth.Cap() - c.growth.Len(); spare > c.growth.Len()/16 {
-		c.text = strings.Clone(c.text)
-	}
-	c.growth.Reset()
-}
-
-// find returns the slot of a job that is here.
-func (c *chunk) find(id job.ID) (int, bool) {
-	if id < c.first || id-c.first > math.MaxUint32 {
-		return 0, false
-	}
-	want := uint32(id - c.first)
-	i := int(want)
-	if i >= c.used || c.offset[i] != want { // some ids in between are not here
-		var ok bool
-		if i, ok = slices.BinarySearch(c.offset[:c.used], want); !ok {
-			return 0, false
-		}
-	}
-	return i, c.live.has(i)
-}
-
-// serviceBit is the bit of a service in chunk.services.
-func serviceBit(service uint32) uint64 { return 1 << (service & 63) }
 
 // stateIndex is a state as an index, 0 for one that this program does not know.
-func stateIndex(s jobsv1.State) int {
+func stateIndex(s jobsv1.State) uint8 {
 	if s < 0 || s >= stateCount {
 		return 0
 	}
-	return int(s)
+	return uint8(s)
 }
 
-// table holds all jobs in the order of their ids.
+// table holds all jobs.
 type table struct {
-	chunks []*chunk
-	jobs   int
-	layout uint64 // grows when chunks other than the last come, go or are rewritten
+	chunks map[job.ID]*chunk // by id/chunkSize
 }
 
-// chunkOf returns the number of the chunk that has or would have the job; -1 when it is before all.
-func (t *table) chunkOf(id job.ID) int {
-	return sort.Search(len(t.chunks), func(k int) bool { return t.chunks[k].first > id }) - 1
+const chunkSize = 1024
+
+// chunk holds the jobs whose ids are in one range. A few large pieces of memory are less
+// work for the collector than one for each job.
+type chunk struct {
+	slots  []slot          // in the order of ids
+	text   strings.Builder // texts of the jobs, and of some that are gone
+	unused int             // bytes in text that are of jobs that are gone
 }
 
-// find returns the chunk and the slot of a job.
-func (t *table) find(id job.ID) (chunkNo, slot int, ok bool) {
-	k := t.chunkOf(id)
-	if k < 0 {
-		return 0, 0, false
-	}
-	i, ok := t.chunks[k].find(id)
-	return k, i, ok
-}
-
-// lastID returns the highest id that was ever appended, as far as its slot is still there.
-func (t *table) lastID() job.ID {
-	n := len(t.chunks)
-	if n == 0 || t.chunks[n-1].used == 0 {
-		return 0
-	}
-	return t.chunks[n-1].id(t.chunks[n-1].used - 1)
-}
-
-// tail returns the chunk that takes a job with this id, made if need be.
-func (t *table) tail(id job.ID) *chunk {
-	grow := 0
-	if n := len(t.chunks); n > 0 {
-		last := t.chunks[n-1]
-		if last.takes(id) {
-			return last
+// find returns a job and its chunk; nil when it is not there. The slot is valid until the table
+// changes.
+func (t *table) find(id job.ID) (*chunk, *slot) {
+	if c := t.chunks[id/chunkSize]; c != nil {
+		if i, ok := c.search(id); ok {
+			return c, &c.slots[i]
 		}
-		last.seal()
-		grow = len(last.text) + len(last.text)/32 // texts are much alike
 	}
-	c := &chunk{first: id}
-	c.growth.Grow(grow)
-	t.chunks = append(t.chunks, c)
-	return c
+	return nil, nil
 }
 
-// compact gives memory back after deletions: it drops chunk k when it is empty,
-// and rewrites it together with the one behind it when both fit into one.
-func (t *table) compact(k int) {
-	last := len(t.chunks) - 1
-	if k == last {
-		return // jobs are still appended to it
+// add adds a job whose id is above all others.
+func (t *table) add(s slot, h *storev1.Header) {
+	c := t.chunks[s.id/chunkSize]
+	if c == nil {
+		c = &chunk{slots: make([]slot, 0, chunkSize)}
+		t.chunks[s.id/chunkSize] = c
 	}
-	n := t.chunks[k].live.count()
+	s.textAt = c.text.Len()
+	var scratch [256]byte
+	c.text.Write(appendTexts(scratch[:0], h))
+	c.slots = append(c.slots, s)
+}
+
+// remove takes out a job that is there. It gives memory back when half of a chunk is unused.
+func (t *table) remove(id job.ID) {
+	c := t.chunks[id/chunkSize]
+	i, _ := c.search(id)
+	c.unused += len(c.textsOf(&c.slots[i]).trim())
+	c.slots = slices.Delete(c.slots, i, i+1)
 	switch {
-	case n == 0:
-		t.chunks = slices.Delete(t.chunks, k, k+1)
-		t.layout++
-	case k+1 < last && n+t.chunks[k+1].live.count() <= chunkSize/2:
-		t.merge(k)
-	case k > 0 && n+t.chunks[k-1].live.count() <= chunkSize/2:
-		t.merge(k - 1)
+	case len(c.slots) == 0:
+		delete(t.chunks, id/chunkSize)
+	case c.unused > c.text.Len()/2:
+		t.chunks[id/chunkSize] = c.compact()
 	}
 }
 
-// merge rewrites chunks k and k+1 as one, if their ids are not too far apart.
-func (t *table) merge(k int) {
-	into := &chunk{first: t.chunks[k].first}
-	for _, from := range t.chunks[k : k+2] {
-		for i := range from.used {
-			if !from.live.has(i) {
-				continue
-			}
-			if !into.takes(from.id(i)) {
-				return
-			}
-			into.copySlot(from, i)
-		}
+func (c *chunk) search(id job.ID) (int, bool) {
+	if i := id - c.slots[0].id; i < job.ID(len(c.slots)) && c.slots[i].id == id {
+		return int(i), true //nolint:gosec // less than the length; most often no id is missing before it
 	}
-	into.seal()
-	t.chunks[k] = into
-	t.chunks = slices.Delete(t.chunks, k+1, k+2)
-	t.layout++
+	return slices.BinarySearchFunc(c.slots, id, func(s slot, id job.ID) int { return cmp.Compare(s.id, id) })
 }
 
-// copySlot appends a slot of another chunk.
-func (c *chunk) copySlot(from *chunk, i int) {
-	text := from.texts(i)
-	n := c.used
-	if n == 0 {
-		c.first = from.id(i)
+// textsOf returns the texts of a job of the chunk. They stay valid whatever becomes of it.
+func (c *chunk) textsOf(s *slot) texts { return texts(c.text.String()[s.textAt:]) }
+
+// compact returns the chunk without the texts of jobs that are gone, and with room for those that
+// are there.
+func (c *chunk) compact() *chunk {
+	to := &chunk{slots: slices.Clone(c.slots)}
+	for i := range to.slots {
+		to.slots[i].textAt = to.text.Len()
+		to.text.WriteString(string(c.textsOf(&c.slots[i]).trim()))
 	}
-	c.used++
-	c.offset[n] = uint32(from.id(i) - c.first)
-	c.textAt[n] = uint32(c.growth.Len())
-	c.growth.WriteString(string(text[:text.size()]))
-	c.text = c.growth.String()
-	c.owner[n], c.service[n], c.executor[n] = from.owner[i], from.service[i], from.executor[i]
-	c.exit[n], c.reason[n], c.priority[n] = from.exit[i], from.reason[i], from.priority[i]
-	c.request[n] = from.request[i]
-	c.submit[n], c.start[n], c.complete[n] = from.submit[i], from.start[i], from.complete[i]
-	c.revision[n] = from.revision[i]
-	c.services[n>>6] |= serviceBit(from.service[i])
-	c.live.set(n)
-	c.enterState(n, from.state[i])
+	return to
 }

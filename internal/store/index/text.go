@@ -7,9 +7,9 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 )
 
-// The texts of a job never change after Submit. In a chunk they stand one
-// after the other, each behind its length: output name, output folder, parent, rerun_of, then
-// the labels as their number and their keys and values.
+// The texts of a job never change after Submit. In a chunk they stand one after the other, each
+// behind its length: output name, output folder, parent, rerun_of, then the labels as their
+// number and their keys and values.
 
 // appendTexts appends the texts of a job.
 func appendTexts(b []byte, h *storev1.Header) []byte {
@@ -36,18 +36,14 @@ func (t texts) next() (string, texts) {
 	return string(t[:n]), t[n:]
 }
 
+// number reads what binary.AppendUvarint wrote.
 func (t texts) number() (int, texts) {
-	if t[0] < 0x80 {
-		return int(t[0]), t[1:]
-	}
-	var n, shift uint64
-	for i := 0; ; i++ {
-		n |= uint64(t[i]&0x7f) << shift
-		if t[i] < 0x80 {
-			return int(n), t[i+1:]
-		}
+	n, shift, i := 0, 0, 0
+	for ; t[i] >= 0x80; i++ {
+		n |= int(t[i]&0x7f) << shift
 		shift += 7
 	}
+	return n | int(t[i])<<shift, t[i+1:]
 }
 
 // skip returns what follows the next n texts.
@@ -73,8 +69,8 @@ func (t texts) labels() iter.Seq2[string, string] {
 	}
 }
 
-// size returns the length of the texts in bytes.
-func (t texts) size() int {
+// trim leaves out what follows the texts of the job, which are those of others.
+func (t texts) trim() texts {
 	n, rest := t.skip(4).number()
-	return len(t) - len(rest.skip(2*n))
+	return t[:len(t)-len(rest.skip(2*n))]
 }
