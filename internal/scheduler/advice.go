@@ -47,7 +47,7 @@ func (s *Scheduler) Advise(j *jobsv1.Job) *jobsv1.Advice {
 	bounded := time.Duration(within(int64(limit), int64(most.time)))
 	out.TimeLimit, out.MedianElapsed = durationpb.New(bounded), durationpb.New(a.Median)
 	if bounded < limit {
-		notes = append(notes, fmt.Sprintf("Jobs like it would need a time limit of %s, and the service has at most %s for a job.", span(limit), span(most.time)))
+		notes = append(notes, fmt.Sprintf("Jobs like it would need a time limit of %s, and jobs of the service may have at most %s.", span(limit), span(most.time)))
 	}
 	if a.Scattered() {
 		notes = append(notes, fmt.Sprintf("Jobs with inputs of such a size differ much: half of them took at most %s, and one in twenty more than %s. "+

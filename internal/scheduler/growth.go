@@ -75,7 +75,7 @@ func (s *Scheduler) grow(j *jobsv1.Job, reason jobsv1.Reason, used *jobsv1.Usage
 	}
 	next := time.Duration(within(scaled(int64(limit), factor), int64(most.time)))
 	if limit <= 0 || next <= limit {
-		return growth{refused: fmt.Sprintf("It had %s, and the service has no more for it.", span(limit))}
+		return growth{refused: fmt.Sprintf("It had %s, and jobs of the service may have no more.", span(limit))}
 	}
 	more.TimeLimit = durationpb.New(next)
 	return growth{resources: more, note: fmt.Sprintf("A time limit of %s, as attempt %d reached its %s.", span(next), number, span(limit))}

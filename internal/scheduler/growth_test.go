@@ -133,7 +133,7 @@ func TestGrowthEndsAtTheMaximum(t *testing.T) {
 			noTime,
 			[]func(*jobsv1.Job){grows(1, 10), limit(time.Hour)},
 			&jobsv1.Resources{TimeLimit: durationpb.New(2 * time.Hour)}, nil,
-			&jobsv1.Resources{Cpus: 1, MemoryBytes: gib, TimeLimit: durationpb.New(2 * time.Hour)}, "It had 2h, and the service has no more for it.", 0,
+			&jobsv1.Resources{Cpus: 1, MemoryBytes: gib, TimeLimit: durationpb.New(2 * time.Hour)}, "It had 2h, and jobs of the service may have no more.", 0,
 		},
 		"of numbers": {
 			noMemory,
@@ -155,7 +155,7 @@ func TestGrowthEndsAtTheMaximum(t *testing.T) {
 			&jobsv1.Usage{MaxRssBytes: 3 * gib}, &jobsv1.Resources{Cpus: 1, MemoryBytes: 4 * gib}, "It had 4 GiB of memory", 0,
 		},
 		"nothing is known": {
-			noTime, []func(*jobsv1.Job){grows(1, 3)}, nil, nil, nil, "no more for it", 0,
+			noTime, []func(*jobsv1.Job){grows(1, 3)}, nil, nil, nil, "may have no more", 0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -265,7 +265,7 @@ func TestAdviceIsWithinWhatThereIs(t *testing.T) {
 		note             string
 	}{
 		{"Big", "1", nil, 0, 40, 11776 << 20, 78 * time.Minute, ""},
-		{"Big", "1", &jobsv1.Resources{MemoryBytes: 8 * gib, TimeLimit: durationpb.New(time.Hour)}, 0, 40, 8 * gib, time.Hour, "the service has at most 8 GiB for a job. Jobs like it would need a time limit of 1h18m, and the service has at most 1h"},
+		{"Big", "1", &jobsv1.Resources{MemoryBytes: 8 * gib, TimeLimit: durationpb.New(time.Hour)}, 0, 40, 8 * gib, time.Hour, "the service has at most 8 GiB for a job. Jobs like it would need a time limit of 1h18m, and jobs of the service may have at most 1h"},
 		{"Big", "1", &jobsv1.Resources{MemoryBytes: 8 * gib}, 4 * gib, 40, 4 * gib, 78 * time.Minute, "the executor has at most 4 GiB"},
 		{"Big", "2", nil, 0, 0, 0, 0, "Nothing is advised: 0 jobs of Big 2 like it have completed, and it takes 20."},
 		{"Tiny", "", nil, 0, 40, 64 << 20, time.Minute, ""},

@@ -249,3 +249,23 @@ test('server-sent events: what is told until the stream says that it is over', a
     }
   }
 });
+
+test('a rerun leaves out what was taken from advice, and the remedy doubles what the last attempt was given', async () => {
+  const { optionDrafts } = await importSource('submit/options.ts');
+  const { remedy } = await importSource('job/explain.ts');
+  const resources = { cpus: 1, memoryBytes: String(64 << 20), timeLimit: '60s' };
+  const filled = (appliedAdvice) => {
+    const { memory, timeLimit } = optionDrafts({ resources, appliedAdvice });
+    return [memory, timeLimit];
+  };
+  assert.deepEqual(filled(undefined), ['64M', '1m']);
+  assert.deepEqual(filled({ samples: 20, memoryBytes: '0', timeLimit: '60s' }), ['64M', '']);
+  assert.deepEqual(filled({ samples: 20, memoryBytes: String(64 << 20) }), ['', '1m']);
+
+  const failed = (reason, attempts) => remedy({ reason, resources, attempts })?.query;
+  const given = [{ number: 1 }, { number: 2, resources: { memoryBytes: String(512 << 20), timeLimit: '600s' } }];
+  assert.equal(failed('REASON_OUT_OF_MEMORY', [{ number: 1 }]), 'memory=128M');
+  assert.equal(failed('REASON_OUT_OF_MEMORY', given), 'memory=1G');
+  assert.equal(failed('REASON_TIME_LIMIT', given), 'timeLimit=20m');
+  assert.equal(failed('REASON_EXIT_NONZERO', given), undefined);
+});

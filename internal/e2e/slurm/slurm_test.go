@@ -89,6 +89,7 @@ func testWhole(t *testing.T, c *slurmtest.Cluster) {
 	t.Run("Conformance", func(t *testing.T) { testConformance(t, c, nil) })
 	t.Run("Outcomes", func(t *testing.T) { testOutcomes(t, c) })
 	t.Run("Refusals", func(t *testing.T) { testRefusals(t, c) })
+	t.Run("Growth", func(t *testing.T) { testGrowth(t, c) })
 	limit.want()
 	if err := <-killed; err != nil {
 		t.Errorf("stintd killed while it submits: %v", err)

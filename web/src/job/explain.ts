@@ -101,7 +101,7 @@ export function explain(job: JobJson): Explanation {
 
 /** What to change for a rerun, as a query of the form, and the words for it. Undefined where it cannot be told. */
 export function remedy(job: JobJson): { query: string; words: string } | undefined {
-  const { memoryBytes, timeLimit } = job.resources ?? {};
+  const { memoryBytes, timeLimit } = job.attempts?.at(-1)?.resources ?? job.resources ?? {};
   if (job.reason === 'REASON_OUT_OF_MEMORY' && Number(memoryBytes ?? 0) > 0) {
     const twice = 2 * Number(memoryBytes);
     return {

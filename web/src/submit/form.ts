@@ -315,7 +315,10 @@ export class SubmitForm extends LitElement {
     };
     return moreFields.map((f) => {
       const value = defaults[f.id ?? ''];
-      return value ? { ...f, description: `${f.description ?? ''} The service’s own is ${value}.`.trim() } : f;
+      const own = value ? `The service’s own is ${value}.` : '';
+      const advised = this.service.takesAdvice && (f.id === 'memory' || f.id === 'timeLimit');
+      const words = advised ? `Left empty, it is as advised, once there is advice. ${own}` : own;
+      return words ? { ...f, description: `${f.description ?? ''} ${words}`.trim() } : f;
     });
   }
 

@@ -94,15 +94,16 @@ export function writeDuration(duration: string | undefined): string {
   return text;
 }
 
-/** What the fields say of a job. Without one they are empty. */
+/** What the fields say of a job. Without one they are empty, and so is what the job took from advice: a rerun takes that of then. */
 export function optionDrafts(job: JobJson | undefined): Record<string, Draft> {
   const made = `${job?.service}-${job?.id}`;
+  const advised = job?.appliedAdvice ?? {};
   return {
     outputName: job?.outputName === made ? '' : (job?.outputName ?? ''),
     outputFolder: job?.outputFolder === '/jobs' ? '' : (job?.outputFolder ?? ''),
     cpus: job?.resources?.cpus ? String(job.resources.cpus) : '',
-    memory: writeSize(job?.resources?.memoryBytes),
-    timeLimit: writeDuration(job?.resources?.timeLimit),
+    memory: Number(advised.memoryBytes ?? 0) > 0 ? '' : writeSize(job?.resources?.memoryBytes),
+    timeLimit: advised.timeLimit ? '' : writeDuration(job?.resources?.timeLimit),
     gpus: job?.resources?.gpus ? String(job.resources.gpus) : '',
     named: writeNamed(job?.resources?.named),
     priority: job?.priority ? String(job.priority) : '',
