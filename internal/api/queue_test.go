@@ -180,6 +180,7 @@ func (p *population) add(k known, x secret) {
 	}
 	asked := proto.CloneOf(k.Resources)
 	asked.Partition, asked.Account, asked.Constraint = x.Partition, x.Partition, x.Partition
+	asked.Named = map[string]int64{x.Partition: int64(len(x.Partition))}
 	id := p.submit(owner, &jobsv1.Job{
 		Service: x.Service, OutputName: x.Name, OutputFolder: x.Folder, Executor: x.Executor, Priority: x.Priority,
 		Labels: map[string]string{x.Label: x.Label}, Parameters: params(x.Parameter, structpb.NewStringValue(x.Parameter)),
@@ -187,6 +188,8 @@ func (p *population) add(k known, x secret) {
 	})
 	p.update(id, func(j *jobsv1.Job) {
 		j.EngineState, j.Progress = x.Message, &jobsv1.Progress{Message: x.Message}
+		j.Attempts = []*jobsv1.Attempt{{Number: 1, Node: x.Message, GpuIndexes: []int32{x.Priority}, Resources: asked}}
+		j.InputBytes, j.ServiceVersion = int64(x.Before), x.Service
 		if x.Expected {
 			j.ExpectedStartTime = timestamppb.New(p.now.Add(time.Hour))
 		}

@@ -1,8 +1,11 @@
 package e2e_test
 
 import (
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +93,18 @@ func TestGPUsAndLicencesOfRealCommands(t *testing.T) {
 	s.sees(t, waits, "1")
 	for _, id := range []string{none, waits} {
 		s.cancelled(t, id)
+	}
+	resp, err := http.Get(s.url("/metrics"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	metrics, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := regexp.MustCompile(`(?m)^stint_scheduler_decision_seconds_count [1-9]`); !m.Match(metrics) {
+		t.Error("no decision was measured")
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/scheduler"
+	"github.com/stint-jobs/stint/internal/scheduler/policy"
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
@@ -52,6 +55,34 @@ func TestTheLastProgressIsStoredWithTheEnd(t *testing.T) {
 		}
 		if p := w.want(again, queued, jobsv1.Reason_REASON_WAITING_FOR_RETRY).GetProgress(); p != nil {
 			t.Errorf("progress of a job that waits for its next attempt %v", p)
+		}
+	})
+}
+
+// None of many jobs that end as soon as they have told their last progress loses it, and none
+// takes a commit more for it.
+func TestNoFinishedJobHasLostItsLastProgress(t *testing.T) {
+	const jobs = 400
+	inWorld(t, func(w *world) {
+		w.capacity = scheduler.Capacity{policy.CPUs: 40}
+		var ids []job.ID
+		for range jobs {
+			ids = append(ids, w.submit("ann", "tell"))
+		}
+		before := w.store.Stats().Changes
+		w.start()
+		w.pass(time.Minute)
+		lost := 0
+		for _, id := range ids {
+			if p := w.want(id, completed, noReason).GetProgress(); p.GetPercent() != 100 || p.GetMessage() != "done" {
+				lost++
+			}
+		}
+		if lost > 0 {
+			t.Errorf("%d of %d jobs have lost their last progress", lost, jobs)
+		}
+		if changes := w.store.Stats().Changes - before; changes > 4*jobs {
+			t.Errorf("%d changes after the submits of %d jobs", changes, jobs)
 		}
 	})
 }

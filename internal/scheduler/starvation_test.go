@@ -111,6 +111,26 @@ func TestReasonsAreNoWrites(t *testing.T) {
 	})
 }
 
+// Each start is at least one decision, of which the processor time is known.
+func TestDecisionsAreMeasured(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var decisions int
+		w.decided = func(took time.Duration) {
+			if decisions++; took < 0 || took > time.Minute {
+				t.Errorf("a decision took %v of a processor", took)
+			}
+		}
+		w.start()
+		for range 10 {
+			w.submit("ann", "nothing")
+		}
+		w.pass(time.Second)
+		if decisions < 10 {
+			t.Errorf("%d decisions for 10 starts", decisions)
+		}
+	})
+}
+
 func TestWhatCannotBeGivenIsKnown(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.capacity = scheduler.Capacity{policy.CPUs: 4, policy.Memory: 1 << 30, policy.GPUs: 0}

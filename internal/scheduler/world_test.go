@@ -35,6 +35,7 @@ type world struct {
 	capacity scheduler.Capacity
 	gpus     []int32
 	shares   map[string]policy.Share
+	decided  func(time.Duration) // gets the processor time of decisions
 	tasksMu  sync.Mutex
 	tasks    []executor.Task // that the executor was given
 	perOwner int
@@ -127,7 +128,7 @@ func (w *world) start() {
 			w.released[fmt.Sprintf("%s/%d %s", j.GetId(), attempt, job.StateWord(j.GetState()))]++
 		},
 		Folders: w.folders, MaxActivePerOwner: w.perOwner, Shares: w.shares, Held: func() string { return w.held }, Wake: w.wake,
-		Logger: slog.New(w.log), History: w.history, Maximum: w.maximum,
+		Logger: slog.New(w.log), History: w.history, Maximum: w.maximum, OnDecision: w.decided,
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -186,6 +187,7 @@ var commands = map[string][]executortest.Step{
 	"minute":   {executortest.Sleep(time.Minute)},
 	"hold":     {executortest.Hold()},
 	"stubborn": {executortest.IgnoreTerm(), executortest.Hold()},
+	"tell":     {executortest.Progress("100 done")},
 	"finish":   {executortest.Progress("0 begun"), executortest.Sleep(time.Minute), executortest.Progress("100 done")},
 	"give-up":  {executortest.Progress("7 no further"), executortest.Exit(3)},
 	"talk":     {executortest.Progress("40 half way"), executortest.Sleep(time.Minute)},

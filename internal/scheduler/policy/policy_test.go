@@ -374,3 +374,35 @@ func TestOneOwnersJobsDoNotHideThoseOfOthers(t *testing.T) {
 		t.Errorf("%d wait", n)
 	}
 }
+
+// leave returns how long it takes all waiting jobs of one owner to leave, the newest first.
+func leave(t *testing.T, jobs int) time.Duration {
+	t.Helper()
+	b := newFixture(t, cores(1))
+	b.wantStarts("the first", b.add("ann", 1, 0))
+	for range jobs {
+		b.add("ann", 1, time.Hour)
+	}
+	begin := time.Now()
+	for id := b.last; id > 1; id-- {
+		b.p.Remove(id)
+		if d := b.p.Next("a", b.now); d.Start != 0 {
+			t.Fatal("a job starts on a full machine")
+		}
+	}
+	took := time.Since(begin)
+	if left := b.p.Waiting(); len(left) > 0 {
+		t.Fatalf("%d jobs still wait", len(left))
+	}
+	return took
+}
+
+// Whoever cancels all of a long queue does not wait for the square of its length: twenty times as
+// many jobs would take four hundred times as long.
+func TestLeavingALongQueueIsNotQuadratic(t *testing.T) {
+	const few, many = 1000, 20_000
+	least := func(jobs int) time.Duration { return min(leave(t, jobs), leave(t, jobs), leave(t, jobs)) }
+	if a, b := least(few), least(many); b > 150*a {
+		t.Errorf("%d jobs leave in %v, and %d in %v", few, a, many, b)
+	}
+}
