@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -58,6 +59,9 @@ much they ask for: times to the minute, amounts rounded up to a power of two.`,
 			table: func() error {
 				a.queueGrid(page.GetRows()).print(a.out, a.screen)
 				if a.screen.tty {
+					if slices.ContainsFunc(page.GetRows(), (*adminv1.QueueRow).GetMasked) {
+						fmt.Fprintln(a.out, a.screen.paint(faint, maskedFooter))
+					}
 					fmt.Fprintln(a.out, a.screen.paint(faint, queueFooter(page)))
 				}
 				return nil
@@ -114,6 +118,8 @@ func (a *app) queueGrid(rows []*adminv1.QueueRow) *grid {
 		{title: "SERVICE", least: 8},
 		{title: "OUTPUT NAME", least: 10, drop: 5},
 		{title: "REASON", least: 10, drop: 6},
+		{title: "AHEAD", right: a.screen.tty, drop: 9},
+		{title: "EXPECTED START", drop: 9},
 		{title: "SUBMITTED", drop: 1},
 		{title: "STARTED", drop: 4},
 		{title: "CPUS", right: a.screen.tty, drop: 2},
@@ -128,11 +134,15 @@ func (a *app) queueGrid(rows []*adminv1.QueueRow) *grid {
 		}
 		asked := r.GetResources()
 		g.add(r.GetId(), stateWord(r.GetState()), owner, r.GetService(), r.GetOutputName(), reasonWord(r.GetReason()),
+			aheadWord(r.GetQueuePosition()), a.screen.time(r.GetExpectedStartTime()),
 			a.screen.time(r.GetSubmitTime()), a.screen.time(r.GetStartTime()), strconv.Itoa(int(asked.GetCpus())),
 			a.screen.bytes(asked.GetMemoryBytes()), humanDurationOf(asked.GetTimeLimit()), r.GetExecutor())
 	}
 	return g
 }
+
+// maskedFooter says why rows of others have no reason, no place and no expected start.
+const maskedFooter = "(hidden): of jobs of others it is not said why or when."
 
 // queueFooter says how long the queue is, and whether there is more than was shown.
 func queueFooter(page *adminv1.ListQueueResponse) string {

@@ -37,10 +37,10 @@ func TestTheQueueIsReadPageByPage(t *testing.T) {
 	if len(lines) != 1101 || f.count("ListQueue") != 3 {
 		t.Errorf("%d lines by %d calls", len(lines), f.count("ListQueue"))
 	}
-	if lines[0] != "ID\tSTATE\tOWNER\tSERVICE\tOUTPUT NAME\tREASON\tSUBMITTED\tSTARTED\tCPUS\tMEMORY\tTIME LIMIT\tEXECUTOR" {
+	if lines[0] != "ID\tSTATE\tOWNER\tSERVICE\tOUTPUT NAME\tREASON\tAHEAD\tEXPECTED START\tSUBMITTED\tSTARTED\tCPUS\tMEMORY\tTIME LIMIT\tEXECUTOR" {
 		t.Errorf("header %q", lines[0])
 	}
-	if !strings.HasPrefix(lines[1], "\tQUEUED\t\t\t\t\t2") || !strings.HasPrefix(lines[2], "2\tRUNNING\ttester\tSleep\tSleep-2\t") {
+	if !strings.HasPrefix(lines[1], "\tQUEUED\t\t\t\t\t\t\t2") || !strings.HasPrefix(lines[2], "2\tRUNNING\ttester\tSleep\tSleep-2\t") {
 		t.Errorf("rows %q and %q", lines[1], lines[2])
 	}
 	if got := stint(f, "queue", "--state", "running", "-o", "name").want(t, 0).out; got != "2\n" {
@@ -51,7 +51,7 @@ func TestTheQueueIsReadPageByPage(t *testing.T) {
 	}
 	wantIn(t, stint(f, "queue", "--state", "failed").want(t, 2).err, "queued or running")
 	narrow := stintWith(f, onTerminal(60), "queue").want(t, 0)
-	wantIn(t, narrow.out, "(hidden)", "1,199 waiting, 1 running; 100 shown")
+	wantIn(t, narrow.out, "(hidden)", maskedFooter, "1,199 waiting, 1 running; 100 shown")
 	for line := range strings.Lines(narrow.out) {
 		if w := text.StringWidthWithoutEscSequences(strings.TrimSuffix(line, "\n")); w > 60 {
 			t.Errorf("%d columns: %q", w, line)

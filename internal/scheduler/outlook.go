@@ -102,7 +102,9 @@ func (s *Scheduler) Expect(list ...*jobsv1.Job) {
 // place.
 func (s *Scheduler) expectOfEngine(j *jobsv1.Job) {
 	if j.GetExpectedStartTime() == nil {
-		j.ExpectationNote = "It is with its executor, which does not say when it starts."
+		if j.ExpectationNote = s.unreachable(j.GetExecutor()); j.ExpectationNote == "" {
+			j.ExpectationNote = "It is with its executor, which does not say when it starts."
+		}
 		return
 	}
 	s.expectEnd(j, j.GetExpectedStartTime().AsTime())
@@ -197,6 +199,11 @@ func (s *Scheduler) noStarts(name string) string {
 	if held := s.held(); held != "" {
 		return "No job starts at the moment, so it cannot be said when this one does. " + held
 	}
+	return s.unreachable(name)
+}
+
+// unreachable says that an executor cannot be reached, or "".
+func (s *Scheduler) unreachable(name string) string {
 	if rep, ok := s.lanes[name].engine.Executor.(executor.Reporter); ok && !rep.Status().GetHealthy() {
 		return "The executor cannot be reached at the moment, so it cannot be said when jobs start."
 	}

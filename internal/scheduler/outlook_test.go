@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -9,8 +10,10 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/estimate"
+	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
@@ -108,7 +111,7 @@ func TestWhatCannotBeSaidIsExplained(t *testing.T) {
 		if w.note(j, "0 jobs of Test like it"); j.GetExpectedStartTime() == nil || j.GetExpectedCompleteTime() != nil {
 			t.Errorf("behind a job with a time limit: %v", j)
 		}
-		if j := w.expected(last); j.GetExpectedStartTime() != nil {
+		if j := w.place(last, 1, 1); j.GetExpectedStartTime() != nil {
 			t.Errorf("behind a job of which nothing is known: %v", j)
 		} else {
 			w.note(j, "not known how long they take")
@@ -119,6 +122,29 @@ func TestWhatCannotBeSaidIsExplained(t *testing.T) {
 		w.note(w.expected(elsewhere), "not configured")
 		big := w.submit("ann", "minute", func(j *jobsv1.Job) { j.Resources.Cpus = 2 })
 		w.note(w.expected(big), "never start")
+	})
+}
+
+// away is an executor that cannot be reached, and says so.
+type away struct{ executor.Executor }
+
+func (away) Start(context.Context, executor.Task) (executor.Handle, error) {
+	return "", executor.ErrUnavailable
+}
+
+func (away) Status() *adminv1.ExecutorStatus { return &adminv1.ExecutorStatus{} }
+
+func TestAnExecutorThatCannotBeReachedIsTheReasonThatNothingIsExpected(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.capacity = scheduler.Capacity{policy.Slots: 1}
+		w.wrap = func(e executor.Executor) executor.Executor { return away{e} }
+		w.start()
+		handed, waits := w.submit("ann", "minute"), w.submit("ann", "minute")
+		w.note(w.expected(handed), "cannot be reached")
+		j := w.place(waits, 0, 0)
+		if w.note(j, "cannot be reached"); j.GetExpectedStartTime() != nil {
+			t.Errorf("expected to start at %v", j.GetExpectedStartTime())
+		}
 	})
 }
 

@@ -16,6 +16,7 @@ func StatusOf(j *jobsv1.Job) *jobsv1.JobStatus {
 	s.Progress, s.ExitCode = j.GetProgress(), j.ExitCode
 	s.Attempt = file.AttemptOf(j)
 	s.QueuePosition, s.ExpectedStartTime, s.ExpectedCompleteTime = j.GetQueuePosition(), j.GetExpectedStartTime(), j.GetExpectedCompleteTime()
+	s.ExpectedStartRange, s.ExpectedCompleteRange, s.ExpectationNote = j.GetExpectedStartRange(), j.GetExpectedCompleteRange(), j.GetExpectationNote()
 	if n := len(j.GetHistory()); n > 0 {
 		s.ChangeTime = j.GetHistory()[n-1].GetTime()
 	}

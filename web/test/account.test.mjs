@@ -94,6 +94,7 @@ test('everybody sees that others wait, and not who or what', { skip }, async () 
   await bob.page.getByRole('link', { name: 'Everybody' }).click();
   await bob.page.getByRole('link', { name: own, exact: true }).waitFor();
   await bob.page.getByText("another user's job").first().waitFor();
+  await bob.page.getByText('not what they wait for, nor their place, nor when they start').waitFor();
   const sent = await bob.page.evaluate(async () => (await fetch('v1/queue')).text());
   assert.ok(sent.includes('mine') && !/ada|secret/.test(sent), `bob is sent ${sent}`);
   await picture(bob.page, 'everybody');

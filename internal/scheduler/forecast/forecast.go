@@ -10,6 +10,8 @@
 // 12(1), 1941.
 //
 // The place of a job in the order comes from one more run in which each job takes its median time.
+// There one of which nothing is known takes an hour: whatever it takes, those behind it have a place,
+// though it is not known when they start.
 //
 // Arrivals. Jobs that come later may be given a turn before those that wait. What came lately comes
 // again in the runs, at random times, but not in that for the places. A few arrivals say little of
@@ -36,6 +38,8 @@ const (
 	maxSteps = 6
 	// maxArrivals bounds the jobs that come in one run.
 	maxArrivals = 1 << 20
+	// unknownTime is what a job of which nothing is known takes in the run for the places.
+	unknownTime = time.Hour
 )
 
 // Question is what there is, and what is known of it.
@@ -224,8 +228,13 @@ func (r *run) runs(id job.ID, since time.Time) {
 	if like, ok := r.like[id]; ok {
 		known = like
 	}
-	took, ok := r.q.Duration(known, max(0, r.now.Sub(since)), u)
-	if !ok {
+	ran := max(0, r.now.Sub(since))
+	took, ok := r.q.Duration(known, ran, u)
+	switch {
+	case ok:
+	case r.rng == nil:
+		took = ran + unknownTime
+	default:
 		return
 	}
 	at := since.Add(took)

@@ -269,7 +269,7 @@ func TestWhatIsNotKnownHasNoTime(t *testing.T) {
 	if e := got[2]; !e.Placed || e.Ahead != 0 || !e.Start.Expected.Equal(start.Add(time.Hour)) || !e.End.Expected.IsZero() {
 		t.Errorf("the next job: %+v", e)
 	}
-	if e := got[3]; e.Placed || !e.Start.Expected.IsZero() {
+	if e := got[3]; !e.Placed || e.Ahead != 1 || !e.Start.Expected.IsZero() {
 		t.Errorf("the job behind one of which nothing is known: %+v", e)
 	}
 }

@@ -1,5 +1,5 @@
 // What is expected of a job that has not ended, in words.
-import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { JobJson, TimeRangeJson } from '../gen/stint/jobs/v1/job_pb';
 import { formatCount, formatTime } from './format';
 
 type Expected = Pick<JobJson, 'queuePosition' | 'startTime' | 'expectedStartTime' | 'expectedCompleteTime'>;
@@ -23,4 +23,13 @@ export function placeShort({ queuePosition: p }: Expected): string {
 export function expectedShort(job: Expected, now: number): string {
   if (!job.startTime && job.expectedStartTime) return `starts ${formatTime(job.expectedStartTime, now)}`;
   return job.expectedCompleteTime ? `ends ${formatTime(job.expectedCompleteTime, now)}` : '';
+}
+
+/** How sure an expected time is: ` (9 in 10 such jobs: 10:00 to 12:00)`; empty where nothing is said of it. */
+export function rangeWords(range: TimeRangeJson | undefined, now: number): string {
+  if (!range?.earliest) return '';
+  const earliest = formatTime(range.earliest, now);
+  return range.latest
+    ? ` (9 in 10 such jobs: ${earliest} to ${formatTime(range.latest, now)})`
+    : ` (${earliest} at the earliest)`;
 }

@@ -2,6 +2,7 @@
 // jobs that are not the reader's the server may say no more than that they are there.
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
+import { placeWords } from '../base/expected';
 import { followServices, followSession } from '../base/follow';
 import {
   durationMillis,
@@ -50,9 +51,11 @@ export class Queue extends LitElement {
 
   private why(row: QueueRow) {
     if (row.state === 'STATE_RUNNING') return visible(row.progress?.message);
+    if (row.masked) return nothing;
+    const words = [row.message || reasonWords(row.reason), placeWords(row)].filter(Boolean).join('; ');
     const expected = row.expectedStartTime;
-    if (expected) return html`expected to start <time title=${formatTimeFull(expected)}>${formatTime(expected)}</time>`;
-    return row.message || reasonWords(row.reason);
+    if (!expected) return words;
+    return html`${words ? `${words}; ` : ''}expected to start <time title=${formatTimeFull(expected)}>${formatTime(expected)}</time>`;
   }
 
   private renderRow(row: QueueRow) {
@@ -74,6 +77,7 @@ export class Queue extends LitElement {
       <thead><tr><th scope="col">State</th><th scope="col">Since</th><th scope="col">Job</th><th scope="col">Owner</th><th scope="col">Service</th>
         <th scope="col">Output name</th><th scope="col">Asks for</th><th scope="col">Executor</th><th scope="col">Progress / why</th></tr></thead>
       <tbody>${this.rows.map((row) => this.renderRow(row))}</tbody></table></div>
+      ${this.rows.some((row) => row.masked) ? html`<p class="masked">Of jobs of others is said that they are there: not what they wait for, nor their place, nor when they start. That is for those who may see them.</p>` : nothing}
       ${this.total > this.rows.length ? html`<p>The first ${formatCount(this.rows.length)} of ${formatCount(this.total)}.</p>` : nothing}`;
   }
 }

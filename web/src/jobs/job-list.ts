@@ -27,6 +27,9 @@ export interface Row
     | 'queuePosition'
     | 'expectedStartTime'
     | 'expectedCompleteTime'
+    | 'expectedStartRange'
+    | 'expectedCompleteRange'
+    | 'expectationNote'
   > {
   id: string;
   /** Of the job's change that this row shows. */
@@ -386,5 +389,8 @@ function rowOfStatus(s: JobJson | JobStatusJson): Omit<Row, 'id' | 'revision'> {
     ...(s.queuePosition && { queuePosition: s.queuePosition }),
     ...(s.expectedStartTime && { expectedStartTime: s.expectedStartTime }),
     ...(s.expectedCompleteTime && { expectedCompleteTime: s.expectedCompleteTime }),
+    ...(s.expectedStartRange && { expectedStartRange: s.expectedStartRange }),
+    ...(s.expectedCompleteRange && { expectedCompleteRange: s.expectedCompleteRange }),
+    ...(s.expectationNote && { expectationNote: s.expectationNote }),
   };
 }

@@ -1268,8 +1268,14 @@ type JobStatus struct {
 	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
 	// When it is expected to end. In snapshots only.
 	ExpectedCompleteTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=expected_complete_time,json=expectedCompleteTime,proto3" json:"expected_complete_time,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// How sure the expected start is. In snapshots only.
+	ExpectedStartRange *TimeRange `protobuf:"bytes,20,opt,name=expected_start_range,json=expectedStartRange,proto3" json:"expected_start_range,omitempty"`
+	// How sure the expected end is. In snapshots only.
+	ExpectedCompleteRange *TimeRange `protobuf:"bytes,21,opt,name=expected_complete_range,json=expectedCompleteRange,proto3" json:"expected_complete_range,omitempty"`
+	// Why something of it is not known, in plain words. In snapshots only.
+	ExpectationNote string `protobuf:"bytes,22,opt,name=expectation_note,json=expectationNote,proto3" json:"expectation_note,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *JobStatus) Reset() {
@@ -1433,6 +1439,27 @@ func (x *JobStatus) GetExpectedCompleteTime() *timestamppb.Timestamp {
 		return x.ExpectedCompleteTime
 	}
 	return nil
+}
+
+func (x *JobStatus) GetExpectedStartRange() *TimeRange {
+	if x != nil {
+		return x.ExpectedStartRange
+	}
+	return nil
+}
+
+func (x *JobStatus) GetExpectedCompleteRange() *TimeRange {
+	if x != nil {
+		return x.ExpectedCompleteRange
+	}
+	return nil
+}
+
+func (x *JobStatus) GetExpectationNote() string {
+	if x != nil {
+		return x.ExpectationNote
+	}
+	return ""
 }
 
 // SnapshotBegin opens a snapshot.
@@ -3482,7 +3509,7 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\x05reset\x18\x06 \x01(\v2\x14.stint.jobs.v1.ResetH\x00R\x05reset\x128\n" +
 	"\theartbeat\x18\a \x01(\v2\x18.stint.jobs.v1.HeartbeatH\x00R\theartbeat\x120\n" +
 	"\x06counts\x18\b \x01(\v2\x16.stint.jobs.v1.SummaryH\x00R\x06countsB\a\n" +
-	"\x05event\"\x99\a\n" +
+	"\x05event\"\xe2\b\n" +
 	"\tJobStatus\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x18\n" +
@@ -3508,7 +3535,10 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"cancelTime\x12C\n" +
 	"\x0equeue_position\x18\x11 \x01(\v2\x1c.stint.jobs.v1.QueuePositionR\rqueuePosition\x12J\n" +
 	"\x13expected_start_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime\x12P\n" +
-	"\x16expected_complete_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x14expectedCompleteTimeB\f\n" +
+	"\x16expected_complete_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x14expectedCompleteTime\x12J\n" +
+	"\x14expected_start_range\x18\x14 \x01(\v2\x18.stint.jobs.v1.TimeRangeR\x12expectedStartRange\x12P\n" +
+	"\x17expected_complete_range\x18\x15 \x01(\v2\x18.stint.jobs.v1.TimeRangeR\x15expectedCompleteRange\x12)\n" +
+	"\x10expectation_note\x18\x16 \x01(\tR\x0fexpectationNoteB\f\n" +
 	"\n" +
 	"_exit_code\"\x0f\n" +
 	"\rSnapshotBegin\"\r\n" +
@@ -3767,8 +3797,9 @@ var file_stint_jobs_v1_job_service_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
 	(*Progress)(nil),              // 58: stint.jobs.v1.Progress
 	(*QueuePosition)(nil),         // 59: stint.jobs.v1.QueuePosition
-	(*status.Status)(nil),         // 60: google.rpc.Status
-	(*structpb.Struct)(nil),       // 61: google.protobuf.Struct
+	(*TimeRange)(nil),             // 60: stint.jobs.v1.TimeRange
+	(*status.Status)(nil),         // 61: google.rpc.Status
+	(*structpb.Struct)(nil),       // 62: google.protobuf.Struct
 }
 var file_stint_jobs_v1_job_service_proto_depIdxs = []int32{
 	53, // 0: stint.jobs.v1.SubmitRequest.job:type_name -> stint.jobs.v1.Job
@@ -3800,71 +3831,73 @@ var file_stint_jobs_v1_job_service_proto_depIdxs = []int32{
 	59, // 26: stint.jobs.v1.JobStatus.queue_position:type_name -> stint.jobs.v1.QueuePosition
 	57, // 27: stint.jobs.v1.JobStatus.expected_start_time:type_name -> google.protobuf.Timestamp
 	57, // 28: stint.jobs.v1.JobStatus.expected_complete_time:type_name -> google.protobuf.Timestamp
-	57, // 29: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	25, // 30: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
-	26, // 31: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
-	52, // 32: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
-	53, // 33: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
-	31, // 34: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
-	53, // 35: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
-	60, // 36: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
-	61, // 37: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
-	53, // 38: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
-	54, // 39: stint.jobs.v1.RerunResponse.advice:type_name -> stint.jobs.v1.Advice
-	2,  // 40: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
-	38, // 41: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
-	57, // 42: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
-	38, // 43: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
-	3,  // 44: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	57, // 45: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	53, // 46: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
-	3,  // 47: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
-	43, // 48: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
-	43, // 49: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
-	4,  // 50: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
-	58, // 51: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
-	26, // 52: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
-	5,  // 53: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
-	7,  // 54: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
-	9,  // 55: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
-	11, // 56: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
-	13, // 57: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
-	15, // 58: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
-	23, // 59: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
-	27, // 60: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
-	29, // 61: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
-	32, // 62: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
-	34, // 63: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
-	36, // 64: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
-	39, // 65: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
-	41, // 66: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
-	44, // 67: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
-	46, // 68: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
-	48, // 69: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
-	50, // 70: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
-	6,  // 71: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
-	8,  // 72: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
-	10, // 73: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
-	12, // 74: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
-	14, // 75: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
-	16, // 76: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
-	24, // 77: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
-	28, // 78: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
-	30, // 79: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
-	33, // 80: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
-	35, // 81: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
-	37, // 82: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
-	40, // 83: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
-	42, // 84: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
-	45, // 85: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
-	47, // 86: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
-	49, // 87: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
-	51, // 88: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
-	71, // [71:89] is the sub-list for method output_type
-	53, // [53:71] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	60, // 29: stint.jobs.v1.JobStatus.expected_start_range:type_name -> stint.jobs.v1.TimeRange
+	60, // 30: stint.jobs.v1.JobStatus.expected_complete_range:type_name -> stint.jobs.v1.TimeRange
+	57, // 31: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	25, // 32: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
+	26, // 33: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
+	52, // 34: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
+	53, // 35: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
+	31, // 36: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
+	53, // 37: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
+	61, // 38: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
+	62, // 39: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
+	53, // 40: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
+	54, // 41: stint.jobs.v1.RerunResponse.advice:type_name -> stint.jobs.v1.Advice
+	2,  // 42: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
+	38, // 43: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
+	57, // 44: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
+	38, // 45: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
+	3,  // 46: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	57, // 47: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	53, // 48: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
+	3,  // 49: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
+	43, // 50: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
+	43, // 51: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
+	4,  // 52: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
+	58, // 53: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
+	26, // 54: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
+	5,  // 55: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
+	7,  // 56: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
+	9,  // 57: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
+	11, // 58: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
+	13, // 59: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
+	15, // 60: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
+	23, // 61: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
+	27, // 62: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
+	29, // 63: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
+	32, // 64: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
+	34, // 65: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
+	36, // 66: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
+	39, // 67: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
+	41, // 68: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
+	44, // 69: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
+	46, // 70: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
+	48, // 71: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
+	50, // 72: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
+	6,  // 73: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
+	8,  // 74: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
+	10, // 75: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
+	12, // 76: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
+	14, // 77: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
+	16, // 78: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
+	24, // 79: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
+	28, // 80: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
+	30, // 81: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
+	33, // 82: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
+	35, // 83: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
+	37, // 84: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
+	40, // 85: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
+	42, // 86: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
+	45, // 87: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
+	47, // 88: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
+	49, // 89: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
+	51, // 90: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
+	73, // [73:91] is the sub-list for method output_type
+	55, // [55:73] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_service_proto_init() }

@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
-import type { Advice, AdviceJson, Job, JobJson, Progress, ProgressJson, QueuePosition, QueuePositionJson, Reason, ReasonJson, State, StateJson } from "./job_pb";
+import type { Advice, AdviceJson, Job, JobJson, Progress, ProgressJson, QueuePosition, QueuePositionJson, Reason, ReasonJson, State, StateJson, TimeRange, TimeRangeJson } from "./job_pb";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { Status, StatusJson } from "../../../google/rpc/status_pb";
 
@@ -1043,6 +1043,27 @@ export declare type JobStatus = Message<"stint.jobs.v1.JobStatus"> & {
    * @generated from field: google.protobuf.Timestamp expected_complete_time = 19;
    */
   expectedCompleteTime?: Timestamp | undefined;
+
+  /**
+   * How sure the expected start is. In snapshots only.
+   *
+   * @generated from field: stint.jobs.v1.TimeRange expected_start_range = 20;
+   */
+  expectedStartRange?: TimeRange | undefined;
+
+  /**
+   * How sure the expected end is. In snapshots only.
+   *
+   * @generated from field: stint.jobs.v1.TimeRange expected_complete_range = 21;
+   */
+  expectedCompleteRange?: TimeRange | undefined;
+
+  /**
+   * Why something of it is not known, in plain words. In snapshots only.
+   *
+   * @generated from field: string expectation_note = 22;
+   */
+  expectationNote: string;
 };
 
 /**
@@ -1183,6 +1204,27 @@ export declare type JobStatusJson = {
    * @generated from field: google.protobuf.Timestamp expected_complete_time = 19;
    */
   expectedCompleteTime?: TimestampJson;
+
+  /**
+   * How sure the expected start is. In snapshots only.
+   *
+   * @generated from field: stint.jobs.v1.TimeRange expected_start_range = 20;
+   */
+  expectedStartRange?: TimeRangeJson;
+
+  /**
+   * How sure the expected end is. In snapshots only.
+   *
+   * @generated from field: stint.jobs.v1.TimeRange expected_complete_range = 21;
+   */
+  expectedCompleteRange?: TimeRangeJson;
+
+  /**
+   * Why something of it is not known, in plain words. In snapshots only.
+   *
+   * @generated from field: string expectation_note = 22;
+   */
+  expectationNote?: string;
 };
 
 /**
