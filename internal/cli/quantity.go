@@ -40,9 +40,9 @@ func parseBytes(s string) (int64, error) {
 	return int64(f * factor), nil
 }
 
-var errDuration = errors.New("is no duration like 90s, 2h30m, 3d or [D-]HH:MM:SS")
+var errDuration = errors.New("is no duration like 90s, 2h30m, 3d or, as sbatch reads it, MM:SS, HH:MM:SS, D-HH or D-HH:MM:SS; a number alone needs a unit, such as 30m")
 
-// parseDuration reads a duration: 90s, 2h30m, 3d, 1d12h, or [DAYS-]HH:MM[:SS] as Slurm writes it.
+// parseDuration reads a duration: 90s, 2h30m, 3d, 1d12h, or with colons or days as sbatch means it.
 func parseDuration(s string) (time.Duration, error) {
 	d, err := durationOf(strings.TrimSpace(s))
 	if err != nil {
@@ -52,7 +52,7 @@ func parseDuration(s string) (time.Duration, error) {
 }
 
 func durationOf(s string) (time.Duration, error) {
-	if strings.Contains(s, ":") {
+	if strings.Contains(s, ":") || strings.Index(s, "-") > 0 && !strings.ContainsAny(s, "dhms") {
 		return clockDuration(s)
 	}
 	days, rest, found := strings.Cut(s, "d")
@@ -74,26 +74,28 @@ func durationOf(s string) (time.Duration, error) {
 	return d + more, nil
 }
 
+// clockDuration reads what sbatch takes for --time, as it means it: MINUTES:SECONDS, HOURS:MINUTES:SECONDS,
+// DAYS-HOURS, DAYS-HOURS:MINUTES and DAYS-HOURS:MINUTES:SECONDS.
 func clockDuration(s string) (time.Duration, error) {
-	var total time.Duration
-	if days, rest, ok := strings.Cut(s, "-"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return 0, err
-		}
-		total, s = time.Duration(n)*24*time.Hour, rest
+	units := map[int][]time.Duration{2: {time.Minute, time.Second}, 3: {time.Hour, time.Minute, time.Second}}
+	days, rest, hasDays := strings.Cut(s, "-")
+	if hasDays {
+		afterDays := []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second}
+		s = days + ":" + rest
+		units = map[int][]time.Duration{2: afterDays[:2], 3: afterDays[:3], 4: afterDays}
 	}
 	parts := strings.Split(s, ":")
-	if len(parts) > 3 {
+	of, ok := units[len(parts)]
+	if !ok {
 		return 0, errDuration
 	}
-	units := []time.Duration{time.Hour, time.Minute, time.Second}
+	var total time.Duration
 	for i, p := range parts {
 		n, err := strconv.ParseUint(p, 10, 16)
-		if err != nil || i > 0 && n > 59 {
+		if err != nil || i > 0 && time.Duration(n)*of[i] >= of[i-1] { // more than the next larger unit has is a slip
 			return 0, errDuration
 		}
-		total += time.Duration(n) * units[i]
+		total += time.Duration(n) * of[i]
 	}
 	return total, nil
 }
@@ -120,7 +122,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	if d, err := durationOf(s); err == nil && d >= 0 {
+	if d, err := durationOf(s); err == nil && d >= 0 && !strings.ContainsAny(s, ":-") { // 14:00 would be a time of the day to most people
 		return now.Add(-d), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is no time like 2026-01-31, \"2026-01-31 14:00\", today, yesterday, 24h or 7d", s)

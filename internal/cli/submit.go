@@ -102,7 +102,7 @@ func (o *submitOptions) addResourceFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.memory, "memory", "", "memory that the job asks for, such as 512M or 4G (powers of 1024)")
 	flags.Int32Var(&o.gpus, "gpus", 0, "graphics processors that the job asks for")
 	flags.StringArrayVar(&o.named, "resource", nil, "what the operator named that the job asks for, as `NAME=AMOUNT`, such as a licence; may be repeated")
-	flags.StringVar(&o.timeLimit, "time-limit", "", "longest time it may run, such as 90s, 2h30m, 3d or 1-12:00:00")
+	flags.StringVar(&o.timeLimit, "time-limit", "", "longest time it may run, such as 90s, 2h30m, 3d, or as sbatch has it: 90:00, 1-12:00:00")
 }
 
 // resources puts the flags into what the job asks for.

@@ -131,13 +131,16 @@ func TestQuantities(t *testing.T) {
 	}
 	for in, want := range map[string]time.Duration{
 		"90s": 90 * time.Second, "2h30m": 150 * time.Minute, "3d": 72 * time.Hour, "1d12h": 36 * time.Hour,
-		"1-12:00:00": 36 * time.Hour, "01:30:00": 90 * time.Minute, "00:05": 5 * time.Minute,
+		"1-12:00:00": 36 * time.Hour, "01:30:00": 90 * time.Minute, "00:05": 5 * time.Second,
+		// as sbatch's manual has them
+		"2:15": 2*time.Minute + 15*time.Second, "90:00": 90 * time.Minute, "100:00:00": 100 * time.Hour, "2-12": 60 * time.Hour, "1-0": 24 * time.Hour,
+		"1-00:30": 24*time.Hour + 30*time.Minute, "3-23:59:59": 95*time.Hour + 59*time.Minute + 59*time.Second,
 	} {
 		if got, err := parseDuration(in); err != nil || got != want {
 			t.Errorf("parseDuration(%q) = %v, %v", in, got, err)
 		}
 	}
-	for _, bad := range []string{"", "3", "d", "1:2:3:4", "1:60", "-1d", "1d-2h", "x-1:00", "99999999d", "1d9999999h9999999h"} {
+	for _, bad := range []string{"", "3", "d", "1:2:3:4", "1:60", "1:60:00", "1-24", "1-0:0:0:0", "1-", "-1", "1--2", "30", "1-2h", ":30", "30:", "1:-5", "UNLIMITED", "INFINITE", "2026-01-31", "-1d", "1d-2h", "x-1:00", "99999999d", "1d9999999h9999999h"} {
 		if got, err := parseDuration(bad); err == nil {
 			t.Errorf("parseDuration(%q) = %v", bad, got)
 		}
@@ -174,7 +177,7 @@ func TestTimesOnTheCommandLine(t *testing.T) {
 			t.Errorf("parseTime(%q) = %v, %v, want %s", in, got, err, want)
 		}
 	}
-	for _, bad := range []string{"", "soon", "2026-13-01", "-3d", "31.1.2026"} {
+	for _, bad := range []string{"", "soon", "2026-13-01", "-3d", "31.1.2026", "14:00", "31-01", "1-12:00:00"} {
 		if got, err := parseTime(bad, now); err == nil {
 			t.Errorf("parseTime(%q) = %v", bad, got)
 		}

@@ -88,8 +88,9 @@ type record struct {
 	Terminated bool `json:"terminated"`
 }
 
-// cut reports whether the command did not end by itself.
-func (r *record) cut() bool { return r.Terminated && r.Signal != 0 }
+// cut reports whether the command did not end by itself. Some programs that are asked to end do so with the exit code that a
+// shell has for the signal.
+func (r *record) cut() bool { return r.Terminated && (r.Signal != 0 || r.Code > 128) }
 
 // files are what an attempt's folder tells of its run.
 type files struct {

@@ -1,5 +1,5 @@
 # The rest is the same for every attempt. Set above: dir, engine_id and node.
-# It runs on a node and needs a POSIX shell and utilities, nothing else.
+# It runs on a node and needs a POSIX shell and utilities. It uses perl or python3 where there is one.
 { # a shell reads up to the closing brace before it begins, so that a script that was cut short does nothing
 
 PATH=/usr/local/bin:/usr/bin:/bin
@@ -62,6 +62,56 @@ clock() {
   while :; do case $now in 0?*) now=${now#0} ;; *) break ;; esac; done # not to be read as octal
 }
 
+# A shell cannot tell exit code 143 from signal 15. So, where the node has a language that can, a program in it is between
+# this shell and the command: it runs what it reads, words that end with NUL, and writes the wait status to the file that it
+# is called with. Signals for the whole job reach it too, and it goes on waiting. Handlers end with exec, so the command has none.
+perl='my $file = shift; my @words = do { local $/; split /\0/, <STDIN>, -1 }; pop @words; open STDIN, "<", "/dev/null";
+for (qw(HUP INT QUIT TERM USR1 USR2 ALRM PIPE XCPU XFSZ VTALRM PROF TSTP TTIN TTOU IO PWR)) { $SIG{$_} = sub {} unless ($SIG{$_} // "") eq "IGNORE" }
+my $pid = fork; if (!$pid) { exec { $words[0] } @words; exit 127 }
+$0 = "stint"; my $got; do { $got = waitpid $pid, 0 } while $got < 0 && $! == 4;
+my $status = $?; if (open my $out, ">", $file) { print $out "$status\n"; close $out }
+exit($status & 127 ? 128 + ($status & 127) : $status >> 8)'
+python='import os, signal, sys
+words = sys.stdin.buffer.read().split(b"\0")[:-1]
+os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+for name in "HUP INT QUIT TERM USR1 USR2 ALRM PIPE XCPU XFSZ VTALRM PROF TSTP TTIN TTOU IO PWR".split():
+    one = getattr(signal, "SIG" + name)
+    if name in ("PIPE", "XFSZ") or signal.getsignal(one) != signal.SIG_IGN: # python ignores these two by itself
+        signal.signal(one, lambda *_: None)
+pid = os.fork()
+if pid == 0:
+    try: os.execvp(words[0], words)
+    finally: os._exit(127)
+status = os.waitpid(pid, 0)[1]
+try:
+    with open(sys.argv[1], "w") as out: out.write("%d\n" % status)
+finally:
+    os._exit(128 + (status & 127) if status & 127 else status >> 8)'
+
+# run WORD...: runs a command to its end. It sets status, as a shell tells it, and code and signal, of which one is of no account.
+run() {
+  ended=$dir/.ended.$engine_id
+  rm -f "$ended"
+  if perl -e 1 2>/dev/null; then
+    printf '%s\0' "$@" | (unset PERL5OPT PERL5LIB PERL_UNICODE && cd output && exec perl -e "$perl" "$ended") >stdout 2>stderr
+  elif python3 -I -S -c '' 2>/dev/null; then
+    printf '%s\0' "$@" | (cd output && exec python3 -I -S -c "$python" "$ended") >stdout 2>stderr
+  else
+    (cd output && exec "$@") >stdout 2>stderr </dev/null
+  fi
+  status=$? how=
+  [ ! -r "$ended" ] || read -r how <"$ended"
+  rm -f "$ended"
+  code=$status signal=0
+  case $how in
+    '' | *[!0-9]*) # what a shell tells of a signal is taken for one
+      [ "$status" -le 128 ] || [ "$status" -gt 192 ] || signal=$((status - 128))
+      ;;
+    *) code=$((how >> 8 & 255)) signal=$((how & 127)) ;;
+  esac
+  [ "$signal" = 0 ] || code=-1
+}
+
 # record CODE SIGNAL REASON: writes exit.json, whole or not at all, into room that was set apart
 record() {
   end=$(date -u +%Y-%m-%dT%H:%M:%SZ)
@@ -110,20 +160,15 @@ secret=
 [ ! -r batch.token ] || read -r secret <batch.token
 tell STARTED &
 if [ "$terminated" = true ]; then
-  status=143
+  status=143 code=-1 signal=15
 elif [ -f "$program" ] && [ -x "$program" ]; then
-  (cd output && exec "$@") >stdout 2>stderr </dev/null
-  status=$?
+  run "$@"
 else
   record -1 0 LAUNCH_FAILED
   linger
   exit 127
 fi
-if [ "$status" -gt 128 ] && [ "$status" -le 192 ]; then # a shell's way to tell of a signal
-  record -1 $((status - 128)) ''
-else
-  record "$status" 0 ''
-fi
+record "$code" "$signal" ''
 linger
 exit "$status"
 }

@@ -456,6 +456,12 @@ func next(t *testing.T, told <-chan string) string {
 // onlyClient makes the script see one of the programs that can tell, and none of the others.
 func onlyClient(t *testing.T, a workdir.Attempt, client string) {
 	t.Helper()
+	onlyProgram(t, a, client)
+}
+
+// onlyProgram makes the script see that program beside the utilities that it needs, and no other. Empty is none.
+func onlyProgram(t *testing.T, a workdir.Attempt, client string) {
+	t.Helper()
 	bin := t.TempDir()
 	for _, program := range []string{"date", "dd", "env", "mkdir", "mv", "rm"} {
 		path, err := exec.LookPath(program)

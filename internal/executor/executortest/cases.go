@@ -36,10 +36,14 @@ func testExitCode(s *suite) {
 	if got := r.output("partial.txt"); got != "x\n" {
 		s.t.Errorf("a failed command's file = %q", got)
 	}
+	for _, code := range []int{143, 170, 255} { // none of them is a signal, whatever shells make of it
+		r := s.attempt(Exit(code))
+		r.want(r.finish(), code, 0)
+	}
 }
 
 func testSignal(s *suite) {
-	for _, sig := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGKILL} {
+	for _, sig := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGKILL, syscall.SIGTERM} {
 		r := s.attempt(Kill(sig))
 		e := r.finish()
 		if e.Reason == jobsv1.Reason_REASON_SIGNALLED {
