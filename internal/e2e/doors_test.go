@@ -29,6 +29,7 @@ import (
 // door is a way to reach a server: its own port, or a proxy in front of it.
 type door struct {
 	base  string      // http://HOST:PORT, or https, with the path below which the server is
+	calls string      // likewise, for calls
 	tls   *tls.Config // nil for plaintext
 	token string      // of ann
 	done  string      // a job of hers that is over
@@ -127,23 +128,22 @@ func (d *door) rest(t *testing.T, client *http.Client) {
 func connectCall[Req, Resp any](d *door, client *http.Client, method string, req *Req, options ...connect.ClientOption) (*connect.Response[Resp], error) {
 	r := connect.NewRequest(req)
 	r.Header().Set("Authorization", "Bearer "+d.token)
-	return connect.NewClient[Req, Resp](client, d.base+method, options...).CallUnary(context.Background(), r)
+	return connect.NewClient[Req, Resp](client, d.calls+method, options...).CallUnary(context.Background(), r)
 }
 
 // connectLibrary tries calls by connect-go, in the protocol of the options: unary, both kinds of streams, an error with its details.
 func (d *door) connectLibrary(t *testing.T, client *http.Client, options ...connect.ClientOption) {
 	t.Helper()
-	who, err := connectCall[authv1.WhoAmIRequest, authv1.WhoAmIResponse](d, client, authv1.AuthService_WhoAmI_FullMethodName, &authv1.WhoAmIRequest{}, options...)
-	if err != nil || who.Msg.GetUser() != "ann" {
-		t.Errorf("unary: %v, %v", who, err)
+	if who, err := d.whoAmI(client, options...); err != nil || who != "ann" {
+		t.Errorf("unary: %q, %v", who, err)
 	}
-	_, err = connectCall[jobsv1.GetRequest, jobsv1.GetResponse](d, client, jobsv1.JobService_Get_FullMethodName, &jobsv1.GetRequest{Id: "999"}, options...)
+	_, err := connectCall[jobsv1.GetRequest, jobsv1.GetResponse](d, client, jobsv1.JobService_Get_FullMethodName, &jobsv1.GetRequest{Id: "999"}, options...)
 	if got := connectReason(err); connect.CodeOf(err) != connect.CodeNotFound || got != "NOT_FOUND" {
 		t.Errorf("an error: %v, %q", err, got)
 	}
 	watch := connect.NewRequest(&jobsv1.WatchStatusRequest{Ids: []string{d.done}, UntilFinal: true})
 	watch.Header().Set("Authorization", "Bearer "+d.token)
-	stream, err := connect.NewClient[jobsv1.WatchStatusRequest, jobsv1.WatchStatusResponse](client, d.base+jobsv1.JobService_WatchStatus_FullMethodName, options...).CallServerStream(t.Context(), watch)
+	stream, err := connect.NewClient[jobsv1.WatchStatusRequest, jobsv1.WatchStatusResponse](client, d.calls+jobsv1.JobService_WatchStatus_FullMethodName, options...).CallServerStream(t.Context(), watch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func (d *door) connectLibrary(t *testing.T, client *http.Client, options ...conn
 	if err := stream.Err(); err != nil || n < 2 {
 		t.Errorf("a watch: %d messages, %v", n, err)
 	}
-	up := connect.NewClient[workspacev1.UploadRequest, workspacev1.UploadResponse](client, d.base+workspacev1.WorkspaceService_Upload_FullMethodName, options...).CallClientStream(t.Context())
+	up := connect.NewClient[workspacev1.UploadRequest, workspacev1.UploadResponse](client, d.calls+workspacev1.WorkspaceService_Upload_FullMethodName, options...).CallClientStream(t.Context())
 	up.RequestHeader().Set("Authorization", "Bearer "+d.token)
 	send := func(m *workspacev1.UploadRequest) {
 		if err := up.Send(m); err != nil {
@@ -168,11 +168,20 @@ func (d *door) connectLibrary(t *testing.T, client *http.Client, options ...conn
 	if stored, err := up.CloseAndReceive(); err != nil || stored.Msg.GetEntry().GetSizeBytes() != 20*64<<10 {
 		t.Errorf("an upload: %v, %v", stored, err)
 	}
-	stranger := &door{base: d.base, token: "nonsense"}
-	_, err = connectCall[authv1.WhoAmIRequest, authv1.WhoAmIResponse](stranger, client, authv1.AuthService_WhoAmI_FullMethodName, &authv1.WhoAmIRequest{}, options...)
+	stranger := &door{calls: d.calls, token: "nonsense"}
+	_, err = stranger.whoAmI(client, options...)
 	if got := connectReason(err); connect.CodeOf(err) != connect.CodeUnauthenticated || got != "TOKEN_MALFORMED" {
 		t.Errorf("a stranger: %v, %q", err, got)
 	}
+}
+
+// whoAmI asks for the user by connect-go.
+func (d *door) whoAmI(client *http.Client, options ...connect.ClientOption) (string, error) {
+	who, err := connectCall[authv1.WhoAmIRequest, authv1.WhoAmIResponse](d, client, authv1.AuthService_WhoAmI_FullMethodName, &authv1.WhoAmIRequest{}, options...)
+	if err != nil {
+		return "", err
+	}
+	return who.Msg.GetUser(), nil
 }
 
 // connectReason is the stable word of a refusal.
@@ -239,8 +248,8 @@ func (d *door) grpcLibrary(t *testing.T) {
 	}
 }
 
-// calls tries gRPC-Web and Connect, and gRPC where the client speaks HTTP/2, and REST after each of them over the same connection.
-func (d *door) calls(t *testing.T, client *http.Client, http2 bool) {
+// inEachProtocol tries gRPC-Web and Connect, and gRPC where the client speaks HTTP/2, and REST after each of them over the same connection.
+func (d *door) inEachProtocol(t *testing.T, client *http.Client, http2 bool) {
 	t.Helper()
 	for name, options := range map[string][]connect.ClientOption{
 		"gRPC":         {connect.WithGRPC()},
@@ -265,6 +274,7 @@ func newDoor(t *testing.T, s *server, config *tls.Config) *door {
 	if config != nil {
 		d.base = "https://" + s.address
 	}
+	d.calls = d.base
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+d.token)
 	job, err := s.jobs().Submit(ctx, &jobsv1.SubmitRequest{Job: &jobsv1.Job{Service: "Append"}})
 	if err != nil {
@@ -301,7 +311,7 @@ func TestEveryProtocolOverEveryTransport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			client := c.door.dial(t, c.protocol)
 			t.Run("REST", func(t *testing.T) { c.door.rest(t, client) })
-			c.door.calls(t, client, c.http2)
+			c.door.inEachProtocol(t, client, c.http2)
 		})
 	}
 	t.Run("grpc-go", func(t *testing.T) { overTCP.grpcLibrary(t) })
