@@ -66,12 +66,12 @@ func proxies(t *testing.T) map[string]proxy {
 	return map[string]proxy{
 		"nginx": {program: "nginx", args: []string{"-c"}, prefix: "/stint", config: func(text, address, upstream, pem string) string {
 			dir := filepath.Dir(pem)
-			temp := ""
+			var temp strings.Builder
 			for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-				temp += fmt.Sprintf("%s_temp_path %s/%s;\n", kind, dir, kind)
+				fmt.Fprintf(&temp, "%s_temp_path %s/%s;\n", kind, dir, kind)
 			}
 			return fmt.Sprintf("daemon off;\npid %s/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n%sserver { listen %s ssl http2;\nssl_certificate %s;\nssl_certificate_key %s;\n%s }\n}\n",
-				dir, temp, address, pem, pem, replaced(t, text, documentedUpstream, upstream))
+				dir, temp.String(), address, pem, pem, replaced(t, text, documentedUpstream, upstream))
 		}},
 		"Caddy": {program: "caddy", args: []string{"run", "--adapter", "caddyfile", "--config"}, config: func(text, address, upstream, pem string) string {
 			return "{\nadmin off\nauto_https off\n}\n" + replaced(t, text, "gateway.example.org {", "https://"+address+" {\n tls "+pem+" "+pem, documentedUpstream, upstream)
@@ -110,7 +110,7 @@ func (p *proxy) start(t *testing.T, kind, upstream string, a *authority) string 
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(program, append(p.args, file)...) //nolint:noctx // it is asked to end
+	cmd := exec.Command(program, append(p.args, file)...)
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	log := &lockedBuffer{}
 	cmd.Stdout, cmd.Stderr = log, log

@@ -28,6 +28,7 @@ type requestBody struct {
 	limit    int64
 	elements int // that it may have; 0 is no bound
 	length   int64
+	encoding string // its Content-Encoding
 	bound    []boundField
 	problem  *problem
 	room     func(bytes, elements int) (done func(), ok bool)
@@ -36,7 +37,7 @@ type requestBody struct {
 
 // newBody is the body of a request for an operation.
 func (g *gateway) newBody(r *http.Request, op *operation) *requestBody {
-	b := &requestBody{ReadCloser: r.Body, limit: g.MaxBodyBytes, length: r.ContentLength, room: g.Decode, done: func() {}}
+	b := &requestBody{ReadCloser: r.Body, limit: g.MaxBodyBytes, length: r.ContentLength, encoding: r.Header.Get("Content-Encoding"), room: g.Decode, done: func() {}}
 	if g.SizeOf == nil {
 		return b
 	}
@@ -83,8 +84,14 @@ func (b *requestBody) readAll() ([]byte, *problem) {
 	if b.length > b.limit {
 		return nil, b.tooLarge()
 	}
-	text, err := io.ReadAll(io.LimitReader(b.ReadCloser, b.limit+1))
-	var p *problem
+	if b.length == 0 {
+		return nil, nil
+	}
+	body, p := encodedBody(b.ReadCloser, b.encoding)
+	if p != nil {
+		return nil, p
+	}
+	text, err := io.ReadAll(io.LimitReader(body, b.limit+1))
 	switch {
 	case errors.As(err, &p):
 		return nil, p

@@ -60,8 +60,8 @@ func mediaType(h http.Header) string {
 
 // serveCall serves a call in gRPC-Web or Connect. The request was guarded as REST is. Who sends it is known before its body is read.
 func (g *gateway) serveCall(w *boundedWriter, r *http.Request, body *boundedBody) {
-	method, known := g.calls.methods[r.URL.Path]
-	p := g.checkCall(r, known)
+	method := g.calls.methods[r.URL.Path] // nil for one that there is not
+	p := checkCall(r, method)
 	if p == nil {
 		if p = g.authenticate(r, r.URL.Path); p == nil {
 			p = g.boundCall(r, method)
@@ -79,7 +79,7 @@ func (g *gateway) serveCall(w *boundedWriter, r *http.Request, body *boundedBody
 }
 
 // checkCall finds what is wrong with the request itself.
-func (g *gateway) checkCall(r *http.Request, known bool) *problem {
+func checkCall(r *http.Request, method protoreflect.MethodDescriptor) *problem {
 	media := mediaType(r.Header)
 	supported := false
 	for _, s := range spoken {
@@ -93,8 +93,14 @@ func (g *gateway) checkCall(r *http.Request, known bool) *problem {
 			fmt.Sprintf("The content type %q is none of those that calls are made with here: application/grpc over HTTP/2 (gRPC), application/grpc-web+proto (gRPC-Web), "+
 				"application/json and application/proto (Connect), application/connect+json and application/connect+proto (Connect's streams). REST is below /v1.", clip(media, 100))).
 			withHTTP(http.StatusUnsupportedMediaType)
-	case !known:
+	case method == nil:
 		return newProblem(codes.Unimplemented, "UNIMPLEMENTED", "This server does not offer that call.").withHTTP(http.StatusNotFound)
+	}
+	stream := method.IsStreamingClient() || method.IsStreamingServer()
+	if isConnect := !strings.HasPrefix(media, "application/grpc-web"); isConnect && strings.HasPrefix(media, "application/connect+") != stream {
+		return newProblem(codes.Unimplemented, "CALL_PROTOCOL_UNKNOWN",
+			"In Connect a call with a stream has the content type application/connect+json or application/connect+proto, one without application/json or application/proto.").
+			withHTTP(http.StatusUnsupportedMediaType)
 	}
 	return nil
 }

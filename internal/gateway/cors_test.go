@@ -140,3 +140,38 @@ func TestOriginsAreWrittenAsBrowsersDo(t *testing.T) {
 
 // nopConn is a connection that nobody uses.
 type nopConn struct{ grpc.ClientConnInterface }
+
+// Pages of sites that are named may call with a bearer token, and read what comes back; with a cookie they may nothing.
+func TestNamedSitesCallWithABearerToken(t *testing.T) {
+	const console = "https://console.example.org"
+	s := newSite(t, answering(), Config{CORSOrigins: []string{console}})
+	cross := []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}
+	with := func(more ...string) []string { return slices.Concat(cross, more) }
+	resp := s.do(t, http.MethodOptions, "/v1/jobs", nil, with("Origin", console, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type,idempotency-key")...)
+	if resp.StatusCode != http.StatusNoContent || allowed(resp.Header) != console+" " || !strings.Contains(resp.Header.Get("Access-Control-Allow-Headers"), "authorization") {
+		t.Errorf("the question before: %s %v", resp.Status, resp.Header)
+	}
+	for name, c := range map[string]struct {
+		header []string
+		code   int
+		may    bool
+	}{
+		"a token":                 {with("Origin", console, "Authorization", "Bearer x"), http.StatusOK, true},
+		"a cookie":                {with("Origin", console, "Cookie", "stint_session=x"), http.StatusForbidden, true},
+		"nothing":                 {with("Origin", console), http.StatusForbidden, true},
+		"another site's token":    {with("Origin", "https://evil.example.org", "Authorization", "Bearer x"), http.StatusForbidden, false},
+		"a site like it":          {with("Origin", console+".evil.org", "Authorization", "Bearer x"), http.StatusForbidden, false},
+		"a page of nobody's site": {with("Origin", "null", "Authorization", "Bearer x"), http.StatusForbidden, false},
+	} {
+		for method, path := range map[string]string{http.MethodPost: "/v1/jobs", http.MethodGet: "/v1/jobs/1"} {
+			resp := s.do(t, method, path, strings.NewReader(`{"job": {"service": "Date"}}`), c.header...)
+			if resp.StatusCode != c.code || (resp.Header.Get("Access-Control-Allow-Origin") == console) != c.may || resp.Header.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%s, %s: %s %v", name, method, resp.Status, resp.Header)
+			}
+		}
+	}
+	resp = s.do(t, http.MethodOptions, "/v1/jobs", nil, with("Origin", "https://evil.example.org", "Access-Control-Request-Method", "POST")...)
+	if resp.StatusCode == http.StatusNoContent || resp.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("the question of another site: %s %v", resp.Status, resp.Header)
+	}
+}

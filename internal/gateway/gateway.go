@@ -16,11 +16,13 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/rs/cors"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -78,6 +80,8 @@ type Config struct {
 	// EmbedOrigins are the sites whose pages may show the indicator: they get
 	// its script, the counts and the watch with the user's cookie. See CheckOrigin.
 	EmbedOrigins []string
+	// CORSOrigins are the sites whose pages may call with a bearer token: REST, gRPC-Web and Connect. See CheckOrigin.
+	CORSOrigins []string
 	// MaxBodyBytes limits a JSON body. 0 means 4 MiB, the limit of a gRPC message.
 	MaxBodyBytes int64
 	// ReadTimeout is how long a JSON body may take as a whole, and how long an
@@ -120,6 +124,8 @@ type gateway struct {
 	calls      *calls
 	translated http.Handler // calls in gRPC-Web and Connect; nil without GRPC
 	refusals   *connect.ErrorWriter
+	cors       *cors.Cors
+	compressed http.Handler // serve, with compressed responses
 }
 
 // New makes the handler for the whole of a server's HTTP side: the API below
@@ -154,10 +160,14 @@ func New(cfg Config) (http.Handler, error) {
 	if g.origins, err = newOrigins(g.TrustedOrigins); err != nil {
 		return nil, err
 	}
-	for _, origin := range g.EmbedOrigins {
+	g.cors = newCORS(g.CORSOrigins)
+	for _, origin := range slices.Concat(g.EmbedOrigins, g.CORSOrigins) {
 		if err := CheckOrigin(origin); err != nil {
 			return nil, err
 		}
+	}
+	if g.compressed, err = newCompressed(g.serve); err != nil {
+		return nil, err
 	}
 	if g.mux, err = g.newMux(); err != nil {
 		return nil, err
@@ -171,6 +181,15 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		g.serveGRPC(rw, r)
 		return
 	}
+	if g.compresses(r.URL.Path) {
+		g.compressed.ServeHTTP(rw, r)
+		return
+	}
+	g.serve(rw, r)
+}
+
+// serve serves a request that is no gRPC call.
+func (g *gateway) serve(rw http.ResponseWriter, r *http.Request) {
 	w := newBoundedWriter(rw, g.WriteTimeout)
 	defer w.finish()
 	r, outcome := withOutcome(r)
@@ -186,8 +205,16 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	setSecurityHeaders(w.Header())
 	r = trimPrefix(r.WithContext(r.Context()), g.PathPrefix)
 	r.Body = body
+	named, asked := g.isNamed(r), isPreflight(r)
+	if named && !asked {
+		g.cors.HandlerFunc(w, r)
+	}
 	if p := g.guard(r); p != nil {
 		g.refuse(w, r, p)
+		return
+	}
+	if named && asked {
+		g.cors.HandlerFunc(w, r)
 		return
 	}
 	if g.share(w, r) {

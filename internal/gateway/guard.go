@@ -97,15 +97,16 @@ func (g *gateway) guard(r *http.Request) *problem {
 			return newProblem(codes.PermissionDenied, "DEVELOPMENT_MODE", why)
 		}
 	}
+	byBearer := g.byBearer(r)
 	switch {
 	case !strings.HasPrefix(r.URL.Path, "/"):
 		return noRoute()
 	case !g.hostAllowed(r.Host):
 		return newProblem(codes.PermissionDenied, "HOST_NOT_ALLOWED",
 			fmt.Sprintf("This server does not answer to the host name %q.", clip(r.Host, 100))).withHTTP(http.StatusMisdirectedRequest)
-	case g.origins.Check(r) != nil:
+	case !byBearer && g.origins.Check(r) != nil:
 		return newProblem(codes.PermissionDenied, crossSite, "Requests that change something are not taken from pages of other sites.")
-	case g.foreign(r) != nil:
+	case !byBearer && g.foreign(r) != nil:
 		return g.foreign(r)
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") && (g.GRPC == nil || !isGRPC(r.Header) && !g.calls.at(r.URL.Path)):
 		return newProblem(codes.Unimplemented, "GRPC_NOT_HERE",

@@ -54,8 +54,19 @@ func checkRequestHeaders(h http.Header) *problem {
 	if users := h.Values(headerActFor); len(users) > 1 || (len(users) == 1 && !printable(users[0])) {
 		return invalid(headerActFor, "must be given once, in printable ASCII")
 	}
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") && !strings.EqualFold(encoding, "gzip") {
+		return invalid("Content-Encoding", "must be gzip or left out").withHTTP(http.StatusUnsupportedMediaType)
+	}
+	return nil
+}
+
+// checkFileHeaders refuses bodies that are not the file that is to be stored.
+func checkFileHeaders(h http.Header) *problem {
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return invalid("Content-Encoding", "must be left out: bodies are taken as they are").withHTTP(http.StatusUnsupportedMediaType)
+		return invalid("Content-Encoding", "must be left out: files are stored as they are").withHTTP(http.StatusUnsupportedMediaType)
+	}
+	if strings.HasPrefix(mediaType(h), "multipart/") {
+		return invalid("Content-Type", "must be that of the file: the body is the file itself and no form, as curl -T sends it").withHTTP(http.StatusUnsupportedMediaType)
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func TestHeadersThatWouldBeLostAreRefused(t *testing.T) {
 		{"a key that is not ASCII", []string{"Idempotency-Key", "ü"}, refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Idempotency-Key"}}},
 		{"a key too long", []string{"Idempotency-Key", strings.Repeat("k", 129)}, refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Idempotency-Key"}}},
 		{"two keys", []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}, refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Idempotency-Key"}}},
-		{"a packed body", []string{"Content-Encoding", "gzip"}, refusal{http: 415, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Content-Encoding"}}},
+		{"a packed body", []string{"Content-Encoding", "br"}, refusal{http: 415, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Content-Encoding"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.want.check(t, s.post(t, "/v1/jobs", `{}`, test.header...)) })
 	}

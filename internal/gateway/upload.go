@@ -18,6 +18,9 @@ const uploadFrameBytes = 256 << 10
 // upload stores the request's body as a file of the workspace.
 func (g *gateway) upload(w http.ResponseWriter, r *http.Request, path string, values url.Values) {
 	p := checkOwnQuery(values, "overwrite")
+	if p == nil {
+		p = checkFileHeaders(r.Header)
+	}
 	if r.Header.Get("Content-Range") != "" {
 		p = invalid("Content-Range", "must be left out: a file is stored whole or not at all")
 	}

@@ -104,6 +104,8 @@ type Config struct {
 	PathPrefix string
 	// AllowedHosts and TrustedOrigins are for servers behind a proxy.
 	AllowedHosts, TrustedOrigins []string
+	// CORSOrigins are the sites whose pages may call with a bearer token.
+	CORSOrigins []string
 	// EmbedOrigins are the sites whose pages may show the indicator.
 	EmbedOrigins []string
 	// IssueWebhook gets each problem report as JSON. Empty sends none.
@@ -171,9 +173,11 @@ func (c Config) check() error {
 	if !slices.Contains(accessLogs, c.AccessLog) {
 		errs = append(errs, fmt.Errorf("--access-log: %q is not none, errors or all", c.AccessLog))
 	}
-	for _, origin := range c.EmbedOrigins {
-		if err := gateway.CheckOrigin(origin); err != nil {
-			errs = append(errs, fmt.Errorf("--embed-origins: %w", err))
+	for flag, origins := range map[string][]string{"embed": c.EmbedOrigins, "cors": c.CORSOrigins} {
+		for _, origin := range origins {
+			if err := gateway.CheckOrigin(origin); err != nil {
+				errs = append(errs, fmt.Errorf("--%s-origins: %w", flag, err))
+			}
 		}
 	}
 	errs = append(errs, c.checkSignIn(), c.checkTransport(), c.checkClusters())

@@ -67,6 +67,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.StringVar(&c.PathPrefix, "path-prefix", "", "path below which a proxy publishes the server, for example /stint")
 	f.StringSliceVar(&c.AllowedHosts, "allowed-hosts", nil, "host names that requests may name besides this machine's loopback; empty allows all with --auth token, and none without")
 	f.StringSliceVar(&c.TrustedOrigins, "trusted-origins", nil, "origins whose pages may post, for example https://gateway.example.org")
+	f.StringSliceVar(&c.CORSOrigins, "cors-origins", nil, "origins whose pages may call with a bearer token, for example https://portal.example.org")
 	f.StringSliceVar(&c.EmbedOrigins, "embed-origins", nil, "origins whose pages may show the indicator, for example https://gateway.example.org")
 	f.StringVar(&c.IssueWebhook, "issue-webhook", "", "URL that gets each problem report of a user as JSON by POST")
 	defineTLS(f, &c.TLS)
