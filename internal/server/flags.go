@@ -33,8 +33,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.BoolVar(&c.StateOnNetworkFS, "state-on-network-fs", false, "start although --state is on a network file system, where the database may be damaged or lost")
 	defineBackup(f, &c.Backup)
 	f.StringVar(&c.Services, "services", "services", "folder of the services, one folder a service")
-	f.StringVar(&c.Listen, "listen", "127.0.0.1:8421", "HOST:PORT for gRPC, gRPC-Web, Connect, REST and the pages")
-	f.StringVar(&c.GRPCListen, "grpc-listen", "", "HOST:PORT for gRPC alone, besides --listen: for proxies with many calls; empty means none")
+	defineListen(f, c)
 	f.StringVar(&c.Executor, "executor", localExecutor, "where jobs run that do not say: local, slurm, or the name of a cluster in the file")
 	f.StringVar(&c.SlurmConf, "slurm-conf", os.Getenv("SLURM_CONF"), "slurm.conf of the cluster of --executor slurm; empty means Slurm's own default (env SLURM_CONF too)")
 	f.StringVar(&c.JobReportURL, "job-report-url", "", "where jobs' commands reach this server to tell of themselves, for example https://stint.example.org; empty means at --listen, where the nodes of a cluster can reach that; none means nowhere")
@@ -64,16 +63,22 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.Var(&keepAtMostValue{&c.KeepAtMost}, "keep-at-most", "how many finished jobs are kept, by state, for example completed=1000000")
 	f.DurationVar(&c.Heartbeat, "heartbeat", 15*time.Second, "longest silence on a stream")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "time that calls have to end when the server stops")
-	f.StringVar(&c.PathPrefix, "path-prefix", "", "path below which a proxy publishes the server, for example /stint")
-	f.StringSliceVar(&c.AllowedHosts, "allowed-hosts", nil, "host names that requests may name besides this machine's loopback; empty allows all with --auth token, and none without")
-	f.StringSliceVar(&c.TrustedOrigins, "trusted-origins", nil, "origins whose pages may post, for example https://gateway.example.org")
-	f.StringSliceVar(&c.CORSOrigins, "cors-origins", nil, "origins whose pages may call with a bearer token, for example https://portal.example.org")
-	f.StringSliceVar(&c.EmbedOrigins, "embed-origins", nil, "origins whose pages may show the indicator, for example https://gateway.example.org")
 	f.StringVar(&c.IssueWebhook, "issue-webhook", "", "URL that gets each problem report of a user as JSON by POST")
 	defineTLS(f, &c.TLS)
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.AccessLog, "access-log", "errors", "calls that are logged: none, errors or all")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+}
+
+// defineListen makes the flags for where the server listens, and which sites may call it.
+func defineListen(f *pflag.FlagSet, c *Config) {
+	f.StringVar(&c.Listen, "listen", "127.0.0.1:8421", "HOST:PORT for gRPC, gRPC-Web, Connect, REST and the pages")
+	f.StringVar(&c.GRPCListen, "grpc-listen", "", "HOST:PORT for gRPC alone, besides --listen: for proxies with many calls; empty means none")
+	f.StringVar(&c.PathPrefix, "path-prefix", "", "path below which a proxy publishes the server, for example /stint")
+	f.StringSliceVar(&c.AllowedHosts, "allowed-hosts", nil, "host names that requests may name besides this machine's loopback; empty allows all with --auth token, and none without")
+	f.StringSliceVar(&c.TrustedOrigins, "trusted-origins", nil, "origins whose pages may post, for example https://gateway.example.org")
+	f.StringSliceVar(&c.CORSOrigins, "cors-origins", nil, "origins whose pages may call with a bearer token, for example https://portal.example.org")
+	f.StringSliceVar(&c.EmbedOrigins, "embed-origins", nil, "origins whose pages may show the indicator, for example https://gateway.example.org")
 }
 
 // fill sets what the command line does not: from the environment, and what that
