@@ -24,12 +24,6 @@ func WithAudit(ctx context.Context, e *storev1.AuditEntry) context.Context {
 	return context.WithValue(ctx, auditKey{}, e)
 }
 
-// draftOf returns the entry of the context; nil without one.
-func draftOf(ctx context.Context) *audit.Draft {
-	e, _ := ctx.Value(auditKey{}).(*storev1.AuditEntry)
-	return audit.NewDraft(e)
-}
-
 // Audit appends an entry for something that changes nothing in the store: what was read of somebody
 // else, or who came. It returns when the entry is durable. The time is filled in; the rest is as given.
 func (s *Store) Audit(ctx context.Context, e *storev1.AuditEntry) error {
@@ -122,20 +116,20 @@ type target struct {
 }
 
 // audit appends what one operation did, which made the changes from this one on.
-func (b *batch) audit(d *audit.Draft, from int) error {
+func (b *batch) audit(by *storev1.AuditEntry, from int) error {
 	if from == len(b.changes) {
 		user := b.target.user
-		if len(b.target.jobs) > 0 && user == d.User() {
+		if len(b.target.jobs) > 0 && user == by.GetUser() {
 			user = "" // their own job
 		}
-		return b.chain.Append(d, user, slices.Concat(b.target.jobs, d.Jobs()))
+		return b.chain.Append(by, user, slices.Concat(b.target.jobs, by.GetJobIds()))
 	}
 	for _, group := range byOwner(b.changes[from:]) {
 		user := b.target.user
-		if user == "" && group.owner != d.User() {
+		if user == "" && group.owner != by.GetUser() {
 			user = group.owner
 		}
-		if err := b.chain.Append(d, user, group.jobs); err != nil {
+		if err := b.chain.Append(by, user, group.jobs); err != nil {
 			return err
 		}
 	}

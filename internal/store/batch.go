@@ -70,7 +70,7 @@ func (b *batch) finish(tx *kv.Tx) error {
 }
 
 // run stages one operation and, if it changed something, who did that.
-func (b *batch) run(by *audit.Draft, stage func(*batch) error) error {
+func (b *batch) run(by *storev1.AuditEntry, stage func(*batch) error) error {
 	written, from, counters, head := len(b.tx.Entry()), len(b.changes), b.counters, b.chain.Head()
 	b.target, b.mustAudit = target{}, false
 	err := stage(b)

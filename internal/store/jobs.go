@@ -120,9 +120,6 @@ var ErrDamaged = file.ErrDamaged
 // Brief is what of a job's record says where the job waits.
 type Brief = file.Brief
 
-// BriefOf returns the brief of a record.
-func BriefOf(id job.ID, rec *storev1.Record) Brief { return file.BriefOf(id, rec) }
-
 // Briefs reads several jobs in the order of ids, in one transaction and of each record only the header.
 func (s *Store) Briefs(ids []job.ID) ([]Brief, error) {
 	return read(s, func(tx *kv.ReadTx) ([]Brief, error) { return file.Briefs(tx, ids), nil })

@@ -16,8 +16,9 @@ const (
 
 // block is some records in the order of their ids, and their headers once done is closed.
 type block struct {
-	ids     []job.ID
-	records [][]byte
+	n       int
+	ids     [blockSize]job.ID
+	records [blockSize][]byte
 	headers [blockSize]*storev1.Header
 	errs    [blockSize]error
 	broken  error // why no headers were made
@@ -27,8 +28,8 @@ type block struct {
 func (b *block) decode() {
 	defer close(b.done)
 	b.broken = kv.Guard(func() error {
-		for i, raw := range b.records {
-			b.headers[i], b.errs[i] = file.DecodeHeader(b.ids[i], raw)
+		for i := range b.n {
+			b.headers[i], b.errs[i] = file.DecodeHeader(b.ids[i], b.records[i])
 		}
 		return nil
 	})
@@ -47,7 +48,7 @@ func (m *memory) loadJobs(tx *kv.ReadTx) error {
 	for b := range blocks {
 		<-b.done
 		broken = cmp.Or(broken, b.broken)
-		for i := 0; i < len(b.ids) && broken == nil; i++ {
+		for i := 0; i < b.n && broken == nil; i++ {
 			if b.errs[i] != nil {
 				m.damaged[b.ids[i]] = b.errs[i]
 			} else {
@@ -71,8 +72,8 @@ func readBlocks(tx *kv.ReadTx, blocks chan<- *block) error {
 		if err != nil {
 			return err
 		}
-		b.ids, b.records = append(b.ids, id), append(b.records, v)
-		if len(b.ids) == blockSize {
+		b.ids[b.n], b.records[b.n] = id, v
+		if b.n++; b.n == blockSize {
 			hand()
 		}
 	}

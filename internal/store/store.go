@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
 	"github.com/stint-jobs/stint/internal/store/file"
@@ -238,6 +239,19 @@ func (s *Store) Stats() Stats {
 
 // Size returns the size of the database in bytes.
 func (s *Store) Size() int64 { return s.db.Stats().FileBytes }
+
+// Settings returns what operators set at run time. It is never nil, and read-only.
+func (s *Store) Settings() *storev1.Settings { return s.mem.settings.Load() }
+
+// SetSettings replaces the settings.
+func (s *Store) SetSettings(ctx context.Context, set *storev1.Settings) error {
+	return s.do(ctx, 1, func(b *batch) error { return file.PutSettings(b.tx, set) })
+}
+
+// Position returns how far the store has come. Everything up to it was committed.
+func (s *Store) Position() file.Position {
+	return file.Position{Incarnation: s.Settings().GetIncarnation(), Revision: s.Revision(), AuditSequence: s.AuditHead().Sequence}
+}
 
 // ErrUnchanged is what the function given to Update returns when nothing is to be changed. It never reaches the caller of Update.
 var ErrUnchanged = errors.New("unchanged")

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
@@ -21,7 +22,7 @@ func (s *Store) do(ctx context.Context, weight int, stage func(*batch) error) er
 
 // doBytes is do for a write of which it is known about how many bytes it has.
 func (s *Store) doBytes(ctx context.Context, weight, bytes int, stage func(*batch) error) error {
-	by := draftOf(ctx)
+	by, _ := ctx.Value(auditKey{}).(*storev1.AuditEntry) // nil without one
 	return file.InWords(s.db.Do(ctx, kv.Op{
 		Weight: weight, Bytes: bytes, Internal: isInternal(ctx),
 		Stage: func(*kv.Tx) error { return s.batch.run(by, stage) },

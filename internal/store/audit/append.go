@@ -18,33 +18,6 @@ import (
 // maxJobs is how many jobs one entry names. More become more entries.
 const maxJobs = 1000
 
-// Draft is an entry that is not stored yet. One operation may append it several times, for the jobs
-// of several users.
-type Draft struct {
-	entry   *storev1.AuditEntry
-	subject string
-	jobs    []uint64
-}
-
-// NewDraft returns a draft of a copy of an entry. Bytes of its texts that are not UTF-8 are replaced.
-// A nil entry has no draft.
-func NewDraft(e *storev1.AuditEntry) *Draft {
-	if e == nil {
-		return nil
-	}
-	e = proto.CloneOf(e)
-	for _, text := range []*string{&e.User, &e.Actor, &e.How, &e.CredentialId, &e.Address, &e.Method, &e.Subject, &e.Reason} {
-		*text = strings.ToValidUTF8(*text, "\uFFFD")
-	}
-	return &Draft{entry: e, subject: e.GetSubject(), jobs: e.GetJobIds()}
-}
-
-// User returns who does what the draft tells of.
-func (d *Draft) User() string { return d.entry.GetUser() }
-
-// Jobs returns the jobs that the draft names.
-func (d *Draft) Jobs() []uint64 { return d.jobs }
-
 // Appender appends to the chain in the transaction of a batch. It belongs to the writer.
 type Appender struct {
 	tx           *kv.Tx
@@ -65,14 +38,17 @@ func (a *Appender) Head() Head { return a.head }
 // taken back.
 func (a *Appender) Rewind(to Head) { a.head = to }
 
-// Append appends a draft about jobs, in as many entries as they need. An empty subject is that of
-// the draft.
-func (a *Appender) Append(d *Draft, subject string, jobs []uint64) error {
-	if subject == "" {
-		subject = d.subject
+// Append appends an entry about jobs, in as many entries as they need. A subject takes the place of the entry's own.
+// Bytes of its texts that are not UTF-8 are replaced. The entry that is given stays as it is.
+func (a *Appender) Append(given *storev1.AuditEntry, subject string, jobs []uint64) error {
+	e := proto.CloneOf(given)
+	e.Time = a.time
+	if subject != "" {
+		e.Subject = subject
 	}
-	e := d.entry
-	e.Time, e.Subject = a.time, strings.ToValidUTF8(subject, "\uFFFD")
+	for _, text := range []*string{&e.User, &e.Actor, &e.How, &e.CredentialId, &e.Address, &e.Method, &e.Subject, &e.Reason} {
+		*text = strings.ToValidUTF8(*text, "\uFFFD")
+	}
 	for {
 		n := min(len(jobs), maxJobs)
 		e.JobIds, jobs = jobs[:n], jobs[n:]
@@ -116,8 +92,7 @@ func AppendOne(tx *kv.Tx, e *storev1.AuditEntry, now *timestamppb.Timestamp) (He
 	}
 	var a Appender
 	a.Begin(tx, end, now)
-	d := NewDraft(e)
-	err = a.Append(d, "", d.jobs)
+	err = a.Append(e, "", e.GetJobIds())
 	return a.head, errors.Join(err, a.Finish())
 }
 

@@ -2,7 +2,9 @@ package audit
 
 import (
 	"encoding/hex"
+	"errors"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
 func TestHeadsAreReadAsTheyArePrinted(t *testing.T) {
@@ -67,13 +70,39 @@ func TestTheFieldsOfAnEntryAreInTheOrderOfTheirNumbers(t *testing.T) {
 	})
 }
 
-// An entry may be given to several calls, so a draft leaves it as it is.
-func TestADraftIsACopyInUTF8(t *testing.T) {
-	e := &storev1.AuditEntry{User: "a\xffb"}
-	if d := NewDraft(e); d.User() != "a\uFFFDb" || e.GetUser() != "a\xffb" {
-		t.Errorf("the draft has %q, and the entry %q", d.User(), e.GetUser())
+// An entry may be given to several calls, so it is left as it is. What is stored is UTF-8, and of so many jobs that an
+// entry stays small.
+func TestAnEntryIsCopiedInUTF8AndInParts(t *testing.T) {
+	db, err := kv.Open(kv.Config{Path: filepath.Join(t.TempDir(), "test.db"), NoSync: true, Buckets: []kv.Bucket{{Name: Bucket}, {Name: HeadBucket}}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if NewDraft(nil) != nil {
-		t.Error("there is a draft of nothing")
+	defer db.Close()
+	given := &storev1.AuditEntry{User: "a\xffb", Subject: "own", JobIds: []uint64{7}}
+	jobs := make([]uint64, 2*maxJobs+1)
+	if err := db.Do(t.Context(), kv.Op{Stage: func(tx *kv.Tx) error {
+		var a Appender
+		a.Begin(tx, Head{}, &timestamppb.Timestamp{Seconds: 5})
+		return errors.Join(a.Append(given, "eve\xff", jobs), a.Append(given, "", nil), a.Finish())
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if given.GetUser() != "a\xffb" || given.GetSubject() != "own" || len(given.GetJobIds()) != 1 || given.GetTime() != nil {
+		t.Errorf("the entry became %v", given)
+	}
+	var rows []Row
+	if err := db.View(func(tx *kv.ReadTx) error {
+		return Export(tx, 0, func(_ Head, row Row) error { rows = append(rows, row); return nil })
+	}); err != nil || len(rows) != 4 {
+		t.Fatalf("%d entries, %v", len(rows), err)
+	}
+	for i, want := range []int{maxJobs, maxJobs, 1, 0} {
+		e, subject := rows[i].Entry, "eve\uFFFD"
+		if i == 3 {
+			subject = "own"
+		}
+		if e.GetUser() != "a\uFFFDb" || e.GetSubject() != subject || len(e.GetJobIds()) != want || e.GetTime().GetSeconds() != 5 {
+			t.Errorf("entry %d is %v", i, e)
+		}
 	}
 }

@@ -36,10 +36,7 @@ type Brief struct {
 	NotBefore time.Time
 }
 
-// BriefOf returns the brief of a record.
-func BriefOf(id job.ID, rec *storev1.Record) Brief { return briefOfHeader(id, HeaderOf(rec)) }
-
-func briefOfHeader(id job.ID, h *storev1.Header) Brief {
+func briefOf(id job.ID, h *storev1.Header) Brief {
 	b := Brief{
 		ID: id, Owner: h.GetOwner(), Executor: h.GetExecutor(), State: h.GetState(), Priority: h.GetPriority(),
 		Resources: h.GetResources(), Cancelled: h.GetCancelTimeNs() != 0, Phase: h.GetPhase(),
@@ -66,7 +63,7 @@ func Briefs(tx *kv.ReadTx, ids []job.ID) []Brief {
 			err = NotFound(id)
 		}
 		if briefs[i] = (Brief{ID: id, Err: err}); err == nil {
-			briefs[i] = briefOfHeader(id, h)
+			briefs[i] = briefOf(id, h)
 		}
 	}
 	return briefs

@@ -214,11 +214,11 @@ func TestABriefSaysWhatTheRecordSays(t *testing.T) {
 		Service: rec.GetJob().GetService(), ServiceVersion: "1.2", InputBytes: 12345, SubmitTime: rec.GetJob().GetSubmitTime().AsTime(),
 		Resources: rec.GetJob().GetResources(), Cancelled: true, Phase: storev1.Phase_PHASE_STARTED, NotBefore: testTime.UTC(),
 	}
-	if diff := cmp.Diff(want, BriefOf(9, rec), protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(want, briefOf(9, HeaderOf(rec)), protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
 	rec.Granted = &jobsv1.Resources{Cpus: 1, MemoryBytes: 77}
-	if got := BriefOf(9, rec).Resources; got.GetMemoryBytes() != 77 {
+	if got := briefOf(9, HeaderOf(rec)).Resources; got.GetMemoryBytes() != 77 {
 		t.Errorf("the next attempt gets %v", got)
 	}
 }
