@@ -90,9 +90,7 @@ func (s *Store) Changes(w Watch, after uint64, limit int) (Changes, error) {
 	if unchanged {
 		return Changes{UpTo: now}, nil
 	}
-	return s.readings.share(readingKey{w.Scope, after, limit}, now, func() (Changes, error) {
-		return s.readChanges(s.mem.index.Changes(w.Scope, after, limit), limit)
-	})()
+	return s.reading(readingKey{w.Scope, after, limit}, now)()
 }
 
 // inGap reports whether no change of this incarnation can have a revision. Who resumes after it has seen another one.
@@ -119,16 +117,19 @@ type readingKey struct {
 	limit int
 }
 
-// share returns a function that returns what read returns, from another caller's run if that began no earlier than at
-// the revision now.
-func (r *readings) share(key readingKey, now uint64, read func() (Changes, error)) func() (Changes, error) {
+// reading returns a function that reads changes, or returns what another caller's reading found, if that began no earlier
+// than at the revision now.
+func (s *Store) reading(key readingKey, now uint64) func() (Changes, error) {
+	r := &s.readings
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now > r.revision || len(r.byKey) >= maxReadings || r.byKey == nil {
 		r.byKey, r.revision = make(map[readingKey]func() (Changes, error)), now
 	}
 	if r.byKey[key] == nil {
-		r.byKey[key] = sync.OnceValues(read)
+		r.byKey[key] = sync.OnceValues(func() (Changes, error) {
+			return s.readChanges(s.mem.index.Changes(key.scope, key.after, key.limit), key.limit)
+		})
 	}
 	return r.byKey[key]
 }

@@ -22,27 +22,20 @@ func (s *Store) Get(scope Scope, id job.ID) (*jobsv1.Job, error) {
 	return found, err
 }
 
-// GetBounded is GetMany for what is sent at once. Jobs with more than maxBytes in all are refused before they are decoded.
-func (s *Store) GetBounded(scope Scope, ids []job.ID, view jobsv1.JobView, maxBytes int) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
-	size := 0
-	err := s.view(func(tx *kv.ReadTx) error {
-		for _, id := range ids {
-			size += file.Size(tx, id, view)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the sizes of %d jobs: %w", len(ids), err)
-	}
-	if size > maxBytes && len(ids) > 1 {
-		return nil, nil, job.Userf(job.ErrTooLarge, "These jobs are larger than what is sent at once. Ask for fewer at a time, or for the basic view.")
-	}
-	return s.GetMany(scope, ids, view)
-}
-
 // GetMany returns several jobs in the order of ids, and the ids of those that do not exist for the scope.
 func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
+	return s.GetBounded(scope, ids, view, math.MaxInt)
+}
+
+// GetBounded is GetMany for what is sent at once. Jobs with more than maxBytes in all are refused before they are decoded.
+func (s *Store) GetBounded(scope Scope, ids []job.ID, view jobsv1.JobView, maxBytes int) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
 	err := s.view(func(tx *kv.ReadTx) error {
+		size := 0
+		for _, id := range ids {
+			if size += file.Size(tx, id, view); size > maxBytes && len(ids) > 1 {
+				return job.Userf(job.ErrTooLarge, "These jobs are larger than what is sent at once. Ask for fewer at a time, or for the basic view.")
+			}
+		}
 		for _, id := range ids {
 			j, err := jobIn(tx, scope, id, view)
 			switch {

@@ -72,7 +72,7 @@ func DecodeBasic(id job.ID, raw []byte) (*jobsv1.Job, error) {
 	if rec.GetJob() == nil || rec.GetHeader() == nil {
 		return nil, damaged(id, errRecord)
 	}
-	setHeader(&storev1.Record{Job: rec.GetJob()}, rec.GetHeader())
+	setJob(rec.GetJob(), rec.GetHeader())
 	complete(id, rec.GetJob(), rec.GetHeader())
 	return rec.GetJob(), nil
 }
@@ -112,14 +112,17 @@ func HeaderOf(rec *storev1.Record) *storev1.Header {
 
 // setHeader sets what of a record in memory its header says.
 func setHeader(rec *storev1.Record, h *storev1.Header) {
-	j := rec.GetJob()
+	rec.Phase, rec.NotBefore, rec.RequestId, rec.Granted = h.GetPhase(), timestampOf(h.GetNotBeforeNs()), h.GetRequestId(), h.GetGranted()
+	setJob(rec.GetJob(), h)
+}
+
+func setJob(j *jobsv1.Job, h *storev1.Header) {
 	j.Owner, j.Service, j.Executor = h.GetOwner(), h.GetService(), h.GetExecutor()
 	j.OutputName, j.OutputFolder, j.ParentId, j.RerunOf = h.GetOutputName(), h.GetOutputFolder(), h.GetParentId(), h.GetRerunOf()
 	j.Priority, j.State, j.Reason, j.ExitCode, j.Revision = h.GetPriority(), h.GetState(), h.GetReason(), h.ExitCode, h.GetRevision()
 	j.SubmitTime, j.StartTime = timestampOf(h.GetSubmitTimeNs()), timestampOf(h.GetStartTimeNs())
 	j.CompleteTime, j.CancelTime = timestampOf(h.GetCompleteTimeNs()), timestampOf(h.GetCancelTimeNs())
 	j.Resources, j.InputBytes, j.ServiceVersion = h.GetResources(), h.GetInputBytes(), h.GetServiceVersion()
-	rec.Phase, rec.NotBefore, rec.RequestId, rec.Granted = h.GetPhase(), timestampOf(h.GetNotBeforeNs()), h.GetRequestId(), h.GetGranted()
 }
 
 // complete sets what of a decoded job is not stored with it: what its key says, the etag, and the labels.

@@ -335,12 +335,26 @@ func TestUnreadableMetaPagesHangNobody(t *testing.T) {
 	if _, err := db.Snapshot(filepath.Join(t.TempDir(), "copy.db")); !errors.Is(err, ErrFailed) {
 		t.Errorf("Snapshot afterwards: %v, want ErrFailed", err)
 	}
-	for range 2 {
-		if err := db.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
+	if err := db.Close(); !errors.Is(err, ErrFailed) {
+		t.Errorf("Close: %v, want ErrFailed", err)
 	}
-	got := openConfig(t, testConfig(db.cfg.Path)).contents(t, jobs)
+	if err := db.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+	cfg := testConfig(db.cfg.Path) // the writer may still write to it
+	cfg.LockTimeout = 1
+	if _, err := Open(cfg); !errors.Is(err, ErrLocked) {
+		t.Errorf("open it again: %v, want ErrLocked", err)
+	}
+	left, err := os.ReadFile(db.cfg.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "left.db")
+	if err := os.WriteFile(path, left, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := openConfig(t, testConfig(path)).contents(t, jobs)
 	if got["a"] != "1" || got["d"] != "" {
 		t.Errorf("after reopening: %v", got)
 	}

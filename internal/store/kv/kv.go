@@ -268,15 +268,20 @@ func (db *DB) Stats() Stats {
 }
 
 // Close writes what was accepted, ends the writer and closes the file. An operation
-// that waits for space is refused with ErrClosed. Close waits for calls of View. A second call does nothing.
+// that waits for space is refused with ErrClosed. Close waits for calls of View. A second call does nothing. Where a read
+// found no meta page the file stays locked until the process ends, and Close returns ErrFailed.
 func (db *DB) Close() error {
 	db.queue.close()
 	select {
+	case <-db.hung: // the writer may be about to write, so the file stays open and locked
+		if db.closed.Swap(true) {
+			return nil
+		}
+		return fmt.Errorf("close database %s, which stays locked until the process ends: %w", db.cfg.Path, db.failureOf())
 	case <-db.ended:
-		db.mu.Lock()
-		defer db.mu.Unlock()
-	case <-db.hung:
 	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	if db.closed.Swap(true) {
 		return nil
 	}
