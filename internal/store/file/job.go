@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -115,4 +116,22 @@ func decode[M proto.Message](raw []byte, m M, what string, args ...any) (M, erro
 		return m, fmt.Errorf("read %s: %w: the record is damaged: %w", fmt.Sprintf(what, args...), job.ErrStorage, err)
 	}
 	return m, nil
+}
+
+// RequestKey returns the key of a request in the bucket Requests. An owner has no zero byte.
+func RequestKey(owner, id string) []byte { return slices.Concat([]byte(owner), []byte{0}, []byte(id)) }
+
+// SplitRequestKey returns the owner and the id of a request. ok is whether the key has both.
+func SplitRequestKey(key []byte) (owner, id string, ok bool) {
+	o, r, ok := bytes.Cut(key, []byte{0})
+	return string(o), string(r), ok && len(o) > 0 && len(r) > 0
+}
+
+// GetDeletedRequest returns the record of a request whose jobs were deleted. It returns nil where there is none.
+func GetDeletedRequest(tx *kv.ReadTx, key []byte) (*storev1.DeletedRequest, error) {
+	raw := tx.Get(Requests, key)
+	if raw == nil {
+		return nil, nil
+	}
+	return decode(raw, &storev1.DeletedRequest{}, "the deleted request %q", key)
 }
