@@ -20,7 +20,7 @@ func (s *Store) Check(ctx context.Context) ([]file.Problem, error) {
 			if err := c.Database(ctx, tx); err != nil {
 				return err
 			}
-			fresh, err := load(tx, s.cfg.index())
+			fresh, err := load(tx, s.cfg.index)
 			if err != nil {
 				return err
 			}

@@ -91,7 +91,7 @@ func TestACheckTellsWhichPartOfMemoryIsWrong(t *testing.T) {
 func loaded(tb testing.TB, s *Store) (m *memory) {
 	tb.Helper()
 	err := s.view(func(tx *kv.ReadTx) (err error) {
-		m, err = load(tx, s.cfg.index())
+		m, err = load(tx, s.cfg.index)
 		return err
 	})
 	if err != nil {

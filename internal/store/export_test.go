@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/file"
@@ -19,25 +21,43 @@ func (s *Store) RefuseBatches(hook func() error) {
 
 // WithoutSync makes nothing durable, for tests that are not about that.
 func (c Config) WithoutSync() Config {
-	c.noSync = true
+	c.kv.NoSync = true
 	return c
 }
 
 // WithFiles has the database's files opened, renamed and removed by fs.
 func (c Config) WithFiles(fs kv.FS) Config {
-	c.files = fs
+	c.kv.FS = fs
 	return c
 }
 
 // WithRing sets how many changes the ring holds; a power of two.
 func (c Config) WithRing(size int) Config {
-	c.ringSize = size
+	c.index.RingSize = size
+	return c
+}
+
+// WithQueue sets how many writes may wait.
+func (c Config) WithQueue(length int) Config {
+	c.kv.QueueLength = length
+	return c
+}
+
+// WithLockTimeout sets how long Open waits for another process to close the file.
+func (c Config) WithLockTimeout(d time.Duration) Config {
+	c.kv.LockTimeout = d
+	return c
+}
+
+// WithScanBudget sets how many jobs a page looks at before its total is a lower bound.
+func (c Config) WithScanBudget(jobs int) Config {
+	c.index.ScanBudget = jobs
 	return c
 }
 
 // WithViews keeps the results of every Match, however cheap it is.
 func (c Config) WithViews() Config {
-	c.smallScan = -1
+	c.index.SmallScan = -1
 	return c
 }
 

@@ -27,7 +27,7 @@ import (
 func TestAFileThatIsOpenElsewhereIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	storetest.OpenConfig(t, store.Config{Path: path})
-	_, err := store.Open(store.Config{Path: path, LockTimeout: 60 * time.Millisecond})
+	_, err := store.Open(store.Config{Path: path}.WithLockTimeout(60 * time.Millisecond))
 	if !errors.Is(err, job.ErrUnavailable) || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("open it twice: %v", err)
 	}

@@ -28,6 +28,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/file"
+	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
@@ -238,7 +239,7 @@ func (h *history) open() {
 	h.Helper()
 	open := func(name string, now func() time.Time) *Store {
 		s, err := Open(Config{
-			Path: filepath.Join(h.dir, name), Now: now, noSync: true, files: unsynced{}, ringSize: 32, smallScan: -1,
+			Path: filepath.Join(h.dir, name), Now: now, kv: kv.Config{NoSync: true, FS: unsynced{}}, index: index.Config{RingSize: 32, SmallScan: -1},
 			Retention: Retention{jobsv1.State_STATE_COMPLETED: {AtMost: 2}, jobsv1.State_STATE_FAILED: {For: time.Minute}},
 		})
 		if err != nil {

@@ -17,7 +17,7 @@ import (
 // openWith opens a store with n jobs of ada.
 func openWith(t *testing.T, n int) *Store {
 	t.Helper()
-	s, err := Open(Config{Path: filepath.Join(t.TempDir(), "jobs.db"), noSync: true})
+	s, err := Open(Config{Path: filepath.Join(t.TempDir(), "jobs.db")}.WithoutSync())
 	if err != nil {
 		t.Fatal(err)
 	}

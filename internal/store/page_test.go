@@ -102,7 +102,7 @@ func TestAnUnusablePageRequestIsInvalid(t *testing.T) {
 }
 
 func TestBeyondTheBudgetATotalIsALowerBound(t *testing.T) {
-	s := storetest.OpenConfig(t, store.Config{ScanBudget: 10}.WithoutSync())
+	s := storetest.OpenConfig(t, store.Config{}.WithScanBudget(10).WithoutSync())
 	var jobs []*jobsv1.Job
 	for i := range 100 {
 		jobs = append(jobs, newJob("A", strconv.Itoa(i%2)))

@@ -26,7 +26,7 @@ func newSubmission(t *testing.T, n int) *submission {
 
 // What one commit does to a request is seen within the commit, and a submission writes nothing into the bucket requests.
 func TestARequestWithinOneCommit(t *testing.T) {
-	s, err := Open(Config{Path: filepath.Join(t.TempDir(), "jobs.db"), noSync: true})
+	s, err := Open(Config{Path: filepath.Join(t.TempDir(), "jobs.db")}.WithoutSync())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestARequestWithinOneCommit(t *testing.T) {
 
 // A request that is refused after it was staged leaves nothing that a later one of the same commit could be taken for.
 func TestARequestThatIsTakenBack(t *testing.T) {
-	s, err := Open(Config{Path: filepath.Join(t.TempDir(), "jobs.db"), noSync: true})
+	s, err := Open(Config{Path: filepath.Join(t.TempDir(), "jobs.db")}.WithoutSync())
 	if err != nil {
 		t.Fatal(err)
 	}

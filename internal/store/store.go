@@ -31,7 +31,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// Config says where the jobs are and how much may wait. The zero value of
+// Config says where the jobs are and which are kept. The zero value of
 // every field but Path is good.
 type Config struct {
 	// Path of the database file. Open makes it when it is not there; its folder must exist.
@@ -40,20 +40,6 @@ type Config struct {
 	Logger *slog.Logger
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// QueueLength and QueueBytes are how many writes, and of how many bytes, may wait for the writer; one more is
-	// refused with job.ErrOverloaded. Zero means 4,096 and 64 MiB.
-	QueueLength int
-	QueueBytes  int64
-	// MaxBatch is about how many jobs are written in one commit. Zero means 1,024.
-	MaxBatch int
-	// ReadAhead is how many bytes of the file Open reads in order before it
-	// maps it, which makes a cold start several times faster. Zero means 8 GiB, a negative value none.
-	ReadAhead int64
-	// LockTimeout is how long Open waits for another process to close the file. Zero means one second.
-	LockTimeout time.Duration
-	// ScanBudget is how many jobs a page looks at for a Match before
-	// its total is a lower bound. Zero means five million.
-	ScanBudget int
 	// FirstID is the least id that new jobs get. A database that was restored
 	// from an old copy must not give out again what its jobs' folders have. Zero is no bound.
 	FirstID job.ID
@@ -62,11 +48,9 @@ type Config struct {
 	// Reserve is how many bytes beside the database are kept for the server's own writes on a full disk. Zero is none.
 	Reserve int64
 
-	// Of tests.
-	ringSize  int   // of the index; 0 means its default
-	smallScan int64 // of the index; 0 means its default
-	files     kv.FS // nil means the system's own
-	noSync    bool  // nothing is durable
+	// What the parts of the store get beside. Only tests set something, so all bounds have their defaults.
+	kv    kv.Config
+	index index.Config
 }
 
 func (c *Config) setDefaults() {
@@ -76,10 +60,7 @@ func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-}
-
-func (c *Config) index() index.Config {
-	return index.Config{Now: c.Now, RingSize: c.ringSize, ScanBudget: c.ScanBudget, SmallScan: c.smallScan}
+	c.index.Now = c.Now
 }
 
 // Store keeps the jobs. Open makes one; Close ends it. Its methods may be called at the same time.
@@ -120,11 +101,10 @@ func (s *Store) start() (err error) {
 	if err := file.CheckFormat(s.cfg.Path); err != nil {
 		return err
 	}
-	if s.db, err = kv.Open(kv.Config{
-		Path: s.cfg.Path, Buckets: file.Buckets, Logger: s.cfg.Logger, LockTimeout: s.cfg.LockTimeout, ReadAhead: s.cfg.ReadAhead,
-		QueueLength: s.cfg.QueueLength, QueueBytes: s.cfg.QueueBytes, MaxBatch: s.cfg.MaxBatch, Reserve: s.cfg.Reserve,
-		FS: s.cfg.files, NoSync: s.cfg.noSync, Create: file.Create, Begin: s.batch.begin, Finish: s.batch.finish, Apply: s.publish, Notify: s.wake,
-	}); err != nil {
+	cfg := s.cfg.kv
+	cfg.Path, cfg.Buckets, cfg.Logger, cfg.Reserve = s.cfg.Path, file.Buckets, s.cfg.Logger, s.cfg.Reserve
+	cfg.Create, cfg.Begin, cfg.Finish, cfg.Apply, cfg.Notify = file.Create, s.batch.begin, s.batch.finish, s.publish, s.wake
+	if s.db, err = kv.Open(cfg); err != nil {
 		return err
 	}
 	begin := time.Now()
@@ -143,7 +123,7 @@ func (s *Store) start() (err error) {
 // load makes everything in memory from the file.
 func (s *Store) load() error {
 	err := s.view(func(tx *kv.ReadTx) (err error) {
-		s.mem, err = load(tx, s.cfg.index())
+		s.mem, err = load(tx, s.cfg.index)
 		return err
 	})
 	if err != nil {

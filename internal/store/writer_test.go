@@ -56,7 +56,7 @@ func TestWhatGathersDuringACommitIsTheNextCommit(t *testing.T) {
 }
 
 func TestAFullQueueRefusesAtOnce(t *testing.T) {
-	s := storetest.OpenConfig(t, store.Config{QueueLength: 2})
+	s := storetest.OpenConfig(t, store.Config{}.WithQueue(2))
 	begun, release := hold(s)
 	defer release()
 	var callers sync.WaitGroup
