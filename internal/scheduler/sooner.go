@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
 )
@@ -40,8 +41,9 @@ type step struct {
 // noteShort notes what is free for the job that is next in order and does not fit. Only what is given
 // back makes more free. It is of Run's goroutine, like short.
 func (s *Scheduler) noteShort(l *lane, id job.ID) {
-	if _, bounded := l.engine.Capacity[policy.Memory]; !bounded {
-		return
+	_, bounded := l.engine.Capacity[policy.Memory]
+	if _, prompt := l.engine.Executor.(executor.Prompt); !bounded || !prompt {
+		return // an engine with a queue of its own starts jobs when it likes
 	}
 	h := s.short[id]
 	switch {

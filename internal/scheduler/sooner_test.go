@@ -35,6 +35,9 @@ func (w *world) usage(id job.ID) string {
 	return j.GetUsageNote()
 }
 
+// queueing is an executor that starts nothing at once.
+type queueing struct{ executor.Executor }
+
 func TestAfterTheEndItIsSaidWhatWasUsed(t *testing.T) {
 	const had, none = "It had 7 GiB of memory and used 1 GiB.", ""
 	for name, c := range map[string]struct {
@@ -112,6 +115,17 @@ func TestAfterTheEndItIsSaidWhatWasUsed(t *testing.T) {
 			w.engine.Release(first, 1)
 			return id
 		}, "It had 7 GiB of memory and used 7 GiB."},
+		"the engine has a queue of its own": {func(w *world, ask func() job.ID) job.ID {
+			w.crash()
+			w.wrap = func(ex executor.Executor) executor.Executor { return queueing{ex} }
+			w.start()
+			first := w.submit("ann", "hold", asks(1, 6))
+			w.pass(time.Second)
+			id := ask()
+			w.pass(40 * time.Minute)
+			w.engine.Release(first, 1)
+			return id
+		}, had},
 		"nothing was measured": {func(w *world, ask func() job.ID) job.ID {
 			w.uses = 0
 			return ask()
