@@ -11,7 +11,7 @@ TEST_JOBS ?= 2
 FUZZ_TIME ?= 10s
 # How often `make test-long` kills the server, and which tests of the real binary it runs.
 KILLS ?= 200
-LONG_TESTS := TestTheDisk|TestNoSpace|TestACompaction|TestAServerStandsStill|TestLittleAddressSpace|TestKillAtAnyMoment|TestAStartAfterAKill
+LONG_TESTS := TestTheDisk|TestNoSpace|TestACompaction|TestAServerStandsStill|TestLittleAddressSpace|TestKillAtAnyMoment|TestAStartAfterAKill|TestWhatCallsCost
 
 .DEFAULT_GOAL := help
 

@@ -121,7 +121,7 @@ func New(cfg Config) (*Server, error) {
 		Store: cfg.Store, Scheduler: cfg.Scheduler, Pages: pages, Version: cfg.Version, Scratch: cfg.Scratch, Room: cfg.Room,
 		Diagnose: cfg.Diagnose,
 	})
-	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, SignIn: cfg.SignIn})
+	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, Pages: pages, SignIn: cfg.SignIn})
 	ofJobs := jobs.New(jobs.Config{
 		Store: cfg.Store, Catalog: cfg.Catalog, Scheduler: cfg.Scheduler, Names: cfg.Names, Folders: cfg.Folders, Workspace: cfg.Workspace, Pages: pages,
 		DefaultExecutor: cfg.DefaultExecutor, MaxActivePerOwner: cfg.MaxActivePerOwner, MaxActive: cfg.MaxActive, MaxTimeLimit: cfg.MaxTimeLimit,
@@ -131,7 +131,7 @@ func New(cfg Config) (*Server, error) {
 		drain: ofJobs.Drain,
 		Jobs:  ofJobs,
 		Catalog: catalogapi.New(catalogapi.Config{
-			Catalog: cfg.Catalog, Inputs: ofJobs.Inputs, Advisor: cfg.Scheduler, DefaultExecutor: cfg.DefaultExecutor,
+			Catalog: cfg.Catalog, Pages: pages, Inputs: ofJobs.Inputs, Advisor: cfg.Scheduler, DefaultExecutor: cfg.DefaultExecutor,
 		}),
 		Workspace: workspaceapi.New(workspaceapi.Config{Workspace: cfg.Workspace, Pages: pages}),
 		Admin:     ofAdmin.Admin,

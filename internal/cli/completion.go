@@ -82,15 +82,11 @@ func described(word, description string) string {
 }
 
 func (a *app) completeServices(ctx context.Context, _ []string, _ string) []string {
-	client, err := a.catalog()
+	services, err := a.services(ctx)
 	if err != nil {
 		return nil
 	}
-	res, err := client.List(ctx, &catalogv1.ListRequest{})
-	if err != nil {
-		return nil
-	}
-	return namesOf(res.GetServices(), func(s *catalogv1.Service) string { return described(s.GetId(), s.GetLabel()) })
+	return namesOf(services, func(s *catalogv1.Service) string { return described(s.GetId(), s.GetLabel()) })
 }
 
 // completeJobs finds the caller's latest jobs in the given states; none means all.

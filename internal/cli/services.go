@@ -49,12 +49,18 @@ func (a *app) services(ctx context.Context) ([]*catalogv1.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	var res *catalogv1.ListResponse
-	err = a.call(ctx, func(ctx context.Context) error {
-		res, err = client.List(ctx, &catalogv1.ListRequest{})
-		return err
-	})
-	return res.GetServices(), err
+	var all []*catalogv1.Service
+	for req := (&catalogv1.ListRequest{}); ; {
+		var res *catalogv1.ListResponse
+		err = a.call(ctx, func(ctx context.Context) error {
+			res, err = client.List(ctx, req)
+			return err
+		})
+		all = append(all, res.GetServices()...)
+		if req.PageToken = res.GetNextPageToken(); err != nil || req.PageToken == "" {
+			return all, err
+		}
+	}
 }
 
 // service asks for a service; one that does not exist is an error that names

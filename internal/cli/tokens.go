@@ -32,13 +32,20 @@ func newTokensListCommand(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var res *authv1.ListTokensResponse
-		err = a.call(ctx, func(ctx context.Context) error {
-			res, err = client.ListTokens(ctx, &authv1.ListTokensRequest{User: user})
-			return err
-		})
-		if err != nil {
-			return err
+		var tokens []*authv1.Token
+		for req := (&authv1.ListTokensRequest{User: user}); ; {
+			var res *authv1.ListTokensResponse
+			err = a.call(ctx, func(ctx context.Context) error {
+				res, err = client.ListTokens(ctx, req)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			tokens = append(tokens, res.GetTokens()...)
+			if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
+				break
+			}
 		}
 		g := &grid{columns: []column{
 			{title: "ID"},
@@ -50,12 +57,12 @@ func newTokensListCommand(a *app) *cobra.Command {
 			{title: "LAST USED", drop: 1},
 			{title: "DESCRIPTION", least: 10},
 		}}
-		for _, t := range res.GetTokens() {
+		for _, t := range tokens {
 			g.add(t.GetId(), t.GetUser(), strings.Join(t.GetRoles(), ","), cmp.Or(strings.Join(t.GetScopes(), ","), "all"),
 				a.screen.time(t.GetCreateTime()), a.screen.time(t.GetExpireTime()), a.screen.time(t.GetLastUseTime()), t.GetDescription())
 		}
 		return a.show(*f, answer{
-			messages: messagesOf(res.GetTokens()), list: true, names: namesOf(res.GetTokens(), (*authv1.Token).GetId),
+			messages: messagesOf(tokens), list: true, names: namesOf(tokens, (*authv1.Token).GetId),
 			table: func() error { g.print(a.out, a.screen); return nil },
 		})
 	})

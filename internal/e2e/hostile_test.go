@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -27,7 +28,8 @@ import (
 
 // hostile is a server with two users, an operator, and a service that misbehaves.
 type hostile struct {
-	likeLibrary bool // connections wait for the server's SETTINGS as gRPC's libraries do, which have its own transport
+	refused     []time.Duration // processor time of each kind of call that a stranger made
+	likeLibrary bool            // connections wait for the server's SETTINGS as gRPC's libraries do, which have its own transport
 	*server
 	services string // a folder of its own, which a test may change
 	token    map[string]string

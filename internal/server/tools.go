@@ -170,13 +170,17 @@ func tokenList(std Streams) *cobra.Command {
 	cmd := tool("list", "List the API tokens, without their secrets", "",
 		func(cmd *cobra.Command, f folders) error {
 			return withTokens(cmd.Context(), f, func(c tokenClient) error {
-				resp, err := c.ListTokens(cmd.Context(), &req)
-				if err != nil {
-					return plain(err)
+				var tokens []*authv1.Token
+				for more := true; more; more = req.PageToken != "" {
+					resp, err := c.ListTokens(cmd.Context(), &req)
+					if err != nil {
+						return plain(err)
+					}
+					tokens, req.PageToken = append(tokens, resp.GetTokens()...), resp.GetNextPageToken()
 				}
 				w := tabwriter.NewWriter(std.Out, 0, 4, 2, ' ', 0)
 				fmt.Fprintln(w, "ID\tUSER\tROLES\tSCOPES\tCREATED\tEXPIRES\tLAST USED\tDESCRIPTION")
-				for _, t := range resp.GetTokens() {
+				for _, t := range tokens {
 					scopes := strings.Join(t.GetScopes(), ",")
 					if scopes == "" {
 						scopes = "all"

@@ -10,6 +10,7 @@ import (
 
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/auth"
 )
 
@@ -17,6 +18,8 @@ import (
 type Config struct {
 	// Tokens makes and revokes API tokens. It is required.
 	Tokens *auth.Tokens
+	// Pages makes the tokens of pages. It is required.
+	Pages page.Sealer
 	// SignIn is how users can sign in. Nil means by API tokens alone.
 	SignIn *authv1.GetSignInOptionsResponse
 }
@@ -31,7 +34,7 @@ type Services struct {
 
 // New returns the services.
 func New(cfg Config) Services {
-	return Services{Auth: &signIn{options: cfg.SignIn}, Tokens: &tokens{tokens: cfg.Tokens}}
+	return Services{Auth: &signIn{options: cfg.SignIn}, Tokens: &tokens{tokens: cfg.Tokens, pages: cfg.Pages}}
 }
 
 // signIn is the AuthService.

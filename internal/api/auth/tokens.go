@@ -2,12 +2,16 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/auth"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -17,6 +21,7 @@ import (
 type tokens struct {
 	authv1.UnimplementedTokenServiceServer
 	tokens *auth.Tokens
+	pages  page.Sealer
 }
 
 // CreateToken makes an API token and returns its secret, this once.
@@ -65,15 +70,35 @@ func (s *tokens) ListTokens(ctx context.Context, req *authv1.ListTokensRequest) 
 	case user != "" && user != p.User && !job.ValidOwner(user):
 		return nil, job.Invalid("user", "is no user name")
 	}
+	return s.pageOf(user, req)
+}
+
+// pageOf returns a page of the tokens of a user, or of all.
+func (s *tokens) pageOf(user string, req *authv1.ListTokensRequest) (*authv1.ListTokensResponse, error) {
+	limit, err := page.Size(req.GetPageSize(), page.Max, page.Max)
+	if err != nil {
+		return nil, err
+	}
+	after, err := s.pages.OpenKey(req.GetPageToken(), "tokens", user)
+	if err != nil {
+		return nil, err
+	}
 	all, err := s.tokens.List(user)
 	if err != nil {
 		return nil, err
 	}
-	resp := &authv1.ListTokensResponse{}
-	for _, t := range all {
+	slices.SortFunc(all, func(a, b *storev1.Token) int { return strings.Compare(ageOf(a), ageOf(b)) })
+	part, next := page.Cut(all, ageOf, after, limit)
+	resp := &authv1.ListTokensResponse{NextPageToken: s.pages.SealKey(next, "tokens", user)}
+	for _, t := range part {
 		resp.Tokens = append(resp.Tokens, publicToken(t))
 	}
 	return resp, nil
+}
+
+// ageOf is what tokens are sorted by: when they were made, and then their ids.
+func ageOf(t *storev1.Token) string {
+	return t.GetCreateTime().AsTime().Format("2006-01-02T15:04:05.000000000 ") + t.GetId()
 }
 
 // RevokeToken makes an API token stop working, also for streams that are open.
@@ -102,7 +127,13 @@ func publicToken(t *storev1.Token) *authv1.Token {
 // NewOfflineTokens returns a TokenService for the tools that use a database without a server. Whoever can open the file is
 // its operator.
 func NewOfflineTokens(t *auth.Tokens) authv1.TokenServiceServer {
-	return &offlineTokens{tokens: tokens{tokens: t}}
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails: crypto/rand ends the program instead
+	pages, err := page.NewSealer(key[:], "")
+	if err != nil {
+		panic(err) // the key has a length that AES takes
+	}
+	return &offlineTokens{tokens: tokens{tokens: t, pages: pages}}
 }
 
 // offlineTokens gives calls what the interceptors and gRPC itself would give them.

@@ -93,8 +93,14 @@ export class AccountPage extends LitElement {
     const { signal } = this.life;
     try {
       this.who = await call<WhoAmIResponseJson>('GET', 'v1/auth/whoami', { signal });
-      const query = { user: this.who.user ?? '' };
-      this.tokens = (await call<ListTokensResponseJson>('GET', 'v1/admin/tokens', { query, signal })).tokens ?? [];
+      const query = { user: this.who.user ?? '', pageToken: '' };
+      const tokens: TokenJson[] = [];
+      do {
+        const page = await call<ListTokensResponseJson>('GET', 'v1/admin/tokens', { query, signal });
+        tokens.push(...(page.tokens ?? []));
+        query.pageToken = page.nextPageToken ?? '';
+      } while (query.pageToken !== '');
+      this.tokens = tokens;
       this.problem = '';
     } catch (error) {
       if (!signal.aborted) this.problem = (error as Error).message;

@@ -58,12 +58,20 @@ let services: Promise<ServiceJson[]> | undefined;
 
 /** The catalog of services. It is read once; a failure is forgotten, so that the next call tries again. */
 export function listServices(): Promise<ServiceJson[]> {
-  services ??= call<ListServicesResponseJson>('GET', 'v1/services').then(
-    (answer) => answer.services ?? [],
-    (error: unknown) => {
-      services = undefined;
-      throw error;
-    },
-  );
+  services ??= allServices().catch((error: unknown) => {
+    services = undefined;
+    throw error;
+  });
   return services;
+}
+
+async function allServices(): Promise<ServiceJson[]> {
+  const all: ServiceJson[] = [];
+  let pageToken = '';
+  do {
+    const page = await call<ListServicesResponseJson>('GET', 'v1/services', { query: { pageToken } });
+    all.push(...(page.services ?? []));
+    pageToken = page.nextPageToken ?? '';
+  } while (pageToken !== '');
+  return all;
 }

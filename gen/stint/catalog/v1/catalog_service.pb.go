@@ -105,7 +105,11 @@ func (ParameterType) EnumDescriptor() ([]byte, []int) {
 
 // Request of List.
 type ListRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Services a page: 0 means 1,000, which is the most. A page of 1 MiB ends early, and has a next_page_token.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -140,11 +144,27 @@ func (*ListRequest) Descriptor() ([]byte, []int) {
 	return file_stint_catalog_v1_catalog_service_proto_rawDescGZIP(), []int{0}
 }
 
+func (x *ListRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 // Response of List.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The services.
-	Services      []*Service `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	// The services, sorted by label.
+	Services []*Service `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	// Token of the next page. Empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -184,6 +204,13 @@ func (x *ListResponse) GetServices() []*Service {
 		return x.Services
 	}
 	return nil
+}
+
+func (x *ListResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // Request of Get.
@@ -764,10 +791,14 @@ var File_stint_catalog_v1_catalog_service_proto protoreflect.FileDescriptor
 
 const file_stint_catalog_v1_catalog_service_proto_rawDesc = "" +
 	"\n" +
-	"&stint/catalog/v1/catalog_service.proto\x12\x10stint.catalog.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17stint/jobs/v1/job.proto\"\r\n" +
-	"\vListRequest\"E\n" +
+	"&stint/catalog/v1/catalog_service.proto\x12\x10stint.catalog.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17stint/jobs/v1/job.proto\"I\n" +
+	"\vListRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"m\n" +
 	"\fListResponse\x125\n" +
-	"\bservices\x18\x01 \x03(\v2\x19.stint.catalog.v1.ServiceR\bservices\"!\n" +
+	"\bservices\x18\x01 \x03(\v2\x19.stint.catalog.v1.ServiceR\bservices\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"!\n" +
 	"\n" +
 	"GetRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"B\n" +

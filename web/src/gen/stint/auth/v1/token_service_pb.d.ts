@@ -297,6 +297,20 @@ export declare type ListTokensRequest = Message<"stint.auth.v1.ListTokensRequest
    * @generated from field: string user = 1;
    */
   user: string;
+
+  /**
+   * Tokens a page: 0 means 1,000, which is the most. A page of 1 MiB ends early, and has a next_page_token.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before. The user must be the same.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
 };
 
 /**
@@ -311,6 +325,20 @@ export declare type ListTokensRequestJson = {
    * @generated from field: string user = 1;
    */
   user?: string;
+
+  /**
+   * Tokens a page: 0 means 1,000, which is the most. A page of 1 MiB ends early, and has a next_page_token.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize?: number;
+
+  /**
+   * The next_page_token of the page before. The user must be the same.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -331,6 +359,13 @@ export declare type ListTokensResponse = Message<"stint.auth.v1.ListTokensRespon
    * @generated from field: repeated stint.auth.v1.Token tokens = 1;
    */
   tokens: Token[];
+
+  /**
+   * Token of the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -345,6 +380,13 @@ export declare type ListTokensResponseJson = {
    * @generated from field: repeated stint.auth.v1.Token tokens = 1;
    */
   tokens?: TokenJson[];
+
+  /**
+   * Token of the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
 };
 
 /**

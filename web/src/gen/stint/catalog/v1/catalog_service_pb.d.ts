@@ -20,6 +20,19 @@ export declare const file_stint_catalog_v1_catalog_service: GenFile;
  * @generated from message stint.catalog.v1.ListRequest
  */
 export declare type ListRequest = Message<"stint.catalog.v1.ListRequest"> & {
+  /**
+   * Services a page: 0 means 1,000, which is the most. A page of 1 MiB ends early, and has a next_page_token.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
 };
 
 /**
@@ -28,6 +41,19 @@ export declare type ListRequest = Message<"stint.catalog.v1.ListRequest"> & {
  * @generated from message stint.catalog.v1.ListRequest
  */
 export declare type ListRequestJson = {
+  /**
+   * Services a page: 0 means 1,000, which is the most. A page of 1 MiB ends early, and has a next_page_token.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -43,11 +69,18 @@ export declare const ListRequestSchema: GenMessage<ListRequest, {jsonType: ListR
  */
 export declare type ListResponse = Message<"stint.catalog.v1.ListResponse"> & {
   /**
-   * The services.
+   * The services, sorted by label.
    *
    * @generated from field: repeated stint.catalog.v1.Service services = 1;
    */
   services: Service[];
+
+  /**
+   * Token of the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -57,11 +90,18 @@ export declare type ListResponse = Message<"stint.catalog.v1.ListResponse"> & {
  */
 export declare type ListResponseJson = {
   /**
-   * The services.
+   * The services, sorted by label.
    *
    * @generated from field: repeated stint.catalog.v1.Service services = 1;
    */
   services?: ServiceJson[];
+
+  /**
+   * Token of the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
 };
 
 /**
