@@ -8,7 +8,7 @@ import (
 )
 
 // Commit is what one commit of the store wrote, as far as the index is concerned, in the order in
-// which it was written.
+// which it was written. The zero value is empty.
 type Commit struct {
 	writes           []write
 	revision, purged uint64
@@ -21,12 +21,6 @@ type write struct {
 	header *storev1.Header // of a job that was put
 	user   string
 	share  *Share // of a share that was put
-}
-
-// Reset makes the commit empty, and keeps its memory.
-func (c *Commit) Reset() {
-	clear(c.writes)
-	*c = Commit{writes: c.writes[:0]}
 }
 
 // PutJob adds that the record of a job was written. The header must not change before Apply

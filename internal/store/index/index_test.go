@@ -40,7 +40,7 @@ func newModel(cfg Config) *model {
 func (m *model) apply() error {
 	m.commit.SetCounters(m.revision, m.purged)
 	_, err := m.ix.Apply(&m.commit)
-	m.commit.Reset()
+	m.commit = Commit{}
 	return err
 }
 
@@ -385,7 +385,7 @@ func TestACommitThatDoesNotFollowIsRefused(t *testing.T) {
 		if _, err := ix.Apply(&c); err != nil {
 			t.Fatal(err)
 		}
-		c.Reset()
+		c = Commit{}
 		fill(&c)
 		if _, err := ix.Apply(&c); err == nil {
 			t.Errorf("%s: it was applied", what)
@@ -534,7 +534,7 @@ func BenchmarkApply(b *testing.B) {
 		n++
 		m.revision++
 		h.Revision = m.revision
-		c.Reset()
+		c = Commit{}
 		c.PutJob(job.ID(n%jobs+1), h)
 		if _, err := m.ix.Apply(&c); err != nil {
 			b.Fatal(err)
