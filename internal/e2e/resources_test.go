@@ -82,6 +82,9 @@ func TestGPUsAndLicencesOfRealCommands(t *testing.T) {
 		t.Errorf("after the server was killed: %v %q", j.GetState(), j.GetMessage())
 	}
 	s.cancelled(t, second)
+	third := s.submitted(witness(&jobsv1.Resources{Gpus: 1}))
+	s.sees(t, third, "2") // not the one that the first still has
+	s.cancelled(t, third)
 	got, err = s.jobs().Get(t.Context(), &jobsv1.GetRequest{Id: waits})
 	if err != nil {
 		t.Fatal(err)
@@ -103,8 +106,13 @@ func TestGPUsAndLicencesOfRealCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m := regexp.MustCompile(`(?m)^stint_scheduler_decision_seconds_count [1-9]`); !m.Match(metrics) {
-		t.Error("no decision was measured")
+	for _, line := range []string{
+		`stint_scheduler_decision_seconds_count [1-9]`, `stint_executor_used\{executor="local",resource="gpus"\} 0`,
+		`stint_executor_total\{executor="local",resource="matlab"\} 1`,
+	} {
+		if !regexp.MustCompile("(?m)^" + line).Match(metrics) {
+			t.Errorf("the metrics have no line %s", line)
+		}
 	}
 }
 

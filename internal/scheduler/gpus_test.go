@@ -69,20 +69,20 @@ func TestGPUsOfARunningJobAreKeptOverARestart(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.capacity, w.gpus = scheduler.Capacity{policy.CPUs: 100, policy.GPUs: 2}, []int32{0, 1}
 		w.start()
-		ends, stays := w.submit("ann", "minute", wantsGPUs(1)), w.submit("ann", "hold", wantsGPUs(1))
+		stays, ends := w.submit("ann", "hold", wantsGPUs(1)), w.submit("ann", "minute", wantsGPUs(1))
 		w.pass(time.Second)
-		w.given(ends, 0)
-		w.given(stays, 1)
+		w.given(stays, 0)
+		w.given(ends, 1)
 		w.crash()
 		next, last := w.submit("bob", "hold", wantsGPUs(1)), w.submit("bob", "hold", wantsGPUs(1))
 		w.pass(2 * time.Minute) // while no server runs
 		w.start()
 		w.pass(time.Second)
-		w.given(next, 0)
+		w.given(next, 1)
 		w.waits(last, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES)
 		w.engine.Release(stays, 1)
 		w.pass(time.Second)
-		w.given(last, 1)
+		w.given(last, 0)
 	})
 }
 

@@ -83,6 +83,8 @@ var (
 	engineDesc   = prometheus.NewDesc("stint_executor_healthy", "1 while the executor answers.", []string{"executor"}, nil)
 	activeDesc   = prometheus.NewDesc("stint_executor_active_jobs", "Jobs handed to the executor that have not ended.", []string{"executor"}, nil)
 	usedCPUsDesc = prometheus.NewDesc("stint_executor_used_cpus", "Cores that active jobs asked for.", []string{"executor"}, nil)
+	usedDesc     = prometheus.NewDesc("stint_executor_used", "What active jobs have of GPUs and of what the operator named.", []string{"executor", "resource"}, nil)
+	totalDesc    = prometheus.NewDesc("stint_executor_total", "How much there is of it.", []string{"executor", "resource"}, nil)
 	asideDesc    = prometheus.NewDesc("stint_quarantined_jobs", "Jobs that are not scheduled because their records cannot be read.", nil, nil)
 	refusedDesc  = prometheus.NewDesc("stint_refused_total", "What was refused since the start because of a limit of its caller.", []string{"limit"}, nil)
 	backupAge    = prometheus.NewDesc("stint_backup_age_seconds", "Time since the newest good backup; absent while there is none.", nil, nil)
@@ -111,7 +113,7 @@ func newDecisions() prometheus.Histogram {
 // Describe sends the descriptions of all figures.
 func (c *stintCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, doomedDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, asideDesc, refusedDesc, connsDesc,
+		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, doomedDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, usedDesc, totalDesc, asideDesc, refusedDesc, connsDesc,
 		backupAge, backupBytes, backupOK,
 	} {
 		ch <- d
@@ -154,6 +156,10 @@ func (c *stintCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(engineDesc, oneIf(e.GetHealthy()), e.GetName())
 		gauge(activeDesc, float64(e.GetActiveJobs()), e.GetName())
 		gauge(usedCPUsDesc, float64(e.GetUsedCpus()), e.GetName())
+		for _, r := range e.GetResources() {
+			gauge(usedDesc, float64(r.GetUsed()), e.GetName(), r.GetName())
+			gauge(totalDesc, float64(r.GetTotal()), e.GetName(), r.GetName())
+		}
 	}
 }
 

@@ -203,6 +203,8 @@ test('operators see the queue and close the server for new jobs, with words for 
   await page.locator('stint-queue').getByRole('link', { name: id, exact: true }).waitFor();
   await page.locator('stint-plot canvas').first().waitFor();
   await until(() => page.locator('stint-executors .state').first().innerText(), 'Well');
+  await page.getByRole('img', { name: 'GPUs: 0 of 1 in use' }).waitFor();
+  await page.getByRole('img', { name: 'matlab: 0 of 2 in use' }).waitFor();
   await picture(page, 'operations-light');
   await checkAccessible(page, "the operators' page");
   const accept = page.getByRole('switch', { name: 'Accept new jobs' });

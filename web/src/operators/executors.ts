@@ -20,6 +20,7 @@ export class Executors extends LitElement {
       .bar { display: grid; grid-template-columns: 70px 1fr auto; gap: 10px; align-items: center; }
       .track { height: 8px; border-radius: 4px; background: var(--stint-surface-2); overflow: hidden; }
       .fill { height: 100%; border-radius: 4px; background: var(--stint-accent); }
+      .bar span { overflow-wrap: anywhere; }
       .amount { color: var(--stint-text-2); font-variant-numeric: tabular-nums; }
       p { margin: 0; color: var(--stint-text-2); overflow-wrap: anywhere; }
     `,
@@ -43,6 +44,7 @@ export class Executors extends LitElement {
           <span class="quiet-text">${formatCount(e.activeJobs)} ${e.activeJobs === 1 ? 'job' : 'jobs'} with it${e.unreachableSince ? html`, not reachable since ${formatTime(e.unreachableSince)}` : nothing}</span></div>
         ${this.renderBar('Cores', e.usedCpus ?? 0, e.totalCpus ?? 0, formatCount)}
         ${this.renderBar('Memory', Number(e.usedMemoryBytes ?? 0), Number(e.totalMemoryBytes ?? 0), formatBytes)}
+        ${(e.resources ?? []).map((r) => this.renderBar(r.name === 'gpus' ? 'GPUs' : (r.name ?? ''), Number(r.used ?? 0), Number(r.total ?? 0), formatCount))}
         ${e.message ? html`<p>${e.message}</p>` : nothing}
       </div>`,
     );
