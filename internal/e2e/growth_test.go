@@ -77,6 +77,33 @@ func TestAJobThatRanOutOfMemoryGetsMore(t *testing.T) {
 	}
 }
 
+// A service that takes advice gives other jobs what the first twenty used, which ask for plenty.
+func TestJobsOfAServiceTakeAdvice(t *testing.T) {
+	s := newServer(t)
+	var batch jobsv1.BatchSubmitRequest
+	for range 20 {
+		batch.Jobs = append(batch.Jobs, hungry(100, 0, &jobsv1.Resources{MemoryBytes: 256 << 20}, &jobsv1.RetryPolicy{}))
+	}
+	first, err := s.jobs().BatchSubmit(t.Context(), &batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := first.GetJobs()[0]; j.GetAppliedAdvice() != nil || j.GetResources().GetTimeLimit() != nil {
+		t.Errorf("the first job: %v", j)
+	}
+	s.untilFinal(2 * time.Minute)
+	j := s.ended(hungry(100, 0, nil, &jobsv1.RetryPolicy{}))
+	memory, a := j.GetResources().GetMemoryBytes(), j.GetAttempts()[0]
+	if applied := j.GetAppliedAdvice(); applied.GetSamples() != 20 || applied.GetMemoryBytes() != memory || memory < 110<<20 || memory > 150<<20 ||
+		j.GetResources().GetTimeLimit().AsDuration() != time.Minute {
+		t.Errorf("asks for %v by %v", j.GetResources(), applied)
+	}
+	if j.GetState() != jobsv1.State_STATE_COMPLETED || a.GetUsage().GetMaxRssBytes() > memory ||
+		!proto.Equal(a.GetResources(), j.GetResources()) || !strings.HasPrefix(a.GetResourcesNote(), "By advice from 20 completed jobs like it: memory of 1") {
+		t.Errorf("the job: %v", j)
+	}
+}
+
 const lambdaReads = "/usr/share/doc/bowtie2/examples/reads/reads_%d.fq.gz"
 
 // someReads returns the first reads of a file of the lambda genome's, and as many of its pairs.

@@ -79,6 +79,7 @@ test('a form shows what is wrong at the fields, then submits', { skip }, async (
   await page.getByRole('button', { name: 'Check only' }).click();
   await page.getByText('All is well: the job could be submitted.').waitFor();
   assert.match(await page.locator('.would').innerText(), /2 cores.*1 GPU, matlab=1/);
+  assert.match(await page.locator('.would').innerText(), /It should start \S/);
   await picture(page, 'submit-check-light');
   const before = await server.call('GET', 'v1/jobs');
   assert.equal(before.jobs.length, 0, 'a check submits nothing');
