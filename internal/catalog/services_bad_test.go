@@ -42,7 +42,7 @@ func TestBadInputHasItsOwnExitCodeAndWords(t *testing.T) {
 		{"prose in FASTA", "SequenceStats", given{"sequences": file("n.fa", ">a\nAC\n<html>&\n")}, 12, "line 3: there are characters that belong to no sequence"},
 		{"cut reads", "SequenceStats", given{"sequences": file("r.fq", "@r\nACGT\n+\n")}, 12, "line 3: the file ends in the middle of a read"},
 		{"short qualities", "SequenceStats", given{"sequences": file("r.fq", "@r\nACGT\n+\nIII\n")}, 12, "line 4: a read has 4 bases and 3 qualities"},
-		{"no plus", "SequenceStats", given{"sequences": file("r.fq", "@r\nACGT\nIIII\n@s\n")}, 12, "line 3: the third line of a read begins with +"},
+		{"no plus", "SequenceStats", given{"sequences": file("r.fq", "@r\nACGT\nIIII\n@s\n")}, 12, "line 4: after the bases of a read comes a line that begins with +"},
 		{"cut gzip", "SequenceStats", given{"sequences": file("c.fa.gz", packed[:len(packed)/2])}, 16, "c.fa.gz: the file is damaged"},
 		{"no gzip after all", "SequenceStats", given{"sequences": file("c.fa.gz", "\x1f\x8bgarbage")}, 16, "c.fa.gz: the file is damaged"},
 		{"packed prose", "SequenceStats", given{"sequences": file("p.gz", zipped(t, strings.Repeat("Dear Sir\n", 100_000)))}, 12, "p.gz is neither FASTA"},
@@ -57,7 +57,7 @@ func TestBadInputHasItsOwnExitCodeAndWords(t *testing.T) {
 		{"nothing to assemble", "GenomeAssembly", given{"read1": one, "read2": file("two.fq", fastq(seq, "r1/2", "r2/2", "r3/2")), "min_contig_length": 1000}, 21, "the assembly has no contig of 1000 bases or more"},
 
 		{"a protein for blastn", "BLAST", given{"query": file("q.faa", protein), "subject": file("s.fa", dna)}, 13, "query: q.faa has protein sequences, and blastn needs nucleotides as query"},
-		{"nucleotides for blastp", "BLAST", given{"query": file("q.faa", protein), "subject": file("s.fa", dna), "program": "blastp"}, 13, "subject: s.fa has nucleotide sequences, and blastp needs proteins as subject"},
+		{"nucleotides for blastp", "BLAST", given{"query": file("q.faa", protein), "subject": file("s.fa", strings.Repeat(dna, 3)), "program": "blastp"}, 13, "subject: s.fa has nucleotide sequences, and blastp needs proteins as subject"},
 		{"an empty subject", "BLAST", given{"query": file("q.fa", dna), "subject": file("s.fa", "")}, 11, "subject: s.fa is empty"},
 
 		{"two leaves", "GeneTree", given{"sequences": file("t.fa", ">a\nACGT\n>b\nACGT\n")}, 15, "t.fa has 2 sequences, and a tree needs at least 3"},
