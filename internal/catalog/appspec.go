@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
@@ -76,13 +77,13 @@ func (r *specReader) text(o object, path, key string) string {
 
 // flag reads 0, 1, true, false or null, also as text.
 func (r *specReader) flag(o object, path, key string) bool {
-	switch strings.Trim(string(o[key]), `"`) {
-	case "1", "true":
+	switch strings.ToLower(strings.Trim(string(o[key]), `"`)) {
+	case "1", "true", "yes", "y":
 		return true
-	case "", "0", "false", "null":
+	case "", "0", "false", "null", "no", "n":
 		return false
 	default:
-		r.p.add(path+key, "must be 0, 1, true or false, not %s", clipRaw(o[key]))
+		r.p.minor(path+key, "must be 0, 1, true or false, not %s; it is taken for false", clipRaw(o[key]))
 		return false
 	}
 }
@@ -137,7 +138,13 @@ func (r *specReader) parameter(path string, o object, depth int) *catalogv1.Para
 	r.setType(path, o, d)
 	switch d.GetType() {
 	case catalogv1.ParameterType_PARAMETER_TYPE_ENUM:
-		d.EnumValues = r.enum(path, o)
+		if d.EnumValues == nil {
+			d.EnumValues = r.enum(path, "enum", o)
+		}
+		if len(d.GetEnumValues()) == 0 {
+			r.p.minor(path+"enum", "has no values to choose from; any text is taken")
+			d.Type = catalogv1.ParameterType_PARAMETER_TYPE_STRING
+		}
 	case catalogv1.ParameterType_PARAMETER_TYPE_GROUP:
 		d.Group = r.parameters(path+"group", o["group"], depth+1)
 	default:
@@ -157,7 +164,20 @@ func (r *specReader) parameter(path string, o object, depth int) *catalogv1.Para
 // output_file say where results go, which is for the job's own output_folder
 // and output_name to say here: they are text that may be left out, and no input.
 func (r *specReader) setType(path string, o object, d *catalogv1.Parameter) {
-	name := r.text(o, path, "type")
+	if values := r.valuesAsType(path, o); values != nil {
+		d.Type, d.EnumValues = catalogv1.ParameterType_PARAMETER_TYPE_ENUM, values
+		return
+	}
+	name := strings.ToLower(r.text(o, path, "type"))
+	if alias := map[string]string{"text": "string", "str": "string", "double": "float", "decimal": "float"}[name]; alias != "" {
+		r.p.minor(path+"type", "there is no type %s; it is taken for %s", quote(name), alias)
+		name = alias
+	}
+	if name != "" && !slices.Contains(specTypes, name) {
+		guess := nearest(name, specTypes)
+		r.p.minor(path+"type", "there is no type %s; it is taken for %s", quote(name), cmp.Or(guess, "text"))
+		name = guess
+	}
 	switch name {
 	case "string":
 		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_STRING
@@ -177,14 +197,31 @@ func (r *specReader) setType(path string, o object, d *catalogv1.Parameter) {
 		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_FOLDER
 	case "group":
 		d.Type = catalogv1.ParameterType_PARAMETER_TYPE_GROUP
-	case "":
-		d.Type = typeOfUntyped(o)
 	default:
-		r.p.add(path+"type", "there is no type %s", quote(name))
+		d.Type = typeOfUntyped(o)
 	}
 	if d.GetId() == "output_path" || d.GetId() == "output_file" {
 		d.Type, d.Required = catalogv1.ParameterType_PARAMETER_TYPE_STRING, false
 	}
+}
+
+// specTypes are the types that BV-BRC's specs have.
+var specTypes = []string{"string", "list", "array", "int", "integer", "float", "number", "bool", "boolean", "enum", "wstype", "wsid", "folder", "group"}
+
+// valuesAsType returns the values of a parameter whose type is a list of them: an enum then.
+func (r *specReader) valuesAsType(path string, o object) []string {
+	if !strings.HasPrefix(string(o["type"]), "[") {
+		return nil
+	}
+	if o["enum"] != nil {
+		r.p.minor(path+"type", "must be text, not %s; its enum counts", clipRaw(o["type"]))
+		return r.enum(path, "enum", o)
+	}
+	values := r.enum(path, "type", o)
+	if len(values) > 0 {
+		r.p.minor(path+"type", "is a list, which is taken for the values of an enum")
+	}
+	return values
 }
 
 func typeOfUntyped(o object) catalogv1.ParameterType {
@@ -200,24 +237,24 @@ func typeOfUntyped(o object) catalogv1.ParameterType {
 	return catalogv1.ParameterType_PARAMETER_TYPE_STRING
 }
 
-// enum reads the values to choose from: texts, numbers or truths. One that is there
+// enum reads the values to choose from, under a key: texts, numbers or truths. One that is there
 // twice counts once.
-func (r *specReader) enum(path string, o object) []string {
+func (r *specReader) enum(path, key string, o object) []string {
 	var list []json.RawMessage
-	if o["enum"] != nil && json.Unmarshal(o["enum"], &list) != nil {
-		r.p.add(path+"enum", "must be a list, not %s", clipRaw(o["enum"]))
+	if o[key] != nil && json.Unmarshal(o[key], &list) != nil {
+		r.p.minor(path+key, "must be a list, not %s", clipRaw(o[key]))
 		return nil
 	}
 	var out []string
 	for i, e := range list {
 		v := &structpb.Value{}
 		if err := v.UnmarshalJSON(e); err != nil {
-			r.p.add(at(path+"enum", i), "%s is no value to choose", clipRaw(e))
+			r.p.minor(at(path+key, i), "%s is no value to choose", clipRaw(e))
 			continue
 		}
 		text, ok := scalarText(v)
 		if !ok {
-			r.p.add(at(path+"enum", i), "must be text or a number, not %s", describe(v))
+			r.p.minor(at(path+key, i), "must be text or a number, not %s", describe(v))
 		} else if text != "" && !slices.Contains(out, text) {
 			out = append(out, text)
 		}

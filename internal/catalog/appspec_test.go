@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -56,7 +57,7 @@ func TestAnAppSpecBecomesAService(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{
 		`Thing.json: parameters[14].id: "twice" is there twice; the last one counts`,
-		`Thing.json: parameters.kind.default: must be one of a, not "b"; there is no default then`,
+		`Thing.json: parameters.kind.default: is "b", which is none of a; there is no default then`,
 	}, texts(problems)); d != "" {
 		t.Error(d)
 	}
@@ -131,10 +132,12 @@ func TestAllMistakesOfAnAppSpecAreToldAtOnce(t *testing.T) {
 			"S.json: label: must be text, not 5",
 			"S.json: parameters[0]: must be an object, not 7",
 			"S.json: parameters[1].id: must be text, not 8",
-			`S.json: parameters.c.required: must be 0, 1, true or false, not "maybe"`,
-			`S.json: parameters.c.type: there is no type "text"`,
+			`S.json: parameters.c.required: must be 0, 1, true or false, not "maybe"; it is taken for false`,
+			`S.json: parameters.c.type: there is no type "text"; it is taken for string`,
 			`S.json: parameters.d.enum: must be a list, not "x,y"`,
+			"S.json: parameters.d.enum: has no values to choose from; any text is taken",
 			"S.json: parameters.e.enum[0]: must be text or a number, not an object",
+			"S.json: parameters.e.enum: has no values to choose from; any text is taken",
 			"S.json: parameters.g.group: must be a list, not 3",
 			`S.json: default_memory: "true" is no amount of memory; one is for example 512M or 2G`,
 			"S.json: default_cpu: must be a whole number from 0 to 65536, not 1.5",
@@ -142,8 +145,6 @@ func TestAllMistakesOfAnAppSpecAreToldAtOnce(t *testing.T) {
 			"S.json: id: is missing",
 			`S.json: script: "../run" is no plain name of a file or program`,
 			`S.json: parameters[0].id: "a b" is no id of a parameter: letters, digits and _, no digit first, at most 64`,
-			"S.json: parameters.d.enum: is missing: the values to choose from",
-			"S.json: parameters.e.enum: is missing: the values to choose from",
 			"S.json: parameters.g.group: is missing: the parameters of the group",
 		}},
 		{"groups without end", `{"id": "A", "script": "run", "parameters": [` + strings.Repeat(`{"id":"g","group":[`, 8) + strings.Repeat(`]}`, 8) + `]}`, []string{
@@ -216,4 +217,35 @@ func FuzzRelaxedSpec(f *testing.F) {
 		}
 		s.Check(nil, nil)
 	})
+}
+
+// Mistakes in the specs of BV-BRC do not keep their services from running, as they do not there.
+func TestMistakesOfAppSpecsAreMinor(t *testing.T) {
+	for parameter, want := range map[string]string{
+		`{"id": "p", "type": ["muscle", "mafft"]}`:            "PARAMETER_TYPE_ENUM [muscle mafft]",
+		`{"id": "p", "type": ["a"], "enum": ["b", "c"]}`:      "PARAMETER_TYPE_ENUM [b c]",
+		`{"id": "p", "type": "flaot"}`:                        "PARAMETER_TYPE_NUMBER []",
+		`{"id": "p", "type": "strng"}`:                        "PARAMETER_TYPE_STRING []",
+		`{"id": "p", "type": "double"}`:                       "PARAMETER_TYPE_NUMBER []",
+		`{"id": "p", "type": "genome_group"}`:                 "PARAMETER_TYPE_STRING []",
+		`{"id": "p", "type": "enum"}`:                         "PARAMETER_TYPE_STRING []",
+		`{"id": "p", "type": "enum", "enum": "x,y"}`:          "PARAMETER_TYPE_STRING []",
+		`{"id": "p", "type": "bool", "required": "optional"}`: "PARAMETER_TYPE_BOOLEAN []",
+		`{"id": "p", "type": "int", "default": "auto"}`:       "PARAMETER_TYPE_INTEGER []",
+	} {
+		dir := t.TempDir()
+		write(t, dir+"/run", "", 0o755)
+		write(t, dir+"/spec.json", `{"id": "A", "script": "run", "parameters": [`+parameter+`]}`, 0o644)
+		c, problems, err := Load(dir, Options{})
+		if err != nil || len(problems) == 0 {
+			t.Fatalf("%s: %v %v", parameter, problems, err)
+		}
+		d := c.services[0].proto.GetParameters()[0]
+		if got := fmt.Sprintf("%v %v", d.GetType(), d.GetEnumValues()); got != want {
+			t.Errorf("%s is %s, want %s", parameter, got, want)
+		}
+		if ok, why := c.services[0].Available(); !ok {
+			t.Errorf("%s: %s", parameter, why)
+		}
+	}
 }

@@ -18,6 +18,9 @@ import (
 
 func write(tb testing.TB, path, text string, mode os.FileMode) {
 	tb.Helper()
+	if mode&0o111 != 0 && text == "" {
+		text = "#!/bin/sh\n" // a program
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		tb.Fatal(err)
 	}

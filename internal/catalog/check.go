@@ -28,7 +28,7 @@ const (
 	MaxTextSize = 64 << 10
 
 	maxPathSize   = 4096
-	maxExactWhole = 1 << 53 // whole numbers beyond are not exact in JSON
+	maxExactWhole = 1 << 53 // 2^53+1 becomes it
 	maxViolations = 100
 )
 
@@ -106,7 +106,8 @@ type checker struct {
 	lenient bool // the clients of BV-BRC send "5" for 5
 	files   FileChecker
 	found   job.Violations
-	more    int // violations beyond those kept
+	more    int      // violations beyond those kept
+	unusual []string // what a lenient checker passed on although the description has not got it
 }
 
 func (c *checker) add(field, format string, args ...any) {
@@ -140,7 +141,14 @@ func (c *checker) fields(path string, described []*catalogv1.Parameter, given ma
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(given)) {
-		if !slices.Contains(known, id) {
+		switch {
+		case slices.Contains(known, id):
+		case c.lenient:
+			if v := given[id]; !isNull(v) {
+				out[id] = v
+				c.pass(unknownField(path, id), "is not in the description of the service, and is passed on as it is%s", didYouMean(id, known))
+			}
+		default:
 			c.add(unknownField(path, id), "is not a parameter here%s", didYouMean(id, known))
 		}
 	}
@@ -185,7 +193,10 @@ func (c *checker) parameter(field string, d *catalogv1.Parameter, v *structpb.Va
 
 // value checks one value, not null; nil when it does not do.
 func (c *checker) value(field string, d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
-	if _, list := v.GetKind().(*structpb.Value_ListValue); list {
+	if _, list := v.GetKind().(*structpb.Value_ListValue); list && c.lenient && d.GetType() == catalogv1.ParameterType_PARAMETER_TYPE_STRING {
+		c.pass(field, "is a list where the description of the service has one text, and is passed on as it is")
+		return v
+	} else if list {
 		c.add(field, "must be a single value, not %s", describe(v))
 		return nil
 	}
@@ -221,6 +232,10 @@ func (c *checker) value(field string, d *catalogv1.Parameter, v *structpb.Value)
 
 func (c *checker) text(field string, d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
 	k, ok := v.GetKind().(*structpb.Value_StringValue)
+	if !ok && c.lenient {
+		c.pass(field, "is %s where the description of the service has text, and is passed on as it is", describe(v))
+		return v
+	}
 	if !ok {
 		c.add(field, "must be text, not %s", describe(v))
 		return nil
@@ -273,8 +288,8 @@ func (c *checker) number(field string, d *catalogv1.Parameter, v *structpb.Value
 		c.add(field, "must be %s, not %v", numberName(whole), n)
 	case whole && n != math.Trunc(n):
 		c.add(field, "must be a whole number, not %s", decimal(n))
-	case whole && math.Abs(n) > maxExactWhole:
-		c.add(field, "must be between -2^53 and 2^53: beyond, whole numbers are not exact")
+	case whole && math.Abs(n) >= maxExactWhole:
+		c.add(field, "must be between -2^53 and 2^53, both excluded: from there on several whole numbers become one")
 	case d.Min != nil && n < d.GetMin():
 		c.add(field, "must be at least %s, not %s", decimal(d.GetMin()), decimal(n))
 	case d.Max != nil && n > d.GetMax():
@@ -309,7 +324,15 @@ func (c *checker) choice(field string, d *catalogv1.Parameter, v *structpb.Value
 		c.add(field, "must be one of %s, not %s", choices(d.GetEnumValues()), describe(v))
 		return nil
 	}
-	if !slices.Contains(d.GetEnumValues(), s) {
+	switch {
+	case slices.Contains(d.GetEnumValues(), s):
+	case c.lenient:
+		if why := badText(s, "\n\r\t"); why != "" {
+			c.add(field, "%s", why)
+			return nil
+		}
+		c.pass(field, "is %s, which is none of %s, and is passed on as it is%s", quote(s), choices(d.GetEnumValues()), didYouMean(s, d.GetEnumValues()))
+	default:
 		c.add(field, "must be one of %s, not %s%s", choices(d.GetEnumValues()), quote(s), didYouMean(s, d.GetEnumValues()))
 		return nil
 	}

@@ -145,8 +145,9 @@ func TestCheckRefuses(t *testing.T) {
 		{`{"count":1.5}`, "parameters.count", "must be a whole number, not 1.5"},
 		{`{"count":0}`, "parameters.count", "must be at least 1, not 0"},
 		{`{"count":101}`, "parameters.count", "must be at most 100, not 101"},
-		{`{"count":9007199254740993}`, "parameters.count", "must be at most 100, not 9007199254740992"},
-		{`{"count":1e300}`, "parameters.count", "must be between -2^53 and 2^53: beyond, whole numbers are not exact"},
+		{`{"count":9007199254740993}`, "parameters.count", "must be between -2^53 and 2^53, both excluded: from there on several whole numbers become one"},
+		{`{"count":-9007199254740992}`, "parameters.count", "must be between -2^53 and 2^53, both excluded: from there on several whole numbers become one"},
+		{`{"count":1e300}`, "parameters.count", "must be between -2^53 and 2^53, both excluded: from there on several whole numbers become one"},
 		{`{"ratio":true}`, "parameters.ratio", "must be a number, not true"},
 		{`{"ratio":0.6}`, "parameters.ratio", "must be at most 0.5, not 0.6"},
 		{`{"fast":"true"}`, "parameters.fast", `must be true or false, not the text "true"`},
@@ -331,10 +332,41 @@ func TestCheckOfAnAppSpecTakesWhatItsClientsSend(t *testing.T) {
 			t.Errorf("%s: %s", tt.give, d)
 		}
 	}
-	for _, give := range []string{`{"n":"five"}`, `{"n":"inf"}`, `{"f":"nan"}`, `{"n":"0x5"}`, `{"b":"yes"}`, `{"b":2}`, `{"x":1}`, `{"e":"3"}`, `{"s":[]}`} {
+	for _, give := range []string{`{"n":"five"}`, `{"n":"inf"}`, `{"f":"nan"}`, `{"n":"0x5"}`, `{"b":"yes"}`, `{"b":2}`, `{"e":[]}`, `{"file":{}}`} {
 		if _, violations := s.Check(params(t, give), nil); len(violations) != 1 {
 			t.Errorf("%s: %v", give, violations)
 		}
+	}
+}
+
+// What the spec of a service of BV-BRC does not list is passed on with a warning, as BV-BRC runs it; in a service.yaml it is refused.
+func TestCheckPassesOnWhatAnAppSpecDoesNotList(t *testing.T) {
+	const parameters = `[
+		{"id": "aligner", "type": "enum", "enum": ["muscle", "MAFFT"]}, {"id": "s", "type": "string"},
+		{"id": "seqs", "type": "string", "allow_multiple": true},
+		{"id": "libs", "type": "group", "allow_multiple": true, "group": [{"id": "srr", "type": "string"}]}]`
+	s := fromSpec(t, `{"id": "A", "script": "run", "parameters": `+parameters+`}`)
+	for give, warnings := range map[string][]string{
+		`{"new":{"a":[1,"b"]}}`:                     {"parameters.new is not in the description of the service, and is passed on as it is"},
+		`{"alinger":"muscle"}`:                      {"parameters.alinger is not in the description of the service, and is passed on as it is; did you mean \"aligner\"?"},
+		`{"libs":[{"srr":"SRR1","title":"first"}]}`: {"parameters.libs[0].title is not in the description of the service, and is passed on as it is"},
+		`{"aligner":"mafft"}`:                       {`parameters.aligner is "mafft", which is none of muscle, MAFFT, and is passed on as it is; did you mean "MAFFT"?`},
+		`{"aligner":"clustalo"}`:                    {`parameters.aligner is "clustalo", which is none of muscle, MAFFT, and is passed on as it is`},
+		`{"seqs":[{"filename":"/a","type":"x"}]}`:   {"parameters.seqs[0] is an object where the description of the service has text, and is passed on as it is"},
+		`{"s":["a","b"]}`:                           {"parameters.s is a list where the description of the service has one text, and is passed on as it is"},
+		`{"aligner":"muscle","s":"x"}`:              nil,
+	} {
+		got, violations := s.Check(params(t, give), nil)
+		if d := cmp.Diff(params(t, give), got, protocmp.Transform()); d != "" || len(violations) > 0 {
+			t.Errorf("%s: %v %s", give, violations, d)
+		}
+		if d := cmp.Diff(warnings, s.Unusual(params(t, give))); d != "" {
+			t.Errorf("%s: %s", give, d)
+		}
+	}
+	strict := described(t, everyType)
+	if _, violations := strict.Check(params(t, `{"new":1}`), nil); len(violations) == 0 || len(strict.Unusual(params(t, `{"new":1}`))) > 0 {
+		t.Error("a service.yaml takes what it does not list")
 	}
 }
 

@@ -163,7 +163,10 @@ func checkDefault(f string, d *catalogv1.Parameter, r *rules, p *problems) {
 			p.add(x.Field, "%s", x.Description)
 		}
 	}
-	if len(c.found) > 0 {
+	for _, unusual := range c.unusual { // a form shows nothing that it cannot send
+		p.minor(f+".default", "%s; there is no default then", strings.Replace(strings.TrimPrefix(unusual, f+".default "), ", and is passed on as it is", "", 1))
+	}
+	if len(c.found)+len(c.unusual) > 0 {
 		v = nil
 	}
 	d.DefaultValue = v

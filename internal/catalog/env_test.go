@@ -30,14 +30,14 @@ parameters:
   - {id: absent, type: string}
 `)
 	checked, violations := s.Check(params(t, `{
-		"PATH": "/evil", "LD_PRELOAD": "/evil.so", "text": "a\nPATH=/evil $(id) ; é", "big": 9007199254740992, "small": 1e-7,
+		"PATH": "/evil", "LD_PRELOAD": "/evil.so", "text": "a\nPATH=/evil $(id) ; é", "big": 9007199254740991, "small": 1e-7,
 		"yes": true, "list": ["a"], "g": {"x": "y"}}`), nil)
 	if len(violations) > 0 {
 		t.Fatal(violations)
 	}
 	want := []string{
 		"STINT_PARAM_PATH=/evil", "STINT_PARAM_LD_PRELOAD=/evil.so", "STINT_PARAM_text=a\nPATH=/evil $(id) ; é",
-		"STINT_PARAM_big=9007199254740992", "STINT_PARAM_small=0.0000001", "STINT_PARAM_yes=true", "STINT_PARAM_code=4",
+		"STINT_PARAM_big=9007199254740991", "STINT_PARAM_small=0.0000001", "STINT_PARAM_yes=true", "STINT_PARAM_code=4",
 	}
 	if d := cmp.Diff(want, s.Env(checked)); d != "" {
 		t.Error(d)

@@ -89,6 +89,15 @@ func (l *loader) spec(file string, parse parser) {
 	if l.options.Remote != nil {
 		s.remote = l.options.Remote(s.proto.GetExecutor())
 	}
+	if len(s.argv) > 0 && filepath.IsAbs(s.argv[0]) && executable(s.argv[0]) {
+		find := func(name string) bool { _, ok := s.programs.find(name); return ok }
+		if s.remote {
+			find = nil
+		}
+		if why := interpreterProblem(s.argv[0], find); why != "" {
+			p.add("command", "%s", why)
+		}
+	}
 	s.broken = p.broken()
 	l.problems = append(l.problems, p.list...)
 	id := s.proto.GetId()

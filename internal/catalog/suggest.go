@@ -8,6 +8,14 @@ import (
 // didYouMean is "; did you mean X?" for the known name nearest to what was
 // given, and empty when none is near.
 func didYouMean(given string, known []string) string {
+	if best := nearest(given, known); best != "" {
+		return "; did you mean " + quote(best) + "?"
+	}
+	return ""
+}
+
+// nearest returns the known name that is most like a given one, or "".
+func nearest(given string, known []string) string {
 	const longest = 64 // a name; comparing more would only cost
 	if len(given) > longest {
 		return ""
@@ -18,10 +26,7 @@ func didYouMean(given string, known []string) string {
 			best, least = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + quote(best) + "?"
+	return best
 }
 
 // distance counts the insertions, deletions, replacements and swaps of

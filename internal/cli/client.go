@@ -111,6 +111,7 @@ func (l *link) target() (target, error) {
 }
 
 func splitHostPort(s string) (host, port string, err error) {
+	s = strings.TrimSuffix(s, "/") // of a URL
 	if s == "" || strings.ContainsAny(s, "/ ") {
 		return "", "", fmt.Errorf("there is no host in it")
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -77,6 +78,9 @@ func decodeParams(text []byte) (any, error) {
 		return nil, errors.New("is neither JSON nor YAML: there is more behind its end")
 	}
 	plainTimes(&doc, 0)
+	if err := plainNumbers(&doc, 0); err != nil {
+		return nil, err
+	}
 	var v any
 	if err := doc.Decode(&v); err != nil {
 		return nil, fmt.Errorf("is neither JSON nor YAML: %w", err)
@@ -95,6 +99,25 @@ func plainTimes(n *yaml.Node, depth int) {
 	for _, c := range n.Content {
 		plainTimes(c, depth+1)
 	}
+}
+
+// plainNumber is a number as everybody reads it, and as YAML's own prefixes write it.
+var plainNumber = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0o[0-7]+|0b[01]+)$`)
+
+// plainNumbers refuses whole numbers that YAML reads otherwise than people: 010 is 8, and 1_0 is 10.
+func plainNumbers(n *yaml.Node, depth int) error {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" && !plainNumber.MatchString(n.Value) {
+		return fmt.Errorf("line %d: %s is read differently by different programs: write it without zeros in front and _, or in quotes if it is text", n.Line, n.Value)
+	}
+	if depth > 1000 {
+		return nil
+	}
+	for _, c := range n.Content {
+		if err := plainNumbers(c, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // toValue turns what JSON or YAML was decoded into into a value of the API.

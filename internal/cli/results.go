@@ -63,6 +63,9 @@ func (a *app) results(ctx context.Context, id string) (*jobsv1.ListResultsRespon
 	if res.GetTruncated() {
 		say(a.err, "stint: warning: there are more files than the server lists")
 	}
+	if note := res.GetNote(); note != "" {
+		say(a.err, "stint: warning: %s", clean(note))
+	}
 	return res, err
 }
 

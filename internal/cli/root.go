@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const tour = `stint runs long computations behind a science gateway and tells what became of them.
@@ -96,8 +99,48 @@ func (a *app) verb(run func(ctx context.Context, args []string) error) func(*cob
 		if a.link.timeout <= 0 {
 			return usagef("--timeout must be more than 0")
 		}
+		if err := checkText(cmd, args); err != nil {
+			return err
+		}
 		return run(cmd.Context(), args)
 	}
+}
+
+// localFlags are those whose values name files of this machine alone, whose names may be any bytes.
+var localFlags = []string{"token-file", "ca-file", "cert-file", "key-file", "params-file", "dir"}
+
+// checkText refuses arguments that are no UTF-8: the API has text. A local name is none of its business, unless a name in
+// the workspace is made of it.
+func checkText(cmd *cobra.Command, args []string) error {
+	for _, arg := range args {
+		if !utf8.ValidString(arg) && cmd.Annotations[localArguments] == "" {
+			return notText(fmt.Sprintf("the argument %q", arg))
+		}
+	}
+	var err error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		local := slices.Contains(localFlags, f.Name) || f.Name == "output" && f.Value.Type() == "string"
+		if local || err != nil {
+			return
+		}
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			if !utf8.ValidString(v) {
+				err = notText(fmt.Sprintf("--%s %q", f.Name, v))
+			}
+		}
+	})
+	return err
+}
+
+// localArguments marks verbs that look at their arguments themselves, since some are local names.
+const localArguments = "local-arguments"
+
+func notText(what string) error {
+	return usagef("%s is not UTF-8, and the server takes text: rename the file, or write it in UTF-8", what)
 }
 
 // group makes a command that only holds others.

@@ -2,12 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -21,13 +24,18 @@ func newUploadCommand(a *app) *cobra.Command {
 		Short: "Put files from here into your workspace",
 		Long: `Put files from here into your workspace. PATH is the file's path there; with a slash at
 its end, or with several files, it is the folder that they go into. Missing folders
-are made. A file appears whole or not at all. "-" is standard input.`,
+are made. A file appears whole or not at all. "-" is standard input.
+
+Links are followed. What of a folder cannot be uploaded, such as pipes, links that lead
+nowhere, empty folders and names that are not UTF-8, is told at the end, and the exit code
+is 1 then.`,
 		Example: `  stint upload reads.fastq /reads/sample1.fastq
   stint upload *.fasta /genomes/
   stint upload -r run7 /runs/
   zcat reads.fastq.gz | stint upload - /reads/sample1.fastq`,
 		Args: arguments(2, -1),
 	}
+	cmd.Annotations = map[string]string{localArguments: "names of files"}
 	cmd.Flags().BoolVar(&force, "force", false, "replace files that are there")
 	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "upload folders with everything in them")
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) error {
@@ -35,7 +43,7 @@ are made. A file appears whole or not at all. "-" is standard input.`,
 		if !strings.HasPrefix(remote, "/") {
 			return usagef("%q is no path in the workspace: it begins with a slash, for example %s", remote, path.Clean("/"+remote))
 		}
-		pairs, err := planUpload(locals, remote, recursive)
+		pairs, left, err := planUpload(locals, remote, recursive)
 		if err != nil {
 			return err
 		}
@@ -51,6 +59,12 @@ are made. A file appears whole or not at all. "-" is standard input.`,
 			}
 			fmt.Fprintln(a.out, clean(p.remote))
 		}
+		for _, l := range left {
+			say(a.err, "stint: left out: %q %s", l.local, l.why)
+		}
+		if len(left) > 0 && a.out.err == nil {
+			return fmt.Errorf("%d of %d files and folders were not uploaded", len(left), len(left)+len(pairs))
+		}
 		return a.out.err
 	})
 	return cmd
@@ -59,14 +73,21 @@ are made. A file appears whole or not at all. "-" is standard input.`,
 // pair is a file to upload and where it goes.
 type pair struct{ local, remote string }
 
-// planUpload says what goes where, before anything is uploaded.
-func planUpload(locals []string, remote string, recursive bool) ([]pair, error) {
+// leftOut is something that cannot be uploaded, and why.
+type leftOut struct{ local, why string }
+
+// planUpload says what goes where, before anything is uploaded, and what of folders goes nowhere.
+func planUpload(locals []string, remote string, recursive bool) ([]pair, []leftOut, error) {
+	if !utf8.ValidString(remote) {
+		return nil, nil, notText(fmt.Sprintf("the path %q", remote))
+	}
 	into := strings.HasSuffix(remote, "/") || len(locals) > 1
 	var pairs []pair
+	var left []leftOut
 	for _, local := range locals {
 		if local == "-" {
 			if into {
-				return nil, usagef("standard input has no name: give the PATH of a file, without a slash at its end")
+				return nil, nil, usagef("standard input has no name: give the PATH of a file, without a slash at its end")
 			}
 			pairs = append(pairs, pair{local, remote})
 			continue
@@ -74,46 +95,101 @@ func planUpload(locals []string, remote string, recursive bool) ([]pair, error) 
 		info, err := os.Stat(local)
 		switch {
 		case err != nil:
-			return nil, usagef("%v", err)
+			return nil, nil, usagef("%v", err)
 		case info.IsDir() && !recursive:
-			return nil, usagef("%s is a folder; -r uploads it with everything in it", local)
+			return nil, nil, usagef("%s is a folder; -r uploads it with everything in it", local)
 		case info.IsDir():
-			more, err := planFolder(local, remote, into)
+			more, less, err := planFolder(local, remote, into)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			pairs = append(pairs, more...)
+			pairs, left = append(pairs, more...), append(left, less...)
 		case !info.Mode().IsRegular():
-			return nil, usagef("%s is no regular file", local)
+			return nil, nil, usagef("%s is no regular file", local)
+		case into && !utf8.ValidString(filepath.Base(local)):
+			return nil, nil, usagef("the name %q is not UTF-8, which paths in the workspace are: upload it alone, and give the PATH with a name", local)
 		case into:
 			pairs = append(pairs, pair{local, path.Join(remote, filepath.Base(local))})
 		default:
 			pairs = append(pairs, pair{local, remote})
 		}
 	}
-	return pairs, nil
+	return pairs, left, nil
 }
 
-// planFolder goes through a folder. Links and special files in it are left alone.
-func planFolder(local, remote string, into bool) ([]pair, error) {
+// planFolder goes through a folder, and through what links in it lead to.
+func planFolder(local, remote string, into bool) ([]pair, []leftOut, error) {
 	if into {
 		abs, err := filepath.Abs(local)
 		if err != nil {
-			return nil, fmt.Errorf("upload %s: %w", local, err)
+			return nil, nil, fmt.Errorf("upload %s: %w", local, err)
 		}
 		remote = path.Join(remote, filepath.Base(abs))
 	}
-	var pairs []pair
-	err := filepath.WalkDir(local, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
+	if !utf8.ValidString(remote) {
+		return nil, nil, usagef("the name %q is not UTF-8, which paths in the workspace are: rename the folder", local)
+	}
+	p := folderPlan{}
+	if err := p.folder(local, remote); err != nil {
+		return nil, nil, fmt.Errorf("upload %s: %w", local, err)
+	}
+	return p.pairs, p.left, nil
+}
+
+// folderPlan collects what is in a folder.
+type folderPlan struct {
+	pairs []pair
+	left  []leftOut
+	above []fs.FileInfo // folders on the way, so that a link to one of them is not followed for ever
+}
+
+func (p *folderPlan) folder(local, remote string) error {
+	info, err := os.Stat(local)
+	if err != nil {
+		return err
+	}
+	for _, above := range p.above {
+		if os.SameFile(above, info) {
+			p.leave(local, "is a link to a folder that it is in")
+			return nil
+		}
+	}
+	entries, err := os.ReadDir(local)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		p.leave(local, "is an empty folder, which a workspace has not")
+	}
+	p.above = append(p.above, info)
+	defer func() { p.above = p.above[:len(p.above)-1] }()
+	for _, e := range entries {
+		if err := p.entry(filepath.Join(local, e.Name()), path.Join(remote, e.Name())); err != nil {
 			return err
 		}
-		below, err := filepath.Rel(local, name)
-		pairs = append(pairs, pair{name, path.Join(remote, filepath.ToSlash(below))})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("upload %s: %w", local, err)
 	}
-	return pairs, nil
+	return nil
 }
+
+func (p *folderPlan) entry(local, remote string) error {
+	info, err := os.Stat(local) // of what a link leads to
+	switch {
+	case !utf8.ValidString(filepath.Base(local)):
+		p.leave(local, "has a name that is not UTF-8: rename it, or upload it alone to a PATH with a name")
+	case errors.Is(err, fs.ErrNotExist):
+		p.leave(local, "is a link that leads nowhere")
+	case errors.Is(err, syscall.ELOOP):
+		p.leave(local, "is a link that leads back to itself")
+	case err != nil:
+		return err
+	case info.IsDir():
+		return p.folder(local, remote)
+	case !info.Mode().IsRegular():
+		p.leave(local, "is neither a file nor a folder")
+	default:
+		p.pairs = append(p.pairs, pair{local, remote})
+	}
+	return nil
+}
+
+func (p *folderPlan) leave(local, why string) { p.left = append(p.left, leftOut{local, why}) }

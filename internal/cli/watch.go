@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +39,7 @@ With ids it ends when all of them have: 0 they completed, 1 one failed or is gon
 		Example: `  stint watch 12
   stint watch $(stint list --state running,queued -o name)
   stint watch -o jsonl | jq -r '.changed | select(.state == "STATE_FAILED") | .id'`,
-		Args:              arguments(0, mostIDs),
+		Args:              arguments(0, -1),
 		ValidArgsFunction: a.completeWith(a.completeJobs(jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_RUNNING)),
 	}
 	o.format = addFormat(cmd)
@@ -57,30 +59,74 @@ func (a *app) watch(ctx context.Context, o *watchOptions, ids []string) error {
 	if len(ids) > 0 && owner != "" {
 		return usagef("--owner and --all are for watching without ids")
 	}
-	f, err := a.follow(&jobsv1.WatchStatusRequest{
-		Ids: ids, Owner: owner, AfterRevision: o.after, View: jobsv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: len(ids) > 0,
-	}, o.patience)
-	if err != nil {
-		return err
-	}
 	printer := &changePrinter{w: a.out, screen: a.screen, format: *o.format, live: a.screen.cursor, tabs: !a.screen.tty}
 	defer printer.clear()
 	if len(ids) == 0 {
+		f, err := a.follow(o.request(owner, nil), o.patience)
+		if err != nil {
+			return err
+		}
 		return f.run(ctx, printer.print)
 	}
 	a.afterSignal = "; the " + jobsGoOn(ids)
 	v := newVerdict(ids)
-	err = f.run(ctx, func(c change) error {
+	err = a.followAll(ctx, o, ids, func(c change) error {
 		if err := printer.print(c); err != nil {
 			return err
 		}
-		return v.note(c)
+		if err := v.note(c); !errors.Is(err, errEnough) { // each stream has its own end
+			return err
+		}
+		return nil
 	})
 	printer.clear()
 	if err != nil {
 		return err
 	}
 	return v.err()
+}
+
+func (o *watchOptions) request(owner string, ids []string) *jobsv1.WatchStatusRequest {
+	return &jobsv1.WatchStatusRequest{
+		Ids: ids, Owner: owner, AfterRevision: o.after, View: jobsv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: len(ids) > 0,
+	}
+}
+
+// followAll follows jobs until all have ended, by as many streams as the API needs for so many. handle is
+// called by one of them at a time.
+func (a *app) followAll(ctx context.Context, o *watchOptions, ids []string, handle func(change) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var turn sync.Mutex
+	ended := make(chan error, len(ids)/mostIDs+1)
+	streams := 0
+	for part := range slices.Chunk(ids, mostIDs) {
+		f, err := a.follow(o.request("", part), o.patience)
+		if err != nil {
+			return err
+		}
+		f.quiet = streams > 0 // one of them tells of a connection that is lost
+		streams++
+		v := newVerdict(part)
+		go func() {
+			ended <- f.run(ctx, func(c change) error {
+				turn.Lock()
+				defer turn.Unlock()
+				if err := handle(c); err != nil {
+					return err
+				}
+				return v.note(c)
+			})
+		}()
+	}
+	var first error
+	for range streams {
+		if err := <-ended; err != nil && first == nil {
+			first = err
+			cancel()
+		}
+	}
+	return first
 }
 
 // unique leaves out what is there twice.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -36,7 +37,7 @@ func (g *gateway) downloadArchive(w http.ResponseWriter, r *http.Request, id str
 	}
 	if list.GetTruncated() {
 		g.refuse(w, r, newProblem(codes.FailedPrecondition, "TOO_MANY_FILES",
-			fmt.Sprintf("The job has more than %d result files; download those you need one by one.", len(list.GetFiles()))))
+			fmt.Sprintf("The job has more result files than the %d that can be listed; download those you need one by one.", len(list.GetFiles()))))
 		return
 	}
 	w.Header().Set("Content-Type", "application/zip")
@@ -71,7 +72,7 @@ func (g *gateway) addToArchive(ctx context.Context, archive *zip.Writer, id, fil
 	}
 	defer f.Close()
 	name := entryName(filePath, taken)
-	header := &zip.FileHeader{Name: name, Modified: f.info.modified, Method: zip.Deflate}
+	header := &zip.FileHeader{Name: name, Modified: archiveTime(f.info.modified), Method: zip.Deflate}
 	header.SetMode(0o644)
 	if compressed(name) {
 		header.Method = zip.Store
@@ -101,6 +102,20 @@ func entryName(filePath string, taken map[string]bool) string {
 	}
 	taken[strings.ToLower(name)] = true
 	return name
+}
+
+// archiveTime is the nearest time that an archive can have. Readers differ in which of an entry's two times they show:
+// that of DOS has years from 1980 to 2107, that of Unix ends in 2106.
+func archiveTime(t time.Time) time.Time {
+	first := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+	last := time.Date(2106, 1, 1, 0, 0, 0, 0, time.UTC)
+	switch t = t.UTC(); {
+	case t.Before(first):
+		return first
+	case t.After(last):
+		return last
+	}
+	return t
 }
 
 // compressed reports whether a file of that name gains nothing from being compressed again.

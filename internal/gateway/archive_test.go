@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
@@ -144,4 +145,31 @@ func TestNamesInAnArchiveAreSafeAndDistinct(t *testing.T) {
 			seen[strings.ToLower(name)] = true
 		}
 	})
+}
+
+// Readers that go by the time of DOS, and those that go by that of Unix, see the same; the nearest that there is.
+func TestTimesInTheArchiveAreThoseOfTheFiles(t *testing.T) {
+	day := func(year int) time.Time { return time.Date(year, 7, 1, 12, 0, 0, 0, time.UTC) }
+	first := time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+	for given, want := range map[time.Time]time.Time{
+		time.Unix(0, 0): first, day(1979): first, day(1980): day(1980), day(2026): day(2026), day(2050): day(2050), day(2105): day(2105),
+		day(2200): time.Date(2106, 1, 1, 0, 0, 0, 0, time.UTC), day(1): first,
+	} {
+		var b bytes.Buffer
+		w := zip.NewWriter(&b)
+		if _, err := w.CreateHeader(&zip.FileHeader{Name: "x", Modified: archiveTime(given)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		r, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dos := r.File[0].ModTime()
+		if got := r.File[0].Modified; !got.Equal(want) || !dos.Equal(want) {
+			t.Errorf("%v is %v, for readers of DOS times %v, want %v", given, got, dos, want)
+		}
+	}
 }

@@ -153,6 +153,10 @@ func decodeJSON(text []byte, msg proto.Message) *problem {
 	if nested(text) > maxDepth {
 		return malformed(fmt.Sprintf("nests deeper than %d levels", maxDepth))
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors begin a text with this mark
+	if p := inexact(text); p != nil {
+		return p
+	}
 	if err := strictJSON.Unmarshal(text, msg); err == nil {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -52,7 +53,11 @@ func (r *run) publish(ctx context.Context, out *job.Status) (folder string, ok b
 	if err != nil {
 		return "", false
 	}
-	if folder, err = r.s.cfg.Publish(ctx, j, r.attempt); err == nil {
+	folder, note, err := r.s.cfg.Publish(ctx, j, r.attempt)
+	if err == nil {
+		if note != "" {
+			out.Message = strings.TrimSpace(out.Message + " " + note)
+		}
 		return folder, true
 	}
 	if ctx.Err() != nil {

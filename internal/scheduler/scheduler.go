@@ -46,8 +46,9 @@ type Config struct {
 	// Release is called once the attempt of a job has ended and its end is stored, and gives back what Prepare took. Nil does nothing.
 	Release func(j *jobsv1.Job, attempt int)
 	// Publish puts the results of a job whose attempt succeeded where its owner finds
-	// them and answers that folder. It may be called again for the same job and must then do the same.
-	Publish func(ctx context.Context, j *jobsv1.Job, attempt int) (folder string, err error)
+	// them and returns that folder, and what its owner should know of them in a note, which may be empty. It may be called
+	// again for the same job and must then do the same.
+	Publish func(ctx context.Context, j *jobsv1.Job, attempt int) (folder, note string, err error)
 	// Folders are the jobs' folders, for progress.
 	Folders *workdir.Root
 	// MaxActivePerOwner bounds the jobs that one owner has on executors at a time. Zero is no bound.

@@ -49,6 +49,7 @@ type world struct {
 	mu       sync.Mutex
 	released map[string]int // attempts, with the state of their job then; guarded by mu
 	publish  func(*jobsv1.Job) (string, error)
+	noted    string // what the owner is told of the results
 	s        *scheduler.Scheduler
 	hints    []string // that the executor got
 	started  func(executor.Handle) executor.Observation
@@ -121,7 +122,10 @@ func (w *world) start() {
 			argv := executortest.Simulated(steps(j)...)
 			return executor.Task{Job: j, Attempt: attempt, Dir: dir, Command: executor.Command{Argv: argv, Resources: job.Given(j)}}, dir.Create()
 		},
-		Publish: func(_ context.Context, j *jobsv1.Job, _ int) (string, error) { return w.publish(j) },
+		Publish: func(_ context.Context, j *jobsv1.Job, _ int) (folder, note string, err error) {
+			folder, err = w.publish(j)
+			return folder, w.noted, err
+		},
 		Release: func(j *jobsv1.Job, attempt int) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
@@ -25,38 +26,59 @@ const sameName = 9
 // answers the same folder and changes nothing. A *executor.Failure says what the job
 // fails with; any other error means that ctx ended.
 //
-// Symbolic links to files become those files where the files are results too; other links,
-// pipes and names that the workspace cannot hold are left out.
-func (a *Area) Publish(ctx context.Context, j *jobsv1.Job, attempt int) (string, error) {
-	folder, err := a.publish(ctx, j, attempt)
+// Symbolic links to files become those files where the files are results too. Other links, pipes and what lies too deep
+// are left out, and names that the workspace cannot hold become others: note tells the owner of both.
+func (a *Area) Publish(ctx context.Context, j *jobsv1.Job, attempt int) (folder, note string, err error) {
+	folder, note, err = a.publish(ctx, j, attempt)
 	if err != nil {
-		return "", failure(ctx, fmt.Errorf("publish job %s: %w", j.GetId(), err), executor.Failure{
+		return "", "", failure(ctx, fmt.Errorf("publish job %s: %w", j.GetId(), err), executor.Failure{
 			Reason: jobsv1.Reason_REASON_OUTPUT_FAILED, Message: notStored(err),
 		}, diskFullAfter)
 	}
-	return folder, nil
+	return folder, note, nil
 }
 
-func (a *Area) publish(ctx context.Context, j *jobsv1.Job, attempt int) (string, error) {
+func (a *Area) publish(ctx context.Context, j *jobsv1.Job, attempt int) (folder, note string, err error) {
 	id, err := job.ParseID(j.GetId())
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	source, err := openOutput(a.cfg.Folders.Job(id), attempt)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer source.Close()
 	done, err := a.cfg.Workspace.Import(ctx, j.GetOwner(), workspace.Import{
 		Source: source, Mark: a.cfg.InstallID + "/" + id.String(), Targets: targets(j, id),
 	})
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	if n := done.Skipped; n.Count > 0 {
-		a.log.WarnContext(ctx, "result was left out", "job", id, "count", n.Count, "names", n.Names)
+	return done.Path, leftOut(done.Skipped), nil
+}
+
+// leftOut says in plain words what of the results is not in the workspace as it was, or "".
+func leftOut(s workspace.Skipped) string {
+	var words []string
+	if s.Count > 0 {
+		words = append(words, fmt.Sprintf("Not in the workspace: %s (links that lead out of the results, pipes, or paths that are too long).", some(s.Count, s.Names)))
 	}
-	return done.Path, nil
+	if s.Renamed > 0 {
+		words = append(words, fmt.Sprintf("Under another name in the workspace, since the own one is no text: %s.", some(s.Renamed, s.NewNames)))
+	}
+	return strings.Join(words, " ")
+}
+
+// some names a few of so many things.
+func some(count int, names []string) string {
+	const few = 3
+	if len(names) > few {
+		names = names[:few]
+	}
+	if more := count - len(names); more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // Release removes the copies of its inputs that an attempt got. It has ended.

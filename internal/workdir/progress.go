@@ -68,7 +68,7 @@ func parseProgress(tail []byte) (Progress, bool) {
 	return Progress{}, false
 }
 
-// parseProgressLine reads "40 assembling contigs", "40% assembling", "40" or
+// parseProgressLine reads "40 assembling contigs", "40% assembling", "47.5%", "40" or
 // just words. A number over 100 is a word. Empty and overlong lines say nothing.
 func parseProgressLine(line []byte) (Progress, bool) {
 	if len(line) > progressLine {
@@ -114,8 +114,12 @@ func shorten(words string) string {
 	return words
 }
 
-// percent reads 0 to 100 in one to three digits.
+// percent reads 0 to 100 in one to three digits, and what may follow a decimal point, which does not count.
 func percent(s string) (int, bool) {
+	s, fraction, pointed := strings.Cut(s, ".")
+	if pointed && (fraction == "" || strings.Trim(fraction, "0123456789") != "") {
+		return 0, false
+	}
 	if s == "" || len(s) > 3 {
 		return 0, false
 	}

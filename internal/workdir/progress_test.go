@@ -113,3 +113,15 @@ func FuzzParseProgress(f *testing.F) {
 		}
 	})
 }
+
+func TestAPercentMayHaveAFraction(t *testing.T) {
+	for line, want := range map[string]Progress{
+		"47.5% done": {Percent: 47, Message: "done"}, "99.99 almost": {Percent: 99, Message: "almost"}, "100.0%": {Percent: 100},
+		"0.5 begun": {Percent: 0, Message: "begun"}, "1.2.3 is a version": {Percent: -1, Message: "1.2.3 is a version"},
+		"7. step": {Percent: -1, Message: "7. step"}, "100.5 x": {Percent: 100, Message: "x"}, "4.x": {Percent: -1, Message: "4.x"},
+	} {
+		if got, ok := parseProgressLine([]byte(line)); !ok || got != want {
+			t.Errorf("%q is %+v, want %+v", line, got, want)
+		}
+	}
+}

@@ -27,8 +27,10 @@ const (
 
 // ResultFile is a regular file below output/.
 type ResultFile struct {
-	// Path below output/, with slashes.
+	// Path below output/, with slashes. Where that is no UTF-8 it is a made-up one, which OpenResult takes.
 	Path string
+	// MadeUp tells that Path is one.
+	MadeUp bool
 	// Size in bytes.
 	Size int64
 	// ModTime is when it was last changed.
@@ -37,9 +39,8 @@ type ResultFile struct {
 
 // ListResults lists the regular files below output/, sorted by path, also
 // while the command runs. A symbolic link counts as the file that it leads to if that is below
-// output/ too; links to folders, and what is neither file nor folder, are left out, and so are
-// names that are not UTF-8. When there are more than limit files, the second
-// result is true and which of them are listed is up to the file system.
+// output/ too; links to folders, and what is neither file nor folder, are left out. When there are more than
+// limit files, or some lie deeper than can be listed, the second result is true; which of them are listed is up to the file system.
 func (a Attempt) ListResults(limit int) ([]ResultFile, bool, error) {
 	out, err := a.openOutput()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -71,6 +72,14 @@ func (a Attempt) OpenResult(name string) (*os.File, ResultFile, error) {
 	}
 	defer out.Close()
 	f, err := openRegular(out, name)
+	madeUp := false
+	if err != nil && !cannotNow(err) {
+		if raw, ok := terms.UnescapeName(strings.TrimRight(name, madeUpEnd)); ok {
+			if other, failed := openRegular(out, raw); failed == nil {
+				f, err, madeUp = other, nil, true
+			}
+		}
+	}
 	if err != nil {
 		return nil, ResultFile{}, resultError(name, err)
 	}
@@ -79,7 +88,7 @@ func (a Attempt) OpenResult(name string) (*os.File, ResultFile, error) {
 		f.Close()
 		return nil, ResultFile{}, resultError(name, err)
 	}
-	return f, ResultFile{Path: name, Size: info.Size(), ModTime: info.ModTime()}, nil
+	return f, ResultFile{Path: name, MadeUp: madeUp, Size: info.Size(), ModTime: info.ModTime()}, nil
 }
 
 // openOutput opens output/ as a root of its own, so that links cannot lead to
@@ -177,7 +186,8 @@ func (w *walk) folder(name string, depth int) error {
 
 // entry adds what one entry of a folder stands for.
 func (w *walk) entry(name string, e fs.DirEntry, depth int) error {
-	if !utf8.ValidString(name) || len(name) > MaxPath {
+	if len(name) > MaxPath {
+		w.truncated = true
 		return nil
 	}
 	if e.IsDir() {
@@ -198,6 +208,28 @@ func (w *walk) entry(name string, e fs.DirEntry, depth int) error {
 		w.truncated, w.over = true, true
 		return nil
 	}
-	w.files = append(w.files, ResultFile{Path: name, Size: info.Size(), ModTime: info.ModTime()})
+	shown := w.path(name)
+	if len(shown) > MaxPath {
+		w.truncated = true
+		return nil
+	}
+	w.files = append(w.files, ResultFile{Path: shown, MadeUp: shown != name, Size: info.Size(), ModTime: info.ModTime()})
 	return nil
+}
+
+// madeUpEnd is appended to a made-up path as long as something else has it.
+const madeUpEnd = "~"
+
+// path is what a file is listed as.
+func (w *walk) path(name string) string {
+	shown := terms.EscapeName(name)
+	if shown == name {
+		return name
+	}
+	for {
+		if _, err := w.out.Lstat(shown); err != nil {
+			return shown
+		}
+		shown += madeUpEnd
+	}
 }

@@ -67,11 +67,11 @@ func TestListResultsStaysInside(t *testing.T) {
 		got[f.Path] = f.Size
 		paths = append(paths, f.Path)
 	}
-	want := map[string]int64{"a b\n;$(x).txt": 3, "a.txt": 1, "a/b.txt": 2, "a/up-inside": 1, "inside": 2}
+	want := map[string]int64{"a b\n;$(x).txt": 3, "a.txt": 1, "a/b.txt": 2, "a/up-inside": 1, "bad%FF.txt": 9, "inside": 2}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"a b\n;$(x).txt", "a.txt", "a/b.txt", "a/up-inside", "inside"}, paths); diff != "" {
+	if diff := cmp.Diff([]string{"a b\n;$(x).txt", "a.txt", "a/b.txt", "a/up-inside", "bad%FF.txt", "inside"}, paths); diff != "" {
 		t.Errorf("order: %s", diff)
 	}
 }
@@ -196,4 +196,75 @@ func FuzzOpenResultStaysInside(f *testing.F) {
 			t.Fatalf("OpenResult(%q) read %q, %v", name, b, err)
 		}
 	})
+}
+
+// A name that is no UTF-8 is listed as a made-up one, by which the file is read, too.
+func TestResultsWithoutTextForANameAreListed(t *testing.T) {
+	a := newAttempt(t)
+	out := a.OutputPath()
+	files := map[string]string{
+		"lat\xe9.fa": "lat%E9.fa", "\xff/\xfe/x": "%FF/%FE/x", "caf\u00e9": "caf\u00e9",
+		"a\xe9": "a%E9~", "a%E9": "a%E9", // made up like another's
+		"b\xe9": "b%E9~~", "b%E9": "b%E9", "b%E9~": "b%E9~",
+	}
+	want := map[string]bool{}
+	for name, path := range files {
+		want[path] = path != name
+		file := filepath.Join(out, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(name), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, truncated, err := a.ListResults(100)
+	if err != nil || truncated {
+		t.Fatal(truncated, err)
+	}
+	got := map[string]bool{}
+	for _, f := range list {
+		got[f.Path] = f.MadeUp
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for name, path := range files {
+		f, info, err := a.OpenResult(path)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		b, err := io.ReadAll(f)
+		if err := errors.Join(err, f.Close()); err != nil || string(b) != name || info.MadeUp != (path != name) {
+			t.Errorf("%s has the content of %q, %+v, %v", path, b, info, err)
+		}
+	}
+	for _, gone := range []string{"c%E9", "caf%C3%A9", "lat%e9.fa", "%FF"} {
+		if _, _, err := a.OpenResult(gone); !errors.Is(err, job.ErrNotFound) {
+			t.Errorf("%s: %v", gone, err)
+		}
+	}
+}
+
+// What lies deeper than a path can tell is missed by nobody in silence.
+func TestResultsThatLieTooDeepAreToldOf(t *testing.T) {
+	a := newAttempt(t)
+	out := a.OutputPath()
+	root, err := os.OpenRoot(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // of 255 bytes each
+		name := strings.Repeat("d", 255)
+		err := root.Mkdir(name, 0o755)
+		below, openErr := root.OpenRoot(name)
+		if err := errors.Join(err, openErr, root.Close()); err != nil {
+			t.Fatal(err)
+		}
+		root = below
+	}
+	if err := errors.Join(root.WriteFile("x", nil, 0o644), root.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if list, truncated, err := a.ListResults(100); len(list) != 0 || !truncated || err != nil {
+		t.Errorf("%v %v %v", list, truncated, err)
+	}
 }

@@ -37,7 +37,7 @@ type Imported struct {
 	Path string
 	// Already says that an earlier call had put it there.
 	Already bool
-	// Skipped is what was left out.
+	// Skipped is what was left out, and what has another name than at its source.
 	Skipped Skipped
 }
 
@@ -183,7 +183,7 @@ func (t tree) fill(ctx context.Context, built string, im Import, room *reservati
 	if err := writeMark(dst, im.Mark); err != nil {
 		return Skipped{}, err
 	}
-	x := transfer{src: im.Source, dst: dst, room: room.entry, longest: roomBelow(im.Targets), deepest: t.depthBelow(im.Targets), durable: true, files: &copier{links: true, durable: true}}
+	x := transfer{src: im.Source, dst: dst, room: room.entry, longest: roomBelow(im.Targets), deepest: t.depthBelow(im.Targets), durable: true, rename: true, files: &copier{links: true, durable: true}}
 	err = x.fill(ctx, ".", ".") // last, because it makes the folder durable
 	return x.skipped, err
 }

@@ -23,18 +23,29 @@ const (
 )
 
 // Skipped says what a transfer left out: links that lead nowhere, out of the
-// tree or to a folder, pipes and devices, and names that no path can have.
+// tree or to a folder, pipes and devices, and what lies deeper than a path can be.
 type Skipped struct {
 	// Count of what was left out.
 	Count int
-	// Names of the first of them, quoted where they hold strange characters.
+	// Names of the first of them, quoted.
 	Names []string
+	// Renamed counts what has a name that no path can have, such as bytes that are no UTF-8, and got a made-up one.
+	Renamed int
+	// NewNames are the first of the made-up ones, quoted.
+	NewNames []string
 }
 
 func (s *Skipped) add(name string) {
 	s.Count++
 	if len(s.Names) < skippedKept {
 		s.Names = append(s.Names, fmt.Sprintf("%+q", name))
+	}
+}
+
+func (s *Skipped) renamed(name string) {
+	s.Renamed++
+	if len(s.NewNames) < skippedKept {
+		s.NewNames = append(s.NewNames, fmt.Sprintf("%q", name))
 	}
 }
 
@@ -49,6 +60,8 @@ type transfer struct {
 	deepest int
 	// durable makes everything durable and read-only, as befits a workspace.
 	durable bool
+	// rename gives what has a name that no path can have another one.
+	rename bool
 	// files copies or links each file.
 	files *copier
 
@@ -97,31 +110,65 @@ func (t *transfer) fill(ctx context.Context, from, to string) error {
 }
 
 func (t *transfer) folder(ctx context.Context, from, to, below string) error {
-	err := eachEntry(ctx, t.src, path.Join(from, below), func(e fs.DirEntry) error {
-		name := path.Join(below, e.Name())
+	err := eachEntry(ctx, t.src, from, func(e fs.DirEntry) error {
+		source := path.Join(from, e.Name())
+		target, ok := t.nameFor(from, to, e.Name())
+		name := path.Join(below, target)
 		switch {
 		case e.Name() == markName:
 			return nil // says where its folder came from, and does not belong to the copy
-		case !shown(e.Name()) || len(name) > t.longest || t.deepest > 0 && strings.Count(name, "/") >= t.deepest:
-			t.skipped.add(name)
+		case !ok || len(name) > t.longest || t.deepest > 0 && strings.Count(name, "/") >= t.deepest:
+			t.skipped.add(path.Join(below, e.Name()))
 			return nil
-		case !e.IsDir():
-			return t.file(ctx, path.Join(from, name), path.Join(to, name), name)
 		}
-		if t.room != nil {
-			if err := t.room(ctx, 0); err != nil {
-				return err
-			}
+		var err error
+		before := t.skipped.Count
+		if e.IsDir() {
+			err = t.below(ctx, source, path.Join(to, target), name)
+		} else {
+			err = t.file(ctx, source, path.Join(to, target), name)
 		}
-		if err := t.dst.Mkdir(path.Join(to, name), dirMode); err != nil {
-			return err
+		if err == nil && target != e.Name() && t.skipped.Count == before {
+			t.skipped.renamed(name)
 		}
-		return t.folder(ctx, from, to, name)
+		return err
 	})
 	if err == nil && t.durable {
-		err = syncFolder(t.dst, path.Join(to, below))
+		err = syncFolder(t.dst, to)
 	}
 	return err
+}
+
+// below transfers a folder in a folder.
+func (t *transfer) below(ctx context.Context, from, to, name string) error {
+	if t.room != nil {
+		if err := t.room(ctx, 0); err != nil {
+			return err
+		}
+	}
+	if err := t.dst.Mkdir(to, dirMode); err != nil {
+		return err
+	}
+	return t.folder(ctx, from, to, name)
+}
+
+// nameFor is what an entry of the folder from is called in the folder to, and whether it can be there.
+func (t *transfer) nameFor(from, to, name string) (string, bool) {
+	if shown(name) || !t.rename {
+		return name, shown(name)
+	}
+	made := job.EscapeControls(name)
+	if strings.HasPrefix(made, reserved) {
+		made = "_" + made[1:]
+	}
+	for ; shown(made); made += "~" { // until nothing else has it, or it is too long
+		_, err := t.src.Lstat(path.Join(from, made))
+		_, placed := t.dst.Lstat(path.Join(to, made))
+		if err != nil && placed != nil {
+			return made, true
+		}
+	}
+	return name, false
 }
 
 func (t *transfer) file(ctx context.Context, from, to, name string) error {

@@ -234,6 +234,32 @@ func (s *Service) forecast(ready []*jobsv1.Job) []string {
 	return all
 }
 
+const (
+	// maxUnusual bounds the warnings about parameters that one response has.
+	maxUnusual = 100
+	// littleMemory is less than any program runs in: whoever asks for it means another unit.
+	littleMemory = 1 << 20
+)
+
+// unusual says what of the jobs is taken as it is, although it may not be what was meant.
+func (s *Service) unusual(in submission, ready []*jobsv1.Job) []string {
+	var all []string
+	for i, j := range ready {
+		if n := in.jobs[i].GetResources().GetMemoryBytes(); n > 0 && n < littleMemory {
+			all = append(all, fmt.Sprintf("%sresources.memoryBytes is %d bytes, which is less than any program needs. Was another unit meant, such as %dM?", in.prefixes[i], n, n))
+		}
+		if svc, ok := s.cfg.Catalog.Catalog().Get(j.GetService()); ok {
+			for _, w := range svc.Unusual(in.jobs[i].GetParameters()) {
+				all = append(all, in.prefixes[i]+w)
+			}
+		}
+		if len(all) > maxUnusual {
+			return append(all[:maxUnusual], "There are more such warnings.")
+		}
+	}
+	return all
+}
+
 // resources fills in what a job did not ask for.
 func resources(asked, def *jobsv1.Resources) *jobsv1.Resources {
 	if def == nil {

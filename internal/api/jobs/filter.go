@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.einride.tech/aip/filtering"
 	expr "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
@@ -121,8 +123,32 @@ func (c *compiler) compile(e *expr.Expr) (condition, error) {
 	if err != nil {
 		return condition{}, err
 	}
+	if err := checkWord(e); err != nil {
+		return condition{}, err
+	}
 	c.spend("words without a field", costWord)
 	return condition{match: searchWord(word)}, nil
+}
+
+// checkWord refuses words that stand for themselves and that nobody means so: operators in small letters, and fields without
+// a comparison. In quotes they are words like all others.
+func checkWord(e *expr.Expr) error {
+	name, ok := e.GetExprKind().(*expr.Expr_IdentExpr)
+	if !ok {
+		return nil
+	}
+	word := name.IdentExpr.GetName()
+	switch upper := strings.ToUpper(word); {
+	case upper == "AND" || upper == "OR" || upper == "NOT":
+		return job.Invalid("filter", "has %q as a word to look for: write %s for the operator, or \"%s\" in quotes for the word", word, upper, word)
+	case slices.Contains([]string{"IS", "IN", "EQ", "NE", "LT", "GT", "LE", "GE", "LIKE", "CONTAINS"}, upper):
+		return job.Invalid("filter", "has %q as a word to look for: comparisons are =, !=, <, <=, >, >= and :. Write \"%s\" in quotes for the word", word, word)
+	case !strings.ContainsFunc(word, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
+		return job.Invalid("filter", "has %q as a word to look for: the operators are AND, OR and NOT. Write \"%s\" in quotes for the word", call.Short(word), call.Short(word))
+	case isField(word):
+		return job.Invalid("filter", "has the field %s without a comparison, such as %s = VALUE. Write \"%s\" in quotes for the word", word, word, word)
+	}
+	return nil
 }
 
 func (c *compiler) compileTwo(call *expr.Expr_Call, join func(a, b condition) condition) (condition, error) {

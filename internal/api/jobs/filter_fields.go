@@ -43,6 +43,15 @@ var (
 	}
 )
 
+// isField reports whether a word is the name of a field, in whatever case.
+func isField(word string) bool {
+	word = strings.ToLower(word)
+	return word == "state" || word == "reason" || word == "labels" || textFields[word] != nil || timeFields[word] != nil || numberFields[word] != nil
+}
+
+// isID reports whether a field has ids of jobs.
+func isID(field string) bool { return field == "id" || field == "parent_id" || field == "rerun_of" }
+
 // compileRestriction compiles `field operator value`.
 func (c *compiler) compileRestriction(restriction *expr.Expr_Call) (condition, error) {
 	op := restriction.GetFunction()
@@ -70,6 +79,12 @@ func (c *compiler) compileRestriction(restriction *expr.Expr_Call) (condition, e
 		return compileLabel(strings.TrimPrefix(field, "labels."), op, value)
 	case field == "service" && op == filtering.FunctionEquals && !strings.Contains(value, "*") && value != "":
 		return condition{service: value}, nil
+	case isID(field) && value != "" && !strings.Contains(value, "*") && (op == filtering.FunctionEquals || op == filtering.FunctionNotEquals):
+		if _, err := strconv.ParseUint(value, 10, 64); err != nil {
+			return condition{}, job.Invalid("filter", "compares %s with %q, which is no id of a job: ids are numbers such as 12", field, call.Short(value))
+		}
+		c.spend(field, textCosts[field])
+		return compileText(field, op, value)
 	case textFields[field] != nil:
 		c.spend(field, textCosts[field])
 		return compileText(field, op, value)

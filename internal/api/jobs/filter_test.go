@@ -184,3 +184,34 @@ func BenchmarkFilter(b *testing.B) {
 		})
 	}
 }
+
+// What is read otherwise than anybody means it finds nothing without a word, so it is refused with the way out.
+func TestAFilterMeansWhatItSaysOrIsRefused(t *testing.T) {
+	for filter, words := range map[string]string{
+		"state = FAILED and id = 5":        `write AND for the operator`,
+		"state = FAILED Or state = QUEUED": `write OR for the operator`,
+		"not state = FAILED":               `write NOT for the operator`,
+		"(id = 5 or id = 6) AND phage":     `write OR for the operator`,
+		"state FAILED":                     `has the field state without a comparison`,
+		"Service BLAST":                    `has the field Service without a comparison`,
+		"exit_code":                        `has the field exit_code without a comparison`,
+		"state is FAILED":                  ``,
+		"priority gt 5":                    ``,
+		"id = x5":                          `is no id of a job`,
+		"parent_id = \"job 7\"":            `is no id of a job`,
+		"state == FAILED":                  ``,
+		"state = FAILED && id = 5":         ``,
+		"state = FAILED, id = 5":           ``,
+	} {
+		_, err := parseFilter(filter, nil)
+		invalid, ok := errors.AsType[*job.InvalidError](err)
+		if !ok || len(invalid.Violations) != 1 || !strings.Contains(invalid.Violations[0].Description, words) {
+			t.Errorf("%s: %v", filter, err)
+		}
+	}
+	for _, filter := range []string{`"and"`, `state = FAILED "and" phage`, `"state"`, `service = and`, `output_name = or`, `andy`, `labels.and = x`, `id = "5*"`, `id = 005`, `NOT id = 5`} {
+		if _, err := parseFilter(filter, nil); err != nil {
+			t.Errorf("%s: %v", filter, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"google.golang.org/grpc"
@@ -35,6 +36,7 @@ func (s *Service) ListResults(ctx context.Context, req *jobsv1.ListResultsReques
 		return nil, err
 	}
 	resp.Truncated = truncated
+	resp.Note = madeUp(found)
 	size := 0
 	for _, f := range found {
 		file := s.resultFile(j, f)
@@ -45,6 +47,22 @@ func (s *Service) ListResults(ctx context.Context, req *jobsv1.ListResultsReques
 		resp.Files = append(resp.Files, file)
 	}
 	return resp, nil
+}
+
+// madeUp says which paths are not those of the files, or "".
+func madeUp(found []workdir.ResultFile) string {
+	n, first := 0, ""
+	for _, f := range found {
+		if f.MadeUp {
+			if n++; n == 1 {
+				first = f.Path
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("The names of %d of the files are no UTF-8, such as %q: each byte that is none is written as %% and two hexadecimal digits.", n, call.Short(first))
 }
 
 // ReadResult streams one result file from an offset.

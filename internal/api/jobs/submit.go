@@ -82,8 +82,9 @@ func (s *Service) submit(ctx context.Context, in submission) (submitted, error) 
 	if err != nil {
 		return submitted{}, err
 	}
+	warnings := s.unusual(in, ready)
 	if in.validateOnly {
-		checked := submitted{jobs: ready, warnings: s.forecast(ready)}
+		checked := submitted{jobs: ready, warnings: append(warnings, s.forecast(ready)...)}
 		if len(ready) == 1 {
 			ready[0].Owner = owner
 			s.cfg.Scheduler.Preview(ready[0])
@@ -95,5 +96,5 @@ func (s *Service) submit(ctx context.Context, in submission) (submitted, error) 
 	if err != nil {
 		return submitted{}, err
 	}
-	return submitted{jobs: stored, deduplicated: dup}, nil
+	return submitted{jobs: stored, deduplicated: dup, warnings: warnings}, nil
 }

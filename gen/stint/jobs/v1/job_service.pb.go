@@ -2552,7 +2552,10 @@ type ListResultsResponse struct {
 	// Whether there are more files than were answered.
 	Truncated bool `protobuf:"varint,2,opt,name=truncated,proto3" json:"truncated,omitempty"`
 	// Workspace folder that has them too. Set when the job completed.
-	ResultFolder  string `protobuf:"bytes,3,opt,name=result_folder,json=resultFolder,proto3" json:"result_folder,omitempty"`
+	ResultFolder string `protobuf:"bytes,3,opt,name=result_folder,json=resultFolder,proto3" json:"result_folder,omitempty"`
+	// What to know about the list, in plain words; empty mostly. A path that is no UTF-8 is listed as a made-up one, in which each
+	// byte that is none is written as % and two hexadecimal digits; ReadResult takes it.
+	Note          string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2604,6 +2607,13 @@ func (x *ListResultsResponse) GetTruncated() bool {
 func (x *ListResultsResponse) GetResultFolder() string {
 	if x != nil {
 		return x.ResultFolder
+	}
+	return ""
+}
+
+func (x *ListResultsResponse) GetNote() string {
+	if x != nil {
+		return x.Note
 	}
 	return ""
 }
@@ -3611,11 +3621,12 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\n" +
 	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\")\n" +
 	"\x12ListResultsRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x89\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x9d\x01\n" +
 	"\x13ListResultsResponse\x12/\n" +
 	"\x05files\x18\x01 \x03(\v2\x19.stint.jobs.v1.ResultFileR\x05files\x12\x1c\n" +
 	"\ttruncated\x18\x02 \x01(\bR\ttruncated\x12#\n" +
-	"\rresult_folder\x18\x03 \x01(\tR\fresultFolder\"\xcf\x01\n" +
+	"\rresult_folder\x18\x03 \x01(\tR\fresultFolder\x12\x12\n" +
+	"\x04note\x18\x04 \x01(\tR\x04note\"\xcf\x01\n" +
 	"\n" +
 	"ResultFile\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1d\n" +

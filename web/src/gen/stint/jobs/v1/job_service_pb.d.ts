@@ -2235,6 +2235,14 @@ export declare type ListResultsResponse = Message<"stint.jobs.v1.ListResultsResp
    * @generated from field: string result_folder = 3;
    */
   resultFolder: string;
+
+  /**
+   * What to know about the list, in plain words; empty mostly. A path that is no UTF-8 is listed as a made-up one, in which each
+   * byte that is none is written as % and two hexadecimal digits; ReadResult takes it.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
 };
 
 /**
@@ -2263,6 +2271,14 @@ export declare type ListResultsResponseJson = {
    * @generated from field: string result_folder = 3;
    */
   resultFolder?: string;
+
+  /**
+   * What to know about the list, in plain words; empty mostly. A path that is no UTF-8 is listed as a made-up one, in which each
+   * byte that is none is written as % and two hexadecimal digits; ReadResult takes it.
+   *
+   * @generated from field: string note = 4;
+   */
+  note?: string;
 };
 
 /**
