@@ -50,7 +50,7 @@ test('trees: names, lengths, comments, and what is no tree', async () => {
         '0.9',
         0.3,
         [
-          ['a b', 0.1],
+          ['a_b', 0.1],
           ["it's (c)", 0.2],
         ],
       ],

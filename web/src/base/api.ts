@@ -1,6 +1,8 @@
 // Calls to the server's REST interface. Every failure is an ApiError, whether the
 // server refused, something between answered in its place, or nobody answered.
+
 import type { BadRequestJson, ErrorInfoJson, RetryInfoJson } from '../gen/google/rpc/error_details_pb';
+import { learnClock } from './clock';
 import { serverURL } from './place';
 
 /** What is wrong with one field of a request. */
@@ -87,8 +89,10 @@ export async function call<T>(method: string, path: string, options: CallOptions
 /** Like fetch, but whatever is no success is thrown as an ApiError. Aborting throws the signal's reason, as fetch does. */
 export async function fetchOrThrow(url: string, init: RequestInit): Promise<Response> {
   let response: Response;
+  const sent = Date.now();
   try {
     response = await fetch(url, init);
+    learnClock(response.headers.get('Date'), sent);
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new ApiError('The server cannot be reached.', 0, 'UNREACHABLE');

@@ -1,6 +1,8 @@
 // Times, durations, sizes and counts as people read them, in the browser's
 // language and zone. Functions take the contract's JSON and give '' for what is not there.
 
+import { serverNow } from './clock';
+
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const shortThisYear = new Intl.DateTimeFormat(undefined, {
   month: 'short',
@@ -35,7 +37,7 @@ export function millis(time: string | undefined): number {
 }
 
 /** Local date and time to the minute; the year is left out while it goes without saying. */
-export function formatTime(time: string | undefined, now = Date.now()): string {
+export function formatTime(time: string | undefined, now = serverNow()): string {
   const ms = millis(time);
   if (Number.isNaN(ms)) return '';
   const date = new Date(ms);
@@ -69,7 +71,7 @@ const steps: [limit: number, unit: Intl.RelativeTimeFormatUnit, ms: number][] = 
 ];
 
 /** The time as its distance from now: `5 minutes ago`. */
-export function formatRelative(time: string | undefined, now = Date.now()): string {
+export function formatRelative(time: string | undefined, now = serverNow()): string {
   const ms = millis(time);
   if (Number.isNaN(ms)) return '';
   const distance = ms - now;
@@ -95,7 +97,7 @@ export function durationMillis(duration: string | undefined): number {
 }
 
 /** The time between two Timestamps; an end that is not there is now. */
-export function formatElapsed(from: string | undefined, to: string | undefined, now = Date.now()): string {
+export function formatElapsed(from: string | undefined, to: string | undefined, now = serverNow()): string {
   const start = millis(from);
   return Number.isNaN(start) ? '' : formatMillis((to ? millis(to) : now) - start);
 }

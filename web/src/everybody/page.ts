@@ -1,9 +1,11 @@
 // The page at /everybody: all jobs that wait or run, of all users, in the order
 // in which they were submitted. Of jobs that are not the user's it says only that
 // they are there and what they ask for; the server sends no more.
+
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { call } from '../base/api';
+import { serverNow } from '../base/clock';
 import { formatCount } from '../base/format';
 import type { Route } from '../base/router';
 import { sharedStyles } from '../base/styles';
@@ -32,7 +34,7 @@ export class EverybodyPage extends LitElement {
   @state() private answer: ListQueueResponseJson | undefined;
   @state() private pages = 1;
   @state() private problem = '';
-  private now = Date.now();
+  private now = serverNow();
   private life = new AbortController();
 
   override connectedCallback(): void {
@@ -64,7 +66,7 @@ export class EverybodyPage extends LitElement {
         if (!pageToken) break;
       }
       this.answer = { ...answer, rows };
-      this.now = Date.now();
+      this.now = serverNow();
       this.problem = '';
     } catch (error) {
       if (!signal.aborted) this.problem = (error as Error).message;

@@ -45,10 +45,35 @@ export function stripAnsi(raw: string): string {
   return lastVersion(raw).replace(escapes, '');
 }
 
-function lastVersion(raw: string): string {
-  if (!raw.includes('\r')) return raw;
-  const parts = raw.split('\r').filter((part) => part !== '');
-  return parts.at(-1) ?? '';
+// CSI 1 G and CSI G put the cursor at the start of the line, as a carriage return does.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about.
+const toStart = /\x1b\[1?G/g;
+
+/** What a line that was written over from its start shows in the end. */
+export function lastVersion(raw: string): string {
+  const line = raw.includes('\x1b[') ? raw.replace(toStart, '\r') : raw;
+  let end = line.length;
+  while (end > 0 && line[end - 1] === '\r') end--;
+  return line.slice(line.lastIndexOf('\r', end - 1) + 1, end);
+}
+
+/**
+ * Takes the start of a line apart as it is shown, up to so many letters; more is how many are left out. It is cut after it
+ * was interpreted: what is written over and what has no width does not count.
+ */
+export function startOf(raw: string, letters: number): { pieces: Piece[]; more: number } {
+  const line = lastVersion(raw);
+  // Lines may have megabytes. This much has so many letters wherever there is text at all.
+  const looked = line.slice(0, 40 * letters);
+  const pieces: Piece[] = [];
+  let room = letters;
+  let had = 0;
+  for (const piece of parseAnsi(looked)) {
+    had += piece.text.length;
+    if (room > 0) pieces.push(piece.text.length > room ? { ...piece, text: piece.text.slice(0, room) } : piece);
+    room -= piece.text.length;
+  }
+  return { pieces, more: Math.max(0, had - letters) + line.length - looked.length };
 }
 
 function push(pieces: Piece[], text: string, look: Look): void {

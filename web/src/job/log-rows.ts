@@ -1,6 +1,6 @@
 // The rows that a log is drawn in. Each is as high as the others, so that a place is found by arithmetic: a
 // line that is too long for the width is broken here into several rows where the reader wants that.
-import { stripAnsi } from './ansi';
+import { startOf } from './ansi';
 import type { LogLine, LogWindow } from './log-window';
 
 /** Longer lines are not shown to their end. */
@@ -27,11 +27,17 @@ export function rowsOf(window: LogWindow, columns: number): LogRow[] {
       rows.push({ line, number, from: 0, to: undefined });
       continue;
     }
-    const breaks = breaksOf(stripAnsi(line.text.slice(0, longestShown)), columns);
+    const breaks = breaksOf(textOf(line), columns);
     for (const [k, from] of breaks.entries()) rows.push({ line, number, from, to: breaks[k + 1] });
   }
   return rows;
 }
+
+// textOf is what is shown of a line.
+const textOf = (line: LogLine) =>
+  startOf(line.text, longestShown)
+    .pieces.map((piece) => piece.text)
+    .join('');
 
 // breaksOf is where the rows of a text begin.
 function breaksOf(text: string, columns: number): number[] {

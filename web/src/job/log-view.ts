@@ -6,7 +6,7 @@ import { ApiError } from '../base/api';
 import { styles } from '../base/css-vars';
 import { formatBytes } from '../base/format';
 import { sharedStyles } from '../base/styles';
-import { type Piece, parseAnsi } from './ansi';
+import { type Piece, startOf } from './ansi';
 import { ansiStyles } from './ansi-styles';
 import type { Pattern } from './errors';
 import { type LogRow, longestShown, rowsOf } from './log-rows';
@@ -374,8 +374,7 @@ export class LogView extends LitElement {
       line.dropped && from === 0
         ? html`<span class="dropped">… ${formatBytes(line.dropped)} were dropped here: the output was over its size cap … </span>`
         : nothing;
-    const long = line.text.length > longestShown;
-    const whole = parseAnsi(long ? line.text.slice(0, longestShown) : line.text);
+    const { pieces: whole, more } = startOf(line.text, longestShown);
     const pieces = from === 0 && to === undefined ? whole : slice(whole, from, to);
     // The number is drawn by its style: it is neither copied nor searched with the text.
     const gutter =
@@ -383,9 +382,7 @@ export class LogView extends LitElement {
         ? html`<span class="number"></span>`
         : html`<a class="number" tabindex="-1" data-number=${number ?? '·'} aria-label=${number === undefined ? 'Link to this line' : `Link to line ${number}`} href=${this.lineHref(line.offset)}></a>`;
     return html`<div class="line ${line.offset === this.hit ? 'hit' : ''}">${gutter}${dropped}${pieces.map((p) => this.renderPiece(p))}${
-      long && to === undefined
-        ? html`<span class="dropped"> … ${formatBytes(line.text.length - longestShown)} more</span>`
-        : nothing
+      more > 0 && to === undefined ? html`<span class="dropped"> … ${formatBytes(more)} more</span>` : nothing
     }</div>`;
   }
 

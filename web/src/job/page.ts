@@ -1,9 +1,11 @@
 // The page of one job, /jobs/ID: how it is, why, what it did and what came of it.
+
 import { html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { announce } from '../base/announce';
 import { ApiError } from '../base/api';
 import { getJob, listServices } from '../base/calls';
+import { serverNow } from '../base/clock';
 import { styles } from '../base/css-vars';
 import { placeWords } from '../base/expected';
 import { followSession } from '../base/follow';
@@ -42,7 +44,7 @@ export class JobPage extends LitElement {
   @state() private service: ServiceJson | undefined;
   @state() private problem = '';
   @state() private lost = '';
-  @state() private now = Date.now();
+  @state() private now = serverNow();
   private readonly session = followSession(this);
   private jobId = '';
   /** The line that was last shown because the address names it. */
@@ -76,7 +78,7 @@ export class JobPage extends LitElement {
     this.job = undefined;
     this.problem = '';
     const timer = setInterval(() => {
-      if (this.job && !isFinal(this.job.state) && !document.hidden) this.now = Date.now();
+      if (this.job && !isFinal(this.job.state) && !document.hidden) this.now = serverNow();
     }, tickMillis);
     signal.addEventListener('abort', () => clearInterval(timer));
     // Whose stream tells of the job depends on whose job it is.
@@ -117,7 +119,7 @@ export class JobPage extends LitElement {
     const before = this.job;
     if (!before) this.resultsFirst = job.state === 'STATE_COMPLETED';
     this.job = job;
-    this.now = Date.now();
+    this.now = serverNow();
     this.service = services.find((s) => s.id === job.service);
     this.problem = '';
     document.title = `${stateLabel[stateName(job.state) ?? 'queued']}: ${job.outputName} · Stint`;

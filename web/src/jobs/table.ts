@@ -1,6 +1,7 @@
 // The table of jobs: only the rows in sight are in the document, however many there
 // are. The focus stays on the table, which says which row is the active one, so that nothing
 // is lost when rows come and go. Longer than other files: drawing, pointer and keyboard of one grid.
+
 import {
   elementScroll,
   observeElementOffset,
@@ -10,6 +11,7 @@ import {
 } from '@tanstack/virtual-core';
 import { html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
+import { serverNow } from '../base/clock';
 import { styles } from '../base/css-vars';
 import { followMedia } from '../base/follow';
 import { formatTime, formatTimeFull } from '../base/format';
@@ -314,7 +316,7 @@ export class JobTable extends LitElement {
   private renderSamples() {
     const key = this.measureKey;
     if (key === this.measuredFor || this.narrow.matches) return nothing;
-    const now = Date.now();
+    const now = serverNow();
     const rows = sampleRows(now, Number.parseInt(key, 10));
     const context = { services: this.services, relative: this.relative, now };
     return html`<div class="samples" aria-hidden="true">${this.columns.map(
@@ -412,7 +414,7 @@ export class JobTable extends LitElement {
 
   override render() {
     const rows = this.list?.rows ?? [];
-    const context = { services: this.services, relative: this.relative, now: Date.now() };
+    const context = { services: this.services, relative: this.relative, now: serverNow() };
     const items = this.virtual?.getVirtualItems() ?? [];
     const activeShown = items.some((item) => rows[item.index]?.id === this.active);
     const total = this.list?.complete ? rows.length : this.list?.totalExact ? this.list.total : -1;

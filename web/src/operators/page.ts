@@ -1,8 +1,10 @@
 // The operators' page at /queue: the state of the server, the queue of all owners, and how it went lately.
+
 import { html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { call } from '../base/api';
 import { listJobs } from '../base/calls';
+import { serverNow } from '../base/clock';
 import { ask } from '../base/dialog';
 import { followServices, followSession } from '../base/follow';
 import { formatCount, formatTime, formatTimeFull } from '../base/format';
@@ -41,7 +43,7 @@ export class OperatorsPage extends LitElement {
   @state() private issues: IssueJson[] = [];
   @state() private period: Period = periods[0];
   @state() private problem = '';
-  @state() private now = Date.now();
+  @state() private now = serverNow();
   private readonly session = followSession(this);
   private readonly services = followServices(this);
   private life = new AbortController();
@@ -54,7 +56,7 @@ export class OperatorsPage extends LitElement {
     const { signal } = this.life;
     watch({ owner: '*', signal }, (news) => this.take(news));
     const ticks = setInterval(() => {
-      this.now = Date.now();
+      this.now = serverNow();
       if (!document.hidden) void this.session.refresh();
     }, statusMillis);
     signal.addEventListener('abort', () => clearInterval(ticks));
@@ -93,7 +95,7 @@ export class OperatorsPage extends LitElement {
       );
       this.queue = answer.jobs ?? [];
       this.total = Number(answer.totalSize ?? 0);
-      this.now = Date.now();
+      this.now = serverNow();
       this.problem = '';
     } catch (error) {
       if (!signal.aborted) this.problem = (error as Error).message;
@@ -105,7 +107,7 @@ export class OperatorsPage extends LitElement {
     const { period } = this;
     try {
       const [figures, issues] = await Promise.all([
-        readFigures(period, Date.now(), signal),
+        readFigures(period, serverNow(), signal),
         call<ListIssuesResponseJson>('GET', 'v1/admin/issues', { query: { pageSize: 20 }, signal }),
       ]);
       if (this.period !== period) return;

@@ -82,7 +82,8 @@ function readName(text: string, from: number): [string, number] {
   }
   let at = from;
   while (at < text.length && !'():,;[]'.includes(text[at] ?? '')) at++;
-  return [text.slice(from, at).trim().replaceAll('_', ' '), at];
+  // The format says that _ stands for a blank there. Programs write it as it is: accessions have it, and it must be found.
+  return [text.slice(from, at).trim(), at];
 }
 
 /** Places the nodes of a tree: leaves one below the other, a parent in the middle of its children. */

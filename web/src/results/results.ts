@@ -188,6 +188,7 @@ export class Results extends LitElement {
         ${folder ? html`<a class="button" href=${workspaceHref(folder)}>${icon('folder')} In the workspace</a>` : nothing}
         <a class="button" data-action="zip" href=${apiURL(`v1/jobs/${encodeURIComponent(this.job.id ?? '')}/results.zip`)} download>${icon('download')} All as zip</a>
       </div>
+      ${this.list.note ? html`<p class="warning" role="status">${this.list.note}</p>` : nothing}
       <div class="both">
         <div class="files">${this.renderFiles(files)}</div>
         ${shown ? this.renderShown(shown) : html`<p class="quiet-text">Choose a file to look at it.</p>`}

@@ -4,7 +4,7 @@ import { customElement, property, state } from 'lit/decorators.js';
 import { formatCount } from '../base/format';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
-import { compareCells, isNumeric, type Rows } from './parse-table';
+import { compareCells, isNumeric, type Rows, type Table } from './parse-table';
 import { viewerStyles } from './viewer-styles';
 
 const pageRows = 200;
@@ -13,8 +13,7 @@ const pageRows = 200;
 export class TableView extends LitElement {
   static override styles = [sharedStyles, viewerStyles];
 
-  /** The names of the columns, then the rows. */
-  @property({ attribute: false }) rows: Rows = [];
+  @property({ attribute: false }) table: Table | undefined;
   @property() label = 'Table';
   /** What of the file the rows are, where they are not all: `the first 4.0 MiB of 16.1 MiB`. */
   @property() extent = '';
@@ -26,17 +25,16 @@ export class TableView extends LitElement {
   private body: Rows = [];
 
   override willUpdate(changed: Map<string, unknown>): void {
-    if (changed.has('rows')) {
+    const { head = [], body: rows = [] } = this.table ?? {};
+    if (changed.has('table')) {
       this.sorted = -1;
       this.filter = '';
       this.most = pageRows;
-      this.numeric = (this.rows[0] ?? []).map((_, column) => isNumeric(this.rows.slice(1), column));
+      this.numeric = head.map((_, column) => isNumeric(rows, column));
     }
-    if (!['rows', 'sorted', 'down', 'filter'].some((name) => changed.has(name))) return;
+    if (!['table', 'sorted', 'down', 'filter'].some((name) => changed.has(name))) return;
     const word = this.filter.toLowerCase();
-    this.body = this.rows
-      .slice(1)
-      .filter((row) => word === '' || row.some((cell) => cell.toLowerCase().includes(word)));
+    this.body = rows.filter((row) => word === '' || row.some((cell) => cell.toLowerCase().includes(word)));
     if (this.sorted >= 0) {
       const column = this.sorted;
       const sign = this.down ? -1 : 1;
@@ -65,7 +63,7 @@ export class TableView extends LitElement {
   }
 
   override render() {
-    const [head = []] = this.rows;
+    const { head = [], notes = [], uneven = 0 } = this.table ?? {};
     const { body } = this;
     return html`
       <div class="tools">
@@ -78,6 +76,12 @@ export class TableView extends LitElement {
       ${
         this.extent && (this.sorted >= 0 || this.filter !== '')
           ? html`<p class="warning" role="status">${this.sorted >= 0 ? 'Sorted' : 'Filtered'} is ${this.extent} alone: the rest may have other rows. Download the file to see all of it.</p>`
+          : nothing
+      }
+      ${notes.length > 0 ? html`<pre class="notes">${notes.join('\n')}</pre>` : nothing}
+      ${
+        uneven > 0
+          ? html`<p class="warning" role="status">${formatCount(uneven)} ${uneven === 1 ? 'row has' : 'rows have'} more or fewer cells than there are names of columns: look at the file itself before you rely on the headings.</p>`
           : nothing
       }
       <div class="scroll" tabindex="0" role="region" aria-label=${this.label}>

@@ -4,7 +4,7 @@ import { customElement, property, state } from 'lit/decorators.js';
 import { formatBytes } from '../base/format';
 import { sharedStyles } from '../base/styles';
 import type { ResultFileJson } from '../gen/stint/jobs/v1/job_service_pb';
-import { parseTable, type Rows } from './parse-table';
+import { readTable, type Table } from './parse-table';
 import { type FileText, readText, resultURL } from './read-file';
 import { viewerStyles } from './viewer-styles';
 
@@ -49,7 +49,7 @@ export class ResultView extends LitElement {
   @property({ attribute: false }) file: ResultFileJson = {};
   @state() private content: FileText | undefined;
   @state() private problem = '';
-  private rows: Rows = [];
+  private table: Table | undefined;
   private life = new AbortController();
 
   override disconnectedCallback(): void {
@@ -78,7 +78,7 @@ export class ResultView extends LitElement {
         loadViewer(display),
       ]);
       if (signal.aborted) return;
-      if (display === 'table') this.rows = parseTable(content.text, isCommas(this.file) ? ',' : '\t');
+      if (display === 'table') this.table = readTable(content.text, isCommas(this.file) ? ',' : '\t');
       this.content = content;
     } catch (error) {
       if (!signal.aborted) this.problem = (error as Error).message;
@@ -88,7 +88,7 @@ export class ResultView extends LitElement {
   private renderText(display: Display, { text, cut, size }: FileText): TemplateResult {
     switch (display) {
       case 'table':
-        return html`<stint-table-view .rows=${this.rows} extent=${cut ? `the first ${formatBytes(limits.table)} of ${formatBytes(size)}` : ''} label=${this.file.title || this.file.path || ''}></stint-table-view>`;
+        return html`<stint-table-view .table=${this.table} extent=${cut ? `the first ${formatBytes(limits.table)} of ${formatBytes(size)}` : ''} label=${this.file.title || this.file.path || ''}></stint-table-view>`;
       case 'sequence':
         return html`<stint-sequence-view .text=${text} .cut=${cut}></stint-sequence-view>`;
       case 'features':

@@ -1,6 +1,6 @@
 // A field for one parameter of a service, whatever its type; groups and lists hold fields of their own.
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
-import { customElement, property } from 'lit/decorators.js';
+import { customElement, property, state } from 'lit/decorators.js';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
 import type { ParameterJson } from '../gen/stint/catalog/v1/catalog_service_pb';
@@ -25,6 +25,7 @@ export class Field extends LitElement {
   @property({ reflect: true }) path = '';
   /** What the server found wrong, by place. */
   @property({ attribute: false }) errors: ReadonlyMap<string, string> = new Map();
+  @state() private inLines = false;
   /** Whether this is one entry of a list, which has the label. */
   @property({ type: Boolean }) entry = false;
 
@@ -48,6 +49,35 @@ export class Field extends LitElement {
 
   private onText(event: Event): void {
     this.change((event.target as HTMLInputElement).value);
+  }
+
+  // An input cannot hold several lines. What has them goes into an area, and stays there.
+  private onPaste(event: ClipboardEvent): void {
+    this.takeLines(event, event.clipboardData?.getData('text/plain') ?? '');
+  }
+
+  private onDropText(event: DragEvent): void {
+    this.takeLines(event, event.dataTransfer?.getData('text/plain') ?? '');
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    if (event.key === 'Enter' && event.shiftKey) this.takeLines(event, '\n');
+  }
+
+  private takeLines(event: Event, text: string): void {
+    const lines = text.replace(/\r\n?/g, '\n');
+    if (!lines.includes('\n')) return;
+    event.preventDefault();
+    const input = event.currentTarget as HTMLInputElement;
+    const [from, to] = [input.selectionStart ?? input.value.length, input.selectionEnd ?? input.value.length];
+    this.inLines = true;
+    this.change(input.value.slice(0, from) + lines + input.value.slice(to));
+    void this.updateComplete.then(async () => {
+      await this.updateComplete;
+      const area = this.renderRoot.querySelector('textarea');
+      area?.focus();
+      area?.setSelectionRange(from + lines.length, from + lines.length);
+    });
   }
 
   private renderError(path = this.path) {
@@ -97,8 +127,12 @@ export class Field extends LitElement {
           @value=${(e: CustomEvent<string>) => this.change(e.detail)}></stint-file-field>`;
       default: {
         const number = spec.type === 'PARAMETER_TYPE_INTEGER' || spec.type === 'PARAMETER_TYPE_NUMBER';
+        if (!number && (this.inLines || /[\r\n]/.test(value)))
+          return html`<textarea id="input" class="input" rows=${Math.min(12, Math.max(2, value.split('\n').length))} .value=${value} autocomplete="off"
+            spellcheck="false" aria-label=${name} aria-invalid=${invalid} aria-describedby=${this.described} aria-required=${spec.required ? 'true' : 'false'} @input=${this.onText}></textarea>`;
         return html`<input id="input" class="input ${number ? 'number' : ''}" .value=${value} inputmode=${number ? 'decimal' : 'text'} autocomplete="off"
-          spellcheck="false" aria-label=${name} aria-invalid=${invalid} aria-describedby=${this.described} aria-required=${spec.required ? 'true' : 'false'} @input=${this.onText}>`;
+          spellcheck="false" aria-label=${name} aria-invalid=${invalid} aria-describedby=${this.described} aria-required=${spec.required ? 'true' : 'false'} @input=${this.onText}
+          @paste=${number ? nothing : this.onPaste} @drop=${number ? nothing : this.onDropText} @keydown=${number ? nothing : this.onKey}>`;
       }
     }
   }
