@@ -8,8 +8,9 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// frameBytes is the most bytes of a file in one frame.
-const frameBytes = 64 << 10
+// frameBytes is the most bytes of a file in one frame. gRPC takes buffers of 32 KiB, or else of 1 MiB, for the messages that wait for
+// their reader.
+const frameBytes = 31 << 10
 
 // CheckRange refuses a part of a file that cannot be: one from before its beginning, or of less than nothing.
 func CheckRange(offset, limit int64) error {
