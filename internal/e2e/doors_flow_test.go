@@ -136,7 +136,7 @@ func (d *door) viaREST(client *http.Client) transferPath {
 			return nil
 		},
 		download: func(ctx context.Context) (func() (int, error), error) {
-			resp, err := d.get(ctx, client, "/v1/workspace/big")
+			resp, err := d.get(ctx, client, "/v1/workspace/big") //nolint:bodyclose // it is open until its context ends
 			if err != nil {
 				return nil, err
 			}
