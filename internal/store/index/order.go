@@ -115,7 +115,7 @@ type Row struct {
 	// Revision of its last change.
 	Revision uint64
 
-	key []byte // its place in the order
+	key []byte // its place in the order; nil where that is the order of ids
 }
 
 // Cursor is a position in an order: behind the last job of a page. It has the values that the order

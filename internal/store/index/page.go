@@ -21,10 +21,17 @@ type Page struct {
 	Exact bool
 	// Revision that the page was read at.
 	Revision uint64
+
+	order order // of rows without a key
 }
 
 // Behind returns the cursor that continues behind a row of the page.
-func (p *Page) Behind(row int) *Cursor { return &Cursor{p.Rows[row].key} }
+func (p *Page) Behind(row int) *Cursor {
+	if r := &p.Rows[row]; r.key == nil {
+		return p.order.cursorBehind(r.ID)
+	}
+	return &Cursor{p.Rows[row].key}
+}
 
 // cut ends the page behind so many rows, if it has more.
 func (p *Page) cut(limit int) {
@@ -93,10 +100,10 @@ func (ix *Index) startPage(q *Query, o order) (*Page, *scan, *view) {
 
 // pageOf makes a page of a set in the order of ids. The caller holds mu.
 func (ix *Index) pageOf(set *idSet, q *Query, o order) *Page {
-	page := &Page{Total: int64(set.len()), Exact: true, Revision: ix.revision}
+	page := &Page{Total: int64(set.len()), Exact: true, Revision: ix.revision, order: o}
 	for _, id := range set.behind(o.idOf(q.After), o[0].Desc, q.Limit+1) {
 		_, s := ix.table.find(id)
-		page.Rows = append(page.Rows, Row{id, s.revision, o.cursorBehind(id).key})
+		page.Rows = append(page.Rows, Row{ID: id, Revision: s.revision})
 	}
 	page.cut(q.Limit)
 	return page

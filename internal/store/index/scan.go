@@ -54,11 +54,16 @@ func (s *scan) each(ctx context.Context, fn func(*Entry) bool) error {
 func (s *scan) copy(it idIter, batch []Entry) (last job.ID, _ []Entry) {
 	s.ix.mu.RLock()
 	defer s.ix.mu.RUnlock()
+	var c *chunk // of the last id; the next one is most often there too
 	for n := 0; n < cap(batch) && it.HasNext(); n++ {
-		last = job.ID(it.Next())
-		if c, at := s.ix.table.find(last); at != nil && s.plan.admits(at) {
+		id := job.ID(it.Next())
+		if c == nil || id/chunkSize != last/chunkSize {
+			c = s.ix.table.chunks[id/chunkSize]
+		}
+		if at := c.find(id); at != nil && s.plan.admits(at) {
 			batch = append(batch, s.ix.entry(c, at))
 		}
+		last = id
 	}
 	return last, batch
 }

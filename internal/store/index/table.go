@@ -73,15 +73,21 @@ type chunk struct {
 	unused int             // bytes in text that are of jobs that are gone
 }
 
-// find returns a job and its chunk; nil when it is not there. The slot is valid until the table
-// changes.
+// find returns a job and its chunk; nil when it is not there. The slot is valid until the table changes.
 func (t *table) find(id job.ID) (*chunk, *slot) {
-	if c := t.chunks[id/chunkSize]; c != nil {
-		if i, ok := c.search(id); ok {
-			return c, &c.slots[i]
-		}
+	c := t.chunks[id/chunkSize]
+	return c, c.find(id)
+}
+
+// find returns a job; nil when it is not there, as none is in a nil chunk.
+func (c *chunk) find(id job.ID) *slot {
+	if c == nil {
+		return nil
 	}
-	return nil, nil
+	if i, ok := c.search(id); ok {
+		return &c.slots[i]
+	}
+	return nil
 }
 
 // add adds a job whose id is above all others.
