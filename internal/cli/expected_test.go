@@ -57,6 +57,10 @@ func TestASubmitAsksForGPUsAndWhatTheOperatorNamed(t *testing.T) {
 	if asked := j.GetResources(); asked.GetGpus() != 2 || asked.GetNamed()["matlab"] != 1 || asked.GetNamed()["db-slots"] != 20 {
 		t.Errorf("it asks for %v", asked)
 	}
+	r = stint(f, "submit", "Sleep", "-p", "sleep_time=0", "--account", "a", "--partition", "p", "--qos", "q", "--constraint", "c&d", "-o", "name").want(t, 0)
+	if asked := f.find(strings.TrimSpace(r.out)).GetResources(); asked.GetAccount() != "a" || asked.GetPartition() != "p" || asked.GetQos() != "q" || asked.GetConstraint() != "c&d" {
+		t.Errorf("of a cluster it asks for %v", asked)
+	}
 	j.Attempts = []*jobsv1.Attempt{{Number: 1, GpuIndexes: []int32{0, 3}}}
 	r = stint(f, "get", j.GetId()).want(t, 0)
 	wantIn(t, r.out, "2 GPUs, 20 of db-slots, 1 of matlab", "0, 3")

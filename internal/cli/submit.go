@@ -32,6 +32,10 @@ type submitOptions struct {
 	cpus         int32
 	gpus         int32
 	named        []string
+	account      string
+	partition    string
+	qos          string
+	constraint   string
 	memory       string
 	timeLimit    string
 	labels       []string
@@ -102,12 +106,18 @@ func (o *submitOptions) addResourceFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.memory, "memory", "", "memory that the job asks for, such as 512M or 4G (powers of 1024)")
 	flags.Int32Var(&o.gpus, "gpus", 0, "graphics processors that the job asks for")
 	flags.StringArrayVar(&o.named, "resource", nil, "what the operator named that the job asks for, as `NAME=AMOUNT`, such as a licence; may be repeated")
+	flags.StringVar(&o.account, "account", "", "`NAME` of the account that a cluster charges; like the next three, as far as the operator lets you name one")
+	flags.StringVar(&o.partition, "partition", "", "`NAME` of the partition of a cluster")
+	flags.StringVar(&o.qos, "qos", "", "`NAME` of the quality of service of a cluster")
+	flags.StringVar(&o.constraint, "constraint", "", "`FEATURES` that nodes of a cluster must have, such as avx2 or 'avx2&ib'")
 	flags.StringVar(&o.timeLimit, "time-limit", "", "longest time it may run, such as 90s, 2h30m, 3d, or as sbatch has it: 90:00, 1-12:00:00")
 }
 
 // resources puts the flags into what the job asks for.
 func (o *submitOptions) resources() (*jobsv1.Resources, error) {
-	r := &jobsv1.Resources{Cpus: o.cpus, Gpus: o.gpus}
+	r := &jobsv1.Resources{
+		Cpus: o.cpus, Gpus: o.gpus, Account: o.account, Partition: o.partition, Qos: o.qos, Constraint: o.constraint,
+	}
 	if o.cpus < 0 {
 		return nil, usagef("--cpus must not be negative")
 	}

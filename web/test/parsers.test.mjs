@@ -204,7 +204,14 @@ test('forms: what is typed becomes the values of the contract', async () => {
   assert.equal(parseDuration('5'), undefined);
 
   const { readOptions, optionDrafts, writeNamed, atFields } = await importSource('submit/options.ts');
-  const asked = { gpus: 2, named: { matlab: '1', 'db-slots': '20' } };
+  const asked = {
+    gpus: 2,
+    named: { matlab: '1', 'db-slots': '20' },
+    account: 'phages',
+    partition: 'gpu',
+    qos: 'high',
+    constraint: 'avx2&ib',
+  };
   const read = readOptions(optionDrafts({ resources: asked }));
   assert.deepEqual([read.job.resources, read.errors.size], [asked, 0], 'a rerun gives back what was asked for');
   assert.equal(writeNamed(undefined), '');

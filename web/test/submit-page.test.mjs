@@ -1,5 +1,6 @@
 // Forms, the workspace and the operators' page in Chromium.
 import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkAccessible } from './lib/accessible.mjs';
@@ -100,6 +101,44 @@ test('a form shows what is wrong at the fields, then submits', { skip }, async (
   assert.deepEqual(job.labels, { project: 'web', run: '1' });
   await until(() => page.locator('h1').innerText(), 'from-the-form');
   await open.close();
+});
+
+test('a form says what may not be named of a cluster', { skip }, async () => {
+  const cluster = await startServer({
+    prepare: async ({ folder }) => {
+      const config = `${folder}.yaml`;
+      const commands = ['sbatch', 'squeue', 'sacct', 'scancel', 'scontrol'].map((name) => `${name}: /bin/false`);
+      const allow = '[{users: ["*"], accounts: [phages]}]';
+      await writeFile(
+        config,
+        `executor: hpc\nclusters: {hpc: {account: lab, allow: ${allow}, commands: {${commands.join(', ')}}}}\n`,
+      );
+      return ['--config', config];
+    },
+  });
+  const open = await openContext(browser, cluster);
+  const page = await open.page('submit/Date');
+  await page.getByText('Resources, priority and labels').click();
+  await page.getByLabel('Account').fill('physics');
+  await page.getByLabel('Quality of service').fill('high');
+  await page.getByRole('button', { name: 'Submit' }).click();
+  await until(
+    async () =>
+      /^Is "physics", an account of hpc that .* accounts: phages/.test(
+        await error(page, 'resources.account').innerText(),
+      ),
+    true,
+  );
+  assert.match(await error(page, 'resources.qos').innerText(), /^Is "high", a quality of service of hpc/);
+  await checkAccessible(page, 'a form with names that are not allowed');
+  await page.getByLabel('Account').fill('phages');
+  await page.getByLabel('Quality of service').fill('');
+  await page.getByRole('button', { name: 'Check only' }).click();
+  await page.getByText('All is well: the job could be submitted.').waitFor();
+  assert.match(await page.locator('.would').innerText(), /account phages/);
+  await open.close();
+  await cluster.stop();
+  await rm(`${cluster.folder}.yaml`);
 });
 
 test('rerun opens the form filled in; what is changed is changed, and the rest stays', { skip }, async () => {

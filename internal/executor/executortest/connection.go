@@ -14,6 +14,13 @@ type Connection struct {
 	Lose int
 	// Crippled makes line ends of a terminal of the standard output's.
 	Crippled bool
+	// Recoded makes a question mark of each byte that is no ASCII, as a locale does that has no such character.
+	Recoded bool
+	// Insert is what somebody writes to all terminals, before byte At of both streams, counted from 1.
+	Insert string
+	At     int
+	// Flip changes that byte of both streams, counted from 1.
+	Flip int
 }
 
 // Pass returns what of an answer arrives.
@@ -24,6 +31,7 @@ func (c Connection) Pass(stdout, stderr string) (string, string) {
 	if c.Crippled {
 		stdout = strings.ReplaceAll(stdout, "\n", "\r\n")
 	}
+	stdout, stderr = c.change(stdout), c.change(stderr)
 	stdout, stderr = c.Before+stdout+c.After, c.Before+stderr+c.After
 	const lost = "Connection to login1 closed by remote host.\n"
 	if n := min(c.Cut, len(stdout)); n > 0 {
@@ -33,4 +41,23 @@ func (c Connection) Pass(stdout, stderr string) (string, string) {
 		stderr = stderr[:n-1] + lost
 	}
 	return stdout, stderr
+}
+
+// change is what happens on the way to the bytes of one stream.
+func (c Connection) change(stream string) string {
+	b := []byte(stream)
+	if c.Recoded {
+		for i := range b {
+			if b[i] > 0x7f {
+				b[i] = '?'
+			}
+		}
+	}
+	if c.Flip > 0 && c.Flip <= len(b) {
+		b[c.Flip-1] ^= 1
+	}
+	if at := c.At - 1; c.Insert != "" && at >= 0 && at <= len(b) {
+		b = append(b[:at:at], append([]byte(c.Insert), b[at:]...)...)
+	}
+	return string(b)
 }

@@ -91,6 +91,7 @@ func kinds(t *testing.T) map[string]struct {
 		"sbatch, a bad option": {batch.Answer{Code: 255, Stderr: "sbatch: unrecognized option '--x'\nTry \"sbatch --help\" for more information\n"}, submit},
 		"squeue, rows":         {batch.Answer{Stdout: row + "\n" + row + "\n"}, poll},
 		"squeue, none":         {batch.Answer{}, poll},
+		"squeue, no ASCII":     {batch.Answer{Stdout: strings.Replace(row, "\x1e", " caf\xe9 na\xc3\xafve\x1e", 1) + "\n"}, poll},
 		"sacct, rows":          {batch.Answer{Stdout: account1 + "\n"}, account},
 		"sacct, none":          {batch.Answer{}, account},
 		"sacct, no accounting": {batch.Answer{Code: 1, Stderr: "Slurm accounting storage is disabled\n"}, account},
@@ -123,6 +124,37 @@ func TestNothingIsConcludedFromAnAnswerThatIsNotWhole(t *testing.T) {
 		}
 		if got := kind.conclude(through(kind.answer, executortest.Connection{Crippled: true})); got != "" {
 			t.Errorf("%s: over a terminal: %s", name, got)
+		}
+	}
+}
+
+// Whatever byte is changed on the way, wherever somebody's words get into an answer, nothing but the whole of it is believed.
+func TestNothingIsConcludedFromAnAnswerThatWasChanged(t *testing.T) {
+	for name, kind := range kinds(t) {
+		want := kind.conclude(through(kind.answer, executortest.Connection{}))
+		out, errs := batch.NewMark().Write(kind.answer)
+		believed := 0
+		for at := range max(len(out), len(errs)) + 1 {
+			for _, line := range []executortest.Connection{
+				{Flip: at + 1},
+				{Insert: "\r\nBroadcast message from root@login1: going down\r\n", At: at + 1},
+				{Insert: "7", At: at + 1},
+				{Insert: "\xef\xbb\xbf", At: at + 1},
+			} {
+				got := kind.conclude(through(kind.answer, line))
+				if got != "" && got != want {
+					t.Errorf("%s: with %+v: %q, want %q or nothing", name, line, got, want)
+				}
+				if got != "" {
+					believed++
+				}
+			}
+		}
+		if believed > 30 { // words before the frame and after it are of no account; nearly all places are inside
+			t.Errorf("%s: %d changed answers were believed", name, believed)
+		}
+		if got := kind.conclude(through(kind.answer, executortest.Connection{Recoded: true})); got != want && (got != "" || !strings.Contains(name, "no ASCII")) {
+			t.Errorf("%s: in another locale: %q, want %q", name, got, want)
 		}
 	}
 }

@@ -27,6 +27,9 @@ var (
 	// limitPattern are the reasons that sbatch gives in a line of their own when a number of jobs is reached: AssocMaxSubmitJobLimit and its kin.
 	limitPattern  = regexp.MustCompile(`(?m)^sbatch: error: ((?:Assoc|QOS|MaxSubmit)\w*Submit\w*|MaxSubmitJob\w*)\s*$`)
 	closedPattern = regexp.MustCompile(`(?i)^required partition not available \(inactive or drain\)`)
+	// laterPattern are further errors that speak of now: what is asked for is there, and is not given for a while.
+	laterPattern = regexp.MustCompile(`(?i)^(required node not available \(down, drained or reserved\)|requested nodes are busy|requested partition configuration not available now|` +
+		`requested reservation not usable now|requested operation is presently disabled|reservation is busy|.*licenses? (currently|not) available)`)
 	// optionPattern are complaints about options, with which sbatch gives up before it asks the controller.
 	optionPattern = regexp.MustCompile(`(?i)invalid|unrecognized|can ?not be satisfied|not permitted|not allowed|incorrect|not supported|must be specified|` +
 		`terminated with error|requires an argument|conflict`)
@@ -88,6 +91,11 @@ func failedWith(why string, a batch.Answer) batch.Submitted {
 		return held(batch.Hold{
 			Reason:  jobsv1.Reason_REASON_ENGINE_HELD,
 			Message: "The partition of the cluster is closed for now; the job is handed over again until it is taken. The cluster said: " + sentence(words),
+		})
+	case laterPattern.MatchString(why):
+		return held(batch.Hold{
+			Reason:  jobsv1.Reason_REASON_ENGINE_HELD,
+			Message: "The cluster does not take the job for now; it is handed over again until it is taken. The cluster said: " + sentence(words),
 		})
 	default:
 		return batch.Submitted{Outcome: batch.Refused, Message: refusal(why, words)}

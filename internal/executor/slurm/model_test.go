@@ -20,12 +20,13 @@ import (
 type event struct {
 	What string
 	N    int // which job, or which way
+	Byte int // of an answer, counted from 1
 }
 
 // weighted has what happens more often more often.
 var weighted = []string{
 	"submit", "submit", "submit", "node starts", "node starts", "node starts", "command ends", "command ends", "time", "time", "time", "time",
-	"controller crashes", "controller forgets a start", "controller ends a job by mistake", "purge", "accounting", "polls", "polls", "connection", "connection", "server restarts", "cancel", "somebody cancels",
+	"controller crashes", "controller forgets a start", "controller ends a job by mistake", "purge", "accounting", "polls", "polls", "connection", "connection", "accounts", "server restarts", "cancel", "somebody cancels",
 }
 
 // submissions are all that a call of sbatch can do.
@@ -44,23 +45,23 @@ var submissions = []fakeSubmit{
 	{take: true, answer: batch.Answer{Code: 255}},
 }
 
-// lines are what a connection can do to answers.
-var lines = []executortest.Connection{
-	{},
-	{},
-	{Before: "*** Welcome ***\n123\n", After: "Bye\n"},
-	{Before: "sbatch: error: "},
-	{Cut: 1},
-	{Cut: 40},
-	{Cut: 70},
-	{Cut: 100},
-	{Cut: 300},
-	{CutErrors: 1},
-	{CutErrors: 50},
-	{Lose: 2},
-	{Lose: 3},
-	{Lose: 4},
-	{Crippled: true},
+// lineOf is one of all that a connection can do to answers, at any byte of them.
+func lineOf(n, at int) executortest.Connection {
+	lines := []executortest.Connection{
+		{},
+		{},
+		{Before: "*** Welcome ***\n123\n", After: "Bye\n"},
+		{Before: "sbatch: error: "},
+		{Cut: at},
+		{Cut: at},
+		{CutErrors: at},
+		{Flip: at},
+		{Insert: "\nBroadcast message from root@login1\n123\n", At: at},
+		{Lose: 2 + at%5},
+		{Crippled: true},
+		{Recoded: true, Before: "bash: warning: setlocale: LC_ALL: cannot change locale\n"},
+	}
+	return lines[n%len(lines)]
 }
 
 // Whatever happens, in whatever order: no command runs twice, every Wait comes
@@ -68,13 +69,19 @@ var lines = []executortest.Connection{
 func TestWhateverHappensAttemptsRunAtMostOnceAndEndTruly(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		plan := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) event {
-			return event{rapid.SampledFrom(weighted).Draw(rt, "what"), rapid.IntRange(0, 99).Draw(rt, "n")}
+			return event{rapid.SampledFrom(weighted).Draw(rt, "what"), rapid.IntRange(0, 99).Draw(rt, "n"), rapid.IntRange(1, 500).Draw(rt, "byte")}
 		}), 1, 60).Draw(rt, "plan")
 		noBooks := rapid.Bool().Draw(rt, "without accounting")
+		owners := rapid.Bool().Draw(rt, "accounts of owners")
 		var wrong []string
 		synctest.Test(t, func(t *testing.T) {
 			m := &model{world: newWorld(t), truth: make(map[string]int)}
 			m.set(func() { m.noBooks = noBooks })
+			if owners {
+				m.change = func(c *Config) { c.Accounts = Accounts{Mode: AccountsPerOwner} }
+				m.restart()
+				m.set(func() { m.accounts.enforced = !noBooks })
+			}
 			for _, e := range plan {
 				m.apply(e)
 			}
@@ -140,7 +147,14 @@ func (m *model) apply(e event) {
 	case "polls":
 		m.set(func() { m.broken = []batch.Answer{{}, saysDown, {Code: -1, Err: batch.ErrTimeout}}[e.N%3] })
 	case "connection":
-		m.set(func() { m.line = lines[e.N%len(lines)] })
+		m.set(func() { m.line = lineOf(e.N, e.Byte) })
+	case "accounts":
+		m.set(func() {
+			m.accounts.denied, m.accounts.lag = e.N%4 == 1, time.Duration(e.N%3)*20*time.Second
+			if e.N%4 == 2 {
+				m.accounts.known = nil
+			}
+		})
 	case "server restarts":
 		m.serverRestarts()
 	case "cancel":
@@ -158,7 +172,7 @@ func (m *model) apply(e event) {
 func (m *model) submit(n int) {
 	m.set(func() { m.sbatch = []fakeSubmit{submissions[n%len(submissions)]} })
 	m.lastID++
-	h, err := m.c.Start(m.t.Context(), m.task(m.lastID, 1))
+	h, err := m.c.Start(m.t.Context(), m.taskOf(m.lastID, fmt.Sprintf("owner%d", n%3)))
 	m.set(func() { m.sbatch = nil })
 	var failure *executor.Failure
 	switch {
@@ -187,6 +201,7 @@ func (m *model) serverRestarts() {
 func (m *model) heal() {
 	m.set(func() {
 		m.broken, m.booksDown, m.booksHang, m.sbatch, m.line = batch.Answer{}, false, false, nil, executortest.Connection{}
+		m.accounts.denied, m.accounts.lag = false, 0
 	})
 	for range 60 {
 		pass(30 * time.Second)

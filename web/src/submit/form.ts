@@ -269,8 +269,23 @@ export class SubmitForm extends LitElement {
     const { would } = this;
     if (!would) return nothing;
     const { job, warnings } = would;
-    const { cpus = 0, memoryBytes, timeLimit, gpus = 0, named } = job.resources ?? {};
-    const more = [gpus && `${gpus} ${gpus === 1 ? 'GPU' : 'GPUs'}`, writeNamed(named)].filter(Boolean).join(', ');
+    const {
+      cpus = 0,
+      memoryBytes,
+      timeLimit,
+      gpus = 0,
+      named,
+      account,
+      partition,
+      qos,
+      constraint,
+    } = job.resources ?? {};
+    const ofCluster = Object.entries({ account, partition, 'quality of service': qos, constraint })
+      .filter(([, name]) => name)
+      .map((words) => words.join(' '));
+    const more = [gpus && `${gpus} ${gpus === 1 ? 'GPU' : 'GPUs'}`, writeNamed(named), ...ofCluster]
+      .filter(Boolean)
+      .join(', ');
     const limit = durationMillis(timeLimit);
     return html`<div class="would panel" role="status" tabindex="-1">
       <b>All is well: the job could be submitted.</b>
@@ -306,8 +321,9 @@ export class SubmitForm extends LitElement {
 
   // The defaults stand in the fields as hints, not as values: what is left out follows the service when it changes.
   private get more(): ParameterJson[] {
-    const { cpus, memoryBytes, timeLimit, gpus, named } = this.service.defaultResources ?? {};
+    const { cpus, memoryBytes, timeLimit, gpus, named, ...ofCluster } = this.service.defaultResources ?? {};
     const defaults: Record<string, string> = {
+      ...ofCluster,
       cpus: String(cpus ?? ''),
       memory: writeOr(formatBytes(memoryBytes)),
       timeLimit: formatMillis(durationMillis(timeLimit)),

@@ -31,6 +31,15 @@ export const moreFields: ParameterJson[] = [
     description: 'What the operator named, such as licences, like matlab=1, db-slots=2.',
     type: 'PARAMETER_TYPE_STRING',
   },
+  { id: 'account', label: 'Account', description: 'That a cluster charges.', type: 'PARAMETER_TYPE_STRING' },
+  { id: 'partition', label: 'Partition', description: 'Of a cluster.', type: 'PARAMETER_TYPE_STRING' },
+  { id: 'qos', label: 'Quality of service', description: 'Of a cluster.', type: 'PARAMETER_TYPE_STRING' },
+  {
+    id: 'constraint',
+    label: 'Constraint',
+    description: 'What nodes of a cluster must have, like avx2 or avx2&ib.',
+    type: 'PARAMETER_TYPE_STRING',
+  },
   {
     id: 'priority',
     label: 'Priority',
@@ -106,6 +115,10 @@ export function optionDrafts(job: JobJson | undefined): Record<string, Draft> {
     timeLimit: advised.timeLimit ? '' : writeDuration(job?.resources?.timeLimit),
     gpus: job?.resources?.gpus ? String(job.resources.gpus) : '',
     named: writeNamed(job?.resources?.named),
+    account: job?.resources?.account ?? '',
+    partition: job?.resources?.partition ?? '',
+    qos: job?.resources?.qos ?? '',
+    constraint: job?.resources?.constraint ?? '',
     priority: job?.priority ? String(job.priority) : '',
     labels: Object.entries(job?.labels ?? {})
       .map(([k, v]) => `${k}=${v}`)
@@ -137,6 +150,8 @@ export function readOptions(drafts: Record<string, Draft>): { job: JobJson; erro
   const gpus = whole('gpus', 'resources.gpus');
   if (gpus !== undefined) resources.gpus = gpus;
   if (text('named')) resources.named = readNamed(text('named'), errors);
+  for (const name of ['account', 'partition', 'qos', 'constraint'] as const)
+    if (text(name)) resources[name] = text(name);
   const priority = whole('priority', 'priority');
   if (priority !== undefined) job.priority = priority;
   if (Object.keys(resources).length > 0) job.resources = resources;
@@ -182,6 +197,10 @@ export const optionPaths: Record<string, string> = {
   timeLimit: 'resources.timeLimit',
   gpus: 'resources.gpus',
   named: 'resources.named',
+  account: 'resources.account',
+  partition: 'resources.partition',
+  qos: 'resources.qos',
+  constraint: 'resources.constraint',
   priority: 'priority',
   labels: 'labels',
 };
