@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/stint-jobs/stint/bench/rig"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -19,11 +20,16 @@ func getMany(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer s.Stop()
-	got, err := rig.Rounds(ctx, l.rounds, echoGetSide(l, echo, many), getSide(l, s, many))
+	proxied, err := rig.DialProxied(s.Address, s.Token, l.conns)
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("5", rig.Pick(got[1], rig.Rate), rig.Pick(got[0], rig.Rate), append(figures("Get", got[1]), figures("echo", got[0])...)...)}, nil
+	defer proxied.Close()
+	got, err := rig.Rounds(ctx, l.rounds, echoGetSide(l, echo, many), getSide(l, s, many), proxiedGetSide(l, s, proxied, many))
+	if err != nil {
+		return nil, err
+	}
+	return []result{ratio("5", rig.Pick(got[1], rig.Rate), rig.Pick(got[0], rig.Rate), slices.Concat(figures("Get", got[1]), figures("echo", got[0]), figures("Get by net/http", got[2]))...)}, nil
 }
 
 // serveStored starts stintd on n jobs that have ended.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -100,7 +101,12 @@ func submitMany(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer q.stintd.Stop()
-	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(many), p.submitSide(many), q.batchSide())
+	proxied, err := rig.DialProxied(p.stintd.Address, p.stintd.Token, l.conns)
+	if err != nil {
+		return nil, err
+	}
+	defer proxied.Close()
+	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(many), p.submitSide(many), q.batchSide(), p.proxiedSubmitSide(proxied, many))
 	if err != nil {
 		return nil, err
 	}
@@ -108,12 +114,13 @@ func submitMany(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	echo, submit, batched := s[0], s[1], s[2]
+	echo, submit, batched, other := s[0], s[1], s[2], s[3]
 	anon := figureOf("stintd anonymous memory after it", "MB", rig.Series{memory / 1e6})
 	return []result{
-		ratio("1", rig.Pick(submit, rig.Rate), rig.Pick(echo, rig.Rate), append(figures("Submit", submit), append(figures("echo", echo), anon)...)...),
+		ratio("1", rig.Pick(submit, rig.Rate), rig.Pick(echo, rig.Rate), append(slices.Concat(figures("Submit", submit), figures("echo", echo), figures("Submit by net/http", other)), anon)...),
 		ratio("4", rig.Pick(batched, rig.Rate), rig.Pick(submit, rig.Rate), append(figures("BatchSubmit(100) at 16, a job", batched), figures("Submit at 256", submit)...)...),
-		ratio("20", rig.Pick(submit, rig.CPU), rig.Pick(echo, rig.CPU), figureOf("Submit", "us CPU/op", rig.Pick(submit, rig.CPU)), figureOf("echo", "us CPU/op", rig.Pick(echo, rig.CPU))),
+		ratio("20", rig.Pick(submit, rig.CPU), rig.Pick(echo, rig.CPU), figureOf("Submit", "us CPU/op", rig.Pick(submit, rig.CPU)), figureOf("echo", "us CPU/op", rig.Pick(echo, rig.CPU)),
+			figureOf("Submit by net/http", "us CPU/op", rig.Pick(other, rig.CPU))),
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -24,13 +25,30 @@ func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]strin
 // RequireTransportSecurity is false: it is all on this machine.
 func (bearer) RequireTransportSecurity() bool { return false }
 
+// proxied is bearer with the mark of a proxy: stintd has net/http serve such connections, for they may carry other requests, too.
+type proxied struct{ bearer }
+
+// GetRequestMetadata is the header of a call.
+func (p proxied) GetRequestMetadata(ctx context.Context, uri ...string) (map[string]string, error) {
+	header, err := p.bearer.GetRequestMetadata(ctx, uri...)
+	header["via"] = "2 bench"
+	return header, err
+}
+
 // Dial makes n connections, which are opened by their first call.
-func Dial(address, token string, n int) (Clients, error) {
+func Dial(address, token string, n int) (Clients, error) { return dial(address, bearer(token), n) }
+
+// DialProxied is Dial for connections as a proxy makes them.
+func DialProxied(address, token string, n int) (Clients, error) {
+	return dial(address, proxied{bearer(token)}, n)
+}
+
+func dial(address string, each credentials.PerRPCCredentials, n int) (Clients, error) {
 	var c Clients
 	for range n {
 		conn, err := grpc.NewClient(address,
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithPerRPCCredentials(bearer(token)),
+			grpc.WithPerRPCCredentials(each),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(256<<20)))
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
