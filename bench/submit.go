@@ -101,12 +101,17 @@ func submitMany(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer q.stintd.Stop()
-	proxied, err := rig.DialProxied(p.stintd.Address, p.stintd.Token, l.conns)
+	other, err := newPair(ctx, l) // by net/http, likewise
 	if err != nil {
 		return nil, err
 	}
-	defer proxied.Close()
-	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(many), p.submitSide(many), q.batchSide(), p.proxiedSubmitSide(proxied, many))
+	defer other.stintd.Stop()
+	clients, err := rig.DialProxied(other.stintd.Address, other.stintd.Token, l.conns)
+	if err != nil {
+		return nil, err
+	}
+	defer clients.Close()
+	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(many), p.submitSide(many), q.batchSide(), other.proxiedSubmitSide(clients, many))
 	if err != nil {
 		return nil, err
 	}
@@ -114,13 +119,13 @@ func submitMany(ctx context.Context, l *lab) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	echo, submit, batched, other := s[0], s[1], s[2], s[3]
+	echo, submit, batched, proxied := s[0], s[1], s[2], s[3]
 	anon := figureOf("stintd anonymous memory after it", "MB", rig.Series{memory / 1e6})
 	return []result{
-		ratio("1", rig.Pick(submit, rig.Rate), rig.Pick(echo, rig.Rate), append(slices.Concat(figures("Submit", submit), figures("echo", echo), figures("Submit by net/http", other)), anon)...),
+		ratio("1", rig.Pick(submit, rig.Rate), rig.Pick(echo, rig.Rate), append(slices.Concat(figures("Submit", submit), figures("echo", echo), figures("Submit by net/http", proxied)), anon)...),
 		ratio("4", rig.Pick(batched, rig.Rate), rig.Pick(submit, rig.Rate), append(figures("BatchSubmit(100) at 16, a job", batched), figures("Submit at 256", submit)...)...),
 		ratio("20", rig.Pick(submit, rig.CPU), rig.Pick(echo, rig.CPU), figureOf("Submit", "us CPU/op", rig.Pick(submit, rig.CPU)), figureOf("echo", "us CPU/op", rig.Pick(echo, rig.CPU)),
-			figureOf("Submit by net/http", "us CPU/op", rig.Pick(other, rig.CPU))),
+			figureOf("Submit by net/http", "us CPU/op", rig.Pick(proxied, rig.CPU))),
 	}, nil
 }
 
