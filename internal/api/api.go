@@ -52,6 +52,12 @@ type Config struct {
 	Workspace *workspace.Workspace
 	// Tokens makes and revokes API tokens.
 	Tokens *auth.Tokens
+	// MaxTokenLife is how long an API token may live. Zero is for ever.
+	MaxTokenLife time.Duration
+	// Users ends what users have to sign in with.
+	Users *auth.Users
+	// Sessions are the browsers that are signed in. Nil where they cannot sign in.
+	Sessions *auth.Sessions
 	// DefaultExecutor runs the jobs that name none.
 	DefaultExecutor string
 	// MaxActivePerOwner bounds the queued and running jobs of one owner, MaxActive those of all. Zero is no bound.
@@ -97,6 +103,10 @@ type Server struct {
 	Auth authv1.AuthServiceServer
 	// Tokens is the TokenService.
 	Tokens authv1.TokenServiceServer
+	// Sessions is the SessionService.
+	Sessions authv1.SessionServiceServer
+	// Users is the UserService.
+	Users adminv1.UserServiceServer
 
 	drain func()
 }
@@ -106,8 +116,8 @@ func (s *Server) Drain() { s.drain() }
 
 // New checks the configuration and returns the services. Nothing runs but what calls ask for.
 func New(cfg Config) (*Server, error) {
-	if cfg.Store == nil || cfg.Catalog == nil || cfg.Scheduler == nil || cfg.Folders == nil || cfg.Workspace == nil || cfg.Tokens == nil || cfg.DefaultExecutor == "" {
-		return nil, errors.New("api: Store, Catalog, Scheduler, Folders, Workspace, Tokens and DefaultExecutor are required")
+	if cfg.Store == nil || cfg.Catalog == nil || cfg.Scheduler == nil || cfg.Folders == nil || cfg.Workspace == nil || cfg.Tokens == nil || cfg.Users == nil || cfg.DefaultExecutor == "" {
+		return nil, errors.New("api: Store, Catalog, Scheduler, Folders, Workspace, Tokens, Users and DefaultExecutor are required")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -118,10 +128,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	ofAdmin := admin.New(admin.Config{
-		Store: cfg.Store, Scheduler: cfg.Scheduler, Pages: pages, Version: cfg.Version, Scratch: cfg.Scratch, Room: cfg.Room,
+		Store: cfg.Store, Scheduler: cfg.Scheduler, Users: cfg.Users, Workspace: cfg.Workspace, Pages: pages, Version: cfg.Version, Scratch: cfg.Scratch, Room: cfg.Room,
 		Diagnose: cfg.Diagnose,
 	})
-	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, Pages: pages, SignIn: cfg.SignIn})
+	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, Pages: pages, MaxTokenLife: cfg.MaxTokenLife, Users: cfg.Users, Sessions: cfg.Sessions, SignIn: cfg.SignIn})
 	ofJobs := jobs.New(jobs.Config{
 		Store: cfg.Store, Catalog: cfg.Catalog, Scheduler: cfg.Scheduler, Names: cfg.Names, Folders: cfg.Folders, Workspace: cfg.Workspace, Pages: pages,
 		DefaultExecutor: cfg.DefaultExecutor, MaxActivePerOwner: cfg.MaxActivePerOwner, MaxActive: cfg.MaxActive, MaxTimeLimit: cfg.MaxTimeLimit,
@@ -139,5 +149,7 @@ func New(cfg Config) (*Server, error) {
 		Status:    ofAdmin.Status,
 		Auth:      ofAuth.Auth,
 		Tokens:    ofAuth.Tokens,
+		Sessions:  ofAuth.Sessions,
+		Users:     ofAdmin.Users,
 	}, nil
 }

@@ -66,6 +66,7 @@ func newMatrix(t *testing.T) *matrix {
 	m.jobRows(m.makeJobs("ann"), m.makeJobs("zoe"))
 	m.tokenRows()
 	m.adminRows()
+	m.userRows()
 	m.fileRows()
 	return m
 }
@@ -207,6 +208,48 @@ func (m *matrix) tokenRows() {
 		named: func() proto.Message { return &authv1.ListTokensRequest{User: "zoe"} },
 	}
 	m.rows[authv1.TokenService_RevokeToken_FullMethodName] = row{own: revoke("ann"), foreign: revoke("zoe")}
+}
+
+// userRows are those about sessions and users.
+func (m *matrix) userRows() {
+	const why = "a test of the table"
+	session := func(user string) func() proto.Message {
+		return func() proto.Message {
+			_, err := m.sessions.Begin(m.Context(), auth.Beginning{User: user})
+			must(m, err)
+			all, err := m.sessions.List(user)
+			must(m, err)
+			return &authv1.RevokeSessionRequest{Id: all[0].GetId()}
+		}
+	}
+	disabled := func(user string) { // somebody who calls nothing in this test
+		_, err := auth.NewUsers(m.store, m.auth).Disable(m.Context(), user, "root", why)
+		must(m, err)
+	}
+	for name, req := range map[string]func() proto.Message{
+		adminv1.UserService_ListUsers_FullMethodName:   func() proto.Message { return &adminv1.ListUsersRequest{} },
+		adminv1.UserService_GetUser_FullMethodName:     func() proto.Message { return &adminv1.GetUserRequest{User: "zoe"} },
+		adminv1.UserService_DisableUser_FullMethodName: func() proto.Message { return &adminv1.DisableUserRequest{User: "gone", Reason: why} },
+		adminv1.UserService_EnableUser_FullMethodName: func() proto.Message {
+			disabled("gone")
+			return &adminv1.EnableUserRequest{User: "gone"}
+		},
+		adminv1.UserService_EraseUser_FullMethodName: func() proto.Message {
+			disabled("gone")
+			return &adminv1.EraseUserRequest{User: "gone", ConfirmUser: "gone", Reason: why}
+		},
+	} {
+		m.rows[name] = row{own: req}
+	}
+	m.rows[authv1.SessionService_RevokeSession_FullMethodName] = row{own: session("ann"), foreign: session("zoe")}
+	m.rows[authv1.SessionService_ListSessions_FullMethodName] = row{
+		own:   func() proto.Message { return &authv1.ListSessionsRequest{} },
+		named: func() proto.Message { return &authv1.ListSessionsRequest{User: "zoe"} },
+	}
+	m.rows[authv1.SessionService_SignOutEverywhere_FullMethodName] = row{
+		own:   func() proto.Message { return &authv1.SignOutEverywhereRequest{} },
+		named: func() proto.Message { return &authv1.SignOutEverywhereRequest{User: "zoe"} },
+	}
 }
 
 // adminRows are those of the rest of the AdminService, and of the AuthService.

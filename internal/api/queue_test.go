@@ -248,7 +248,7 @@ func TestAMaskedAnswerDependsOnNothingHidden(t *testing.T) {
 				must(t, s.SetSettings(t.Context(), &storev1.Settings{PageTokenKey: make([]byte, 32)}))
 				srv, err := api.New(api.Config{
 					Store: s, Catalog: w.live, Scheduler: engines{}, Folders: w.folders, Workspace: w.files,
-					Tokens: auth.NewTokens(s, w.auth), DefaultExecutor: "local",
+					Tokens: auth.NewTokens(s, w.auth), Users: auth.NewUsers(s, w.auth), DefaultExecutor: "local",
 				})
 				must(t, err)
 				for _, k := range facts {

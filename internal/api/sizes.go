@@ -78,6 +78,16 @@ var sizes = map[string]Size{
 	authv1.TokenService_ListTokens_FullMethodName:      usual,
 	authv1.TokenService_RevokeToken_FullMethodName:     usual,
 
+	authv1.SessionService_ListSessions_FullMethodName:      usual,
+	authv1.SessionService_RevokeSession_FullMethodName:     usual,
+	authv1.SessionService_SignOutEverywhere_FullMethodName: usual,
+
+	adminv1.UserService_ListUsers_FullMethodName:   usual,
+	adminv1.UserService_GetUser_FullMethodName:     usual,
+	adminv1.UserService_DisableUser_FullMethodName: usual,
+	adminv1.UserService_EnableUser_FullMethodName:  usual,
+	adminv1.UserService_EraseUser_FullMethodName:   usual,
+
 	adminv1.StatusService_GetServerStatus_FullMethodName: usual,
 	adminv1.AdminService_SetSubmissions_FullMethodName:   usual,
 	adminv1.AdminService_Backup_FullMethodName:           usual,

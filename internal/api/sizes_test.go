@@ -33,6 +33,8 @@ func TestEveryCallHasASize(t *testing.T) {
 	adminv1.RegisterStatusServiceServer(g, adminv1.UnimplementedStatusServiceServer{})
 	authv1.RegisterAuthServiceServer(g, authv1.UnimplementedAuthServiceServer{})
 	authv1.RegisterTokenServiceServer(g, authv1.UnimplementedTokenServiceServer{})
+	authv1.RegisterSessionServiceServer(g, authv1.UnimplementedSessionServiceServer{})
+	adminv1.RegisterUserServiceServer(g, adminv1.UnimplementedUserServiceServer{})
 	healthpb.RegisterHealthServer(g, health.NewServer())
 	reflection.Register(g)
 	n := 0

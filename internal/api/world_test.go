@@ -117,6 +117,7 @@ type world struct {
 	services string
 	live     *catalog.Live
 	auth     *auth.Authenticator
+	sessions *auth.Sessions
 	commands *auth.JobTokens // makes the tokens of jobs' commands
 	told     []string        // what the scheduler was told by commands
 	reports  []string
@@ -157,11 +158,20 @@ func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
 	must(t, err)
 	w.commands, err = auth.NewJobTokens(make([]byte, 32), "test")
 	must(t, err)
-	w.auth, err = auth.New(auth.Config{Mode: auth.ModeToken, Tokens: w.store, Job: w.commands.Principal, JWT: ofIssuer})
+	w.auth, err = auth.New(auth.Config{
+		Mode: auth.ModeToken, Tokens: w.store, Job: w.commands.Principal, JWT: ofIssuer,
+		Users: func(user string) (bool, time.Time) {
+			st := w.store.Standing(user)
+			return st.Disabled, time.Unix(0, st.SignedOut)
+		},
+	})
 	must(t, err)
+	w.sessions, err = auth.NewSessions(auth.SessionsConfig{Store: w.store})
+	must(t, err)
+	w.sessions.EndStreams(w.auth)
 	cfg := api.Config{
 		Store: w.store, Catalog: w.live, Scheduler: engines{told: w.tell}, Folders: w.folders, Workspace: w.files,
-		Tokens: auth.NewTokens(w.store, w.auth), DefaultExecutor: "local", MaxActivePerOwner: 20,
+		Tokens: auth.NewTokens(w.store, w.auth), Users: auth.NewUsers(w.store, w.auth), Sessions: w.sessions, DefaultExecutor: "local", MaxActivePerOwner: 20,
 		Heartbeat: 50 * time.Millisecond, WatchEvery: time.Millisecond, Version: "test",
 		OnIssue: func(id string, _ *storev1.Issue) { w.reports = append(w.reports, id) },
 	}
@@ -225,6 +235,8 @@ func (w *world) register(g *grpc.Server) {
 	adminv1.RegisterQueueServiceServer(services, w.srv.Queue)
 	adminv1.RegisterStatusServiceServer(services, w.srv.Status)
 	authv1.RegisterTokenServiceServer(services, w.srv.Tokens)
+	authv1.RegisterSessionServiceServer(services, w.srv.Sessions)
+	adminv1.RegisterUserServiceServer(services, w.srv.Users)
 	authv1.RegisterAuthServiceServer(services, w.srv.Auth)
 }
 

@@ -17,7 +17,15 @@ admin.v1.AdminService/ListOrphans       nothing
 admin.v1.AdminService/SetSubmissions    changes
 admin.v1.QueueService/ListQueue         nothing
 admin.v1.StatusService/GetServerStatus  nothing
+admin.v1.UserService/DisableUser        changes
+admin.v1.UserService/EnableUser         changes
+admin.v1.UserService/EraseUser          changes
+admin.v1.UserService/GetUser            nothing
+admin.v1.UserService/ListUsers          nothing
 auth.v1.AuthService/GetSignInOptions    nothing
+auth.v1.SessionService/ListSessions     nothing
+auth.v1.SessionService/RevokeSession    changes
+auth.v1.SessionService/SignOutEverywhere changes
 auth.v1.AuthService/WhoAmI              nothing
 auth.v1.TokenService/CreateToken        changes
 auth.v1.TokenService/ListTokens         nothing

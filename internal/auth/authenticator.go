@@ -40,6 +40,9 @@ type Config struct {
 	// SessionCookie is the name of the cookie that holds that secret: SecureSessionCookie
 	// where browsers come by TLS. Empty means SessionCookie.
 	SessionCookie string
+	// Users returns whether a user is disabled, and until when what the issuer signed for them is refused. It reads memory
+	// alone. Nil refuses nobody.
+	Users func(user string) (disabled bool, signedOut time.Time)
 	// Job answers which job has the token of that text in its command's environment. Nil takes none.
 	Job func(ctx context.Context, text string) (Principal, error)
 }
@@ -52,7 +55,8 @@ type Authenticator struct {
 	mu       sync.Mutex
 	verified map[[sha256.Size]byte]*verified
 	uses     map[[sha256.Size]byte]time.Time // minutes of uses that are not stored yet
-	revoked  map[string]time.Time            // ids of credentials revoked of late
+	hashes   map[string][sha256.Size]byte    // where in verified a token is, by its public id
+	revoked  revokedIDs
 	guards   map[string]map[*guard]struct{}
 
 	certificates Certificates
@@ -74,7 +78,7 @@ func New(cfg Config) (*Authenticator, error) {
 		cfg:      cfg,
 		verified: make(map[[sha256.Size]byte]*verified),
 		uses:     make(map[[sha256.Size]byte]time.Time),
-		revoked:  make(map[string]time.Time),
+		hashes:   make(map[string][sha256.Size]byte),
 		guards:   make(map[string]map[*guard]struct{}),
 
 		certificates: cfg.Certificates,
@@ -125,7 +129,13 @@ func (a *Authenticator) complete(err error, c *Credentials, p *Principal) error 
 		return refuse(revoked(p.How))
 	}
 	p.Address = c.Address
-	return p.actFor(c.ActFor)
+	if err := p.actFor(c.ActFor); err != nil {
+		return err
+	}
+	if err := a.standing(p); err != nil {
+		return refuse(err)
+	}
+	return nil
 }
 
 // identify is the one place that decides which of the credentials count: what a
@@ -230,17 +240,25 @@ func (a *Authenticator) remembered(hash *[sha256.Size]byte, p *Principal) bool {
 func (a *Authenticator) remember(hash [sha256.Size]byte, v *verified) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, gone := a.revoked[v.principal.TokenID]; gone {
+	if a.revoked.has(v.principal.TokenID) {
 		return
 	}
 	if len(a.verified) >= verifiedMost {
 		for one := range a.verified { // any of them; the store is quick enough for the rest
-			delete(a.verified, one)
+			a.forget(one)
 			break
 		}
 	}
-	a.verified[hash] = v
+	a.verified[hash], a.hashes[v.principal.TokenID] = v, hash
 	if v.principal.Expires.IsZero() || time.Now().Before(v.principal.Expires) {
 		a.noteUse(hash, v)
+	}
+}
+
+// forget drops a verified token. a.mu is held.
+func (a *Authenticator) forget(hash [sha256.Size]byte) {
+	if v := a.verified[hash]; v != nil {
+		delete(a.hashes, v.principal.TokenID)
+		delete(a.verified, hash)
 	}
 }

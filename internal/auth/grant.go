@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Within is what becomes of a grant that p asks for: never more than p's own
 // credential carries. What p leaves open is what p has; what p asks for beyond it
-// is refused, with the field named. Whether p may make tokens for the user at all is for the table to say.
-func (g Grant) Within(p Principal) (Grant, error) {
+// is refused, with the field named. maxLife is how long any token may live, and zero is
+// for ever; the operator's socket is not bound by it. Whether p may make tokens for the user at all is for the table to say.
+func (g Grant) Within(p Principal, maxLife time.Duration) (Grant, error) {
 	if len(beyondUser(g.Roles)) > 0 && !p.Has(RoleOperator) {
 		return Grant{}, job.Userf(job.ErrDenied, "Only operators give roles to tokens.")
 	}
@@ -33,14 +35,44 @@ func (g Grant) Within(p Principal) (Grant, error) {
 			}
 		}
 	}
+	latest, why := g.latest(p, maxLife)
 	switch {
-	case p.How != HowToken || p.Expires.IsZero(): // sessions and the like are short, and their users sign in for longer
+	case latest.IsZero():
 	case g.Expires.IsZero():
-		g.Expires = p.Expires
-	case g.Expires.After(p.Expires):
-		v.Add("expireTime", "is later than the end of the token that you use, %s", p.Expires.UTC().Format("2006-01-02T15:04:05Z"))
+		g.Expires = latest
+	case g.Expires.After(latest):
+		v.Add("expireTime", "is later than %s, %s", latest.UTC().Format("2006-01-02T15:04:05Z"), why)
 	}
 	return g, v.Err()
+}
+
+// MaxRoleLife is how long a token with roles lasts at most that is made by somebody whom the issuer gave theirs: who loses a
+// role there does not keep it here.
+const MaxRoleLife = 90 * 24 * time.Hour
+
+// latest is when a token that p makes must end, and why. It is zero where it need not.
+func (g Grant) latest(p Principal, maxLife time.Duration) (latest time.Time, why string) {
+	earlier := func(at time.Time, words string) {
+		if latest.IsZero() || at.Before(latest) {
+			latest, why = at, words
+		}
+	}
+	now := time.Now()
+	if maxLife > 0 && p.How != HowSocket {
+		earlier(now.Add(maxLife), "which is as long as tokens may live on this server")
+	}
+	switch p.How {
+	case HowToken, HowCertificate:
+		if !p.Expires.IsZero() {
+			earlier(p.Expires, "the end of the credential that you use")
+		}
+	case HowSession, HowOIDC: // they are short, and their users sign in for longer
+		if len(beyondUser(g.Roles)) > 0 {
+			earlier(now.Add(MaxRoleLife), "which is as long as a token with roles may live that is made by who signed in at the issuer")
+		}
+	case HowDev, HowSocket, HowJob:
+	}
+	return latest, why
 }
 
 func scopeWords(in []Scope) []string {

@@ -37,6 +37,7 @@ func TestAGrantIsNeverWiderThanTheCredentialThatMakesIt(t *testing.T) {
 		{"the same end", brief, Grant{}, Grant{Expires: end}, ""},
 		{"a later end", brief, Grant{Expires: end.Add(time.Second)}, Grant{}, "expireTime"},
 		{"longer than a browser's session", browser, Grant{}, Grant{}, ""},
+		{"longer than a certificate", Principal{User: "ann", Roles: []Role{RoleUser}, How: HowCertificate, Expires: end}, Grant{}, Grant{Expires: end}, ""},
 		{"a role by a user", user, Grant{Roles: []string{"operator"}}, Grant{}, "denied"},
 		{"a role by a user who words it well", user, Grant{Roles: []string{"user", "service"}}, Grant{}, "denied"},
 		{"the role that all have", user, Grant{Roles: []string{"user"}}, Grant{Roles: []string{"user"}}, ""},
@@ -45,7 +46,7 @@ func TestAGrantIsNeverWiderThanTheCredentialThatMakesIt(t *testing.T) {
 		{"another role by a narrowed operator", narrowOperator, Grant{Roles: []string{"auditor"}}, Grant{}, "roles[0]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := c.asked.Within(c.by)
+			got, err := c.asked.Within(c.by, 0)
 			var invalid *job.InvalidError
 			switch {
 			case c.field == "denied":
@@ -157,6 +158,44 @@ func TestUsesAreWrittenWhileTheServerRunsAndAtItsEnd(t *testing.T) {
 		cancel()
 		if err := <-stop; err != nil || f.store.writes != 4 {
 			t.Fatalf("%d writes at the end, %v", f.store.writes, err)
+		}
+	})
+}
+
+//nolint:forbidigo // fake time: a synctest bubble
+func TestTokensEndWithWhatMadeThemAndWithTheServersBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		operator := []Role{RoleUser, RoleOperator}
+		session := Principal{User: "op", Roles: operator, How: HowSession, Expires: now.Add(time.Hour)}
+		roles := []string{"operator"}
+		for _, c := range []struct {
+			name    string
+			by      Principal
+			maxLife time.Duration
+			asked   Grant
+			want    time.Duration // 0 is for ever
+			refused bool
+		}{
+			{"no bound", Principal{User: "a", How: HowToken}, 0, Grant{}, 0, false},
+			{"the bound", Principal{User: "a", How: HowToken}, time.Hour, Grant{}, time.Hour, false},
+			{"below the bound", Principal{User: "a", How: HowToken}, time.Hour, Grant{Expires: now.Add(time.Minute)}, time.Minute, false},
+			{"above the bound", Principal{User: "a", How: HowDev}, time.Hour, Grant{Expires: now.Add(2 * time.Hour)}, 0, true},
+			{"the socket", Principal{User: "a", Roles: operator, How: HowSocket}, time.Hour, Grant{Roles: roles}, 0, false},
+			{"the earlier of two", Principal{User: "a", How: HowToken, Expires: now.Add(time.Minute)}, time.Hour, Grant{}, time.Minute, false},
+			{"roles of the issuer", session, 0, Grant{Roles: roles}, MaxRoleLife, false},
+			{"roles of the issuer for longer", session, 0, Grant{Roles: roles, Expires: now.Add(MaxRoleLife + time.Hour)}, 0, true},
+			{"no roles by who has some", session, 0, Grant{}, 0, false},
+			{"roles by an operator's token", Principal{User: "op", Roles: operator, How: HowToken}, 0, Grant{Roles: roles}, 0, false},
+		} {
+			got, err := c.asked.Within(c.by, c.maxLife)
+			want := time.Time{}
+			if c.want > 0 {
+				want = now.Add(c.want)
+			}
+			if (err != nil) != c.refused || err == nil && !got.Expires.Equal(want) {
+				t.Errorf("%s: until %v, want %v; %v", c.name, got.Expires, want, err)
+			}
 		}
 	})
 }

@@ -6,18 +6,11 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-const (
-	// revokedMost is how many revoked credentials are noted before the old ones are forgotten.
-	revokedMost = 4096
-	// revokedFor is how long they are noted at least. A call that was let in before
-	// has long been registered, and the store knows nothing of them any more.
-	revokedFor = 10 * verifiedFor
-)
-
 // guard is a stream that ends with its caller's credential.
 type guard struct {
 	credential string // its public id; empty for one that only expires
 	how        How
+	principal  Principal
 	stream     statusWriter
 	expiry     *time.Timer // nil for a credential that stays until it is revoked
 	why        error       // what the stream was ended with. Authenticator.mu is held by who touches it.
@@ -26,11 +19,14 @@ type guard struct {
 // guard has a stream end when the credential of its caller, of whatever kind, expires or is revoked. It refuses a stream whose
 // credential was revoked since it was checked. The stream's end must be told to release.
 func (a *Authenticator) guard(p *Principal, stream statusWriter) (*guard, error) {
-	g := &guard{credential: p.TokenID, how: p.How, stream: stream}
+	g := &guard{credential: p.TokenID, how: p.How, principal: *p, stream: stream}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, gone := a.revoked[g.credential]; gone {
+	if a.revoked.has(g.credential) {
 		return nil, refuse(revoked(g.how))
+	}
+	if err := a.standing(p); err != nil {
+		return nil, refuse(err)
 	}
 	if _, stands := a.certificates[nameOfID(g.credential)]; g.how == HowCertificate && !stands {
 		return nil, refuse(errCertificate)
@@ -80,19 +76,8 @@ func (a *Authenticator) Revoked(id string) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.revoked) >= revokedMost {
-		for old, at := range a.revoked {
-			if time.Since(at) > revokedFor {
-				delete(a.revoked, old)
-			}
-		}
-	}
-	a.revoked[id] = time.Now()
-	for hash, v := range a.verified {
-		if v.principal.TokenID == id {
-			delete(a.verified, hash)
-		}
-	}
+	a.revoked.add(id)
+	a.forget(a.hashes[id])
 	for g := range a.guards[id] {
 		g.end(refuse(revoked(g.how)))
 	}
@@ -101,6 +86,43 @@ func (a *Authenticator) Revoked(id string) {
 func (a *Authenticator) isRevoked(id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, gone := a.revoked[id]
-	return gone
+	return a.revoked.has(id)
+}
+
+// SignedOut has the streams of a user end whose credentials are refused from now on, also those that others make for them.
+// The store must know of it already.
+func (a *Authenticator) SignedOut(user string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, all := range a.guards {
+		for g := range all {
+			if g.principal.User != user && g.principal.Actor != user {
+				continue
+			}
+			if err := a.standing(&g.principal); err != nil {
+				g.end(refuse(err))
+			}
+		}
+	}
+}
+
+// standing refuses what the standing of its user does not let in: all of a user who is disabled, and what the issuer signed
+// before they were signed out everywhere. A job's command goes on with its job, and the operator's socket is always open.
+func (a *Authenticator) standing(p *Principal) error {
+	if a.cfg.Users == nil || p.How == HowJob || p.How == HowSocket {
+		return nil
+	}
+	disabled, signedOut := a.cfg.Users(p.User)
+	switch {
+	case disabled:
+		return errDisabled
+	case p.How == HowOIDC && p.Actor == "" && !p.Issued.IsZero() && !p.Issued.After(signedOut):
+		return errSignedOut
+	case p.Actor == "":
+		return nil
+	}
+	if disabled, _ := a.cfg.Users(p.Actor); disabled {
+		return errDisabled
+	}
+	return nil
 }

@@ -54,7 +54,7 @@ func (o *OIDC) Principal(ctx context.Context, text string) (Principal, error) {
 	if err != nil {
 		return Principal{}, refuse(err)
 	}
-	p := Principal{User: who.user, Roles: who.roles, Groups: who.groups, How: HowOIDC, TokenID: base.EncodeToString(hash[:idBytes]), Expires: token.Expiry}
+	p := Principal{User: who.user, Roles: who.roles, Groups: who.groups, How: HowOIDC, TokenID: base.EncodeToString(hash[:idBytes]), Issued: token.IssuedAt, Expires: token.Expiry}
 	o.seen.put(hash, p)
 	return p, nil
 }

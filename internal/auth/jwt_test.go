@@ -68,7 +68,10 @@ func TestTokensOfTheIssuerStandForTheirUsers(t *testing.T) {
 			if time.Until(got.Expires) < 59*time.Minute || got.TokenID == "" {
 				t.Errorf("%s: %+v", what, got)
 			}
-			c.want.How, c.want.Expires, c.want.TokenID = HowOIDC, got.Expires, got.TokenID
+			if age := time.Since(got.Issued); age < -time.Minute || age > time.Minute {
+				t.Errorf("%s: it was issued at %v", what, got.Issued)
+			}
+			c.want.How, c.want.Issued, c.want.Expires, c.want.TokenID = HowOIDC, got.Issued, got.Expires, got.TokenID
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("%s:\n%s", what, diff)
 			}

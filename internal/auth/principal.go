@@ -94,6 +94,8 @@ type Principal struct {
 	Job job.ID
 	// Attempt is which run of Job it is. Zero for everybody else.
 	Attempt int
+	// Issued is when the issuer signed their token. Zero for credentials of other kinds, and where the token does not say.
+	Issued time.Time
 	// Expires is when their credential stops working; zero means never.
 	Expires time.Time
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,13 @@ type SessionStore interface {
 	TouchSession(ctx context.Context, hash [sha256.Size]byte, at time.Time) error
 	// DeleteSession deletes a session and answers its id, or job.ErrNotFound.
 	DeleteSession(ctx context.Context, hash [sha256.Size]byte) (string, error)
+	// Sessions returns the sessions of a user, the last used first, ended or not.
+	Sessions(user string) ([]*storev1.Session, error)
+	// SessionsWhere returns the sessions of all users that a function wants.
+	SessionsWhere(wanted func(*storev1.Session) bool) ([]*storev1.Session, error)
+	// DeleteSessionByID deletes the session with that public id. It returns job.ErrNotFound where there is
+	// none, also when it is not one of user. An empty user is whoever's.
+	DeleteSessionByID(ctx context.Context, id, user string) error
 	// PurgeSessions deletes the sessions that have ended.
 	PurgeSessions(ctx context.Context, ended func(*storev1.Session) bool) error
 }
@@ -87,14 +95,33 @@ func NewSessions(cfg SessionsConfig) (*Sessions, error) {
 // EndStreams has a's streams of a session end with it. It must be called before the first session begins.
 func (s *Sessions) EndStreams(a *Authenticator) { s.revoked = a.Revoked }
 
+// Beginning is what is known of a session as it begins.
+type Beginning struct {
+	// User who signs in.
+	User string
+	// Roles that the issuer gives them.
+	Roles []Role
+	// Groups that the issuer says they are in.
+	Groups []string
+	// Subject is the issuer's own id of the user, and IssuerSession that of its session. The latter may be empty.
+	Subject, IssuerSession string
+	// Address that they sign in from, and what their browser says it is. Both may be empty.
+	Address, UserAgent string
+}
+
+// maxUserAgent bounds what is stored of a browser's words.
+const maxUserAgent = 200
+
 // Begin makes a session, always with a new secret, and returns that.
-func (s *Sessions) Begin(ctx context.Context, who identity) (secret string, err error) {
+func (s *Sessions) Begin(ctx context.Context, b Beginning) (secret string, err error) {
 	id, text := NewSecret()
-	now := time.Now()
+	now, user := time.Now(), b.User
 	session := &storev1.Session{
-		Id: id, User: who.user, Groups: who.groups, CreateTime: timestamppb.New(now), LastUseTime: timestamppb.New(now), ExpireTime: timestamppb.New(now.Add(s.cfg.Life)),
+		Id: id, User: user, Groups: b.Groups, CreateTime: timestamppb.New(now), LastUseTime: timestamppb.New(now), ExpireTime: timestamppb.New(now.Add(s.cfg.Life)),
+		IssuerSubject: b.Subject, IssuerSession: b.IssuerSession, Address: b.Address,
+		UserAgent: strings.ToValidUTF8(b.UserAgent[:min(len(b.UserAgent), maxUserAgent)], ""),
 	}
-	for _, r := range who.roles {
+	for _, r := range b.Roles {
 		if r != RoleUser {
 			session.Roles = append(session.Roles, string(r))
 		}
@@ -102,7 +129,7 @@ func (s *Sessions) Begin(ctx context.Context, who identity) (secret string, err 
 	secret = strings.TrimPrefix(text, tokenPrefix) // a cookie is no API token, and must not pass for one
 	gone, err := s.cfg.Store.PutSession(ctx, Hash(secret), session, sessionsPerUser)
 	if err != nil {
-		return "", fmt.Errorf("store a session of %s: %w", who.user, err)
+		return "", fmt.Errorf("store a session of %s: %w", user, err)
 	}
 	for _, id := range gone {
 		s.revoked(id)
@@ -181,6 +208,57 @@ func (s *Sessions) End(ctx context.Context, secret string) error {
 	}
 	s.revoked(id)
 	return nil
+}
+
+// List returns the sessions of a user that have not ended, the last used first. Their ExpireTime is when
+// they end if they are not used any more.
+func (s *Sessions) List(user string) ([]*storev1.Session, error) {
+	all, err := s.cfg.Store.Sessions(user)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	now := time.Now()
+	all = slices.DeleteFunc(all, func(one *storev1.Session) bool { return s.ended(one, now) })
+	for _, one := range all {
+		one.ExpireTime = timestamppb.New(s.end(one, one.GetLastUseTime().AsTime()))
+	}
+	return all, nil
+}
+
+// Revoke deletes the session with that public id, if it is one of user; an empty user is whoever's. When
+// it returns, no new call of the browser is served and its streams are ending. One that does not exist is
+// job.ErrNotFound.
+func (s *Sessions) Revoke(ctx context.Context, id, user string) error {
+	err := s.cfg.Store.DeleteSessionByID(ctx, id, user)
+	if errors.Is(err, job.ErrNotFound) {
+		return job.Userf(job.ErrNotFound, "there is no session with that id")
+	}
+	if err != nil {
+		return fmt.Errorf("revoke session: %w", err)
+	}
+	s.revoked(id)
+	return nil
+}
+
+// RevokeOfIssuer ends the sessions of a user of the issuer that began before a time: those of one session
+// there, or all where that is empty. It returns how many.
+func (s *Sessions) RevokeOfIssuer(ctx context.Context, subject, issuerSession string, before time.Time) (n int, _ error) {
+	found, err := s.cfg.Store.SessionsWhere(func(one *storev1.Session) bool {
+		return (subject == "" || one.GetIssuerSubject() == subject) && (issuerSession == "" || one.GetIssuerSession() == issuerSession) &&
+			one.GetCreateTime().AsTime().Before(before)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("find sessions of the issuer: %w", err)
+	}
+	for _, one := range found {
+		switch err := s.Revoke(ctx, one.GetId(), one.GetUser()); {
+		case err == nil:
+			n++
+		case !errors.Is(err, job.ErrNotFound): // it has ended by itself meanwhile
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // Run deletes sessions that have ended, until ctx ends.

@@ -24,7 +24,7 @@ func newSessions(t *testing.T) (*Sessions, *sessionStore) {
 
 func begin(t *testing.T, s *Sessions, user string) string {
 	t.Helper()
-	secret, err := s.Begin(t.Context(), identity{user: user, roles: []Role{RoleUser}})
+	secret, err := s.Begin(t.Context(), Beginning{User: user, Roles: []Role{RoleUser}})
 	if err != nil {
 		t.Fatal(err)
 	}

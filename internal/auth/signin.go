@@ -14,6 +14,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Paths at which browsers sign in and out, below the server's own.
@@ -21,7 +23,9 @@ const (
 	LoginPath    = "/auth/login"
 	CallbackPath = "/auth/callback"
 	LogoutPath   = "/auth/logout"
-	stylePath    = "/auth/page.css"
+	// BackchannelPath is where the issuer tells of users who signed out there.
+	BackchannelPath = "/auth/backchannel-logout"
+	stylePath       = "/auth/page.css"
 )
 
 // SignIn signs browsers in and out. It is an http.Handler for the paths above.
@@ -67,6 +71,7 @@ func NewSignIn(cfg SignInConfig) (*SignIn, error) {
 	s.mux.HandleFunc("GET "+LoginPath, s.login)
 	s.mux.HandleFunc("GET "+CallbackPath, s.callback)
 	s.mux.HandleFunc("POST "+LogoutPath, s.logout)
+	s.mux.HandleFunc("POST "+BackchannelPath, s.backchannel)
 	s.mux.HandleFunc("GET "+stylePath, s.style)
 	s.mux.HandleFunc("/auth/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notHere) })
 	return s, nil
@@ -144,7 +149,7 @@ func (s *SignIn) callback(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, refusedThere.to(a.Return).because(fmt.Errorf("the issuer says %q", clipText(code))))
 		return
 	}
-	who, err := s.exchange(r.Context(), q.Get("code"), a)
+	begin, err := s.exchange(r.Context(), q.Get("code"), a)
 	if err != nil {
 		s.fail(w, r, failureOf(err).to(a.Return))
 		return
@@ -154,7 +159,12 @@ func (s *SignIn) callback(w http.ResponseWriter, r *http.Request) {
 			s.log.Warn("the session before was not ended", "error", err)
 		}
 	}
-	secret, err := s.sessions.Begin(r.Context(), who)
+	begin.Address, begin.UserAgent = hostOf(r.RemoteAddr), r.UserAgent()
+	secret, err := s.sessions.Begin(r.Context(), begin)
+	if errors.Is(err, job.ErrUserDisabled) {
+		s.fail(w, r, failureOf(errDisabled).to(a.Return))
+		return
+	}
 	if err != nil {
 		s.fail(w, r, inside.to(a.Return).because(err))
 		return
@@ -164,33 +174,37 @@ func (s *SignIn) callback(w http.ResponseWriter, r *http.Request) {
 }
 
 // exchange turns the issuer's code into who the user is.
-func (s *SignIn) exchange(ctx context.Context, code string, a attempt) (identity, error) {
+func (s *SignIn) exchange(ctx context.Context, code string, a attempt) (begin Beginning, err error) {
 	p, _ := s.oidc.issuer()
 	if p == nil {
-		return identity{}, errIssuerDown
+		return begin, errIssuerDown
 	}
 	ctx = oidc.ClientContext(ctx, s.oidc.client)
 	tokens, err := s.client(p).Exchange(ctx, code, oauth2.VerifierOption(a.Verifier))
 	if err != nil {
 		if _, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-			return identity{}, fmt.Errorf("%w: %w", errCode, err)
+			return begin, fmt.Errorf("%w: %w", errCode, err)
 		}
-		return identity{}, fmt.Errorf("%w: %w", errIssuerDown, err)
+		return begin, fmt.Errorf("%w: %w", errIssuerDown, err)
 	}
 	text, _ := tokens.Extra("id_token").(string)
 	token, said, err := s.oidc.verify(ctx, text)
 	switch {
 	case err != nil:
-		return identity{}, err
+		return begin, err
 	case subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(a.Nonce)) != 1:
-		return identity{}, fmt.Errorf("%w: it answers another sign-in", errForged)
+		return begin, fmt.Errorf("%w: it answers another sign-in", errForged)
 	case !s.oidc.forClient(token.Audience, said.checked.Party):
-		return identity{}, errAudience
+		return begin, errAudience
 	}
 	if err := s.oidc.complete(ctx, p, tokens, said.all); err != nil {
-		return identity{}, err
+		return begin, err
 	}
-	return s.oidc.identify(said.all)
+	begin.Subject = token.Subject
+	begin.IssuerSession, _ = said.all.text("sid")
+	who, err := s.oidc.identify(said.all)
+	begin.User, begin.Roles, begin.Groups = who.user, who.roles, who.groups
+	return begin, err
 }
 
 // errCode is an answer of the issuer's that does not hold when it is asked.

@@ -60,7 +60,7 @@ func failureOf(err error) failure {
 		return issuerDown.because(err)
 	case errors.Is(err, errCode):
 		return notBegun.because(err)
-	case errors.Is(err, errUserName), errors.Is(err, errUnverified):
+	case errors.Is(err, errUserName), errors.Is(err, errUnverified), errors.Is(err, errDisabled):
 		f := refusedThere.because(err)
 		for kind, s := range statuses {
 			if errors.Is(err, kind) {

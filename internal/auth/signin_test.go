@@ -79,6 +79,33 @@ func (s *sessionStore) DeleteSession(_ context.Context, hash [sha256.Size]byte) 
 	return one.GetId(), s.fail
 }
 
+func (s *sessionStore) Sessions(user string) ([]*storev1.Session, error) {
+	return s.SessionsWhere(func(one *storev1.Session) bool { return one.GetUser() == user })
+}
+
+func (s *sessionStore) SessionsWhere(wanted func(*storev1.Session) bool) (all []*storev1.Session, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.all {
+		if wanted(one) {
+			all = append(all, proto.CloneOf(one))
+		}
+	}
+	return all, s.fail
+}
+
+func (s *sessionStore) DeleteSessionByID(_ context.Context, id, user string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, one := range s.all {
+		if one.GetId() == id && (user == "" || one.GetUser() == user) {
+			delete(s.all, k)
+			return s.fail
+		}
+	}
+	return errors.Join(s.fail, job.ErrNotFound)
+}
+
 func (s *sessionStore) PurgeSessions(_ context.Context, ended func(*storev1.Session) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -38,6 +38,8 @@ var (
 	errBound         = errors.New("bound to a key of the client's")
 	errUserName      = errors.New("no name that a user can have here")
 	errUnverified    = errors.New("the issuer did not verify the mail address")
+	errDisabled      = errors.New("the user is disabled")
+	errSignedOut     = errors.New("signed out everywhere since it was made")
 	errIssuerDown    = errors.New("the issuer cannot be reached")
 	errNotLocal      = errors.New("not a program of the server's user, or behind a proxy")
 )
@@ -76,6 +78,8 @@ var statuses = map[error]struct {
 	errUserName:      {codes.PermissionDenied, "USER_NAME", "The issuer gives you a name that cannot be a user here: letters, digits and . _ @ + - only, at most 128. Ask the operators to choose another claim."},
 	errUnverified:    {codes.PermissionDenied, "EMAIL_NOT_VERIFIED", "Your mail address is your name here, and the issuer did not verify it. Verify it there and sign in again."},
 	errNotLocal:      {codes.PermissionDenied, ReasonNotLocal, "This server is in development mode, which serves programs of its own user on this machine alone."},
+	errDisabled:      {codes.PermissionDenied, "USER_DISABLED", "The operators of this server have disabled your user; ask them why."},
+	errSignedOut:     {codes.Unauthenticated, "SIGNED_OUT", "You were signed out everywhere after this token was made; sign in again."},
 	errIssuerDown:    {codes.Unavailable, "ISSUER_UNAVAILABLE", "The server cannot reach the issuer that signs users in; try again in a moment."},
 }
 

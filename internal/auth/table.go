@@ -104,6 +104,8 @@ var (
 	toOperators = rule{own: operators, foreign: operators, named: operators, scope: ScopeAdmin, audit: AuditChanges}
 	// onTokens is for everybody's own API tokens, and for operators who look after those of others.
 	onTokens = rule{own: everybody, foreign: operators, named: operators, scope: ScopeTokens, audit: AuditChanges}
+	// onSessions is for everybody's own sessions, and for operators who look after those of others.
+	onSessions = rule{own: everybody, foreign: operators, named: operators, scope: ScopeTokens, audit: AuditChanges}
 	// toAuditors is for looking at how it is run.
 	toAuditors = rule{own: readers, foreign: readers, named: readers, scope: ScopeAdmin}
 )
@@ -143,18 +145,26 @@ var rules = map[string]rule{
 	authv1.AuthService_GetSignInOptions_FullMethodName: toAll,
 	authv1.AuthService_WhoAmI_FullMethodName:           ofServer,
 
-	adminv1.StatusService_GetServerStatus_FullMethodName: ofServer,
-	adminv1.AdminService_SetSubmissions_FullMethodName:   toOperators,
-	adminv1.AdminService_Backup_FullMethodName:           toOperators.audited(AuditCalls),
-	authv1.TokenService_CreateToken_FullMethodName:       onTokens,
-	authv1.TokenService_ListTokens_FullMethodName:        onTokens.audited(AuditNothing),
-	authv1.TokenService_RevokeToken_FullMethodName:       onTokens,
-	adminv1.AdminService_ListIssues_FullMethodName:       toOperators.audited(AuditCalls),
-	adminv1.AdminService_Diagnose_FullMethodName:         toOperators.audited(AuditNothing),
-	adminv1.AdminService_ListOrphans_FullMethodName:      toOperators.audited(AuditNothing),
-	adminv1.AdminService_CancelOrphan_FullMethodName:     toOperators.audited(AuditCalls),
-	adminv1.QueueService_ListQueue_FullMethodName:        {own: everybody, foreign: readers, scope: ScopeJobsRead}, // Foreign: unmasked
-	adminv1.AdminService_ListAudit_FullMethodName:        toAuditors,
+	adminv1.StatusService_GetServerStatus_FullMethodName:   ofServer,
+	adminv1.AdminService_SetSubmissions_FullMethodName:     toOperators,
+	adminv1.AdminService_Backup_FullMethodName:             toOperators.audited(AuditCalls),
+	authv1.TokenService_CreateToken_FullMethodName:         onTokens,
+	authv1.TokenService_ListTokens_FullMethodName:          onTokens.audited(AuditNothing),
+	authv1.TokenService_RevokeToken_FullMethodName:         onTokens,
+	authv1.SessionService_ListSessions_FullMethodName:      onSessions.audited(AuditNothing),
+	authv1.SessionService_RevokeSession_FullMethodName:     onSessions,
+	authv1.SessionService_SignOutEverywhere_FullMethodName: onSessions,
+	adminv1.UserService_ListUsers_FullMethodName:           toOperators.audited(AuditNothing),
+	adminv1.UserService_GetUser_FullMethodName:             toOperators.audited(AuditNothing),
+	adminv1.UserService_DisableUser_FullMethodName:         toOperators,
+	adminv1.UserService_EnableUser_FullMethodName:          toOperators,
+	adminv1.UserService_EraseUser_FullMethodName:           toOperators,
+	adminv1.AdminService_ListIssues_FullMethodName:         toOperators.audited(AuditCalls),
+	adminv1.AdminService_Diagnose_FullMethodName:           toOperators.audited(AuditNothing),
+	adminv1.AdminService_ListOrphans_FullMethodName:        toOperators.audited(AuditNothing),
+	adminv1.AdminService_CancelOrphan_FullMethodName:       toOperators.audited(AuditCalls),
+	adminv1.QueueService_ListQueue_FullMethodName:          {own: everybody, foreign: readers, scope: ScopeJobsRead}, // Foreign: unmasked
+	adminv1.AdminService_ListAudit_FullMethodName:          toAuditors,
 
 	healthv1.Health_Check_FullMethodName:                                   toAll,
 	healthv1.Health_Watch_FullMethodName:                                   toAll,

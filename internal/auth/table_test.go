@@ -92,6 +92,14 @@ admin.v1.AdminService/SetSubmissions    DHD   AAA       DHD      DHD      DHD  D
 admin.v1.QueueService/ListQueue         AHD   AAD       AAD      AHD      DHD  AHD     DHD      jobs:read    -
 admin.v1.StatusService/GetServerStatus  AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
 auth.v1.AuthService/WhoAmI              AHD   AHD       AHD      AHD      DHD  AHD     DHD      -            -
+admin.v1.UserService/DisableUser         DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.UserService/EnableUser          DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.UserService/EraseUser           DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.UserService/GetUser             DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.UserService/ListUsers           DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+auth.v1.SessionService/ListSessions      AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
+auth.v1.SessionService/RevokeSession     AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
+auth.v1.SessionService/SignOutEverywhere AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
 auth.v1.TokenService/CreateToken        AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
 auth.v1.TokenService/ListTokens         AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -
 auth.v1.TokenService/RevokeToken        AHD   AAA       AHD      AHD      DHD  DDD     DHD      tokens       -

@@ -9,8 +9,8 @@ import (
 )
 
 func newAdminCommand(a *app) *cobra.Command {
-	return group("admin", "For operators: submissions, issues, orphans, tokens, the audit, backup, doctor",
-		newSubmissionsCommand(a), newIssuesCommand(a), newOrphansCommand(a), newTokenCommand(a, "tokens"), newAuditCommand(a), newBackupCommand(a), newDoctorCommand(a))
+	return group("admin", "For operators: submissions, users, issues, orphans, tokens, the audit, backup, doctor",
+		newSubmissionsCommand(a), newUsersCommand(a), newIssuesCommand(a), newOrphansCommand(a), newTokenCommand(a, "tokens"), newAuditCommand(a), newBackupCommand(a), newDoctorCommand(a))
 }
 
 func newSubmissionsCommand(a *app) *cobra.Command {

@@ -237,6 +237,16 @@ func (a *app) tokens() (authv1.TokenServiceClient, error) {
 	return authv1.NewTokenServiceClient(conn), err
 }
 
+func (a *app) sessions() (authv1.SessionServiceClient, error) {
+	conn, err := a.connect()
+	return authv1.NewSessionServiceClient(conn), err
+}
+
+func (a *app) usersService() (adminv1.UserServiceClient, error) {
+	conn, err := a.connect()
+	return adminv1.NewUserServiceClient(conn), err
+}
+
 func (a *app) queueService() (adminv1.QueueServiceClient, error) {
 	conn, err := a.connect()
 	return adminv1.NewQueueServiceClient(conn), err

@@ -32,6 +32,8 @@ type fake struct {
 	adminv1.UnimplementedStatusServiceServer
 	authv1.UnimplementedAuthServiceServer
 	authv1.UnimplementedTokenServiceServer
+	authv1.UnimplementedSessionServiceServer
+	adminv1.UnimplementedUserServiceServer
 	files *fakeFiles
 
 	addr   string
@@ -54,6 +56,8 @@ type fake struct {
 	calls    map[string]int
 	tokens   []string // authorization headers as they came
 	granted  []*authv1.Token
+	browsers []*authv1.Session
+	known    []*adminv1.User
 	catalog  []*catalogv1.Service
 	issuer   *fakeIssuer // nil without one
 	called   *sync.Cond  // tells of every call
@@ -105,6 +109,8 @@ func (f *fake) listen(addr string) error {
 	adminv1.RegisterStatusServiceServer(f.server, f)
 	authv1.RegisterAuthServiceServer(f.server, f)
 	authv1.RegisterTokenServiceServer(f.server, f)
+	authv1.RegisterSessionServiceServer(f.server, f)
+	adminv1.RegisterUserServiceServer(f.server, f)
 	workspacev1.RegisterWorkspaceServiceServer(f.server, f.files)
 	go f.server.Serve(l) //nolint:errcheck // ends with stop
 	return nil

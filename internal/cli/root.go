@@ -77,7 +77,7 @@ func newRootCommand(a *app) *cobra.Command {
 		newWatchCommand(a), newLogsCommand(a), newResultsCommand(a), newCancelCommand(a), newRerunCommand(a), newReportCommand(a),
 		newShareCommand(a), newUnshareCommand(a), newSharesCommand(a), newQueueCommand(a))
 	addGroup(root, groupWorkspace, newUploadCommand(a), newLsCommand(a), newDownloadCommand(a), newRmCommand(a), newQuotaCommand(a))
-	addGroup(root, groupOther, newLoginCommand(a), newLogoutCommand(a), newServerCommand(a), newWhoamiCommand(a), newTokenCommand(a, "token"), newAdminCommand(a), newVersionCommand(a))
+	addGroup(root, groupOther, newLoginCommand(a), newLogoutCommand(a), newServerCommand(a), newWhoamiCommand(a), newTokenCommand(a, "token"), newSessionsCommand(a), newAdminCommand(a), newVersionCommand(a))
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	completeFlag(root, "server")

@@ -92,6 +92,16 @@ var callsOfUsers = map[string]cost{
 	"/stint.auth.v1.TokenService/ListTokens":      ofUser,
 	"/stint.auth.v1.TokenService/RevokeToken":     ofUser,
 
+	"/stint.auth.v1.SessionService/ListSessions":      ofUser,
+	"/stint.auth.v1.SessionService/RevokeSession":     ofUser,
+	"/stint.auth.v1.SessionService/SignOutEverywhere": ofUser,
+
+	"/stint.admin.v1.UserService/ListUsers":   ofUser,
+	"/stint.admin.v1.UserService/GetUser":     ofUser,
+	"/stint.admin.v1.UserService/DisableUser": ofUser,
+	"/stint.admin.v1.UserService/EnableUser":  ofUser,
+	"/stint.admin.v1.UserService/EraseUser":   ofUser,
+
 	"/stint.admin.v1.StatusService/GetServerStatus": ofUser,
 	"/stint.admin.v1.AdminService/SetSubmissions":   ofUser,
 	"/stint.admin.v1.AdminService/Backup":           ofUser,
@@ -115,6 +125,7 @@ var contract = []protoreflect.FileDescriptor{
 	workspacev1.File_stint_workspace_v1_workspace_service_proto, adminv1.File_stint_admin_v1_admin_service_proto,
 	adminv1.File_stint_admin_v1_queue_service_proto, adminv1.File_stint_admin_v1_status_service_proto,
 	authv1.File_stint_auth_v1_auth_service_proto, authv1.File_stint_auth_v1_token_service_proto,
+	authv1.File_stint_auth_v1_session_service_proto, adminv1.File_stint_admin_v1_user_service_proto,
 	healthpb.File_grpc_health_v1_health_proto, reflectionpb.File_grpc_reflection_v1_reflection_proto,
 }
 

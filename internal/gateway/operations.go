@@ -51,6 +51,8 @@ func newOperations() (*operations, error) {
 		adminv1.File_stint_admin_v1_status_service_proto,
 		authv1.File_stint_auth_v1_auth_service_proto,
 		authv1.File_stint_auth_v1_token_service_proto,
+		authv1.File_stint_auth_v1_session_service_proto,
+		adminv1.File_stint_admin_v1_user_service_proto,
 	} {
 		services := file.Services()
 		for i := range services.Len() {

@@ -51,6 +51,8 @@ func (g *gateway) newMux() (*runtime.ServeMux, error) {
 		admingw.RegisterStatusServiceHandlerClient(ctx, mux, adminv1.NewStatusServiceClient(g.Conn)),
 		authgw.RegisterAuthServiceHandlerClient(ctx, mux, authv1.NewAuthServiceClient(g.Conn)),
 		authgw.RegisterTokenServiceHandlerClient(ctx, mux, authv1.NewTokenServiceClient(g.Conn)),
+		authgw.RegisterSessionServiceHandlerClient(ctx, mux, authv1.NewSessionServiceClient(g.Conn)),
+		admingw.RegisterUserServiceHandlerClient(ctx, mux, adminv1.NewUserServiceClient(g.Conn)),
 	} {
 		if err != nil {
 			return nil, fmt.Errorf("register the REST handlers: %w", err)

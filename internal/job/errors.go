@@ -36,6 +36,8 @@ var (
 	ErrNoSpace = errors.New("the disk is nearly full")
 	// ErrDenied: the caller may not do this to anything.
 	ErrDenied = errors.New("permission denied")
+	// ErrUserDisabled: the user is disabled by the operators.
+	ErrUserDisabled = errors.New("the user is disabled")
 	// ErrConflict: the thing is not in a state that allows this.
 	ErrConflict = errors.New("not possible in this state")
 	// ErrStorage: the store cannot save.

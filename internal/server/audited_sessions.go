@@ -12,8 +12,9 @@ import (
 
 // Names in the audit of what is no RPC.
 const (
-	methodSignIn  = "sign-in"
-	methodSignOut = "sign-out"
+	methodSignIn       = "sign-in"
+	methodSignOut      = "sign-out"
+	methodIssuerLogout = "issuer-sign-out"
 )
 
 // auditedSessions are the sessions of the store, of which the beginning and the end are audited with their change.
@@ -32,6 +33,14 @@ func (s auditedSessions) DeleteSession(ctx context.Context, hash [sha256.Size]by
 		return "", err
 	}
 	return s.Store.DeleteSession(auditSession(ctx, session, methodSignOut), hash)
+}
+
+// DeleteSessionByID ends a session. Where no call of the API asks for it, the issuer did.
+func (s auditedSessions) DeleteSessionByID(ctx context.Context, id, user string) error {
+	if _, ok := ctx.Value(addressKey{}).(string); ok {
+		ctx = auditSession(ctx, &storev1.Session{Id: id, User: user}, methodIssuerLogout)
+	}
+	return s.Store.DeleteSessionByID(ctx, id, user)
 }
 
 func auditSession(ctx context.Context, session *storev1.Session, method string) context.Context {

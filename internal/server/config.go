@@ -52,6 +52,8 @@ type Config struct {
 
 	// OIDC is the issuer whose users may sign in. It is set in the configuration file alone. Nil means none.
 	OIDC *OIDCConfig
+	// MaxTokenLife is how long an API token may live. Zero is for ever.
+	MaxTokenLife time.Duration
 	// SessionIdle and SessionLife are how long a browser stays signed in: unused, and at all.
 	SessionIdle, SessionLife time.Duration
 

@@ -39,6 +39,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.StringVar(&c.JobReportURL, "job-report-url", "", "where jobs' commands reach this server to tell of themselves, for example https://stint.example.org; empty means at --listen, where the nodes of a cluster can reach that; none means nowhere")
 	f.StringVar(&c.Auth, "auth", "auto", "who may call without a token: dev (whoever reaches the server is the local user; loopback only), token (nobody), auto (dev on loopback, token otherwise)")
 	f.DurationVar(&c.SessionIdle, "session-idle", auth.DefaultSessionIdle, "a browser that is not used for so long has to sign in again")
+	f.DurationVar(&c.MaxTokenLife, "max-token-life", 0, "how long an API token may live that is made over the API, for example 8760h; 0 means for ever")
 	f.DurationVar(&c.SessionLife, "session-life", auth.DefaultSessionLife, "a browser has to sign in again after so long in any case")
 	f.IntVar(&c.CPUs, "cpus", 0, "cores for local jobs; 0 means all")
 	f.Var(bytesValue{&c.MemoryBytes}, "memory", "memory for local jobs, for example 16G; 0 means all")

@@ -188,7 +188,7 @@ func (s *server) openAuth() error {
 	if s.jobTokens, err = auth.NewJobTokens(set.GetJobTokenKey(), set.GetInstallId()); err != nil {
 		return err
 	}
-	cfg := auth.Config{Mode: mode, Tokens: s.store, Job: s.jobTokens.Principal, Certificates: certs}
+	cfg := auth.Config{Mode: mode, Tokens: s.store, Job: s.jobTokens.Principal, Certificates: certs, Users: s.standing}
 	if s.oidc != nil {
 		cfg.JWT = s.oidc.Principal
 	}
@@ -206,6 +206,12 @@ func (s *server) openAuth() error {
 
 // localExecutor is the name of the executor of this machine.
 const localExecutor = "local"
+
+// standing is what the store says of a user, for the authenticator.
+func (s *server) standing(user string) (disabled bool, signedOut time.Time) {
+	st := s.store.Standing(user)
+	return st.Disabled, time.Unix(0, st.SignedOut)
+}
 
 func (s *server) openScheduler() error {
 	gpus := s.cfg.GPUs.indexes()
@@ -292,7 +298,7 @@ func (s *server) openAPI() (err error) {
 	s.reports = newReporter(s.cfg.IssueWebhook, s.log)
 	s.api, err = api.New(api.Config{
 		Store: s.store, Catalog: s.catalog, Scheduler: s.scheduler, Names: s.names, Folders: s.folders, Workspace: s.workspace,
-		Tokens: auth.NewTokens(s.store, s.auth), DefaultExecutor: s.cfg.Executor,
+		Tokens: auth.NewTokens(s.store, s.auth), MaxTokenLife: s.cfg.MaxTokenLife, Users: auth.NewUsers(s.store, s.auth), Sessions: s.sessions, DefaultExecutor: s.cfg.Executor,
 		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
 		MaxTimeLimit: s.cfg.MaxTimeLimit,
 		Heartbeat:    s.cfg.Heartbeat, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,

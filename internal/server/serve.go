@@ -312,6 +312,8 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 	adminv1.RegisterStatusServiceServer(services, f.api.Status)
 	authv1.RegisterAuthServiceServer(services, f.api.Auth)
 	authv1.RegisterTokenServiceServer(services, f.api.Tokens)
+	authv1.RegisterSessionServiceServer(services, f.api.Sessions)
+	adminv1.RegisterUserServiceServer(services, f.api.Users)
 	healthpb.RegisterHealthServer(services, f.health)
 	reflection.Register(g)
 	return g

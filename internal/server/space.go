@@ -248,6 +248,16 @@ var diskUses = map[string]diskUse{
 	authv1.TokenService_ListTokens_FullMethodName:      reads,
 	authv1.TokenService_RevokeToken_FullMethodName:     ends,
 
+	authv1.SessionService_ListSessions_FullMethodName:      reads,
+	authv1.SessionService_RevokeSession_FullMethodName:     ends,
+	authv1.SessionService_SignOutEverywhere_FullMethodName: ends,
+
+	adminv1.UserService_ListUsers_FullMethodName:   reads,
+	adminv1.UserService_GetUser_FullMethodName:     reads,
+	adminv1.UserService_DisableUser_FullMethodName: ends,
+	adminv1.UserService_EnableUser_FullMethodName:  ends, // it may have to be taken back on a full disk, too
+	adminv1.UserService_EraseUser_FullMethodName:   ends,
+
 	adminv1.StatusService_GetServerStatus_FullMethodName: reads,
 	adminv1.AdminService_SetSubmissions_FullMethodName:   ends, // closing them is what an operator may want now
 	adminv1.AdminService_Backup_FullMethodName:           owned,

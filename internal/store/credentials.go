@@ -69,3 +69,35 @@ func (s *Store) PurgeSessions(ctx context.Context, ended func(*storev1.Session) 
 	}
 	return s.do(ctx, 1, func(b *batch) error { return b.credentials.PurgeSessions(hashes, ended) })
 }
+
+// Sessions returns the sessions of a user, the last used first, ended or not.
+func (s *Store) Sessions(user string) (all []*storev1.Session, _ error) {
+	err := s.view(func(tx *kv.ReadTx) (err error) {
+		all, err = s.mem.credentials.Sessions(tx, user)
+		return err
+	})
+	return all, err
+}
+
+// SessionsWhere returns the sessions of all users that a function wants.
+func (s *Store) SessionsWhere(wanted func(*storev1.Session) bool) (all []*storev1.Session, _ error) {
+	err := s.view(func(tx *kv.ReadTx) error {
+		_, err := credential.EndedSessions(tx, func(one *storev1.Session) bool {
+			if wanted(one) {
+				all = append(all, one)
+			}
+			return false
+		})
+		return err
+	})
+	return all, err
+}
+
+// DeleteSessionByID deletes the session with that public id. It returns job.ErrNotFound where there is none, or where
+// it is not a session of user. An empty user is any.
+func (s *Store) DeleteSessionByID(ctx context.Context, id, user string) error {
+	return s.do(ctx, 1, func(b *batch) (err error) {
+		b.target.user, err = b.credentials.DeleteSessionByID(id, user)
+		return err
+	})
+}

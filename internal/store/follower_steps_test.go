@@ -40,6 +40,13 @@ var steps = map[string]func(*history) func() error{
 	"TouchSession":   (*history).touchSession,
 	"DeleteSession":  (*history).deleteSession,
 	"PurgeSessions":  (*history).purgeSessions,
+
+	"DeleteSessionByID": (*history).deleteSessionByID,
+	"EndCredentials":    (*history).endCredentials,
+	"ChangeUser":        (*history).changeUser,
+	"DeleteJobsOf":      (*history).deleteJobsOf,
+	"UnshareWith":       (*history).unshareWith,
+	"DeleteIssuesOf":    (*history).deleteIssuesOf,
 }
 
 // offlineSteps are the functions of package file that change the file of a server that does not run.
@@ -250,7 +257,7 @@ func (h *history) unshare() func() error {
 }
 
 func (h *history) addIssue() func() error {
-	ctx, id, report := h.ctx(), h.id(), &storev1.Issue{Description: h.digit()}
+	ctx, id, report := h.ctx(), h.id(), &storev1.Issue{Reporter: h.user(), Description: h.digit()}
 	return func() error {
 		_, err := h.leader.AddIssue(ctx, id, report)
 		return err
@@ -320,5 +327,65 @@ func (h *history) purgeSessions() func() error {
 	ctx, before := h.ctx(), h.now.Add(-time.Minute)
 	return func() error {
 		return h.leader.PurgeSessions(ctx, func(s *storev1.Session) bool { return s.GetLastUseTime().AsTime().Before(before) })
+	}
+}
+
+func (h *history) deleteSessionByID() func() error {
+	ctx, id, user := h.ctx(), h.digit(), ""
+	if h.one(3) {
+		user = h.user()
+	}
+	return func() error { return h.leader.DeleteSessionByID(ctx, id, user) }
+}
+
+// anybody is now and then somebody of whom nothing is known.
+func (h *history) anybody() string {
+	if h.one(2) {
+		return "gone"
+	}
+	return h.user()
+}
+
+func (h *history) endCredentials() func() error {
+	ctx, user, tokens, at := h.ctx(), h.anybody(), h.one(2), timestamppb.New(h.now)
+	return func() error {
+		_, _, err := h.leader.EndCredentials(ctx, user, tokens, func(u *storev1.User) { u.SignOutTime = at })
+		return err
+	}
+}
+
+// changeUser disables one user who does nothing else, and enables anybody.
+func (h *history) changeUser() func() error {
+	ctx, user, at := h.ctx(), h.anybody(), timestamppb.New(h.now)
+	return func() error {
+		return h.leader.ChangeUser(ctx, user, func(u *storev1.User) {
+			if u.DisableTime = nil; user == "gone" {
+				u.DisableTime = at
+			}
+		})
+	}
+}
+
+func (h *history) deleteJobsOf() func() error {
+	ctx, user := h.ctx(), h.anybody()
+	return func() error {
+		_, err := h.leader.DeleteJobsOf(ctx, user)
+		return err
+	}
+}
+
+func (h *history) unshareWith() func() error {
+	ctx, user := h.ctx(), h.anybody()
+	return func() error {
+		_, err := h.leader.UnshareWith(ctx, user)
+		return err
+	}
+}
+
+func (h *history) deleteIssuesOf() func() error {
+	ctx, user := h.ctx(), h.anybody()
+	return func() error {
+		_, err := h.leader.DeleteIssuesOf(ctx, user)
+		return err
 	}
 }

@@ -77,8 +77,10 @@ func (m *memory) apply(entry []byte) (index.Applied, error) {
 	if a.settings != nil {
 		m.settings.Store(a.settings)
 	}
-	for _, id := range a.issues {
-		m.issues[id]++
+	for id, n := range a.issues {
+		if m.issues[id] += n; m.issues[id] == 0 {
+			delete(m.issues, id)
+		}
 	}
 	m.doomed.Add(a.doomed)
 	return changes, nil
@@ -89,8 +91,8 @@ type applied struct {
 	index    index.Commit
 	counters *file.Counters
 	settings *storev1.Settings
-	doomed   int64    // more folders that are to be removed
-	issues   []job.ID // jobs of new problem reports
+	doomed   int64          // more folders that are to be removed
+	issues   map[job.ID]int // by job, how many more problem reports there are
 }
 
 // take decodes one write.
@@ -102,10 +104,8 @@ func (a *applied) take(w kv.Write) error {
 		return a.takeJob(w)
 	case w.Bucket == file.Shares:
 		return a.takeShare(w)
-	case w.Bucket == file.Issues && w.Kind == kv.KindPut:
-		id, err := file.IssueIDOf(w.Key)
-		a.issues = append(a.issues, id.Job)
-		return err
+	case w.Bucket == file.Issues:
+		return a.takeIssue(w)
 	case w.Bucket == file.Doomed && w.Kind == kv.KindPut: // a job is doomed once
 		a.doomed++
 		return nil
@@ -155,6 +155,23 @@ func (a *applied) takeShare(w kv.Write) error {
 		a.index.PutShare(id, user, indexShare(sh))
 	}
 	return err
+}
+
+// takeIssue counts. A report is written once, and only what is there is deleted.
+func (a *applied) takeIssue(w kv.Write) error {
+	id, err := file.IssueIDOf(w.Key)
+	if err != nil {
+		return err
+	}
+	if a.issues == nil {
+		a.issues = make(map[job.ID]int)
+	}
+	if w.Kind == kv.KindDelete {
+		a.issues[id.Job]--
+	} else {
+		a.issues[id.Job]++
+	}
+	return nil
 }
 
 // indexShare returns a share as the index has it.

@@ -155,8 +155,11 @@ func (s *submission) note(b *batch, first job.ID) {
 	b.countActive(s.Owner, int64(len(s.jobs)))
 }
 
-// checkBounds refuses what would pass a bound on active jobs.
+// checkBounds refuses jobs of a user who is disabled, and what would pass a bound on active jobs.
 func (s *submission) checkBounds(b *batch) error {
+	if b.credentials.Disabled(s.Owner) {
+		return job.Userf(job.ErrUserDisabled, "%s is disabled by the operators, so no jobs are taken for them.", s.Owner)
+	}
 	n := int64(len(s.jobs))
 	have := b.active[s.Owner] + b.s.activeIn(OwnedBy(s.Owner))
 	if bound := int64(s.MaxActivePerOwner); bound > 0 && have+n > bound {

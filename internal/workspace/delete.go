@@ -89,3 +89,30 @@ func (t tree) deletable(ctx context.Context, p string, o DeleteOptions) (sum, er
 	}
 	return gone, nil
 }
+
+// Erase deletes the whole tree of an owner and returns how many files and folders it had. An owner without
+// one has none. Uploads that are under way fail.
+func (w *Workspace) Erase(ctx context.Context, owner string) (int64, error) {
+	t, err := w.open(owner)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, reading("delete", "/", err)
+	}
+	defer t.Close()
+	t.account.tree.Lock()
+	defer t.account.tree.Unlock()
+	gone, err := measure(ctx, t.Root, ".")
+	if err != nil {
+		return 0, reading("delete", "/", err)
+	}
+	if err := w.root.RemoveAll(owner); err != nil {
+		return 0, reading("delete", "/", err)
+	}
+	t.account.known.forget()
+	t.account.mu.Lock()
+	defer t.account.mu.Unlock()
+	t.account.used = amount{}
+	return gone.entries, nil
+}

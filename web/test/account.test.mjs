@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { launch, noBrowser, openContext, picture } from './lib/browser.mjs';
 import { startIssuer, trust } from './lib/issuer.mjs';
 import { startServer } from './lib/server.mjs';
+import { until } from './lib/until.mjs';
 
 const skip = noBrowser();
 let issuer;
@@ -62,6 +63,34 @@ test('a token is made, shown once, works within its limits, and is revoked', { s
   await page.getByText('There are none.').waitFor();
   assert.equal((await call('GET', 'v1/jobs')).status, 401);
   await close();
+});
+
+test('browsers are listed, signed out one by one, and everywhere', { skip }, async () => {
+  const one = await as('eve', 'account');
+  const two = await as('eve', 'account');
+  const row = (page, words) => page.getByRole('row').filter({ hasText: words });
+  await row(two.page, 'this browser').waitFor();
+  await picture(two.page, 'sessions');
+  await two.page.getByRole('button', { name: 'Sign out Chrome' }).click();
+  await two.page.getByText('That browser is signed out.').waitFor();
+  assert.equal(await one.page.evaluate(async () => (await fetch('v1/auth/whoami')).status), 401);
+  assert.equal(await two.page.evaluate(async () => (await fetch('v1/auth/whoami')).status), 200);
+  const three = await as('eve', 'account');
+  await three.page.getByRole('button', { name: 'Sign out everywhere' }).click();
+  await three.page.getByRole('button', { name: 'Sign out everywhere' }).last().click();
+  await until(() => two.page.evaluate(async () => (await fetch('v1/auth/whoami')).status), 401);
+  for (const { close } of [one, two, three]) await close();
+});
+
+test('who signs out at the issuer is signed out here', { skip }, async () => {
+  const status = (of) => of.page.evaluate(async () => (await fetch('v1/auth/whoami')).status);
+  const gone = await as('gil', 'jobs');
+  const stays = await as('ada', 'jobs');
+  assert.equal(await status(gone), 200);
+  await issuer.signOut('gil');
+  assert.equal(await status(gone), 401);
+  assert.equal(await status(stays), 200);
+  for (const { close } of [gone, stays]) await close();
 });
 
 test('a job is shared, right by right, and taken back', { skip }, async () => {

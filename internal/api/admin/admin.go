@@ -1,4 +1,4 @@
-// Package admin is the AdminService, the QueueService and the StatusService: they
+// Package admin is the AdminService, the UserService, the QueueService and the StatusService: they
 // show and run the server, and change no job.
 package admin
 
@@ -10,8 +10,10 @@ import (
 	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api/page"
+	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/workspace"
 )
 
 // Scheduler is what the services ask of the scheduler.
@@ -34,6 +36,10 @@ type Config struct {
 	Store *store.Store
 	// Scheduler knows the executors.
 	Scheduler Scheduler
+	// Users ends what users have to sign in with.
+	Users *auth.Users
+	// Workspace has the users' files.
+	Workspace *workspace.Workspace
 	// Pages makes the page tokens.
 	Pages page.Sealer
 	// Version of the server.
@@ -50,6 +56,8 @@ type Config struct {
 type Services struct {
 	// Admin is the AdminService.
 	Admin adminv1.AdminServiceServer
+	// Users is the UserService.
+	Users adminv1.UserServiceServer
 	// Queue is the QueueService.
 	Queue adminv1.QueueServiceServer
 	// Status is the StatusService.
@@ -58,7 +66,10 @@ type Services struct {
 
 // New returns the services.
 func New(cfg Config) Services {
-	return Services{Admin: &admin{cfg: cfg, copies: make(chan struct{}, maxCopies)}, Queue: &queue{cfg: cfg}, Status: &serverStatus{cfg: cfg}}
+	return Services{
+		Admin: &admin{cfg: cfg, copies: make(chan struct{}, maxCopies)}, Users: &users{cfg: cfg},
+		Queue: &queue{cfg: cfg}, Status: &serverStatus{cfg: cfg},
+	}
 }
 
 // admin is the AdminService. The interceptor lets only those in whom the table gives a reason to come.

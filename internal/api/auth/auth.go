@@ -1,4 +1,4 @@
-// Package auth is the AuthService and the TokenService: nobody gets a token that
+// Package auth is the AuthService, the TokenService and the SessionService: nobody gets a token that
 // may do more than they may themselves.
 package auth
 
@@ -20,6 +20,12 @@ type Config struct {
 	Tokens *auth.Tokens
 	// Pages makes the tokens of pages. It is required.
 	Pages page.Sealer
+	// MaxTokenLife is how long an API token may live. Zero is for ever.
+	MaxTokenLife time.Duration
+	// Users ends what users have to sign in with. It is required.
+	Users *auth.Users
+	// Sessions are the browsers that are signed in. Nil where they cannot sign in.
+	Sessions *auth.Sessions
 	// SignIn is how users can sign in. Nil means by API tokens alone.
 	SignIn *authv1.GetSignInOptionsResponse
 }
@@ -30,11 +36,16 @@ type Services struct {
 	Auth authv1.AuthServiceServer
 	// Tokens is the TokenService.
 	Tokens authv1.TokenServiceServer
+	// Sessions is the SessionService.
+	Sessions authv1.SessionServiceServer
 }
 
 // New returns the services.
 func New(cfg Config) Services {
-	return Services{Auth: &signIn{options: cfg.SignIn}, Tokens: &tokens{tokens: cfg.Tokens, pages: cfg.Pages}}
+	return Services{
+		Auth: &signIn{options: cfg.SignIn}, Tokens: &tokens{tokens: cfg.Tokens, pages: cfg.Pages, maxLife: cfg.MaxTokenLife},
+		Sessions: &sessions{sessions: cfg.Sessions, users: cfg.Users},
+	}
 }
 
 // signIn is the AuthService.

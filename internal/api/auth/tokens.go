@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -20,8 +21,9 @@ import (
 // tokens is the TokenService.
 type tokens struct {
 	authv1.UnimplementedTokenServiceServer
-	tokens *auth.Tokens
-	pages  page.Sealer
+	tokens  *auth.Tokens
+	pages   page.Sealer
+	maxLife time.Duration
 }
 
 // CreateToken makes an API token and returns its secret, this once.
@@ -45,7 +47,7 @@ func (s *tokens) CreateToken(ctx context.Context, req *authv1.CreateTokenRequest
 			return nil, err
 		}
 	}
-	if grant, err = grant.Within(p); err != nil {
+	if grant, err = grant.Within(p, s.maxLife); err != nil {
 		return nil, err
 	}
 	t, secret, err := s.tokens.Create(ctx, grant)

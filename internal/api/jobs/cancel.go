@@ -3,17 +3,11 @@ package jobs
 import (
 	"context"
 	"errors"
-	"strings"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/api/status"
-	"github.com/stint-jobs/stint/internal/auth"
-	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store"
 )
 
 // Cancel asks for a job to be ended. For a finished job it returns the job as it is.
@@ -29,7 +23,7 @@ func (s *Service) Cancel(ctx context.Context, req *jobsv1.CancelRequest) (*jobsv
 	if err != nil {
 		return nil, err
 	}
-	j, err := s.cfg.Store.Update(ctx, scope, id, wishToCancel(p, req.GetReason()))
+	j, err := s.cfg.Store.Update(ctx, scope, id, call.WishToCancel(p, req.GetReason()))
 	if err != nil {
 		return nil, orNoJob(err, req.GetId())
 	}
@@ -53,7 +47,7 @@ func (s *Service) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelReques
 	if err != nil {
 		return nil, err
 	}
-	results, err := s.cfg.Store.UpdateMany(ctx, scope, ids, wishToCancel(p, req.GetReason()))
+	results, err := s.cfg.Store.UpdateMany(ctx, scope, ids, call.WishToCancel(p, req.GetReason()))
 	if err != nil {
 		return nil, err
 	}
@@ -68,35 +62,6 @@ func (s *Service) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelReques
 		resp.Results = append(resp.Results, out)
 	}
 	return resp, nil
-}
-
-// wishToCancel stores the wish. A job that no executor has yet is cancelled with it;
-// otherwise the scheduler sees the wish and asks the executor.
-func wishToCancel(p auth.Principal, reason string) func(*storev1.Record) error {
-	return func(rec *storev1.Record) error {
-		j := rec.GetJob()
-		if err := needsReason(p, j.GetOwner(), reason); err != nil {
-			return err
-		}
-		if job.Terminal(j.GetState()) || j.GetCancelTime() != nil { // the first wish counts
-			return store.ErrUnchanged
-		}
-		j.CancelTime, j.CancelledBy, j.CancelReason = timestamppb.Now(), p.User, reason
-		rec.CancelledByOperator = p.User != j.GetOwner()
-		if rec.GetPhase() == storev1.Phase_PHASE_UNSPECIFIED {
-			_, err := job.Transition(j, job.Cancelled(j, rec.GetCancelledByOperator()))
-			return err
-		}
-		return nil
-	}
-}
-
-// needsReason refuses what an operator does to somebody else's job without saying why.
-func needsReason(p auth.Principal, owner, reason string) error {
-	if owner == p.User || !p.Has(auth.RoleOperator) || strings.TrimSpace(reason) != "" {
-		return nil
-	}
-	return job.Invalid("reason", "must say why, since the job belongs to %s; it is stored in the audit", owner)
 }
 
 // orNoJob gives a missing job the words for the one who asked for it.

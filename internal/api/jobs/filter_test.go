@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
@@ -37,7 +38,7 @@ func filterStore(tb testing.TB) *store.Store {
 			tb.Fatal(err)
 		}
 	}
-	if _, err := s.Update(tb.Context(), store.Everyone, 2, wishToCancel(principal("bob"), "")); err != nil {
+	if _, err := s.Update(tb.Context(), store.Everyone, 2, call.WishToCancel(principal("bob"), "")); err != nil {
 		tb.Fatal(err)
 	}
 	return s

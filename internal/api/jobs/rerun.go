@@ -63,7 +63,7 @@ func (s *Service) mayRepeat(ctx context.Context, old *jobsv1.Job, owner string, 
 	if err != nil {
 		return err
 	}
-	return needsReason(p, owner, req.GetReason())
+	return call.NeedsReason(p, owner, req.GetReason())
 }
 
 // ownerOfRerun is whose the new job becomes. Files that its parameters name are then looked for in that user's workspace.

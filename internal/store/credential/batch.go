@@ -38,15 +38,15 @@ func (b *Batch) Begin(tx *kv.Tx) {
 	clear(b.staged)
 }
 
-// find returns the token with an id.
-func (b *Batch) find(id string) (hash Hash, r ref, ok bool) {
+// find returns the credential of a bucket with an id.
+func (b *Batch) find(bucket, id string) (hash Hash, r ref, ok bool) {
 	for at, r := range b.staged {
-		if r != nil && at.bucket == TokenBucket && r.id == id {
+		if r != nil && at.bucket == bucket && r.id == id {
 			return at.hash, *r, true
 		}
 	}
-	hash, r, ok = b.ix.find(id)
-	_, changed := b.staged[place{TokenBucket, hash}] // it was deleted, or it has another id
+	hash, r, ok = b.ix.find(bucket, id)
+	_, changed := b.staged[place{bucket, hash}] // it was deleted, or it has another id
 	return hash, r, ok && !changed
 }
 
@@ -85,7 +85,10 @@ func (b *Batch) remove(bucket string, hash Hash) error {
 // PutToken stores a token. One with the same id or secret is job.ErrAlreadyExists, and one more than
 // maxTokens of the same user is job.ErrExhausted. Zero is no bound.
 func (b *Batch) PutToken(hash Hash, t *storev1.Token, maxTokens int) error {
-	_, _, sameID := b.find(t.GetId())
+	if b.Disabled(t.GetUser()) {
+		return job.Userf(job.ErrUserDisabled, "%s is disabled and gets no API tokens. An operator can enable them again.", t.GetUser())
+	}
+	_, _, sameID := b.find(TokenBucket, t.GetId())
 	if sameID || b.tx.Get(TokenBucket, hash[:]) != nil {
 		return fmt.Errorf("token %s: %w", t.GetId(), job.ErrAlreadyExists)
 	}
@@ -98,7 +101,7 @@ func (b *Batch) PutToken(hash Hash, t *storev1.Token, maxTokens int) error {
 // DeleteToken deletes the token with an id and returns its user. It returns job.ErrNotFound where
 // there is none, or where it is not a token of user. An empty user is any.
 func (b *Batch) DeleteToken(id, user string) (owner string, err error) {
-	hash, r, ok := b.find(id)
+	hash, r, ok := b.find(TokenBucket, id)
 	if !ok || user != "" && r.user != user {
 		return "", fmt.Errorf("token %q: %w", id, job.ErrNotFound)
 	}
@@ -126,10 +129,14 @@ func (b *Batch) TouchTokens(uses map[Hash]time.Time) error {
 }
 
 // PutSession stores a session and deletes the least recently used others of its user, so that at
-// most maxSessions are left. It returns the ids of those. It reads no session from the database.
+// most maxSessions are left. It returns the ids of those. It reads no session from the database. A user
+// who is disabled gets none.
 func (b *Batch) PutSession(hash Hash, s *storev1.Session, maxSessions int) (deleted []string, err error) {
 	if b.tx.Get(SessionBucket, hash[:]) != nil {
 		return nil, fmt.Errorf("session %s: %w", s.GetId(), job.ErrAlreadyExists)
+	}
+	if b.Disabled(s.GetUser()) {
+		return nil, fmt.Errorf("session of %s: %w", s.GetUser(), job.ErrUserDisabled)
 	}
 	theirs := b.ofUser(SessionBucket, s.GetUser())
 	order := slices.SortedFunc(maps.Keys(theirs), func(x, y Hash) int {
@@ -141,6 +148,9 @@ func (b *Batch) PutSession(hash Hash, s *storev1.Session, maxSessions int) (dele
 			return nil, err
 		}
 		deleted = append(deleted, theirs[old].id)
+	}
+	if err := b.signedIn(s.GetUser(), s.GetCreateTime().AsTime()); err != nil {
+		return nil, err
 	}
 	return deleted, b.put(SessionBucket, hash, s)
 }

@@ -33,7 +33,7 @@ func open(tb testing.TB) *fixture {
 	f.batch = credential.NewBatch(&f.ix)
 	db, err := kv.Open(kv.Config{
 		Path: filepath.Join(tb.TempDir(), "test.db"), NoSync: true,
-		Buckets: []kv.Bucket{{Name: credential.TokenBucket}, {Name: credential.SessionBucket}},
+		Buckets: []kv.Bucket{{Name: credential.TokenBucket}, {Name: credential.SessionBucket}, {Name: credential.UserBucket}},
 		Begin:   f.batch.Begin,
 		Apply: func(entry []byte) {
 			if f.detached {

@@ -99,8 +99,9 @@ func (t *table) remove(hash Hash) {
 
 // Index finds credentials by their id and their user. Its methods may be called at the same time.
 type Index struct {
-	mu     sync.RWMutex
-	tables map[string]*table // by bucket
+	mu        sync.RWMutex
+	tables    map[string]*table   // by bucket
+	standings map[string]Standing // by user; without those whose standing is everybody's
 }
 
 // Load fills the index from a database. It leaves out what cannot be read: see Check.
@@ -114,15 +115,22 @@ func (ix *Index) Load(tx *kv.ReadTx) {
 			_ = ix.apply(kv.Write{Kind: kv.KindPut, Bucket: bucket, Key: k, Value: v})
 		}
 	}
+	ix.standings = make(map[string]Standing)
+	for k, v := range tx.Ascend(UserBucket, nil) {
+		_ = ix.applyUser(kv.Write{Kind: kv.KindPut, Bucket: UserBucket, Key: k, Value: v})
+	}
 }
 
 // Apply brings the index up to date with a write of a commit.
 func (ix *Index) Apply(w kv.Write) error {
-	if !slices.Contains(buckets, w.Bucket) || w.Kind == kv.KindSequence {
+	if w.Bucket != UserBucket && !slices.Contains(buckets, w.Bucket) || w.Kind == kv.KindSequence {
 		return nil
 	}
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
+	if w.Bucket == UserBucket {
+		return ix.applyUser(w)
+	}
 	return ix.apply(w)
 }
 
@@ -141,11 +149,11 @@ func (ix *Index) apply(w kv.Write) error {
 	return err
 }
 
-// find returns the token with an id. It looks at all of them, which only making and revoking one has to.
-func (ix *Index) find(id string) (hash Hash, r ref, ok bool) {
+// find returns the credential of a bucket with an id. It looks at all of them, which only making a token and revoking has to.
+func (ix *Index) find(bucket, id string) (hash Hash, r ref, ok bool) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
-	for _, theirs := range ix.tables[TokenBucket].byUser {
+	for _, theirs := range ix.tables[bucket].byUser {
 		for hash, r := range theirs {
 			if r.id == id {
 				return hash, r, true
@@ -232,6 +240,9 @@ func (ix *Index) Compare(fresh *Index) (differences []string) {
 			differences = append(differences, fmt.Sprintf("the index of %s is not as the records are: it has %d, and there are %d", bucket, len(got.users), len(want.users)))
 		}
 	}
+	if !maps.Equal(ix.standings, fresh.standings) {
+		differences = append(differences, fmt.Sprintf("who is disabled or signed out is not as the records are: %v, and there are %v", ix.standings, fresh.standings))
+	}
 	return differences
 }
 
@@ -249,6 +260,11 @@ func Check(tx *kv.ReadTx, problem func(where, what string)) {
 			case bucket == TokenBucket:
 				tokens[r.id] = true
 			}
+		}
+	}
+	for k, v := range tx.Ascend(UserBucket, nil) {
+		if _, err := decodeUser(v); err != nil {
+			problem(fmt.Sprintf("user %q", k), "it cannot be read")
 		}
 	}
 }

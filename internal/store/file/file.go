@@ -56,6 +56,7 @@ var Buckets = []kv.Bucket{
 	{Name: Issues},
 	{Name: credential.TokenBucket},
 	{Name: credential.SessionBucket},
+	{Name: credential.UserBucket},
 	{Name: audit.Bucket, FillPercent: fillSpecs},
 	{Name: Shares},
 	{Name: Doomed},

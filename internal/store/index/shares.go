@@ -122,3 +122,10 @@ func (ix *Index) SharedWith(user string, after SharePosition, limit int) (list [
 	}
 	return list, next
 }
+
+// CountSharedWith returns how many jobs others share with a user.
+func (ix *Index) CountSharedWith(user string) int {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	return len(ix.shares.byUser[user])
+}

@@ -29,6 +29,8 @@ export async function startIssuer({ groups = {}, idTokenSeconds = 3600 } = {}) {
       adapter: (model) => new Adapter(kept, model),
     });
     provider.on('server_error', (_, error) => console.error('issuer:', error));
+    /** Tells the first server that a user signed out at the issuer. */
+    issuer.signOut = async (name) => (await provider.Client.find('stint')).backchannelLogout(name, 'any session');
     const callback = provider.callback();
     handler = (req, res) => {
       if (req.url.startsWith('/jwks')) issuer.keyFetches++;
@@ -143,6 +145,7 @@ function configuration(servers, groups, idTokenSeconds, keys) {
         redirect_uris: servers.map((server) => `${server}auth/callback`),
         grant_types: ['authorization_code'],
         response_types: ['code'],
+        ...(servers.length > 0 && { backchannel_logout_uri: `${servers[0]}auth/backchannel-logout` }),
       },
       {
         client_id: 'stint-cli',
@@ -156,6 +159,8 @@ function configuration(servers, groups, idTokenSeconds, keys) {
     claims: { openid: ['sub', 'groups'], profile: ['name'], email: ['email', 'email_verified'] },
     scopes: ['openid', 'offline_access', 'profile', 'email'],
     conformIdTokenClaims: false,
+    // Its own refuses addresses of this machine.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     pkce: { required: () => true },
     findAccount: (_, accountId) => ({
       accountId,
@@ -173,6 +178,7 @@ function configuration(servers, groups, idTokenSeconds, keys) {
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     features: {
       devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
       revocation: { enabled: true },
       rpInitiatedLogout: { enabled: false },
       deviceFlow: {

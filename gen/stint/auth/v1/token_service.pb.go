@@ -143,7 +143,8 @@ type CreateTokenRequest struct {
 	Roles []string `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
 	// What it is for. At most 200 bytes.
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
-	// When it stops working. Unset means never. It may not outlive the credential that it is made with where that is a token.
+	// When it stops working. Unset means as late as it may: it does not outlive the token or certificate that it is made
+	// with, nor the bound of the server; with roles, made by who signed in at the issuer, it lasts 90 days at most.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// What it may be used for: `jobs:read`, `jobs:write`, `files:read`, `files:write`, `tokens`, `admin`. Empty means all
 	// that the credential that it is made with may be used for.

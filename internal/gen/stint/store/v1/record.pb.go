@@ -819,7 +819,15 @@ type Session struct {
 	// When it ends whatever is done with it.
 	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	// What the issuer's claim of groups said at sign-in.
-	Groups        []string `protobuf:"bytes,7,rep,name=groups,proto3" json:"groups,omitempty"`
+	Groups []string `protobuf:"bytes,7,rep,name=groups,proto3" json:"groups,omitempty"`
+	// The issuer's own id of the user (`sub`).
+	IssuerSubject string `protobuf:"bytes,8,opt,name=issuer_subject,json=issuerSubject,proto3" json:"issuer_subject,omitempty"`
+	// The issuer's own id of its session (`sid`). Empty where it gave none.
+	IssuerSession string `protobuf:"bytes,9,opt,name=issuer_session,json=issuerSession,proto3" json:"issuer_session,omitempty"`
+	// Network address that the user signed in from.
+	Address string `protobuf:"bytes,10,opt,name=address,proto3" json:"address,omitempty"`
+	// What the browser said it is.
+	UserAgent     string `protobuf:"bytes,11,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -903,6 +911,116 @@ func (x *Session) GetGroups() []string {
 	return nil
 }
 
+func (x *Session) GetIssuerSubject() string {
+	if x != nil {
+		return x.IssuerSubject
+	}
+	return ""
+}
+
+func (x *Session) GetIssuerSession() string {
+	if x != nil {
+		return x.IssuerSession
+	}
+	return ""
+}
+
+func (x *Session) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Session) GetUserAgent() string {
+	if x != nil {
+		return x.UserAgent
+	}
+	return ""
+}
+
+// User is what is stored of somebody besides what they have. Key: their name.
+type User struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When a session of theirs was first begun.
+	FirstSignInTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=first_sign_in_time,json=firstSignInTime,proto3" json:"first_sign_in_time,omitempty"`
+	// When they were disabled. Unset while they may come in.
+	DisableTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=disable_time,json=disableTime,proto3" json:"disable_time,omitempty"`
+	// Why they were disabled.
+	DisableReason string `protobuf:"bytes,3,opt,name=disable_reason,json=disableReason,proto3" json:"disable_reason,omitempty"`
+	// Who disabled them.
+	DisabledBy string `protobuf:"bytes,4,opt,name=disabled_by,json=disabledBy,proto3" json:"disabled_by,omitempty"`
+	// When they were last signed out everywhere. What the issuer signed before is refused.
+	SignOutTime   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=sign_out_time,json=signOutTime,proto3" json:"sign_out_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *User) Reset() {
+	*x = User{}
+	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *User) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*User) ProtoMessage() {}
+
+func (x *User) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use User.ProtoReflect.Descriptor instead.
+func (*User) Descriptor() ([]byte, []int) {
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *User) GetFirstSignInTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstSignInTime
+	}
+	return nil
+}
+
+func (x *User) GetDisableTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DisableTime
+	}
+	return nil
+}
+
+func (x *User) GetDisableReason() string {
+	if x != nil {
+		return x.DisableReason
+	}
+	return ""
+}
+
+func (x *User) GetDisabledBy() string {
+	if x != nil {
+		return x.DisabledBy
+	}
+	return ""
+}
+
+func (x *User) GetSignOutTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SignOutTime
+	}
+	return nil
+}
+
 // Share is what a user may see of somebody else's job. Key: the job's id, 8 bytes big endian, then the user.
 type Share struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -916,7 +1034,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	mi := &file_stint_store_v1_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1046,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[8]
+	mi := &file_stint_store_v1_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1059,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{8}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Share) GetRights() []v1.ShareRight {
@@ -969,7 +1087,7 @@ type Doomed struct {
 
 func (x *Doomed) Reset() {
 	*x = Doomed{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[9]
+	mi := &file_stint_store_v1_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1099,7 @@ func (x *Doomed) String() string {
 func (*Doomed) ProtoMessage() {}
 
 func (x *Doomed) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[9]
+	mi := &file_stint_store_v1_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1112,7 @@ func (x *Doomed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Doomed.ProtoReflect.Descriptor instead.
 func (*Doomed) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{9}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Doomed) GetDeleteTimeNs() int64 {
@@ -1016,7 +1134,7 @@ type DeletedRequest struct {
 
 func (x *DeletedRequest) Reset() {
 	*x = DeletedRequest{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[10]
+	mi := &file_stint_store_v1_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1146,7 @@ func (x *DeletedRequest) String() string {
 func (*DeletedRequest) ProtoMessage() {}
 
 func (x *DeletedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[10]
+	mi := &file_stint_store_v1_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1159,7 @@ func (x *DeletedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletedRequest.ProtoReflect.Descriptor instead.
 func (*DeletedRequest) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{10}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeletedRequest) GetSubmitTimeNs() int64 {
@@ -1081,7 +1199,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[11]
+	mi := &file_stint_store_v1_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1211,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[11]
+	mi := &file_stint_store_v1_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1224,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{11}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AuditEntry) GetTime() *timestamppb.Timestamp {
@@ -1196,7 +1314,7 @@ type Issue struct {
 
 func (x *Issue) Reset() {
 	*x = Issue{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[12]
+	mi := &file_stint_store_v1_record_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1326,7 @@ func (x *Issue) String() string {
 func (*Issue) ProtoMessage() {}
 
 func (x *Issue) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[12]
+	mi := &file_stint_store_v1_record_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1339,7 @@ func (x *Issue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Issue.ProtoReflect.Descriptor instead.
 func (*Issue) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{12}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Issue) GetReporter() string {
@@ -1283,7 +1401,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	mi := &file_stint_store_v1_record_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1413,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[13]
+	mi := &file_stint_store_v1_record_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1426,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{13}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Settings) GetSubmissionsClosed() bool {
@@ -1394,7 +1512,7 @@ type IdRange struct {
 
 func (x *IdRange) Reset() {
 	*x = IdRange{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[14]
+	mi := &file_stint_store_v1_record_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1524,7 @@ func (x *IdRange) String() string {
 func (*IdRange) ProtoMessage() {}
 
 func (x *IdRange) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[14]
+	mi := &file_stint_store_v1_record_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1537,7 @@ func (x *IdRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IdRange.ProtoReflect.Descriptor instead.
 func (*IdRange) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{14}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *IdRange) GetFrom() uint64 {
@@ -1449,7 +1567,7 @@ type RevisionGap struct {
 
 func (x *RevisionGap) Reset() {
 	*x = RevisionGap{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[15]
+	mi := &file_stint_store_v1_record_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1579,7 @@ func (x *RevisionGap) String() string {
 func (*RevisionGap) ProtoMessage() {}
 
 func (x *RevisionGap) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[15]
+	mi := &file_stint_store_v1_record_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +1592,7 @@ func (x *RevisionGap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevisionGap.ProtoReflect.Descriptor instead.
 func (*RevisionGap) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{15}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RevisionGap) GetAfter() uint64 {
@@ -1508,7 +1626,7 @@ type Place struct {
 
 func (x *Place) Reset() {
 	*x = Place{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[16]
+	mi := &file_stint_store_v1_record_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1520,7 +1638,7 @@ func (x *Place) String() string {
 func (*Place) ProtoMessage() {}
 
 func (x *Place) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[16]
+	mi := &file_stint_store_v1_record_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1533,7 +1651,7 @@ func (x *Place) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Place.ProtoReflect.Descriptor instead.
 func (*Place) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{16}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Place) GetMachineId() string {
@@ -1579,7 +1697,7 @@ type Folder struct {
 
 func (x *Folder) Reset() {
 	*x = Folder{}
-	mi := &file_stint_store_v1_record_proto_msgTypes[17]
+	mi := &file_stint_store_v1_record_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1709,7 @@ func (x *Folder) String() string {
 func (*Folder) ProtoMessage() {}
 
 func (x *Folder) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_store_v1_record_proto_msgTypes[17]
+	mi := &file_stint_store_v1_record_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1722,7 @@ func (x *Folder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Folder.ProtoReflect.Descriptor instead.
 func (*Folder) Descriptor() ([]byte, []int) {
-	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{17}
+	return file_stint_store_v1_record_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Folder) GetDevice() uint64 {
@@ -1704,7 +1822,7 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x16\n" +
 	"\x06scopes\x18\a \x03(\tR\x06scopes\x12>\n" +
-	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\x95\x02\n" +
+	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\x9c\x03\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x14\n" +
@@ -1714,7 +1832,20 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\rlast_use_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12;\n" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x16\n" +
-	"\x06groups\x18\a \x03(\tR\x06groups\"w\n" +
+	"\x06groups\x18\a \x03(\tR\x06groups\x12%\n" +
+	"\x0eissuer_subject\x18\b \x01(\tR\rissuerSubject\x12%\n" +
+	"\x0eissuer_session\x18\t \x01(\tR\rissuerSession\x12\x18\n" +
+	"\aaddress\x18\n" +
+	" \x01(\tR\aaddress\x12\x1d\n" +
+	"\n" +
+	"user_agent\x18\v \x01(\tR\tuserAgent\"\x96\x02\n" +
+	"\x04User\x12G\n" +
+	"\x12first_sign_in_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x0ffirstSignInTime\x12=\n" +
+	"\fdisable_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vdisableTime\x12%\n" +
+	"\x0edisable_reason\x18\x03 \x01(\tR\rdisableReason\x12\x1f\n" +
+	"\vdisabled_by\x18\x04 \x01(\tR\n" +
+	"disabledBy\x12>\n" +
+	"\rsign_out_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vsignOutTime\"w\n" +
 	"\x05Share\x121\n" +
 	"\x06rights\x18\x01 \x03(\x0e2\x19.stint.jobs.v1.ShareRightR\x06rights\x12;\n" +
 	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1791,7 +1922,7 @@ func file_stint_store_v1_record_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_store_v1_record_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_stint_store_v1_record_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_stint_store_v1_record_proto_goTypes = []any{
 	(Phase)(0),                    // 0: stint.store.v1.Phase
 	(*Header)(nil),                // 1: stint.store.v1.Header
@@ -1802,65 +1933,69 @@ var file_stint_store_v1_record_proto_goTypes = []any{
 	(*Spec)(nil),                  // 6: stint.store.v1.Spec
 	(*Token)(nil),                 // 7: stint.store.v1.Token
 	(*Session)(nil),               // 8: stint.store.v1.Session
-	(*Share)(nil),                 // 9: stint.store.v1.Share
-	(*Doomed)(nil),                // 10: stint.store.v1.Doomed
-	(*DeletedRequest)(nil),        // 11: stint.store.v1.DeletedRequest
-	(*AuditEntry)(nil),            // 12: stint.store.v1.AuditEntry
-	(*Issue)(nil),                 // 13: stint.store.v1.Issue
-	(*Settings)(nil),              // 14: stint.store.v1.Settings
-	(*IdRange)(nil),               // 15: stint.store.v1.IdRange
-	(*RevisionGap)(nil),           // 16: stint.store.v1.RevisionGap
-	(*Place)(nil),                 // 17: stint.store.v1.Place
-	(*Folder)(nil),                // 18: stint.store.v1.Folder
-	(v1.State)(0),                 // 19: stint.jobs.v1.State
-	(v1.Reason)(0),                // 20: stint.jobs.v1.Reason
-	(*v1.Resources)(nil),          // 21: stint.jobs.v1.Resources
-	(*v1.Job)(nil),                // 22: stint.jobs.v1.Job
-	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
-	(*v1.Attempt)(nil),            // 24: stint.jobs.v1.Attempt
-	(*v1.StatusChange)(nil),       // 25: stint.jobs.v1.StatusChange
-	(*structpb.Struct)(nil),       // 26: google.protobuf.Struct
-	(v1.ShareRight)(0),            // 27: stint.jobs.v1.ShareRight
+	(*User)(nil),                  // 9: stint.store.v1.User
+	(*Share)(nil),                 // 10: stint.store.v1.Share
+	(*Doomed)(nil),                // 11: stint.store.v1.Doomed
+	(*DeletedRequest)(nil),        // 12: stint.store.v1.DeletedRequest
+	(*AuditEntry)(nil),            // 13: stint.store.v1.AuditEntry
+	(*Issue)(nil),                 // 14: stint.store.v1.Issue
+	(*Settings)(nil),              // 15: stint.store.v1.Settings
+	(*IdRange)(nil),               // 16: stint.store.v1.IdRange
+	(*RevisionGap)(nil),           // 17: stint.store.v1.RevisionGap
+	(*Place)(nil),                 // 18: stint.store.v1.Place
+	(*Folder)(nil),                // 19: stint.store.v1.Folder
+	(v1.State)(0),                 // 20: stint.jobs.v1.State
+	(v1.Reason)(0),                // 21: stint.jobs.v1.Reason
+	(*v1.Resources)(nil),          // 22: stint.jobs.v1.Resources
+	(*v1.Job)(nil),                // 23: stint.jobs.v1.Job
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*v1.Attempt)(nil),            // 25: stint.jobs.v1.Attempt
+	(*v1.StatusChange)(nil),       // 26: stint.jobs.v1.StatusChange
+	(*structpb.Struct)(nil),       // 27: google.protobuf.Struct
+	(v1.ShareRight)(0),            // 28: stint.jobs.v1.ShareRight
 }
 var file_stint_store_v1_record_proto_depIdxs = []int32{
 	2,  // 0: stint.store.v1.Header.labels:type_name -> stint.store.v1.Label
-	19, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
-	20, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
+	20, // 1: stint.store.v1.Header.state:type_name -> stint.jobs.v1.State
+	21, // 2: stint.store.v1.Header.reason:type_name -> stint.jobs.v1.Reason
 	0,  // 3: stint.store.v1.Header.phase:type_name -> stint.store.v1.Phase
-	21, // 4: stint.store.v1.Header.resources:type_name -> stint.jobs.v1.Resources
-	21, // 5: stint.store.v1.Header.granted:type_name -> stint.jobs.v1.Resources
-	22, // 6: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
+	22, // 4: stint.store.v1.Header.resources:type_name -> stint.jobs.v1.Resources
+	22, // 5: stint.store.v1.Header.granted:type_name -> stint.jobs.v1.Resources
+	23, // 6: stint.store.v1.Record.job:type_name -> stint.jobs.v1.Job
 	0,  // 7: stint.store.v1.Record.phase:type_name -> stint.store.v1.Phase
-	23, // 8: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
+	24, // 8: stint.store.v1.Record.not_before:type_name -> google.protobuf.Timestamp
 	1,  // 9: stint.store.v1.Record.header:type_name -> stint.store.v1.Header
-	24, // 10: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
-	25, // 11: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
-	21, // 12: stint.store.v1.Record.granted:type_name -> stint.jobs.v1.Resources
-	22, // 13: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
+	25, // 10: stint.store.v1.Record.attempts:type_name -> stint.jobs.v1.Attempt
+	26, // 11: stint.store.v1.Record.history:type_name -> stint.jobs.v1.StatusChange
+	22, // 12: stint.store.v1.Record.granted:type_name -> stint.jobs.v1.Resources
+	23, // 13: stint.store.v1.BasicRecord.job:type_name -> stint.jobs.v1.Job
 	1,  // 14: stint.store.v1.BasicRecord.header:type_name -> stint.store.v1.Header
 	1,  // 15: stint.store.v1.HeaderRecord.header:type_name -> stint.store.v1.Header
-	26, // 16: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
-	23, // 17: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
-	23, // 18: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
-	23, // 19: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
-	23, // 20: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
-	23, // 21: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
-	23, // 22: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
-	27, // 23: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	23, // 24: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	23, // 25: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	23, // 26: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	22, // 27: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
-	16, // 28: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
-	17, // 29: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
-	15, // 30: stint.store.v1.Settings.foreign_ids:type_name -> stint.store.v1.IdRange
-	18, // 31: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
-	18, // 32: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	27, // 16: stint.store.v1.Spec.parameters:type_name -> google.protobuf.Struct
+	24, // 17: stint.store.v1.Token.create_time:type_name -> google.protobuf.Timestamp
+	24, // 18: stint.store.v1.Token.expire_time:type_name -> google.protobuf.Timestamp
+	24, // 19: stint.store.v1.Token.last_use_time:type_name -> google.protobuf.Timestamp
+	24, // 20: stint.store.v1.Session.create_time:type_name -> google.protobuf.Timestamp
+	24, // 21: stint.store.v1.Session.last_use_time:type_name -> google.protobuf.Timestamp
+	24, // 22: stint.store.v1.Session.expire_time:type_name -> google.protobuf.Timestamp
+	24, // 23: stint.store.v1.User.first_sign_in_time:type_name -> google.protobuf.Timestamp
+	24, // 24: stint.store.v1.User.disable_time:type_name -> google.protobuf.Timestamp
+	24, // 25: stint.store.v1.User.sign_out_time:type_name -> google.protobuf.Timestamp
+	28, // 26: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	24, // 27: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	24, // 28: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	24, // 29: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	23, // 30: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	17, // 31: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
+	18, // 32: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
+	16, // 33: stint.store.v1.Settings.foreign_ids:type_name -> stint.store.v1.IdRange
+	19, // 34: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
+	19, // 35: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_stint_store_v1_record_proto_init() }
@@ -1875,7 +2010,7 @@ func file_stint_store_v1_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_store_v1_record_proto_rawDesc), len(file_stint_store_v1_record_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -173,7 +173,8 @@ export declare type CreateTokenRequest = Message<"stint.auth.v1.CreateTokenReque
   description: string;
 
   /**
-   * When it stops working. Unset means never. It may not outlive the credential that it is made with where that is a token.
+   * When it stops working. Unset means as late as it may: it does not outlive the token or certificate that it is made
+   * with, nor the bound of the server; with roles, made by who signed in at the issuer, it lasts 90 days at most.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
@@ -216,7 +217,8 @@ export declare type CreateTokenRequestJson = {
   description?: string;
 
   /**
-   * When it stops working. Unset means never. It may not outlive the credential that it is made with where that is a token.
+   * When it stops working. Unset means as late as it may: it does not outlive the token or certificate that it is made
+   * with, nor the bound of the server; with roles, made by who signed in at the issuer, it lasts 90 days at most.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
