@@ -148,10 +148,10 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 	}
 	maps.Copy(m.rows, map[string]row{
 		jobsv1.JobService_Submit_FullMethodName: byOwner(func(owner string) proto.Message {
-			return &jobsv1.SubmitRequest{Job: submitted(owner), ValidateOnly: true}
+			return &jobsv1.SubmitRequest{Job: submitted(owner), ValidateOnly: true, Reason: why}
 		}),
 		jobsv1.JobService_BatchSubmit_FullMethodName: byOwner(func(owner string) proto.Message {
-			return &jobsv1.BatchSubmitRequest{Jobs: []*jobsv1.Job{submitted(owner)}, ValidateOnly: true}
+			return &jobsv1.BatchSubmitRequest{Jobs: []*jobsv1.Job{submitted(owner)}, ValidateOnly: true, Reason: why}
 		}),
 		jobsv1.JobService_Get_FullMethodName:         byID(func(j jobsOf) proto.Message { return &jobsv1.GetRequest{Id: j.queued} }),
 		jobsv1.JobService_BatchGet_FullMethodName:    batchGet,

@@ -121,7 +121,7 @@ func TestADisabledUserComesInNoMoreAndTheirJobsGoOnOrEnd(t *testing.T) {
 	}
 	forAnn := copyJob()
 	forAnn.Owner = "ann"
-	_, err = w.jobs().Submit(op, &jobsv1.SubmitRequest{Job: forAnn})
+	_, err = w.jobs().Submit(op, &jobsv1.SubmitRequest{Job: forAnn, Reason: "a test"})
 	wantCode(t, "a job for her", err, codes.PermissionDenied, "disabled")
 	acting := metadata.AppendToOutgoingContext(w.as("gateway", "service"), "stint-act-for", "ann")
 	_, err = w.jobs().List(acting, &jobsv1.ListRequest{})

@@ -126,6 +126,12 @@ func (f *fake) Submit(_ context.Context, req *jobsv1.SubmitRequest) (*jobsv1.Sub
 		return &jobsv1.SubmitResponse{Job: proto.CloneOf(f.find(id).Job), Deduplicated: true}, nil
 	}
 	j := &fakeJob{Job: proto.CloneOf(req.GetJob())}
+	if owner := req.GetJob().GetOwner(); owner != "" && owner != fakeCaller {
+		if req.GetReason() == "" {
+			return nil, invalid(violation("reason", "must say why"))
+		}
+		j.SubmittedBy, j.SubmitReason = fakeCaller, req.GetReason()
+	}
 	j.State, j.Owner, j.SubmitTime = jobsv1.State_STATE_QUEUED, "tester", timestamppb.Now()
 	if req.GetValidateOnly() {
 		return &jobsv1.SubmitResponse{Job: j.Job, Advice: f.advice}, nil

@@ -163,6 +163,7 @@ func (a *app) jobFacts(j *jobsv1.Job) []fact {
 		{"Executor", j.GetExecutor()},
 		{"Priority", number(j.GetPriority())},
 		{"Labels", labelWords(j.GetLabels())},
+		{"Submitted by", submitterWords(j)},
 		{"Rerun of", j.GetRerunOf()},
 		{"Parent", j.GetParentId()},
 		{"Results in", j.GetResultFolder()},
@@ -178,6 +179,14 @@ func (a *app) jobFacts(j *jobsv1.Job) []fact {
 		facts = append(facts, fact{"Cancel asked", words})
 	}
 	return facts
+}
+
+// submitterWords say who submitted a job for its owner, and why.
+func submitterWords(j *jobsv1.Job) string {
+	if j.GetSubmitReason() == "" {
+		return j.GetSubmittedBy()
+	}
+	return j.GetSubmittedBy() + ": " + j.GetSubmitReason()
 }
 
 // gpuWords are the indexes of the graphics processors that the latest attempt was given.

@@ -39,7 +39,12 @@ func (a *app) askReason(ctx context.Context, verb string, ids ...string) (string
 	if len(ids) == 1 {
 		what = "job " + clean(ids[0]) + ", which is another user's"
 	}
-	fmt.Fprintf(a.err, "Why %s %s? ", verb, what)
+	return a.askWhy(ctx, verb+" "+what)
+}
+
+// askWhy asks whoever sits at a terminal why they do something.
+func (a *app) askWhy(ctx context.Context, what string) (string, error) {
+	fmt.Fprintf(a.err, "Why %s? ", what)
 	line, err := bufio.NewReader(a.stdin(ctx)).ReadString('\n')
 	if ctx.Err() != nil {
 		return "", err

@@ -81,3 +81,17 @@ func TestTheAuditIsListed(t *testing.T) {
 	wantIn(t, stint(f, "admin", "audit", "-o", "json", "--limit", "1").want(t, 0).out, `"sequence": "4"`, `"method": "sign-in"`)
 	stint(f, "admin", "audit", "--limit", "0").want(t, exitUsage)
 }
+
+func TestAnOperatorIsAskedWhyTheySubmitForSomebody(t *testing.T) {
+	f := startFake(t)
+	wantIn(t, stint(f, "submit", "Sleep", "--owner", "ada").want(t, exitUsage).err, "reason")
+	r := stintWith(f, asked("she asked\n"), "submit", "Sleep", "--owner", "ada", "-o", "name").want(t, 0)
+	if r.out != "1\n" || r.err != "Why submit for ada? " {
+		t.Errorf("said %q, asked %q", r.out, r.err)
+	}
+	stint(f, "submit", "Sleep", "--owner", "ada", "--reason", "ticket 7").want(t, 0)
+	if a, b := f.find("1").GetSubmitReason(), f.find("2").GetSubmitReason(); a != "she asked" || b != "ticket 7" {
+		t.Errorf("the reasons are %q and %q", a, b)
+	}
+	wantIn(t, stint(f, "get", "2").want(t, 0).out, "Submitted by", "tester: ticket 7")
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -42,6 +43,7 @@ type submitOptions struct {
 	priority     int32
 	executor     string
 	owner        string
+	reason       string
 	parent       string
 	factors      factors
 }
@@ -84,6 +86,7 @@ Ctrl-C ends the wait and not the job.`,
 	flags.Int32Var(&o.priority, "priority", 0, "order among your waiting jobs, from -100 to 100; higher starts first")
 	flags.StringVar(&o.executor, "executor", "", "run on this executor")
 	flags.StringVar(&o.owner, "owner", "", "submit for this `USER` (operators)")
+	flags.StringVar(&o.reason, "reason", "", "why you submit for somebody else, who sees it (operators)")
 	flags.StringVar(&o.parent, "parent", "", "`ID` of the job that this one belongs to")
 	completeFlagWith(cmd, "param", a.completeWith(a.completeParameters))
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) error { return a.submit(ctx, o, args[0]) })
@@ -191,12 +194,21 @@ func (a *app) submit(ctx context.Context, o *submitOptions, service string) erro
 	if err != nil {
 		return err
 	}
-	req := &jobsv1.SubmitRequest{Job: job, RequestId: o.requestID, ValidateOnly: o.dryRun}
+	req := &jobsv1.SubmitRequest{Job: job, RequestId: o.requestID, ValidateOnly: o.dryRun, Reason: o.reason}
 	var res *jobsv1.SubmitResponse
 	err = a.call(ctx, func(ctx context.Context) error {
 		res, err = client.Submit(ctx, req)
 		return err
 	})
+	if s, ok := status.FromError(err); ok && o.owner != "" && lacksReason(s) && a.screen.asks {
+		if req.Reason, err = a.askWhy(ctx, "submit for "+clean(o.owner)); err != nil {
+			return err
+		}
+		err = a.call(ctx, func(ctx context.Context) error {
+			res, err = client.Submit(ctx, req)
+			return err
+		})
+	}
 	if o.dryRun {
 		return a.showDryRun(o, dryRun{asked: job, checked: res.GetJob(), warnings: res.GetWarnings(), advice: res.GetAdvice(), missing: missing, err: err})
 	}

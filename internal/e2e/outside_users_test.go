@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -82,4 +83,33 @@ func TestADisabledUserIsOutAtOnceAndStaysOut(t *testing.T) {
 	}
 	h.stop()
 	h.check()
+}
+
+// Operators have no way to somebody's files but a job of theirs, for which they say why, and which tells its owner.
+func TestOperatorsReachFilesOfOthersByJobsThatSayWhoSubmittedThem(t *testing.T) {
+	h := newHostile(t)
+	put, body := h.rest("ann", call{method: http.MethodPut, path: "/v1/workspace/private.txt", body: strings.NewReader("secret")})
+	if put.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s", put.Status, body)
+	}
+	for _, path := range []string{"/v1/workspace/private.txt", "/v1/workspace"} {
+		if got, body := h.rest("op", call{method: http.MethodGet, path: path}); strings.Contains(body, "secret") || strings.Contains(body, "private.txt") {
+			t.Errorf("an operator reads %s: %s %s", path, got.Status, body)
+		}
+	}
+	const without = `{"job": {"service": "Append", "owner": "ann", "parameters": {}}}`
+	if got, body := h.rest("op", call{method: http.MethodPost, path: "/v1/jobs", body: strings.NewReader(without)}); got.StatusCode != http.StatusBadRequest || !strings.Contains(body, "must say why") {
+		t.Errorf("without a reason: %s %s", got.Status, body)
+	}
+	j := appendJob(0)
+	j.Owner = "ann"
+	resp, err := h.jobs().Submit(h.as("op"), &jobsv1.SubmitRequest{Job: j, Reason: "ticket 7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.until(resp.GetJob().GetId(), jobsv1.State_STATE_COMPLETED)
+	got, err := h.jobs().Get(h.as("ann"), &jobsv1.GetRequest{Id: resp.GetJob().GetId()})
+	if err != nil || got.GetJob().GetSubmittedBy() != "op" || got.GetJob().GetSubmitReason() != "ticket 7" {
+		t.Errorf("the owner sees %v %v", got, err)
+	}
 }

@@ -21,7 +21,7 @@ func (s *Service) BatchSubmit(ctx context.Context, req *jobsv1.BatchSubmitReques
 		return nil, job.Invalid("jobs", "has %d jobs; at most %d may be submitted at a time", n, job.MaxBatch)
 	}
 	in := submission{
-		jobs: req.GetJobs(), requestID: requestID(ctx, req.GetRequestId()), validateOnly: req.GetValidateOnly(), body: req,
+		jobs: req.GetJobs(), requestID: requestID(ctx, req.GetRequestId()), validateOnly: req.GetValidateOnly(), body: req, reason: req.GetReason(),
 	}
 	for i := range req.GetJobs() {
 		in.prefixes = append(in.prefixes, fmt.Sprintf("jobs[%d].", i))

@@ -45,7 +45,7 @@ func (s *Service) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.
 	}
 	out, err := s.submit(ctx, submission{
 		jobs: []*jobsv1.Job{again}, prefixes: []string{""}, requestID: requestID(ctx, req.GetRequestId()),
-		validateOnly: req.GetValidateOnly(), body: req, owner: owner, rerunOf: old.GetId(),
+		validateOnly: req.GetValidateOnly(), body: req, reason: req.GetReason(), owner: owner, rerunOf: old.GetId(),
 	})
 	if err != nil {
 		return nil, err

@@ -2,11 +2,14 @@ package jobs
 
 import (
 	"context"
+	"strings"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
@@ -14,7 +17,7 @@ import (
 func (s *Service) Submit(ctx context.Context, req *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
 	in := submission{
 		jobs: []*jobsv1.Job{req.GetJob()}, prefixes: []string{"job."},
-		requestID: requestID(ctx, req.GetRequestId()), validateOnly: req.GetValidateOnly(), body: req,
+		requestID: requestID(ctx, req.GetRequestId()), validateOnly: req.GetValidateOnly(), body: req, reason: req.GetReason(),
 	}
 	out, err := s.submit(ctx, in)
 	if err != nil {
@@ -44,6 +47,7 @@ type submission struct {
 	requestID    string
 	validateOnly bool
 	body         proto.Message // what the request id stands for
+	reason       string        // of an operator who submits for somebody else
 	owner        string        // set by Rerun; otherwise the jobs' own or the caller
 	rerunOf      string
 }
@@ -78,7 +82,7 @@ func (s *Service) submit(ctx context.Context, in submission) (submitted, error) 
 	if err := s.open(ctx); err != nil {
 		return submitted{}, err
 	}
-	ready, err := s.admit(ctx, owner, in)
+	ready, err := s.admitFor(ctx, owner, in)
 	if err != nil {
 		return submitted{}, err
 	}
@@ -97,4 +101,55 @@ func (s *Service) submit(ctx context.Context, in submission) (submitted, error) 
 		return submitted{}, err
 	}
 	return submitted{jobs: stored, deduplicated: dup, warnings: warnings}, nil
+}
+
+// admitFor is admit for an owner who need not be the caller.
+func (s *Service) admitFor(ctx context.Context, owner string, in submission) ([]*jobsv1.Job, error) {
+	if err := s.maySubmitFor(ctx, owner, in); err != nil {
+		return nil, err
+	}
+	ready, err := s.admit(ctx, owner, in)
+	if err != nil {
+		return nil, err
+	}
+	return ready, signed(ctx, owner, in.reason, ready)
+}
+
+// maySubmitFor asks an operator for the reason to submit for somebody else: the job reads that user's files, and the operator
+// its results. A check alone tells whether files are there, so it is audited where it stores nothing.
+func (s *Service) maySubmitFor(ctx context.Context, owner string, in submission) error {
+	p, err := call.Caller(ctx)
+	if err != nil || owner == p.User || in.rerunOf != "" { // Rerun asks for itself
+		return err
+	}
+	if err := job.CheckText("reason", in.reason, job.MaxReason).Err(); err != nil {
+		return err
+	}
+	if strings.TrimSpace(in.reason) == "" {
+		return job.Invalid("reason", "must say why, since the job is for %s, who sees it; it is stored in the audit", owner)
+	}
+	if !in.validateOnly {
+		return nil
+	}
+	method, _ := grpc.Method(ctx)
+	e := call.AuditEntry(p, method)
+	e.Subject, e.Reason = owner, in.reason
+	return s.cfg.Store.AuditRead(ctx, e)
+}
+
+// signed says on jobs who submits them, where that is not their owner alone.
+func signed(ctx context.Context, owner, reason string, jobs []*jobsv1.Job) error {
+	p, err := call.Caller(ctx)
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		switch {
+		case p.Actor != "":
+			j.SubmittedBy = p.Actor
+		case p.User != owner:
+			j.SubmittedBy, j.SubmitReason = p.User, reason
+		}
+	}
+	return nil
 }

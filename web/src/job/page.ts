@@ -229,6 +229,7 @@ export class JobPage extends LitElement {
       ${fact('GPUs', attempt?.gpuIndexes?.join(', '))}
       ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
       ${job.priority ? fact('Priority', job.priority) : nothing}
+      ${job.submittedBy ? fact('Submitted by', job.submitReason ? `${job.submittedBy}: ${job.submitReason}` : job.submittedBy) : nothing}
       ${job.rerunOf && job.rerunOf !== '0' ? fact('Rerun of', html`<a href=${pathOf('jobs', job.rerunOf)}>job ${job.rerunOf}</a>`) : nothing}
       ${job.parentId && job.parentId !== '0' ? fact('Part of', html`<a href=${pathOf('jobs', job.parentId)}>job ${job.parentId}</a>`) : nothing}
       ${job.resultFolder ? fact('Results', html`<a href=${workspaceHref(job.resultFolder)}>${job.resultFolder}</a>`) : nothing}

@@ -318,7 +318,12 @@ type Job struct {
 	// What the last attempt had of memory and time and what of it was used, in a sentence, and how much sooner the job
 	// would have started with less, where that is known. Worked out when asked for, and not stored. Only in the FULL
 	// view, once the job is final and where usage was measured.
-	UsageNote     string `protobuf:"bytes,46,opt,name=usage_note,json=usageNote,proto3" json:"usage_note,omitempty"`
+	UsageNote string `protobuf:"bytes,46,opt,name=usage_note,json=usageNote,proto3" json:"usage_note,omitempty"`
+	// Who submitted it, where that is not its owner: an operator, or the service account that acted for the owner. Empty
+	// where the owner did.
+	SubmittedBy string `protobuf:"bytes,47,opt,name=submitted_by,json=submittedBy,proto3" json:"submitted_by,omitempty"`
+	// Why, in the words of the operator who submitted it for its owner. Empty for all others.
+	SubmitReason  string `protobuf:"bytes,48,opt,name=submit_reason,json=submitReason,proto3" json:"submit_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -629,6 +634,20 @@ func (x *Job) GetAppliedAdvice() *Advice {
 func (x *Job) GetUsageNote() string {
 	if x != nil {
 		return x.UsageNote
+	}
+	return ""
+}
+
+func (x *Job) GetSubmittedBy() string {
+	if x != nil {
+		return x.SubmittedBy
+	}
+	return ""
+}
+
+func (x *Job) GetSubmitReason() string {
+	if x != nil {
+		return x.SubmitReason
 	}
 	return ""
 }
@@ -1531,7 +1550,7 @@ var File_stint_jobs_v1_job_proto protoreflect.FileDescriptor
 
 const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x10\n" +
+	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x10\n" +
 	"\x03Job\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x19\n" +
 	"\x05owner\x18\x02 \x01(\tB\x03\xe0A\x05R\x05owner\x12 \n" +
@@ -1581,7 +1600,9 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\x0fservice_version\x18, \x01(\tB\x03\xe0A\x03R\x0eserviceVersion\x12A\n" +
 	"\x0eapplied_advice\x18- \x01(\v2\x15.stint.jobs.v1.AdviceB\x03\xe0A\x03R\rappliedAdvice\x12\"\n" +
 	"\n" +
-	"usage_note\x18. \x01(\tB\x03\xe0A\x03R\tusageNote\x1a9\n" +
+	"usage_note\x18. \x01(\tB\x03\xe0A\x03R\tusageNote\x12&\n" +
+	"\fsubmitted_by\x18/ \x01(\tB\x03\xe0A\x03R\vsubmittedBy\x12(\n" +
+	"\rsubmit_reason\x180 \x01(\tB\x03\xe0A\x03R\fsubmitReason\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +

@@ -316,7 +316,9 @@ type SubmitRequest struct {
 	// when all were deleted. Over REST the header `Idempotency-Key` may give it.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and answers what would be stored, but stores nothing.
-	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Why, in words. Required of an operator who submits for somebody else, who sees it on the job. At most 500 bytes.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -370,6 +372,13 @@ func (x *SubmitRequest) GetValidateOnly() bool {
 		return x.ValidateOnly
 	}
 	return false
+}
+
+func (x *SubmitRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Response of Submit.
@@ -454,7 +463,9 @@ type BatchSubmitRequest struct {
 	// Like SubmitRequest.request_id, for the whole batch.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything but stores nothing.
-	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Like SubmitRequest.reason, for the whole batch.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -508,6 +519,13 @@ func (x *BatchSubmitRequest) GetValidateOnly() bool {
 		return x.ValidateOnly
 	}
 	return false
+}
+
+func (x *BatchSubmitRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Response of BatchSubmit.
@@ -3455,22 +3473,24 @@ var File_stint_jobs_v1_job_service_proto protoreflect.FileDescriptor
 
 const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fstint/jobs/v1/job_service.proto\x12\rstint.jobs.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17stint/jobs/v1/job.proto\"~\n" +
+	"\x1fstint/jobs/v1/job_service.proto\x12\rstint.jobs.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17stint/jobs/v1/job.proto\"\x96\x01\n" +
 	"\rSubmitRequest\x12)\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x02R\x03job\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"\xa5\x01\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xa5\x01\n" +
 	"\x0eSubmitResponse\x12$\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\x12\"\n" +
 	"\fdeduplicated\x18\x02 \x01(\bR\fdeduplicated\x12\x1a\n" +
 	"\bwarnings\x18\x03 \x03(\tR\bwarnings\x12-\n" +
-	"\x06advice\x18\x04 \x01(\v2\x15.stint.jobs.v1.AdviceR\x06advice\"\x85\x01\n" +
+	"\x06advice\x18\x04 \x01(\v2\x15.stint.jobs.v1.AdviceR\x06advice\"\x9d\x01\n" +
 	"\x12BatchSubmitRequest\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x02R\x04jobs\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tR\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"}\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"}\n" +
 	"\x13BatchSubmitResponse\x12&\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x12.stint.jobs.v1.JobR\x04jobs\x12\"\n" +
 	"\fdeduplicated\x18\x02 \x01(\bR\fdeduplicated\x12\x1a\n" +

@@ -313,6 +313,21 @@ export declare type Job = Message<"stint.jobs.v1.Job"> & {
    * @generated from field: string usage_note = 46;
    */
   usageNote: string;
+
+  /**
+   * Who submitted it, where that is not its owner: an operator, or the service account that acted for the owner. Empty
+   * where the owner did.
+   *
+   * @generated from field: string submitted_by = 47;
+   */
+  submittedBy: string;
+
+  /**
+   * Why, in the words of the operator who submitted it for its owner. Empty for all others.
+   *
+   * @generated from field: string submit_reason = 48;
+   */
+  submitReason: string;
 };
 
 /**
@@ -615,6 +630,21 @@ export declare type JobJson = {
    * @generated from field: string usage_note = 46;
    */
   usageNote?: string;
+
+  /**
+   * Who submitted it, where that is not its owner: an operator, or the service account that acted for the owner. Empty
+   * where the owner did.
+   *
+   * @generated from field: string submitted_by = 47;
+   */
+  submittedBy?: string;
+
+  /**
+   * Why, in the words of the operator who submitted it for its owner. Empty for all others.
+   *
+   * @generated from field: string submit_reason = 48;
+   */
+  submitReason?: string;
 };
 
 /**

@@ -44,6 +44,13 @@ export declare type SubmitRequest = Message<"stint.jobs.v1.SubmitRequest"> & {
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
+
+  /**
+   * Why, in words. Required of an operator who submits for somebody else, who sees it on the job. At most 500 bytes.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
 };
 
 /**
@@ -75,6 +82,13 @@ export declare type SubmitRequestJson = {
    * @generated from field: bool validate_only = 3;
    */
   validateOnly?: boolean;
+
+  /**
+   * Why, in words. Required of an operator who submits for somebody else, who sees it on the job. At most 500 bytes.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason?: string;
 };
 
 /**
@@ -187,6 +201,13 @@ export declare type BatchSubmitRequest = Message<"stint.jobs.v1.BatchSubmitReque
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
+
+  /**
+   * Like SubmitRequest.reason, for the whole batch.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
 };
 
 /**
@@ -215,6 +236,13 @@ export declare type BatchSubmitRequestJson = {
    * @generated from field: bool validate_only = 3;
    */
   validateOnly?: boolean;
+
+  /**
+   * Like SubmitRequest.reason, for the whole batch.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason?: string;
 };
 
 /**
