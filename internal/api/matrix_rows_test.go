@@ -136,7 +136,7 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 		return httptest.NewRequest(http.MethodGet, "/v1/jobs/"+r.GetId()+"/results/"+r.GetPath(), nil)
 	}
 	share := byID(func(j jobsOf) proto.Message {
-		return &jobsv1.ShareRequest{Id: j.finished, User: "bob", Rights: []jobsv1.ShareRight{jobsv1.ShareRight_SHARE_RIGHT_HISTORY}}
+		return &jobsv1.ShareRequest{Id: j.finished, User: "bob", Rights: []jobsv1.ShareRight{jobsv1.ShareRight_SHARE_RIGHT_HISTORY}, UnknownUser: true}
 	})
 	unshare := byID(func(j jobsOf) proto.Message { return &jobsv1.UnshareRequest{Id: j.finished, User: "bob"} })
 	shares := byID(func(j jobsOf) proto.Message { return &jobsv1.ListSharesRequest{Id: j.finished} })

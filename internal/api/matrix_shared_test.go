@@ -46,7 +46,7 @@ func (m *matrix) guest(user string, right jobsv1.ShareRight) person {
 	jobs, err := m.jobs().List(m.as("zoe"), &jobsv1.ListRequest{})
 	must(m, err)
 	for _, j := range jobs.GetJobs() {
-		_, err := m.jobs().Share(m.as("zoe"), &jobsv1.ShareRequest{Id: j.GetId(), User: user, Rights: []jobsv1.ShareRight{right}})
+		_, err := m.jobs().Share(m.as("zoe"), &jobsv1.ShareRequest{Id: j.GetId(), User: user, Rights: []jobsv1.ShareRight{right}, UnknownUser: true})
 		must(m, err)
 	}
 	must(m, m.upload(m.as(user), "/in.txt", "x")) // a rerun reads the caller's files and not the owner's

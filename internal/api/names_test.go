@@ -100,11 +100,11 @@ func TestNamesAreTheOwners(t *testing.T) {
 	operator := w.as("root", "operator")
 	forAnn := asking("Copy", &jobsv1.Resources{Account: "proj1"})
 	forAnn.Owner = "ann"
-	_, err := w.jobs().Submit(operator, &jobsv1.SubmitRequest{Job: forAnn})
+	_, err := w.jobs().Submit(operator, &jobsv1.SubmitRequest{Job: forAnn, Reason: "a test"})
 	must(t, err)
 	forBob := asking("Copy", &jobsv1.Resources{Account: "proj1"})
 	forBob.Owner = "bob"
-	_, err = w.jobs().Submit(operator, &jobsv1.SubmitRequest{Job: forBob})
+	_, err = w.jobs().Submit(operator, &jobsv1.SubmitRequest{Job: forBob, Reason: "a test"})
 	refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
 
 	fat, err := w.jobs().Submit(w.as("bob"), &jobsv1.SubmitRequest{Job: asking("Fat", nil)})

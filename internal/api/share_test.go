@@ -29,7 +29,7 @@ const (
 // share gives bob rights of a job of the caller.
 func (w *world) share(ctx context.Context, id string, rights ...jobsv1.ShareRight) {
 	w.Helper()
-	_, err := w.jobs().Share(ctx, &jobsv1.ShareRequest{Id: id, User: "bob", Rights: rights})
+	_, err := w.jobs().Share(ctx, &jobsv1.ShareRequest{Id: id, User: "bob", Rights: rights, UnknownUser: true})
 	must(w, err)
 }
 
@@ -52,7 +52,7 @@ func (w *world) finished(ctx context.Context) *jobsv1.Job {
 func (w *world) sharedCalls(id string) map[string]func(context.Context) error {
 	calls := w.calls(id)
 	calls["Share"] = func(ctx context.Context) error {
-		_, err := w.jobs().Share(ctx, &jobsv1.ShareRequest{Id: id, User: "eve", Rights: []jobsv1.ShareRight{history}})
+		_, err := w.jobs().Share(ctx, &jobsv1.ShareRequest{Id: id, User: "eve", Rights: []jobsv1.ShareRight{history}, UnknownUser: true})
 		return err
 	}
 	calls["Unshare"] = func(ctx context.Context) error {
@@ -94,8 +94,9 @@ func TestARightOpensItsCallsAndNoOther(t *testing.T) {
 		}
 	}
 	op := w.as("root", "operator")
-	for _, name := range []string{"Share", "Unshare", "ListShares"} {
-		likeNone(t, w, name, w.sharedCalls(j.GetId())[name](op), j.GetId(), op)
+	likeNone(t, w, "Share", w.sharedCalls(j.GetId())["Share"](op), j.GetId(), op)
+	for _, name := range []string{"Unshare", "ListShares"} { // they look after those of others
+		must(t, w.sharedCalls(j.GetId())[name](op))
 	}
 }
 
@@ -266,7 +267,7 @@ func TestSharingIsCheckedWhole(t *testing.T) {
 		"a right that is none":  {"bob", []jobsv1.ShareRight{logs, 0, 99, -1}, []string{"rights[1]", "rights[2]", "rights[3]"}},
 		"rights by the hundred": {"bob", slices.Repeat([]jobsv1.ShareRight{logs}, 100), []string{"rights"}},
 	} {
-		_, err := w.jobs().Share(ann, &jobsv1.ShareRequest{Id: j.GetId(), User: c.user, Rights: c.rights})
+		_, err := w.jobs().Share(ann, &jobsv1.ShareRequest{Id: j.GetId(), User: c.user, Rights: c.rights, UnknownUser: true})
 		if got := refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); !slices.Equal(got, c.fields) {
 			t.Errorf("%s: fields %v, want %v", name, got, c.fields)
 		}
@@ -276,7 +277,7 @@ func TestSharingIsCheckedWhole(t *testing.T) {
 		t.Errorf("take back from no name: %v", got)
 	}
 	for i := range 101 {
-		_, err = w.jobs().Share(ann, &jobsv1.ShareRequest{Id: j.GetId(), User: fmt.Sprintf("u%d", i), Rights: []jobsv1.ShareRight{logs}})
+		_, err = w.jobs().Share(ann, &jobsv1.ShareRequest{Id: j.GetId(), User: fmt.Sprintf("u%d", i), Rights: []jobsv1.ShareRight{logs}, UnknownUser: true})
 	}
 	refusal(t, err, codes.ResourceExhausted, "LIMIT_REACHED")
 }
@@ -290,7 +291,7 @@ func TestListsOfSharesArePagedForTheCallerAlone(t *testing.T) {
 		ids = append([]string{j.GetId()}, ids...)
 		w.share(ann, j.GetId(), logs)
 	}
-	_, err := w.jobs().Share(ann, &jobsv1.ShareRequest{Id: ids[0], User: "eve", Rights: []jobsv1.ShareRight{rerun}})
+	_, err := w.jobs().Share(ann, &jobsv1.ShareRequest{Id: ids[0], User: "eve", Rights: []jobsv1.ShareRight{rerun}, UnknownUser: true})
 	must(t, err)
 	list := func(ctx context.Context, id string) (got []*jobsv1.Share, token string) {
 		t.Helper()
@@ -358,4 +359,38 @@ func must1[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// A mistyped name would give the job to whoever gets it later, so it is asked about. Operators see shares and undo them.
+func TestAShareWithANameThatWasNeverSeenIsAskedAbout(t *testing.T) {
+	w := newWorld(t)
+	ann := w.as("ann")
+	j := w.submit(ann)
+	share := func(user string, unknown bool) error {
+		_, err := w.jobs().Share(ann, &jobsv1.ShareRequest{
+			Id: j.GetId(), User: user, Rights: []jobsv1.ShareRight{jobsv1.ShareRight_SHARE_RIGHT_LOGS}, UnknownUser: unknown,
+		})
+		return err
+	}
+	refusal(t, share("bbo", false), codes.FailedPrecondition, "USER_UNKNOWN")
+	w.signedIn("bob", 1)
+	w.as("eve")
+	must(t, w.upload(w.as("zoe"), "/a.txt", "x"))
+	must(t, share("mistyped", true))
+	for _, seen := range []string{"bob", "eve", "zoe", "mistyped"} {
+		must(t, share(seen, false))
+	}
+	op := w.as("root", "operator")
+	list, err := w.jobs().ListShares(op, &jobsv1.ListSharesRequest{Id: j.GetId()})
+	if err != nil || len(list.GetShares()) != 4 {
+		t.Fatalf("an operator sees %v %v", list, err)
+	}
+	if _, err := w.jobs().Unshare(op, &jobsv1.UnshareRequest{Id: j.GetId(), User: "mistyped"}); err != nil {
+		t.Fatal(err)
+	}
+	if list, err = w.jobs().ListShares(ann, &jobsv1.ListSharesRequest{Id: j.GetId()}); err != nil || len(list.GetShares()) != 3 {
+		t.Errorf("the owner sees %v %v", list, err)
+	}
+	_, err = w.jobs().ListShares(w.as("bob"), &jobsv1.ListSharesRequest{Id: j.GetId()})
+	wantCode(t, "with whom else it is shared", err, codes.NotFound, "")
 }

@@ -162,7 +162,6 @@ func TestUsesAreWrittenWhileTheServerRunsAndAtItsEnd(t *testing.T) {
 	})
 }
 
-//nolint:forbidigo // fake time: a synctest bubble
 func TestTokensEndWithWhatMadeThemAndWithTheServersBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()

@@ -113,7 +113,7 @@ jobs.v1.JobService/Cancel               AHD   AAA       AHD      AHD      DHD  A
 jobs.v1.JobService/Get                  AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
 jobs.v1.JobService/List                 AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
 jobs.v1.JobService/ListResults          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
-jobs.v1.JobService/ListShares           AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:read    -
+jobs.v1.JobService/ListShares           AHD   AAD       AHD      AHD      DHD  AHD     DHD      jobs:read    -
 jobs.v1.JobService/ReadResult           AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
 jobs.v1.JobService/Report               DHD   DHD       DHD      DHD      AHD  DHD     DHD      -            -
 jobs.v1.JobService/ReportIssue          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
@@ -122,7 +122,7 @@ jobs.v1.JobService/Share                AHD   AHD       AHD      AHD      DHD  A
 jobs.v1.JobService/StreamLogs           AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    LOGS
 jobs.v1.JobService/Submit               AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
 jobs.v1.JobService/Summarize            AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
-jobs.v1.JobService/Unshare              AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/Unshare              AHD   AAD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
 jobs.v1.JobService/WatchStatus          AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
 workspace.v1.WorkspaceService/Delete    AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
 workspace.v1.WorkspaceService/Download  AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,7 +141,7 @@ func TestARevokedIDIsKnownForLongEnoughAndNotForEver(t *testing.T) {
 			t.Error("it knows what it was not told")
 		}
 		for n := range 5 {
-			id := fmt.Sprint(n)
+			id := strconv.Itoa(n)
 			r.add(id)
 			time.Sleep(revokedFor - time.Second)
 			r.add("other")
@@ -168,6 +169,7 @@ func TestRevocationsCostCallsNothing(t *testing.T) {
 			f.auth.Revoked(fmt.Sprint("gone", n))
 		}
 		b := testing.Benchmark(func(b *testing.B) {
+			b.Helper()
 			for b.Loop() {
 				f.auth.isRevoked("somebody")
 				f.auth.Revoked("again")

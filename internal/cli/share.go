@@ -32,7 +32,10 @@ func (r rightFlags) list() []jobsv1.ShareRight {
 }
 
 func newShareCommand(a *app) *cobra.Command {
-	var rights rightFlags
+	var (
+		rights  rightFlags
+		unknown bool
+	)
 	cmd := &cobra.Command{
 		Use:   "share ID USER",
 		Short: "Let another user see a job of yours",
@@ -51,6 +54,7 @@ replaced. Without a flag they get --history, --logs and --results. Every right i
 	flags.BoolVar(&rights.logs, "logs", false, "what its command wrote")
 	flags.BoolVar(&rights.results, "results", false, "its result files")
 	flags.BoolVar(&rights.rerun, "rerun", false, "to start a job of their own like it, with files of their own")
+	flags.BoolVar(&unknown, "unknown-user", false, "share also with a name that the server has never seen, which is refused otherwise")
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) error {
 		client, err := a.jobs()
 		if err != nil {
@@ -58,7 +62,7 @@ replaced. Without a flag they get --history, --logs and --results. Every right i
 		}
 		var res *jobsv1.ShareResponse
 		err = a.call(ctx, func(ctx context.Context) error { // to share twice is to share
-			res, err = client.Share(ctx, &jobsv1.ShareRequest{Id: args[0], User: args[1], Rights: rights.list()})
+			res, err = client.Share(ctx, &jobsv1.ShareRequest{Id: args[0], User: args[1], Rights: rights.list(), UnknownUser: unknown})
 			return err
 		})
 		if err != nil {

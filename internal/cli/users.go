@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -53,8 +54,8 @@ func newUsersListCommand(a *app) *cobra.Command {
 			{title: "WHY", least: 10, drop: 4},
 		}}
 		for _, u := range all {
-			g.add(u.GetUser(), a.screen.time(u.GetFirstSignInTime()), fmt.Sprint(u.GetSessions()), fmt.Sprint(u.GetTokens()),
-				fmt.Sprint(u.GetActiveJobs()), a.screen.time(u.GetDisableTime()), u.GetDisableReason())
+			g.add(u.GetUser(), a.screen.time(u.GetFirstSignInTime()), strconv.Itoa(int(u.GetSessions())), strconv.Itoa(int(u.GetTokens())),
+				strconv.FormatInt(u.GetActiveJobs(), 10), a.screen.time(u.GetDisableTime()), u.GetDisableReason())
 		}
 		return a.show(*f, answer{
 			messages: messagesOf(all), list: true, names: namesOf(all, (*adminv1.User).GetUser),
@@ -98,10 +99,10 @@ func (a *app) printUser(u *adminv1.User) {
 		{"Disabled", a.screen.time(u.GetDisableTime())},
 		{"By", u.GetDisabledBy()},
 		{"Why", u.GetDisableReason()},
-		{"Sessions", fmt.Sprint(u.GetSessions())},
-		{"API tokens", fmt.Sprint(u.GetTokens())},
-		{"Active jobs", fmt.Sprint(u.GetActiveJobs())},
-		{"Jobs", fmt.Sprint(u.GetTotalJobs())},
+		{"Sessions", strconv.Itoa(int(u.GetSessions()))},
+		{"API tokens", strconv.Itoa(int(u.GetTokens()))},
+		{"Active jobs", strconv.FormatInt(u.GetActiveJobs(), 10)},
+		{"Jobs", strconv.FormatInt(u.GetTotalJobs(), 10)},
 	})
 }
 

@@ -206,5 +206,5 @@ func (h *hostile) tryRest(user, path string) (answer, string, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{resp.Status, resp.StatusCode}, string(body), err
+	return answer{resp.Status, resp.StatusCode, resp.Header}, string(body), err
 }

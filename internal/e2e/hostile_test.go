@@ -172,6 +172,7 @@ type call struct {
 type answer struct {
 	Status     string
 	StatusCode int
+	Header     http.Header
 }
 
 // rest sends a request and reads the answer to its end.
@@ -203,7 +204,7 @@ func (h *hostile) rest(user string, c call) (got answer, body string) {
 	if err != nil {
 		h.Fatalf("%s %.100s: %v", c.method, c.path, err)
 	}
-	return answer{resp.Status, resp.StatusCode}, string(all)
+	return answer{resp.Status, resp.StatusCode, resp.Header}, string(all)
 }
 
 // leaks is what no answer may hold: places of the machine, and of the program.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -30,9 +31,35 @@ func active(contentType string) bool {
 	return media == "text/html" || strings.HasSuffix(media, "+xml") || strings.HasSuffix(media, "/xml") || media == "text/xsl"
 }
 
-// setFileHeaders says what a file is and how to treat it.
-func setFileHeaders(h http.Header, info fileInfo, attachment bool) {
+// harmless are the media types, beside text, that a browser shows by itself without running or drawing anything that a file
+// asks for. What is not among them is not known to be harmless.
+var harmless = []string{
+	"application/json", "application/x-ndjson", "image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp",
+}
+
+// mayOpen reports whether a browser may open a file by itself, at this origin, and not only within a page of this server.
+func mayOpen(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	return !active(contentType) && (strings.HasPrefix(media, "text/") || slices.Contains(harmless, media))
+}
+
+// shownByPage reports whether a page of this very server shows the file, in a frame or as an image. Browsers alone say where to a
+// request is for, and all of today do.
+func shownByPage(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "iframe", "image", "empty":
+		return r.Header.Get("Sec-Fetch-Site") == "same-origin"
+	default:
+		return false
+	}
+}
+
+// setFileHeaders says what a file is and how to treat it. What is not known to be harmless is saved, and not shown, unless
+// a page of this server embeds it.
+func setFileHeaders(h http.Header, r *http.Request, info fileInfo, attachment bool) {
 	media := contentType(info.contentType)
+	attachment = attachment || !mayOpen(media) && !shownByPage(r)
+	h.Add("Vary", "Sec-Fetch-Dest, Sec-Fetch-Site")
 	h.Set("Content-Type", media)
 	h.Set("Content-Disposition", disposition(attachment, fileName(info.path)))
 	// It may be kept, but asked about each time: rights and files change.

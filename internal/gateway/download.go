@@ -89,7 +89,7 @@ func (g *gateway) download(w http.ResponseWriter, r *http.Request, method string
 		return
 	}
 	defer f.Close()
-	setFileHeaders(w.Header(), f.info, queryFlag(values, "download", &violations{}))
+	setFileHeaders(w.Header(), r, f.info, queryFlag(values, "download", &violations{}))
 	content := &contentWriter{ResponseWriter: w}
 	http.ServeContent(content, r, "", f.info.modified, f)
 	if content.unsatisfiable {

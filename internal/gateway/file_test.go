@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -326,12 +327,47 @@ func TestTypesThatABrowserWouldRunAreDisarmed(t *testing.T) {
 		"application/wasm":         {"text/plain; charset=utf-8", false},
 	} {
 		h := http.Header{}
-		setFileHeaders(h, fileInfo{path: "x", contentType: given}, false)
+		setFileHeaders(h, httptest.NewRequest(http.MethodGet, "/", nil), fileInfo{path: "x", contentType: given}, false)
 		if got := h.Get("Content-Type"); got != want.media {
 			t.Errorf("%q is sent as %q, want %q", given, got, want.media)
 		}
 		if got := strings.HasPrefix(h.Get("Content-Security-Policy"), sandbox); got != want.active {
 			t.Errorf("%q is sandboxed: %v, want %v", given, got, want.active)
+		}
+	}
+}
+
+// What is not known to be harmless is saved where a browser would open it by itself, and shown where a page of this server
+// embeds it.
+func TestFilesThatAreNotKnownToBeHarmlessAreSaved(t *testing.T) {
+	same := []string{"Sec-Fetch-Site", "same-origin"}
+	for given, opens := range map[string]bool{
+		"text/plain": true, "text/x-fasta": true, "text/csv": true, "application/json": true, "image/png": true, "text/javascript": true,
+		"text/html": false, "image/svg+xml": false, "application/xhtml+xml": false, "text/xml": false, "application/pdf": false,
+		"application/octet-stream": false, "application/x-shockwave-flash": false, "nonsense": false, "": false, "application/x-of-tomorrow": false,
+	} {
+		for what, c := range map[string]struct {
+			header []string
+			embeds bool
+		}{
+			"by a program":           {nil, false},
+			"in a window":            {append([]string{"Sec-Fetch-Dest", "document"}, same...), false},
+			"in a frame of a page":   {append([]string{"Sec-Fetch-Dest", "iframe"}, same...), true},
+			"as an image of a page":  {append([]string{"Sec-Fetch-Dest", "image"}, same...), true},
+			"by a script of a page":  {append([]string{"Sec-Fetch-Dest", "empty"}, same...), true},
+			"in a frame of another":  {[]string{"Sec-Fetch-Dest", "iframe", "Sec-Fetch-Site", "cross-site"}, false},
+			"as what nobody foresaw": {append([]string{"Sec-Fetch-Dest", "object"}, same...), false},
+		} {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			for i := 0; i < len(c.header); i += 2 {
+				r.Header.Set(c.header[i], c.header[i+1])
+			}
+			h := http.Header{}
+			setFileHeaders(h, r, fileInfo{path: "x", contentType: given}, false)
+			want := map[bool]string{true: "inline", false: "attachment"}[opens || c.embeds]
+			if got, _, _ := strings.Cut(h.Get("Content-Disposition"), ";"); got != want || h.Get("Vary") == "" {
+				t.Errorf("%q %s is %q, want %q", given, what, got, want)
+			}
 		}
 	}
 }

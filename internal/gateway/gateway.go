@@ -202,7 +202,7 @@ func (g *gateway) serve(rw http.ResponseWriter, r *http.Request) {
 	defer g.recoverPanic(w, r)
 	body := newBoundedBody(rw, r, g.ReadTimeout)
 	defer body.finish()
-	setSecurityHeaders(w.Header())
+	setSecurityHeaders(w.Header(), r)
 	r = trimPrefix(r.WithContext(r.Context()), g.PathPrefix)
 	r.Body = body
 	named, asked := g.isNamed(r), isPreflight(r)

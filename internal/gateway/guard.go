@@ -54,12 +54,22 @@ func NewServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Serv
 }
 
 // setSecurityHeaders sets what holds for every answer. Pages replace the policy by their own.
-func setSecurityHeaders(h http.Header) {
+func setSecurityHeaders(h http.Header, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	// Not no-referrer: with that, browsers send no usable Origin with a form.
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	// A page that another site opened is not that site's to hold on to.
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", permissions)
+	if r.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 }
+
+// permissions turns off what no page of this server uses, in frames too.
+const permissions = "accelerometer=(), autoplay=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), " +
+	"microphone=(), midi=(), payment=(), publickey-credentials-get=(), screen-wake-lock=(), usb=(), xr-spatial-tracking=()"
 
 // setAPIHeaders sets what holds for every answer of the API.
 func setAPIHeaders(h http.Header) {

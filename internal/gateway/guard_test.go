@@ -90,11 +90,15 @@ func TestEveryAnswerHasTheSecurityHeaders(t *testing.T) {
 		h := s.get(t, path).Header
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
-			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Cross-Origin-Opener-Policy": "same-origin",
+			"Strict-Transport-Security": "", // over plaintext browsers take no notice, and a proxy says it itself
 		} {
 			if got := h.Get(name); got != want {
 				t.Errorf("%s: %s %q, want %q", path, name, got, want)
 			}
+		}
+		if !strings.Contains(h.Get("Permissions-Policy"), "camera=()") {
+			t.Errorf("%s: %v", path, h)
 		}
 		if strings.HasPrefix(path, "/v1/") && (h.Get("Cache-Control") != "no-store" || h.Get("Cross-Origin-Resource-Policy") != "same-origin") {
 			t.Errorf("%s: %v", path, h)

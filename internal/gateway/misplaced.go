@@ -13,7 +13,7 @@ func Misplaced(message string) http.Handler {
 	g := &gateway{Config: Config{}.withDefaults()}
 	g.Logger = slog.New(slog.DiscardHandler)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		setSecurityHeaders(w.Header())
+		setSecurityHeaders(w.Header(), r)
 		w.Header().Set("Connection", "close") // over HTTP/2: GOAWAY
 		p := newProblem(codes.Unimplemented, "OTHER_PORT", message).withHTTP(http.StatusMisdirectedRequest)
 		if isGRPC(r.Header) {

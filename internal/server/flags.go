@@ -38,9 +38,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.StringVar(&c.SlurmConf, "slurm-conf", os.Getenv("SLURM_CONF"), "slurm.conf of the cluster of --executor slurm; empty means Slurm's own default (env SLURM_CONF too)")
 	f.StringVar(&c.JobReportURL, "job-report-url", "", "where jobs' commands reach this server to tell of themselves, for example https://stint.example.org; empty means at --listen, where the nodes of a cluster can reach that; none means nowhere")
 	f.StringVar(&c.Auth, "auth", "auto", "who may call without a token: dev (whoever reaches the server is the local user; loopback only), token (nobody), auto (dev on loopback, token otherwise)")
-	f.DurationVar(&c.SessionIdle, "session-idle", auth.DefaultSessionIdle, "a browser that is not used for so long has to sign in again")
-	f.DurationVar(&c.MaxTokenLife, "max-token-life", 0, "how long an API token may live that is made over the API, for example 8760h; 0 means for ever")
-	f.DurationVar(&c.SessionLife, "session-life", auth.DefaultSessionLife, "a browser has to sign in again after so long in any case")
+	defineLives(f, c)
 	f.IntVar(&c.CPUs, "cpus", 0, "cores for local jobs; 0 means all")
 	f.Var(bytesValue{&c.MemoryBytes}, "memory", "memory for local jobs, for example 16G; 0 means all")
 	f.Var(newGPUs(&c.GPUs), "gpus", "graphics processors for local jobs, which are handed out by index: auto (the NVIDIA ones of this machine), a number, or indexes such as 0,2 or 1-3; 0 means none")
@@ -299,4 +297,11 @@ func byState[V int | time.Duration](s string, parse func(string) (V, error)) (ma
 		m[name] = v
 	}
 	return m, nil
+}
+
+// defineLives makes the flags of how long credentials last.
+func defineLives(f *pflag.FlagSet, c *Config) {
+	f.DurationVar(&c.SessionIdle, "session-idle", auth.DefaultSessionIdle, "a browser that is not used for so long has to sign in again")
+	f.DurationVar(&c.SessionLife, "session-life", auth.DefaultSessionLife, "a browser has to sign in again after so long in any case")
+	f.DurationVar(&c.MaxTokenLife, "max-token-life", 0, "how long an API token may live that is made over the API, for example 8760h; 0 means for ever")
 }

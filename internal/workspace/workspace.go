@@ -137,3 +137,12 @@ func (w *Workspace) account(owner string) *account {
 	}
 	return a
 }
+
+// Exists reports whether an owner has a tree.
+func (w *Workspace) Exists(owner string) bool {
+	if !job.ValidOwner(owner) {
+		return false
+	}
+	_, err := w.root.Lstat(owner)
+	return err == nil
+}

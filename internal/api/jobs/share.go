@@ -1,14 +1,16 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Share lets another user see parts of a job. Only its owner can; rights that the user has of it already are replaced.
+// Share lets another user see parts of a job. Only its owner can. A name that was never seen needs a word about it; rights that the user has of it already are replaced.
 func (s *Service) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.ShareResponse, error) {
 	wrong := checkGrantee(req.GetUser())
 	wrong = append(wrong, checkRights(req.GetRights())...)
@@ -19,6 +21,9 @@ func (s *Service) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.
 	if err != nil {
 		return nil, err
 	}
+	if known, err := s.known(req.GetUser()); err != nil || !known && !req.GetUnknownUser() {
+		return nil, cmp.Or(err, job.Userf(job.ErrUserUnknown, "Nobody of the name %s was ever seen here. Look whether it is right; if it is, share again and say that you know.", req.GetUser()))
+	}
 	sh, err := s.cfg.Store.Share(ctx, scope, id, &jobsv1.Share{User: req.GetUser(), Rights: req.GetRights()})
 	if err != nil {
 		return nil, orNoJob(err, req.GetId())
@@ -26,7 +31,7 @@ func (s *Service) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.
 	return &jobsv1.ShareResponse{Share: sh}, nil
 }
 
-// Unshare takes back all that a user was given of a job. Their streams of it
+// Unshare takes back all that a user was given of a job. Its owner can, and operators. Their streams of it
 // end: each asks before every message, and is woken by this.
 func (s *Service) Unshare(ctx context.Context, req *jobsv1.UnshareRequest) (*jobsv1.UnshareResponse, error) {
 	if err := checkGrantee(req.GetUser()).Err(); err != nil {
@@ -40,6 +45,20 @@ func (s *Service) Unshare(ctx context.Context, req *jobsv1.UnshareRequest) (*job
 		return nil, orNoJob(err, req.GetId())
 	}
 	return &jobsv1.UnshareResponse{}, nil
+}
+
+// known reports whether somebody of that name was ever seen: they signed in by a browser, or have a credential, jobs or files.
+func (s *Service) known(user string) (bool, error) {
+	if has := s.cfg.Store.Has(user); has.Sessions > 0 || has.Tokens > 0 || has.Jobs > 0 || has.Received > 0 {
+		return true, nil
+	}
+	switch _, err := s.cfg.Store.User(user); {
+	case err == nil:
+		return true, nil
+	case !errors.Is(err, job.ErrNotFound):
+		return false, err
+	}
+	return s.cfg.Workspace.Exists(user), nil
 }
 
 func checkGrantee(user string) job.Violations {

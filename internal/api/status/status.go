@@ -53,6 +53,7 @@ var kinds = []struct {
 	{job.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE", "The server's disk is nearly full."},
 	{job.ErrDenied, codes.PermissionDenied, "PERMISSION_DENIED", "This needs a role that you do not have."},
 	{job.ErrUserDisabled, codes.PermissionDenied, "USER_DISABLED", "The operators have disabled this user."},
+	{job.ErrUserUnknown, codes.FailedPrecondition, "USER_UNKNOWN", "Nobody of that name was ever seen here."},
 	{job.ErrConflict, codes.FailedPrecondition, "CONFLICT", "This is not possible in the present state."},
 	{job.ErrUnknown, codes.Unavailable, "STORAGE_UNKNOWN", "The server's disk failed while it stored this, and it is not known whether it is stored. Send it again with the same request id: it will not be done twice."},
 	{job.ErrTooLarge, codes.InvalidArgument, "TOO_LARGE", "The request is larger than what can be stored at once."},

@@ -1,8 +1,8 @@
 // The dialog in which an owner shares a job, right by right, and takes it back.
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
-import { call } from '../base/api';
-import type { Dialog } from '../base/dialog';
+import { ApiError, call } from '../base/api';
+import { ask, type Dialog } from '../base/dialog';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
 import type { ListSharesResponseJson, ShareJson, ShareRightJson } from '../gen/stint/jobs/v1/job_service_pb';
@@ -61,10 +61,23 @@ export class ShareDialog extends LitElement {
     event.preventDefault();
     const data = new FormData(this.form);
     const user = String(data.get('user')).trim();
-    return tellErrors(async () => {
-      await call('POST', this.path(':share'), {
-        body: { user, rights: ['SHARE_RIGHT_HISTORY', ...data.getAll('right')] },
+    const give = (unknownUser: boolean) =>
+      call('POST', this.path(':share'), {
+        body: { user, unknownUser, rights: ['SHARE_RIGHT_HISTORY', ...data.getAll('right')] },
       });
+    return tellErrors(async () => {
+      try {
+        await give(false);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.reason !== 'USER_UNKNOWN') throw error;
+        const agreed = await ask({
+          title: `Share with “${user}”?`,
+          body: 'Nobody of that name was ever seen here. Is it spelled right? Whoever gets the name later sees the job.',
+          confirm: 'Share all the same',
+        });
+        if (agreed === undefined) return;
+        await give(true);
+      }
       toast(`The job is shared with ${user}.`, { kind: 'success' });
       this.form.reset();
       await this.read();

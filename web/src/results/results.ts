@@ -156,7 +156,8 @@ export class Results extends LitElement {
   private renderShown(file: ResultFileJson) {
     const id = this.job.id ?? '';
     const path = file.path ?? '';
-    const open = ['html', 'image', 'text'].includes(displayOf(file));
+    // The server has a browser save what could draw anything by itself, such as a report.
+    const open = ['image', 'text'].includes(displayOf(file)) && !/\.svgz?$/i.test(path);
     return html`<div class="shown">
       <div class="head"><h3>${visible(file.title || path)}</h3>
         ${open ? html`<a class="button" href=${resultURL(id, path)} target="_blank" rel="noopener noreferrer">Open alone</a>` : nothing}

@@ -3055,7 +3055,10 @@ type ShareRequest struct {
 	// User with whom to share it. Not its owner.
 	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
 	// What they may do: at least one.
-	Rights        []ShareRight `protobuf:"varint,3,rep,packed,name=rights,proto3,enum=stint.jobs.v1.ShareRight" json:"rights,omitempty"`
+	Rights []ShareRight `protobuf:"varint,3,rep,packed,name=rights,proto3,enum=stint.jobs.v1.ShareRight" json:"rights,omitempty"`
+	// Shares although nobody of that name was ever seen here. Otherwise that is refused with the reason USER_UNKNOWN, for a
+	// mistyped name would give the job to whoever gets it later.
+	UnknownUser   bool `protobuf:"varint,4,opt,name=unknown_user,json=unknownUser,proto3" json:"unknown_user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3109,6 +3112,13 @@ func (x *ShareRequest) GetRights() []ShareRight {
 		return x.Rights
 	}
 	return nil
+}
+
+func (x *ShareRequest) GetUnknownUser() bool {
+	if x != nil {
+		return x.UnknownUser
+	}
+	return false
 }
 
 // Response of Share.
@@ -3678,11 +3688,12 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\x06rights\x18\x03 \x03(\x0e2\x19.stint.jobs.v1.ShareRightR\x06rights\x12;\n" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12$\n" +
-	"\x03job\x18\x05 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\"t\n" +
+	"\x03job\x18\x05 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\"\x97\x01\n" +
 	"\fShareRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x17\n" +
 	"\x04user\x18\x02 \x01(\tB\x03\xe0A\x02R\x04user\x126\n" +
-	"\x06rights\x18\x03 \x03(\x0e2\x19.stint.jobs.v1.ShareRightB\x03\xe0A\x02R\x06rights\";\n" +
+	"\x06rights\x18\x03 \x03(\x0e2\x19.stint.jobs.v1.ShareRightB\x03\xe0A\x02R\x06rights\x12!\n" +
+	"\funknown_user\x18\x04 \x01(\bR\vunknownUser\";\n" +
 	"\rShareResponse\x12*\n" +
 	"\x05share\x18\x01 \x01(\v2\x14.stint.jobs.v1.ShareR\x05share\">\n" +
 	"\x0eUnshareRequest\x12\x13\n" +

@@ -2755,6 +2755,14 @@ export declare type ShareRequest = Message<"stint.jobs.v1.ShareRequest"> & {
    * @generated from field: repeated stint.jobs.v1.ShareRight rights = 3;
    */
   rights: ShareRight[];
+
+  /**
+   * Shares although nobody of that name was ever seen here. Otherwise that is refused with the reason USER_UNKNOWN, for a
+   * mistyped name would give the job to whoever gets it later.
+   *
+   * @generated from field: bool unknown_user = 4;
+   */
+  unknownUser: boolean;
 };
 
 /**
@@ -2783,6 +2791,14 @@ export declare type ShareRequestJson = {
    * @generated from field: repeated stint.jobs.v1.ShareRight rights = 3;
    */
   rights?: ShareRightJson[];
+
+  /**
+   * Shares although nobody of that name was ever seen here. Otherwise that is refused with the reason USER_UNKNOWN, for a
+   * mistyped name would give the job to whoever gets it later.
+   *
+   * @generated from field: bool unknown_user = 4;
+   */
+  unknownUser?: boolean;
 };
 
 /**
