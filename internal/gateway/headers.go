@@ -65,8 +65,13 @@ func checkFileHeaders(h http.Header) *problem {
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return invalid("Content-Encoding", "must be left out: files are stored as they are").withHTTP(http.StatusUnsupportedMediaType)
 	}
+	if h.Get("Content-Range") != "" {
+		return invalid("Content-Range", "must be left out: a file is stored whole or not at all")
+	}
+	// A form has the file in an envelope, which would be stored as the file.
 	if strings.HasPrefix(mediaType(h), "multipart/") {
-		return invalid("Content-Type", "must be that of the file: the body is the file itself and no form, as curl -T sends it").withHTTP(http.StatusUnsupportedMediaType)
+		return invalid("Content-Type", "must not be that of a form or another envelope: the body of the request is the file itself, as curl sends it with -T FILE or --data-binary @FILE, not with -F").
+			withHTTP(http.StatusUnsupportedMediaType)
 	}
 	return nil
 }

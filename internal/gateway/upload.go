@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"google.golang.org/grpc"
 
@@ -21,13 +20,6 @@ func (g *gateway) upload(w http.ResponseWriter, r *http.Request, path string, va
 	p := checkOwnQuery(values, "overwrite")
 	if p == nil {
 		p = checkFileHeaders(r.Header)
-	}
-	if r.Header.Get("Content-Range") != "" {
-		p = invalid("Content-Range", "must be left out: a file is stored whole or not at all")
-	}
-	// A form has the file in an envelope, which would be stored as the file.
-	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.HasPrefix(strings.ToLower(strings.TrimSpace(kind)), "multipart/") {
-		p = invalid("Content-Type", "must not be that of a form or another envelope: the body of the request is the file itself, as curl sends it with -T FILE or --data-binary @FILE, not with -F")
 	}
 	if p != nil {
 		g.refuse(w, r, p)
