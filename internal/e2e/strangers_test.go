@@ -46,7 +46,7 @@ type cost struct {
 var (
 	// ofStranger is for a call that is refused by its headers, whatever it brings. Half of them must cost no more than typicalRefusal: row 23
 	// of the targets.
-	ofStranger     = cost{3 * time.Millisecond, 1}
+	ofStranger     = cost{3 * time.Millisecond, 2}
 	typicalRefusal = time.Millisecond
 	// ofUser is for calls that take 64 KiB.
 	ofUser = cost{15 * time.Millisecond, 32}

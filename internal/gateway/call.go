@@ -147,8 +147,15 @@ func callTooLarge() *problem {
 		withHTTP(http.StatusRequestEntityTooLarge)
 }
 
+// drained is how much of the body of a refused call is read and thrown away. HTTP/2 resets a stream whose body is not read, and
+// nginx then loses the response.
+const drained = 16 << 10
+
 // refuseCall refuses a call in the protocol that it came in, or in JSON if it came in none.
 func (g *gateway) refuseCall(w http.ResponseWriter, r *http.Request, p *problem) {
+	if 0 < r.ContentLength && r.ContentLength <= drained {
+		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength) // a body that breaks off changes nothing
+	}
 	if p.http == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", http.MethodPost)
 	} else if g.refusals.IsSupported(r) {

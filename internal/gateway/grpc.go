@@ -33,22 +33,32 @@ func (g *gateway) serveGRPC(w http.ResponseWriter, r *http.Request) {
 		g.GRPC.ServeHTTP(w, r)
 		return
 	}
-	refuseGRPC(w, p)
+	refuseGRPC(w, r, p)
 	if g.Done != nil {
 		g.Done(r, Outcome{Route: r.URL.Path, Status: http.StatusOK, Code: codes.Code(p.status.GetCode()), Reason: reasonIn(p.status)}) //nolint:gosec // one of gRPC's
 	}
 }
 
-// refuseGRPC answers a call with a problem, as a status without messages (Trailers-Only in gRPC's words).
-func refuseGRPC(w http.ResponseWriter, p *problem) {
+// refuseGRPC answers a call with a problem. Over HTTP/2 its status is in trailers, which every proxy hands on: a status in the
+// headers must come with the end of the stream, and proxies that send on what they have at once take the two apart. Over HTTP/1.1, which
+// may have no trailers, it is in the headers.
+func refuseGRPC(w http.ResponseWriter, r *http.Request, p *problem) {
 	h := w.Header()
 	h.Set("Content-Type", "application/grpc")
-	h.Set("Grpc-Status", strconv.Itoa(int(p.status.GetCode())))
-	h.Set("Grpc-Message", percentEncoded(p.status.GetMessage()))
-	if details, err := proto.Marshal(p.status); err == nil {
-		h.Set("Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(details))
+	prefix := ""
+	if r.ProtoMajor > 1 {
+		prefix = http.TrailerPrefix
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush() // a client that is gone needs no status
 	}
-	w.WriteHeader(http.StatusOK)
+	h.Set(prefix+"Grpc-Status", strconv.Itoa(int(p.status.GetCode())))
+	h.Set(prefix+"Grpc-Message", percentEncoded(p.status.GetMessage()))
+	if details, err := proto.Marshal(p.status); err == nil {
+		h.Set(prefix+"Grpc-Status-Details-Bin", base64.RawStdEncoding.EncodeToString(details))
+	}
+	if prefix == "" {
+		w.WriteHeader(http.StatusOK)
+	}
 }
 
 // percentEncoded is a text in the form of grpc-message: what is not printable ASCII, and the percent sign, as %XX.

@@ -17,7 +17,7 @@ func Misplaced(message string) http.Handler {
 		w.Header().Set("Connection", "close") // over HTTP/2: GOAWAY
 		p := newProblem(codes.Unimplemented, "OTHER_PORT", message).withHTTP(http.StatusMisdirectedRequest)
 		if isGRPC(r.Header) {
-			refuseGRPC(w, p)
+			refuseGRPC(w, r, p)
 			return
 		}
 		g.refuse(w, r, p)
