@@ -373,6 +373,12 @@ func TestAShareWithANameThatWasNeverSeenIsAskedAbout(t *testing.T) {
 		return err
 	}
 	refusal(t, share("bbo", false), codes.FailedPrecondition, "USER_UNKNOWN")
+	for what, id := range map[string]string{"no job": "999999999", "a job of another": w.submit(w.as("sue")).GetId()} {
+		for _, user := range []string{"bbo", "sue"} { // never seen, and seen
+			_, err := w.jobs().Share(ann, &jobsv1.ShareRequest{Id: id, User: user, Rights: []jobsv1.ShareRight{jobsv1.ShareRight_SHARE_RIGHT_LOGS}})
+			wantCode(t, what+", "+user, err, codes.NotFound, "")
+		}
+	}
 	w.signedIn("bob", 1)
 	w.as("eve")
 	must(t, w.upload(w.as("zoe"), "/a.txt", "x"))

@@ -163,6 +163,7 @@ var fieldFlags = map[string]string{
 	"executor":              "--executor",
 	"parentId":              "--parent",
 	"owner":                 "--owner",
+	"reason":                "--reason",
 	"requestId":             "--request-id",
 	"filter":                "filter",
 	"orderBy":               "--sort",

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -25,6 +26,8 @@ func (f *fake) Share(_ context.Context, req *jobsv1.ShareRequest) (*jobsv1.Share
 		return nil, errNoJob
 	case req.GetUser() == fakeCaller:
 		return nil, invalid(violation("user", "is the owner of the job"))
+	case !req.GetUnknownUser(): // nobody else was ever here
+		return nil, refuse(codes.FailedPrecondition, "USER_UNKNOWN", "Nobody of that name was ever seen here.")
 	}
 	sh := &jobsv1.Share{JobId: req.GetId(), User: req.GetUser(), Rights: req.GetRights(), CreateTime: timestamppb.Now()}
 	f.unshare(req.GetId(), req.GetUser())

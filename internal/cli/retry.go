@@ -107,13 +107,17 @@ func streamLost(err error) bool {
 	}
 }
 
-func fromServer(s *status.Status) bool {
+// fromServer reports whether the server itself wrote a status, and not something between.
+func fromServer(s *status.Status) bool { return errorReason(s) != "" }
+
+// errorReason returns the reason in the ErrorInfo of a status, or "" where there is none.
+func errorReason(s *status.Status) string {
 	for _, d := range s.Details() {
-		if _, ok := d.(*errdetails.ErrorInfo); ok {
-			return true
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			return info.GetReason()
 		}
 	}
-	return false
+	return ""
 }
 
 func retryDelay(s *status.Status) (time.Duration, bool) {

@@ -65,6 +65,10 @@ replaced. Without a flag they get --history, --logs and --results. Every right i
 			res, err = client.Share(ctx, &jobsv1.ShareRequest{Id: args[0], User: args[1], Rights: rights.list(), UnknownUser: unknown})
 			return err
 		})
+		if s, ok := callStatus(err); ok && errorReason(s) == "USER_UNKNOWN" {
+			return &exitError{code: exitFailed, text: "nobody of the name " + args[1] + " was ever seen by the server" +
+				"\n  Check its spelling. To share with somebody who is still to come: stint share " + args[0] + " " + args[1] + " --unknown-user"}
+		}
 		if err != nil {
 			return err
 		}

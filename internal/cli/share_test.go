@@ -63,7 +63,7 @@ func TestWhoHasSharesIsCompleted(t *testing.T) {
 	f := startFake(t)
 	id := submitted(t, f, "Sleep")
 	for i := range 3 {
-		stint(f, "share", id, "user"+strconv.Itoa(i), "--rerun").want(t, 0)
+		stint(f, "share", id, "user"+strconv.Itoa(i), "--rerun", "--unknown-user").want(t, 0)
 	}
 	r := stint(nil, "__complete", "--server", f.addr, "unshare", id, "user1").want(t, 0)
 	wantIn(t, r.out, "user1\thistory, rerun\n")

@@ -417,7 +417,7 @@ func TestDiskIsNearlyFull(t *testing.T) {
 	refusedAs(t, resp, body, http.StatusTooManyRequests, "NO_SPACE")
 	h.release()
 	h.until(running, jobsv1.State_STATE_COMPLETED) // what runs ends as it should
-	h.says(waiting, jobsv1.Reason_REASON_WAITING_FOR_RESOURCES, "disk")
+	h.says(waiting, jobsv1.Reason_REASON_WAITING_FOR_SPACE, "disk")
 	if got := h.health(); got != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("health %v", got)
 	}

@@ -86,7 +86,7 @@ func TestAForeignAccountIsRefusedOnEverySurface(t *testing.T) {
 			t.Errorf("%q: %d, %s", allowed, code, out)
 		}
 	}
-	if out, code := stint("submit", "Date", "--owner", "stranger"); code == 0 || !strings.Contains(out, "hpc has no account for stranger; ask the operator for one") {
+	if out, code := stint("submit", "Date", "--owner", "stranger", "--reason", "a test"); code == 0 || !strings.Contains(out, "hpc has no account for stranger; ask the operator for one") {
 		t.Errorf("without an account: %d, %s", code, out)
 	}
 }

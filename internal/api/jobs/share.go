@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Share lets another user see parts of a job. Only its owner can. A name that was never seen needs a word about it; rights that the user has of it already are replaced.
+// Share lets another user see parts of a job. Only its owner can. A name that was never seen is
+// refused unless the request allows it. Rights that the user has already are replaced.
 func (s *Service) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.ShareResponse, error) {
 	wrong := checkGrantee(req.GetUser())
 	wrong = append(wrong, checkRights(req.GetRights())...)
@@ -21,8 +21,13 @@ func (s *Service) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.
 	if err != nil {
 		return nil, err
 	}
-	if known, err := s.known(req.GetUser()); err != nil || !known && !req.GetUnknownUser() {
-		return nil, cmp.Or(err, job.Userf(job.ErrUserUnknown, "Nobody of the name %s was ever seen here. Look whether it is right; if it is, share again and say that you know.", req.GetUser()))
+	if known, err := s.known(req.GetUser()); err != nil {
+		return nil, err
+	} else if !known && !req.GetUnknownUser() {
+		if _, err := s.cfg.Store.Get(scope, id); err != nil { // who cannot share the job learns nothing of users
+			return nil, orNoJob(err, req.GetId())
+		}
+		return nil, job.Userf(job.ErrUserUnknown, "Nobody of the name %s was ever seen here. Check its spelling. A share can name somebody who is still to come, if the request sets unknown_user.", req.GetUser())
 	}
 	sh, err := s.cfg.Store.Share(ctx, scope, id, &jobsv1.Share{User: req.GetUser(), Rights: req.GetRights()})
 	if err != nil {
