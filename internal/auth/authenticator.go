@@ -41,7 +41,7 @@ type Config struct {
 	// where browsers come by TLS. Empty means SessionCookie.
 	SessionCookie string
 	// Users returns whether a user is disabled, and until when what the issuer signed for them is refused. It reads memory
-	// alone. Nil refuses nobody.
+	// alone. Nil refuses no user.
 	Users func(user string) (disabled bool, signedOut time.Time)
 	// Job answers which job has the token of that text in its command's environment. Nil takes none.
 	Job func(ctx context.Context, text string) (Principal, error)

@@ -40,7 +40,7 @@ type OIDCConfig struct {
 	// Roles are the roles that values of RolesClaim stand for.
 	Roles map[string]Role
 	// GroupsClaim is the claim that says which groups the user is in, with dots between its parts. Empty means that
-	// nobody's groups are known.
+	// no groups are known.
 	GroupsClaim string
 	// Groups are those that matter here; others are not kept, however many a user is in.
 	Groups []string

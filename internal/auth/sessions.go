@@ -47,7 +47,7 @@ type SessionStore interface {
 	// SessionsWhere returns the sessions of all users that a function wants.
 	SessionsWhere(wanted func(*storev1.Session) bool) ([]*storev1.Session, error)
 	// DeleteSessionByID deletes the session with that public id. It returns job.ErrNotFound where there is
-	// none, also when it is not one of user. An empty user is whoever's.
+	// none, also when it is not one of user. An empty user stands for every user.
 	DeleteSessionByID(ctx context.Context, id, user string) error
 	// PurgeSessions deletes the sessions that have ended.
 	PurgeSessions(ctx context.Context, ended func(*storev1.Session) bool) error
@@ -225,7 +225,7 @@ func (s *Sessions) List(user string) ([]*storev1.Session, error) {
 	return all, nil
 }
 
-// Revoke deletes the session with that public id, if it is one of user; an empty user is whoever's. When
+// Revoke deletes the session with that public id, if it is one of user; an empty user stands for every user. When
 // it returns, no new call of the browser is served and its streams are ending. One that does not exist is
 // job.ErrNotFound.
 func (s *Sessions) Revoke(ctx context.Context, id, user string) error {

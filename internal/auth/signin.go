@@ -23,7 +23,7 @@ const (
 	LoginPath    = "/auth/login"
 	CallbackPath = "/auth/callback"
 	LogoutPath   = "/auth/logout"
-	// BackchannelPath is where the issuer tells of users who signed out there.
+	// BackchannelPath is where the issuer reports that users signed out there.
 	BackchannelPath = "/auth/backchannel-logout"
 	stylePath       = "/auth/page.css"
 )

@@ -42,7 +42,7 @@ func (a *app) askReason(ctx context.Context, verb string, ids ...string) (string
 	return a.askWhy(ctx, verb+" "+what)
 }
 
-// askWhy asks whoever sits at a terminal why they do something.
+// askWhy asks the user at the terminal for a reason.
 func (a *app) askWhy(ctx context.Context, what string) (string, error) {
 	fmt.Fprintf(a.err, "Why %s? ", what)
 	line, err := bufio.NewReader(a.stdin(ctx)).ReadString('\n')

@@ -9,7 +9,7 @@ import (
 	authv1 "github.com/stint-jobs/stint/gen/stint/auth/v1"
 )
 
-// newSessionsCommand holds the verbs for the browsers in which somebody is signed in.
+// newSessionsCommand holds the verbs for the browsers in which a user is signed in.
 func newSessionsCommand(a *app) *cobra.Command {
 	return group("sessions", "List where you are signed in by a browser, and sign out there",
 		newSessionsListCommand(a), newSessionsEndCommand(a), newSignOutCommand(a))

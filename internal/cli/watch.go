@@ -105,7 +105,7 @@ func (a *app) followAll(ctx context.Context, o *watchOptions, ids []string, hand
 		if err != nil {
 			return err
 		}
-		f.quiet = streams > 0 // one of them tells of a connection that is lost
+		f.quiet = streams > 0 // one of them reports a lost connection
 		streams++
 		v := newVerdict(part)
 		go func() {

@@ -16,7 +16,7 @@ const (
 	// minCompressed is how long a response must be to be compressed.
 	minCompressed = 1 << 10
 	// lengthNoise is how many bytes are added at most to a compressed response: its length must not tell what a secret in it has in
-	// common with what somebody else had put beside it (the attack BREACH).
+	// common with what another user had put beside it (the attack BREACH).
 	lengthNoise = 32
 )
 

@@ -13,7 +13,7 @@ import (
 // corsMaxAge is how many seconds a browser may keep what it was allowed.
 const corsMaxAge = 600
 
-// newCORS answers browsers that ask what those pages may do.
+// newCORS replies to browsers that ask what those pages may do.
 func newCORS(origins []string) *cors.Cors {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,

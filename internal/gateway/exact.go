@@ -12,7 +12,7 @@ import (
 const digitsOfInexact = 16
 
 // inexact refuses whole numbers among parameters that would become others: parameters are doubles. Elsewhere
-// protobuf's reader refuses what a field cannot hold. Text that is no JSON is nobody's here.
+// protobuf's reader refuses what a field cannot hold. Text that is no JSON is left to the decoder.
 func inexact(text []byte) *problem {
 	if !longNumber(text) {
 		return nil

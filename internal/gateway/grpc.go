@@ -39,7 +39,7 @@ func (g *gateway) serveGRPC(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuseGRPC answers a call with a problem. Over HTTP/2 its status is in trailers, which every proxy hands on: a status in the
+// refuseGRPC writes a problem as the response to a call. Over HTTP/2 its status is in trailers, which every proxy hands on: a status in the
 // headers must come with the end of the stream, and proxies that send on what they have at once take the two apart. Over HTTP/1.1, which
 // may have no trailers, it is in the headers.
 func refuseGRPC(w http.ResponseWriter, r *http.Request, p *problem) {

@@ -38,7 +38,7 @@ var (
 	ErrDenied = errors.New("permission denied")
 	// ErrUserDisabled: the user is disabled by the operators.
 	ErrUserDisabled = errors.New("the user is disabled")
-	// ErrUserUnknown: nobody of that name was ever seen.
+	// ErrUserUnknown: the server has seen no user of that name.
 	ErrUserUnknown = errors.New("nobody of that name was ever seen")
 	// ErrConflict: the thing is not in a state that allows this.
 	ErrConflict = errors.New("not possible in this state")

@@ -16,7 +16,7 @@ type gpus struct {
 
 func newGPUs(all []int32) *gpus { return &gpus{all: all, held: make(map[job.ID][]int32)} }
 
-// take gives a job n of those that nobody has, the first ones. The policy counts them, so there are
+// take gives a job the first n that are free. The policy counts them, so there are
 // as many; where jobs that were found running hold others, it gives what there is.
 func (g *gpus) take(id job.ID, n int32) []int32 {
 	var free []int32

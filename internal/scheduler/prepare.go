@@ -12,7 +12,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// prepare makes the attempt ready, unless somebody wishes the job cancelled meanwhile. Its errors are definite: the executor
+// prepare makes the attempt ready, unless a request to cancel the job comes meanwhile. Its errors are definite: the executor
 // was not called yet.
 func (r *run) prepare(ctx context.Context, j *jobsv1.Job) (executor.Task, error) {
 	until, stop := context.WithCancel(ctx)

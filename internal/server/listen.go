@@ -223,7 +223,7 @@ type decision struct {
 	look   *look // nil where none was needed
 }
 
-// giveUp tells a client that waits for a reply of HTTP/2 that there will be none.
+// giveUp sends a client that waits for a reply of HTTP/2 an error.
 func (d *decision) giveUp() {
 	if d.look != nil {
 		d.look.goAway()

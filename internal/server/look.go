@@ -180,7 +180,7 @@ func (l *look) isGRPCLibrary() bool {
 	return library
 }
 
-// goAway tells a client that none of its requests was served, so that it makes them again on another connection.
+// goAway sends GOAWAY: none of the client's requests was served, so it repeats them on another connection.
 func (l *look) goAway() {
 	if l.greeted && l.conn.SetDeadline(time.Now().Add(goAwayTime)) == nil {
 		_ = l.framer.WriteGoAway(0, http2.ErrCodeNo, nil) // the connection ends either way

@@ -90,7 +90,7 @@ type stageOf struct {
 	tell    func(message string)
 }
 
-// copying tells of a copy that takes a while.
+// copying reports a copy that takes a while.
 func (s stageOf) copying(in catalog.Input) func(done, total int64) {
 	last := time.Now()
 	return func(done, total int64) {
@@ -103,7 +103,7 @@ func (s stageOf) copying(in catalog.Input) func(done, total int64) {
 
 const defaultTellEvery = time.Second
 
-// tellEvery is how often a copy is told of, and how long one lasts that is not. Only tests change it.
+// tellEvery is the interval between reports of a copy. A copy that ends sooner has none. Only tests change it.
 var tellEvery = defaultTellEvery
 
 // inputError blames the input when it is not there; what else goes wrong is not the user's.

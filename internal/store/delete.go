@@ -140,7 +140,7 @@ func (s *Store) expired(state jobsv1.State, keep Keep, now time.Time) []job.ID {
 
 // The folder of a job outlives its record by a moment: the commit that deletes a job puts its id into the bucket doomed,
 // and whoever has removed the folder takes it out again. So a crash in between, or a folder that cannot be removed at
-// once, leaves an id there and no folder that nobody knows.
+// once, leaves an id there, and no folder without one.
 
 // Doomed returns up to limit jobs with ids above after that were deleted and whose folders may still be there, in the
 // order of ids.

@@ -29,7 +29,7 @@ const (
 type ResultFile struct {
 	// Path below output/, with slashes. Where that is no UTF-8 it is a made-up one, which OpenResult takes.
 	Path string
-	// MadeUp tells that Path is one.
+	// MadeUp reports that Path is one.
 	MadeUp bool
 	// Size in bytes.
 	Size int64

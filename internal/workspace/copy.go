@@ -16,13 +16,13 @@ import (
 // copyStep is how much is copied between two looks at the context.
 const copyStep = 16 << 20
 
-// Watch is told of copies that take room on the disk. A clone takes none. The zero value allows
-// every copy and is told of none.
+// Watch is called for copies that take room on the disk. A clone takes none. The zero value allows
+// every copy and is called for none.
 type Watch struct {
 	// Room reserves what the copies will take, in bytes, once and before the first byte is copied. The
 	// copies fail with its error. Release is called when they are made or have failed. Nil allows all.
 	Room func(bytes int64) (release func(), err error)
-	// Copied is called after each step with how many of how many bytes are copied. Nil is not told.
+	// Copied is called after each step with how many of how many bytes are copied. Nil is not called.
 	Copied func(done, total int64)
 }
 
@@ -34,7 +34,7 @@ type Copy struct {
 	// Target is the folder that the copy will be in, and Name its path there. Missing folders are made.
 	Target *os.Root
 	Name   string
-	// Watch is told what the copy takes.
+	// Watch is called with what the copy takes.
 	Watch Watch
 }
 

@@ -33,7 +33,7 @@ type Export struct {
 	Target *os.Root
 	// Name below the target, with slashes. Missing folders are made.
 	Name string
-	// Watch is told of copies that take room.
+	// Watch is called for copies that take room.
 	Watch Watch
 }
 

@@ -32,7 +32,7 @@ func WishToCancel(p auth.Principal, reason string) func(*storev1.Record) error {
 	}
 }
 
-// NeedsReason refuses what an operator does to somebody else's job without saying why.
+// NeedsReason refuses what an operator does to a job of another user without a reason.
 func NeedsReason(p auth.Principal, owner, reason string) error {
 	if owner == p.User || !p.Has(auth.RoleOperator) || strings.TrimSpace(reason) != "" {
 		return nil

@@ -237,7 +237,7 @@ func (s *Service) forecast(ready []*jobsv1.Job) []string {
 const (
 	// maxUnusual bounds the warnings about parameters that one response has.
 	maxUnusual = 100
-	// littleMemory is less than any program runs in: whoever asks for it means another unit.
+	// littleMemory is less than any program runs in: a request for it means another unit.
 	littleMemory = 1 << 20
 )
 
@@ -295,7 +295,7 @@ func resources(asked, def *jobsv1.Resources) *jobsv1.Resources {
 }
 
 // named is what a job gets of what the operator named: what it asks for, and at least what its
-// service does, since that is what the command needs whoever runs it.
+// service does, since the command needs that much for every user.
 func named(asked, def map[string]int64) map[string]int64 {
 	all := make(map[string]int64, len(asked)+len(def))
 	for _, from := range []map[string]int64{asked, def} {

@@ -92,7 +92,7 @@ func bytesWord(n int64) string {
 	return fmt.Sprintf("%d %s", n, units[i])
 }
 
-// askedBefore is what somebody asked for in a job that is repeated: what was taken from advice is
+// askedBefore returns what the request of a repeated job asked for: what was taken from advice is
 // left out, so that it is taken from the advice of now.
 func askedBefore(old *jobsv1.Job) *jobsv1.Resources {
 	asked := proto.CloneOf(old.GetResources())

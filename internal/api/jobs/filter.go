@@ -130,7 +130,7 @@ func (c *compiler) compile(e *expr.Expr) (condition, error) {
 	return condition{match: searchWord(word)}, nil
 }
 
-// checkWord refuses words that stand for themselves and that nobody means so: operators in small letters, and fields without
+// checkWord refuses bare words that are mistakes for something else: operators in small letters, and fields without
 // a comparison. In quotes they are words like all others.
 func checkWord(e *expr.Expr) error {
 	name, ok := e.GetExprKind().(*expr.Expr_IdentExpr)

@@ -52,7 +52,7 @@ func (s *Service) Unshare(ctx context.Context, req *jobsv1.UnshareRequest) (*job
 	return &jobsv1.UnshareResponse{}, nil
 }
 
-// known reports whether somebody of that name was ever seen: they signed in by a browser, or have a credential, jobs or files.
+// known reports whether the server has seen a user of that name: one who signed in by a browser, or has a credential, jobs or files.
 func (s *Service) known(user string) (bool, error) {
 	if has := s.cfg.Store.Has(user); has.Sessions > 0 || has.Tokens > 0 || has.Jobs > 0 || has.Received > 0 {
 		return true, nil

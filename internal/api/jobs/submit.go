@@ -47,7 +47,7 @@ type submission struct {
 	requestID    string
 	validateOnly bool
 	body         proto.Message // what the request id stands for
-	reason       string        // of an operator who submits for somebody else
+	reason       string        // of an operator who submits for another user
 	owner        string        // set by Rerun; otherwise the jobs' own or the caller
 	rerunOf      string
 }
@@ -115,8 +115,8 @@ func (s *Service) admitFor(ctx context.Context, owner string, in submission) ([]
 	return ready, signed(ctx, owner, in.reason, ready)
 }
 
-// maySubmitFor asks an operator for the reason to submit for somebody else: the job reads that user's files, and the operator
-// its results. A check alone tells whether files are there, so it is audited where it stores nothing.
+// maySubmitFor requires a reason of an operator who submits for another user: the job reads that user's files, and the operator
+// its results. A check alone shows whether files are there, so it is audited where it stores nothing.
 func (s *Service) maySubmitFor(ctx context.Context, owner string, in submission) error {
 	p, err := call.Caller(ctx)
 	if err != nil || owner == p.User || in.rerunOf != "" { // Rerun asks for itself

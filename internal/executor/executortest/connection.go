@@ -16,7 +16,7 @@ type Connection struct {
 	Crippled bool
 	// Recoded makes a question mark of each byte that is no ASCII, as a locale does that has no such character.
 	Recoded bool
-	// Insert is what somebody writes to all terminals, before byte At of both streams, counted from 1.
+	// Insert is what a user of the host writes to all terminals, before byte At of both streams, counted from 1.
 	Insert string
 	At     int
 	// Flip changes that byte of both streams, counted from 1.

@@ -14,7 +14,7 @@ import (
 )
 
 // owners are the accounts of owners that were seen on the cluster by this process. An account is looked at before
-// the first job is charged to it, as one of that name could be somebody else's; and again when sbatch refuses it.
+// the first job is charged to it, as one of that name could belong to another user; and again when sbatch refuses it.
 type owners struct {
 	busy chan struct{} // one sacctmgr at a time, so that however many first jobs there are, an account is made once
 
@@ -53,7 +53,7 @@ func (e *engine) ensureAccount(ctx context.Context, owner, account string, since
 	case <-ctx.Done():
 		return &batch.Submitted{Outcome: batch.Unavailable, Err: ctx.Err()}
 	}
-	if !e.owners.lacks(owner, since) { // somebody else was faster
+	if !e.owners.lacks(owner, since) { // another call was faster
 		return nil
 	}
 	if why := e.owners.paused(); why != nil {
@@ -156,7 +156,7 @@ func (e *engine) makeAccount(ctx context.Context, owner, account string) (made t
 		found, err := e.readAccount(ctx, account, cluster)
 		switch {
 		case errors.Is(err, errNoAssociations):
-			return made, nil // a cluster without accounting charges nobody
+			return made, nil // a cluster without accounting charges no account
 		case err != nil:
 			return made, err
 		case found.exists && found.description != e.descriptionOf(owner):

@@ -1,5 +1,5 @@
 // Package slurm is what of a cluster is Slurm's own: the words and formats of sbatch, squeue,
-// sacct, scancel, scontrol and sacctmgr, and which of their answers are mistakes. What is done about jobs is package batch's.
+// sacct, scancel, scontrol and sacctmgr, and which of their replies are mistakes. What is done about jobs is package batch's.
 package slurm
 
 import (

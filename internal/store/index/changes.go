@@ -34,7 +34,7 @@ type Removal struct {
 
 // Changes returns which jobs of the scope changed after a revision. limit bounds how many changes
 // it looks at, as long as they are in the ring. Those from further back are found by a scan, which
-// tells of no removal.
+// reports no removal.
 func (ix *Index) Changes(scope Scope, after uint64, limit int) Changes {
 	if c, ok := ix.RecentChanges(scope, after, limit); ok {
 		return c

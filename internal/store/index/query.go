@@ -57,7 +57,7 @@ type Query struct {
 	// Limit is how many jobs a page has at most. It must be positive.
 	Limit int
 
-	// For whoever reads the jobs of the page. The index does not look at it.
+	// For the reader of the page's jobs. The index does not look at it.
 
 	// MaxBytes ends a page early, once its stored jobs have so many bytes. A page has at least one job, however
 	// large that is. 0 means no such bound.

@@ -13,7 +13,7 @@ import (
 type scan struct {
 	ix       *Index
 	plan     plan
-	ids      *idSet // what it goes over; nobody else has this set
+	ids      *idSet // what it goes over; no other scan has this set
 	desc     bool
 	budget   int    // how many of ids it looks at; zero means all
 	revision uint64 // of the index when it was made

@@ -27,7 +27,7 @@ type view struct {
 
 const (
 	maxViews = 16
-	viewIdle = time.Minute // a view that nobody asks for is given up after this
+	viewIdle = time.Minute // a view without queries is dropped after this
 )
 
 // findView returns the view of a condition; nil when there is none. The caller holds mu for
@@ -62,7 +62,7 @@ func (ix *Index) dropView(v *view) {
 	ix.views = slices.DeleteFunc(ix.views, func(other *view) bool { return other == v })
 }
 
-// dropIdleViews gives up the views that nobody asked for lately. The caller holds mu for writing.
+// dropIdleViews drops the views without a recent query. The caller holds mu for writing.
 func (ix *Index) dropIdleViews(now time.Time) {
 	for _, v := range slices.Clone(ix.views) {
 		if now.Sub(v.used) > viewIdle {

@@ -25,7 +25,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// User is somebody who has or had something here.
+// User is a person or program that has or had data on this server.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name.
@@ -606,7 +606,7 @@ type EraseUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the user, who must be disabled.
 	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	// The name once more, so that nobody is erased by mistake.
+	// The user's name again, so that no user is erased by mistake.
 	ConfirmUser string `protobuf:"bytes,2,opt,name=confirm_user,json=confirmUser,proto3" json:"confirm_user,omitempty"`
 	// Why. It is in the audit. At most 500 bytes.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`

@@ -36,7 +36,7 @@ type CatalogServiceClient interface {
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// Get answers one service.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*GetResponse, error)
-	// Advise tells what a job should ask for, by what completed jobs like it used. Parameters are checked as Submit
+	// Advise returns what a job should ask for, by what completed jobs like it used. Parameters are checked as Submit
 	// checks them, with the caller's own files, since how large these are says what a job is like.
 	Advise(ctx context.Context, in *AdviseRequest, opts ...grpc.CallOption) (*AdviseResponse, error)
 }
@@ -89,7 +89,7 @@ type CatalogServiceServer interface {
 	List(context.Context, *ListRequest) (*ListResponse, error)
 	// Get answers one service.
 	Get(context.Context, *GetRequest) (*GetResponse, error)
-	// Advise tells what a job should ask for, by what completed jobs like it used. Parameters are checked as Submit
+	// Advise returns what a job should ask for, by what completed jobs like it used. Parameters are checked as Submit
 	// checks them, with the caller's own files, since how large these are says what a job is like.
 	Advise(context.Context, *AdviseRequest) (*AdviseResponse, error)
 	mustEmbedUnimplementedCatalogServiceServer()

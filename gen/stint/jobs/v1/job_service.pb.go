@@ -317,7 +317,7 @@ type SubmitRequest struct {
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Checks everything and answers what would be stored, but stores nothing.
 	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// Why, in words. Required of an operator who submits for somebody else, who sees it on the job. At most 500 bytes.
+	// Why, in words. Required of an operator who submits for another user, who sees it on the job. At most 500 bytes.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3056,8 +3056,8 @@ type ShareRequest struct {
 	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
 	// What they may do: at least one.
 	Rights []ShareRight `protobuf:"varint,3,rep,packed,name=rights,proto3,enum=stint.jobs.v1.ShareRight" json:"rights,omitempty"`
-	// Shares although nobody of that name was ever seen here. Otherwise that is refused with the reason USER_UNKNOWN, for a
-	// mistyped name would give the job to whoever gets it later.
+	// Shares although the server has seen no user of that name. Otherwise that is refused with the reason USER_UNKNOWN, for a
+	// mistyped name would give the job to the user who gets it later.
 	UnknownUser   bool `protobuf:"varint,4,opt,name=unknown_user,json=unknownUser,proto3" json:"unknown_user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -939,7 +939,7 @@ func (x *Session) GetUserAgent() string {
 	return ""
 }
 
-// User is what is stored of somebody besides what they have. Key: their name.
+// User is what is stored of a user besides their data. Key: their name.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// When a session of theirs was first begun.

@@ -14,7 +14,7 @@ import type { Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 export declare const file_stint_admin_v1_user_service: GenFile;
 
 /**
- * User is somebody who has or had something here.
+ * User is a person or program that has or had data on this server.
  *
  * @generated from message stint.admin.v1.User
  */
@@ -91,7 +91,7 @@ export declare type User = Message<"stint.admin.v1.User"> & {
 };
 
 /**
- * User is somebody who has or had something here.
+ * User is a person or program that has or had data on this server.
  *
  * @generated from message stint.admin.v1.User
  */
@@ -585,7 +585,7 @@ export declare type EraseUserRequest = Message<"stint.admin.v1.EraseUserRequest"
   user: string;
 
   /**
-   * The name once more, so that nobody is erased by mistake.
+   * The user's name again, so that no user is erased by mistake.
    *
    * @generated from field: string confirm_user = 2;
    */
@@ -613,7 +613,7 @@ export declare type EraseUserRequestJson = {
   user?: string;
 
   /**
-   * The name once more, so that nobody is erased by mistake.
+   * The user's name again, so that no user is erased by mistake.
    *
    * @generated from field: string confirm_user = 2;
    */

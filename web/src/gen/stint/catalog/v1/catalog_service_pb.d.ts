@@ -849,7 +849,7 @@ export declare const CatalogService: GenService<{
     output: typeof GetResponseSchema;
   },
   /**
-   * Advise tells what a job should ask for, by what completed jobs like it used. Parameters are checked as Submit
+   * Advise returns what a job should ask for, by what completed jobs like it used. Parameters are checked as Submit
    * checks them, with the caller's own files, since how large these are says what a job is like.
    *
    * @generated from rpc stint.catalog.v1.CatalogService.Advise

@@ -46,7 +46,7 @@ export declare type SubmitRequest = Message<"stint.jobs.v1.SubmitRequest"> & {
   validateOnly: boolean;
 
   /**
-   * Why, in words. Required of an operator who submits for somebody else, who sees it on the job. At most 500 bytes.
+   * Why, in words. Required of an operator who submits for another user, who sees it on the job. At most 500 bytes.
    *
    * @generated from field: string reason = 4;
    */
@@ -84,7 +84,7 @@ export declare type SubmitRequestJson = {
   validateOnly?: boolean;
 
   /**
-   * Why, in words. Required of an operator who submits for somebody else, who sees it on the job. At most 500 bytes.
+   * Why, in words. Required of an operator who submits for another user, who sees it on the job. At most 500 bytes.
    *
    * @generated from field: string reason = 4;
    */
@@ -2757,8 +2757,8 @@ export declare type ShareRequest = Message<"stint.jobs.v1.ShareRequest"> & {
   rights: ShareRight[];
 
   /**
-   * Shares although nobody of that name was ever seen here. Otherwise that is refused with the reason USER_UNKNOWN, for a
-   * mistyped name would give the job to whoever gets it later.
+   * Shares although the server has seen no user of that name. Otherwise that is refused with the reason USER_UNKNOWN, for a
+   * mistyped name would give the job to the user who gets it later.
    *
    * @generated from field: bool unknown_user = 4;
    */
@@ -2793,8 +2793,8 @@ export declare type ShareRequestJson = {
   rights?: ShareRightJson[];
 
   /**
-   * Shares although nobody of that name was ever seen here. Otherwise that is refused with the reason USER_UNKNOWN, for a
-   * mistyped name would give the job to whoever gets it later.
+   * Shares although the server has seen no user of that name. Otherwise that is refused with the reason USER_UNKNOWN, for a
+   * mistyped name would give the job to the user who gets it later.
    *
    * @generated from field: bool unknown_user = 4;
    */
