@@ -92,7 +92,7 @@ func (r *specReader) flag(o object, path, key string) bool {
 func (r *specReader) parameters(field string, raw json.RawMessage, depth int) []*catalogv1.Parameter {
 	var list []json.RawMessage
 	if raw != nil && json.Unmarshal(raw, &list) != nil {
-		r.p.add(field, "must be a list, not %s", clipRaw(raw))
+		r.p.minor(field, "must be a list, not %s; it is taken for an empty one", clipRaw(raw))
 		return nil
 	}
 	if depth > maxGroupDepth {
@@ -104,7 +104,7 @@ func (r *specReader) parameters(field string, raw json.RawMessage, depth int) []
 	for i, e := range list {
 		var o object
 		if err := json.Unmarshal(e, &o); err != nil {
-			r.p.add(at(field, i), "must be an object, not %s", clipRaw(e))
+			r.p.minor(at(field, i), "must be an object, not %s; it is left out", clipRaw(e))
 			continue
 		}
 		if _, ok := o["id"]; !ok {
@@ -112,7 +112,11 @@ func (r *specReader) parameters(field string, raw json.RawMessage, depth int) []
 		}
 		var id string
 		if json.Unmarshal(o["id"], &id) != nil || id == "" {
-			r.p.add(at(field, i)+".id", "must be text, not %s", clipRaw(o["id"]))
+			r.p.minor(at(field, i)+".id", "must be text, not %s; the parameter is left out", clipRaw(o["id"]))
+			continue
+		}
+		if !validAppSpecID.MatchString(id) {
+			r.p.minor(at(field, i)+".id", "%s is no id that forms can have; the parameter is left out of them, and what is given for it is passed on", quote(id))
 			continue
 		}
 		d := r.parameter(entry(field, i, id)+".", o, depth)
@@ -146,7 +150,10 @@ func (r *specReader) parameter(path string, o object, depth int) *catalogv1.Para
 			d.Type = catalogv1.ParameterType_PARAMETER_TYPE_STRING
 		}
 	case catalogv1.ParameterType_PARAMETER_TYPE_GROUP:
-		d.Group = r.parameters(path+"group", o["group"], depth+1)
+		if d.Group = r.parameters(path+"group", o["group"], depth+1); len(d.GetGroup()) == 0 && depth < maxGroupDepth {
+			r.p.minor(path+"group", "has no parameters; anything is taken")
+			d.Type = catalogv1.ParameterType_PARAMETER_TYPE_STRING
+		}
 	default:
 	}
 	if raw, ok := o["default"]; ok {
@@ -270,7 +277,7 @@ func (r *specReader) resources(spec object) *jobsv1.Resources {
 	if raw, ok := spec["default_memory"]; ok && string(raw) != "null" {
 		bytes, err := parseMemory(strings.Trim(string(raw), `"`), 1<<20)
 		if err != nil {
-			r.p.add("default_memory", "%s", err)
+			r.p.minor("default_memory", "%s; there is no default then", err)
 		}
 		out.MemoryBytes = bytes
 	}
@@ -283,16 +290,16 @@ func (r *specReader) resources(spec object) *jobsv1.Resources {
 	return out
 }
 
-// whole reads a whole number from 0 to most, also as text; 0 when there is none.
-func (r *specReader) whole(o object, key string, most int64) int64 {
+// whole reads a whole number from 0 to limit, also as text; 0 when there is none.
+func (r *specReader) whole(o object, key string, limit int64) int64 {
 	raw, ok := o[key]
 	if !ok || string(raw) == "null" {
 		return 0
 	}
 	var n float64
 	err := json.Unmarshal([]byte(strings.Trim(string(raw), `"`)), &n)
-	if err != nil || n != math.Trunc(n) || n < 0 || n > float64(most) {
-		r.p.add(key, "must be a whole number from 0 to %d, not %s", most, clipRaw(raw))
+	if err != nil || n != math.Trunc(n) || n < 0 || n > float64(limit) {
+		r.p.minor(key, "must be a whole number from 0 to %d, not %s; there is no default then", limit, clipRaw(raw))
 		return 0
 	}
 	return int64(n)

@@ -130,22 +130,22 @@ func TestAllMistakesOfAnAppSpecAreToldAtOnce(t *testing.T) {
 			"parameters": [7, {"id": 8}, {"id": "a b", "type": "string"}, {"id": "c", "type": "text", "required": "maybe"}, {"id": "d", "type": "enum", "enum": "x,y"},
 				{"id": "e", "type": "enum", "enum": [{}]}, {"id": "g", "type": "group", "group": 3}]}`, []string{
 			"S.json: label: must be text, not 5",
-			"S.json: parameters[0]: must be an object, not 7",
-			"S.json: parameters[1].id: must be text, not 8",
+			"S.json: parameters[0]: must be an object, not 7; it is left out",
+			"S.json: parameters[1].id: must be text, not 8; the parameter is left out",
+			`S.json: parameters[2].id: "a b" is no id that forms can have; the parameter is left out of them, and what is given for it is passed on`,
 			`S.json: parameters.c.required: must be 0, 1, true or false, not "maybe"; it is taken for false`,
 			`S.json: parameters.c.type: there is no type "text"; it is taken for string`,
 			`S.json: parameters.d.enum: must be a list, not "x,y"`,
 			"S.json: parameters.d.enum: has no values to choose from; any text is taken",
 			"S.json: parameters.e.enum[0]: must be text or a number, not an object",
 			"S.json: parameters.e.enum: has no values to choose from; any text is taken",
-			"S.json: parameters.g.group: must be a list, not 3",
-			`S.json: default_memory: "true" is no amount of memory; one is for example 512M or 2G`,
-			"S.json: default_cpu: must be a whole number from 0 to 65536, not 1.5",
-			"S.json: default_runtime: must be a whole number from 0 to 315360000, not -1",
+			"S.json: parameters.g.group: must be a list, not 3; it is taken for an empty one",
+			"S.json: parameters.g.group: has no parameters; anything is taken",
+			`S.json: default_memory: "true" is no amount of memory; one is for example 512M or 2G; there is no default then`,
+			"S.json: default_cpu: must be a whole number from 0 to 65536, not 1.5; there is no default then",
+			"S.json: default_runtime: must be a whole number from 0 to 315360000, not -1; there is no default then",
 			"S.json: id: is missing",
 			`S.json: script: "../run" is no plain name of a file or program`,
-			`S.json: parameters[0].id: "a b" is no id of a parameter: letters, digits and _, no digit first, at most 64`,
-			"S.json: parameters.g.group: is missing: the parameters of the group",
 		}},
 		{"groups without end", `{"id": "A", "script": "run", "parameters": [` + strings.Repeat(`{"id":"g","group":[`, 8) + strings.Repeat(`]}`, 8) + `]}`, []string{
 			"S.json: parameters.g.group.g.group.g.group.g.group.g.group: groups are nested more than 4 deep",
@@ -232,6 +232,12 @@ func TestMistakesOfAppSpecsAreMinor(t *testing.T) {
 		`{"id": "p", "type": "enum", "enum": "x,y"}`:          "PARAMETER_TYPE_STRING []",
 		`{"id": "p", "type": "bool", "required": "optional"}`: "PARAMETER_TYPE_BOOLEAN []",
 		`{"id": "p", "type": "int", "default": "auto"}`:       "PARAMETER_TYPE_INTEGER []",
+		`{"id": "p", "type": "float", "default": "null"}`:     "PARAMETER_TYPE_NUMBER []",
+		`{"id": "p", "type": "group"}`:                        "PARAMETER_TYPE_STRING []",
+		`{"id": "p", "type": "group", "group": ["x"]}`:        "PARAMETER_TYPE_STRING []",
+		`{"id": "p"}, {"id": "read length"}`:                  "PARAMETER_TYPE_STRING []",
+		`{"id": "p"}, {"id": 5}`:                              "PARAMETER_TYPE_STRING []",
+		`{"id": "p"}, "a comment"`:                            "PARAMETER_TYPE_STRING []",
 	} {
 		dir := t.TempDir()
 		write(t, dir+"/run", "", 0o755)
@@ -244,8 +250,23 @@ func TestMistakesOfAppSpecsAreMinor(t *testing.T) {
 		if got := fmt.Sprintf("%v %v", d.GetType(), d.GetEnumValues()); got != want {
 			t.Errorf("%s is %s, want %s", parameter, got, want)
 		}
+		if n := len(c.services[0].proto.GetParameters()); n != 1 {
+			t.Errorf("%s makes %d parameters", parameter, n)
+		}
 		if ok, why := c.services[0].Available(); !ok {
 			t.Errorf("%s: %s", parameter, why)
+		}
+	}
+	for _, resources := range []string{`"default_memory": "lots"`, `"default_memory": -1`, `"default_cpu": 1.5`, `"default_runtime": "a day"`} {
+		dir := t.TempDir()
+		write(t, dir+"/run", "", 0o755)
+		write(t, dir+"/spec.json", `{"id": "A", "script": "run", "parameters": [], `+resources+`}`, 0o644)
+		c, problems, err := Load(dir, Options{})
+		if err != nil || len(problems) != 1 {
+			t.Fatalf("%s: %v %v", resources, problems, err)
+		}
+		if ok, why := c.services[0].Available(); !ok || proto.Size(c.services[0].proto.GetDefaultResources()) > 0 {
+			t.Errorf("%s: %s %v", resources, why, c.services[0].proto.GetDefaultResources())
 		}
 	}
 }

@@ -16,6 +16,9 @@ func valueFromYAML(n *yaml.Node) (*structpb.Value, error) {
 	if n.Kind == 0 {
 		return nil, nil
 	}
+	if err := checkNumbers(n); err != nil {
+		return nil, err
+	}
 	var v any
 	if err := n.Decode(&v); err != nil {
 		_, _, what := explainYAML(err.Error())
@@ -29,6 +32,27 @@ func valueFromYAML(n *yaml.Node) (*structpb.Value, error) {
 		return nil, err
 	}
 	return structpb.NewValue(plain)
+}
+
+// decimalNumber is a number as JSON writes it, with the sign and the point without digits that YAML allows.
+var decimalNumber = regexp.MustCompile(`^[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$`)
+
+// checkNumbers refuses numbers that YAML reads as other ones than a person does: 010 is 8 to it.
+func checkNumbers(n *yaml.Node) error {
+	tag := n.ShortTag()
+	if n.Kind == yaml.ScalarNode && (tag == "!!int" || tag == "!!float") && !decimalNumber.MatchString(n.Value) {
+		var v any
+		if err := n.Decode(&v); err != nil {
+			return fmt.Errorf("is no value: %w", err)
+		}
+		return fmt.Errorf("%s is the number %v to YAML; write the number in decimal, or quotes around a text", quote(n.Value), v)
+	}
+	for _, child := range n.Content {
+		if err := checkNumbers(child); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // plainValue turns what YAML knows and JSON does not into text.
