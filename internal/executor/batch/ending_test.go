@@ -3,6 +3,7 @@ package batch
 import (
 	"errors"
 	"os"
+	signals "os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -72,6 +73,10 @@ func TestScriptTellsExitCodesFromSignals(t *testing.T) {
 
 // Whatever is between the script and the command, the command is asked to end, and waited for.
 func TestScriptWaitsForACommandThatWasAskedToEnd(t *testing.T) {
+	// What was started with a signal ignored, as by nohup, hands that on, and no shell can trap it then.
+	caught := make(chan os.Signal, 1)
+	signals.Notify(caught, syscall.SIGHUP)
+	t.Cleanup(func() { signals.Stop(caught) })
 	for name, shell := range shells(t) {
 		for _, language := range languages() {
 			for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGHUP} {
