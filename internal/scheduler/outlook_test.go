@@ -116,7 +116,7 @@ func TestWhatCannotBeSaidIsExplained(t *testing.T) {
 		} else {
 			w.note(j, "not known how long they take")
 		}
-		w.held = "The disk is full."
+		w.hold("The disk is full.")
 		w.note(w.place(behind, 0, 0), "The disk is full.")
 		elsewhere := w.submit("ann", "minute", func(j *jobsv1.Job) { j.Executor = "gone" })
 		w.note(w.expected(elsewhere), "not configured")

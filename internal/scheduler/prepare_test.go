@@ -14,15 +14,15 @@ import (
 func TestAJobWaitsForRoomForItsCopies(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
-		w.prepare = func(preparation) error {
+		w.preparing(func(preparation) error {
 			return &executor.Failure{Reason: jobsv1.Reason_REASON_DISK_FULL, Message: "Its copies take 3 GB.", Err: job.ErrNoSpace}
-		}
+		})
 		id := w.submit("ann", "nothing")
 		w.pass(time.Hour)
 		if j := w.want(id, queued, jobsv1.Reason_REASON_WAITING_FOR_SPACE); j.GetMessage() != "Its copies take 3 GB." || len(j.GetAttempts()) != 1 {
 			t.Errorf("it waits with %q and has %d attempts", j.GetMessage(), len(j.GetAttempts()))
 		}
-		w.prepare = func(preparation) error { return nil }
+		w.preparing(func(preparation) error { return nil })
 		w.pass(2 * time.Minute)
 		w.want(id, completed, noReason)
 		w.runs(id, 1)
@@ -33,11 +33,11 @@ func TestAJobWaitsForRoomForItsCopies(t *testing.T) {
 func TestAPreparationIsToldOfAndCancelled(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
-		w.prepare = func(p preparation) error {
+		w.preparing(func(p preparation) error {
 			p.tell("Copying the file /a: 1 of 2.")
 			<-p.ctx.Done()
 			return context.Cause(p.ctx)
-		}
+		})
 		id := w.submit("ann", "nothing")
 		w.pass(time.Hour)
 		if j := w.want(id, jobsv1.State_STATE_QUEUED, noReason); j.GetMessage() != "Copying the file /a: 1 of 2." {
@@ -54,14 +54,14 @@ func TestAPreparationIsToldOfAndCancelled(t *testing.T) {
 func TestAPreparationIsDoneAgainByTheNextServer(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
-		w.prepare = func(p preparation) error {
+		w.preparing(func(p preparation) error {
 			<-p.ctx.Done()
 			return context.Cause(p.ctx)
-		}
+		})
 		id := w.submit("ann", "nothing")
 		w.pass(time.Minute)
 		w.stop()
-		w.prepare = func(preparation) error { return nil }
+		w.preparing(func(preparation) error { return nil })
 		w.start()
 		w.pass(time.Hour)
 		w.want(id, completed, noReason)

@@ -237,16 +237,16 @@ func TestBlockedJobSaysWhy(t *testing.T) {
 func TestHeldJobsWaitAndGoOn(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.capacity = scheduler.Capacity{policy.CPUs: 2}
-		w.held = "Waiting for room."
+		w.hold("Waiting for room.")
 		w.start()
 		first, second := w.submit("ann", "nothing"), w.submit("bob", "nothing")
 		w.pass(time.Minute)
 		for _, id := range []job.ID{first, second} {
-			if message := w.waits(id, jobsv1.Reason_REASON_WAITING_FOR_SPACE); message != w.held {
+			if message := w.waits(id, jobsv1.Reason_REASON_WAITING_FOR_SPACE); message != w.holding() {
 				t.Errorf("message %q", message)
 			}
 		}
-		w.held = ""
+		w.hold("")
 		w.wake <- struct{}{}
 		w.pass(time.Second)
 		w.want(first, completed, noReason)
@@ -427,9 +427,9 @@ func TestUncertainStartRunsOnce(t *testing.T) {
 
 func TestMissingInputFailsTheJobWithWords(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.prepare = func(preparation) error {
+		w.preparing(func(preparation) error {
 			return &executor.Failure{Reason: jobsv1.Reason_REASON_INPUT_MISSING, Message: "reads: /a.fq is gone"}
-		}
+		})
 		w.start()
 		id := w.submit("ann", "nothing")
 		w.pass(time.Hour)

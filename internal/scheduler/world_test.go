@@ -40,14 +40,14 @@ type world struct {
 	tasks    []executor.Task // that the executor was given
 	perOwner int
 	history  *estimate.History
-	held     string // what holds all attempts
 	maximum  func(service string) *jobsv1.Resources
 	asks     *jobsv1.Resources // what the job of a story asks for
 	uses     int64             // the memory that it uses
 	wake     chan struct{}
-	prepare  func(preparation) error
-	mu       sync.Mutex
-	released map[string]int // attempts, with the state of their job then; guarded by mu
+	mu       sync.Mutex              // guards the three below
+	prepare  func(preparation) error // set by preparing
+	held     string                  // what holds all attempts; set by hold
+	released map[string]int          // attempts, with the state of their job then
 	publish  func(*jobsv1.Job) (string, error)
 	noted    string // what the owner is told of the results
 	s        *scheduler.Scheduler
@@ -96,6 +96,27 @@ type preparation struct {
 	tell func(string)
 }
 
+// preparing sets what is done before an attempt starts.
+func (w *world) preparing(prepare func(preparation) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.prepare = prepare
+}
+
+// hold sets what holds all attempts. Empty holds none.
+func (w *world) hold(words string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = words
+}
+
+// holding returns what holds all attempts.
+func (w *world) holding() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.held
+}
+
 // start runs a scheduler, as a new process would.
 func (w *world) start() {
 	w.Helper()
@@ -111,7 +132,10 @@ func (w *world) start() {
 		Store:   jobs,
 		Engines: engines,
 		Prepare: func(ctx context.Context, j *jobsv1.Job, attempt int, tell func(string)) (executor.Task, error) {
-			if err := w.prepare(preparation{ctx, j, tell}); err != nil {
+			w.mu.Lock()
+			prepare := w.prepare
+			w.mu.Unlock()
+			if err := prepare(preparation{ctx, j, tell}); err != nil {
 				return executor.Task{}, err
 			}
 			id, err := job.ParseID(j.GetId())
@@ -131,7 +155,7 @@ func (w *world) start() {
 			defer w.mu.Unlock()
 			w.released[fmt.Sprintf("%s/%d %s", j.GetId(), attempt, job.StateWord(j.GetState()))]++
 		},
-		Folders: w.folders, MaxActivePerOwner: w.perOwner, Shares: w.shares, Held: func() string { return w.held }, Wake: w.wake,
+		Folders: w.folders, MaxActivePerOwner: w.perOwner, Shares: w.shares, Held: w.holding, Wake: w.wake,
 		Logger: slog.New(w.log), History: w.history, Maximum: w.maximum, OnDecision: w.decided,
 	})
 	if err != nil {
