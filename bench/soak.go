@@ -150,7 +150,7 @@ func (b *bath) submit(ctx context.Context, caller int) {
 		j.Owner = idleOwner(n % b.watchers)
 		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), rig.CallTimeout)
 		begin := time.Now()
-		_, err := b.server.Clients.Jobs(caller).Submit(call, &jobsv1.SubmitRequest{Job: j})
+		_, err := b.server.Clients.Jobs(caller).Submit(call, &jobsv1.SubmitRequest{Job: j, Reason: "a soak"})
 		took := time.Since(begin)
 		cancel()
 		if err != nil {

@@ -189,7 +189,7 @@ func testRulesOfServer(t *testing.T, c *slurmtest.Cluster) {
 	srv := newStintd(t, c, stintdOptions{cluster: "    accounts: per-owner\n    account-prefix: srv-\n    allow:\n      - {users: ['*'], accounts: [gateway], partitions: [main]}\n"})
 	jobs := jobsv1.NewJobServiceClient(srv.conn)
 	submit := func(owner string, r *jobsv1.Resources) (*jobsv1.SubmitResponse, error) {
-		return jobs.Submit(t.Context(), &jobsv1.SubmitRequest{Job: &jobsv1.Job{Service: "Append", Owner: owner, Resources: r}})
+		return jobs.Submit(t.Context(), &jobsv1.SubmitRequest{Job: &jobsv1.Job{Service: "Append", Owner: owner, Resources: r}, Reason: "a test"})
 	}
 	var wg sync.WaitGroup
 	for _, owner := range []string{"ann", "bob", "ann"} {
