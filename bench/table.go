@@ -43,7 +43,7 @@ type target struct {
 	atMost        bool    // the figure should be low
 }
 
-// none is no stretch goal: nobody would notice more than the gate asks for.
+// none marks a row without a stretch goal: users would not notice more than the gate asks for.
 const none = 0
 
 // targets are the rows of the table that can be measured here.

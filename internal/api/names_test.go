@@ -94,7 +94,7 @@ func TestJobsMayNameTheDefaultsAlone(t *testing.T) {
 	}
 }
 
-// Who submits for somebody brings no group of theirs, and a rerun may name what its job did.
+// An operator who submits for another user brings no groups along, and a rerun may name what its job did.
 func TestNamesAreTheOwners(t *testing.T) {
 	w := named(t)
 	operator := w.as("root", "operator")

@@ -361,7 +361,7 @@ func must1[T any](v T, err error) T {
 	return v
 }
 
-// A mistyped name would give the job to whoever gets it later, so it is asked about. Operators see shares and undo them.
+// A mistyped name would give the job to the user who gets it later, so it is asked about. Operators see shares and undo them.
 func TestAShareWithANameThatWasNeverSeenIsAskedAbout(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")

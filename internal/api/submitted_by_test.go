@@ -11,7 +11,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
-// An operator who submits for somebody reaches that user's files by the job, so they say why, and the owner sees it.
+// An operator who submits for another user reaches that user's files by the job, so they say why, and the owner sees it.
 func TestAnOperatorSaysWhyAndTheOwnerSeesIt(t *testing.T) {
 	w := newWorld(t)
 	op, ann := w.as("root", "operator"), w.as("ann")

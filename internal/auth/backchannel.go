@@ -44,7 +44,7 @@ func (s *SignIn) backchannel(w http.ResponseWriter, r *http.Request) {
 }
 
 // verifyLogout checks a logout token: that the issuer made it, a moment ago, for the client of the pages, and that it names
-// somebody.
+// a user.
 func (o *OIDC) verifyLogout(r *http.Request, text string) (*oidc.LogoutToken, error) {
 	o.mu.Lock()
 	keys := o.keySet

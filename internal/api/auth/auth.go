@@ -1,5 +1,5 @@
-// Package auth is the AuthService, the TokenService and the SessionService: nobody gets a token that
-// may do more than they may themselves.
+// Package auth is the AuthService, the TokenService and the SessionService: no user gets a
+// token that may do more than the user may.
 package auth
 
 import (

@@ -75,7 +75,7 @@ func (s *sessions) SignOutEverywhere(ctx context.Context, req *authv1.SignOutEve
 	}, nil
 }
 
-// whose returns the caller, and the user whom a call is about: the caller where it names nobody.
+// whose returns the caller, and the user whom a call is about: the caller where it names none.
 func whose(ctx context.Context, named string) (auth.Principal, string, error) {
 	p, err := call.Caller(ctx)
 	switch {
