@@ -93,7 +93,7 @@ func TestOnlyTheIssuersLogoutsAreTaken(t *testing.T) {
 		"none":          "",
 		"no token":      "x",
 		"too long":      strings.Repeat("a", jwtMost+1),
-		"changed":       genuine[:len(genuine)-6] + "AAAAAA",
+		"changed":       genuine[:strings.LastIndexByte(genuine, '.')+1] + strings.Repeat("A", len(genuine)-strings.LastIndexByte(genuine, '.')-1),
 		"another's key": signWith("RS256", newKey(), "k1", map[string]any{"iss": s.issuer.URL, "aud": pagesClient, "sub": "u-1", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "events": map[string]any{logoutEvent: map[string]any{}}}),
 		"an id token":   s.issuer.sign(s.issuer.claims(map[string]any{"sub": "u-1"})),
 		"with a nonce":  s.issuer.logout(map[string]any{"nonce": "n"}),

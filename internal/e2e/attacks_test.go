@@ -139,7 +139,7 @@ func attackTokens(t *testing.T, h *hostile, most int) {
 	}
 	unknown := func(n int) string { // well formed, but of nobody
 		if n%2 == 0 {
-			return h.token["ann"][:len(h.token["ann"])-2] + "xx"
+			return h.token["ann"][:len(h.token["ann"])-1] + another(h.token["ann"][len(h.token["ann"])-1])
 		}
 		return fmt.Sprint("nonsense", n)
 	}

@@ -31,6 +31,9 @@ const (
 
 const maxToken = 2048
 
+// encoding is strict, so that two tokens are never the same cursor.
+var encoding = base64.RawURLEncoding.Strict()
+
 // Sealer makes page tokens that nobody can read, change, or use for another
 // query: a token is a cursor, encrypted and bound to what it continues. It carries the incarnation of the database,
 // for a cursor of another one may point to jobs that are not there any more.
@@ -74,7 +77,7 @@ func (p Sealer) SealBytes(plain []byte, bound ...string) string {
 	plain = append(p.incarnation[:], plain...) // a new slice: the array has no room
 	nonce := make([]byte, p.aead.NonceSize(), p.aead.NonceSize()+len(plain)+p.aead.Overhead())
 	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
-	return base64.RawURLEncoding.EncodeToString(p.aead.Seal(nonce, nonce, plain, digest(bound)))
+	return encoding.EncodeToString(p.aead.Seal(nonce, nonce, plain, digest(bound)))
 }
 
 // Open reads a token; empty is the beginning. A token that was changed, or made
@@ -105,7 +108,7 @@ func (p Sealer) OpenBytes(token string, bound ...string) ([]byte, error) {
 	if len(token) > maxToken {
 		return nil, ErrToken
 	}
-	sealed, err := base64.RawURLEncoding.DecodeString(token)
+	sealed, err := encoding.DecodeString(token)
 	if err != nil || len(sealed) < p.aead.NonceSize() {
 		return nil, ErrToken
 	}

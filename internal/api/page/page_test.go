@@ -49,6 +49,24 @@ func TestPageTokenOfAnotherIncarnationIsRefusedWithItsReason(t *testing.T) {
 	}
 }
 
+func TestNoLetterOfATokenCanBeChanged(t *testing.T) {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	p := sealer(t)
+	for _, plain := range []string{"c", "cu", "cur"} { // one of each length in base64
+		token := p.SealBytes([]byte(plain), "q")
+		for at := range token {
+			for _, other := range letters {
+				if byte(other) == token[at] {
+					continue
+				}
+				if _, err := p.OpenBytes(token[:at]+string(other)+token[at+1:], "q"); !errors.Is(err, ErrToken) {
+					t.Fatalf("letter %d of %q changed to %q: %v", at, token, other, err)
+				}
+			}
+		}
+	}
+}
+
 func TestNumbersAsTokens(t *testing.T) {
 	p := sealer(t)
 	if n, err := p.OpenNumber(p.SealNumber(7, "q"), "q"); err != nil || n != 7 {
