@@ -89,6 +89,20 @@ func TestOnlyPathsOfThePagesShowThePage(t *testing.T) {
 			t.Errorf("%s: %d with %q, want 404", path, resp.Status, body)
 		}
 	}
+	for _, to := range []struct{ header, value string }{{"Sec-Fetch-Dest", "document"}, {"Accept", "text/html,*/*;q=0.8"}} {
+		resp, body := serve(t, p, http.MethodGet, "/nosuchpage", to.header, to.value)
+		_, index := serve(t, p, http.MethodGet, "/jobs")
+		if resp.Status != http.StatusNotFound || body != index || resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("ETag") != "" {
+			t.Errorf("%s: %d %v with %q, want 404 with the page", to.header, resp.Status, resp.Header, body)
+		}
+		if resp, body := serve(t, p, http.MethodHead, "/nosuchpage", to.header, to.value); resp.Status != http.StatusNotFound || body != "" {
+			t.Errorf("HEAD, %s: %d with %q", to.header, resp.Status, body)
+		}
+	}
+	// A script or a picture that is gone is no page, whatever else the browser takes.
+	if resp, body := serve(t, p, http.MethodGet, "/assets/gone.js", "Sec-Fetch-Dest", "script", "Accept", "text/html"); resp.Status != http.StatusNotFound || strings.Contains(body, "<") {
+		t.Errorf("a script: %d with %q", resp.Status, body)
+	}
 	if resp, _ := serve(t, p, http.MethodPost, "/jobs"); resp.Status != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d, Allow %q", resp.Status, resp.Header.Get("Allow"))
 	}

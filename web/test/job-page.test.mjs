@@ -1,5 +1,6 @@
 // The page of a job in Chromium: states, logs, results, and what may never become code.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkAccessible } from './lib/accessible.mjs';
@@ -59,17 +60,18 @@ test('a completed job shows its results, and nothing in them is code', { skip },
     ['a', 'x "y"', '10', 'b', 'two\nlines', '9'],
   );
   await result(page, 'genes.gff');
-  await page.locator('stint-features-view path').first().waitFor();
-  assert.equal(await page.locator('stint-features-view path').count(), 40);
+  await until(() => page.locator('stint-features-view canvas').getAttribute('data-drawn'), '40');
+  assert.equal(await page.locator('stint-features-view tbody tr').count(), 40);
   await picture(page, 'result-features');
   await result(page, 'seqs.fasta');
   await until(() => page.locator('stint-sequence-view summary b').allInnerTexts(), ['seq1', 'seq2']);
   assert.ok((await page.locator('stint-sequence-view .description').first().innerText()).includes(evil));
   await result(page, 'tree.nwk');
-  await until(
-    () => page.locator('stint-tree-view text:not(.support)').allTextContents(),
-    ['lambda', 'P22 <b onclick=1>', 'T4', 'T7', 'phi X174', 'M13'],
-  );
+  await page.locator('stint-tree-view canvas[data-drawn]').waitFor();
+  const [svg] = await Promise.all([page.waitForEvent('download'), page.getByText('Save as SVG').click()]);
+  const drawn = await readFile(await svg.path(), 'utf8');
+  for (const name of ['lambda', 'P22 &lt;b onclick=1&gt;', 'T4', 'T7', 'phi X174', 'M13'])
+    assert.ok(drawn.includes(`>${name}</text>`), name);
   await picture(page, 'result-tree');
   await result(page, 'picture.svg');
   await eventually(
@@ -92,7 +94,7 @@ test('a completed job shows its results, and nothing in them is code', { skip },
   await checkAccessible(page, 'a completed job');
   // The tree and the table are drawn by what axe sees too.
   await result(page, 'tree.nwk');
-  await page.locator('stint-tree-view svg').waitFor();
+  await page.locator('stint-tree-view canvas[data-drawn]').waitFor();
   await checkAccessible(page, 'a tree');
   // The frame's own script is what the policy blocks.
   await open.close().catch((error) => {

@@ -28,15 +28,45 @@ test('tables: quotes, separators and line ends within cells', async () => {
         ['', 'b'],
       ],
     ],
-    ['"never closed', [['never closed']]],
-    ['"a"b,c', [['ab', 'c']]],
     ['', []],
   ];
-  for (const [text, rows] of cases) assert.deepEqual(parseTable(text, ','), rows, JSON.stringify(text));
-  assert.deepEqual(parseTable('a\t"b\n1\t\n', '\t'), [
-    ['a', '"b'],
-    ['1', ''],
-  ]);
+  for (const [text, rows] of cases)
+    assert.deepEqual(parseTable(text, ','), { rows, broken: false }, JSON.stringify(text));
+  // Where quotes do not match, no row is taken into another one's cell.
+  const broken = [
+    [
+      '"never closed,x\n1,2\n',
+      [
+        ['"never closed', 'x'],
+        ['1', '2'],
+      ],
+    ],
+    [
+      '"a"b,c\r\nd,e\n"x",y',
+      [
+        ['"a"b', 'c'],
+        ['d', 'e'],
+        ['"x"', 'y'],
+      ],
+    ],
+    [
+      'n,what\n1,"size 5" wheel\n2,"ok"\n',
+      [
+        ['n', 'what'],
+        ['1', '"size 5" wheel'],
+        ['2', '"ok"'],
+      ],
+    ],
+  ];
+  for (const [text, rows] of broken)
+    assert.deepEqual(parseTable(text, ','), { rows, broken: true }, JSON.stringify(text));
+  assert.deepEqual(parseTable('a\t"b\n1\t\n', '\t'), {
+    rows: [
+      ['a', '"b'],
+      ['1', ''],
+    ],
+    broken: false,
+  });
   assert.deepEqual(['b', '10', '', '9', 'a'].sort(compareCells), ['9', '10', 'a', 'b', '']);
 });
 
@@ -72,6 +102,137 @@ test('trees: names, lengths, comments, and what is no tree', async () => {
     1,
     'a deep tree does not exhaust the stack',
   );
+});
+
+test('tables: sorted and filtered over all rows, by pages', async () => {
+  const { TableEngine } = await importSource('results/table-engine.ts');
+  const body = Array.from({ length: 1000 }, (_, i) => [`r${i}`, i % 10 === 3 ? '' : String((i * 7919) % 1000)]);
+  const engine = new TableEngine({ notes: [], head: ['name', 'n'], body, uneven: 0, broken: false });
+  assert.deepEqual(engine.head.numeric, [false, true]);
+  const ask = (more) => engine.ask({ sorted: -1, down: false, filter: '', from: 0, count: 50, ...more });
+  const filled = body.map((row) => row[1]).filter((n) => n !== '');
+  const all = (more) => {
+    const rows = [];
+    for (let from = 0; from < 1000; from += 50) rows.push(...ask({ ...more, from }).rows);
+    return rows.map((row) => row[1]);
+  };
+  const rising = filled.map(Number).toSorted((a, b) => a - b);
+  assert.deepEqual(all({ sorted: 1 }), [...rising.map(String), ...Array(100).fill('')]);
+  assert.deepEqual(all({ sorted: 1, down: true }), [...rising.toReversed().map(String), ...Array(100).fill('')]);
+  const found = ask({ filter: 'R99' });
+  assert.deepEqual([found.total, found.numbers], [11, [99, 990, 991, 992, 993, 994, 995, 996, 997, 998, 999]]);
+  const page = ask({ sorted: 1, row: 777 });
+  assert.ok(page.numbers.includes(777) && page.from % 50 === 0, 'the page of a row');
+  assert.deepEqual(ask({ filter: 'nothing has this' }), { rows: [], numbers: [], from: 0, total: 0 });
+  assert.equal(ask({ from: 5000 }).from, 999, 'behind the end');
+});
+
+test('trees: rooted elsewhere every leaf is as far from every other, and support stays with its branch', async () => {
+  const { parseNewick, placeTree } = await importSource('results/newick.ts');
+  const { reroot, nodesOf, sortedBySize, formatNewick, leafCounts } = await importSource('results/tree-ops.ts');
+  const text = "(((a:1,b:2)90:3,(c:4,'d e':5)80:6)70:7,(f:8,g:9)70:7);";
+  const distances = (root) => {
+    const { nodes } = placeTree(root);
+    const leaves = nodes.filter((n) => n.node.children.length === 0);
+    const up = (n) => (n ? [n, ...up(n.parent)] : []);
+    const between = (p, q) => {
+      const above = new Set(up(p));
+      const meet = up(q).find((n) => above.has(n));
+      return Math.round((p.x + q.x - 2 * meet.x) * 1e6) / 1e6;
+    };
+    const table = {};
+    for (const p of leaves) for (const q of leaves) table[`${p.node.name} ${q.node.name}`] = between(p, q);
+    return Object.fromEntries(Object.entries(table).sort());
+  };
+  // A support value divides the leaves in two sets, whichever of them the root is in.
+  const supports = (root) => {
+    const names = (node) =>
+      nodesOf(node)
+        .filter((n) => n.children.length === 0)
+        .map((n) => n.name);
+    const all = names(root).toSorted();
+    const splits = nodesOf(root)
+      .filter((n) => n !== root && n.children.length > 0 && n.name !== '')
+      .map((n) => {
+        const inside = names(n).toSorted();
+        const outside = all.filter((name) => !inside.includes(name));
+        return `${n.name} ${[inside.join(), outside.join()].toSorted().join(' | ')}`;
+      });
+    return [...new Set(splits)].toSorted();
+  };
+  const original = parseNewick(text);
+  const [far, sure] = [distances(original), supports(original)];
+  for (let i = 1; i < nodesOf(original).length; i++) {
+    const tree = parseNewick(text);
+    const other = reroot(tree, nodesOf(tree)[i]);
+    assert.deepEqual(distances(other), far, `rooted at node ${i}: ${formatNewick(other)}`);
+    assert.deepEqual(supports(other), sure, `rooted at node ${i}: ${formatNewick(other)}`);
+    assert.deepEqual(distances(parseNewick(formatNewick(other))), far, 'written and read');
+    assert.equal(formatNewick(tree), formatNewick(original), 'the tree given stays as it is');
+    assert.deepEqual(distances(sortedBySize(other)), far, 'sorted');
+  }
+  assert.equal(reroot(original, original), original);
+  assert.equal(formatNewick(original), `${text}\n`);
+  const sorted = sortedBySize(parseNewick('((a,b,c),d,(e,f));'));
+  assert.deepEqual(
+    sorted.children.map((c) => leafCounts(sorted).get(c)),
+    [1, 2, 3],
+  );
+  const { nodes, leaves } = placeTree(original, new Set([original.children[0]]));
+  assert.deepEqual([nodes.length, leaves], [5, 3], 'of what is folded the inside has no place');
+  const chain = parseNewick(`${'('.repeat(15_000)}a,b${')'.repeat(15_000)};`);
+  assert.equal(
+    nodesOf(reroot(chain, nodesOf(chain).at(-1))).length > 3,
+    true,
+    'a deep tree does not exhaust the stack',
+  );
+});
+
+test('a map of features finds those in sight, and no two lie on each other where there is room', async () => {
+  const { FeatureMap } = await importSource('results/feature-map.ts');
+  let seed = 7;
+  const random = (n) => {
+    seed = (seed * 48271) % 2147483647;
+    return seed % n;
+  };
+  const features = Array.from({ length: 3000 }, (_, i) => {
+    const start = 1 + random(100_000);
+    return {
+      sequence: 'c',
+      type: 'CDS',
+      start,
+      end: start + random(i % 50 === 0 ? 40_000 : 300),
+      strand: '+-.'[i % 3],
+      attributes: new Map(),
+    };
+  });
+  const map = new FeatureMap([
+    { sequence: 'c', type: 'region', start: 1, end: 150_000, strand: '.', attributes: new Map() },
+    ...features,
+  ]);
+  assert.deepEqual([map.length, map.placed.length], [150_000, 3000]);
+  for (const [from, to] of [
+    [1, 10],
+    [5000, 5100],
+    [99_000, 150_000],
+    [60_000, 60_000],
+    [0, 1e9],
+    [-5, 0],
+  ]) {
+    const want = features.filter((f) => f.start <= to && f.end >= from).length;
+    assert.equal([...map.between(from, to)].length, want, `${from} to ${to}`);
+  }
+  const few = new FeatureMap(features.slice(0, 200).map((f) => ({ ...f, end: f.start + 100 })));
+  for (const a of few.placed)
+    for (const b of few.placed)
+      assert.ok(
+        a === b ||
+          a.forward !== b.forward ||
+          a.lane !== b.lane ||
+          a.lane === 4 ||
+          a.feature.end < b.feature.start ||
+          b.feature.end < a.feature.start,
+      );
 });
 
 test('features and sequences: what is none is left out', async () => {

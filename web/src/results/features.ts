@@ -1,19 +1,23 @@
-// Previews features in GFF3: a map of one sequence with its features as arrows, and their table.
-import { css, html, LitElement, nothing, svg } from 'lit';
+// Shows features in GFF3: a map of one sequence that can be moved and magnified, and their table, each leading to the other.
+import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
+import { styles } from '../base/css-vars';
 import { formatCount } from '../base/format';
 import { sharedStyles } from '../base/styles';
+import { FeatureMap, nameOf, niceStep, type Placed } from './feature-map';
 import { type Feature, parseGff } from './gff';
-import type { Rows } from './parse-table';
+import { rowsSource, type TableSource } from './table-source';
 import { viewerStyles } from './viewer-styles';
+import type { PickEvent, Surface, ZoomCanvas } from './zoom-canvas';
 import './table';
+import './zoom-canvas';
 
-const nameOf = (f: Feature) =>
-  ['product', 'Name', 'gene', 'locus_tag', 'ID'].map((k) => f.attributes.get(k)).find((v) => v) ?? f.type;
-
-const mostDrawn = 1500;
-const width = 660;
-const laneHeight = 22;
+const laneHeight = 18;
+const axisHeight = 22;
+const edge = 6;
+const colours = ['accent', 'running', 'cancelled', 'focus'];
+/** Closer than so many positions a pixel has no use. */
+const closest = 0.05;
 
 @customElement('stint-features-view')
 export class FeaturesView extends LitElement {
@@ -21,98 +25,196 @@ export class FeaturesView extends LitElement {
     sharedStyles,
     viewerStyles,
     css`
-      svg { display: block; width: 100%; height: auto; }
-      .map { border: 1px solid var(--stint-border); border-radius: var(--stint-radius); padding: 6px 8px; margin-bottom: 10px; overflow: hidden; }
-      .axis { stroke: var(--stint-border-strong); stroke-width: 1; }
-      text { fill: var(--stint-text-2); font: 11px var(--stint-font); }
-      .f0 { fill: var(--stint-accent); }
-      .f1 { fill: var(--stint-running); }
-      .f2 { fill: var(--stint-cancelled); }
-      .f3 { fill: var(--stint-focus); }
-      path:hover { fill: var(--stint-text); }
       .legend { display: flex; gap: 4px 14px; flex-wrap: wrap; color: var(--stint-text-2); }
-      .legend svg { width: 10px; height: 10px; display: inline-block; }
+      .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; background: var(--colour); margin-inline-end: 4px; forced-color-adjust: none; }
+      .chosen { margin: 6px 0 8px; overflow-wrap: anywhere; }
+      stint-table-view { --viewer-height: 34vh; }
     `,
   ];
 
   @property() text = '';
   @property({ type: Boolean }) cut = false;
-  @state() private chosen = '';
-  @query('.map') private map!: HTMLElement;
-  private features: Feature[] = [];
-  private rows: Rows = [];
-  private names: string[] = [];
+  @state() private sequence = '';
+  @state() private marked = -1;
+  @query('stint-zoom-canvas') private canvas!: ZoomCanvas;
+  private bySequence = new Map<string, Feature[]>();
+  private map = new FeatureMap([]);
+  private types: string[] = [];
+  private source: TableSource | undefined;
 
   override willUpdate(changed: Map<string, unknown>): void {
-    if (!changed.has('text')) return;
-    this.features = parseGff(this.text);
-    this.names = [...new Set(this.features.map((f) => f.sequence))];
-    this.chosen = this.names[0] ?? '';
-    this.rows = [
-      ['Sequence', 'Type', 'Start', 'End', 'Strand', 'Length', 'Name'],
-      ...this.features.map((f) => [
-        f.sequence,
-        f.type,
-        `${f.start}`,
-        `${f.end}`,
-        f.strand,
-        `${f.end - f.start + 1}`,
-        nameOf(f),
-      ]),
-    ];
+    if (changed.has('text')) {
+      this.bySequence = new Map();
+      for (const feature of parseGff(this.text)) {
+        const others = this.bySequence.get(feature.sequence);
+        if (others) others.push(feature);
+        else this.bySequence.set(feature.sequence, [feature]);
+      }
+      this.sequence = this.bySequence.keys().next().value ?? '';
+    }
+    if (!changed.has('text') && !changed.has('sequence')) return;
+    const here = this.here;
+    this.map = new FeatureMap(here);
+    this.types = [...new Set(this.map.placed.map((p) => p.feature.type))];
+    this.marked = -1;
+    this.source = rowsSource({
+      notes: [],
+      uneven: 0,
+      broken: false,
+      head: ['Name', 'Type', 'Start', 'End', 'Strand', 'Length'],
+      body: here.map((f) => [nameOf(f), f.type, `${f.start}`, `${f.end}`, f.strand, `${f.end - f.start + 1}`]),
+    });
   }
 
-  private renderMap() {
-    const here = this.features.filter((f) => f.sequence === this.chosen && f.type !== 'region' && f.type !== 'contig');
-    const length = Math.max(1, ...this.features.filter((f) => f.sequence === this.chosen).map((f) => f.end));
-    const types = [...new Set(here.map((f) => f.type))];
-    const x = (position: number) => (position / length) * width;
-    const step = niceStep(length / 6);
-    const ticks = Array.from({ length: Math.floor(length / step) + 1 }, (_, i) => i * step);
-    return html`<div class="map">
-      <svg viewBox="-6 0 ${width + 12} ${laneHeight * 2 + 26}" role="img" aria-label="Map of ${this.chosen} with ${here.length} features">
-        <line class="axis" x1="0" x2=${width} y1=${laneHeight + 3} y2=${laneHeight + 3}></line>
-        ${here.slice(0, mostDrawn).map((f) => {
-          const forward = f.strand !== '-';
-          const path = arrow(x(f.start - 1), x(f.end), forward ? 2 : laneHeight + 6, forward);
-          return svg`<path class=${`f${types.indexOf(f.type) % 4}`} d=${path}><title>${nameOf(f)}\n${f.type} ${formatCount(f.start)}–${formatCount(f.end)} ${f.strand}</title></path>`;
-        })}
-        ${ticks.map((t, i) => svg`<text x=${x(t)} y=${laneHeight * 2 + 20} text-anchor=${i === 0 ? 'start' : x(t) > width * 0.97 ? 'end' : 'middle'}>${formatCount(t)}</text>`)}
-      </svg>
-      <div class="legend">${types.slice(0, 8).map((t, i) => html`<span><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="f${i % 4}" width="10" height="10" rx="2"></rect></svg> ${t}</span>`)}
-        ${here.length > mostDrawn ? html`<span>The first ${formatCount(mostDrawn)} of ${formatCount(here.length)} are drawn.</span>` : nothing}</div>
-    </div>`;
+  private get here(): readonly Feature[] {
+    return this.bySequence.get(this.sequence) ?? [];
+  }
+
+  private choose(name: string): void {
+    this.sequence = name;
+    this.canvas.fit();
+  }
+
+  /** The row of a feature: where it begins, and how high it is. */
+  private top({ lane, forward }: Placed): number {
+    const axis = edge + this.map.lanes.forward * laneHeight;
+    return forward ? axis - (lane + 1) * laneHeight : axis + axisHeight + lane * laneHeight;
+  }
+
+  private paint(surface: Surface): number {
+    const { context, width, from, to, at, colour } = surface;
+    const { map } = this;
+    const x = (position: number) => at(position / map.length);
+    this.paintAxis(surface, x);
+    const marked = this.here[this.marked];
+    // What is narrower than a pixel is drawn once a pixel and lane.
+    const last = new Map<number, number>();
+    let drawn = 0;
+    for (const placed of map.between(from * map.length, to * map.length)) {
+      const { feature, forward } = placed;
+      const [left, right] = [x(feature.start - 1), x(feature.end)];
+      const y = this.top(placed);
+      if (right - left < 1) {
+        const pixel = Math.floor(left);
+        if (last.get(y) === pixel && feature !== marked) continue;
+        last.set(y, pixel);
+      }
+      context.fillStyle = colour(colours[this.types.indexOf(feature.type) % colours.length] as string);
+      arrow(context, Math.max(left, -20), Math.min(Math.max(right, left + 1), width + 20), y, forward);
+      context.fill();
+      if (feature === marked) {
+        context.strokeStyle = colour('text');
+        context.lineWidth = 2;
+        context.stroke();
+      }
+      this.paintName(surface, feature, Math.max(left, 0), Math.min(right, width), y);
+      drawn++;
+    }
+    return drawn;
+  }
+
+  private paintName({ context, colour, font }: Surface, feature: Feature, left: number, right: number, y: number) {
+    const room = right - left - 12;
+    if (room < 30) return;
+    const name = nameOf(feature);
+    context.font = font(10.5);
+    context.fillStyle = colour('surface');
+    context.textAlign = 'start';
+    context.textBaseline = 'middle';
+    const most = Math.floor(room / 5.6);
+    context.fillText(name.length > most ? `${name.slice(0, most - 1)}…` : name, left + 4, y + laneHeight / 2 - 1, room);
+  }
+
+  private paintAxis({ context, width, from, to, colour, font }: Surface, x: (position: number) => number): void {
+    const { length, lanes } = this.map;
+    const y = edge + lanes.forward * laneHeight + axisHeight / 2;
+    context.strokeStyle = colour('border-strong');
+    context.lineWidth = 1;
+    context.beginPath();
+    context.moveTo(Math.max(0, x(0)), y - 8);
+    context.lineTo(Math.min(width, x(length)), y - 8);
+    context.stroke();
+    const step = niceStep(((to - from) * length * 110) / width);
+    context.fillStyle = colour('text-2');
+    context.font = font(11);
+    context.textBaseline = 'middle';
+    for (let tick = Math.ceil((from * length) / step) * step; tick <= to * length; tick += step) {
+      context.textAlign = x(tick) < 30 ? 'start' : x(tick) > width - 40 ? 'end' : 'center';
+      context.fillText(formatCount(tick), Math.min(Math.max(x(tick), 2), width - 2), y + 2);
+    }
+  }
+
+  // The smallest of those that lie there: it is the one that cannot be reached otherwise.
+  private pick({ detail: { x, y, surface } }: PickEvent): void {
+    const { map } = this;
+    const pixel = (surface.to - surface.from) / surface.width;
+    const position = (surface.from + x * pixel) * map.length;
+    const slack = 3 * pixel * map.length;
+    const size = (p: Placed) => p.feature.end - p.feature.start;
+    let found: Placed | undefined;
+    for (const placed of map.between(position - slack, position + slack)) {
+      const top = this.top(placed);
+      if (y >= top && y < top + laneHeight && (!found || size(placed) < size(found))) found = placed;
+    }
+    this.marked = found ? this.here.indexOf(found.feature) : -1;
+  }
+
+  private reveal(row: number): void {
+    this.marked = row;
+    const feature = this.here[row];
+    if (feature) this.canvas.show((feature.start - 1) / this.map.length, feature.end / this.map.length);
+  }
+
+  private renderChosen() {
+    const feature = this.here[this.marked];
+    if (!feature) return html`<p class="chosen quiet-text">Click a feature, or a row of the table.</p>`;
+    const notes = [...feature.attributes].map(([k, v]) => `${k}=${v}`).join('; ');
+    return html`<p class="chosen"><b>${nameOf(feature)}</b> · ${feature.type} · ${formatCount(feature.start)} to ${formatCount(feature.end)} ${feature.strand} · <span class="quiet-text">${notes.slice(0, 500)}</span></p>`;
   }
 
   override render() {
-    if (this.features.length === 0) return html`<pre class="scroll">${this.text.slice(0, 20_000)}</pre>`;
+    if (this.bySequence.size === 0) return html`<pre class="scroll">${this.text.slice(0, 20_000)}</pre>`;
+    const { map } = this;
+    const height = 2 * edge + (map.lanes.forward + map.lanes.reverse) * laneHeight + axisHeight;
+    const names = [...this.bySequence.keys()];
+    // Another one each time, so that the canvas draws what has changed here.
+    const paint = (surface: Surface) => this.paint(surface);
     return html`
       ${
-        this.names.length > 1
-          ? html`<div class="tools"><label>Sequence <select class="select" @change=${(e: Event) => {
-              this.chosen = (e.target as HTMLSelectElement).value;
-              this.map.scrollLeft = 0;
-            }}>${this.names.slice(0, 2000).map((name) => html`<option value=${name}>${name}</option>`)}</select></label></div>`
+        names.length > 1
+          ? html`<div class="tools"><label>Sequence <input class="input" list="sequences" .value=${this.sequence} @change=${(
+              e: Event,
+            ) => {
+              const { value } = e.target as HTMLInputElement;
+              if (this.bySequence.has(value)) this.choose(value);
+            }}></label><datalist id="sequences">${names.slice(0, 2000).map((name) => html`<option value=${name}></option>`)}</datalist>
+            <span class="quiet-text">one of ${formatCount(names.length)}</span></div>`
           : nothing
       }
-      ${this.renderMap()}
-      <stint-table-view label="Features" .rows=${this.rows}></stint-table-view>`;
+      <stint-zoom-canvas axis="x" ${styles({ '--canvas-height': `${height}px` })} .paint=${paint} most=${Math.max(1, map.length * closest)}
+        label="Map of ${this.sequence} with ${formatCount(map.placed.length)} features" @pick=${this.pick}>
+        <span class="legend">${this.types.slice(0, 8).map((t, i) => html`<span><i ${styles({ '--colour': `var(--stint-${colours[i % colours.length]})` })}></i>${t}</span>`)}</span></stint-zoom-canvas>
+      ${this.renderChosen()}
+      <stint-table-view label="Features of ${this.sequence}" .source=${this.source} .marked=${this.marked} choices @choose=${(e: CustomEvent<number>) => this.reveal(e.detail)}></stint-table-view>`;
   }
 }
 
-function niceStep(rough: number): number {
-  const power = 10 ** Math.floor(Math.log10(Math.max(1, rough)));
-  return [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough) ?? power * 10;
-}
-
 // arrow draws a box with a tip in the direction of the strand; small ones are all tip.
-function arrow(from: number, to: number, y: number, forward: boolean): string {
-  const h = laneHeight - 6;
-  const right = Math.max(to, from + 1);
-  const tip = Math.min(6, right - from);
-  return forward
-    ? `M${from} ${y}H${right - tip}L${right} ${y + h / 2}L${right - tip} ${y + h}H${from}Z`
-    : `M${right} ${y}H${from + tip}L${from} ${y + h / 2}L${from + tip} ${y + h}H${right}Z`;
+function arrow(context: CanvasRenderingContext2D, left: number, right: number, y: number, forward: boolean): void {
+  const h = laneHeight - 4;
+  const tip = Math.min(6, right - left);
+  context.beginPath();
+  if (right - left < 3) {
+    context.rect(left, y, right - left, h);
+    return;
+  }
+  const [back, neck, head] = forward ? [left, right - tip, right] : [right, left + tip, left];
+  context.moveTo(back, y);
+  context.lineTo(neck, y);
+  context.lineTo(head, y + h / 2);
+  context.lineTo(neck, y + h);
+  context.lineTo(back, y + h);
+  context.closePath();
 }
 
 declare global {

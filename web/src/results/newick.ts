@@ -86,8 +86,11 @@ function readName(text: string, from: number): [string, number] {
   return [text.slice(from, at).trim(), at];
 }
 
-/** Places the nodes of a tree: leaves one below the other, a parent in the middle of its children. */
-export function placeTree(root: TreeNode): { nodes: PlacedNode[]; leaves: number; depth: number; lengths: boolean } {
+/** Places the nodes of a tree: leaves one below the other, a parent in the middle of its children. Of what is folded the inside has no place. */
+export function placeTree(
+  root: TreeNode,
+  folded: ReadonlySet<TreeNode> = new Set(),
+): { nodes: PlacedNode[]; leaves: number; depth: number; lengths: boolean } {
   const lengths = hasLengths(root);
   const nodes: PlacedNode[] = [];
   const stack: PlacedNode[] = [{ node: root, x: 0, y: 0, parent: undefined }];
@@ -97,8 +100,9 @@ export function placeTree(root: TreeNode): { nodes: PlacedNode[]; leaves: number
     const placed = stack.pop() as PlacedNode;
     nodes.push(placed);
     depth = Math.max(depth, placed.x);
-    if (placed.node.children.length === 0) placed.y = leaves++;
-    for (const child of placed.node.children.toReversed()) {
+    const children = folded.has(placed.node) ? [] : placed.node.children;
+    if (children.length === 0) placed.y = leaves++;
+    for (const child of children.toReversed()) {
       const step = lengths ? Math.max(0, child.length ?? 0) : 1;
       stack.push({ node: child, x: placed.x + step, y: 0, parent: placed });
     }

@@ -1,4 +1,5 @@
 // Takes tables apart: tabs or commas between cells, quotes around those that hold either.
+import { parse } from 'papaparse';
 
 /** Rows of cells, the first one being the names of the columns. */
 export type Rows = string[][];
@@ -6,9 +7,33 @@ export type Rows = string[][];
 /** What is between cells. */
 export type Separator = ',' | ';' | '\t';
 
-/** Parses text in CSV as RFC 4180 describes it, or with semicolons or tabs in the place of commas. */
-export function parseTable(text: string, separator: Separator): Rows {
-  return separator === '\t' ? parseTabs(text) : parseCommas(text, separator);
+/** Rows as they were read, and whether the quotes of the file are broken: then each line is a row, with all its quotes. */
+export interface Parsed {
+  rows: Rows;
+  broken: boolean;
+}
+
+/**
+ * Parses text in CSV as RFC 4180 describes it, or with semicolons in the place of commas. With tabs there is no quoting,
+ * and lines without anything are left out, as programs that write such files do it.
+ */
+export function parseTable(text: string, separator: Separator): Parsed {
+  const tabs = separator === '\t';
+  const { rows, wrong } = split(text, separator, !tabs);
+  // A quote that is never closed, or closed in the middle of a cell, would take all behind it into one cell.
+  return wrong ? { rows: split(text, separator, false).rows, broken: true } : { rows, broken: false };
+}
+
+function split(text: string, separator: Separator, quotes: boolean): { rows: Rows; wrong: boolean } {
+  const { data: rows, errors } = parse<string[]>(quotes ? text : text.replace(/\r\n/g, '\n'), {
+    delimiter: separator,
+    // A letter that no text has: nothing is a quote.
+    ...(!quotes && { quoteChar: '\u0000', newline: '\n' }),
+    skipEmptyLines: separator === '\t',
+  });
+  // Behind the last end of a line is no row.
+  if (rows.length > 0 && rows.at(-1)?.length === 1 && rows.at(-1)?.[0] === '') rows.pop();
+  return { rows, wrong: errors.some((e) => e.type === 'Quotes') };
 }
 
 /** A table as it is shown. */
@@ -20,6 +45,8 @@ export interface Table {
   body: Rows;
   /** How many rows have more or fewer cells than there are names. */
   uneven: number;
+  /** Whether the quotes of the file do not match: each of its lines is a row then. */
+  broken: boolean;
 }
 
 /**
@@ -27,7 +54,7 @@ export interface Table {
  * others instead. Where the names are one less than the cells of the rows the first column has none, as R writes it.
  */
 export function readTable(text: string, separator: Separator): Table {
-  const rows = parseTable(text.replace(/^\ufeff/, ''), separatorOf(text, separator));
+  const { rows, broken } = parseTable(text.replace(/^\ufeff/, ''), separatorOf(text, separator));
   // Lines with # in front of a table are notes; the last of them has the names if it has as many cells as what follows.
   const comments = rows.findIndex((row) => !row[0]?.startsWith('#'));
   const names = comments > 0 && rows[comments - 1]?.length === rows[comments]?.length;
@@ -38,7 +65,7 @@ export function readTable(text: string, separator: Separator): Table {
   if (body.length > 0 && body.every((row) => row.length === named + 1)) head = ['', ...head];
   const uneven = body.filter((row) => row.length !== head.length).length;
   const width = body.reduce((most, row) => Math.max(most, row.length), head.length);
-  return { notes, head: [...head, ...Array<string>(width - head.length).fill('')], body, uneven };
+  return { notes, head: [...head, ...Array<string>(width - head.length).fill('')], body, uneven, broken };
 }
 
 // The separator that the first lines have, outside of quotes: Excel writes semicolons where the comma is for decimals.
@@ -57,68 +84,7 @@ function separatorOf(text: string, named: Separator): Separator {
   return (['\t', ';', ','] as const).find((other) => other !== named && even(other)) ?? named;
 }
 
-// Files with tabs have no quoting in practice; a quote is a character of the cell.
-function parseTabs(text: string): Rows {
-  return text
-    .replace(/\r?\n$/, '')
-    .split(/\r?\n/)
-    .filter((line, i) => line !== '' || i === 0)
-    .map((line) => line.split('\t'));
-}
-
-function parseCommas(text: string, separator: Separator): Rows {
-  const rows: Rows = [];
-  let row: string[] = [];
-  let at = 0;
-  while (at < text.length) {
-    let cell = '';
-    if (text[at] === '"') {
-      [cell, at] = quoted(text, at + 1, separator);
-    } else {
-      const stop = nextOf(text, at, separator);
-      cell = text.slice(at, stop);
-      at = stop;
-    }
-    row.push(cell);
-    if (text[at] === separator) {
-      at++;
-      if (at === text.length) row.push('');
-      continue;
-    }
-    if (text[at] === '\r') at++;
-    if (text[at] === '\n') at++;
-    rows.push(row);
-    row = [];
-  }
-  if (row.length > 0) rows.push(row);
-  return rows;
-}
-
-function nextOf(text: string, from: number, separator: Separator): number {
-  let at = from;
-  while (at < text.length && text[at] !== separator && text[at] !== '\n' && text[at] !== '\r') at++;
-  // A carriage return within a line is a part of it.
-  return at;
-}
-
-function quoted(text: string, from: number, separator: Separator): [string, number] {
-  let cell = '';
-  let at = from;
-  for (;;) {
-    const stop = text.indexOf('"', at);
-    if (stop < 0) return [cell + text.slice(at), text.length];
-    cell += text.slice(at, stop);
-    if (text[stop + 1] !== '"') {
-      let end = stop + 1;
-      // What stands between a closing quote and the separator is kept as it is.
-      while (end < text.length && text[end] !== separator && text[end] !== '\n' && text[end] !== '\r')
-        cell += text[end++];
-      return [cell, end];
-    }
-    cell += '"';
-    at = stop + 2;
-  }
-}
+const collator = new Intl.Collator(undefined, { numeric: true });
 
 /** Compares cells: numbers by value and before texts, empty ones last. */
 export function compareCells(a: string, b: string): number {
@@ -130,7 +96,7 @@ export function compareCells(a: string, b: string): number {
   if (!Number.isNaN(x) && !Number.isNaN(y)) return x - y;
   if (!Number.isNaN(x)) return -1;
   if (!Number.isNaN(y)) return 1;
-  return a.localeCompare(b, undefined, { numeric: true });
+  return collator.compare(a, b);
 }
 
 /** Whether all cells of a column that hold something are numbers. */

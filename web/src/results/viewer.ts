@@ -4,22 +4,29 @@ import { customElement, property, state } from 'lit/decorators.js';
 import { formatBytes } from '../base/format';
 import { sharedStyles } from '../base/styles';
 import type { ResultFileJson } from '../gen/stint/jobs/v1/job_service_pb';
-import { readTable, type Table } from './parse-table';
 import { type FileText, readText, resultURL } from './read-file';
+import type { TableSource } from './table-source';
 import { viewerStyles } from './viewer-styles';
 
 export type Display = 'table' | 'text' | 'sequence' | 'features' | 'tree' | 'image' | 'html' | 'download';
 
 const limits: Partial<Record<Display, number>> = {
-  table: 4 << 20,
   text: 1 << 20,
   sequence: 2 << 20,
-  features: 4 << 20,
-  tree: 4 << 20,
+  features: 32 << 20,
+  tree: 16 << 20,
 };
 
 const texts =
   /^text\/|^application\/(json|yaml|x-yaml|xml)|\.(log|txt|md|json|ya?ml|toml|out|err|fq|fastq|sam|vcf|bed)$/;
+
+// What has no type of its own is known by its name.
+const names: readonly (readonly [RegExp, Display])[] = [
+  [/\.(tsv|tab|csv)$/i, 'table'],
+  [/\.(gff3?|gtf)$/i, 'features'],
+  [/\.(nwk|newick|tre|tree|treefile)$/i, 'tree'],
+  [/\.(fa|fna|faa|ffn|fasta)$/i, 'sequence'],
+];
 
 /** How a file is shown. What the spec leaves open is decided by the kind of file. */
 export function displayOf(file: ResultFileJson): Display {
@@ -29,6 +36,8 @@ export function displayOf(file: ResultFileJson): Display {
   if (/^image\//.test(type)) return 'image';
   if (/tab-separated|^text\/csv/.test(type)) return 'table';
   if (/^text\/html/.test(type)) return 'html';
+  const byName = names.find(([form]) => form.test(file.path ?? ''));
+  if (byName) return byName[1];
   return texts.test(type) || texts.test(file.path ?? '') ? 'text' : 'download';
 }
 
@@ -49,7 +58,9 @@ export class ResultView extends LitElement {
   @property({ attribute: false }) file: ResultFileJson = {};
   @state() private content: FileText | undefined;
   @state() private problem = '';
-  private table: Table | undefined;
+  @state() private source: TableSource | undefined;
+  /** How much of a table's file was read, in words. */
+  @state() private progress = '';
   private life = new AbortController();
 
   override disconnectedCallback(): void {
@@ -68,27 +79,37 @@ export class ResultView extends LitElement {
     this.life = new AbortController();
     const { signal } = this.life;
     this.content = undefined;
+    this.source = undefined;
     this.problem = '';
+    this.progress = '';
     const display = displayOf(this.file);
     const limit = limits[display];
-    if (!limit) return;
+    if (display !== 'table' && !limit) return;
     try {
+      if (!limit) return await this.loadTable(signal);
       const [content] = await Promise.all([
         readText(this.job, this.file.path ?? '', limit, signal),
         loadViewer(display),
       ]);
       if (signal.aborted) return;
-      if (display === 'table') this.table = readTable(content.text, isCommas(this.file) ? ',' : '\t');
       this.content = content;
     } catch (error) {
       if (!signal.aborted) this.problem = (error as Error).message;
     }
   }
 
-  private renderText(display: Display, { text, cut, size }: FileText): TemplateResult {
+  private async loadTable(signal: AbortSignal): Promise<void> {
+    const [{ fileSource }] = await Promise.all([import('./table-source'), loadViewer('table')]);
+    const told = (read: number, size: number) => {
+      this.progress = `${formatBytes(read)}${size > 0 ? ` of ${formatBytes(size)}` : ''} read`;
+    };
+    const url = resultURL(this.job, this.file.path ?? '');
+    const source = await fileSource(url, isCommas(this.file) ? ',' : '\t', told, signal);
+    if (!signal.aborted) this.source = source;
+  }
+
+  private renderText(display: Display, { text, cut }: FileText): TemplateResult {
     switch (display) {
-      case 'table':
-        return html`<stint-table-view .table=${this.table} extent=${cut ? `the first ${formatBytes(limits.table)} of ${formatBytes(size)}` : ''} label=${this.file.title || this.file.path || ''}></stint-table-view>`;
       case 'sequence':
         return html`<stint-sequence-view .text=${text} .cut=${cut}></stint-sequence-view>`;
       case 'features':
@@ -112,7 +133,10 @@ export class ResultView extends LitElement {
     }
     if (display === 'download')
       return html`<p class="nothing">This kind of file cannot be shown here. It can be downloaded.</p>`;
-    if (!this.content) return html`<p class="nothing" role="status">Loading…</p>`;
+    if (this.source)
+      return html`<stint-table-view .source=${this.source} label=${this.file.title || path}></stint-table-view>`;
+    if (!this.content)
+      return html`<p class="nothing" role="status">Loading…${this.progress ? ` ${this.progress}` : ''}</p>`;
     return html`${this.renderText(display, this.content)}
       ${this.content.cut ? html`<p class="cut">This is the start of the file, which has ${formatBytes(this.content.size)}. Download it to see all of it.</p>` : nothing}`;
   }
