@@ -156,27 +156,6 @@ test('something is seen before the scripts are there, and while the next page is
   await open.close();
 });
 
-test('a table that is a part of its file says so at its count, and when it is sorted or filtered', {
-  skip,
-}, async () => {
-  const { id } = await server.submit({ service: 'Many', outputName: 'large', parameters: { bins: 0, rows: 200_000 } });
-  await server.finished(id);
-  const open = await openContext(browser, server);
-  const page = await open.page(`jobs/${id}`);
-  const table = page.locator('stint-table-view');
-  await table.locator('tbody tr').first().waitFor();
-  assert.match(await table.locator('.tools [role=status]').innerText(), /rows in the first 4\.0 MiB of \d\.\d MiB$/);
-  assert.equal(await table.locator('.warning').count(), 0);
-  await table.getByRole('button', { name: 'id' }).click();
-  await table.getByText('Sorted is the first 4.0 MiB').waitFor();
-  await table.getByRole('button', { name: 'id' }).click();
-  await table.getByRole('button', { name: 'id' }).click();
-  await until(() => table.locator('.warning').count(), 0);
-  await table.getByLabel('Filter rows').fill('200000');
-  await table.getByText('Filtered is the first 4.0 MiB').waitFor();
-  await open.close();
-});
-
 test('addresses in the message of the operators are links, and nothing else in it is', { skip }, async () => {
   const message = 'Back at noon, see https://status.example.org/now. <b>Thanks</b>';
   await server.call('POST', 'v1/admin/submissions', { open: false, message });

@@ -10,6 +10,11 @@ import { viewerStyles } from './viewer-styles';
 
 const pageRows = 200;
 const typingDelay = 200;
+const longestCell = 1000;
+
+// cut shortens a cell that nobody reads in a table, such as a genome, and says how long it is.
+const cut = (cell: string) =>
+  cell.length > longestCell ? `${cell.slice(0, longestCell)}… ${formatCount(cell.length)} letters` : cell;
 
 @customElement('stint-table-view')
 export class TableView extends LitElement {
@@ -114,7 +119,8 @@ export class TableView extends LitElement {
     return html`<tr class=${this.choices ? 'choice' : ''} aria-current=${this.choices && number === this.marked ? 'true' : nothing}
       @click=${this.choices ? choose : nothing}>${head.map((_, c) => {
         const cell = row[c] ?? '';
-        return html`<td data-long class=${numeric[c] ? 'number' : ''} title=${cell.length > 40 ? cell : nothing}>${this.choices && c === 0 ? html`<button class="choose">${cell}</button>` : cell}</td>`;
+        const title = cell.length > 40 ? cut(cell) : nothing;
+        return html`<td data-long class=${numeric[c] ? 'number' : ''} title=${title}>${this.choices && c === 0 ? html`<button class="choose">${cut(cell)}</button>` : cut(cell)}</td>`;
       })}</tr>`;
   }
 
