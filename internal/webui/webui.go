@@ -136,7 +136,7 @@ func baseOf(prefix string) string {
 
 // routes are the first segments of the paths that the pages themselves show something at.
 var routes = map[string]bool{
-	"jobs": true, "services": true, "submit": true, "workspace": true, "queue": true, "audit": true, "everybody": true, "account": true,
+	"jobs": true, "compare": true, "services": true, "submit": true, "workspace": true, "queue": true, "audit": true, "everybody": true, "account": true,
 }
 
 // ServeHTTP serves a file of the pages, or the page itself at one of its paths.

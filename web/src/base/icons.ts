@@ -29,6 +29,7 @@ const drawings = {
   folder: svg`<path d="M3 6h6l2 2.5h10V19H3z"/>`,
   file: svg`<path d="M6 3h8l4 4v14H6zM14 3v4h4"/>`,
   trash: svg`<path d="M4 7h16M9 7V4h6v3M6.5 7l1 13h9l1-13M10 11v5M14 11v5"/>`,
+  compare: svg`<path d="M4 5h6v14H4zM14 5h6v14h-6zM12 3v18"/>`,
   minus: svg`<path d="M5 12h14"/>`,
   plus: svg`<path d="M12 5v14M5 12h14"/>`,
   filter: svg`<path d="M3.5 5h17l-6.5 8v6l-4-2v-4z"/>`,

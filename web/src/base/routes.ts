@@ -23,6 +23,7 @@ const all: RouteSpec[] = [
   { pattern: '', folder: 'jobs', title: 'Jobs' },
   { pattern: 'jobs', folder: 'jobs', title: 'Jobs', nav: 'Jobs' },
   { pattern: 'jobs/:id', folder: 'job', title: 'Job' },
+  { pattern: 'compare/:one/:two', folder: 'compare', title: 'Two jobs' },
   { pattern: 'services', folder: 'submit', title: 'New job', nav: 'New job' },
   { pattern: 'submit/:service', folder: 'submit', title: 'New job' },
   { pattern: 'workspace', folder: 'workspace', title: 'Workspace', nav: 'Workspace' },

@@ -4,7 +4,7 @@ import { html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { announce } from '../base/announce';
 import { ApiError } from '../base/api';
-import { getJob, listServices } from '../base/calls';
+import { getJob, listJobs, listServices } from '../base/calls';
 import { serverNow } from '../base/clock';
 import { styles } from '../base/css-vars';
 import { placeWords } from '../base/expected';
@@ -33,6 +33,8 @@ import type { ShowLineEvent } from './why';
 export const tag = 'stint-job-page';
 
 const tickMillis = 1000;
+/** Reruns that are listed. */
+const mostReruns = 5;
 const staleMillis = 3000;
 
 @customElement(tag)
@@ -44,6 +46,8 @@ export class JobPage extends LitElement {
   @state() private service: ServiceJson | undefined;
   @state() private problem = '';
   @state() private lost = '';
+  /** The jobs that were made of this one by a rerun, the latest first. */
+  @state() private reruns: readonly string[] = [];
   @state() private now = serverNow();
   private readonly session = followSession(this);
   private jobId = '';
@@ -84,6 +88,8 @@ export class JobPage extends LitElement {
     // Whose stream tells of the job depends on whose job it is.
     const { session } = this;
     const known = session.status ? undefined : session.refresh();
+    this.reruns = [];
+    void this.readReruns();
     void Promise.all([this.read(signal), known]).then(() => {
       if (!this.job || signal.aborted) return;
       const own = !session.operator || session.status?.user === this.job.owner;
@@ -112,6 +118,18 @@ export class JobPage extends LitElement {
         this.again = false;
         void this.read();
       }
+    }
+  }
+
+  // What became of it later: jobs that were submitted again from it. Without an answer nothing is said of them.
+  private async readReruns(): Promise<void> {
+    const { signal } = this.life;
+    const query = { filter: `rerun_of = ${this.jobId}`, orderBy: 'id desc', pageSize: mostReruns + 1 };
+    try {
+      const { jobs = [] } = await listJobs(query, signal);
+      if (!signal.aborted) this.reruns = jobs.map((j) => j.id ?? '');
+    } catch {
+      this.reruns = [];
     }
   }
 
@@ -230,7 +248,19 @@ export class JobPage extends LitElement {
       ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
       ${job.priority ? fact('Priority', job.priority) : nothing}
       ${job.submittedBy ? fact('Submitted by', job.submitReason ? `${job.submittedBy}: ${job.submitReason}` : job.submittedBy) : nothing}
-      ${job.rerunOf && job.rerunOf !== '0' ? fact('Rerun of', html`<a href=${pathOf('jobs', job.rerunOf)}>job ${job.rerunOf}</a>`) : nothing}
+      ${job.rerunOf && job.rerunOf !== '0' ? fact('Rerun of', html`<a href=${pathOf('jobs', job.rerunOf)}>job ${job.rerunOf}</a>, <a href=${pathOf('compare', job.rerunOf, job.id ?? '')}>what differs</a>`) : nothing}
+      ${
+        this.reruns.length > 0
+          ? fact(
+              'Rerun as',
+              html`${this.reruns.slice(0, mostReruns).map((id) => html`<a href=${pathOf('jobs', id)}>job ${id}</a> `)}${
+                this.reruns.length > mostReruns
+                  ? html`<a href="jobs?filter=${encodeURIComponent(`rerun_of = ${job.id}`)}">and others</a>`
+                  : nothing
+              }`,
+            )
+          : nothing
+      }
       ${job.parentId && job.parentId !== '0' ? fact('Part of', html`<a href=${pathOf('jobs', job.parentId)}>job ${job.parentId}</a>`) : nothing}
       ${job.resultFolder ? fact('Results', html`<a href=${workspaceHref(job.resultFolder)}>${job.resultFolder}</a>`) : nothing}
       ${

@@ -75,6 +75,15 @@ export function jobActions(rows: readonly Row[], session: Session, pending = fal
       run: () => download(withResults),
     },
     {
+      id: 'compare',
+      label: 'Compare',
+      icon: 'compare',
+      hint: 'See what two jobs differ in',
+      unavailable: none ?? (rows.length === 2 ? undefined : 'Select two jobs.'),
+      // The older one is the first.
+      run: () => navigate(pathOf('compare', ...rows.map((r) => r.id).sort((a, b) => Number(a) - Number(b)))),
+    },
+    {
       id: 'copy',
       label: 'Copy link',
       icon: 'link',
