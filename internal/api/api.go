@@ -25,6 +25,7 @@ import (
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
@@ -62,6 +63,11 @@ type Config struct {
 	DefaultExecutor string
 	// MaxActivePerOwner bounds the queued and running jobs of one owner, MaxActive those of all. Zero is no bound.
 	MaxActivePerOwner, MaxActive int
+	// Limits are the numbers at which what users make ends. Nil means those of job.Quotas.
+	Limits job.Limits
+	// Audited returns how many entries of the audit a caller has made of those of a day, and how many there may be, which
+	// is 0 without a limit. Nil means that nothing counts them.
+	Audited func(p auth.Principal) (used, perDay int64)
 	// MaxTimeLimit is the longest time limit of a job, and that of jobs without one. Zero is no bound.
 	MaxTimeLimit time.Duration
 	// Heartbeat is the longest silence of a stream. Zero means 15 s.
@@ -134,8 +140,11 @@ func New(cfg Config) (*Server, error) {
 	ofAuth := authapi.New(authapi.Config{Tokens: cfg.Tokens, Pages: pages, MaxTokenLife: cfg.MaxTokenLife, Users: cfg.Users, Sessions: cfg.Sessions, SignIn: cfg.SignIn})
 	ofJobs := jobs.New(jobs.Config{
 		Store: cfg.Store, Catalog: cfg.Catalog, Scheduler: cfg.Scheduler, Names: cfg.Names, Folders: cfg.Folders, Workspace: cfg.Workspace, Pages: pages,
-		DefaultExecutor: cfg.DefaultExecutor, MaxActivePerOwner: cfg.MaxActivePerOwner, MaxActive: cfg.MaxActive, MaxTimeLimit: cfg.MaxTimeLimit,
+		DefaultExecutor: cfg.DefaultExecutor, MaxActivePerOwner: cfg.MaxActivePerOwner, MaxActive: cfg.MaxActive, Limits: cfg.Limits, MaxTimeLimit: cfg.MaxTimeLimit,
 		Heartbeat: cfg.Heartbeat, WatchEvery: cfg.WatchEvery, OnIssue: cfg.OnIssue,
+	})
+	ofWorkspace := workspaceapi.New(workspaceapi.Config{
+		Workspace: cfg.Workspace, Pages: pages, Store: cfg.Store, Limits: cfg.Limits, Audited: cfg.Audited, ReportsToday: ofJobs.ReportsToday,
 	})
 	return &Server{
 		drain: ofJobs.Drain,
@@ -143,7 +152,7 @@ func New(cfg Config) (*Server, error) {
 		Catalog: catalogapi.New(catalogapi.Config{
 			Catalog: cfg.Catalog, Pages: pages, Inputs: ofJobs.Inputs, Advisor: cfg.Scheduler, DefaultExecutor: cfg.DefaultExecutor,
 		}),
-		Workspace: workspaceapi.New(workspaceapi.Config{Workspace: cfg.Workspace, Pages: pages}),
+		Workspace: ofWorkspace,
 		Admin:     ofAdmin.Admin,
 		Queue:     ofAdmin.Queue,
 		Status:    ofAdmin.Status,

@@ -84,6 +84,8 @@ func audited(ctx context.Context, st *store.Store, method string, req any) (cont
 		return store.WithAudit(ctx, e), nil
 	case auth.AuditCalls:
 		return ctx, st.Audit(ctx, call.AuditEntry(p, method))
+	case auth.AuditViews:
+		return ctx, st.AuditRead(ctx, call.AuditEntry(p, method))
 	case auth.AuditNothing, auth.AuditReads:
 		fallthrough
 	default:

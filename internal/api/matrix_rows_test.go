@@ -30,6 +30,7 @@ import (
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 )
@@ -269,6 +270,12 @@ func (m *matrix) adminRows() {
 	} {
 		m.rows[name] = row{own: func() proto.Message { return req }}
 	}
+	m.rows[adminv1.AdminService_DeleteIssue_FullMethodName] = row{own: func() proto.Message {
+		n := reports.Add(1)
+		id, err := m.store.AddIssue(m.Context(), job.ID(1_000_000+n), &storev1.Issue{Reporter: fmt.Sprint("reporter", n)}) //nolint:gosec // small
+		must(m, err)
+		return &adminv1.DeleteIssueRequest{Id: id.String()}
+	}}
 }
 
 // reports takes turns between jobs, because so many problems may be reported about one.

@@ -92,6 +92,7 @@ var sizes = map[string]Size{
 	adminv1.AdminService_SetSubmissions_FullMethodName:   usual,
 	adminv1.AdminService_Backup_FullMethodName:           usual,
 	adminv1.AdminService_ListIssues_FullMethodName:       usual,
+	adminv1.AdminService_DeleteIssue_FullMethodName:      usual,
 	adminv1.AdminService_ListOrphans_FullMethodName:      usual,
 	adminv1.AdminService_CancelOrphan_FullMethodName:     usual,
 	adminv1.AdminService_ListAudit_FullMethodName:        usual,

@@ -16,6 +16,7 @@ import (
 	"github.com/stint-jobs/stint/internal/api"
 	authapi "github.com/stint-jobs/stint/internal/api/auth"
 	"github.com/stint-jobs/stint/internal/auth"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 )
 
@@ -117,7 +118,7 @@ func TestANarrowTokenMakesNoWiderOne(t *testing.T) {
 func TestTokensOfAUserAreBounded(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")
-	for range auth.MaxTokens - 1 {
+	for range (job.Limits{}).Of(job.QuotaTokens) - 1 {
 		_, err := w.tokens().CreateToken(ann, &authv1.CreateTokenRequest{})
 		must(t, err)
 	}

@@ -11,8 +11,10 @@ const (
 	AuditChanges
 	// AuditReads: that it reads parameters, logs or results of another user's job.
 	AuditReads
-	// AuditCalls: the call itself, before it does anything: it reads everybody's, or acts outside of the store.
+	// AuditCalls: the call itself, before it does anything: it reads all there is, or acts outside of the store.
 	AuditCalls
+	// AuditViews: the call itself, before it does anything, as reads are: it shows what is everybody's, and pages repeat it.
+	AuditViews
 )
 
 // AuditOf is what the table says of a method.

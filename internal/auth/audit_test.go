@@ -10,9 +10,10 @@ import (
 const audits = `
 admin.v1.AdminService/Backup            calls
 admin.v1.AdminService/CancelOrphan      calls
+admin.v1.AdminService/DeleteIssue       changes
 admin.v1.AdminService/Diagnose          nothing
 admin.v1.AdminService/ListAudit         nothing
-admin.v1.AdminService/ListIssues        calls
+admin.v1.AdminService/ListIssues        views
 admin.v1.AdminService/ListOrphans       nothing
 admin.v1.AdminService/SetSubmissions    changes
 admin.v1.QueueService/ListQueue         nothing
@@ -59,7 +60,7 @@ workspace.v1.WorkspaceService/Upload    nothing
 `
 
 func TestEveryMethodSaysWhatOfItIsAudited(t *testing.T) {
-	words := map[Audit]string{AuditNothing: "nothing", AuditChanges: "changes", AuditReads: "reads", AuditCalls: "calls"}
+	words := map[Audit]string{AuditNothing: "nothing", AuditChanges: "changes", AuditReads: "reads", AuditCalls: "calls", AuditViews: "views"}
 	want := map[string]string{}
 	for line := range strings.Lines(strings.TrimSpace(audits)) {
 		w := strings.Fields(line)

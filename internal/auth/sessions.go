@@ -22,8 +22,6 @@ const (
 	DefaultSessionIdle = 8 * time.Hour
 	// DefaultSessionLife is how long a browser stays signed in at all.
 	DefaultSessionLife = 24 * time.Hour
-	// sessionsPerUser bounds the browsers of one user; the one that was not used for longest makes room.
-	sessionsPerUser = 20
 	// touchEvery is how exactly the last use is known.
 	touchEvery = time.Minute
 	// purgeEvery is how long a session that has ended may stay in the file.
@@ -127,7 +125,7 @@ func (s *Sessions) Begin(ctx context.Context, b Beginning) (secret string, err e
 		}
 	}
 	secret = strings.TrimPrefix(text, tokenPrefix) // a cookie is no API token, and must not pass for one
-	gone, err := s.cfg.Store.PutSession(ctx, Hash(secret), session, sessionsPerUser)
+	gone, err := s.cfg.Store.PutSession(ctx, Hash(secret), session, int(job.Limits{}.Of(job.QuotaSessions)))
 	if err != nil {
 		return "", fmt.Errorf("store a session of %s: %w", user, err)
 	}

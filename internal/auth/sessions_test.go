@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/stint-jobs/stint/internal/job"
 )
 
 func newSessions(t *testing.T) (*Sessions, *sessionStore) {
@@ -119,7 +121,7 @@ func TestSignOutEndsStreamsAndSoDoesTheLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	stream = guarded(t, f.auth, p)
-	for range 5 * sessionsPerUser { // which one goes is the store's business
+	for range 5 * (job.Limits{}).Of(job.QuotaSessions) { // which one goes is the store's business
 		begin(t, s, "bob")
 	}
 	wantStatus(t, stream.end(), codes.Unauthenticated, "SESSION_ENDED")

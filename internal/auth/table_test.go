@@ -84,6 +84,7 @@ const cells = `
                                         user  operator  auditor  service  job  acting  neither  scope        shared
 admin.v1.AdminService/Backup            DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
 admin.v1.AdminService/CancelOrphan      DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
+admin.v1.AdminService/DeleteIssue       DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
 admin.v1.AdminService/Diagnose          DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -
 admin.v1.AdminService/ListAudit         DHD   AAA       AAA      DHD      DHD  DDD     DHD      admin        -
 admin.v1.AdminService/ListIssues        DHD   AAA       DHD      DHD      DHD  DDD     DHD      admin        -

@@ -14,11 +14,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-const (
-	maxDescription = 200
-	// MaxTokens is how many API tokens a user may have.
-	MaxTokens = 100
-)
+const maxDescription = 200
 
 // TokenStore keeps API tokens by the Hash of their text. Its methods may be
 // called from several goroutines; what it answers is read-only.
@@ -75,7 +71,7 @@ func (t *Tokens) Create(ctx context.Context, g Grant) (*storev1.Token, string, e
 	if !g.Expires.IsZero() {
 		token.ExpireTime = timestamppb.New(g.Expires)
 	}
-	if err := t.store.PutToken(ctx, Hash(text), token, MaxTokens); err != nil {
+	if err := t.store.PutToken(ctx, Hash(text), token, int(job.Limits{}.Of(job.QuotaTokens))); err != nil {
 		return nil, "", fmt.Errorf("store token of %s: %w", g.User, err)
 	}
 	return token, text, nil

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"strconv"
 	"strings"
@@ -87,9 +88,18 @@ func (a *app) auditTable(entries []*adminv1.AuditEntry) {
 			user, behalf = e.GetActor(), e.GetUser()
 		}
 		g.add(auditNumber(e), a.screen.time(e.GetTime()), user, behalf, e.GetHow(), e.GetAddress(),
-			path.Base(e.GetMethod()), auditJobs(e), e.GetSubject(), e.GetReason())
+			a.auditMethod(e), auditJobs(e), e.GetSubject(), e.GetReason())
 	}
 	g.print(a.out, a.screen)
+}
+
+// auditMethod is what was done, and how often the same was read again until when.
+func (a *app) auditMethod(e *adminv1.AuditEntry) string {
+	method := path.Base(e.GetMethod())
+	if e.GetRepeats() == 0 {
+		return method
+	}
+	return fmt.Sprintf("%s (%d more until %s)", method, e.GetRepeats(), a.screen.time(e.GetLastRepeatTime()))
 }
 
 func auditNumber(e *adminv1.AuditEntry) string { return strconv.FormatUint(e.GetSequence(), 10) }

@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
@@ -95,7 +96,13 @@ func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[workspacev1.UploadReques
 func digest(content string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(content))) }
 
 func (*fakeFiles) GetUsage(context.Context, *workspacev1.GetUsageRequest) (*workspacev1.GetUsageResponse, error) {
-	return &workspacev1.GetUsageResponse{UsedBytes: 5000, UsedEntries: 3, MaxEntries: 1_000_000, MaxDepth: 32}, nil
+	return &workspacev1.GetUsageResponse{UsedBytes: 5000, UsedEntries: 3, MaxEntries: 1_000_000, MaxDepth: 32, Quotas: []*workspacev1.Quota{
+		{Kind: "workspace_bytes", Title: "bytes in the workspace", Used: proto.Int64(5000), Bytes: true},
+		{Kind: "workspace_entries", Title: "files and folders", Used: proto.Int64(3), Max: 1_000_000},
+		{Kind: "api_tokens", Title: "API tokens", Used: proto.Int64(2), Max: 100},
+		{Kind: "audit_entries_per_day", Title: "audited changes in a day", Used: proto.Int64(0)},
+		{Kind: "path_names", Title: "names in a path", Max: 32},
+	}}, nil
 }
 
 func (w *fakeFiles) List(_ context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {

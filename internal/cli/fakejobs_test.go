@@ -414,6 +414,16 @@ func (f *fake) ListIssues(context.Context, *adminv1.ListIssuesRequest) (*adminv1
 	return &adminv1.ListIssuesResponse{Issues: slices.Clone(f.issues)}, nil
 }
 
+func (f *fake) DeleteIssue(_ context.Context, req *adminv1.DeleteIssueRequest) (*adminv1.DeleteIssueResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.issues)
+	if f.issues = slices.DeleteFunc(f.issues, func(i *adminv1.Issue) bool { return i.GetId() == req.GetId() }); len(f.issues) == n {
+		return nil, status.Error(codes.NotFound, "There is no problem report "+req.GetId()+".")
+	}
+	return &adminv1.DeleteIssueResponse{}, nil
+}
+
 func (f *fake) Backup(_ *adminv1.BackupRequest, s grpc.ServerStreamingServer[adminv1.BackupResponse]) error {
 	for _, data := range []string{"data", "base"} {
 		if err := s.Send(&adminv1.BackupResponse{Data: []byte(data), SizeBytes: 8}); err != nil {

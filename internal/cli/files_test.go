@@ -192,6 +192,10 @@ func TestRerunReportAndAdmin(t *testing.T) {
 	if r.out != "issue-2\n" {
 		t.Errorf("report: %q", r.out)
 	}
+	defer func() {
+		wantIn(t, stint(f, "admin", "issues", "delete", "issue-1").want(t, 0).out, "Report issue-1 is deleted.")
+		stint(f, "admin", "issues", "delete", "issue-1").want(t, 1)
+	}()
 	wantIn(t, stint(f, "admin", "issues").want(t, 0).out, "issue-1\t", "\tFAILED\t", `from stdin\n`)
 	stint(f, "admin", "submissions", "close", "-m", "Closed until 14:00.").want(t, 0)
 	wantIn(t, stint(f, "server").want(t, 0).out, "Submissions\tclosed", "Closed until 14:00.", "local\tyes\t1\t1/2")

@@ -11,6 +11,7 @@ import (
 func newIssuesCommand(a *app) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{Use: "issues", Short: "List users' reports of problems, newest first", Args: arguments(0, 0)}
+	cmd.AddCommand(newIssuesDeleteCommand(a))
 	f := addFormat(cmd)
 	cmd.Flags().IntVar(&limit, "limit", 50, "show at most so many")
 	cmd.RunE = a.verb(func(ctx context.Context, _ []string) error {
@@ -63,4 +64,29 @@ func (a *app) issues(ctx context.Context, limit int) ([]*adminv1.Issue, error) {
 			return all, nil
 		}
 	}
+}
+
+func newIssuesDeleteCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "delete ISSUE...", Short: "Delete reports that were dealt with, so that their reporters may make others",
+		Args: arguments(1, -1), Example: "  stint admin issues delete 12-3",
+	}
+	cmd.RunE = a.verb(func(ctx context.Context, ids []string) error {
+		client, err := a.admin()
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			err := a.call(ctx, func(ctx context.Context) error {
+				_, err := client.DeleteIssue(ctx, &adminv1.DeleteIssueRequest{Id: id})
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			say(a.out, "Report %s is deleted.", id)
+		}
+		return nil
+	})
+	return cmd
 }

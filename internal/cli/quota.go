@@ -13,8 +13,9 @@ import (
 func newQuotaCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "quota",
-		Short: "Show what your workspace takes and may take",
-		Long:  "Show what your workspace takes and may take. Each file and folder counts 4 KiB beside its size.",
+		Short: "Show what you use and where it ends",
+		Long: `Show how much you use of what has a number at which it ends, and that number. In the workspace each file and folder
+counts 4 KiB beside its size. Where nothing is said to be used, the limit is that of each job or path.`,
 		Example: `  stint quota
   stint quota -o json`,
 		Args: arguments(0, 0),
@@ -39,15 +40,22 @@ func newQuotaCommand(a *app) *cobra.Command {
 }
 
 func (a *app) printUsage(u *workspacev1.GetUsageResponse) {
-	limit := func(n int64, text string) string {
-		if n == 0 {
-			return "none"
-		}
-		return text
-	}
 	g := &grid{columns: []column{{title: "WHAT"}, {title: "USED", right: a.screen.tty}, {title: "LIMIT", right: a.screen.tty}}}
-	g.add("bytes", a.screen.bytes(u.GetUsedBytes()), limit(u.GetMaxBytes(), a.screen.bytes(u.GetMaxBytes())))
-	g.add("files and folders", strconv.FormatInt(u.GetUsedEntries(), 10), limit(u.GetMaxEntries(), strconv.FormatInt(u.GetMaxEntries(), 10)))
-	g.add("names in a path", "", limit(int64(u.GetMaxDepth()), strconv.Itoa(int(u.GetMaxDepth()))))
+	for _, q := range u.GetQuotas() {
+		amount := func(n int64) string {
+			if q.GetBytes() {
+				return a.screen.bytes(n)
+			}
+			return strconv.FormatInt(n, 10)
+		}
+		used, limit := "", "none"
+		if q.Used != nil {
+			used = amount(q.GetUsed())
+		}
+		if q.GetMax() > 0 {
+			limit = amount(q.GetMax())
+		}
+		g.add(q.GetTitle(), used, limit)
+	}
 	g.print(a.out, a.screen)
 }

@@ -106,6 +106,7 @@ var callsOfUsers = map[string]cost{
 	"/stint.admin.v1.AdminService/SetSubmissions":   ofUser,
 	"/stint.admin.v1.AdminService/Backup":           ofUser,
 	"/stint.admin.v1.AdminService/ListIssues":       ofUser,
+	"/stint.admin.v1.AdminService/DeleteIssue":      ofUser,
 	"/stint.admin.v1.AdminService/ListOrphans":      ofUser,
 	"/stint.admin.v1.AdminService/CancelOrphan":     ofUser,
 	"/stint.admin.v1.AdminService/ListAudit":        ofUser,

@@ -86,6 +86,8 @@ type UserError struct {
 	Message string
 	// RetryAfter is how long to wait before trying again; 0 when that would not help.
 	RetryAfter time.Duration
+	// Reached is the limit that would be passed; nil where it is none of Quotas.
+	Reached *Reached
 }
 
 // Error is the message.

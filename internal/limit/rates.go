@@ -20,6 +20,11 @@ type RateOptions struct {
 	MaxKeys int
 }
 
+// PerDay is how often something may happen in a day, all of it at once if need be.
+func PerDay(n int64) RateOptions {
+	return RateOptions{PerSecond: float64(n) / (24 * time.Hour).Seconds(), Burst: int(n)}
+}
+
 // Rates has a token bucket for each key: in any time t, a key is admitted at
 // most Burst + PerSecond*t times.
 type Rates[K comparable] struct {
@@ -105,6 +110,20 @@ func (r *Rates[K]) Used(key K) bool {
 	now := time.Now()
 	l := r.find(key)
 	return l != nil && l.TokensAt(now) < float64(r.options.Burst)
+}
+
+// Spent returns how much of its burst a key has used and not got back yet, rounded up.
+func (r *Rates[K]) Spent(key K) int64 {
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.find(key)
+	if l == nil {
+		return 0
+	}
+	return max(0, int64(math.Ceil(float64(r.options.Burst)-l.TokensAt(time.Now()))))
 }
 
 // Reserve admits the key n times, however large n is, and says how long the

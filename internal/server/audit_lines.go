@@ -33,6 +33,8 @@ type auditLine struct {
 	JobIDs     []string `json:"jobIds,omitempty"`
 	Subject    string   `json:"subject,omitempty"`
 	Reason     string   `json:"reason,omitempty"`
+	Repeats    uint64   `json:"repeats,omitempty"`
+	LastRepeat string   `json:"lastRepeatTime,omitempty"`
 	Previous   string   `json:"previousHash"`
 	Hash       string   `json:"hash"`
 }
@@ -47,6 +49,9 @@ func lineOf(before audit.Head, row audit.Row) auditLine {
 	for _, id := range e.GetJobIds() {
 		l.JobIDs = append(l.JobIDs, job.ID(id).String())
 	}
+	if l.Repeats = e.GetRepeats(); e.GetLastRepeatTime() != nil {
+		l.LastRepeat = e.GetLastRepeatTime().AsTime().Format(time.RFC3339Nano)
+	}
 	return l
 }
 
@@ -59,7 +64,14 @@ func (l auditLine) row() (row audit.Row, previous audit.Hash, err error) {
 	row.Sequence = l.Sequence
 	row.Entry = &storev1.AuditEntry{
 		Time: timestamppb.New(at), User: l.User, Actor: l.Actor, How: l.How, CredentialId: l.Credential, Address: l.Address,
-		Method: l.Method, Subject: l.Subject, Reason: l.Reason,
+		Method: l.Method, Subject: l.Subject, Reason: l.Reason, Repeats: l.Repeats,
+	}
+	if l.LastRepeat != "" {
+		last, err := time.Parse(time.RFC3339Nano, l.LastRepeat)
+		if err != nil {
+			return row, previous, fmt.Errorf("its last time cannot be read: %q", l.LastRepeat)
+		}
+		row.Entry.LastRepeatTime = timestamppb.New(last)
 	}
 	for _, text := range l.JobIDs {
 		id, err := job.ParseID(text)

@@ -9,6 +9,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor/local"
 	"github.com/stint-jobs/stint/internal/gateway"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -87,9 +88,15 @@ type Config struct {
 	// MaxDepth bounds how many names a workspace path may have. Zero is no bound.
 	MaxDepth int
 
+	// MaxAudited is how many entries of the audit one user makes in a day. Zero is no bound.
+	MaxAudited int64
+
 	// KeepFor and KeepAtMost bound the finished jobs that are kept, for each final state. Zero is no bound.
 	KeepFor    map[string]time.Duration
 	KeepAtMost map[string]int
+
+	// KeepAuditFor is how long entries of the audit are kept. Zero is for ever.
+	KeepAuditFor time.Duration
 
 	// MinFreeSpace is how many bytes of the disk of Data must be free for new jobs and files to be taken. Zero is no floor.
 	MinFreeSpace int64
@@ -151,6 +158,7 @@ func (c Config) check() error {
 		{"quota", c.Quota},
 		{"quota-entries", c.QuotaEntries},
 		{"max-depth", int64(c.MaxDepth)},
+		{"max-audited-per-user", c.MaxAudited},
 		{"min-free-space", c.MinFreeSpace},
 		{"min-free-inodes", c.MinFreeInodes},
 		{"max-running-per-owner", int64(c.MaxRunningPerOwner)},
@@ -167,6 +175,9 @@ func (c Config) check() error {
 		if n.value < 0 {
 			errs = append(errs, fmt.Errorf("--%s must not be negative", n.flag))
 		}
+	}
+	if c.KeepAuditFor != 0 && c.KeepAuditFor < minKeepAudit {
+		errs = append(errs, fmt.Errorf("--keep-audit-for must be at least %s, or 0 for ever", minKeepAudit))
 	}
 	errs = append(errs, c.Limits.check(), c.Backup.check(), c.checkResources(), c.Shares.check())
 	if err := checkReportURL(c.JobReportURL); err != nil {
@@ -190,6 +201,14 @@ func (c Config) check() error {
 		errs = append(errs, errors.New("--sandbox-bind needs --sandbox auto or require"))
 	}
 	return errors.Join(errs...)
+}
+
+// quotas are the limits of job.Quotas that flags set.
+func (c Config) quotas() job.Limits {
+	return job.Limits{
+		job.QuotaWorkspaceBytes: c.Quota, job.QuotaWorkspaceEntries: c.QuotaEntries, job.QuotaPathNames: int64(c.MaxDepth),
+		job.QuotaActiveJobs: int64(c.MaxActivePerOwner), job.QuotaAuditPerDay: c.MaxAudited,
+	}
 }
 
 // sandboxes are the words for --sandbox.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/executor/local"
+	"github.com/stint-jobs/stint/internal/job"
 )
 
 // envPrefix begins the environment variable of each flag: --max-active is STINTD_MAX_ACTIVE.
@@ -58,8 +59,10 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.Var(newBytes(&c.MinFreeSpace, 256<<20), "min-free-space", "room on the disks of --data and --state below which nothing new is taken and no job starts; 0 means no floor")
 	f.Int64Var(&c.MinFreeInodes, "min-free-inodes", 4096, "inodes on these disks below which the same holds; 0 means no floor")
 	defineLimits(f, &c.Limits)
+	f.Int64Var(&c.MaxAudited, "max-audited-per-user", job.RowOf(job.QuotaAuditPerDay).Limit, "changes of one user a day that the audit has an entry for, such as submissions, ten times as many for operators and service accounts; 0 means any number")
 	f.Var(&keepForValue{&c.KeepFor}, "keep-for", "how long finished jobs are kept, by state, for example completed=90d,failed=30d; what is not named is kept for ever")
 	f.Var(&keepAtMostValue{&c.KeepAtMost}, "keep-at-most", "how many finished jobs are kept, by state, for example completed=1000000")
+	f.Var(daysValue{&c.KeepAuditFor}, "keep-audit-for", "how long entries of the audit are kept, for example 400d, at least 1d; 0 means for ever")
 	f.DurationVar(&c.Heartbeat, "heartbeat", 15*time.Second, "longest silence on a stream")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "time that calls have to end when the server stops")
 	f.StringVar(&c.IssueWebhook, "issue-webhook", "", "URL that gets each problem report of a user as JSON by POST")
@@ -245,18 +248,45 @@ func (v bytesValue) String() string {
 // Type is the word for the value in the help.
 func (v bytesValue) Type() string { return "size" }
 
+// parseDays reads a duration. Days are written 90d.
+func parseDays(t string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(t, "d"); ok {
+		n, err := strconv.Atoi(days)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(t)
+}
+
+// daysValue is a flag for a duration in which days may be written 90d.
+type daysValue struct{ d *time.Duration }
+
+// Set reads a duration that is not negative.
+func (v daysValue) Set(s string) error {
+	d, err := parseDays(s)
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is no duration such as 90d or 36h", s)
+	}
+	*v.d = d
+	return nil
+}
+
+// String is the duration.
+func (v daysValue) String() string {
+	if v.d == nil {
+		return time.Duration(0).String()
+	}
+	return v.d.String()
+}
+
+// Type is the word for the value in the help.
+func (v daysValue) Type() string { return "duration" }
+
 // keepForValue is a flag for durations by final state. Days are written 90d.
 type keepForValue struct{ m *map[string]time.Duration }
 
 // Set reads STATE=DURATION, separated by commas.
 func (v *keepForValue) Set(s string) error {
-	got, err := byState(s, func(t string) (time.Duration, error) {
-		if days, ok := strings.CutSuffix(t, "d"); ok {
-			n, err := strconv.Atoi(days)
-			return time.Duration(n) * 24 * time.Hour, err
-		}
-		return time.ParseDuration(t)
-	})
+	got, err := byState(s, parseDays)
 	*v.m = got
 	return err
 }

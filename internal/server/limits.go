@@ -101,16 +101,27 @@ func perSecond(n int64) limit.RateOptions {
 
 // of is what the limits of a caller are kept for, and which they are. Who is on the server's own machine as its operator has none.
 func (l *limits) of(p auth.Principal) (who, class) {
-	if p.How == auth.HowSocket {
-		return who{}, class{}
-	}
-	switch {
-	case p.Actor != "":
-		return who{user: p.Actor}, l.trusted
-	case p.Has(auth.RoleOperator) || p.Has(auth.RoleService):
-		return who{user: p.User}, l.trusted
+	switch key, trusted := whoOf(p); {
+	case p.How == auth.HowSocket:
+		return key, class{}
+	case trusted:
+		return key, l.trusted
 	default:
-		return who{user: p.User, job: p.Job}, l.users
+		return key, l.users
+	}
+}
+
+// whoOf returns what the limits of a caller are kept for, and whether they are those of operators and service accounts.
+func whoOf(p auth.Principal) (key who, trusted bool) {
+	switch {
+	case p.How == auth.HowSocket:
+		return who{}, true
+	case p.Actor != "":
+		return who{user: p.Actor}, true
+	case p.Has(auth.RoleOperator) || p.Has(auth.RoleService):
+		return who{user: p.User}, true
+	default:
+		return who{user: p.User, job: p.Job}, false
 	}
 }
 

@@ -87,6 +87,7 @@ type server struct {
 	api       *api.Server
 	draining  chan struct{}
 	space     *space
+	audited   *auditLimit
 	clusters  map[string]*batch.Cluster
 	names     allowlist.Lists // of what jobs may name of clusters
 	reports   *reporter
@@ -296,10 +297,12 @@ func capacityOf(ex executor.Reporter, gpus []int32) scheduler.Capacity {
 
 func (s *server) openAPI() (err error) {
 	s.reports = newReporter(s.cfg.IssueWebhook, s.log)
+	s.audited = newAuditLimit(s.cfg.MaxAudited, s.mode == auth.ModeDev)
 	s.api, err = api.New(api.Config{
 		Store: s.store, Catalog: s.catalog, Scheduler: s.scheduler, Names: s.names, Folders: s.folders, Workspace: s.workspace,
 		Tokens: auth.NewTokens(s.store, s.auth), MaxTokenLife: s.cfg.MaxTokenLife, Users: auth.NewUsers(s.store, s.auth), Sessions: s.sessions, DefaultExecutor: s.cfg.Executor,
 		MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive,
+		Limits: s.cfg.quotas(), Audited: s.audited.spent,
 		MaxTimeLimit: s.cfg.MaxTimeLimit,
 		Heartbeat:    s.cfg.Heartbeat, OnIssue: s.reports.add, SignIn: s.signInOptions(), Version: s.cfg.Version, Logger: s.log,
 		Scratch: s.cfg.folders().state, Room: s.space.room, Diagnose: s.newDoctor().diagnose,

@@ -147,6 +147,7 @@ func (f *front) runUpkeep(background context.Context) {
 	f.run("keep the services current", func() error { s.reloadOnHangup(background); return nil })
 	j := newJanitor(s.store, s.folders, s.log)
 	f.run("delete old jobs", func() error { s.retain(background, j); return nil })
+	f.run("keep the audit", func() error { s.keepAudit(background); return nil })
 	f.run("remove what deleted jobs leave", func() error { return j.Run(background) })
 	if s.backups != nil {
 		f.run("back up the store", func() error { return s.backups.Run(background) })
@@ -290,7 +291,7 @@ func (f *front) build(ctx context.Context) (err error) {
 func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
 	around := []layers.Layer{
 		f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received,
-		f.space.layer, api.Audited(f.store),
+		f.space.layer, f.audited.layer, api.Audited(f.store),
 	}
 	around = append(f.around(from), around...)
 	g := grpc.NewServer(append(more,

@@ -262,6 +262,7 @@ var diskUses = map[string]diskUse{
 	adminv1.AdminService_SetSubmissions_FullMethodName:   ends, // closing them is what an operator may want now
 	adminv1.AdminService_Backup_FullMethodName:           owned,
 	adminv1.AdminService_ListIssues_FullMethodName:       reads,
+	adminv1.AdminService_DeleteIssue_FullMethodName:      ends,
 	adminv1.AdminService_ListOrphans_FullMethodName:      reads,
 	adminv1.AdminService_CancelOrphan_FullMethodName:     ends,
 	adminv1.AdminService_ListAudit_FullMethodName:        reads,

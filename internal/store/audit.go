@@ -42,8 +42,22 @@ const maxLate = 256
 
 // AuditRead is Audit for an entry about a read, which must go on while the disk is full. Where there is
 // no room, the log has the entry, and it is stored as soon as there is. Beyond maxLate such entries, and
-// once Close has begun, it returns job.ErrNoSpace.
+// once Close has begun, it returns job.ErrNoSpace. What is read again within ReadWindow is counted, and
+// has no entry of its own.
 func (s *Store) AuditRead(ctx context.Context, e *storev1.AuditEntry) error {
+	key, now := keyOfRead(e), s.cfg.Now()
+	if s.reads.repeated(key, now) {
+		return nil
+	}
+	s.takeOver(ctx, key)
+	err := s.auditRead(ctx, e)
+	if err == nil {
+		s.reads.begin(key, e, now)
+	}
+	return err
+}
+
+func (s *Store) auditRead(ctx context.Context, e *storev1.AuditEntry) error {
 	err := s.Audit(ctx, e)
 	if !errors.Is(err, job.ErrNoSpace) || !s.late.begin() {
 		return err

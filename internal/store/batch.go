@@ -35,10 +35,13 @@ type batch struct {
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
 	issues    map[job.ID]int // by job, how many more reports there are than the state says
+	reporters map[string]int // by reporter, likewise
+	shares    map[string]int // by owner of jobs, how many more shares there are than the index says
 }
 
 func (b *batch) init(s *Store) {
 	b.s, b.active, b.issues = s, make(map[string]int64), make(map[job.ID]int)
+	b.reporters, b.shares = make(map[string]int), make(map[string]int)
 	b.credentials, b.requests = credential.NewBatch(&s.mem.credentials), make(map[string]span)
 }
 
@@ -47,6 +50,8 @@ func (b *batch) begin(tx *kv.Tx) {
 	b.changes, b.activeAll = b.changes[:0], 0
 	clear(b.active)
 	clear(b.issues)
+	clear(b.reporters)
+	clear(b.shares)
 	clear(b.requests)
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
 		b.buf = nil

@@ -49,7 +49,7 @@ func TestACheckTellsWhichPartOfMemoryIsWrong(t *testing.T) {
 		spoil func(*memory)
 	}{
 		{where: "counters", spoil: func(s *memory) { s.counters.NextID++ }},
-		{where: "issues", spoil: func(s *memory) { s.issues[first]++ }},
+		{where: "issues", spoil: func(s *memory) { s.issues.byJob[first]++ }},
 		{where: "damaged jobs", spoil: func(s *memory) { s.damaged[first] = errors.New("broken") }},
 		{where: "audit", write: func() error { return s.Audit(ctx, &storev1.AuditEntry{User: "ada", Method: "/test"}) }},
 		{where: "settings", write: func() error {

@@ -88,3 +88,6 @@ func (s *Store) BetweenIndexAndRecords(fn func()) {
 
 // FilePath is that of the database file.
 func (s *Store) FilePath() string { return s.cfg.Path }
+
+// OnCommit has hook called with the bytes of each commit. Nobody may write meanwhile.
+func (s *Store) OnCommit(hook func(entry []byte)) { s.committed = hook }

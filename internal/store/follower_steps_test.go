@@ -47,6 +47,9 @@ var steps = map[string]func(*history) func() error{
 	"DeleteJobsOf":      (*history).deleteJobsOf,
 	"UnshareWith":       (*history).unshareWith,
 	"DeleteIssuesOf":    (*history).deleteIssuesOf,
+	"DeleteIssue":       (*history).deleteIssue,
+	"FlushReads":        (*history).flushReads,
+	"PruneAudit":        (*history).pruneAudit,
 }
 
 // offlineSteps are the functions of package file that change the file of a server that does not run.
@@ -386,6 +389,28 @@ func (h *history) deleteIssuesOf() func() error {
 	ctx, user := h.ctx(), h.anybody()
 	return func() error {
 		_, err := h.leader.DeleteIssuesOf(ctx, user)
+		return err
+	}
+}
+
+func (h *history) deleteIssue() func() error {
+	ctx, id := h.ctx(), IssueID{Job: h.id(), Seq: 1}
+	if issues, _, err := h.leader.Issues(0, 5, 1<<20); err != nil {
+		h.Error(err)
+	} else if len(issues) > 0 {
+		id = issues[h.rng.IntN(len(issues))].ID
+	}
+	return func() error { return h.leader.DeleteIssue(ctx, id) }
+}
+
+func (h *history) flushReads() func() error {
+	return func() error { h.leader.FlushReads(h.Context()); return nil }
+}
+
+func (h *history) pruneAudit() func() error {
+	before, by := h.now.Add(-time.Duration(h.rng.IntN(600))*time.Second), &storev1.AuditEntry{User: h.user(), Method: "prune"}
+	return func() error {
+		_, _, err := h.leader.PruneAudit(h.Context(), before, by)
 		return err
 	}
 }

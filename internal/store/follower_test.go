@@ -103,7 +103,8 @@ func TestEveryKindOfWriteIsInTheHistories(t *testing.T) {
 		}
 	}
 	for name := range writing {
-		if steps[name] == nil && name != "Check" { // which holds the writer and writes nothing
+		// Check holds the writer and writes nothing, and Close stores the repeats of reads as FlushReads does.
+		if steps[name] == nil && name != "Check" && name != "Close" {
 			t.Errorf("no step calls %s", name)
 		}
 	}

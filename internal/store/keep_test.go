@@ -310,7 +310,7 @@ func TestBackupAndCompactOfAStoppedServer(t *testing.T) {
 func TestReportsAboutAJobEnd(t *testing.T) {
 	s := storetest.Open(t)
 	submit(t, s, "ada", newJob("A", "a"), newJob("A", "b"))
-	for range store.MaxIssuesPerJob {
+	for range (job.Limits{}).Of(job.QuotaReportsOfJob) {
 		if _, err := s.AddIssue(t.Context(), 1, &storev1.Issue{}); err != nil {
 			t.Fatal(err)
 		}

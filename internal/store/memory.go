@@ -30,7 +30,7 @@ type memory struct {
 
 	// Of the writer.
 	counters file.Counters
-	issues   map[job.ID]int // number of problem reports by job
+	issues   issueCounts
 }
 
 // load makes the memory of a file.
@@ -53,8 +53,7 @@ func load(tx *kv.ReadTx, cfg index.Config) (*memory, error) {
 		m.doomed.Add(1)
 	}
 	m.credentials.Load(tx)
-	m.issues, err = file.CountIssues(tx)
-	return m, err
+	return m, m.issues.load(tx)
 }
 
 // apply brings the memory up to date with a commit, from the bytes of its entry alone, and returns what changed. An
@@ -77,9 +76,11 @@ func (m *memory) apply(entry []byte) (index.Applied, error) {
 	if a.settings != nil {
 		m.settings.Store(a.settings)
 	}
-	for id, n := range a.issues {
-		if m.issues[id] += n; m.issues[id] == 0 {
-			delete(m.issues, id)
+	for _, w := range a.issues {
+		if w.deleted {
+			m.issues.remove(w.id)
+		} else {
+			m.issues.add(w.id, w.reporter)
 		}
 	}
 	m.doomed.Add(a.doomed)
@@ -91,8 +92,15 @@ type applied struct {
 	index    index.Commit
 	counters *file.Counters
 	settings *storev1.Settings
-	doomed   int64          // more folders that are to be removed
-	issues   map[job.ID]int // by job, how many more problem reports there are
+	doomed   int64 // more folders that are to be removed
+	issues   []issueWrite
+}
+
+// issueWrite is a problem report that was stored or deleted.
+type issueWrite struct {
+	id       IssueID
+	reporter string // of one that was stored
+	deleted  bool
 }
 
 // take decodes one write.
@@ -157,20 +165,13 @@ func (a *applied) takeShare(w kv.Write) error {
 	return err
 }
 
-// takeIssue counts. A report is written once, and only what is there is deleted.
+// takeIssue notes a report. One is written once, and only what is there is deleted.
 func (a *applied) takeIssue(w kv.Write) error {
 	id, err := file.IssueIDOf(w.Key)
 	if err != nil {
 		return err
 	}
-	if a.issues == nil {
-		a.issues = make(map[job.ID]int)
-	}
-	if w.Kind == kv.KindDelete {
-		a.issues[id.Job]--
-	} else {
-		a.issues[id.Job]++
-	}
+	a.issues = append(a.issues, issueWrite{id, file.ReporterOf(w.Value), w.Kind == kv.KindDelete})
 	return nil
 }
 
@@ -200,8 +201,11 @@ func (m *memory) compare(fresh *memory, differs func(where, what string)) {
 	if !proto.Equal(m.settings.Load(), fresh.settings.Load()) {
 		differs("settings", "they are not as in the file")
 	}
-	if !maps.Equal(m.issues, fresh.issues) {
-		differs("issues", fmt.Sprintf("the problem reports by job are counted as %v, and in the file they are %v", m.issues, fresh.issues))
+	if !maps.Equal(m.issues.byJob, fresh.issues.byJob) {
+		differs("issues", fmt.Sprintf("the problem reports by job are counted as %v, and in the file they are %v", m.issues.byJob, fresh.issues.byJob))
+	}
+	if !maps.Equal(m.issues.reporters, fresh.issues.reporters) || !maps.Equal(m.issues.byReporter, fresh.issues.byReporter) {
+		differs("issues", fmt.Sprintf("the problem reports by user are counted as %v, and in the file they are %v", m.issues.byReporter, fresh.issues.byReporter))
 	}
 	if !maps.EqualFunc(m.damaged, fresh.damaged, func(a, b error) bool { return a.Error() == b.Error() }) {
 		differs("damaged jobs", fmt.Sprintf("%d are put aside, and %d cannot be read", len(m.damaged), len(fresh.damaged)))

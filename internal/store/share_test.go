@@ -140,7 +140,7 @@ func TestWhoCannotShare(t *testing.T) {
 	if _, err := s.Share(t.Context(), store.OwnedBy("ada"), 1, with("ada")); err == nil {
 		t.Error("shared with the owner")
 	}
-	for i := 1; i < store.MaxShares; i++ {
+	for i := 1; i < int((job.Limits{}).Of(job.QuotaSharesOfJob)); i++ {
 		share(t, s, 1, fmt.Sprintf("user%03d", i), history)
 	}
 	if _, err := s.Share(t.Context(), store.OwnedBy("ada"), 1, with("one-more")); !errors.Is(err, job.ErrExhausted) {

@@ -14,9 +14,6 @@ import (
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// MaxShares is how many users a job can be shared with. It is part of the API.
-const MaxShares = file.MaxShares
-
 // Share gives a user rights of a job, in the place of those they have, and
 // returns what was stored. SHARE_RIGHT_HISTORY is in every other right. Only the scope's own jobs can
 // be shared, and not with their owner. It is no change of the job: it has no revision, but wakes KeyJob.
@@ -30,8 +27,14 @@ func (s *Store) Share(ctx context.Context, scope Scope, id job.ID, sh *jobsv1.Sh
 			return err
 		case owner == sh.GetUser():
 			return job.Invalid("user", "is the owner of the job")
-		case b.full(id, sh.GetUser()):
-			return job.Userf(job.ErrExhausted, "A job can be shared with at most %d users; take one of them back first.", MaxShares)
+		}
+		if raw := b.tx.Get(file.Shares, file.ShareKey(id, sh.GetUser())); raw != nil {
+			if had, err := file.DecodeShare(id, raw); err != nil || slices.Equal(had.GetRights(), given) {
+				out.CreateTime = had.GetCreateTime() // it is so already, and nothing is written
+				return err
+			}
+		} else if err := b.mayShare(id, owner); err != nil {
+			return err
 		}
 		out.CreateTime = b.stamp
 		b.target = target{user: sh.GetUser(), jobs: []uint64{uint64(id)}}
@@ -74,16 +77,23 @@ func sharedBy(tx *kv.ReadTx, scope Scope, id job.ID) (string, error) {
 	return h.GetOwner(), err
 }
 
-// full reports whether a job is shared with as many as it can be, of whom the user is none.
-func (b *batch) full(id job.ID, user string) bool {
-	n := 0
-	for k := range file.SharesOf(&b.tx.ReadTx, id, "") {
-		if string(k[8:]) == user {
-			return false
-		}
+// mayShare refuses one more share of a job than it or its owner may have, and counts it.
+func (b *batch) mayShare(id job.ID, owner string) error {
+	n := int64(0)
+	for range file.SharesOf(&b.tx.ReadTx, id, "") {
 		n++
 	}
-	return n >= MaxShares
+	if limit := b.s.cfg.Limits.Of(job.QuotaSharesOfJob); n >= limit {
+		return job.Full(job.Reached{Quota: job.QuotaSharesOfJob, Subject: "job:" + id.String(), Field: "user", Limit: limit},
+			"A job can be shared with at most %d users.", limit)
+	}
+	n = int64(b.s.mem.index.CountSharedBy(owner) + b.shares[owner])
+	if limit := b.s.cfg.Limits.Of(job.QuotaShares); n >= limit {
+		return job.Full(job.Reached{Quota: job.QuotaShares, Subject: "user:" + owner, Field: "user", Limit: limit},
+			"There are %d shares of your jobs, which is as many as a user may have.", limit)
+	}
+	b.shares[owner]++
+	return nil
 }
 
 // unshareAll takes a job back from everybody: it is about to be deleted.

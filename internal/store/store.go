@@ -45,6 +45,8 @@ type Config struct {
 	FirstID job.ID
 	// Retention says which finished jobs ApplyRetention deletes. Empty means none.
 	Retention Retention
+	// Limits are the numbers at which what users make ends. Nil means those of job.Quotas.
+	Limits job.Limits
 	// Reserve is how many bytes beside the database are kept for the server's own writes on a full disk. Zero is none.
 	Reserve int64
 
@@ -75,6 +77,7 @@ type Store struct {
 	changes atomic.Uint64
 	ended   atomic.Bool // Close has begun
 	late    late        // entries of the audit that wait for room
+	reads   reads
 
 	// Of the writer: package kv has one operation run at a time.
 	batch   batch
@@ -163,6 +166,7 @@ func (s *Store) open() error {
 // after it, and a second Close, are job.ErrUnavailable or do nothing.
 func (s *Store) Close() error {
 	if !s.ended.Swap(true) {
+		s.flushReads(context.Background(), func(*repeats) bool { return true })
 		s.cfg.Logger.Info("store closed", "audit_head", s.AuditHead().String())
 	}
 	s.late.close()

@@ -163,11 +163,13 @@ func (s *submission) checkBounds(b *batch) error {
 	n := int64(len(s.jobs))
 	have := b.active[s.Owner] + b.s.activeIn(OwnedBy(s.Owner))
 	if bound := int64(s.MaxActivePerOwner); bound > 0 && have+n > bound {
-		return s.full("You have %d jobs that are queued or running, and each user may have %d at a time.", have, bound)
+		e := s.full(bound, "You have %d jobs that are queued or running, and each user may have %d at a time. "+job.RowOf(job.QuotaActiveJobs).WayOut, have, bound)
+		e.Reached = &job.Reached{Quota: job.QuotaActiveJobs, Subject: "user:" + s.Owner, Limit: bound}
+		return e
 	}
 	all := b.activeAll + b.s.activeIn(Everyone)
 	if bound := int64(s.MaxActive); bound > 0 && all+n > bound {
-		return s.full("The server has %d jobs that are queued or running, and takes %d at a time.", all, bound)
+		return s.full(bound, "The server has %d jobs that are queued or running, and takes %d at a time.", all, bound)
 	}
 	return nil
 }
@@ -182,12 +184,10 @@ func (s *Store) activeIn(scope Scope) int64 {
 const roomEvery = time.Minute
 
 // full returns the refusal of a request that passes a bound. It asks to wait, unless its jobs are more than there may ever be.
-func (s *submission) full(format string, have, bound int64) error {
-	e := &job.UserError{Sentinel: job.ErrExhausted, Message: fmt.Sprintf(format, have, bound), RetryAfter: roomEvery}
-	for _, limit := range []int{s.MaxActivePerOwner, s.MaxActive} {
-		if limit > 0 && len(s.jobs) > limit {
-			e.RetryAfter = 0
-		}
+func (s *submission) full(bound int64, format string, args ...any) *job.UserError {
+	e := &job.UserError{Sentinel: job.ErrExhausted, Message: fmt.Sprintf(format, args...), RetryAfter: roomEvery}
+	if int64(len(s.jobs)) > bound {
+		e.RetryAfter = 0
 	}
 	return e
 }

@@ -50,8 +50,10 @@ type Has struct {
 	Sessions, Tokens int
 	// Active are the jobs that are queued or running, Jobs those of all states.
 	Active, Jobs int64
-	// Received is how many jobs others share with the user.
-	Received int
+	// Received is how many jobs others share with the user, Given how many shares there are of the user's jobs.
+	Received, Given int
+	// Reports is how many problem reports of theirs are stored.
+	Reports int
 }
 
 // Has returns what a user has. It reads memory alone.
@@ -62,7 +64,8 @@ func (s *Store) Has(user string) (h Has) {
 	for _, n := range s.mem.index.Summarize(scope).Total {
 		h.Jobs += n
 	}
-	h.Received = s.mem.index.CountSharedWith(user)
+	h.Received, h.Given = s.mem.index.CountSharedWith(user), s.mem.index.CountSharedBy(user)
+	h.Reports = s.mem.issues.of(user)
 	return h
 }
 
@@ -179,9 +182,11 @@ func (s *Store) DeleteIssuesOf(ctx context.Context, user string) (n int, _ error
 			if err != nil {
 				return err
 			}
-			if b.tx.Get(file.Issues, k) == nil {
+			raw := b.tx.Get(file.Issues, k)
+			if raw == nil {
 				continue
 			}
+			b.reporters[file.ReporterOf(raw)]--
 			if err := b.tx.Delete(file.Issues, k); err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ const recountAfter = time.Minute
 // account is how much of the disk one owner's files take. The first use counts
 // them; from then on every change is added or subtracted.
 type account struct {
+	owner string
 	limit Usage // what may be used; 0 means no limit
 	block int64 // bytes that each entry counts beside its size
 	known durables
@@ -181,16 +182,18 @@ func (a *account) fits(more amount) error {
 	all := a.used.plus(a.pending).plus(more)
 	switch {
 	case a.limit.QuotaEntries > 0 && all.entries > a.limit.QuotaEntries:
-		return job.Userf(job.ErrExhausted,
-			"the workspace may have %d files and folders and has %d; this needs %d more than that. Delete what is no longer needed, or ask the operators for more",
+		return job.Full(a.reached(job.QuotaWorkspaceEntries, a.limit.QuotaEntries), "the workspace may have %d files and folders and has %d; this needs %d more than that.",
 			a.limit.QuotaEntries, a.used.entries, all.entries-a.limit.QuotaEntries)
 	case a.limit.QuotaBytes > 0 && all.bytes > a.limit.QuotaBytes:
-		return job.Userf(job.ErrExhausted,
-			"the workspace has room for %s, of which %s are used%s; this needs %s more than that. Delete what is no longer needed, or ask the operators for more room",
+		return job.Full(a.reached(job.QuotaWorkspaceBytes, a.limit.QuotaBytes), "the workspace has room for %s, of which %s are used%s; this needs %s more than that.",
 			FormatSize(a.limit.QuotaBytes), FormatSize(a.used.bytes), a.underWay(), FormatSize(all.bytes-a.limit.QuotaBytes))
 	default:
 		return nil
 	}
+}
+
+func (a *account) reached(q job.Quota, limit int64) job.Reached {
+	return job.Reached{Quota: q, Subject: "user:" + a.owner, Field: "path", Limit: limit}
 }
 
 func (a *account) underWay() string {

@@ -132,7 +132,7 @@ func (w *Workspace) account(owner string) *account {
 	defer w.mu.Unlock()
 	a := w.accounts[owner]
 	if a == nil {
-		a = &account{limit: w.limits(), block: w.options.EntryBytes}
+		a = &account{owner: owner, limit: w.limits(), block: w.options.EntryBytes}
 		w.accounts[owner] = a
 	}
 	return a

@@ -58,6 +58,7 @@ test('a token is made, shown once, works within its limits, and is revoked', { s
   await page.reload();
   await page.getByRole('cell', { name: 'my laptop', exact: true }).waitFor();
   assert.equal(await page.locator('.secret').count(), 0, 'the secret is shown once');
+  assert.match(await page.locator('tr[data-quota="api_tokens"]').innerText(), /API tokens\s+1\s+100/);
   await page.getByRole('button', { name: 'Revoke my laptop' }).click();
   await page.getByRole('button', { name: 'Revoke the token' }).click();
   await page.getByText('There are none.').waitFor();

@@ -119,3 +119,15 @@ func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*
 	}
 	return resp, nil
 }
+
+// DeleteIssue deletes a problem report.
+func (s *admin) DeleteIssue(ctx context.Context, req *adminv1.DeleteIssueRequest) (*adminv1.DeleteIssueResponse, error) {
+	id, err := store.ParseIssueID(req.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cfg.Store.DeleteIssue(ctx, id); err != nil {
+		return nil, err
+	}
+	return &adminv1.DeleteIssueResponse{}, nil
+}

@@ -59,6 +59,8 @@ type Config struct {
 	DefaultExecutor string
 	// MaxActivePerOwner bounds the queued and running jobs of one owner, MaxActive those of all. Zero is no bound.
 	MaxActivePerOwner, MaxActive int
+	// Limits are the numbers at which what users make ends. Nil means those of job.Quotas.
+	Limits job.Limits
 	// MaxTimeLimit is the longest time limit of a job, and that of jobs without one. Zero is no bound.
 	MaxTimeLimit time.Duration
 	// Heartbeat is the longest silence of a stream. Zero means 15 s.
@@ -89,9 +91,7 @@ func New(cfg Config) *Service {
 		cfg.WatchEvery = 200 * time.Millisecond
 	}
 	draining := make(chan struct{})
-	return &Service{cfg: cfg, reports: limit.NewRates[string](limit.RateOptions{
-		PerSecond: reportsPerDay / (24 * time.Hour).Seconds(), Burst: reportsPerDay,
-	}), draining: draining, drain: sync.OnceFunc(func() {
+	return &Service{cfg: cfg, reports: limit.NewRates[string](limit.PerDay(cfg.Limits.Of(job.QuotaReportsPerDay))), draining: draining, drain: sync.OnceFunc(func() {
 		close(draining)
 		cfg.Store.Hub().WakeAll() // those who wait for a key alone look at the channel then
 	})}

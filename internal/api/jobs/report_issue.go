@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -13,9 +12,6 @@ import (
 
 // maxDescription is the longest description of a problem in bytes.
 const maxDescription = 10_000
-
-// reportsPerDay is how many problems a user may report in a day, each with a whole job.
-const reportsPerDay = 50
 
 // ReportIssue stores a problem with a job, with the job's facts, and passes it on.
 func (s *Service) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueRequest) (*jobsv1.ReportIssueResponse, error) {
@@ -38,10 +34,11 @@ func (s *Service) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueReques
 		return nil, err
 	}
 	if wait, ok := s.reports.Take(p.User); !ok {
-		return nil, &job.UserError{
-			Sentinel: job.ErrExhausted, RetryAfter: wait,
-			Message: fmt.Sprintf("You have reported %d problems in a day, which is as many as are taken. Report the next one later.", reportsPerDay),
-		}
+		limit := s.cfg.Limits.Of(job.QuotaReportsPerDay)
+		full := job.Full(job.Reached{Quota: job.QuotaReportsPerDay, Subject: "user:" + p.User, Limit: limit},
+			"You have reported %d problems in a day, which is as many as are taken.", limit)
+		full.RetryAfter = wait
+		return nil, full
 	}
 	report := &storev1.Issue{Reporter: p.User, Description: req.GetDescription(), Job: j}
 	issue, err := s.cfg.Store.AddIssue(ctx, id, report)
@@ -54,3 +51,6 @@ func (s *Service) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueReques
 	}
 	return &jobsv1.ReportIssueResponse{IssueId: issue.String()}, nil
 }
+
+// ReportsToday returns how many reports of problems count for a user against those of a day.
+func (s *Service) ReportsToday(user string) int64 { return s.reports.Spent(user) }

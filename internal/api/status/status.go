@@ -84,13 +84,25 @@ func Of(err error) *status.Status {
 		if !errors.As(err, &user) {
 			return detailed(k.code, k.message, info)
 		}
+		details := []protoadapt.MessageV1{info}
 		if user.RetryAfter > 0 {
-			return detailed(k.code, sentence(user.Message), info, &errdetails.RetryInfo{RetryDelay: durationpb.New(user.RetryAfter)})
+			details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(user.RetryAfter)})
 		}
-		return detailed(k.code, sentence(user.Message), info)
+		if user.Reached != nil {
+			details = append(details, quotaFailure(user))
+			info.Metadata = map[string]string{"field": user.Reached.Field}
+		}
+		return detailed(k.code, sentence(user.Message), details...)
 	}
 	return detailed(codes.Internal, "Something went wrong inside the server; its log says what.",
 		&errdetails.ErrorInfo{Reason: "INTERNAL", Domain: Domain})
+}
+
+// quotaFailure says which limit is reached, and of whom.
+func quotaFailure(e *job.UserError) *errdetails.QuotaFailure {
+	return &errdetails.QuotaFailure{Violations: []*errdetails.QuotaFailure_Violation{{
+		Subject: e.Reached.Subject, Description: sentence(e.Message), QuotaId: string(e.Reached.Quota), QuotaValue: e.Reached.Limit,
+	}}}
 }
 
 // sentence begins words for users as a sentence does; some are made to stand behind a colon.

@@ -13,19 +13,30 @@ import (
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/api/page"
+	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
 
 // maxUploadFrame is the most bytes in one frame of an upload, as the API says.
 const maxUploadFrame = 1 << 20
 
-// Config is what the service needs. All of it is required.
+// Config is what the service needs. Fields without a word about nil are required.
 type Config struct {
 	// Workspace has the users' files.
 	Workspace *workspace.Workspace
 	// Pages makes the page tokens.
 	Pages page.Sealer
+	// Store has what else users make.
+	Store *store.Store
+	// Limits are the numbers at which it ends. Nil means those of job.Quotas.
+	Limits job.Limits
+	// Audited returns how many entries of the audit a caller has made of those of a day, and how many there may be. Nil
+	// means that nothing counts them.
+	Audited func(p auth.Principal) (used, perDay int64)
+	// ReportsToday returns how many problem reports of a user count for the day.
+	ReportsToday func(user string) int64
 }
 
 // Service is the WorkspaceService.
@@ -125,22 +136,6 @@ func (s *Service) List(ctx context.Context, req *workspacev1.ListRequest) (*work
 		resp.NextPageToken = s.cfg.Pages.SealBytes([]byte(listing.Next), bound...)
 	}
 	return resp, nil
-}
-
-// GetUsage returns what the caller's files take and may take.
-func (s *Service) GetUsage(ctx context.Context, _ *workspacev1.GetUsageRequest) (*workspacev1.GetUsageResponse, error) {
-	p, err := call.Caller(ctx)
-	if err != nil {
-		return nil, err
-	}
-	u, err := s.cfg.Workspace.Usage(ctx, p.User)
-	if err != nil {
-		return nil, err
-	}
-	return &workspacev1.GetUsageResponse{
-		UsedBytes: u.UsedBytes, MaxBytes: u.QuotaBytes,
-		UsedEntries: u.UsedEntries, MaxEntries: u.QuotaEntries, MaxDepth: int32(u.MaxDepth), //nolint:gosec // a flag bounds it
-	}, nil
 }
 
 // Download streams a file.

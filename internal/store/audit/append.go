@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
@@ -96,13 +97,10 @@ func AppendOne(tx *kv.Tx, e *storev1.AuditEntry, now *timestamppb.Timestamp) (He
 	return a.head, errors.Join(err, a.Finish())
 }
 
-// pruneStep is how many entries Prune deletes in one transaction.
-const pruneStep = 50_000
-
-// Prune deletes the oldest entries, as long as they are from before a time and at most so many that
-// the transaction stays small. The last of them remains as the head that the chain begins behind, so
-// the chain verifies after each step. more reports whether another step is needed.
-func Prune(tx *kv.Tx, before time.Time) (begin Head, pruned uint64, more bool, err error) {
+// Prune deletes the oldest entries, as long as they are from before a time, and at most so many. The last of them remains
+// as the head that the chain begins behind, so the chain verifies after each step. An entry that does not follow the one
+// before it is job.ErrConflict. more reports whether another step is needed.
+func Prune(tx *kv.Tx, before time.Time, maxEntries int) (begin Head, pruned uint64, more bool, err error) {
 	if begin, _, err = Heads(&tx.ReadTx); err != nil {
 		return begin, 0, false, err
 	}
@@ -112,8 +110,11 @@ func Prune(tx *kv.Tx, before time.Time) (begin Head, pruned uint64, more bool, e
 		if err != nil {
 			return begin, 0, false, err
 		}
-		if more = len(keys) == pruneStep; more || !row.Entry.GetTime().AsTime().Before(before) {
+		if more = len(keys) == maxEntries; more || !row.Entry.GetTime().AsTime().Before(before) {
 			break
+		}
+		if row.Sequence != begin.Sequence+1 || begin.Follows(row.raw) != row.Hash {
+			return begin, 0, false, fmt.Errorf("audit entry %d does not follow the one before it, so it is kept: %w", row.Sequence, job.ErrConflict)
 		}
 		begin = Head{row.Sequence, row.Hash}
 		keys = append(keys, bytes.Clone(k))

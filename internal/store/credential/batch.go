@@ -93,7 +93,8 @@ func (b *Batch) PutToken(hash Hash, t *storev1.Token, maxTokens int) error {
 		return fmt.Errorf("token %s: %w", t.GetId(), job.ErrAlreadyExists)
 	}
 	if maxTokens > 0 && len(b.ofUser(TokenBucket, t.GetUser())) >= maxTokens {
-		return job.Userf(job.ErrExhausted, "%s has %d API tokens, and may have no more. Revoke those that are not needed.", t.GetUser(), maxTokens)
+		return job.Full(job.Reached{Quota: job.QuotaTokens, Subject: "user:" + t.GetUser(), Field: "user", Limit: int64(maxTokens)},
+			"%s has %d API tokens, and may have no more.", t.GetUser(), maxTokens)
 	}
 	return b.put(TokenBucket, hash, t)
 }

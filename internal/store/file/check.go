@@ -108,6 +108,7 @@ func (c *Checker) issue(k, raw []byte) {
 
 // share returns the check of a share. count has how many there are by job.
 func (c *Checker) share(count map[job.ID]int) func(k, raw []byte) {
+	maxShares := job.Limits{}.Of(job.QuotaSharesOfJob)
 	return func(k, raw []byte) {
 		id, user, err := SplitShareKey(k)
 		if err != nil || !job.ValidOwner(user) {
@@ -119,8 +120,8 @@ func (c *Checker) share(count map[job.ID]int) func(k, raw []byte) {
 		if err != nil || index.RightsOf(sh.GetRights()) == 0 || sh.GetCreateTime() == nil {
 			c.Add(where, "it cannot be read")
 		}
-		if count[id]++; count[id] == MaxShares+1 {
-			c.Add(where, "the job is shared with more than %d users", MaxShares)
+		if count[id]++; int64(count[id]) == maxShares+1 {
+			c.Add(where, "the job is shared with more than %d users", maxShares)
 		}
 		switch h, err := GetHeader(c.tx, id); {
 		case h == nil && err == nil:

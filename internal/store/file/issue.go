@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -20,6 +23,17 @@ type IssueID struct {
 
 // String is `JOB-SEQ`.
 func (id IssueID) String() string { return id.Job.String() + "-" + strconv.FormatUint(id.Seq, 10) }
+
+// ParseIssueID reads what String wrote. Anything else is job.ErrNotFound, for no report has such an id.
+func ParseIssueID(text string) (IssueID, error) {
+	of, number, _ := strings.Cut(text, "-")
+	id, err := job.ParseID(of)
+	seq, err2 := strconv.ParseUint(number, 10, 64)
+	if parsed := (IssueID{id, seq}); err == nil && err2 == nil && parsed.String() == text {
+		return parsed, nil
+	}
+	return IssueID{}, job.Userf(job.ErrNotFound, "There is no problem report %.40q.", text)
+}
 
 // Key is the number and then the job, so that the keys are in the order of reports.
 func (id IssueID) Key() []byte {
@@ -56,17 +70,15 @@ func ListIssues(tx *kv.ReadTx, before uint64, limit, maxBytes int) (issues []Iss
 	return issues, more, nil
 }
 
-// CountIssues returns how many reports there are about each job. It reads keys alone.
-func CountIssues(tx *kv.ReadTx) (map[job.ID]int, error) {
-	count := make(map[job.ID]int)
-	for k := range tx.Ascend(Issues, nil) {
-		id, err := IssueIDOf(k)
-		if err != nil {
-			return nil, err
-		}
-		count[id.Job]++
+// ReporterOf returns who made the report of a value. It reads no more than that field, which is the first one, for a
+// report has a whole job. It is empty where the value does not begin with it.
+func ReporterOf(raw []byte) string {
+	number, kind, n := protowire.ConsumeTag(raw)
+	if n < 0 || number != 1 || kind != protowire.BytesType {
+		return ""
 	}
-	return count, nil
+	reporter, _ := protowire.ConsumeString(raw[n:])
+	return reporter
 }
 
 // IssueIDOf reads a key of the bucket Issues.

@@ -15,9 +15,6 @@ import (
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// MaxShares is how many users a job can be shared with. It is part of the API.
-const MaxShares = 100
-
 // NotFound returns the job.ErrNotFound of a job.
 func NotFound(id job.ID) error { return fmt.Errorf("job %s: %w", id, job.ErrNotFound) }
 

@@ -106,6 +106,9 @@ func ReadAudit(path string, after uint64, fn func(before audit.Head, row audit.R
 	return nil
 }
 
+// pruneStep is how many entries PruneAudit deletes in one transaction.
+const pruneStep = 50_000
+
 // PruneAudit deletes the entries from before a time from the database of a server that does not run. The last of them
 // stays as the entry that the chain begins behind, so that it can still be verified. by says who does it and becomes
 // an entry itself. A chain that does not verify is left as it is. It returns the entry that
@@ -121,7 +124,7 @@ func PruneAudit(path string, before time.Time, by *storev1.AuditEntry, followers
 	for more := true; more && err == nil; {
 		var n uint64
 		err = edit(path, func(e *editing) error {
-			if begin, n, more, err = audit.Prune(e.Tx, before); err != nil || n == 0 {
+			if begin, n, more, err = audit.Prune(e.Tx, before, pruneStep); err != nil || n == 0 {
 				return err
 			}
 			_, err := e.audit(by)

@@ -77,7 +77,7 @@ func (ix *Index) Apply(c *Commit) (Applied, error) {
 	for i := range c.writes {
 		w := &c.writes[i]
 		if w.user != "" {
-			ix.shares.put(w.id, w.user, w.share)
+			ix.shares.put(w.id, ix.ownerOf(w.id), w.user, w.share)
 			out.Shares = append(out.Shares, w.id)
 			continue
 		}

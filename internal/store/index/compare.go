@@ -173,6 +173,9 @@ func (c *comparison) shares() {
 	if !maps.EqualFunc(live.byJob, fresh.byJob, maps.Equal) {
 		c.add("index of shares", "by job it has %d jobs, and is not as the records are, which have %d", len(live.byJob), len(fresh.byJob))
 	}
+	if !maps.Equal(live.given, fresh.given) || !maps.Equal(live.owners, fresh.owners) {
+		c.add("index of shares", "by owner it counts %v, and there are %v", live.given, fresh.given)
+	}
 	if !maps.EqualFunc(live.byUser, fresh.byUser, slices.Equal) {
 		c.add("index of shares", "by user it has %d users, and is not as the records are, which have %d", len(live.byUser), len(fresh.byUser))
 	}

@@ -105,7 +105,7 @@ func (ix *Index) Add(id job.ID, h *storev1.Header) error {
 func (ix *Index) AddShare(id job.ID, user string, sh *Share) {
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
-	ix.shares.put(id, user, sh)
+	ix.shares.put(id, ix.ownerOf(id), user, sh)
 }
 
 // Start ends the filling: revision is that of the latest change, and purged that of the latest

@@ -53,17 +53,22 @@ func (p SharePosition) compare(other SharePosition) int {
 type shares struct {
 	byJob  map[job.ID]map[string]Share
 	byUser map[string][]SharePosition
+	owners map[job.ID]string // of the jobs in byJob: a job may be deleted before its shares
+	given  map[string]int    // by owner of jobs, how many shares there are of them
 }
 
-// put sets what a user has of a job; nil or no rights at all end the share.
-func (s *shares) put(id job.ID, user string, sh *Share) {
+// put sets what a user has of a job of an owner; nil or no rights at all end the share.
+func (s *shares) put(id job.ID, owner, user string, sh *Share) {
 	s.drop(id, user)
 	if sh == nil || sh.Rights == 0 {
 		return
 	}
 	if s.byJob == nil {
 		s.byJob, s.byUser = make(map[job.ID]map[string]Share), make(map[string][]SharePosition)
+		s.owners, s.given = make(map[job.ID]string), make(map[string]int)
 	}
+	s.owners[id] = owner
+	s.given[owner]++
 	if s.byJob[id] == nil {
 		s.byJob[id] = make(map[string]Share)
 	}
@@ -77,8 +82,13 @@ func (s *shares) drop(id job.ID, user string) {
 	if !ok {
 		return
 	}
+	owner := s.owners[id]
+	if s.given[owner]--; s.given[owner] == 0 {
+		delete(s.given, owner)
+	}
 	if delete(s.byJob[id], user); len(s.byJob[id]) == 0 {
 		delete(s.byJob, id)
+		delete(s.owners, id)
 	}
 	i, _ := s.search(user, SharePosition{sh.Time, id})
 	if s.byUser[user] = slices.Delete(s.byUser[user], i, i+1); len(s.byUser[user]) == 0 {
@@ -128,4 +138,19 @@ func (ix *Index) CountSharedWith(user string) int {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	return len(ix.shares.byUser[user])
+}
+
+// CountSharedBy returns how many shares there are of the jobs of an owner.
+func (ix *Index) CountSharedBy(owner string) int {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	return ix.shares.given[owner]
+}
+
+// ownerOf returns the owner of a job; empty where it is not there. The caller holds mu.
+func (ix *Index) ownerOf(id job.ID) string {
+	if _, s := ix.table.find(id); s != nil {
+		return ix.owners.names[s.ownerNo]
+	}
+	return ""
 }

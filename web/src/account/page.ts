@@ -11,6 +11,7 @@ import { toast } from '../base/toast';
 import type { WhoAmIResponseJson } from '../gen/stint/auth/v1/auth_service_pb';
 import type { CreateTokenResponseJson, ListTokensResponseJson, TokenJson } from '../gen/stint/auth/v1/token_service_pb';
 import { tellErrors } from '../job/actions';
+import './quotas';
 import './sessions';
 
 export const tag = 'stint-account-page';
@@ -202,6 +203,7 @@ export class AccountPage extends LitElement {
       ${this.problem ? html`<p class="problem" role="alert">${this.problem}</p>` : nothing}
       <section class="panel" aria-labelledby="you"><h2 id="you">You</h2>${this.renderWho()}</section>
       ${this.who?.how === 'session' ? html`<section class="panel" aria-labelledby="sessions"><h2 id="sessions">Signed in</h2><stint-sessions></stint-sessions></section>` : nothing}
+      <section class="panel" aria-labelledby="limits"><h2 id="limits">What you use</h2><stint-quotas></stint-quotas></section>
       <section class="panel" aria-labelledby="tokens"><h2 id="tokens">API tokens</h2>
         <p>For programs and scripts: they are you to the server. Keep them secret.</p>
         ${this.renderMade()}${this.renderTokens()}${this.renderForm()}</section></div>`;

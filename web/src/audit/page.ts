@@ -2,7 +2,7 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { call } from '../base/api';
-import { formatTime, formatTimeFull } from '../base/format';
+import { formatCount, formatTime, formatTimeFull } from '../base/format';
 import { navigate, pathOf, type Route } from '../base/router';
 import { sharedStyles } from '../base/styles';
 import type { AuditEntryJson, ListAuditResponseJson } from '../gen/stint/admin/v1/admin_service_pb';
@@ -83,7 +83,7 @@ export class AuditPage extends LitElement {
     const who = entry.actor ? `${entry.actor} for ${entry.user}` : entry.user;
     return html`<tr><td class="number">${entry.sequence}</td><td><time title=${formatTimeFull(entry.time)}>${formatTime(entry.time)}</time></td>
       <td>${who}</td><td title=${entry.credentialId ?? ''}>${entry.how}</td><td>${entry.address}</td>
-      <td title=${entry.method ?? ''}>${entry.method?.split('/').pop()}</td><td>${entry.subject}</td>
+      <td title=${entry.method ?? ''}>${entry.method?.split('/').pop()}${Number(entry.repeats ?? 0) > 0 ? html`, ${formatCount(entry.repeats)} more until <time title=${formatTimeFull(entry.lastRepeatTime)}>${formatTime(entry.lastRepeatTime)}</time>` : ''}</td><td>${entry.subject}</td>
       <td>${ids.slice(0, mostJobs).map((id) => html`<a href=${pathOf('jobs', id)}>${id}</a> `)}${ids.length > mostJobs ? `and ${ids.length - mostJobs} more` : nothing}</td>
       <td class="words">${entry.reason}</td></tr>`;
   }

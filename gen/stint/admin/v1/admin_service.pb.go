@@ -934,9 +934,14 @@ type AuditEntry struct {
 	// Why, in their words. Always there when an operator acted on somebody else's job.
 	Reason string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
 	// SHA-256, in hexadecimal, over the hash of the entry before and this entry.
-	Hash          string `protobuf:"bytes,12,opt,name=hash,proto3" json:"hash,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Hash string `protobuf:"bytes,12,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Of an entry about what was only read: how often the same was read again, by the same caller in the same way, since their
+	// entry before. 0 is one read. Repeats within 15 minutes of a read have no entries of their own.
+	Repeats int64 `protobuf:"varint,13,opt,name=repeats,proto3" json:"repeats,omitempty"`
+	// When it was read again for the last time. Only with repeats.
+	LastRepeatTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=last_repeat_time,json=lastRepeatTime,proto3" json:"last_repeat_time,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *AuditEntry) Reset() {
@@ -1053,6 +1058,103 @@ func (x *AuditEntry) GetHash() string {
 	return ""
 }
 
+func (x *AuditEntry) GetRepeats() int64 {
+	if x != nil {
+		return x.Repeats
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetLastRepeatTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastRepeatTime
+	}
+	return nil
+}
+
+// Request of DeleteIssue.
+type DeleteIssueRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the report, as ListIssues returns it.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteIssueRequest) Reset() {
+	*x = DeleteIssueRequest{}
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteIssueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteIssueRequest) ProtoMessage() {}
+
+func (x *DeleteIssueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteIssueRequest.ProtoReflect.Descriptor instead.
+func (*DeleteIssueRequest) Descriptor() ([]byte, []int) {
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *DeleteIssueRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Response of DeleteIssue.
+type DeleteIssueResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteIssueResponse) Reset() {
+	*x = DeleteIssueResponse{}
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteIssueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteIssueResponse) ProtoMessage() {}
+
+func (x *DeleteIssueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteIssueResponse.ProtoReflect.Descriptor instead.
+func (*DeleteIssueResponse) Descriptor() ([]byte, []int) {
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{17}
+}
+
 // Request of ListAudit.
 type ListAuditRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1070,7 +1172,7 @@ type ListAuditRequest struct {
 
 func (x *ListAuditRequest) Reset() {
 	*x = ListAuditRequest{}
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[16]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1184,7 @@ func (x *ListAuditRequest) String() string {
 func (*ListAuditRequest) ProtoMessage() {}
 
 func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[16]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1197,7 @@ func (x *ListAuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditRequest) Descriptor() ([]byte, []int) {
-	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{16}
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListAuditRequest) GetUser() string {
@@ -1139,7 +1241,7 @@ type ListAuditResponse struct {
 
 func (x *ListAuditResponse) Reset() {
 	*x = ListAuditResponse{}
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[17]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1253,7 @@ func (x *ListAuditResponse) String() string {
 func (*ListAuditResponse) ProtoMessage() {}
 
 func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[17]
+	mi := &file_stint_admin_v1_admin_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1266,7 @@ func (x *ListAuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditResponse) Descriptor() ([]byte, []int) {
-	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{17}
+	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListAuditResponse) GetEntries() []*AuditEntry {
@@ -1234,7 +1336,7 @@ const file_stint_admin_v1_admin_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"k\n" +
 	"\x12ListIssuesResponse\x12-\n" +
 	"\x06issues\x18\x01 \x03(\v2\x15.stint.admin.v1.IssueR\x06issues\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xca\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaa\x03\n" +
 	"\n" +
 	"AuditEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
@@ -1249,7 +1351,12 @@ const file_stint_admin_v1_admin_service_proto_rawDesc = "" +
 	"\asubject\x18\n" +
 	" \x01(\tR\asubject\x12\x16\n" +
 	"\x06reason\x18\v \x01(\tR\x06reason\x12\x12\n" +
-	"\x04hash\x18\f \x01(\tR\x04hash\"y\n" +
+	"\x04hash\x18\f \x01(\tR\x04hash\x12\x18\n" +
+	"\arepeats\x18\r \x01(\x03R\arepeats\x12D\n" +
+	"\x10last_repeat_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x0elastRepeatTime\")\n" +
+	"\x12DeleteIssueRequest\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x15\n" +
+	"\x13DeleteIssueResponse\"y\n" +
 	"\x10ListAuditRequest\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x15\n" +
 	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1b\n" +
@@ -1263,7 +1370,7 @@ const file_stint_admin_v1_admin_service_proto_rawDesc = "" +
 	"\x18CHECK_STATUS_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHECK_STATUS_OK\x10\x01\x12\x18\n" +
 	"\x14CHECK_STATUS_WARNING\x10\x02\x12\x18\n" +
-	"\x14CHECK_STATUS_FAILING\x10\x032\x95\x06\n" +
+	"\x14CHECK_STATUS_FAILING\x10\x032\x8c\a\n" +
 	"\fAdminService\x12\x81\x01\n" +
 	"\x0eSetSubmissions\x12%.stint.admin.v1.SetSubmissionsRequest\x1a&.stint.admin.v1.SetSubmissionsResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/admin/submissions\x12K\n" +
 	"\x06Backup\x12\x1d.stint.admin.v1.BackupRequest\x1a\x1e.stint.admin.v1.BackupResponse\"\x000\x01\x12q\n" +
@@ -1272,7 +1379,8 @@ const file_stint_admin_v1_admin_service_proto_rawDesc = "" +
 	"\tListAudit\x12 .stint.admin.v1.ListAuditRequest\x1a!.stint.admin.v1.ListAuditResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/admin/audit\x12g\n" +
 	"\bDiagnose\x12\x1f.stint.admin.v1.DiagnoseRequest\x1a .stint.admin.v1.DiagnoseResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/doctor\x12m\n" +
 	"\n" +
-	"ListIssues\x12!.stint.admin.v1.ListIssuesRequest\x1a\".stint.admin.v1.ListIssuesResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/issuesB\xb9\x01\n" +
+	"ListIssues\x12!.stint.admin.v1.ListIssuesRequest\x1a\".stint.admin.v1.ListIssuesResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/admin/issues\x12u\n" +
+	"\vDeleteIssue\x12\".stint.admin.v1.DeleteIssueRequest\x1a#.stint.admin.v1.DeleteIssueResponse\"\x1d\x82\xd3\xe4\x93\x02\x17*\x15/v1/admin/issues/{id}B\xb9\x01\n" +
 	"\x12com.stint.admin.v1B\x11AdminServiceProtoP\x01Z6github.com/stint-jobs/stint/gen/stint/admin/v1;adminv1\xa2\x02\x03SAX\xaa\x02\x0eStint.Admin.V1\xca\x02\x0eStint\\Admin\\V1\xe2\x02\x1aStint\\Admin\\V1\\GPBMetadata\xea\x02\x10Stint::Admin::V1b\x06proto3"
 
 var (
@@ -1288,7 +1396,7 @@ func file_stint_admin_v1_admin_service_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_admin_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_stint_admin_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_stint_admin_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_stint_admin_v1_admin_service_proto_goTypes = []any{
 	(CheckStatus)(0),               // 0: stint.admin.v1.CheckStatus
 	(*SetSubmissionsRequest)(nil),  // 1: stint.admin.v1.SetSubmissionsRequest
@@ -1307,40 +1415,45 @@ var file_stint_admin_v1_admin_service_proto_goTypes = []any{
 	(*ListIssuesRequest)(nil),      // 14: stint.admin.v1.ListIssuesRequest
 	(*ListIssuesResponse)(nil),     // 15: stint.admin.v1.ListIssuesResponse
 	(*AuditEntry)(nil),             // 16: stint.admin.v1.AuditEntry
-	(*ListAuditRequest)(nil),       // 17: stint.admin.v1.ListAuditRequest
-	(*ListAuditResponse)(nil),      // 18: stint.admin.v1.ListAuditResponse
-	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
-	(*v1.Job)(nil),                 // 20: stint.jobs.v1.Job
+	(*DeleteIssueRequest)(nil),     // 17: stint.admin.v1.DeleteIssueRequest
+	(*DeleteIssueResponse)(nil),    // 18: stint.admin.v1.DeleteIssueResponse
+	(*ListAuditRequest)(nil),       // 19: stint.admin.v1.ListAuditRequest
+	(*ListAuditResponse)(nil),      // 20: stint.admin.v1.ListAuditResponse
+	(*timestamppb.Timestamp)(nil),  // 21: google.protobuf.Timestamp
+	(*v1.Job)(nil),                 // 22: stint.jobs.v1.Job
 }
 var file_stint_admin_v1_admin_service_proto_depIdxs = []int32{
 	7,  // 0: stint.admin.v1.ListOrphansResponse.orphans:type_name -> stint.admin.v1.Orphan
-	19, // 1: stint.admin.v1.Orphan.submit_time:type_name -> google.protobuf.Timestamp
+	21, // 1: stint.admin.v1.Orphan.submit_time:type_name -> google.protobuf.Timestamp
 	12, // 2: stint.admin.v1.DiagnoseResponse.checks:type_name -> stint.admin.v1.Check
 	0,  // 3: stint.admin.v1.Check.status:type_name -> stint.admin.v1.CheckStatus
-	19, // 4: stint.admin.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	20, // 5: stint.admin.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	21, // 4: stint.admin.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	22, // 5: stint.admin.v1.Issue.job:type_name -> stint.jobs.v1.Job
 	13, // 6: stint.admin.v1.ListIssuesResponse.issues:type_name -> stint.admin.v1.Issue
-	19, // 7: stint.admin.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	16, // 8: stint.admin.v1.ListAuditResponse.entries:type_name -> stint.admin.v1.AuditEntry
-	1,  // 9: stint.admin.v1.AdminService.SetSubmissions:input_type -> stint.admin.v1.SetSubmissionsRequest
-	3,  // 10: stint.admin.v1.AdminService.Backup:input_type -> stint.admin.v1.BackupRequest
-	5,  // 11: stint.admin.v1.AdminService.ListOrphans:input_type -> stint.admin.v1.ListOrphansRequest
-	8,  // 12: stint.admin.v1.AdminService.CancelOrphan:input_type -> stint.admin.v1.CancelOrphanRequest
-	17, // 13: stint.admin.v1.AdminService.ListAudit:input_type -> stint.admin.v1.ListAuditRequest
-	10, // 14: stint.admin.v1.AdminService.Diagnose:input_type -> stint.admin.v1.DiagnoseRequest
-	14, // 15: stint.admin.v1.AdminService.ListIssues:input_type -> stint.admin.v1.ListIssuesRequest
-	2,  // 16: stint.admin.v1.AdminService.SetSubmissions:output_type -> stint.admin.v1.SetSubmissionsResponse
-	4,  // 17: stint.admin.v1.AdminService.Backup:output_type -> stint.admin.v1.BackupResponse
-	6,  // 18: stint.admin.v1.AdminService.ListOrphans:output_type -> stint.admin.v1.ListOrphansResponse
-	9,  // 19: stint.admin.v1.AdminService.CancelOrphan:output_type -> stint.admin.v1.CancelOrphanResponse
-	18, // 20: stint.admin.v1.AdminService.ListAudit:output_type -> stint.admin.v1.ListAuditResponse
-	11, // 21: stint.admin.v1.AdminService.Diagnose:output_type -> stint.admin.v1.DiagnoseResponse
-	15, // 22: stint.admin.v1.AdminService.ListIssues:output_type -> stint.admin.v1.ListIssuesResponse
-	16, // [16:23] is the sub-list for method output_type
-	9,  // [9:16] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	21, // 7: stint.admin.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
+	21, // 8: stint.admin.v1.AuditEntry.last_repeat_time:type_name -> google.protobuf.Timestamp
+	16, // 9: stint.admin.v1.ListAuditResponse.entries:type_name -> stint.admin.v1.AuditEntry
+	1,  // 10: stint.admin.v1.AdminService.SetSubmissions:input_type -> stint.admin.v1.SetSubmissionsRequest
+	3,  // 11: stint.admin.v1.AdminService.Backup:input_type -> stint.admin.v1.BackupRequest
+	5,  // 12: stint.admin.v1.AdminService.ListOrphans:input_type -> stint.admin.v1.ListOrphansRequest
+	8,  // 13: stint.admin.v1.AdminService.CancelOrphan:input_type -> stint.admin.v1.CancelOrphanRequest
+	19, // 14: stint.admin.v1.AdminService.ListAudit:input_type -> stint.admin.v1.ListAuditRequest
+	10, // 15: stint.admin.v1.AdminService.Diagnose:input_type -> stint.admin.v1.DiagnoseRequest
+	14, // 16: stint.admin.v1.AdminService.ListIssues:input_type -> stint.admin.v1.ListIssuesRequest
+	17, // 17: stint.admin.v1.AdminService.DeleteIssue:input_type -> stint.admin.v1.DeleteIssueRequest
+	2,  // 18: stint.admin.v1.AdminService.SetSubmissions:output_type -> stint.admin.v1.SetSubmissionsResponse
+	4,  // 19: stint.admin.v1.AdminService.Backup:output_type -> stint.admin.v1.BackupResponse
+	6,  // 20: stint.admin.v1.AdminService.ListOrphans:output_type -> stint.admin.v1.ListOrphansResponse
+	9,  // 21: stint.admin.v1.AdminService.CancelOrphan:output_type -> stint.admin.v1.CancelOrphanResponse
+	20, // 22: stint.admin.v1.AdminService.ListAudit:output_type -> stint.admin.v1.ListAuditResponse
+	11, // 23: stint.admin.v1.AdminService.Diagnose:output_type -> stint.admin.v1.DiagnoseResponse
+	15, // 24: stint.admin.v1.AdminService.ListIssues:output_type -> stint.admin.v1.ListIssuesResponse
+	18, // 25: stint.admin.v1.AdminService.DeleteIssue:output_type -> stint.admin.v1.DeleteIssueResponse
+	18, // [18:26] is the sub-list for method output_type
+	10, // [10:18] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_stint_admin_v1_admin_service_proto_init() }
@@ -1354,7 +1467,7 @@ func file_stint_admin_v1_admin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_admin_v1_admin_service_proto_rawDesc), len(file_stint_admin_v1_admin_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,7 @@ const (
 	AdminService_ListAudit_FullMethodName      = "/stint.admin.v1.AdminService/ListAudit"
 	AdminService_Diagnose_FullMethodName       = "/stint.admin.v1.AdminService/Diagnose"
 	AdminService_ListIssues_FullMethodName     = "/stint.admin.v1.AdminService/ListIssues"
+	AdminService_DeleteIssue_FullMethodName    = "/stint.admin.v1.AdminService/DeleteIssue"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -51,6 +52,8 @@ type AdminServiceClient interface {
 	Diagnose(ctx context.Context, in *DiagnoseRequest, opts ...grpc.CallOption) (*DiagnoseResponse, error)
 	// ListIssues answers the problem reports of users, newest first.
 	ListIssues(ctx context.Context, in *ListIssuesRequest, opts ...grpc.CallOption) (*ListIssuesResponse, error)
+	// DeleteIssue deletes a problem report that was dealt with, so that its reporter may make another one.
+	DeleteIssue(ctx context.Context, in *DeleteIssueRequest, opts ...grpc.CallOption) (*DeleteIssueResponse, error)
 }
 
 type adminServiceClient struct {
@@ -140,6 +143,16 @@ func (c *adminServiceClient) ListIssues(ctx context.Context, in *ListIssuesReque
 	return out, nil
 }
 
+func (c *adminServiceClient) DeleteIssue(ctx context.Context, in *DeleteIssueRequest, opts ...grpc.CallOption) (*DeleteIssueResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteIssueResponse)
+	err := c.cc.Invoke(ctx, AdminService_DeleteIssue_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
@@ -161,6 +174,8 @@ type AdminServiceServer interface {
 	Diagnose(context.Context, *DiagnoseRequest) (*DiagnoseResponse, error)
 	// ListIssues answers the problem reports of users, newest first.
 	ListIssues(context.Context, *ListIssuesRequest) (*ListIssuesResponse, error)
+	// DeleteIssue deletes a problem report that was dealt with, so that its reporter may make another one.
+	DeleteIssue(context.Context, *DeleteIssueRequest) (*DeleteIssueResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -191,6 +206,9 @@ func (UnimplementedAdminServiceServer) Diagnose(context.Context, *DiagnoseReques
 }
 func (UnimplementedAdminServiceServer) ListIssues(context.Context, *ListIssuesRequest) (*ListIssuesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListIssues not implemented")
+}
+func (UnimplementedAdminServiceServer) DeleteIssue(context.Context, *DeleteIssueRequest) (*DeleteIssueResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteIssue not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -332,6 +350,24 @@ func _AdminService_ListIssues_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_DeleteIssue_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteIssueRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).DeleteIssue(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_DeleteIssue_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).DeleteIssue(ctx, req.(*DeleteIssueRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -362,6 +398,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListIssues",
 			Handler:    _AdminService_ListIssues_Handler,
+		},
+		{
+			MethodName: "DeleteIssue",
+			Handler:    _AdminService_DeleteIssue_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -419,7 +419,9 @@ type GetUsageResponse struct {
 	// How many there may be.
 	MaxEntries int64 `protobuf:"varint,4,opt,name=max_entries,json=maxEntries,proto3" json:"max_entries,omitempty"`
 	// How many names a path may have: /reads/sample1.fastq has two.
-	MaxDepth      int32 `protobuf:"varint,5,opt,name=max_depth,json=maxDepth,proto3" json:"max_depth,omitempty"`
+	MaxDepth int32 `protobuf:"varint,5,opt,name=max_depth,json=maxDepth,proto3" json:"max_depth,omitempty"`
+	// Each kind of thing that has a number at which it ends, the workspace included, always in the same order.
+	Quotas        []*Quota `protobuf:"bytes,6,rep,name=quotas,proto3" json:"quotas,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -489,6 +491,105 @@ func (x *GetUsageResponse) GetMaxDepth() int32 {
 	return 0
 }
 
+func (x *GetUsageResponse) GetQuotas() []*Quota {
+	if x != nil {
+		return x.Quotas
+	}
+	return nil
+}
+
+// Quota is a kind of thing that a user makes, and the number at which it ends. A request for one more is RESOURCE_EXHAUSTED
+// with a google.rpc.QuotaFailure whose quota_id is the kind.
+type Quota struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kind, for example `api_tokens`. It never changes its meaning.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What is counted, in words.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// How much the caller has used. Not set where the limit is that of each job or path, and not of the user.
+	Used *int64 `protobuf:"varint,3,opt,name=used,proto3,oneof" json:"used,omitempty"`
+	// The number at which it ends. 0 means that there is none.
+	Max int64 `protobuf:"varint,4,opt,name=max,proto3" json:"max,omitempty"`
+	// Whether used and max are bytes.
+	Bytes bool `protobuf:"varint,5,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// What to do when it is reached, in words.
+	WayOut        string `protobuf:"bytes,6,opt,name=way_out,json=wayOut,proto3" json:"way_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Quota) Reset() {
+	*x = Quota{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Quota) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Quota) ProtoMessage() {}
+
+func (x *Quota) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Quota.ProtoReflect.Descriptor instead.
+func (*Quota) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Quota) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Quota) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Quota) GetUsed() int64 {
+	if x != nil && x.Used != nil {
+		return *x.Used
+	}
+	return 0
+}
+
+func (x *Quota) GetMax() int64 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *Quota) GetBytes() bool {
+	if x != nil {
+		return x.Bytes
+	}
+	return false
+}
+
+func (x *Quota) GetWayOut() string {
+	if x != nil {
+		return x.WayOut
+	}
+	return ""
+}
+
 // WorkspaceEntry is a file or a folder.
 type WorkspaceEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -508,7 +609,7 @@ type WorkspaceEntry struct {
 
 func (x *WorkspaceEntry) Reset() {
 	*x = WorkspaceEntry{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[7]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +621,7 @@ func (x *WorkspaceEntry) String() string {
 func (*WorkspaceEntry) ProtoMessage() {}
 
 func (x *WorkspaceEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[7]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +634,7 @@ func (x *WorkspaceEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkspaceEntry.ProtoReflect.Descriptor instead.
 func (*WorkspaceEntry) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{7}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WorkspaceEntry) GetPath() string {
@@ -586,7 +687,7 @@ type DownloadRequest struct {
 
 func (x *DownloadRequest) Reset() {
 	*x = DownloadRequest{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[8]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +699,7 @@ func (x *DownloadRequest) String() string {
 func (*DownloadRequest) ProtoMessage() {}
 
 func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[8]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +712,7 @@ func (x *DownloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadRequest.ProtoReflect.Descriptor instead.
 func (*DownloadRequest) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{8}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DownloadRequest) GetPath() string {
@@ -650,7 +751,7 @@ type DownloadResponse struct {
 
 func (x *DownloadResponse) Reset() {
 	*x = DownloadResponse{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[9]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +763,7 @@ func (x *DownloadResponse) String() string {
 func (*DownloadResponse) ProtoMessage() {}
 
 func (x *DownloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[9]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +776,7 @@ func (x *DownloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadResponse.ProtoReflect.Descriptor instead.
 func (*DownloadResponse) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{9}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DownloadResponse) GetEntry() *WorkspaceEntry {
@@ -712,7 +813,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[10]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -724,7 +825,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[10]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -737,7 +838,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{10}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteRequest) GetPath() string {
@@ -765,7 +866,7 @@ type DeleteResponse struct {
 
 func (x *DeleteResponse) Reset() {
 	*x = DeleteResponse{}
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[11]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +878,7 @@ func (x *DeleteResponse) String() string {
 func (*DeleteResponse) ProtoMessage() {}
 
 func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[11]
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +891,7 @@ func (x *DeleteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteResponse.ProtoReflect.Descriptor instead.
 func (*DeleteResponse) Descriptor() ([]byte, []int) {
-	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{11}
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteResponse) GetRemovedFiles() int64 {
@@ -830,7 +931,7 @@ const file_stint_workspace_v1_workspace_service_proto_rawDesc = "" +
 	"usageBytes\x12\x1f\n" +
 	"\vquota_bytes\x18\x04 \x01(\x03R\n" +
 	"quotaBytes\"\x11\n" +
-	"\x0fGetUsageRequest\"\xaf\x01\n" +
+	"\x0fGetUsageRequest\"\xe2\x01\n" +
 	"\x10GetUsageResponse\x12\x1d\n" +
 	"\n" +
 	"used_bytes\x18\x01 \x01(\x03R\tusedBytes\x12\x1b\n" +
@@ -838,7 +939,16 @@ const file_stint_workspace_v1_workspace_service_proto_rawDesc = "" +
 	"\fused_entries\x18\x03 \x01(\x03R\vusedEntries\x12\x1f\n" +
 	"\vmax_entries\x18\x04 \x01(\x03R\n" +
 	"maxEntries\x12\x1b\n" +
-	"\tmax_depth\x18\x05 \x01(\x05R\bmaxDepth\"\xbb\x01\n" +
+	"\tmax_depth\x18\x05 \x01(\x05R\bmaxDepth\x121\n" +
+	"\x06quotas\x18\x06 \x03(\v2\x19.stint.workspace.v1.QuotaR\x06quotas\"\x94\x01\n" +
+	"\x05Quota\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x17\n" +
+	"\x04used\x18\x03 \x01(\x03H\x00R\x04used\x88\x01\x01\x12\x10\n" +
+	"\x03max\x18\x04 \x01(\x03R\x03max\x12\x14\n" +
+	"\x05bytes\x18\x05 \x01(\bR\x05bytes\x12\x17\n" +
+	"\away_out\x18\x06 \x01(\tR\x06wayOutB\a\n" +
+	"\x05_used\"\xbb\x01\n" +
 	"\x0eWorkspaceEntry\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
 	"\x06folder\x18\x02 \x01(\bR\x06folder\x12\x1d\n" +
@@ -881,7 +991,7 @@ func file_stint_workspace_v1_workspace_service_proto_rawDescGZIP() []byte {
 	return file_stint_workspace_v1_workspace_service_proto_rawDescData
 }
 
-var file_stint_workspace_v1_workspace_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_stint_workspace_v1_workspace_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_stint_workspace_v1_workspace_service_proto_goTypes = []any{
 	(*UploadRequest)(nil),         // 0: stint.workspace.v1.UploadRequest
 	(*UploadTarget)(nil),          // 1: stint.workspace.v1.UploadTarget
@@ -890,34 +1000,36 @@ var file_stint_workspace_v1_workspace_service_proto_goTypes = []any{
 	(*ListResponse)(nil),          // 4: stint.workspace.v1.ListResponse
 	(*GetUsageRequest)(nil),       // 5: stint.workspace.v1.GetUsageRequest
 	(*GetUsageResponse)(nil),      // 6: stint.workspace.v1.GetUsageResponse
-	(*WorkspaceEntry)(nil),        // 7: stint.workspace.v1.WorkspaceEntry
-	(*DownloadRequest)(nil),       // 8: stint.workspace.v1.DownloadRequest
-	(*DownloadResponse)(nil),      // 9: stint.workspace.v1.DownloadResponse
-	(*DeleteRequest)(nil),         // 10: stint.workspace.v1.DeleteRequest
-	(*DeleteResponse)(nil),        // 11: stint.workspace.v1.DeleteResponse
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Quota)(nil),                 // 7: stint.workspace.v1.Quota
+	(*WorkspaceEntry)(nil),        // 8: stint.workspace.v1.WorkspaceEntry
+	(*DownloadRequest)(nil),       // 9: stint.workspace.v1.DownloadRequest
+	(*DownloadResponse)(nil),      // 10: stint.workspace.v1.DownloadResponse
+	(*DeleteRequest)(nil),         // 11: stint.workspace.v1.DeleteRequest
+	(*DeleteResponse)(nil),        // 12: stint.workspace.v1.DeleteResponse
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_stint_workspace_v1_workspace_service_proto_depIdxs = []int32{
 	1,  // 0: stint.workspace.v1.UploadRequest.target:type_name -> stint.workspace.v1.UploadTarget
-	7,  // 1: stint.workspace.v1.UploadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
-	7,  // 2: stint.workspace.v1.ListResponse.entries:type_name -> stint.workspace.v1.WorkspaceEntry
-	12, // 3: stint.workspace.v1.WorkspaceEntry.modify_time:type_name -> google.protobuf.Timestamp
-	7,  // 4: stint.workspace.v1.DownloadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
-	0,  // 5: stint.workspace.v1.WorkspaceService.Upload:input_type -> stint.workspace.v1.UploadRequest
-	3,  // 6: stint.workspace.v1.WorkspaceService.List:input_type -> stint.workspace.v1.ListRequest
-	8,  // 7: stint.workspace.v1.WorkspaceService.Download:input_type -> stint.workspace.v1.DownloadRequest
-	5,  // 8: stint.workspace.v1.WorkspaceService.GetUsage:input_type -> stint.workspace.v1.GetUsageRequest
-	10, // 9: stint.workspace.v1.WorkspaceService.Delete:input_type -> stint.workspace.v1.DeleteRequest
-	2,  // 10: stint.workspace.v1.WorkspaceService.Upload:output_type -> stint.workspace.v1.UploadResponse
-	4,  // 11: stint.workspace.v1.WorkspaceService.List:output_type -> stint.workspace.v1.ListResponse
-	9,  // 12: stint.workspace.v1.WorkspaceService.Download:output_type -> stint.workspace.v1.DownloadResponse
-	6,  // 13: stint.workspace.v1.WorkspaceService.GetUsage:output_type -> stint.workspace.v1.GetUsageResponse
-	11, // 14: stint.workspace.v1.WorkspaceService.Delete:output_type -> stint.workspace.v1.DeleteResponse
-	10, // [10:15] is the sub-list for method output_type
-	5,  // [5:10] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	8,  // 1: stint.workspace.v1.UploadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
+	8,  // 2: stint.workspace.v1.ListResponse.entries:type_name -> stint.workspace.v1.WorkspaceEntry
+	7,  // 3: stint.workspace.v1.GetUsageResponse.quotas:type_name -> stint.workspace.v1.Quota
+	13, // 4: stint.workspace.v1.WorkspaceEntry.modify_time:type_name -> google.protobuf.Timestamp
+	8,  // 5: stint.workspace.v1.DownloadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
+	0,  // 6: stint.workspace.v1.WorkspaceService.Upload:input_type -> stint.workspace.v1.UploadRequest
+	3,  // 7: stint.workspace.v1.WorkspaceService.List:input_type -> stint.workspace.v1.ListRequest
+	9,  // 8: stint.workspace.v1.WorkspaceService.Download:input_type -> stint.workspace.v1.DownloadRequest
+	5,  // 9: stint.workspace.v1.WorkspaceService.GetUsage:input_type -> stint.workspace.v1.GetUsageRequest
+	11, // 10: stint.workspace.v1.WorkspaceService.Delete:input_type -> stint.workspace.v1.DeleteRequest
+	2,  // 11: stint.workspace.v1.WorkspaceService.Upload:output_type -> stint.workspace.v1.UploadResponse
+	4,  // 12: stint.workspace.v1.WorkspaceService.List:output_type -> stint.workspace.v1.ListResponse
+	10, // 13: stint.workspace.v1.WorkspaceService.Download:output_type -> stint.workspace.v1.DownloadResponse
+	6,  // 14: stint.workspace.v1.WorkspaceService.GetUsage:output_type -> stint.workspace.v1.GetUsageResponse
+	12, // 15: stint.workspace.v1.WorkspaceService.Delete:output_type -> stint.workspace.v1.DeleteResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_stint_workspace_v1_workspace_service_proto_init() }
@@ -930,13 +1042,14 @@ func file_stint_workspace_v1_workspace_service_proto_init() {
 		(*UploadRequest_Data)(nil),
 	}
 	file_stint_workspace_v1_workspace_service_proto_msgTypes[1].OneofWrappers = []any{}
+	file_stint_workspace_v1_workspace_service_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_workspace_v1_workspace_service_proto_rawDesc), len(file_stint_workspace_v1_workspace_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -42,7 +42,8 @@ type WorkspaceServiceClient interface {
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
 	// Download streams a file. Over REST, `GET /v1/workspace/{path}` downloads it with ranges.
 	Download(ctx context.Context, in *DownloadRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadResponse], error)
-	// GetUsage returns what the caller's files take, and what they may take.
+	// GetUsage returns what the caller's files take and may take, and each other kind of thing that a user makes with the
+	// number at which it ends.
 	GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error)
 	// Delete removes a file, or a folder with everything in it if asked to.
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
@@ -132,7 +133,8 @@ type WorkspaceServiceServer interface {
 	List(context.Context, *ListRequest) (*ListResponse, error)
 	// Download streams a file. Over REST, `GET /v1/workspace/{path}` downloads it with ranges.
 	Download(*DownloadRequest, grpc.ServerStreamingServer[DownloadResponse]) error
-	// GetUsage returns what the caller's files take, and what they may take.
+	// GetUsage returns what the caller's files take and may take, and each other kind of thing that a user makes with the
+	// number at which it ends.
 	GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error)
 	// Delete removes a file, or a folder with everything in it if asked to.
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)

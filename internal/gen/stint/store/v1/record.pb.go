@@ -1192,9 +1192,13 @@ type AuditEntry struct {
 	// Another user that it concerned.
 	Subject string `protobuf:"bytes,9,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Why, in their words.
-	Reason        string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How often the same was read again since the last entry that says so, without more entries. 0 is an entry of its own.
+	Repeats uint64 `protobuf:"varint,11,opt,name=repeats,proto3" json:"repeats,omitempty"`
+	// When it was read for the last time. Only with repeats.
+	LastRepeatTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_repeat_time,json=lastRepeatTime,proto3" json:"last_repeat_time,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *AuditEntry) Reset() {
@@ -1295,6 +1299,20 @@ func (x *AuditEntry) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *AuditEntry) GetRepeats() uint64 {
+	if x != nil {
+		return x.Repeats
+	}
+	return 0
+}
+
+func (x *AuditEntry) GetLastRepeatTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastRepeatTime
+	}
+	return nil
 }
 
 // Issue is a problem report about a job. Key: its number and the job's id, 8 bytes big endian each.
@@ -1853,7 +1871,7 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\x06Doomed\x12$\n" +
 	"\x0edelete_time_ns\x18\x01 \x01(\x10R\fdeleteTimeNs\"6\n" +
 	"\x0eDeletedRequest\x12$\n" +
-	"\x0esubmit_time_ns\x18\x01 \x01(\x10R\fsubmitTimeNs\"\x9a\x02\n" +
+	"\x0esubmit_time_ns\x18\x01 \x01(\x10R\fsubmitTimeNs\"\xfa\x02\n" +
 	"\n" +
 	"AuditEntry\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
@@ -1866,7 +1884,9 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\ajob_ids\x18\b \x03(\x04R\x06jobIds\x12\x18\n" +
 	"\asubject\x18\t \x01(\tR\asubject\x12\x16\n" +
 	"\x06reason\x18\n" +
-	" \x01(\tR\x06reason\"\xa8\x01\n" +
+	" \x01(\tR\x06reason\x12\x18\n" +
+	"\arepeats\x18\v \x01(\x04R\arepeats\x12D\n" +
+	"\x10last_repeat_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x0elastRepeatTime\"\xa8\x01\n" +
 	"\x05Issue\x12\x1a\n" +
 	"\breporter\x18\x01 \x01(\tR\breporter\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12;\n" +
@@ -1984,18 +2004,19 @@ var file_stint_store_v1_record_proto_depIdxs = []int32{
 	28, // 26: stint.store.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
 	24, // 27: stint.store.v1.Share.create_time:type_name -> google.protobuf.Timestamp
 	24, // 28: stint.store.v1.AuditEntry.time:type_name -> google.protobuf.Timestamp
-	24, // 29: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
-	23, // 30: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
-	17, // 31: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
-	18, // 32: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
-	16, // 33: stint.store.v1.Settings.foreign_ids:type_name -> stint.store.v1.IdRange
-	19, // 34: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
-	19, // 35: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	24, // 29: stint.store.v1.AuditEntry.last_repeat_time:type_name -> google.protobuf.Timestamp
+	24, // 30: stint.store.v1.Issue.create_time:type_name -> google.protobuf.Timestamp
+	23, // 31: stint.store.v1.Issue.job:type_name -> stint.jobs.v1.Job
+	17, // 32: stint.store.v1.Settings.gaps:type_name -> stint.store.v1.RevisionGap
+	18, // 33: stint.store.v1.Settings.place:type_name -> stint.store.v1.Place
+	16, // 34: stint.store.v1.Settings.foreign_ids:type_name -> stint.store.v1.IdRange
+	19, // 35: stint.store.v1.Place.state:type_name -> stint.store.v1.Folder
+	19, // 36: stint.store.v1.Place.data:type_name -> stint.store.v1.Folder
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_stint_store_v1_record_proto_init() }

@@ -833,6 +833,21 @@ export declare type AuditEntry = Message<"stint.admin.v1.AuditEntry"> & {
    * @generated from field: string hash = 12;
    */
   hash: string;
+
+  /**
+   * Of an entry about what was only read: how often the same was read again, by the same caller in the same way, since their
+   * entry before. 0 is one read. Repeats within 15 minutes of a read have no entries of their own.
+   *
+   * @generated from field: int64 repeats = 13;
+   */
+  repeats: bigint;
+
+  /**
+   * When it was read again for the last time. Only with repeats.
+   *
+   * @generated from field: google.protobuf.Timestamp last_repeat_time = 14;
+   */
+  lastRepeatTime?: Timestamp | undefined;
 };
 
 /**
@@ -924,6 +939,21 @@ export declare type AuditEntryJson = {
    * @generated from field: string hash = 12;
    */
   hash?: string;
+
+  /**
+   * Of an entry about what was only read: how often the same was read again, by the same caller in the same way, since their
+   * entry before. 0 is one read. Repeats within 15 minutes of a read have no entries of their own.
+   *
+   * @generated from field: int64 repeats = 13;
+   */
+  repeats?: string;
+
+  /**
+   * When it was read again for the last time. Only with repeats.
+   *
+   * @generated from field: google.protobuf.Timestamp last_repeat_time = 14;
+   */
+  lastRepeatTime?: TimestampJson;
 };
 
 /**
@@ -931,6 +961,62 @@ export declare type AuditEntryJson = {
  * Use `create(AuditEntrySchema)` to create a new message.
  */
 export declare const AuditEntrySchema: GenMessage<AuditEntry, {jsonType: AuditEntryJson}>;
+
+/**
+ * Request of DeleteIssue.
+ *
+ * @generated from message stint.admin.v1.DeleteIssueRequest
+ */
+export declare type DeleteIssueRequest = Message<"stint.admin.v1.DeleteIssueRequest"> & {
+  /**
+   * Id of the report, as ListIssues returns it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Request of DeleteIssue.
+ *
+ * @generated from message stint.admin.v1.DeleteIssueRequest
+ */
+export declare type DeleteIssueRequestJson = {
+  /**
+   * Id of the report, as ListIssues returns it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+};
+
+/**
+ * Describes the message stint.admin.v1.DeleteIssueRequest.
+ * Use `create(DeleteIssueRequestSchema)` to create a new message.
+ */
+export declare const DeleteIssueRequestSchema: GenMessage<DeleteIssueRequest, {jsonType: DeleteIssueRequestJson}>;
+
+/**
+ * Response of DeleteIssue.
+ *
+ * @generated from message stint.admin.v1.DeleteIssueResponse
+ */
+export declare type DeleteIssueResponse = Message<"stint.admin.v1.DeleteIssueResponse"> & {
+};
+
+/**
+ * Response of DeleteIssue.
+ *
+ * @generated from message stint.admin.v1.DeleteIssueResponse
+ */
+export declare type DeleteIssueResponseJson = {
+};
+
+/**
+ * Describes the message stint.admin.v1.DeleteIssueResponse.
+ * Use `create(DeleteIssueResponseSchema)` to create a new message.
+ */
+export declare const DeleteIssueResponseSchema: GenMessage<DeleteIssueResponse, {jsonType: DeleteIssueResponseJson}>;
 
 /**
  * Request of ListAudit.
@@ -1179,6 +1265,16 @@ export declare const AdminService: GenService<{
     methodKind: "unary";
     input: typeof ListIssuesRequestSchema;
     output: typeof ListIssuesResponseSchema;
+  },
+  /**
+   * DeleteIssue deletes a problem report that was dealt with, so that its reporter may make another one.
+   *
+   * @generated from rpc stint.admin.v1.AdminService.DeleteIssue
+   */
+  deleteIssue: {
+    methodKind: "unary";
+    input: typeof DeleteIssueRequestSchema;
+    output: typeof DeleteIssueResponseSchema;
   },
 }>;
 

@@ -384,6 +384,13 @@ export declare type GetUsageResponse = Message<"stint.workspace.v1.GetUsageRespo
    * @generated from field: int32 max_depth = 5;
    */
   maxDepth: number;
+
+  /**
+   * Each kind of thing that has a number at which it ends, the workspace included, always in the same order.
+   *
+   * @generated from field: repeated stint.workspace.v1.Quota quotas = 6;
+   */
+  quotas: Quota[];
 };
 
 /**
@@ -426,6 +433,13 @@ export declare type GetUsageResponseJson = {
    * @generated from field: int32 max_depth = 5;
    */
   maxDepth?: number;
+
+  /**
+   * Each kind of thing that has a number at which it ends, the workspace included, always in the same order.
+   *
+   * @generated from field: repeated stint.workspace.v1.Quota quotas = 6;
+   */
+  quotas?: QuotaJson[];
 };
 
 /**
@@ -433,6 +447,112 @@ export declare type GetUsageResponseJson = {
  * Use `create(GetUsageResponseSchema)` to create a new message.
  */
 export declare const GetUsageResponseSchema: GenMessage<GetUsageResponse, {jsonType: GetUsageResponseJson}>;
+
+/**
+ * Quota is a kind of thing that a user makes, and the number at which it ends. A request for one more is RESOURCE_EXHAUSTED
+ * with a google.rpc.QuotaFailure whose quota_id is the kind.
+ *
+ * @generated from message stint.workspace.v1.Quota
+ */
+export declare type Quota = Message<"stint.workspace.v1.Quota"> & {
+  /**
+   * Kind, for example `api_tokens`. It never changes its meaning.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * What is counted, in words.
+   *
+   * @generated from field: string title = 2;
+   */
+  title: string;
+
+  /**
+   * How much the caller has used. Not set where the limit is that of each job or path, and not of the user.
+   *
+   * @generated from field: optional int64 used = 3;
+   */
+  used?: bigint | undefined;
+
+  /**
+   * The number at which it ends. 0 means that there is none.
+   *
+   * @generated from field: int64 max = 4;
+   */
+  max: bigint;
+
+  /**
+   * Whether used and max are bytes.
+   *
+   * @generated from field: bool bytes = 5;
+   */
+  bytes: boolean;
+
+  /**
+   * What to do when it is reached, in words.
+   *
+   * @generated from field: string way_out = 6;
+   */
+  wayOut: string;
+};
+
+/**
+ * Quota is a kind of thing that a user makes, and the number at which it ends. A request for one more is RESOURCE_EXHAUSTED
+ * with a google.rpc.QuotaFailure whose quota_id is the kind.
+ *
+ * @generated from message stint.workspace.v1.Quota
+ */
+export declare type QuotaJson = {
+  /**
+   * Kind, for example `api_tokens`. It never changes its meaning.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind?: string;
+
+  /**
+   * What is counted, in words.
+   *
+   * @generated from field: string title = 2;
+   */
+  title?: string;
+
+  /**
+   * How much the caller has used. Not set where the limit is that of each job or path, and not of the user.
+   *
+   * @generated from field: optional int64 used = 3;
+   */
+  used?: string;
+
+  /**
+   * The number at which it ends. 0 means that there is none.
+   *
+   * @generated from field: int64 max = 4;
+   */
+  max?: string;
+
+  /**
+   * Whether used and max are bytes.
+   *
+   * @generated from field: bool bytes = 5;
+   */
+  bytes?: boolean;
+
+  /**
+   * What to do when it is reached, in words.
+   *
+   * @generated from field: string way_out = 6;
+   */
+  wayOut?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.Quota.
+ * Use `create(QuotaSchema)` to create a new message.
+ */
+export declare const QuotaSchema: GenMessage<Quota, {jsonType: QuotaJson}>;
 
 /**
  * WorkspaceEntry is a file or a folder.
@@ -769,7 +889,8 @@ export declare const WorkspaceService: GenService<{
     output: typeof DownloadResponseSchema;
   },
   /**
-   * GetUsage returns what the caller's files take, and what they may take.
+   * GetUsage returns what the caller's files take and may take, and each other kind of thing that a user makes with the
+   * number at which it ends.
    *
    * @generated from rpc stint.workspace.v1.WorkspaceService.GetUsage
    */
