@@ -98,7 +98,7 @@ func TestReportsThatAreRefused(t *testing.T) {
 		return err
 	}
 	mine := w.command(id, 1, "ann")
-	for _, text := range []string{other.String(), "999", "", "x"} {
+	for _, text := range []string{other.String(), "999", "x"} {
 		refusal(t, report(mine, text), codes.NotFound, "NOT_FOUND")
 	}
 	refusal(t, report(w.command(999, 1, "ann"), "999"), codes.NotFound, "NOT_FOUND")
@@ -109,7 +109,7 @@ func TestReportsThatAreRefused(t *testing.T) {
 	refusal(t, report(w.Context(), id.String()), codes.Unauthenticated, "CREDENTIALS_MISSING")
 	for field, change := range map[string]func(*jobsv1.ReportRequest){
 		"event":            func(r *jobsv1.ReportRequest) { r.Event = 99 },
-		"progress":         func(r *jobsv1.ReportRequest) { r.Progress = &jobsv1.Progress{Message: strings.Repeat("x", 1025)} },
+		"progress.message": func(r *jobsv1.ReportRequest) { r.Progress = &jobsv1.Progress{Message: strings.Repeat("x", 1025)} },
 		"progress.percent": func(r *jobsv1.ReportRequest) { r.Progress = &jobsv1.Progress{Percent: proto.Int32(101)} },
 	} {
 		if fields := refusal(t, report(mine, id.String(), change), codes.InvalidArgument, "INVALID_ARGUMENT"); len(fields) != 1 || fields[0] != field {

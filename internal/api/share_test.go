@@ -261,7 +261,7 @@ func TestSharingIsCheckedWhole(t *testing.T) {
 		rights []jobsv1.ShareRight
 		fields []string
 	}{
-		"nobody, and nothing":   {"", nil, []string{"user", "rights"}},
+		"nobody, and nothing":   {"", nil, []string{"rights", "user"}},
 		"no name":               {"b ob", []jobsv1.ShareRight{logs}, []string{"user"}},
 		"oneself":               {"ann", []jobsv1.ShareRight{logs}, []string{"user"}},
 		"a right that is none":  {"bob", []jobsv1.ShareRight{logs, 0, 99, -1}, []string{"rights[1]", "rights[2]", "rights[3]"}},

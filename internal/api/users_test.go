@@ -159,7 +159,7 @@ func TestWhatCannotBeDoneToUsersIsRefused(t *testing.T) {
 	}
 	wantCode(t, "oneself", disable("root", "why"), codes.FailedPrecondition, "yourself")
 	wantCode(t, "without a reason", disable("ann", " "), codes.InvalidArgument, "reason")
-	wantCode(t, "a long reason", disable("ann", strings.Repeat("x", job.MaxReason+1)), codes.InvalidArgument, "reason")
+	wantCode(t, "a long reason", disable("ann", strings.Repeat("x", 501)), codes.InvalidArgument, "reason")
 	wantCode(t, "no name", disable("", "why"), codes.InvalidArgument, "user")
 	wantCode(t, "erase without the name", erase("ann", "bob", "why"), codes.InvalidArgument, "confirmUser")
 	wantCode(t, "erase who may come in", erase("ann", "ann", "why"), codes.FailedPrecondition, "Disable them first")

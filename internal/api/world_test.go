@@ -201,7 +201,9 @@ func (w *world) service(name, spec string) {
 func (w *world) serve(srv *api.Server) {
 	w.Helper()
 	l := bufconn.Listen(1 << 20)
-	around := []layers.Layer{api.Errors(discard()), w.auth.Layer, api.Audited(w.store)}
+	validator, err := api.NewValidator()
+	must(w, err)
+	around := []layers.Layer{api.Errors(discard()), w.auth.Layer, api.Validated(validator), api.Audited(w.store)}
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(api.Codec(nil)),
 		grpc.UnaryInterceptor(layers.Unary(around...)), grpc.StreamInterceptor(layers.Stream(around...)),

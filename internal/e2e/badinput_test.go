@@ -361,7 +361,7 @@ func TestBadInputOverGRPC(t *testing.T) {
 			_ = up.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: &workspacev1.UploadTarget{Path: "/x", SizeBytes: proto.Int64(-1)}}})
 			_, err = up.CloseAndRecv()
 			return err
-		}, codes.InvalidArgument, "INVALID_ARGUMENT", "sizeBytes"},
+		}, codes.InvalidArgument, "INVALID_ARGUMENT", "target.sizeBytes"},
 		{"invalid UTF-8 in an id", raw("/stint.jobs.v1.JobService/Get", field(1, []byte("\xff\xfe"))), codes.InvalidArgument, "MALFORMED_MESSAGE", ""},
 		{"invalid UTF-8 in a job", raw("/stint.jobs.v1.JobService/Submit", field(1, field(4, []byte("\xff")))), codes.InvalidArgument, "MALFORMED_MESSAGE", ""},
 		{"no protobuf", raw("/stint.jobs.v1.JobService/Get", []byte("\xff\xff\xff garbage")), codes.InvalidArgument, "MALFORMED_MESSAGE", ""},

@@ -15,8 +15,6 @@ const (
 	DefaultBackoff = 10 * time.Second
 	// MaxBackoff bounds the doubled waits.
 	MaxBackoff = 10 * time.Minute
-	// MaxRetryWait bounds the backoff that a policy may ask for, and so any wait before an attempt.
-	MaxRetryWait = 24 * time.Hour
 )
 
 // infrastructure are the reasons that say nothing about the job itself.
@@ -38,9 +36,6 @@ func Retryable(r jobsv1.Reason) bool {
 		return slices.Contains(infrastructure, r)
 	}
 }
-
-// MaxFactor is the most by which a retry policy may multiply what the next attempt gets.
-const MaxFactor = 10
 
 // Factor returns how many times what the failed attempt had the next one gets, of memory after
 // OUT_OF_MEMORY and of time after TIME_LIMIT. It reports false where the policy does not say.

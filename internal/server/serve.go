@@ -31,6 +31,7 @@ import (
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/api"
 	"github.com/stint-jobs/stint/internal/api/page"
+	"github.com/stint-jobs/stint/internal/api/validate"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/job"
@@ -74,6 +75,7 @@ type front struct {
 	limits    *limits
 	kept      *warm.Pool
 	decodes   *api.Decoding
+	validator *validate.Validator
 	calls     *callLog
 	streams   context.CancelFunc // ends the requests of HTTP
 	wg        sync.WaitGroup
@@ -231,6 +233,9 @@ func (f *front) build(ctx context.Context) (err error) {
 	if f.limits, err = newLimits(f.cfg.Limits, f.mode == auth.ModeDev, openFiles()); err != nil {
 		return err
 	}
+	if f.validator, err = api.NewValidator(); err != nil {
+		return err
+	}
 	f.grpc = f.newGRPC(SplitCredentials(), fromNetwork(f.limits), grpc.InTapHandle(f.screen),
 		grpc.MaxConcurrentStreams(maxStreams), grpc.NumStreamWorkers(streamWorkers),
 		grpc.StaticStreamWindowSize(callWindow), grpc.StaticConnWindowSize(callWindow),
@@ -291,7 +296,7 @@ func (f *front) build(ctx context.Context) (err error) {
 func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
 	around := []layers.Layer{
 		f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received,
-		f.space.layer, f.audited.layer, api.Audited(f.store),
+		f.space.layer, api.Validated(f.validator), f.audited.layer, api.Audited(f.store),
 	}
 	around = append(f.around(from), around...)
 	g := grpc.NewServer(append(more,

@@ -81,9 +81,6 @@ type admin struct {
 
 // SetSubmissions opens or closes the server for new jobs.
 func (s *admin) SetSubmissions(ctx context.Context, req *adminv1.SetSubmissionsRequest) (*adminv1.SetSubmissionsResponse, error) {
-	if err := job.CheckText("message", req.GetMessage(), job.MaxReason).Err(); err != nil {
-		return nil, err
-	}
 	set := proto.CloneOf(s.cfg.Store.Settings())
 	set.SubmissionsClosed, set.Message = !req.GetOpen(), req.GetMessage()
 	if err := s.cfg.Store.SetSettings(ctx, set); err != nil {

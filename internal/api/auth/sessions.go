@@ -90,8 +90,5 @@ func whose(ctx context.Context, named string) (auth.Principal, string, error) {
 	default:
 		named = p.User
 	}
-	if !job.ValidOwner(named) {
-		return p, "", job.Invalid("user", "must be the name of a user")
-	}
 	return p, named, nil
 }

@@ -11,12 +11,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-const (
-	// maxAdvisedFiles bounds the files that are looked for in one call. A form asks with each change.
-	maxAdvisedFiles = 1000
-	// maxVersion is the longest version of a service in bytes.
-	maxVersion = 64
-)
+// maxAdvisedFiles bounds the files that are looked for in one call. A form asks with each change.
+const maxAdvisedFiles = 1000
 
 // Advise returns what a job should ask for, by completed jobs like it. The files that the parameters
 // name are looked for in the caller's own workspace, and nowhere else.
@@ -24,12 +20,6 @@ func (s *Service) Advise(ctx context.Context, req *catalogv1.AdviseRequest) (*ca
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if len(req.GetVersion()) > maxVersion {
-		return nil, job.Invalid("version", "is longer than %d bytes", maxVersion)
-	}
-	if !job.ValidServiceID(req.GetService()) {
-		return nil, job.Invalid("service", "is no id of a service")
 	}
 	svc, err := s.cfg.Catalog.Catalog().Find(req.GetService())
 	if err != nil {

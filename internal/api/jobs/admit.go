@@ -2,18 +2,16 @@ package jobs
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/allowlist"
 	"github.com/stint-jobs/stint/internal/api/call"
+	"github.com/stint-jobs/stint/internal/api/canonical"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/catalog"
 	"github.com/stint-jobs/stint/internal/job"
@@ -50,18 +48,12 @@ func (s *Service) ownerOf(ctx context.Context, in submission) (string, error) {
 }
 
 // options has the bounds and the identity of the request for the store.
-func (s *Service) options(owner string, in submission) (store.SubmitOptions, error) {
+func (s *Service) options(owner string, in submission) store.SubmitOptions {
 	o := store.SubmitOptions{Owner: owner, RequestID: in.requestID, MaxActivePerOwner: s.cfg.MaxActivePerOwner, MaxActive: s.cfg.MaxActive}
-	if in.requestID == "" {
-		return o, nil
+	if in.requestID != "" {
+		o.RequestHash = canonical.Hash(in.body)
 	}
-	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(in.body)
-	if err != nil {
-		return o, fmt.Errorf("hash a request: %w", err)
-	}
-	hash := sha256.Sum256(body)
-	o.RequestHash = hash[:]
-	return o, nil
+	return o
 }
 
 // open refuses everybody but operators while submissions are closed.
@@ -80,7 +72,7 @@ func (s *Service) open(ctx context.Context) error {
 // admit checks every job whole and returns them as they are to be stored, or everything that is wrong.
 func (s *Service) admit(ctx context.Context, owner string, in submission) ([]*jobsv1.Job, error) {
 	ready := make([]*jobsv1.Job, 0, len(in.jobs))
-	var wrong job.Violations
+	wrong := call.Violations(ctx)
 	for i := range in.jobs {
 		j, v := s.admitOne(ctx, owner, in, i)
 		ready, wrong = append(ready, j), append(wrong, v...)

@@ -19,9 +19,6 @@ func (s *Service) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*j
 	if err != nil {
 		return nil, err
 	}
-	if err := checkView(req.GetView()); err != nil {
-		return nil, err
-	}
 	found, _, err := s.cfg.Store.GetBounded(scope, ids, req.GetView(), page.MaxBatchBytes)
 	if err != nil {
 		return nil, err

@@ -12,9 +12,6 @@ import (
 
 // Cancel asks for a job to be ended. For a finished job it returns the job as it is.
 func (s *Service) Cancel(ctx context.Context, req *jobsv1.CancelRequest) (*jobsv1.CancelResponse, error) {
-	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
-		return nil, err
-	}
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
@@ -32,9 +29,6 @@ func (s *Service) Cancel(ctx context.Context, req *jobsv1.CancelRequest) (*jobsv
 
 // BatchCancel asks for several jobs to be ended and returns what became of each.
 func (s *Service) BatchCancel(ctx context.Context, req *jobsv1.BatchCancelRequest) (*jobsv1.BatchCancelResponse, error) {
-	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
-		return nil, err
-	}
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err

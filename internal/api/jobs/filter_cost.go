@@ -21,6 +21,9 @@ const maxFilterCost = 40_000
 const (
 	costNumber = 8
 	costReason = 1024 // asks the scheduler, which has a lock
+)
+
+var (
 	costLabels = job.MaxLabels * 64
 	costWord   = job.MaxOutputName + 64 + job.MaxLabels*job.MaxLabelValue
 )

@@ -7,7 +7,6 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/api/page"
-	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 )
 
@@ -15,9 +14,6 @@ import (
 func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.ListResponse, error) {
 	scope, err := call.Wanted(ctx, req.GetOwner())
 	if err != nil {
-		return nil, err
-	}
-	if err := checkView(req.GetView()); err != nil {
 		return nil, err
 	}
 	limit, err := page.Size(req.GetPageSize(), page.Default, page.Max)
@@ -90,12 +86,4 @@ func (s *Service) page(ctx context.Context, q store.Query) (*store.Page, error) 
 func (s *Service) bound(ctx context.Context, scope store.Scope, req *jobsv1.ListRequest) ([]string, error) {
 	p, err := call.Caller(ctx)
 	return []string{"jobs", p.User, scope.Owner, strconv.FormatBool(scope.All), req.GetFilter(), req.GetOrderBy()}, err
-}
-
-// checkView refuses the views of a newer contract, rather than to show something else.
-func checkView(v jobsv1.JobView) error {
-	if _, known := jobsv1.JobView_name[int32(v)]; !known {
-		return job.Invalid("view", "is not a view of a job")
-	}
-	return nil
 }

@@ -19,16 +19,10 @@ var orderFields = map[string]store.Field{
 	"output_name":   store.ByOutputName,
 }
 
-// maxOrder is more than anybody sorts by.
-const maxOrder = 256
-
 // parseOrder reads `field [asc|desc], ...`. Empty is the store's default, newest first.
 func parseOrder(s string) ([]store.Order, error) {
 	if strings.TrimSpace(s) == "" {
 		return nil, nil
-	}
-	if len(s) > maxOrder {
-		return nil, job.Invalid("orderBy", "is longer than %d bytes", maxOrder)
 	}
 	var order []store.Order
 	for part := range strings.SplitSeq(s, ",") {

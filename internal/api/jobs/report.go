@@ -50,18 +50,13 @@ func attemptGoesOn(j *jobsv1.Job, p auth.Principal) error {
 
 // reported is the progress in a request, checked; nil when it has none.
 func reported(req *jobsv1.ReportRequest) (*workdir.Progress, error) {
-	if _, known := jobsv1.JobEvent_name[int32(req.GetEvent())]; !known {
-		return nil, job.Invalid("event", "must be JOB_EVENT_STARTED, JOB_EVENT_ENDED or left out")
-	}
 	said := req.GetProgress()
 	if said == nil {
 		return nil, nil //nolint:nilnil // nothing was said
 	}
 	percent := -1
 	if said.Percent != nil {
-		if percent = int(said.GetPercent()); percent < 0 || percent > 100 {
-			return nil, job.Invalid("progress.percent", "must be from 0 to 100")
-		}
+		percent = int(said.GetPercent())
 	}
 	progress, ok := workdir.ToldProgress(percent, said.GetMessage())
 	if !ok {

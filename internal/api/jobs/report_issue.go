@@ -10,14 +10,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// maxDescription is the longest description of a problem in bytes.
-const maxDescription = 10_000
-
 // ReportIssue stores a problem with a job, with the job's facts, and passes it on.
 func (s *Service) ReportIssue(ctx context.Context, req *jobsv1.ReportIssueRequest) (*jobsv1.ReportIssueResponse, error) {
-	if err := job.CheckText("description", req.GetDescription(), maxDescription).Err(); err != nil {
-		return nil, err
-	}
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err

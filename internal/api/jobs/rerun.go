@@ -10,7 +10,6 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/auth"
-	"github.com/stint-jobs/stint/internal/job"
 )
 
 // Rerun submits a new job like an existing one, with parameters changed where
@@ -18,9 +17,6 @@ import (
 // reruns it: it counts against the owner's limits, reads their files, and its results are theirs.
 // When the old one is only shared with the caller, all this is the caller's.
 func (s *Service) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.RerunResponse, error) {
-	if err := job.CheckText("reason", req.GetReason(), job.MaxReason).Err(); err != nil {
-		return nil, err
-	}
 	old, err := s.find(ctx, req.GetId())
 	if err != nil {
 		return nil, err
@@ -43,8 +39,12 @@ func (s *Service) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.
 	if req.GetOutputName() != "" {
 		again.OutputName = req.GetOutputName()
 	}
+	id, err := requestID(ctx, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
 	out, err := s.submit(ctx, submission{
-		jobs: []*jobsv1.Job{again}, prefixes: []string{""}, requestID: requestID(ctx, req.GetRequestId()),
+		jobs: []*jobsv1.Job{again}, prefixes: []string{""}, requestID: id,
 		validateOnly: req.GetValidateOnly(), body: req, reason: req.GetReason(), owner: owner, rerunOf: old.GetId(),
 	})
 	if err != nil {

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -12,11 +11,6 @@ import (
 // Share lets another user see parts of a job. Only its owner can. A name that was never seen is
 // refused unless the request allows it. Rights that the user has already are replaced.
 func (s *Service) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.ShareResponse, error) {
-	wrong := checkGrantee(req.GetUser())
-	wrong = append(wrong, checkRights(req.GetRights())...)
-	if err := wrong.Err(); err != nil {
-		return nil, err
-	}
 	scope, id, err := address(ctx, req.GetId())
 	if err != nil {
 		return nil, err
@@ -39,9 +33,6 @@ func (s *Service) Share(ctx context.Context, req *jobsv1.ShareRequest) (*jobsv1.
 // Unshare takes back all that a user was given of a job. Its owner can, and operators. Their streams of it
 // end: each asks before every message, and is woken by this.
 func (s *Service) Unshare(ctx context.Context, req *jobsv1.UnshareRequest) (*jobsv1.UnshareResponse, error) {
-	if err := checkGrantee(req.GetUser()).Err(); err != nil {
-		return nil, err
-	}
 	scope, id, err := address(ctx, req.GetId())
 	if err != nil {
 		return nil, err
@@ -64,32 +55,4 @@ func (s *Service) known(user string) (bool, error) {
 		return false, err
 	}
 	return s.cfg.Workspace.Exists(user), nil
-}
-
-func checkGrantee(user string) job.Violations {
-	var wrong job.Violations
-	switch {
-	case user == "":
-		wrong.Add("user", "must be the name of a user")
-	case !job.ValidOwner(user):
-		wrong.Add("user", "is no user name: letters, digits and . _ @ + - only, at most 128")
-	}
-	return wrong
-}
-
-// maxRights bounds the rights in one request: repeating one is no mistake, sending them by the thousand is.
-const maxRights = 16
-
-func checkRights(rights []jobsv1.ShareRight) job.Violations {
-	var wrong job.Violations
-	if n := len(rights); n == 0 || n > maxRights {
-		wrong.Add("rights", "must have at least one right: HISTORY, LOGS, RESULTS or RERUN")
-		return wrong
-	}
-	for i, r := range rights {
-		if _, known := jobsv1.ShareRight_name[int32(r)]; !known || r == jobsv1.ShareRight_SHARE_RIGHT_UNSPECIFIED {
-			wrong.Add(fmt.Sprintf("rights[%d]", i), "is no right; they are HISTORY, LOGS, RESULTS and RERUN")
-		}
-	}
-	return wrong
 }

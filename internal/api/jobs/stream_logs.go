@@ -13,9 +13,6 @@ import (
 	"github.com/stint-jobs/stint/internal/workdir"
 )
 
-// maxTail is the most lines that may be asked for from the end of a log.
-const maxTail = 100_000
-
 // StreamLogs streams what the command wrote, and goes on while it writes if asked to follow.
 func (s *Service) StreamLogs(req *jobsv1.StreamLogsRequest, stream grpc.ServerStreamingServer[jobsv1.StreamLogsResponse]) error {
 	ctx := stream.Context()
@@ -71,21 +68,11 @@ func checkLogs(req *jobsv1.StreamLogsRequest) (workdir.Stream, error) {
 	default:
 		v.Add("stream", "must be stdout or stderr")
 	}
-	if req.GetOffset() < 0 {
-		v.Add("offset", "must not be negative")
-	}
-	if n := req.GetTailLines(); n < 0 || n > maxTail {
-		v.Add("tailLines", "must be from 0 to %d", maxTail)
-	} else if n > 0 && req.GetOffset() > 0 {
+	if req.GetTailLines() > 0 && req.GetOffset() > 0 {
 		v.Add("tailLines", "cannot be given together with offset")
 	}
-	if req.GetLimitBytes() < 0 {
-		v.Add("limitBytes", "must not be negative")
-	} else if req.GetLimitBytes() > 0 && req.GetFollow() {
+	if req.GetLimitBytes() > 0 && req.GetFollow() {
 		v.Add("limitBytes", "cannot be given together with follow")
-	}
-	if req.GetAttempt() < 0 {
-		v.Add("attempt", "must not be negative")
 	}
 	return which, v.Err()
 }

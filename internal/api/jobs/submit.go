@@ -15,9 +15,13 @@ import (
 
 // Submit stores a new job and returns once it is durable.
 func (s *Service) Submit(ctx context.Context, req *jobsv1.SubmitRequest) (*jobsv1.SubmitResponse, error) {
+	id, err := requestID(ctx, req.GetRequestId())
+	if err != nil {
+		return nil, err
+	}
 	in := submission{
 		jobs: []*jobsv1.Job{req.GetJob()}, prefixes: []string{"job."},
-		requestID: requestID(ctx, req.GetRequestId()), validateOnly: req.GetValidateOnly(), body: req, reason: req.GetReason(),
+		requestID: id, validateOnly: req.GetValidateOnly(), body: req, reason: req.GetReason(),
 	}
 	out, err := s.submit(ctx, in)
 	if err != nil {
@@ -29,15 +33,23 @@ func (s *Service) Submit(ctx context.Context, req *jobsv1.SubmitRequest) (*jobsv
 // requestIDHeader is how REST clients may send the request id; the gateway passes it on.
 const requestIDHeader = "idempotency-key"
 
-// requestID is the request's id, from its body or else from its header.
-func requestID(ctx context.Context, body string) string {
-	if body != "" {
-		return body
+// requestID returns the request's id, from its body or from its header. Where both have one, it is the same: a client that
+// gives two means one request by each, and would be told of the wrong one.
+func requestID(ctx context.Context, body string) (string, error) {
+	header := metadata.ValueFromIncomingContext(ctx, requestIDHeader)
+	for _, id := range header {
+		if id != header[0] {
+			return "", job.Invalid("requestId", "comes with two values in the header Idempotency-Key; send one")
+		}
 	}
-	if v := metadata.ValueFromIncomingContext(ctx, requestIDHeader); len(v) > 0 {
-		return v[0]
+	switch {
+	case len(header) == 0 || header[0] == "":
+		return body, nil
+	case body != "" && body != header[0]:
+		return "", job.Invalid("requestId", "differs from the header Idempotency-Key; send one of them, or both with the same value")
+	default:
+		return header[0], job.CheckRequestID(header[0]).Err()
 	}
-	return ""
 }
 
 // submission is one request to store jobs, from whichever RPC.
@@ -62,17 +74,11 @@ type submitted struct {
 
 // submit checks everything at once and then stores all jobs in one commit.
 func (s *Service) submit(ctx context.Context, in submission) (submitted, error) {
-	if err := job.CheckRequestID(in.requestID).Err(); err != nil {
-		return submitted{}, err
-	}
 	owner, err := s.ownerOf(ctx, in)
 	if err != nil {
 		return submitted{}, err
 	}
-	opts, err := s.options(owner, in)
-	if err != nil {
-		return submitted{}, err
-	}
+	opts := s.options(owner, in)
 	if !in.validateOnly && opts.RequestID != "" {
 		// A repeated request answers what it answered first, even if it would not be accepted any more.
 		if was, found, err := s.cfg.Store.Submitted(opts); err != nil || found {
@@ -120,9 +126,6 @@ func (s *Service) admitFor(ctx context.Context, owner string, in submission) ([]
 func (s *Service) maySubmitFor(ctx context.Context, owner string, in submission) error {
 	p, err := call.Caller(ctx)
 	if err != nil || owner == p.User || in.rerunOf != "" { // Rerun asks for itself
-		return err
-	}
-	if err := job.CheckText("reason", in.reason, job.MaxReason).Err(); err != nil {
 		return err
 	}
 	if strings.TrimSpace(in.reason) == "" {

@@ -9,6 +9,7 @@
 package adminv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1287,85 +1288,88 @@ var File_stint_admin_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_stint_admin_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"\"stint/admin/v1/admin_service.proto\x12\x0estint.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\"E\n" +
-	"\x15SetSubmissionsRequest\x12\x12\n" +
-	"\x04open\x18\x01 \x01(\bR\x04open\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\x18\n" +
+	"\"stint/admin/v1/admin_service.proto\x12\x0estint.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\"\x82\x01\n" +
+	"\x15SetSubmissionsRequest\x12\x17\n" +
+	"\x04open\x18\x01 \x01(\bB\x03\xe0A\x01R\x04open\x12P\n" +
+	"\amessage\x18\x02 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\amessage\"\x18\n" +
 	"\x16SetSubmissionsResponse\"\x0f\n" +
-	"\rBackupRequest\"C\n" +
-	"\x0eBackupResponse\x12\x12\n" +
-	"\x04data\x18\x01 \x01(\fR\x04data\x12\x1d\n" +
+	"\rBackupRequest\"M\n" +
+	"\x0eBackupResponse\x12\x17\n" +
+	"\x04data\x18\x01 \x01(\fB\x03\xe0A\x03R\x04data\x12\"\n" +
 	"\n" +
-	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\"\x14\n" +
-	"\x12ListOrphansRequest\"i\n" +
-	"\x13ListOrphansResponse\x120\n" +
-	"\aorphans\x18\x01 \x03(\v2\x16.stint.admin.v1.OrphanR\aorphans\x12 \n" +
-	"\vunreachable\x18\x02 \x03(\tR\vunreachable\"\xe6\x01\n" +
-	"\x06Orphan\x12\x1a\n" +
-	"\bexecutor\x18\x01 \x01(\tR\bexecutor\x12\x1b\n" +
-	"\tengine_id\x18\x02 \x01(\tR\bengineId\x12\x15\n" +
-	"\x06job_id\x18\x03 \x01(\tR\x05jobId\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\x12!\n" +
-	"\fengine_state\x18\x05 \x01(\tR\vengineState\x12\x12\n" +
-	"\x04node\x18\x06 \x01(\tR\x04node\x12;\n" +
-	"\vsubmit_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"submitTime\"X\n" +
-	"\x13CancelOrphanRequest\x12\x1f\n" +
-	"\bexecutor\x18\x01 \x01(\tB\x03\xe0A\x02R\bexecutor\x12 \n" +
-	"\tengine_id\x18\x02 \x01(\tB\x03\xe0A\x02R\bengineId\"\x16\n" +
+	"size_bytes\x18\x02 \x01(\x03B\x03\xe0A\x03R\tsizeBytes\"\x14\n" +
+	"\x12ListOrphansRequest\"s\n" +
+	"\x13ListOrphansResponse\x125\n" +
+	"\aorphans\x18\x01 \x03(\v2\x16.stint.admin.v1.OrphanB\x03\xe0A\x03R\aorphans\x12%\n" +
+	"\vunreachable\x18\x02 \x03(\tB\x03\xe0A\x03R\vunreachable\"\x89\x02\n" +
+	"\x06Orphan\x12\x1f\n" +
+	"\bexecutor\x18\x01 \x01(\tB\x03\xe0A\x03R\bexecutor\x12 \n" +
+	"\tengine_id\x18\x02 \x01(\tB\x03\xe0A\x03R\bengineId\x12\x1a\n" +
+	"\x06job_id\x18\x03 \x01(\tB\x03\xe0A\x03R\x05jobId\x12\x1d\n" +
+	"\aattempt\x18\x04 \x01(\x05B\x03\xe0A\x03R\aattempt\x12&\n" +
+	"\fengine_state\x18\x05 \x01(\tB\x03\xe0A\x03R\vengineState\x12\x17\n" +
+	"\x04node\x18\x06 \x01(\tB\x03\xe0A\x03R\x04node\x12@\n" +
+	"\vsubmit_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"submitTime\"\x93\x01\n" +
+	"\x13CancelOrphanRequest\x12O\n" +
+	"\bexecutor\x18\x01 \x01(\tB3\xe0A\x02\xbaH-\xc8\x01\x01r((?2$^([a-z0-9]([a-z0-9._-]*[a-z0-9])?)?$R\bexecutor\x12+\n" +
+	"\tengine_id\x18\x02 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\x01R\bengineId\"\x16\n" +
 	"\x14CancelOrphanResponse\"\x11\n" +
-	"\x0fDiagnoseRequest\"A\n" +
-	"\x10DiagnoseResponse\x12-\n" +
-	"\x06checks\x18\x01 \x03(\v2\x15.stint.admin.v1.CheckR\x06checks\"\x9c\x01\n" +
-	"\x05Check\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\asubject\x18\x02 \x01(\tR\asubject\x123\n" +
-	"\x06status\x18\x03 \x01(\x0e2\x1b.stint.admin.v1.CheckStatusR\x06status\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\x12\x16\n" +
-	"\x06action\x18\x05 \x01(\tR\x06action\"\xb8\x01\n" +
-	"\x05Issue\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
-	"\breporter\x18\x02 \x01(\tR\breporter\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription\x12;\n" +
-	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12$\n" +
-	"\x03job\x18\x05 \x01(\v2\x12.stint.jobs.v1.JobR\x03job\"O\n" +
-	"\x11ListIssuesRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x0fDiagnoseRequest\"F\n" +
+	"\x10DiagnoseResponse\x122\n" +
+	"\x06checks\x18\x01 \x03(\v2\x15.stint.admin.v1.CheckB\x03\xe0A\x03R\x06checks\"\xb5\x01\n" +
+	"\x05Check\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x03R\x04name\x12\x1d\n" +
+	"\asubject\x18\x02 \x01(\tB\x03\xe0A\x03R\asubject\x128\n" +
+	"\x06status\x18\x03 \x01(\x0e2\x1b.stint.admin.v1.CheckStatusB\x03\xe0A\x03R\x06status\x12\x1d\n" +
+	"\amessage\x18\x04 \x01(\tB\x03\xe0A\x03R\amessage\x12\x1b\n" +
+	"\x06action\x18\x05 \x01(\tB\x03\xe0A\x03R\x06action\"\xd1\x01\n" +
+	"\x05Issue\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x1f\n" +
+	"\breporter\x18\x02 \x01(\tB\x03\xe0A\x03R\breporter\x12%\n" +
+	"\vdescription\x18\x03 \x01(\tB\x03\xe0A\x03R\vdescription\x12@\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"createTime\x12)\n" +
+	"\x03job\x18\x05 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\"h\n" +
+	"\x11ListIssuesRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"k\n" +
-	"\x12ListIssuesResponse\x12-\n" +
-	"\x06issues\x18\x01 \x03(\v2\x15.stint.admin.v1.IssueR\x06issues\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xaa\x03\n" +
+	"page_token\x18\x02 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"u\n" +
+	"\x12ListIssuesResponse\x122\n" +
+	"\x06issues\x18\x01 \x03(\v2\x15.stint.admin.v1.IssueB\x03\xe0A\x03R\x06issues\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\"\xf0\x03\n" +
 	"\n" +
-	"AuditEntry\x12\x1a\n" +
-	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12.\n" +
-	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
-	"\x04user\x18\x03 \x01(\tR\x04user\x12\x14\n" +
-	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x10\n" +
-	"\x03how\x18\x05 \x01(\tR\x03how\x12#\n" +
-	"\rcredential_id\x18\x06 \x01(\tR\fcredentialId\x12\x18\n" +
-	"\aaddress\x18\a \x01(\tR\aaddress\x12\x16\n" +
-	"\x06method\x18\b \x01(\tR\x06method\x12\x17\n" +
-	"\ajob_ids\x18\t \x03(\tR\x06jobIds\x12\x18\n" +
+	"AuditEntry\x12\x1f\n" +
+	"\bsequence\x18\x01 \x01(\x04B\x03\xe0A\x03R\bsequence\x123\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x04time\x12\x17\n" +
+	"\x04user\x18\x03 \x01(\tB\x03\xe0A\x03R\x04user\x12\x19\n" +
+	"\x05actor\x18\x04 \x01(\tB\x03\xe0A\x03R\x05actor\x12\x15\n" +
+	"\x03how\x18\x05 \x01(\tB\x03\xe0A\x03R\x03how\x12(\n" +
+	"\rcredential_id\x18\x06 \x01(\tB\x03\xe0A\x03R\fcredentialId\x12\x1d\n" +
+	"\aaddress\x18\a \x01(\tB\x03\xe0A\x03R\aaddress\x12\x1b\n" +
+	"\x06method\x18\b \x01(\tB\x03\xe0A\x03R\x06method\x12\x1c\n" +
+	"\ajob_ids\x18\t \x03(\tB\x03\xe0A\x03R\x06jobIds\x12\x1d\n" +
 	"\asubject\x18\n" +
-	" \x01(\tR\asubject\x12\x16\n" +
-	"\x06reason\x18\v \x01(\tR\x06reason\x12\x12\n" +
-	"\x04hash\x18\f \x01(\tR\x04hash\x12\x18\n" +
-	"\arepeats\x18\r \x01(\x03R\arepeats\x12D\n" +
-	"\x10last_repeat_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x0elastRepeatTime\")\n" +
-	"\x12DeleteIssueRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x15\n" +
-	"\x13DeleteIssueResponse\"y\n" +
-	"\x10ListAuditRequest\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\x12\x15\n" +
-	"\x06job_id\x18\x02 \x01(\tR\x05jobId\x12\x1b\n" +
-	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	" \x01(\tB\x03\xe0A\x03R\asubject\x12\x1b\n" +
+	"\x06reason\x18\v \x01(\tB\x03\xe0A\x03R\x06reason\x12\x17\n" +
+	"\x04hash\x18\f \x01(\tB\x03\xe0A\x03R\x04hash\x12\x1d\n" +
+	"\arepeats\x18\r \x01(\x03B\x03\xe0A\x03R\arepeats\x12I\n" +
+	"\x10last_repeat_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0elastRepeatTime\"3\n" +
+	"\x12DeleteIssueRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\"\x15\n" +
+	"\x13DeleteIssueResponse\"\xd6\x01\n" +
+	"\x10ListAuditRequest\x12J\n" +
+	"\x04user\x18\x01 \x01(\tB6\xe0A\x01\xbaH0r.(\x80\x022)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x04user\x12!\n" +
+	"\x06job_id\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02(@R\x05jobId\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tR\tpageToken\"q\n" +
-	"\x11ListAuditResponse\x124\n" +
-	"\aentries\x18\x01 \x03(\v2\x1a.stint.admin.v1.AuditEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*t\n" +
+	"page_token\x18\x04 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"{\n" +
+	"\x11ListAuditResponse\x129\n" +
+	"\aentries\x18\x01 \x03(\v2\x1a.stint.admin.v1.AuditEntryB\x03\xe0A\x03R\aentries\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken*t\n" +
 	"\vCheckStatus\x12\x1c\n" +
 	"\x18CHECK_STATUS_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCHECK_STATUS_OK\x10\x01\x12\x18\n" +

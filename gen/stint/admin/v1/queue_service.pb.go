@@ -9,6 +9,7 @@
 package adminv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -321,35 +322,36 @@ var File_stint_admin_v1_queue_service_proto protoreflect.FileDescriptor
 
 const file_stint_admin_v1_queue_service_proto_rawDesc = "" +
 	"\n" +
-	"\"stint/admin/v1/queue_service.proto\x12\x0estint.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\"z\n" +
-	"\x10ListQueueRequest\x12*\n" +
-	"\x05state\x18\x01 \x01(\x0e2\x14.stint.jobs.v1.StateR\x05state\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\"stint/admin/v1/queue_service.proto\x12\x0estint.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\"\xa0\x01\n" +
+	"\x10ListQueueRequest\x127\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x14.stint.jobs.v1.StateB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\x05state\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\xb1\x01\n" +
-	"\x11ListQueueResponse\x12,\n" +
-	"\x04rows\x18\x01 \x03(\v2\x18.stint.admin.v1.QueueRowR\x04rows\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n" +
-	"\ftotal_queued\x18\x03 \x01(\x03R\vtotalQueued\x12#\n" +
-	"\rtotal_running\x18\x04 \x01(\x03R\ftotalRunning\"\xbb\x04\n" +
-	"\bQueueRow\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x18\n" +
-	"\aservice\x18\x03 \x01(\tR\aservice\x12\x1f\n" +
-	"\voutput_name\x18\x04 \x01(\tR\n" +
-	"outputName\x12\x16\n" +
-	"\x06masked\x18\x05 \x01(\bR\x06masked\x12*\n" +
-	"\x05state\x18\x06 \x01(\x0e2\x14.stint.jobs.v1.StateR\x05state\x12-\n" +
-	"\x06reason\x18\a \x01(\x0e2\x15.stint.jobs.v1.ReasonR\x06reason\x12;\n" +
-	"\vsubmit_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"submitTime\x129\n" +
+	"page_token\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"\xc5\x01\n" +
+	"\x11ListQueueResponse\x121\n" +
+	"\x04rows\x18\x01 \x03(\v2\x18.stint.admin.v1.QueueRowB\x03\xe0A\x03R\x04rows\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\x12&\n" +
+	"\ftotal_queued\x18\x03 \x01(\x03B\x03\xe0A\x03R\vtotalQueued\x12(\n" +
+	"\rtotal_running\x18\x04 \x01(\x03B\x03\xe0A\x03R\ftotalRunning\"\xfc\x04\n" +
+	"\bQueueRow\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x19\n" +
+	"\x05owner\x18\x02 \x01(\tB\x03\xe0A\x03R\x05owner\x12\x1d\n" +
+	"\aservice\x18\x03 \x01(\tB\x03\xe0A\x03R\aservice\x12$\n" +
+	"\voutput_name\x18\x04 \x01(\tB\x03\xe0A\x03R\n" +
+	"outputName\x12\x1b\n" +
+	"\x06masked\x18\x05 \x01(\bB\x03\xe0A\x03R\x06masked\x12/\n" +
+	"\x05state\x18\x06 \x01(\x0e2\x14.stint.jobs.v1.StateB\x03\xe0A\x03R\x05state\x122\n" +
+	"\x06reason\x18\a \x01(\x0e2\x15.stint.jobs.v1.ReasonB\x03\xe0A\x03R\x06reason\x12@\n" +
+	"\vsubmit_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"submitTime\x12>\n" +
 	"\n" +
-	"start_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x1a\n" +
+	"start_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tstartTime\x12\x1f\n" +
 	"\bexecutor\x18\n" +
-	" \x01(\tR\bexecutor\x126\n" +
-	"\tresources\x18\v \x01(\v2\x18.stint.jobs.v1.ResourcesR\tresources\x12J\n" +
-	"\x13expected_start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime\x12C\n" +
-	"\x0equeue_position\x18\r \x01(\v2\x1c.stint.jobs.v1.QueuePositionR\rqueuePosition2s\n" +
+	" \x01(\tB\x03\xe0A\x03R\bexecutor\x12;\n" +
+	"\tresources\x18\v \x01(\v2\x18.stint.jobs.v1.ResourcesB\x03\xe0A\x03R\tresources\x12O\n" +
+	"\x13expected_start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x11expectedStartTime\x12H\n" +
+	"\x0equeue_position\x18\r \x01(\v2\x1c.stint.jobs.v1.QueuePositionB\x03\xe0A\x03R\rqueuePosition2s\n" +
 	"\fQueueService\x12c\n" +
 	"\tListQueue\x12 .stint.admin.v1.ListQueueRequest\x1a!.stint.admin.v1.ListQueueResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/queueB\xb9\x01\n" +
 	"\x12com.stint.admin.v1B\x11QueueServiceProtoP\x01Z6github.com/stint-jobs/stint/gen/stint/admin/v1;adminv1\xa2\x02\x03SAX\xaa\x02\x0eStint.Admin.V1\xca\x02\x0eStint\\Admin\\V1\xe2\x02\x1aStint\\Admin\\V1\\GPBMetadata\xea\x02\x10Stint::Admin::V1b\x06proto3"

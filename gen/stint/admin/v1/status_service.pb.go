@@ -357,34 +357,34 @@ var File_stint_admin_v1_status_service_proto protoreflect.FileDescriptor
 
 const file_stint_admin_v1_status_service_proto_rawDesc = "" +
 	"\n" +
-	"#stint/admin/v1/status_service.proto\x12\x0estint.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x18\n" +
-	"\x16GetServerStatusRequest\"\xfc\x01\n" +
-	"\x17GetServerStatusResponse\x12)\n" +
-	"\x10submissions_open\x18\x01 \x01(\bR\x0fsubmissionsOpen\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\x12\x12\n" +
-	"\x04user\x18\x04 \x01(\tR\x04user\x12\x14\n" +
-	"\x05roles\x18\x05 \x03(\tR\x05roles\x12<\n" +
-	"\texecutors\x18\x06 \x03(\v2\x1e.stint.admin.v1.ExecutorStatusR\texecutors\x12\x1a\n" +
-	"\brevision\x18\a \x01(\x04R\brevision\"\x97\x03\n" +
-	"\x0eExecutorStatus\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\ahealthy\x18\x02 \x01(\bR\ahealthy\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\x12G\n" +
-	"\x11unreachable_since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x10unreachableSince\x12\x1f\n" +
-	"\vactive_jobs\x18\x05 \x01(\x05R\n" +
-	"activeJobs\x12\x1b\n" +
-	"\tused_cpus\x18\x06 \x01(\x05R\busedCpus\x12\x1d\n" +
+	"#stint/admin/v1/status_service.proto\x12\x0estint.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x18\n" +
+	"\x16GetServerStatusRequest\"\x9f\x02\n" +
+	"\x17GetServerStatusResponse\x12.\n" +
+	"\x10submissions_open\x18\x01 \x01(\bB\x03\xe0A\x03R\x0fsubmissionsOpen\x12\x1d\n" +
+	"\amessage\x18\x02 \x01(\tB\x03\xe0A\x03R\amessage\x12\x1d\n" +
+	"\aversion\x18\x03 \x01(\tB\x03\xe0A\x03R\aversion\x12\x17\n" +
+	"\x04user\x18\x04 \x01(\tB\x03\xe0A\x03R\x04user\x12\x19\n" +
+	"\x05roles\x18\x05 \x03(\tB\x03\xe0A\x03R\x05roles\x12A\n" +
+	"\texecutors\x18\x06 \x03(\v2\x1e.stint.admin.v1.ExecutorStatusB\x03\xe0A\x03R\texecutors\x12\x1f\n" +
+	"\brevision\x18\a \x01(\x04B\x03\xe0A\x03R\brevision\"\xc9\x03\n" +
+	"\x0eExecutorStatus\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x03R\x04name\x12\x1d\n" +
+	"\ahealthy\x18\x02 \x01(\bB\x03\xe0A\x03R\ahealthy\x12\x1d\n" +
+	"\amessage\x18\x03 \x01(\tB\x03\xe0A\x03R\amessage\x12L\n" +
+	"\x11unreachable_since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x10unreachableSince\x12$\n" +
+	"\vactive_jobs\x18\x05 \x01(\x05B\x03\xe0A\x03R\n" +
+	"activeJobs\x12 \n" +
+	"\tused_cpus\x18\x06 \x01(\x05B\x03\xe0A\x03R\busedCpus\x12\"\n" +
 	"\n" +
-	"total_cpus\x18\a \x01(\x05R\ttotalCpus\x12*\n" +
-	"\x11used_memory_bytes\x18\b \x01(\x03R\x0fusedMemoryBytes\x12,\n" +
-	"\x12total_memory_bytes\x18\t \x01(\x03R\x10totalMemoryBytes\x12=\n" +
+	"total_cpus\x18\a \x01(\x05B\x03\xe0A\x03R\ttotalCpus\x12/\n" +
+	"\x11used_memory_bytes\x18\b \x01(\x03B\x03\xe0A\x03R\x0fusedMemoryBytes\x121\n" +
+	"\x12total_memory_bytes\x18\t \x01(\x03B\x03\xe0A\x03R\x10totalMemoryBytes\x12B\n" +
 	"\tresources\x18\n" +
-	" \x03(\v2\x1f.stint.admin.v1.CountedResourceR\tresources\"O\n" +
-	"\x0fCountedResource\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04used\x18\x02 \x01(\x03R\x04used\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\x03R\x05total2\x87\x01\n" +
+	" \x03(\v2\x1f.stint.admin.v1.CountedResourceB\x03\xe0A\x03R\tresources\"^\n" +
+	"\x0fCountedResource\x12\x17\n" +
+	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x03R\x04name\x12\x17\n" +
+	"\x04used\x18\x02 \x01(\x03B\x03\xe0A\x03R\x04used\x12\x19\n" +
+	"\x05total\x18\x03 \x01(\x03B\x03\xe0A\x03R\x05total2\x87\x01\n" +
 	"\rStatusService\x12v\n" +
 	"\x0fGetServerStatus\x12&.stint.admin.v1.GetServerStatusRequest\x1a'.stint.admin.v1.GetServerStatusResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/statusB\xba\x01\n" +

@@ -9,6 +9,7 @@
 package adminv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -751,59 +752,60 @@ var File_stint_admin_v1_user_service_proto protoreflect.FileDescriptor
 
 const file_stint_admin_v1_user_service_proto_rawDesc = "" +
 	"\n" +
-	"!stint/admin/v1/user_service.proto\x12\x0estint.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x03\n" +
-	"\x04User\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\x12G\n" +
-	"\x12first_sign_in_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0ffirstSignInTime\x12=\n" +
-	"\fdisable_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vdisableTime\x12%\n" +
-	"\x0edisable_reason\x18\x04 \x01(\tR\rdisableReason\x12\x1f\n" +
-	"\vdisabled_by\x18\x05 \x01(\tR\n" +
-	"disabledBy\x12>\n" +
-	"\rsign_out_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vsignOutTime\x12\x1a\n" +
-	"\bsessions\x18\a \x01(\x05R\bsessions\x12\x16\n" +
-	"\x06tokens\x18\b \x01(\x05R\x06tokens\x12\x1f\n" +
-	"\vactive_jobs\x18\t \x01(\x03R\n" +
-	"activeJobs\x12\x1d\n" +
+	"!stint/admin/v1/user_service.proto\x12\x0estint.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x03\n" +
+	"\x04User\x12\x17\n" +
+	"\x04user\x18\x01 \x01(\tB\x03\xe0A\x03R\x04user\x12L\n" +
+	"\x12first_sign_in_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x0ffirstSignInTime\x12B\n" +
+	"\fdisable_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vdisableTime\x12*\n" +
+	"\x0edisable_reason\x18\x04 \x01(\tB\x03\xe0A\x03R\rdisableReason\x12$\n" +
+	"\vdisabled_by\x18\x05 \x01(\tB\x03\xe0A\x03R\n" +
+	"disabledBy\x12C\n" +
+	"\rsign_out_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vsignOutTime\x12\x1f\n" +
+	"\bsessions\x18\a \x01(\x05B\x03\xe0A\x03R\bsessions\x12\x1b\n" +
+	"\x06tokens\x18\b \x01(\x05B\x03\xe0A\x03R\x06tokens\x12$\n" +
+	"\vactive_jobs\x18\t \x01(\x03B\x03\xe0A\x03R\n" +
+	"activeJobs\x12\"\n" +
 	"\n" +
 	"total_jobs\x18\n" +
-	" \x01(\x03R\ttotalJobs\"j\n" +
-	"\x10ListUsersRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	" \x01(\x03B\x03\xe0A\x03R\ttotalJobs\"\x88\x01\n" +
+	"\x10ListUsersRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n" +
-	"\bdisabled\x18\x03 \x01(\bR\bdisabled\"g\n" +
-	"\x11ListUsersResponse\x12*\n" +
-	"\x05users\x18\x01 \x03(\v2\x14.stint.admin.v1.UserR\x05users\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n" +
-	"\x0eGetUserRequest\x12\x17\n" +
-	"\x04user\x18\x01 \x01(\tB\x03\xe0A\x02R\x04user\";\n" +
-	"\x0fGetUserResponse\x12(\n" +
-	"\x04user\x18\x01 \x01(\v2\x14.stint.admin.v1.UserR\x04user\"k\n" +
-	"\x12DisableUserRequest\x12\x17\n" +
-	"\x04user\x18\x01 \x01(\tB\x03\xe0A\x02R\x04user\x12\x1b\n" +
-	"\x06reason\x18\x02 \x01(\tB\x03\xe0A\x02R\x06reason\x12\x1f\n" +
-	"\vcancel_jobs\x18\x03 \x01(\bR\n" +
-	"cancelJobs\"\xb4\x01\n" +
-	"\x13DisableUserResponse\x12(\n" +
-	"\x04user\x18\x01 \x01(\v2\x14.stint.admin.v1.UserR\x04user\x12%\n" +
-	"\x0eended_sessions\x18\x02 \x01(\x05R\rendedSessions\x12%\n" +
-	"\x0erevoked_tokens\x18\x03 \x01(\x05R\rrevokedTokens\x12%\n" +
-	"\x0ecancelled_jobs\x18\x04 \x01(\x03R\rcancelledJobs\"D\n" +
-	"\x11EnableUserRequest\x12\x17\n" +
-	"\x04user\x18\x01 \x01(\tB\x03\xe0A\x02R\x04user\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\">\n" +
-	"\x12EnableUserResponse\x12(\n" +
-	"\x04user\x18\x01 \x01(\v2\x14.stint.admin.v1.UserR\x04user\"p\n" +
-	"\x10EraseUserRequest\x12\x17\n" +
-	"\x04user\x18\x01 \x01(\tB\x03\xe0A\x02R\x04user\x12&\n" +
-	"\fconfirm_user\x18\x02 \x01(\tB\x03\xe0A\x02R\vconfirmUser\x12\x1b\n" +
-	"\x06reason\x18\x03 \x01(\tB\x03\xe0A\x02R\x06reason\"\xd4\x01\n" +
-	"\x11EraseUserResponse\x12!\n" +
-	"\fdeleted_jobs\x18\x01 \x01(\x03R\vdeletedJobs\x12%\n" +
-	"\x0eremaining_jobs\x18\x02 \x01(\x03R\rremainingJobs\x12'\n" +
-	"\x0fdeleted_entries\x18\x03 \x01(\x03R\x0edeletedEntries\x12%\n" +
-	"\x0edeleted_shares\x18\x04 \x01(\x03R\rdeletedShares\x12%\n" +
-	"\x0edeleted_issues\x18\x05 \x01(\x03R\rdeletedIssues2\xe2\x04\n" +
+	"page_token\x18\x02 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\x12\x1f\n" +
+	"\bdisabled\x18\x03 \x01(\bB\x03\xe0A\x01R\bdisabled\"q\n" +
+	"\x11ListUsersResponse\x12/\n" +
+	"\x05users\x18\x01 \x03(\v2\x14.stint.admin.v1.UserB\x03\xe0A\x03R\x05users\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\"Z\n" +
+	"\x0eGetUserRequest\x12H\n" +
+	"\x04user\x18\x01 \x01(\tB4\xe0A\x02\xbaH.\xc8\x01\x01r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x04user\"@\n" +
+	"\x0fGetUserResponse\x12-\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.stint.admin.v1.UserB\x03\xe0A\x03R\x04user\"\xd7\x01\n" +
+	"\x12DisableUserRequest\x12H\n" +
+	"\x04user\x18\x01 \x01(\tB4\xe0A\x02\xbaH.\xc8\x01\x01r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x04user\x12Q\n" +
+	"\x06reason\x18\x02 \x01(\tB9\xe0A\x02\xbaH3\xc8\x01\x01r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\x12$\n" +
+	"\vcancel_jobs\x18\x03 \x01(\bB\x03\xe0A\x01R\n" +
+	"cancelJobs\"\xc8\x01\n" +
+	"\x13DisableUserResponse\x12-\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.stint.admin.v1.UserB\x03\xe0A\x03R\x04user\x12*\n" +
+	"\x0eended_sessions\x18\x02 \x01(\x05B\x03\xe0A\x03R\rendedSessions\x12*\n" +
+	"\x0erevoked_tokens\x18\x03 \x01(\x05B\x03\xe0A\x03R\rrevokedTokens\x12*\n" +
+	"\x0ecancelled_jobs\x18\x04 \x01(\x03B\x03\xe0A\x03R\rcancelledJobs\"\xad\x01\n" +
+	"\x11EnableUserRequest\x12H\n" +
+	"\x04user\x18\x01 \x01(\tB4\xe0A\x02\xbaH.\xc8\x01\x01r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x04user\x12N\n" +
+	"\x06reason\x18\x02 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\"C\n" +
+	"\x12EnableUserResponse\x12-\n" +
+	"\x04user\x18\x01 \x01(\v2\x14.stint.admin.v1.UserB\x03\xe0A\x03R\x04user\"\x88\x02\n" +
+	"\x10EraseUserRequest\x12H\n" +
+	"\x04user\x18\x01 \x01(\tB4\xe0A\x02\xbaH.\xc8\x01\x01r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x04user\x12W\n" +
+	"\fconfirm_user\x18\x02 \x01(\tB4\xe0A\x02\xbaH.\xc8\x01\x01r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\vconfirmUser\x12Q\n" +
+	"\x06reason\x18\x03 \x01(\tB9\xe0A\x02\xbaH3\xc8\x01\x01r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\"\xed\x01\n" +
+	"\x11EraseUserResponse\x12&\n" +
+	"\fdeleted_jobs\x18\x01 \x01(\x03B\x03\xe0A\x03R\vdeletedJobs\x12*\n" +
+	"\x0eremaining_jobs\x18\x02 \x01(\x03B\x03\xe0A\x03R\rremainingJobs\x12,\n" +
+	"\x0fdeleted_entries\x18\x03 \x01(\x03B\x03\xe0A\x03R\x0edeletedEntries\x12*\n" +
+	"\x0edeleted_shares\x18\x04 \x01(\x03B\x03\xe0A\x03R\rdeletedShares\x12*\n" +
+	"\x0edeleted_issues\x18\x05 \x01(\x03B\x03\xe0A\x03R\rdeletedIssues2\xe2\x04\n" +
 	"\vUserService\x12i\n" +
 	"\tListUsers\x12 .stint.admin.v1.ListUsersRequest\x1a!.stint.admin.v1.ListUsersResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/admin/users\x12j\n" +
 	"\aGetUser\x12\x1e.stint.admin.v1.GetUserRequest\x1a\x1f.stint.admin.v1.GetUserResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/admin/users/{user}\x12\x81\x01\n" +

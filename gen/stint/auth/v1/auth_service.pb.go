@@ -285,27 +285,27 @@ var File_stint_auth_v1_auth_service_proto protoreflect.FileDescriptor
 
 const file_stint_auth_v1_auth_service_proto_rawDesc = "" +
 	"\n" +
-	" stint/auth/v1/auth_service.proto\x12\rstint.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x19\n" +
-	"\x17GetSignInOptionsRequest\"\xf3\x01\n" +
-	"\x18GetSignInOptionsResponse\x12\x12\n" +
-	"\x04open\x18\x01 \x01(\bR\x04open\x12\x1f\n" +
-	"\voidc_issuer\x18\x02 \x01(\tR\n" +
-	"oidcIssuer\x121\n" +
-	"\x15oidc_device_client_id\x18\x03 \x01(\tR\x12oidcDeviceClientId\x12\x1f\n" +
-	"\voidc_scopes\x18\x04 \x03(\tR\n" +
-	"oidcScopes\x12\x1d\n" +
+	" stint/auth/v1/auth_service.proto\x12\rstint.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x19\n" +
+	"\x17GetSignInOptionsRequest\"\x91\x02\n" +
+	"\x18GetSignInOptionsResponse\x12\x17\n" +
+	"\x04open\x18\x01 \x01(\bB\x03\xe0A\x03R\x04open\x12$\n" +
+	"\voidc_issuer\x18\x02 \x01(\tB\x03\xe0A\x03R\n" +
+	"oidcIssuer\x126\n" +
+	"\x15oidc_device_client_id\x18\x03 \x01(\tB\x03\xe0A\x03R\x12oidcDeviceClientId\x12$\n" +
+	"\voidc_scopes\x18\x04 \x03(\tB\x03\xe0A\x03R\n" +
+	"oidcScopes\x12\"\n" +
 	"\n" +
-	"login_path\x18\x05 \x01(\tR\tloginPath\x12/\n" +
-	"\x13client_certificates\x18\x06 \x01(\bR\x12clientCertificates\"\x0f\n" +
-	"\rWhoAmIRequest\"\xb7\x01\n" +
-	"\x0eWhoAmIResponse\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\x12\x14\n" +
-	"\x05roles\x18\x02 \x03(\tR\x05roles\x12\x16\n" +
-	"\x06scopes\x18\x03 \x03(\tR\x06scopes\x12\x10\n" +
-	"\x03how\x18\x04 \x01(\tR\x03how\x12;\n" +
-	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\x12\x14\n" +
-	"\x05actor\x18\x06 \x01(\tR\x05actor2\xec\x01\n" +
+	"login_path\x18\x05 \x01(\tB\x03\xe0A\x03R\tloginPath\x124\n" +
+	"\x13client_certificates\x18\x06 \x01(\bB\x03\xe0A\x03R\x12clientCertificates\"\x0f\n" +
+	"\rWhoAmIRequest\"\xd5\x01\n" +
+	"\x0eWhoAmIResponse\x12\x17\n" +
+	"\x04user\x18\x01 \x01(\tB\x03\xe0A\x03R\x04user\x12\x19\n" +
+	"\x05roles\x18\x02 \x03(\tB\x03\xe0A\x03R\x05roles\x12\x1b\n" +
+	"\x06scopes\x18\x03 \x03(\tB\x03\xe0A\x03R\x06scopes\x12\x15\n" +
+	"\x03how\x18\x04 \x01(\tB\x03\xe0A\x03R\x03how\x12@\n" +
+	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"expireTime\x12\x19\n" +
+	"\x05actor\x18\x06 \x01(\tB\x03\xe0A\x03R\x05actor2\xec\x01\n" +
 	"\vAuthService\x12}\n" +
 	"\x10GetSignInOptions\x12&.stint.auth.v1.GetSignInOptionsRequest\x1a'.stint.auth.v1.GetSignInOptionsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/auth/options\x12^\n" +
 	"\x06WhoAmI\x12\x1c.stint.auth.v1.WhoAmIRequest\x1a\x1d.stint.auth.v1.WhoAmIResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/auth/whoamiB\xb1\x01\n" +

@@ -9,6 +9,7 @@
 package authv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -432,33 +433,33 @@ var File_stint_auth_v1_session_service_proto protoreflect.FileDescriptor
 
 const file_stint_auth_v1_session_service_proto_rawDesc = "" +
 	"\n" +
-	"#stint/auth/v1/session_service.proto\x12\rstint.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x02\n" +
-	"\aSession\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04user\x18\x02 \x01(\tR\x04user\x12\x14\n" +
-	"\x05roles\x18\x03 \x03(\tR\x05roles\x12;\n" +
-	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12>\n" +
-	"\rlast_use_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\x12;\n" +
-	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\x12\x18\n" +
-	"\aaddress\x18\a \x01(\tR\aaddress\x12\x1d\n" +
+	"#stint/auth/v1/session_service.proto\x12\rstint.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x02\n" +
+	"\aSession\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x17\n" +
+	"\x04user\x18\x02 \x01(\tB\x03\xe0A\x03R\x04user\x12\x19\n" +
+	"\x05roles\x18\x03 \x03(\tB\x03\xe0A\x03R\x05roles\x12@\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"createTime\x12C\n" +
+	"\rlast_use_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\x12@\n" +
+	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"expireTime\x12\x1d\n" +
+	"\aaddress\x18\a \x01(\tB\x03\xe0A\x03R\aaddress\x12\"\n" +
 	"\n" +
-	"user_agent\x18\b \x01(\tR\tuserAgent\x12\x18\n" +
-	"\acurrent\x18\t \x01(\bR\acurrent\")\n" +
-	"\x13ListSessionsRequest\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\"J\n" +
-	"\x14ListSessionsResponse\x122\n" +
-	"\bsessions\x18\x01 \x03(\v2\x16.stint.auth.v1.SessionR\bsessions\"+\n" +
-	"\x14RevokeSessionRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x17\n" +
-	"\x15RevokeSessionResponse\"S\n" +
-	"\x18SignOutEverywhereRequest\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\x12#\n" +
-	"\rrevoke_tokens\x18\x02 \x01(\bR\frevokeTokens\"i\n" +
-	"\x19SignOutEverywhereResponse\x12%\n" +
-	"\x0eended_sessions\x18\x01 \x01(\x05R\rendedSessions\x12%\n" +
-	"\x0erevoked_tokens\x18\x02 \x01(\x05R\rrevokedTokens2\x8f\x03\n" +
+	"user_agent\x18\b \x01(\tB\x03\xe0A\x03R\tuserAgent\x12\x1d\n" +
+	"\acurrent\x18\t \x01(\bB\x03\xe0A\x03R\acurrent\"\\\n" +
+	"\x13ListSessionsRequest\x12E\n" +
+	"\x04user\x18\x01 \x01(\tB1\xe0A\x01\xbaH+r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x04user\"O\n" +
+	"\x14ListSessionsResponse\x127\n" +
+	"\bsessions\x18\x01 \x03(\v2\x16.stint.auth.v1.SessionB\x03\xe0A\x03R\bsessions\"5\n" +
+	"\x14RevokeSessionRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\"\x17\n" +
+	"\x15RevokeSessionResponse\"\x8b\x01\n" +
+	"\x18SignOutEverywhereRequest\x12E\n" +
+	"\x04user\x18\x01 \x01(\tB1\xe0A\x01\xbaH+r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x04user\x12(\n" +
+	"\rrevoke_tokens\x18\x02 \x01(\bB\x03\xe0A\x01R\frevokeTokens\"s\n" +
+	"\x19SignOutEverywhereResponse\x12*\n" +
+	"\x0eended_sessions\x18\x01 \x01(\x05B\x03\xe0A\x03R\rendedSessions\x12*\n" +
+	"\x0erevoked_tokens\x18\x02 \x01(\x05B\x03\xe0A\x03R\rrevokedTokens2\x8f\x03\n" +
 	"\x0eSessionService\x12r\n" +
 	"\fListSessions\x12\".stint.auth.v1.ListSessionsRequest\x1a#.stint.auth.v1.ListSessionsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/auth/sessions\x12z\n" +
 	"\rRevokeSession\x12#.stint.auth.v1.RevokeSessionRequest\x1a$.stint.auth.v1.RevokeSessionResponse\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/v1/auth/sessions/{id}\x12\x8c\x01\n" +

@@ -9,6 +9,7 @@
 package authv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -479,38 +480,39 @@ var File_stint_auth_v1_token_service_proto protoreflect.FileDescriptor
 
 const file_stint_auth_v1_token_service_proto_rawDesc = "" +
 	"\n" +
-	"!stint/auth/v1/token_service.proto\x12\rstint.auth.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x02\n" +
-	"\x05Token\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04user\x18\x02 \x01(\tR\x04user\x12\x14\n" +
-	"\x05roles\x18\x03 \x03(\tR\x05roles\x12 \n" +
-	"\vdescription\x18\x04 \x01(\tR\vdescription\x12;\n" +
-	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12;\n" +
-	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\x12\x16\n" +
-	"\x06scopes\x18\a \x03(\tR\x06scopes\x12>\n" +
-	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\vlastUseTime\"\xb5\x01\n" +
-	"\x12CreateTokenRequest\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\x12\x14\n" +
-	"\x05roles\x18\x02 \x03(\tR\x05roles\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription\x12;\n" +
-	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\x12\x16\n" +
-	"\x06scopes\x18\x05 \x03(\tR\x06scopes\"Y\n" +
-	"\x13CreateTokenResponse\x12*\n" +
-	"\x05token\x18\x01 \x01(\v2\x14.stint.auth.v1.TokenR\x05token\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"c\n" +
-	"\x11ListTokensRequest\x12\x12\n" +
-	"\x04user\x18\x01 \x01(\tR\x04user\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"!stint/auth/v1/token_service.proto\x12\rstint.auth.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x02\n" +
+	"\x05Token\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x17\n" +
+	"\x04user\x18\x02 \x01(\tB\x03\xe0A\x03R\x04user\x12\x19\n" +
+	"\x05roles\x18\x03 \x03(\tB\x03\xe0A\x03R\x05roles\x12%\n" +
+	"\vdescription\x18\x04 \x01(\tB\x03\xe0A\x03R\vdescription\x12@\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"createTime\x12@\n" +
+	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"expireTime\x12\x1b\n" +
+	"\x06scopes\x18\a \x03(\tB\x03\xe0A\x03R\x06scopes\x12C\n" +
+	"\rlast_use_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\vlastUseTime\"\xcb\x02\n" +
+	"\x12CreateTokenRequest\x12E\n" +
+	"\x04user\x18\x01 \x01(\tB1\xe0A\x01\xbaH+r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x04user\x12'\n" +
+	"\x05roles\x18\x02 \x03(\tB\x11\xe0A\x01\xbaH\v\x92\x01\b\x10\x10\"\x04r\x02( R\x05roles\x12X\n" +
+	"\vdescription\x18\x03 \x01(\tB6\xe0A\x01\xbaH0r.(\xc8\x012)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\vdescription\x12@\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x01R\n" +
+	"expireTime\x12)\n" +
+	"\x06scopes\x18\x05 \x03(\tB\x11\xe0A\x01\xbaH\v\x92\x01\b\x10\x10\"\x04r\x02( R\x06scopes\"c\n" +
+	"\x13CreateTokenResponse\x12/\n" +
+	"\x05token\x18\x01 \x01(\v2\x14.stint.auth.v1.TokenB\x03\xe0A\x03R\x05token\x12\x1b\n" +
+	"\x06secret\x18\x02 \x01(\tB\x03\xe0A\x03R\x06secret\"\xaf\x01\n" +
+	"\x11ListTokensRequest\x12E\n" +
+	"\x04user\x18\x01 \x01(\tB1\xe0A\x01\xbaH+r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x04user\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"j\n" +
-	"\x12ListTokensResponse\x12,\n" +
-	"\x06tokens\x18\x01 \x03(\v2\x14.stint.auth.v1.TokenR\x06tokens\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\")\n" +
-	"\x12RevokeTokenRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"\x15\n" +
+	"page_token\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"t\n" +
+	"\x12ListTokensResponse\x121\n" +
+	"\x06tokens\x18\x01 \x03(\v2\x14.stint.auth.v1.TokenB\x03\xe0A\x03R\x06tokens\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\"3\n" +
+	"\x12RevokeTokenRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\"\x15\n" +
 	"\x13RevokeTokenResponse2\xe3\x02\n" +
 	"\fTokenService\x12q\n" +
 	"\vCreateToken\x12!.stint.auth.v1.CreateTokenRequest\x1a\".stint.auth.v1.CreateTokenResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/admin/tokens\x12k\n" +

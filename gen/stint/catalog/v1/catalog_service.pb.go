@@ -9,6 +9,7 @@
 package catalogv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -791,69 +792,71 @@ var File_stint_catalog_v1_catalog_service_proto protoreflect.FileDescriptor
 
 const file_stint_catalog_v1_catalog_service_proto_rawDesc = "" +
 	"\n" +
-	"&stint/catalog/v1/catalog_service.proto\x12\x10stint.catalog.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17stint/jobs/v1/job.proto\"I\n" +
-	"\vListRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"&stint/catalog/v1/catalog_service.proto\x12\x10stint.catalog.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17stint/jobs/v1/job.proto\"b\n" +
+	"\vListRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"m\n" +
-	"\fListResponse\x125\n" +
-	"\bservices\x18\x01 \x03(\v2\x19.stint.catalog.v1.ServiceR\bservices\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"!\n" +
+	"page_token\x18\x02 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"w\n" +
+	"\fListResponse\x12:\n" +
+	"\bservices\x18\x01 \x03(\v2\x19.stint.catalog.v1.ServiceB\x03\xe0A\x03R\bservices\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\"+\n" +
 	"\n" +
-	"GetRequest\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"B\n" +
-	"\vGetResponse\x123\n" +
-	"\aservice\x18\x01 \x01(\v2\x19.stint.catalog.v1.ServiceR\aservice\"\x81\x01\n" +
-	"\rAdviseRequest\x12\x1d\n" +
-	"\aservice\x18\x01 \x01(\tB\x03\xe0A\x02R\aservice\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\tR\aversion\x127\n" +
+	"GetRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\"G\n" +
+	"\vGetResponse\x128\n" +
+	"\aservice\x18\x01 \x01(\v2\x19.stint.catalog.v1.ServiceB\x03\xe0A\x03R\aservice\"\xc1\x01\n" +
+	"\rAdviseRequest\x12F\n" +
+	"\aservice\x18\x01 \x01(\tB,\xe0A\x02\xbaH&\xc8\x01\x01r!(@2\x1d^([A-Za-z_][A-Za-z0-9_.-]*)?$R\aservice\x12$\n" +
+	"\aversion\x18\x02 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02(@R\aversion\x12B\n" +
 	"\n" +
-	"parameters\x18\x03 \x01(\v2\x17.google.protobuf.StructR\n" +
-	"parameters\"`\n" +
-	"\x0eAdviseResponse\x12-\n" +
-	"\x06advice\x18\x01 \x01(\v2\x15.stint.jobs.v1.AdviceR\x06advice\x12\x1f\n" +
-	"\vinput_bytes\x18\x02 \x01(\x03R\n" +
-	"inputBytes\"\x91\x04\n" +
-	"\aService\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05label\x18\x02 \x01(\tR\x05label\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription\x12;\n" +
+	"parameters\x18\x03 \x01(\v2\x17.google.protobuf.StructB\t\xe0A\x01\xbaH\x03\xd8\x01\x03R\n" +
+	"parameters\"j\n" +
+	"\x0eAdviseResponse\x122\n" +
+	"\x06advice\x18\x01 \x01(\v2\x15.stint.jobs.v1.AdviceB\x03\xe0A\x03R\x06advice\x12$\n" +
+	"\vinput_bytes\x18\x02 \x01(\x03B\x03\xe0A\x03R\n" +
+	"inputBytes\"\xd2\x04\n" +
+	"\aService\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x19\n" +
+	"\x05label\x18\x02 \x01(\tB\x03\xe0A\x03R\x05label\x12%\n" +
+	"\vdescription\x18\x03 \x01(\tB\x03\xe0A\x03R\vdescription\x12@\n" +
 	"\n" +
-	"parameters\x18\x04 \x03(\v2\x1b.stint.catalog.v1.ParameterR\n" +
-	"parameters\x12E\n" +
-	"\x11default_resources\x18\x05 \x01(\v2\x18.stint.jobs.v1.ResourcesR\x10defaultResources\x129\n" +
-	"\aresults\x18\x06 \x03(\v2\x1f.stint.catalog.v1.ResultDisplayR\aresults\x12\x1c\n" +
-	"\tavailable\x18\a \x01(\bR\tavailable\x12-\n" +
-	"\x12unavailable_reason\x18\b \x01(\tR\x11unavailableReason\x12\x1a\n" +
-	"\bcategory\x18\t \x01(\tR\bcategory\x12\x1a\n" +
+	"parameters\x18\x04 \x03(\v2\x1b.stint.catalog.v1.ParameterB\x03\xe0A\x03R\n" +
+	"parameters\x12J\n" +
+	"\x11default_resources\x18\x05 \x01(\v2\x18.stint.jobs.v1.ResourcesB\x03\xe0A\x03R\x10defaultResources\x12>\n" +
+	"\aresults\x18\x06 \x03(\v2\x1f.stint.catalog.v1.ResultDisplayB\x03\xe0A\x03R\aresults\x12!\n" +
+	"\tavailable\x18\a \x01(\bB\x03\xe0A\x03R\tavailable\x122\n" +
+	"\x12unavailable_reason\x18\b \x01(\tB\x03\xe0A\x03R\x11unavailableReason\x12\x1f\n" +
+	"\bcategory\x18\t \x01(\tB\x03\xe0A\x03R\bcategory\x12\x1f\n" +
 	"\bexecutor\x18\n" +
-	" \x01(\tR\bexecutor\x12\x18\n" +
-	"\aversion\x18\v \x01(\tR\aversion\x12!\n" +
-	"\ftakes_advice\x18\f \x01(\bR\vtakesAdvice\x12=\n" +
-	"\rmax_resources\x18\r \x01(\v2\x18.stint.jobs.v1.ResourcesR\fmaxResources\"\xaf\x03\n" +
-	"\tParameter\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05label\x18\x02 \x01(\tR\x05label\x12 \n" +
-	"\vdescription\x18\x03 \x01(\tR\vdescription\x123\n" +
-	"\x04type\x18\x04 \x01(\x0e2\x1f.stint.catalog.v1.ParameterTypeR\x04type\x12\x1a\n" +
-	"\brequired\x18\x05 \x01(\bR\brequired\x12;\n" +
-	"\rdefault_value\x18\x06 \x01(\v2\x16.google.protobuf.ValueR\fdefaultValue\x12\x1f\n" +
-	"\venum_values\x18\a \x03(\tR\n" +
-	"enumValues\x12\x15\n" +
-	"\x03min\x18\b \x01(\x01H\x00R\x03min\x88\x01\x01\x12\x15\n" +
-	"\x03max\x18\t \x01(\x01H\x01R\x03max\x88\x01\x01\x12\x1a\n" +
+	" \x01(\tB\x03\xe0A\x03R\bexecutor\x12\x1d\n" +
+	"\aversion\x18\v \x01(\tB\x03\xe0A\x03R\aversion\x12&\n" +
+	"\ftakes_advice\x18\f \x01(\bB\x03\xe0A\x03R\vtakesAdvice\x12B\n" +
+	"\rmax_resources\x18\r \x01(\v2\x18.stint.jobs.v1.ResourcesB\x03\xe0A\x03R\fmaxResources\"\xeb\x03\n" +
+	"\tParameter\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x19\n" +
+	"\x05label\x18\x02 \x01(\tB\x03\xe0A\x03R\x05label\x12%\n" +
+	"\vdescription\x18\x03 \x01(\tB\x03\xe0A\x03R\vdescription\x128\n" +
+	"\x04type\x18\x04 \x01(\x0e2\x1f.stint.catalog.v1.ParameterTypeB\x03\xe0A\x03R\x04type\x12\x1f\n" +
+	"\brequired\x18\x05 \x01(\bB\x03\xe0A\x03R\brequired\x12@\n" +
+	"\rdefault_value\x18\x06 \x01(\v2\x16.google.protobuf.ValueB\x03\xe0A\x03R\fdefaultValue\x12$\n" +
+	"\venum_values\x18\a \x03(\tB\x03\xe0A\x03R\n" +
+	"enumValues\x12\x1a\n" +
+	"\x03min\x18\b \x01(\x01B\x03\xe0A\x03H\x00R\x03min\x88\x01\x01\x12\x1a\n" +
+	"\x03max\x18\t \x01(\x01B\x03\xe0A\x03H\x01R\x03max\x88\x01\x01\x12\x1f\n" +
 	"\bmultiple\x18\n" +
-	" \x01(\bR\bmultiple\x121\n" +
-	"\x05group\x18\v \x03(\v2\x1b.stint.catalog.v1.ParameterR\x05group\x12\x1e\n" +
+	" \x01(\bB\x03\xe0A\x03R\bmultiple\x126\n" +
+	"\x05group\x18\v \x03(\v2\x1b.stint.catalog.v1.ParameterB\x03\xe0A\x03R\x05group\x12#\n" +
 	"\n" +
-	"extensions\x18\f \x03(\tR\n" +
+	"extensions\x18\f \x03(\tB\x03\xe0A\x03R\n" +
 	"extensionsB\x06\n" +
 	"\x04_minB\x06\n" +
-	"\x04_max\"Y\n" +
-	"\rResultDisplay\x12\x18\n" +
-	"\apattern\x18\x01 \x01(\tR\apattern\x12\x18\n" +
-	"\adisplay\x18\x02 \x01(\tR\adisplay\x12\x14\n" +
-	"\x05title\x18\x03 \x01(\tR\x05title*\x84\x02\n" +
+	"\x04_max\"h\n" +
+	"\rResultDisplay\x12\x1d\n" +
+	"\apattern\x18\x01 \x01(\tB\x03\xe0A\x03R\apattern\x12\x1d\n" +
+	"\adisplay\x18\x02 \x01(\tB\x03\xe0A\x03R\adisplay\x12\x19\n" +
+	"\x05title\x18\x03 \x01(\tB\x03\xe0A\x03R\x05title*\x84\x02\n" +
 	"\rParameterType\x12\x1e\n" +
 	"\x1aPARAMETER_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15PARAMETER_TYPE_STRING\x10\x01\x12\x1a\n" +

@@ -9,6 +9,7 @@
 package jobsv1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -1550,25 +1551,25 @@ var File_stint_jobs_v1_job_proto protoreflect.FileDescriptor
 
 const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x10\n" +
+	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x13\n" +
 	"\x03Job\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x19\n" +
-	"\x05owner\x18\x02 \x01(\tB\x03\xe0A\x05R\x05owner\x12 \n" +
-	"\aservice\x18\x03 \x01(\tB\x06\xe0A\x02\xe0A\x05R\aservice\x12$\n" +
-	"\voutput_name\x18\x04 \x01(\tB\x03\xe0A\x05R\n" +
-	"outputName\x12(\n" +
-	"\routput_folder\x18\x05 \x01(\tB\x03\xe0A\x05R\foutputFolder\x12<\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12J\n" +
+	"\x05owner\x18\x02 \x01(\tB4\xe0A\x01\xe0A\x05\xbaH+r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x05owner\x12F\n" +
+	"\aservice\x18\x03 \x01(\tB,\xe0A\x02\xe0A\x05\xbaH#r!(@2\x1d^([A-Za-z_][A-Za-z0-9_.-]*)?$R\aservice\x12/\n" +
+	"\voutput_name\x18\x04 \x01(\tB\x0e\xe0A\x01\xe0A\x05\xbaH\x05r\x03(\xc8\x01R\n" +
+	"outputName\x123\n" +
+	"\routput_folder\x18\x05 \x01(\tB\x0e\xe0A\x01\xe0A\x05\xbaH\x05r\x03(\x80\bR\foutputFolder\x12E\n" +
 	"\n" +
-	"parameters\x18\x06 \x01(\v2\x17.google.protobuf.StructB\x03\xe0A\x05R\n" +
-	"parameters\x12;\n" +
-	"\tresources\x18\a \x01(\v2\x18.stint.jobs.v1.ResourcesB\x03\xe0A\x05R\tresources\x12;\n" +
-	"\x06labels\x18\b \x03(\v2\x1e.stint.jobs.v1.Job.LabelsEntryB\x03\xe0A\x05R\x06labels\x12\x1f\n" +
-	"\bpriority\x18\t \x01(\x05B\x03\xe0A\x05R\bpriority\x125\n" +
+	"parameters\x18\x06 \x01(\v2\x17.google.protobuf.StructB\f\xe0A\x01\xe0A\x05\xbaH\x03\xd8\x01\x03R\n" +
+	"parameters\x12>\n" +
+	"\tresources\x18\a \x01(\v2\x18.stint.jobs.v1.ResourcesB\x06\xe0A\x01\xe0A\x05R\tresources\x12\xa1\x01\n" +
+	"\x06labels\x18\b \x03(\v2\x1e.stint.jobs.v1.Job.LabelsEntryBi\xe0A\x01\xe0A\x05\xbaH`\x9a\x01]\x10\x10\"'r%(?2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$*0r.(\x80\x012)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06labels\x124\n" +
+	"\bpriority\x18\t \x01(\x05B\x18\xe0A\x01\xe0A\x05\xbaH\x0f\x1a\r\x18d(\x9c\xff\xff\xff\xff\xff\xff\xff\xff\x01R\bpriority\x128\n" +
 	"\x05retry\x18\n" +
-	" \x01(\v2\x1a.stint.jobs.v1.RetryPolicyB\x03\xe0A\x05R\x05retry\x12 \n" +
-	"\tparent_id\x18\v \x01(\tB\x03\xe0A\x05R\bparentId\x12\x1e\n" +
-	"\brerun_of\x18\f \x01(\tB\x03\xe0A\x03R\arerunOf\x12\x1f\n" +
-	"\bexecutor\x18\r \x01(\tB\x03\xe0A\x05R\bexecutor\x12/\n" +
+	" \x01(\v2\x1a.stint.jobs.v1.RetryPolicyB\x06\xe0A\x01\xe0A\x05R\x05retry\x12<\n" +
+	"\tparent_id\x18\v \x01(\tB\x1f\xe0A\x01\xe0A\x05\xbaH\x16r\x14(\x142\x10^([1-9][0-9]*)?$R\bparentId\x12\x1e\n" +
+	"\brerun_of\x18\f \x01(\tB\x03\xe0A\x03R\arerunOf\x12O\n" +
+	"\bexecutor\x18\r \x01(\tB3\xe0A\x01\xe0A\x05\xbaH*r((?2$^([a-z0-9]([a-z0-9._-]*[a-z0-9])?)?$R\bexecutor\x12/\n" +
 	"\x05state\x18\x14 \x01(\x0e2\x14.stint.jobs.v1.StateB\x03\xe0A\x03R\x05state\x122\n" +
 	"\x06reason\x18\x15 \x01(\x0e2\x15.stint.jobs.v1.ReasonB\x03\xe0A\x03R\x06reason\x12\x1d\n" +
 	"\amessage\x18\x16 \x01(\tB\x03\xe0A\x03R\amessage\x12&\n" +
@@ -1581,9 +1582,9 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\vcancel_time\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"cancelTime\x12&\n" +
 	"\fcancelled_by\x18\x1c \x01(\tB\x03\xe0A\x03R\vcancelledBy\x12(\n" +
-	"\rcancel_reason\x18\x1d \x01(\tB\x03\xe0A\x03R\fcancelReason\x127\n" +
-	"\battempts\x18\x1e \x03(\v2\x16.stint.jobs.v1.AttemptB\x03\xe0A\x03R\battempts\x12:\n" +
-	"\ahistory\x18\x1f \x03(\v2\x1b.stint.jobs.v1.StatusChangeB\x03\xe0A\x03R\ahistory\x128\n" +
+	"\rcancel_reason\x18\x1d \x01(\tB\x03\xe0A\x03R\fcancelReason\x12=\n" +
+	"\battempts\x18\x1e \x03(\v2\x16.stint.jobs.v1.AttemptB\t\xe0A\x03\xbaH\x03\xd8\x01\x03R\battempts\x12@\n" +
+	"\ahistory\x18\x1f \x03(\v2\x1b.stint.jobs.v1.StatusChangeB\t\xe0A\x03\xbaH\x03\xd8\x01\x03R\ahistory\x128\n" +
 	"\bprogress\x18  \x01(\v2\x17.stint.jobs.v1.ProgressB\x03\xe0A\x03R\bprogress\x12%\n" +
 	"\texit_code\x18! \x01(\x05B\x03\xe0A\x03H\x00R\bexitCode\x88\x01\x01\x12(\n" +
 	"\rresult_folder\x18\" \x01(\tB\x03\xe0A\x03R\fresultFolder\x12O\n" +
@@ -1607,96 +1608,99 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +
 	"\n" +
-	"_exit_code\"\xd5\x01\n" +
-	"\x06Advice\x12\x18\n" +
-	"\asamples\x18\x01 \x01(\x05R\asamples\x12!\n" +
-	"\fmemory_bytes\x18\x02 \x01(\x03R\vmemoryBytes\x128\n" +
+	"_exit_code\"\xee\x01\n" +
+	"\x06Advice\x12\x1d\n" +
+	"\asamples\x18\x01 \x01(\x05B\x03\xe0A\x03R\asamples\x12&\n" +
+	"\fmemory_bytes\x18\x02 \x01(\x03B\x03\xe0A\x03R\vmemoryBytes\x12=\n" +
 	"\n" +
-	"time_limit\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\ttimeLimit\x12@\n" +
-	"\x0emedian_elapsed\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\rmedianElapsed\x12\x12\n" +
-	"\x04note\x18\x05 \x01(\tR\x04note\"j\n" +
-	"\rQueuePosition\x12\x1d\n" +
+	"time_limit\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x03\xe0A\x03R\ttimeLimit\x12E\n" +
+	"\x0emedian_elapsed\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x03\xe0A\x03R\rmedianElapsed\x12\x17\n" +
+	"\x04note\x18\x05 \x01(\tB\x03\xe0A\x03R\x04note\"y\n" +
+	"\rQueuePosition\x12\"\n" +
 	"\n" +
-	"jobs_ahead\x18\x01 \x01(\x03R\tjobsAhead\x12\x1f\n" +
-	"\vusers_ahead\x18\x02 \x01(\x03R\n" +
-	"usersAhead\x12\x19\n" +
-	"\bat_least\x18\x03 \x01(\bR\aatLeast\"w\n" +
-	"\tTimeRange\x126\n" +
-	"\bearliest\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\bearliest\x122\n" +
-	"\x06latest\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06latest\"\xef\x02\n" +
-	"\tResources\x12\x12\n" +
-	"\x04cpus\x18\x01 \x01(\x05R\x04cpus\x12!\n" +
-	"\fmemory_bytes\x18\x02 \x01(\x03R\vmemoryBytes\x128\n" +
+	"jobs_ahead\x18\x01 \x01(\x03B\x03\xe0A\x03R\tjobsAhead\x12$\n" +
+	"\vusers_ahead\x18\x02 \x01(\x03B\x03\xe0A\x03R\n" +
+	"usersAhead\x12\x1e\n" +
+	"\bat_least\x18\x03 \x01(\bB\x03\xe0A\x03R\aatLeast\"\x81\x01\n" +
+	"\tTimeRange\x12;\n" +
+	"\bearliest\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bearliest\x127\n" +
+	"\x06latest\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x06latest\"\xfb\x04\n" +
+	"\tResources\x12\"\n" +
+	"\x04cpus\x18\x01 \x01(\x05B\x0e\xe0A\x01\xbaH\b\x1a\x06\x18\x80\x80\x04(\x00R\x04cpus\x12-\n" +
+	"\fmemory_bytes\x18\x02 \x01(\x03B\n" +
+	"\xe0A\x01\xbaH\x04\"\x02(\x00R\vmemoryBytes\x12M\n" +
 	"\n" +
-	"time_limit\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\ttimeLimit\x12\x12\n" +
-	"\x04gpus\x18\x04 \x01(\x05R\x04gpus\x12\x1c\n" +
-	"\tpartition\x18\x05 \x01(\tR\tpartition\x12\x18\n" +
-	"\aaccount\x18\x06 \x01(\tR\aaccount\x12\x1e\n" +
+	"time_limit\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x13\xe0A\x01\xbaH\r\xaa\x01\n" +
+	"\"\x06\b\x80\x86\xb0\x96\x01*\x00R\ttimeLimit\x12\"\n" +
+	"\x04gpus\x18\x04 \x01(\x05B\x0e\xe0A\x01\xbaH\b\x1a\x06\x18\x80\x80\x04(\x00R\x04gpus\x12;\n" +
+	"\tpartition\x18\x05 \x01(\tB\x1d\xe0A\x01\xbaH\x17r\x15(@2\x11^[A-Za-z0-9_.-]*$R\tpartition\x127\n" +
+	"\aaccount\x18\x06 \x01(\tB\x1d\xe0A\x01\xbaH\x17r\x15(@2\x11^[A-Za-z0-9_.-]*$R\aaccount\x12J\n" +
 	"\n" +
-	"constraint\x18\a \x01(\tR\n" +
-	"constraint\x129\n" +
-	"\x05named\x18\b \x03(\v2#.stint.jobs.v1.Resources.NamedEntryR\x05named\x12\x10\n" +
-	"\x03qos\x18\t \x01(\tR\x03qos\x1a8\n" +
+	"constraint\x18\a \x01(\tB*\xe0A\x01\xbaH$r\"(\x80\x022\x1d^[A-Za-z0-9_.&|,*!()\\[\\]:-]*$R\n" +
+	"constraint\x12{\n" +
+	"\x05named\x18\b \x03(\v2#.stint.jobs.v1.Resources.NamedEntryB@\xe0A\x01\xbaH:\x9a\x017\x10\x10\"'r%(?2!^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$*\n" +
+	"\"\b\x18\x80\x94\xeb\xdc\x03(\x00R\x05named\x12/\n" +
+	"\x03qos\x18\t \x01(\tB\x1d\xe0A\x01\xbaH\x17r\x15(@2\x11^[A-Za-z0-9_.-]*$R\x03qos\x1a8\n" +
 	"\n" +
 	"NamedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x88\x02\n" +
-	"\vRetryPolicy\x12!\n" +
-	"\fmax_attempts\x18\x01 \x01(\x05R\vmaxAttempts\x123\n" +
-	"\abackoff\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\abackoff\x12/\n" +
-	"\areasons\x18\x03 \x03(\x0e2\x15.stint.jobs.v1.ReasonR\areasons\x12(\n" +
-	"\rmemory_factor\x18\x04 \x01(\x01H\x00R\fmemoryFactor\x88\x01\x01\x12$\n" +
-	"\vtime_factor\x18\x05 \x01(\x01H\x01R\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xf5\x02\n" +
+	"\vRetryPolicy\x12/\n" +
+	"\fmax_attempts\x18\x01 \x01(\x05B\f\xe0A\x01\xbaH\x06\x1a\x04\x18\x14(\x00R\vmaxAttempts\x12F\n" +
+	"\abackoff\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x11\xe0A\x01\xbaH\v\xaa\x01\b\"\x04\b\x80\xa3\x052\x00R\abackoff\x12C\n" +
+	"\areasons\x18\x03 \x03(\x0e2\x15.stint.jobs.v1.ReasonB\x12\xe0A\x01\xbaH\f\x92\x01\t\x10@\"\x05\x82\x01\x02\x10\x01R\areasons\x12D\n" +
+	"\rmemory_factor\x18\x04 \x01(\x01B\x1a\xe0A\x01\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@)\x00\x00\x00\x00\x00\x00\xf0?H\x00R\fmemoryFactor\x88\x01\x01\x12@\n" +
+	"\vtime_factor\x18\x05 \x01(\x01B\x1a\xe0A\x01\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@)\x00\x00\x00\x00\x00\x00\xf0?H\x01R\n" +
 	"timeFactor\x88\x01\x01B\x10\n" +
 	"\x0e_memory_factorB\x0e\n" +
-	"\f_time_factor\"\xc6\x05\n" +
-	"\aAttempt\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x1a\n" +
-	"\bexecutor\x18\x02 \x01(\tR\bexecutor\x12\x1b\n" +
-	"\tengine_id\x18\x03 \x01(\tR\bengineId\x12\x12\n" +
-	"\x04node\x18\x04 \x01(\tR\x04node\x12;\n" +
-	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x129\n" +
+	"\f_time_factor\"\x9b\x06\n" +
+	"\aAttempt\x12\x1b\n" +
+	"\x06number\x18\x01 \x01(\x05B\x03\xe0A\x03R\x06number\x12\x1f\n" +
+	"\bexecutor\x18\x02 \x01(\tB\x03\xe0A\x03R\bexecutor\x12 \n" +
+	"\tengine_id\x18\x03 \x01(\tB\x03\xe0A\x03R\bengineId\x12\x17\n" +
+	"\x04node\x18\x04 \x01(\tB\x03\xe0A\x03R\x04node\x12@\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"createTime\x12>\n" +
 	"\n" +
-	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12?\n" +
-	"\rcomplete_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fcompleteTime\x12 \n" +
-	"\texit_code\x18\b \x01(\x05H\x00R\bexitCode\x88\x01\x01\x12\x16\n" +
-	"\x06signal\x18\t \x01(\x05R\x06signal\x12-\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tstartTime\x12D\n" +
+	"\rcomplete_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\fcompleteTime\x12%\n" +
+	"\texit_code\x18\b \x01(\x05B\x03\xe0A\x03H\x00R\bexitCode\x88\x01\x01\x12\x1b\n" +
+	"\x06signal\x18\t \x01(\x05B\x03\xe0A\x03R\x06signal\x122\n" +
 	"\x06reason\x18\n" +
-	" \x01(\x0e2\x15.stint.jobs.v1.ReasonR\x06reason\x12\x18\n" +
-	"\amessage\x18\v \x01(\tR\amessage\x12!\n" +
-	"\fengine_state\x18\f \x01(\tR\vengineState\x12*\n" +
-	"\x05usage\x18\r \x01(\v2\x14.stint.jobs.v1.UsageR\x05usage\x12\x1f\n" +
-	"\vgpu_indexes\x18\x0e \x03(\x05R\n" +
-	"gpuIndexes\x126\n" +
-	"\tresources\x18\x0f \x01(\v2\x18.stint.jobs.v1.ResourcesR\tresources\x12%\n" +
-	"\x0eresources_note\x18\x10 \x01(\tR\rresourcesNote\x12=\n" +
-	"\fsooner_start\x18\x11 \x01(\v2\x1a.stint.jobs.v1.SoonerStartR\vsoonerStartB\f\n" +
+	" \x01(\x0e2\x15.stint.jobs.v1.ReasonB\x03\xe0A\x03R\x06reason\x12\x1d\n" +
+	"\amessage\x18\v \x01(\tB\x03\xe0A\x03R\amessage\x12&\n" +
+	"\fengine_state\x18\f \x01(\tB\x03\xe0A\x03R\vengineState\x12/\n" +
+	"\x05usage\x18\r \x01(\v2\x14.stint.jobs.v1.UsageB\x03\xe0A\x03R\x05usage\x12$\n" +
+	"\vgpu_indexes\x18\x0e \x03(\x05B\x03\xe0A\x03R\n" +
+	"gpuIndexes\x12;\n" +
+	"\tresources\x18\x0f \x01(\v2\x18.stint.jobs.v1.ResourcesB\x03\xe0A\x03R\tresources\x12*\n" +
+	"\x0eresources_note\x18\x10 \x01(\tB\x03\xe0A\x03R\rresourcesNote\x12B\n" +
+	"\fsooner_start\x18\x11 \x01(\v2\x1a.stint.jobs.v1.SoonerStartB\x03\xe0A\x03R\vsoonerStartB\f\n" +
 	"\n" +
-	"_exit_code\"c\n" +
-	"\vSoonerStart\x12!\n" +
-	"\fmemory_bytes\x18\x01 \x01(\x03R\vmemoryBytes\x121\n" +
-	"\x06sooner\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06sooner\"\xf3\x01\n" +
-	"\x05Usage\x12\"\n" +
-	"\rmax_rss_bytes\x18\x01 \x01(\x03R\vmaxRssBytes\x124\n" +
-	"\bcpu_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\acpuTime\x123\n" +
-	"\aelapsed\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12%\n" +
-	"\x0eallocated_cpus\x18\x04 \x01(\x05R\rallocatedCpus\x124\n" +
-	"\x16allocated_memory_bytes\x18\x05 \x01(\x03R\x14allocatedMemoryBytes\"\x8c\x01\n" +
-	"\bProgress\x12\x1d\n" +
-	"\apercent\x18\x01 \x01(\x05H\x00R\apercent\x88\x01\x01\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\x12;\n" +
-	"\vupdate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"_exit_code\"m\n" +
+	"\vSoonerStart\x12&\n" +
+	"\fmemory_bytes\x18\x01 \x01(\x03B\x03\xe0A\x03R\vmemoryBytes\x126\n" +
+	"\x06sooner\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x03\xe0A\x03R\x06sooner\"\x8c\x02\n" +
+	"\x05Usage\x12'\n" +
+	"\rmax_rss_bytes\x18\x01 \x01(\x03B\x03\xe0A\x03R\vmaxRssBytes\x129\n" +
+	"\bcpu_time\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x03\xe0A\x03R\acpuTime\x128\n" +
+	"\aelapsed\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x03\xe0A\x03R\aelapsed\x12*\n" +
+	"\x0eallocated_cpus\x18\x04 \x01(\x05B\x03\xe0A\x03R\rallocatedCpus\x129\n" +
+	"\x16allocated_memory_bytes\x18\x05 \x01(\x03B\x03\xe0A\x03R\x14allocatedMemoryBytes\"\xac\x01\n" +
+	"\bProgress\x12+\n" +
+	"\apercent\x18\x01 \x01(\x05B\f\xe0A\x03\xbaH\x06\x1a\x04\x18d(\x00H\x00R\apercent\x88\x01\x01\x12%\n" +
+	"\amessage\x18\x02 \x01(\tB\v\xe0A\x03\xbaH\x05r\x03(\x80\bR\amessage\x12@\n" +
+	"\vupdate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTimeB\n" +
 	"\n" +
-	"\b_percent\"\xe9\x01\n" +
-	"\fStatusChange\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x04R\brevision\x12.\n" +
-	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12*\n" +
-	"\x05state\x18\x03 \x01(\x0e2\x14.stint.jobs.v1.StateR\x05state\x12-\n" +
-	"\x06reason\x18\x04 \x01(\x0e2\x15.stint.jobs.v1.ReasonR\x06reason\x12\x18\n" +
-	"\amessage\x18\x05 \x01(\tR\amessage\x12\x18\n" +
-	"\aattempt\x18\x06 \x01(\x05R\aattempt*\x7f\n" +
+	"\b_percent\"\x87\x02\n" +
+	"\fStatusChange\x12\x1f\n" +
+	"\brevision\x18\x01 \x01(\x04B\x03\xe0A\x03R\brevision\x123\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x04time\x12/\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x14.stint.jobs.v1.StateB\x03\xe0A\x03R\x05state\x122\n" +
+	"\x06reason\x18\x04 \x01(\x0e2\x15.stint.jobs.v1.ReasonB\x03\xe0A\x03R\x06reason\x12\x1d\n" +
+	"\amessage\x18\x05 \x01(\tB\x03\xe0A\x03R\amessage\x12\x1d\n" +
+	"\aattempt\x18\x06 \x01(\x05B\x03\xe0A\x03R\aattempt*\x7f\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSTATE_QUEUED\x10\x01\x12\x11\n" +

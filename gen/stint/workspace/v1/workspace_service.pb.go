@@ -9,6 +9,7 @@
 package workspacev1
 
 import (
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -905,72 +906,76 @@ var File_stint_workspace_v1_workspace_service_proto protoreflect.FileDescriptor
 
 const file_stint_workspace_v1_workspace_service_proto_rawDesc = "" +
 	"\n" +
-	"*stint/workspace/v1/workspace_service.proto\x12\x12stint.workspace.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n" +
-	"\rUploadRequest\x12:\n" +
-	"\x06target\x18\x01 \x01(\v2 .stint.workspace.v1.UploadTargetH\x00R\x06target\x12\x14\n" +
-	"\x04data\x18\x02 \x01(\fH\x00R\x04dataB\t\n" +
-	"\acontent\"\x90\x01\n" +
-	"\fUploadTarget\x12\x17\n" +
-	"\x04path\x18\x01 \x01(\tB\x03\xe0A\x02R\x04path\x12\x1c\n" +
-	"\toverwrite\x18\x02 \x01(\bR\toverwrite\x12\"\n" +
+	"*stint/workspace/v1/workspace_service.proto\x12\x12stint.workspace.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x7f\n" +
+	"\rUploadRequest\x12?\n" +
+	"\x06target\x18\x01 \x01(\v2 .stint.workspace.v1.UploadTargetB\x03\xe0A\x01H\x00R\x06target\x12\"\n" +
+	"\x04data\x18\x02 \x01(\fB\f\xe0A\x01\xbaH\x06z\x04\x18\x80\x80@H\x00R\x04dataB\t\n" +
+	"\acontent\"\xce\x01\n" +
+	"\fUploadTarget\x12\"\n" +
+	"\x04path\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x04path\x12!\n" +
+	"\toverwrite\x18\x02 \x01(\bB\x03\xe0A\x01R\toverwrite\x12.\n" +
 	"\n" +
-	"size_bytes\x18\x03 \x01(\x03H\x00R\tsizeBytes\x88\x01\x01\x12\x16\n" +
-	"\x06sha256\x18\x04 \x01(\tR\x06sha256B\r\n" +
-	"\v_size_bytes\"J\n" +
-	"\x0eUploadResponse\x128\n" +
-	"\x05entry\x18\x01 \x01(\v2\".stint.workspace.v1.WorkspaceEntryR\x05entry\"]\n" +
-	"\vListRequest\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"size_bytes\x18\x03 \x01(\x03B\n" +
+	"\xe0A\x01\xbaH\x04\"\x02(\x00H\x00R\tsizeBytes\x88\x01\x01\x128\n" +
+	"\x06sha256\x18\x04 \x01(\tB \xe0A\x01\xbaH\x1ar\x18(@2\x14^([0-9a-fA-F]{64})?$R\x06sha256B\r\n" +
+	"\v_size_bytes\"O\n" +
+	"\x0eUploadResponse\x12=\n" +
+	"\x05entry\x18\x01 \x01(\v2\".stint.workspace.v1.WorkspaceEntryB\x03\xe0A\x03R\x05entry\"\x83\x01\n" +
+	"\vListRequest\x12\x1f\n" +
+	"\x04path\x18\x01 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\bR\x04path\x12'\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\xb6\x01\n" +
-	"\fListResponse\x12<\n" +
-	"\aentries\x18\x01 \x03(\v2\".stint.workspace.v1.WorkspaceEntryR\aentries\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n" +
-	"\vusage_bytes\x18\x03 \x01(\x03R\n" +
-	"usageBytes\x12\x1f\n" +
-	"\vquota_bytes\x18\x04 \x01(\x03R\n" +
+	"page_token\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"\xca\x01\n" +
+	"\fListResponse\x12A\n" +
+	"\aentries\x18\x01 \x03(\v2\".stint.workspace.v1.WorkspaceEntryB\x03\xe0A\x03R\aentries\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\x12$\n" +
+	"\vusage_bytes\x18\x03 \x01(\x03B\x03\xe0A\x03R\n" +
+	"usageBytes\x12$\n" +
+	"\vquota_bytes\x18\x04 \x01(\x03B\x03\xe0A\x03R\n" +
 	"quotaBytes\"\x11\n" +
-	"\x0fGetUsageRequest\"\xe2\x01\n" +
-	"\x10GetUsageResponse\x12\x1d\n" +
+	"\x0fGetUsageRequest\"\x80\x02\n" +
+	"\x10GetUsageResponse\x12\"\n" +
 	"\n" +
-	"used_bytes\x18\x01 \x01(\x03R\tusedBytes\x12\x1b\n" +
-	"\tmax_bytes\x18\x02 \x01(\x03R\bmaxBytes\x12!\n" +
-	"\fused_entries\x18\x03 \x01(\x03R\vusedEntries\x12\x1f\n" +
-	"\vmax_entries\x18\x04 \x01(\x03R\n" +
-	"maxEntries\x12\x1b\n" +
-	"\tmax_depth\x18\x05 \x01(\x05R\bmaxDepth\x121\n" +
-	"\x06quotas\x18\x06 \x03(\v2\x19.stint.workspace.v1.QuotaR\x06quotas\"\x94\x01\n" +
-	"\x05Quota\x12\x12\n" +
-	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\x12\x17\n" +
-	"\x04used\x18\x03 \x01(\x03H\x00R\x04used\x88\x01\x01\x12\x10\n" +
-	"\x03max\x18\x04 \x01(\x03R\x03max\x12\x14\n" +
-	"\x05bytes\x18\x05 \x01(\bR\x05bytes\x12\x17\n" +
-	"\away_out\x18\x06 \x01(\tR\x06wayOutB\a\n" +
-	"\x05_used\"\xbb\x01\n" +
-	"\x0eWorkspaceEntry\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
-	"\x06folder\x18\x02 \x01(\bR\x06folder\x12\x1d\n" +
+	"used_bytes\x18\x01 \x01(\x03B\x03\xe0A\x03R\tusedBytes\x12 \n" +
+	"\tmax_bytes\x18\x02 \x01(\x03B\x03\xe0A\x03R\bmaxBytes\x12&\n" +
+	"\fused_entries\x18\x03 \x01(\x03B\x03\xe0A\x03R\vusedEntries\x12$\n" +
+	"\vmax_entries\x18\x04 \x01(\x03B\x03\xe0A\x03R\n" +
+	"maxEntries\x12 \n" +
+	"\tmax_depth\x18\x05 \x01(\x05B\x03\xe0A\x03R\bmaxDepth\x126\n" +
+	"\x06quotas\x18\x06 \x03(\v2\x19.stint.workspace.v1.QuotaB\x03\xe0A\x03R\x06quotas\"\xb2\x01\n" +
+	"\x05Quota\x12\x17\n" +
+	"\x04kind\x18\x01 \x01(\tB\x03\xe0A\x03R\x04kind\x12\x19\n" +
+	"\x05title\x18\x02 \x01(\tB\x03\xe0A\x03R\x05title\x12\x1c\n" +
+	"\x04used\x18\x03 \x01(\x03B\x03\xe0A\x03H\x00R\x04used\x88\x01\x01\x12\x15\n" +
+	"\x03max\x18\x04 \x01(\x03B\x03\xe0A\x03R\x03max\x12\x19\n" +
+	"\x05bytes\x18\x05 \x01(\bB\x03\xe0A\x03R\x05bytes\x12\x1c\n" +
+	"\away_out\x18\x06 \x01(\tB\x03\xe0A\x03R\x06wayOutB\a\n" +
+	"\x05_used\"\xd4\x01\n" +
+	"\x0eWorkspaceEntry\x12\x17\n" +
+	"\x04path\x18\x01 \x01(\tB\x03\xe0A\x03R\x04path\x12\x1b\n" +
+	"\x06folder\x18\x02 \x01(\bB\x03\xe0A\x03R\x06folder\x12\"\n" +
 	"\n" +
-	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12;\n" +
-	"\vmodify_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"modifyTime\x12!\n" +
-	"\fcontent_type\x18\x05 \x01(\tR\vcontentType\"c\n" +
-	"\x0fDownloadRequest\x12\x17\n" +
-	"\x04path\x18\x01 \x01(\tB\x03\xe0A\x02R\x04path\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x1f\n" +
-	"\vlimit_bytes\x18\x03 \x01(\x03R\n" +
-	"limitBytes\"x\n" +
-	"\x10DownloadResponse\x128\n" +
-	"\x05entry\x18\x01 \x01(\v2\".stint.workspace.v1.WorkspaceEntryR\x05entry\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04data\x18\x03 \x01(\fR\x04data\"F\n" +
-	"\rDeleteRequest\x12\x17\n" +
-	"\x04path\x18\x01 \x01(\tB\x03\xe0A\x02R\x04path\x12\x1c\n" +
-	"\trecursive\x18\x02 \x01(\bR\trecursive\"5\n" +
-	"\x0eDeleteResponse\x12#\n" +
-	"\rremoved_files\x18\x01 \x01(\x03R\fremovedFiles2\x8a\x04\n" +
+	"size_bytes\x18\x03 \x01(\x03B\x03\xe0A\x03R\tsizeBytes\x12@\n" +
+	"\vmodify_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"modifyTime\x12&\n" +
+	"\fcontent_type\x18\x05 \x01(\tB\x03\xe0A\x03R\vcontentType\"\x86\x01\n" +
+	"\x0fDownloadRequest\x12\"\n" +
+	"\x04path\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x04path\x12\"\n" +
+	"\x06offset\x18\x02 \x01(\x03B\n" +
+	"\xe0A\x01\xbaH\x04\"\x02(\x00R\x06offset\x12+\n" +
+	"\vlimit_bytes\x18\x03 \x01(\x03B\n" +
+	"\xe0A\x01\xbaH\x04\"\x02(\x00R\n" +
+	"limitBytes\"\x87\x01\n" +
+	"\x10DownloadResponse\x12=\n" +
+	"\x05entry\x18\x01 \x01(\v2\".stint.workspace.v1.WorkspaceEntryB\x03\xe0A\x03R\x05entry\x12\x1b\n" +
+	"\x06offset\x18\x02 \x01(\x03B\x03\xe0A\x03R\x06offset\x12\x17\n" +
+	"\x04data\x18\x03 \x01(\fB\x03\xe0A\x03R\x04data\"V\n" +
+	"\rDeleteRequest\x12\"\n" +
+	"\x04path\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x04path\x12!\n" +
+	"\trecursive\x18\x02 \x01(\bB\x03\xe0A\x01R\trecursive\":\n" +
+	"\x0eDeleteResponse\x12(\n" +
+	"\rremoved_files\x18\x01 \x01(\x03B\x03\xe0A\x03R\fremovedFiles2\x8a\x04\n" +
 	"\x10WorkspaceService\x12S\n" +
 	"\x06Upload\x12!.stint.workspace.v1.UploadRequest\x1a\".stint.workspace.v1.UploadResponse\"\x00(\x01\x12`\n" +
 	"\x04List\x12\x1f.stint.workspace.v1.ListRequest\x1a .stint.workspace.v1.ListResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/workspace\x12Y\n" +
