@@ -11,6 +11,7 @@ import (
 	"github.com/stint-jobs/stint/internal/gateway"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/webui"
 )
 
 // Config is everything that can be set. Flags, environment and file have the
@@ -117,6 +118,8 @@ type Config struct {
 	CORSOrigins []string
 	// EmbedOrigins are the sites whose pages may show the indicator.
 	EmbedOrigins []string
+	// Site is how the gateway names itself on the pages.
+	Site webui.Site
 	// IssueWebhook gets each problem report as JSON. Empty sends none.
 	IssueWebhook string
 
@@ -179,7 +182,7 @@ func (c Config) check() error {
 	if c.KeepAuditFor != 0 && c.KeepAuditFor < minKeepAudit {
 		errs = append(errs, fmt.Errorf("--keep-audit-for must be at least %s, or 0 for ever", minKeepAudit))
 	}
-	errs = append(errs, c.Limits.check(), c.Backup.check(), c.checkResources(), c.Shares.check())
+	errs = append(errs, c.Limits.check(), c.Backup.check(), c.checkResources(), c.Shares.check(), c.Site.Check())
 	if err := checkReportURL(c.JobReportURL); err != nil {
 		errs = append(errs, fmt.Errorf("--job-report-url: %w", err))
 	}

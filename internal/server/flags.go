@@ -21,6 +21,7 @@ import (
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/executor/local"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/webui"
 )
 
 // envPrefix begins the environment variable of each flag: --max-active is STINTD_MAX_ACTIVE.
@@ -66,6 +67,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.DurationVar(&c.Heartbeat, "heartbeat", 15*time.Second, "longest silence on a stream")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", 10*time.Second, "time that calls have to end when the server stops")
 	f.StringVar(&c.IssueWebhook, "issue-webhook", "", "URL that gets each problem report of a user as JSON by POST")
+	defineSite(f, &c.Site)
 	defineTLS(f, &c.TLS)
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.AccessLog, "access-log", "errors", "calls that are logged: none, errors or all")
@@ -81,6 +83,15 @@ func defineListen(f *pflag.FlagSet, c *Config) {
 	f.StringSliceVar(&c.TrustedOrigins, "trusted-origins", nil, "origins whose pages may post, for example https://gateway.example.org")
 	f.StringSliceVar(&c.CORSOrigins, "cors-origins", nil, "origins whose pages may call with a bearer token, for example https://portal.example.org")
 	f.StringSliceVar(&c.EmbedOrigins, "embed-origins", nil, "origins whose pages may show the indicator, for example https://gateway.example.org")
+}
+
+// defineSite makes the flags for how the gateway names itself on the pages.
+func defineSite(f *pflag.FlagSet, s *webui.Site) {
+	f.StringVar(&s.Name, "site-name", "", "name of the gateway in the header and titles of the pages; empty means Stint")
+	f.StringVar(&s.Logo, "site-logo", "", "picture beside the name: an SVG, PNG or WebP file of at most 64 KiB")
+	f.StringVar(&s.Colour, "site-colour", "", "main colour of the pages as #rrggbb, dark enough to be read on white")
+	f.StringVar(&s.HelpURL, "site-help-url", "", "address of the gateway's help: http, https or mailto")
+	f.StringVar(&s.TermsURL, "site-terms-url", "", "address of the gateway's terms of use")
 }
 
 // fill sets what the command line does not: from the environment, and what that

@@ -260,7 +260,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	f.closeLater(conn.Close)
 	reg := newRegistry(&stintCollector{store: f.store, scheduler: f.scheduler, limits: f.limits, decisions: f.decisions, backups: f.backups})
 	reg.MustRegister(f.metrics)
-	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix, EmbedOrigins: f.cfg.EmbedOrigins})
+	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix, EmbedOrigins: f.cfg.EmbedOrigins, Site: f.cfg.Site})
 	if err != nil {
 		return err
 	}

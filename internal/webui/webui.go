@@ -42,6 +42,8 @@ type Config struct {
 	// EmbedOrigins are the sites that may show the indicator alone, at /embed, in a
 	// frame. They must be origins as browsers write them. All other pages are shown in no frame.
 	EmbedOrigins []string
+	// Site is how the gateway names itself. It must have passed its Check.
+	Site Site
 }
 
 // policy lets a page load its own files and talk to its own server, no more.
@@ -99,8 +101,25 @@ func newPages(built fs.FS, cfg Config) (*pages, error) {
 		}
 		index.text = placeholder
 	}
-	p.index = newAsset(indexName, withBase(index.text, cfg.PathPrefix))
+	site, err := p.takeSite(cfg.Site)
+	if err != nil {
+		return nil, err
+	}
+	p.index = newAsset(indexName, withHead(index.text, `<base href="`+html.EscapeString(baseOf(cfg.PathPrefix))+`">`+site))
 	return p, nil
+}
+
+// takeSite serves the logo of a site, and returns what the page says of the site in its head.
+func (p *pages) takeSite(site Site) (string, error) {
+	if site.Logo == "" {
+		return site.tag("")
+	}
+	logo, err := site.logo()
+	if err != nil {
+		return "", fmt.Errorf("read the logo: %w", err)
+	}
+	p.assets[logo.name] = logo
+	return site.tag(logo.name)
 }
 
 const indexName = "index.html"
@@ -114,16 +133,15 @@ var (
 	baseTag = regexp.MustCompile(`(?i)<base\s[^>]*>\s*`)
 )
 
-// withBase tells the page where the server is, from its point of view: all its
-// links are relative, and it is served at paths of every depth.
-func withBase(page []byte, prefix string) []byte {
+// withHead puts elements at the begin of a page's head, in the place of a <base> that is there. The base tells the page
+// where the server is, from its point of view: all its links are relative, and it is served at paths of every depth.
+func withHead(page []byte, elements string) []byte {
 	page = baseTag.ReplaceAll(page, nil)
 	at := headTag.FindIndex(page)
 	if at == nil {
 		return page
 	}
-	base := `<base href="` + html.EscapeString(baseOf(prefix)) + `">`
-	return bytes.Join([][]byte{page[:at[1]], []byte("\n" + base), page[at[1]:]}, nil)
+	return bytes.Join([][]byte{page[:at[1]], []byte("\n" + elements), page[at[1]:]}, nil)
 }
 
 // baseOf is the path that all links are relative to.

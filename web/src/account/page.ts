@@ -1,7 +1,9 @@
 // The page at /account: who the user is to the server, and the API tokens of
 // theirs for programs, to make and to revoke.
+
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
+import { renderTerms } from '../base/account';
 import { call } from '../base/api';
 import { ask } from '../base/dialog';
 import { formatTime, formatTimeFull } from '../base/format';
@@ -199,7 +201,7 @@ export class AccountPage extends LitElement {
   }
 
   override render() {
-    return html`<div class="page"><h1>Account</h1>
+    return html`<div class="page"><h1>Account</h1>${renderTerms()}
       ${this.problem ? html`<p class="problem" role="alert">${this.problem}</p>` : nothing}
       <section class="panel" aria-labelledby="you"><h2 id="you">You</h2>${this.renderWho()}</section>
       ${this.who?.how === 'session' ? html`<section class="panel" aria-labelledby="sessions"><h2 id="sessions">Signed in</h2><stint-sessions></stint-sessions></section>` : nothing}

@@ -1,7 +1,9 @@
 // What is around every page: the navigation, the notices of the server, and the
 // place where the page of the address is shown.
+
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
+import { setTitle, site, siteName } from './site';
 import '../indicator/indicator';
 import { mustSignIn, renderAccount, renderEnded, renderSignIn } from './account';
 import { followMedia, followSession, followTheme } from './follow';
@@ -20,6 +22,9 @@ export class App extends LitElement {
       header { display: flex; align-items: center; gap: 4px; padding: 0 16px; min-height: 48px; background: var(--stint-surface); border-bottom: 1px solid var(--stint-border); }
       .brand { font-weight: 750; font-size: 1.1rem; letter-spacing: -0.02em; margin-right: 12px; color: var(--stint-text); text-decoration: none; }
       .brand b { color: var(--stint-accent); }
+      .brand:has(img, span) { display: inline-flex; align-items: center; gap: 8px; min-width: 0; }
+      .brand img { height: 28px; max-width: 120px; }
+      .brand span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
       nav { display: flex; flex: 1; gap: 2px; overflow-x: auto; }
       nav a { color: var(--stint-text-2); text-decoration: none; padding: 6px 12px; border-radius: var(--stint-radius); font-weight: 550; white-space: nowrap; }
       nav a:hover { color: var(--stint-text); background: var(--stint-surface-2); }
@@ -57,6 +62,8 @@ export class App extends LitElement {
         .user span { display: none; }
         .user { min-width: 34px; min-height: 34px; justify-content: center; }
         .brand { margin-right: 4px; }
+        .brand:has(span) { max-width: 40%; }
+        .brand:has(img) span { display: none; }
       }
     `,
   ];
@@ -105,7 +112,7 @@ export class App extends LitElement {
       this.problem = 'There is no such page.';
       return;
     }
-    document.title = `${route.spec.title} · Stint`;
+    setTitle(route.spec.title);
     if (!same) await this.show(route);
     if (this.page && this.route === route) this.page.route = route;
   }
@@ -162,7 +169,7 @@ export class App extends LitElement {
     if (!this.narrow.matches) return html`<nav aria-label="Pages">${links}</nav>`;
     const shut = (e: Event) => (e.currentTarget as HTMLElement).hidePopover();
     return html`<div class="where"><button class="button quiet" popovertarget="menu" aria-haspopup="true">${icon('menu')}${this.route?.spec.title ?? 'Pages'}</button></div>
-      <nav id="menu" class="menu" popover aria-label="Pages" @click=${shut}>${links}</nav>`;
+      <nav id="menu" class="menu" popover aria-label="Pages" @click=${shut}>${links}${renderHelp()}</nav>`;
   }
 
   // A page for operators says so to others, and asks the server for nothing.
@@ -192,8 +199,9 @@ export class App extends LitElement {
     return html`
       <button class="button skip" @click=${() => this.renderRoot.querySelector('main')?.focus()}>Skip to content</button>
       <header>
-        <a class="brand" href="jobs">Stint<b>.</b></a>
+        ${renderBrand()}
         ${this.renderPages(items)}
+        ${this.narrow.matches ? nothing : renderHelp()}
         ${renderAccount(session)}
         ${this.renderTheme()}
       </header>
@@ -204,6 +212,17 @@ export class App extends LitElement {
       ${this.loading && this.page ? html`<div class="loading" role="status">Loading ${this.route?.spec.title}…</div>` : nothing}
       <stint-indicator class=${this.route?.spec.folder === 'jobs' ? 'list' : ''} ?hidden=${session.signedOut} server="./" @stint-counts=${this.onCounts}></stint-indicator>`;
   }
+}
+
+function renderHelp() {
+  if (!site.help) return nothing;
+  return html`<a class="button quiet" href=${site.help} target="_blank" rel="noopener noreferrer">Help</a>`;
+}
+
+function renderBrand() {
+  if (!site.name && !site.logo) return html`<a class="brand" href="jobs">Stint<b>.</b></a>`;
+  const picture = site.logo ? html`<img src=${site.logo} alt=${site.name ? '' : siteName}>` : nothing;
+  return html`<a class="brand" href="jobs">${picture}${site.name ? html`<span data-long title=${siteName}>${siteName}</span>` : nothing}</a>`;
 }
 
 // withLinks makes links of the addresses in a text; all of it stays text.

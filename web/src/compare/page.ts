@@ -1,4 +1,5 @@
 // Two jobs beside each other: what differs comes first.
+
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { ApiError } from '../base/api';
@@ -6,6 +7,7 @@ import { getJob, listServices } from '../base/calls';
 import { serverNow } from '../base/clock';
 import { icon } from '../base/icons';
 import { pathOf, type Route } from '../base/router';
+import { setTitle } from '../base/site';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { statePill, visible } from '../base/words';
 import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
@@ -69,7 +71,7 @@ export class ComparePage extends LitElement {
       if (signal.aborted) return;
       this.jobs = [a, b];
       this.service = services.find((s) => s.id === a.service);
-      document.title = `Jobs ${one} and ${two} · Stint`;
+      setTitle(`Jobs ${one} and ${two}`);
     } catch (error) {
       if (signal.aborted) return;
       const gone = error instanceof ApiError && error.status === 404;

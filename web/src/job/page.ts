@@ -12,6 +12,7 @@ import { followSession } from '../base/follow';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { navigate, pathOf, type Route } from '../base/router';
+import { setTitle } from '../base/site';
 import { sharedStyles, stateStyles } from '../base/styles';
 import { type News, watch } from '../base/watch';
 import { isFinal, stateLabel, stateName, statePill, visible } from '../base/words';
@@ -140,7 +141,7 @@ export class JobPage extends LitElement {
     this.now = serverNow();
     this.service = services.find((s) => s.id === job.service);
     this.problem = '';
-    document.title = `${stateLabel[stateName(job.state) ?? 'queued']}: ${job.outputName} · Stint`;
+    setTitle(`${stateLabel[stateName(job.state) ?? 'queued']}: ${job.outputName}`);
     if (before && before.state !== job.state) announce(`The job is now ${stateName(job.state)}.`);
   }
 
