@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,9 +68,20 @@ func (a *app) listFolder(ctx context.Context, folder string) (*workspacev1.ListR
 		all.Entries, all.NextPageToken = append(all.Entries, page.GetEntries()...), page.GetNextPageToken()
 		all.UsageBytes, all.QuotaBytes = page.GetUsageBytes(), page.GetQuotaBytes()
 		if all.NextPageToken == "" {
+			if page.GetUnsorted() {
+				slices.SortFunc(all.Entries, foldersFirst)
+			}
 			return all, nil
 		}
 	}
+}
+
+// foldersFirst is the order in which the server lists all but the largest folders.
+func foldersFirst(a, b *workspacev1.WorkspaceEntry) int {
+	if a.GetFolder() != b.GetFolder() {
+		return map[bool]int{true: -1, false: 1}[a.GetFolder()]
+	}
+	return strings.Compare(a.GetPath(), b.GetPath())
 }
 
 func (a *app) printEntries(res *workspacev1.ListResponse) {

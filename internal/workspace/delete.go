@@ -80,11 +80,14 @@ func (t tree) deletable(ctx context.Context, p string, o DeleteOptions) (sum, er
 		return sum{}, reading("delete", p, err)
 	}
 	gone.entries++ // the folder itself
-	keys, err := t.keys(ctx, p)
-	if err != nil {
+	if o.Recursive {
+		return gone, nil
+	}
+	keys, err := t.keys(ctx, p, maxSorted)
+	if err != nil && !errors.Is(err, errLarge) {
 		return sum{}, reading("delete", p, err)
 	}
-	if len(keys) > 0 && !o.Recursive {
+	if len(keys) > 0 {
 		return sum{}, job.Userf(job.ErrConflict, "the folder %s is not empty; ask for everything in it to be deleted too", p)
 	}
 	return gone, nil

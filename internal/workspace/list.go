@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -30,14 +31,18 @@ type Page struct {
 
 // Listing is a page of a folder.
 type Listing struct {
-	// Entries are folders first, then files, each in the byte order of their names.
+	// Entries are folders first, then files, each in the byte order of their names, unless Unsorted.
 	Entries []*workspacev1.WorkspaceEntry
+	// Unsorted is set for a folder with more than 10,000 entries. They are in the order of the file system then, which stays
+	// the same while nothing changes.
+	Unsorted bool
 	// Next gives the following page. Empty on the last one.
 	Next string
 }
 
-// List answers what is in a folder. What changes between two pages is shown at
-// its place in the order or not at all; nothing is shown twice. Links that lead out of the tree, pipes, devices and
+// List returns what is in a folder. What changes between two pages is shown at
+// its place in the order or not at all; nothing is shown twice. A page takes time and memory for as many entries as it
+// shows, and for no more than 10,000 others, however large the folder is. Links that lead out of the tree, pipes, devices and
 // reserved names are not shown. The root is an empty folder while the owner has stored nothing.
 func (w *Workspace) List(ctx context.Context, owner, folder string, page Page) (Listing, error) {
 	folder, err := Clean(folder)
@@ -60,18 +65,30 @@ func (w *Workspace) List(ctx context.Context, owner, folder string, page Page) (
 	} else if err != nil {
 		return Listing{}, reading("list", folder, err)
 	}
-	keys, err := t.keys(ctx, folder)
-	if err != nil {
+	if strings.HasPrefix(page.After, cursorKey) {
+		return t.cursorPage(ctx, folder, page)
+	}
+	keys, err := t.keys(ctx, folder, w.maxSorted)
+	switch {
+	case errors.Is(err, errLarge) && page.After == "":
+		return t.cursorPage(ctx, folder, page)
+	case errors.Is(err, errLarge):
+		return Listing{}, errGrown(folder)
+	case err != nil:
 		return Listing{}, reading("list", folder, err)
 	}
 	return t.page(folder, keys, page)
 }
 
 // keys are the sorted keys of what is in a folder. A key is the kind and the
-// name, so that the order of keys is the order of a listing.
-func (t tree) keys(ctx context.Context, folder string) ([]string, error) {
+// name, so that the order of keys is the order of a listing. More than maxEntries are errLarge.
+func (t tree) keys(ctx context.Context, folder string, maxEntries int) ([]string, error) {
 	var keys []string
+	seen := 0
 	err := eachEntry(ctx, t.Root, rel(folder), func(e fs.DirEntry) error {
+		if seen++; seen > maxEntries {
+			return errLarge
+		}
 		if !shown(e.Name()) {
 			return nil
 		}
@@ -100,11 +117,16 @@ const (
 	fileKey   = "f/"
 )
 
-func (t tree) page(folder string, keys []string, page Page) (Listing, error) {
-	most := min(page.Size, maxPage)
-	if most == 0 {
-		most = defaultPage
+// pageSize is how many entries a page has at most.
+func pageSize(page Page) int {
+	if page.Size == 0 {
+		return defaultPage
 	}
+	return min(page.Size, maxPage)
+}
+
+func (t tree) page(folder string, keys []string, page Page) (Listing, error) {
+	most := pageSize(page)
 	first, found := slices.BinarySearch(keys, page.After)
 	if found {
 		first++

@@ -48,8 +48,9 @@ type Options struct {
 // from several goroutines. Paths are those of job.CleanPath; what is wrong
 // with one is a *job.InvalidError for the field `path`.
 type Workspace struct {
-	root    *os.Root
-	options Options
+	root      *os.Root
+	options   Options
+	maxSorted int // entries of a folder that is listed in the order of names
 
 	mu       sync.Mutex
 	accounts map[string]*account
@@ -65,7 +66,7 @@ func Open(dir string, o Options) (*Workspace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open workspace folder: %w", err)
 	}
-	w := &Workspace{root: root, options: o, accounts: make(map[string]*account)}
+	w := &Workspace{root: root, options: o, maxSorted: maxSorted, accounts: make(map[string]*account)}
 	if err := w.removeLeftovers(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}

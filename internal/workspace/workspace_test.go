@@ -25,7 +25,7 @@ func newWorkspace(t *testing.T, o Options) (*Workspace, string) {
 	return openWorkspace(t, dir, o), dir
 }
 
-func openWorkspace(t *testing.T, dir string, o Options) *Workspace {
+func openWorkspace(t testing.TB, dir string, o Options) *Workspace {
 	t.Helper()
 	w, err := Open(dir, o)
 	if err != nil {

@@ -131,7 +131,7 @@ func (s *Service) List(ctx context.Context, req *workspacev1.ListRequest) (*work
 	if err != nil {
 		return nil, err
 	}
-	resp := &workspacev1.ListResponse{Entries: listing.Entries, UsageBytes: usage.UsedBytes, QuotaBytes: usage.QuotaBytes}
+	resp := &workspacev1.ListResponse{Entries: listing.Entries, Unsorted: listing.Unsorted, UsageBytes: usage.UsedBytes, QuotaBytes: usage.QuotaBytes}
 	if listing.Next != "" {
 		resp.NextPageToken = s.cfg.Pages.SealBytes([]byte(listing.Next), bound...)
 	}

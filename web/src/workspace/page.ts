@@ -214,6 +214,7 @@ export class WorkspacePage extends LitElement {
       ${
         listing
           ? html`${this.renderTools(entries)}<stint-uploads .uploads=${this.uploads}></stint-uploads>${this.renderTable(entries)}
+            ${listing.unsorted ? html`<p class="quiet-text" role="note">This folder has more than 10,000 entries. They are shown as they lie on the server's disk, in no order.</p>` : nothing}
             ${listing.nextPageToken ? html`<p><button class="button" @click=${() => this.load(listing.nextPageToken)}>Show more</button></p>` : nothing}`
           : this.problem
             ? nothing

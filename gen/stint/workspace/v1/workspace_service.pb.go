@@ -301,14 +301,18 @@ func (x *ListRequest) GetPageToken() string {
 // Response of List.
 type ListResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Folders first, then files, each sorted by name.
+	// Folders first, then files, each sorted by name, unless `unsorted`.
 	Entries []*WorkspaceEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
 	// Gives the next page. Empty on the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Bytes that the caller's files take: their sizes, and 4 KiB for each file and folder.
 	UsageBytes int64 `protobuf:"varint,3,opt,name=usage_bytes,json=usageBytes,proto3" json:"usage_bytes,omitempty"`
 	// Bytes that they may take. 0 means no limit.
-	QuotaBytes    int64 `protobuf:"varint,4,opt,name=quota_bytes,json=quotaBytes,proto3" json:"quota_bytes,omitempty"`
+	QuotaBytes int64 `protobuf:"varint,4,opt,name=quota_bytes,json=quotaBytes,proto3" json:"quota_bytes,omitempty"`
+	// The folder has more than 10,000 entries, which would all have to be read for each page to be sorted. They are in the
+	// order of the server's file system, which is none that means something, and stays the same while nothing changes.
+	// What is there all the time comes once; what is added or removed between two pages may come or not.
+	Unsorted      bool `protobuf:"varint,5,opt,name=unsorted,proto3" json:"unsorted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -369,6 +373,13 @@ func (x *ListResponse) GetQuotaBytes() int64 {
 		return x.QuotaBytes
 	}
 	return 0
+}
+
+func (x *ListResponse) GetUnsorted() bool {
+	if x != nil {
+		return x.Unsorted
+	}
+	return false
 }
 
 // Request of GetUsage.
@@ -926,14 +937,15 @@ const file_stint_workspace_v1_workspace_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"\xca\x01\n" +
+	"page_token\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"\xeb\x01\n" +
 	"\fListResponse\x12A\n" +
 	"\aentries\x18\x01 \x03(\v2\".stint.workspace.v1.WorkspaceEntryB\x03\xe0A\x03R\aentries\x12+\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\x12$\n" +
 	"\vusage_bytes\x18\x03 \x01(\x03B\x03\xe0A\x03R\n" +
 	"usageBytes\x12$\n" +
 	"\vquota_bytes\x18\x04 \x01(\x03B\x03\xe0A\x03R\n" +
-	"quotaBytes\"\x11\n" +
+	"quotaBytes\x12\x1f\n" +
+	"\bunsorted\x18\x05 \x01(\bB\x03\xe0A\x03R\bunsorted\"\x11\n" +
 	"\x0fGetUsageRequest\"\x80\x02\n" +
 	"\x10GetUsageResponse\x12\"\n" +
 	"\n" +

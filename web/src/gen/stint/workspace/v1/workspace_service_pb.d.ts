@@ -253,7 +253,7 @@ export declare const ListRequestSchema: GenMessage<ListRequest, {jsonType: ListR
  */
 export declare type ListResponse = Message<"stint.workspace.v1.ListResponse"> & {
   /**
-   * Folders first, then files, each sorted by name.
+   * Folders first, then files, each sorted by name, unless `unsorted`.
    *
    * @generated from field: repeated stint.workspace.v1.WorkspaceEntry entries = 1;
    */
@@ -279,6 +279,15 @@ export declare type ListResponse = Message<"stint.workspace.v1.ListResponse"> & 
    * @generated from field: int64 quota_bytes = 4;
    */
   quotaBytes: bigint;
+
+  /**
+   * The folder has more than 10,000 entries, which would all have to be read for each page to be sorted. They are in the
+   * order of the server's file system, which is none that means something, and stays the same while nothing changes.
+   * What is there all the time comes once; what is added or removed between two pages may come or not.
+   *
+   * @generated from field: bool unsorted = 5;
+   */
+  unsorted: boolean;
 };
 
 /**
@@ -288,7 +297,7 @@ export declare type ListResponse = Message<"stint.workspace.v1.ListResponse"> & 
  */
 export declare type ListResponseJson = {
   /**
-   * Folders first, then files, each sorted by name.
+   * Folders first, then files, each sorted by name, unless `unsorted`.
    *
    * @generated from field: repeated stint.workspace.v1.WorkspaceEntry entries = 1;
    */
@@ -314,6 +323,15 @@ export declare type ListResponseJson = {
    * @generated from field: int64 quota_bytes = 4;
    */
   quotaBytes?: string;
+
+  /**
+   * The folder has more than 10,000 entries, which would all have to be read for each page to be sorted. They are in the
+   * order of the server's file system, which is none that means something, and stays the same while nothing changes.
+   * What is there all the time comes once; what is added or removed between two pages may come or not.
+   *
+   * @generated from field: bool unsorted = 5;
+   */
+  unsorted?: boolean;
 };
 
 /**
