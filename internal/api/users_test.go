@@ -220,7 +220,7 @@ func TestErasingAUserDeletesWhatTheyHave(t *testing.T) {
 		_, err := w.jobs().Get(op, &jobsv1.GetRequest{Id: id})
 		wantCode(t, "job "+id, err, codes.NotFound, "")
 	}
-	if has := w.store.Has("ann"); has.Jobs != 0 || has.Tokens != 0 || has.Sessions != 0 || has.Received != 0 {
+	if has, err := w.store.Has("ann"); err != nil || has.Jobs != 0 || has.Tokens != 0 || has.Sessions != 0 || has.Received != 0 {
 		t.Errorf("she has %+v", has)
 	}
 	if u, err := w.files.Usage(t.Context(), "ann"); err != nil || u.UsedEntries != 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -59,14 +58,19 @@ func (s *Store) AuditRead(ctx context.Context, e *storev1.AuditEntry) error {
 
 func (s *Store) auditRead(ctx context.Context, e *storev1.AuditEntry) error {
 	err := s.Audit(ctx, e)
-	if !errors.Is(err, job.ErrNoSpace) || !s.late.begin() {
+	if !errors.Is(err, job.ErrNoSpace) {
+		return err
+	}
+	select {
+	case s.late <- struct{}{}:
+	default:
 		return err
 	}
 	s.cfg.Logger.Warn("the disk is full; this entry of the audit is stored when there is room", "user", e.GetUser(), "actor", e.GetActor(),
 		"how", e.GetHow(), "credential", e.GetCredentialId(), "address", e.GetAddress(), "method", e.GetMethod(), "jobs", e.GetJobIds(), "subject", e.GetSubject())
 	ctx = Internal(context.WithoutCancel(ctx))
 	go func() {
-		defer s.late.end()
+		defer func() { <-s.late }()
 		if err := s.Audit(ctx, e); err != nil {
 			s.cfg.Logger.Error("an entry of the audit was not stored", "user", e.GetUser(), "method", e.GetMethod(), "error", err)
 		}
@@ -74,42 +78,8 @@ func (s *Store) auditRead(ctx context.Context, e *storev1.AuditEntry) error {
 	return nil
 }
 
-// late counts entries that wait for room.
-type late struct {
-	mu     sync.Mutex
-	n      int
-	closed bool
-	done   sync.WaitGroup
-}
-
-// begin reports whether one more may wait.
-func (l *late) begin() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed || l.n >= maxLate {
-		return false
-	}
-	l.n++
-	l.done.Add(1)
-	return true
-}
-
-func (l *late) end() {
-	l.mu.Lock()
-	l.n--
-	l.mu.Unlock()
-	l.done.Done()
-}
-
-// close lets no more begin.
-func (l *late) close() {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-}
-
 // AuditHead returns the last entry of the audit, or where it begins when there is none.
-func (s *Store) AuditHead() audit.Head { return s.mem.audit.Head() }
+func (s *Store) AuditHead() audit.Head { return *s.mem.audit.Load() }
 
 // AuditEntries returns entries, newest first; see audit.Entries.
 func (s *Store) AuditEntries(ctx context.Context, q audit.Query) (rows []audit.Row, next uint64, _ error) {
@@ -150,13 +120,11 @@ func (b *batch) audit(by *storev1.AuditEntry, from int) error {
 	return nil
 }
 
-// ownedJobs are jobs of one owner.
 type ownedJobs struct {
 	owner string
 	jobs  []uint64
 }
 
-// byOwner groups changes by the owner of the job, in the order in which the owners come first.
 func byOwner(changes []index.ChangedJob) (groups []*ownedJobs) {
 	known := make(map[string]*ownedJobs)
 	for i := range changes {

@@ -6,9 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
-	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/audit"
-	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
@@ -24,9 +22,8 @@ type batch struct {
 	changes  []index.ChangedJob // for the audit
 	buf      []byte             // encoded records
 
-	chain       audit.Appender
-	credentials *credential.Batch
-	requests    map[string]span // jobs that this batch stages, by file.RequestKey
+	chain    audit.Appender
+	requests map[string]span // jobs that this batch stages, by file.RequestKey
 
 	// Of the present operation.
 	target    target
@@ -34,23 +31,16 @@ type batch struct {
 
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
-	issues    map[job.ID]int // by job, how many more reports there are than the state says
-	reporters map[string]int // by reporter, likewise
 	shares    map[string]int // by owner of jobs, how many more shares there are than the index says
 }
 
 func (b *batch) init(s *Store) {
-	b.s, b.active, b.issues = s, make(map[string]int64), make(map[job.ID]int)
-	b.reporters, b.shares = make(map[string]int), make(map[string]int)
-	b.credentials, b.requests = credential.NewBatch(&s.mem.credentials), make(map[string]span)
+	b.s, b.active, b.shares, b.requests = s, make(map[string]int64), make(map[string]int), make(map[string]span)
 }
 
-// begin starts a batch with nothing in it.
 func (b *batch) begin(tx *kv.Tx) {
 	b.changes, b.activeAll = b.changes[:0], 0
 	clear(b.active)
-	clear(b.issues)
-	clear(b.reporters)
 	clear(b.shares)
 	clear(b.requests)
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
@@ -58,8 +48,7 @@ func (b *batch) begin(tx *kv.Tx) {
 	}
 	b.tx, b.counters = tx, b.s.mem.counters
 	b.stamp = b.counters.Advance(b.s.cfg.Now())
-	b.chain.Begin(tx, b.s.mem.audit.Head(), b.stamp)
-	b.credentials.Begin(tx)
+	b.chain.Begin(tx, *b.s.mem.audit.Load(), b.stamp)
 }
 
 // finish stages what every commit has.
@@ -91,7 +80,6 @@ func (b *batch) run(by *storev1.AuditEntry, stage func(*batch) error) error {
 	return err
 }
 
-// nextRevision gives a revision to the next change.
 func (b *batch) nextRevision() uint64 {
 	b.counters.Revision++
 	return b.counters.Revision
@@ -108,7 +96,6 @@ func (b *batch) encode(rec *storev1.Record) ([]byte, error) {
 	return buf[start:len(buf):len(buf)], nil
 }
 
-// countActive notes that n more jobs of the owner are active.
 func (b *batch) countActive(owner string, n int64) {
 	if n != 0 {
 		b.active[owner] += n
@@ -116,7 +103,6 @@ func (b *batch) countActive(owner string, n int64) {
 	}
 }
 
-// jobBytes is about how many bytes a change of a job writes.
 const jobBytes = 2 << 10
 
 // do has stage run in the writer and returns once what it wrote is on disk, or why it is not; see the package for the
@@ -159,7 +145,6 @@ func Internal(ctx context.Context) context.Context {
 
 func isInternal(ctx context.Context) bool { return ctx.Value(internalKey{}) != nil }
 
-// publish makes what was committed visible.
 func (s *Store) publish(entry []byte) {
 	if s.committed != nil {
 		s.committed(entry)
@@ -172,7 +157,6 @@ func (s *Store) publish(entry []byte) {
 	s.changes.Add(uint64(len(applied.Jobs)))
 }
 
-// wake wakes the watchers of what was committed.
 func (s *Store) wake() {
 	s.hub.Notify(keysOf(&s.applied)...)
 	s.applied = index.Applied{}

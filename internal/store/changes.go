@@ -134,7 +134,6 @@ func (s *Store) reading(key readingKey, now uint64) func() (Changes, error) {
 	return r.byKey[key]
 }
 
-// readChanges reads the changes that the index has found, at most about limit.
 func (s *Store) readChanges(found index.Changes, limit int) (Changes, error) {
 	if found.Reset || len(found.IDs) == 0 && len(found.Removed) == 0 {
 		return Changes{UpTo: found.UpTo, Reset: found.Reset}, nil
@@ -193,7 +192,6 @@ func (s *Store) merge(c *index.Changes) (list []*Change, gap bool, _ error) {
 	return list, false, nil
 }
 
-// within reports whether a change of that revision is asked for.
 func within(c *index.Changes, revision uint64) bool { return revision > c.After && revision <= c.UpTo }
 
 // appendChanges appends a job's changes. The record may be newer than the

@@ -13,7 +13,6 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
-	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
@@ -49,7 +48,6 @@ func TestACheckTellsWhichPartOfMemoryIsWrong(t *testing.T) {
 		spoil func(*memory)
 	}{
 		{where: "counters", spoil: func(s *memory) { s.counters.NextID++ }},
-		{where: "issues", spoil: func(s *memory) { s.issues.byJob[first]++ }},
 		{where: "damaged jobs", spoil: func(s *memory) { s.damaged[first] = errors.New("broken") }},
 		{where: "audit", write: func() error { return s.Audit(ctx, &storev1.AuditEntry{User: "ada", Method: "/test"}) }},
 		{where: "settings", write: func() error {
@@ -57,12 +55,8 @@ func TestACheckTellsWhichPartOfMemoryIsWrong(t *testing.T) {
 			set.InstallId = "another"
 			return s.SetSettings(ctx, set)
 		}},
-		{where: "credentials", write: func() error {
-			return s.PutToken(ctx, credential.Hash{1}, &storev1.Token{Id: "a", User: "ada"}, 0)
-		}},
-		{where: "issues", write: func() error {
-			_, err := s.AddIssue(ctx, first, &storev1.Issue{Description: "x"})
-			return err
+		{where: "standings", write: func() error {
+			return s.ChangeUser(ctx, "ada", func(u *storev1.User) { u.SignOutTime = submitted[0].GetSubmitTime() })
 		}},
 		{where: "index", write: func() error {
 			_, err := s.Delete(ctx, first)

@@ -87,7 +87,6 @@ type Keep struct {
 // Retention says by final state which jobs are kept. A state that it does not name is kept for ever.
 type Retention map[jobsv1.State]Keep
 
-// deleteBatch is how many jobs retention deletes in one commit.
 const deleteBatch = 500
 
 // ApplyRetention deletes the jobs that Config.Retention does not keep, as Delete does, and returns their ids.

@@ -69,9 +69,7 @@ func (s *Store) Forge(id job.ID, state jobsv1.State) error {
 	}
 	rec.Job.State = state
 	rec.Job.Revision = s.Revision() + 1
-	var c index.Commit
-	c.PutJob(id, file.HeaderOf(rec))
-	_, err = s.mem.index.Apply(&c)
+	_, err = s.mem.index.Apply(&index.Commit{Writes: []index.Write{{Job: id, Header: file.HeaderOf(rec)}}})
 	return err
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -26,18 +25,26 @@ func ParseIssueID(text string) (IssueID, error) { return file.ParseIssueID(text)
 // One more than a job or its reporter may have is job.ErrExhausted.
 func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) (IssueID, error) {
 	issue := IssueID{Job: id}
-	err := s.do(ctx, 1, func(b *batch) error {
+	count := func(tx *kv.ReadTx, c file.IssueCounts) (file.IssueCounts, error) {
+		return file.CountIssues(tx, id, report.GetReporter(), c)
+	}
+	earlier, err := read(s, func(tx *kv.ReadTx) (file.IssueCounts, error) { return count(tx, file.IssueCounts{}) })
+	if err != nil {
+		return IssueID{}, fmt.Errorf("count the reports about job %s: %w", id, err)
+	}
+	err = s.do(ctx, 1, func(b *batch) error {
 		report.CreateTime = b.stamp
-		if err := b.mayReport(id, report.GetReporter()); err != nil {
+		c, err := count(&b.tx.ReadTx, earlier) // those that came meanwhile
+		if err == nil {
+			err = s.mayReport(id, report.GetReporter(), c)
+		}
+		if err != nil {
 			return err
 		}
 		b.target = target{user: report.GetJob().GetOwner(), jobs: []uint64{uint64(id)}}
-		var err error
 		if issue.Seq, err = b.tx.NextSequence(file.Issues); err != nil {
 			return err
 		}
-		b.issues[id]++
-		b.reporters[report.GetReporter()]++
 		return b.tx.PutMessage(file.Issues, issue.Key(), report)
 	})
 	if err != nil {
@@ -47,14 +54,14 @@ func (s *Store) AddIssue(ctx context.Context, id job.ID, report *storev1.Issue) 
 }
 
 // mayReport refuses one more report about a job, or by a user, than there may be.
-func (b *batch) mayReport(id job.ID, reporter string) error {
-	limit := b.s.cfg.Limits.Of(job.QuotaReportsOfJob)
-	if int64(b.s.mem.issues.byJob[id]+b.issues[id]) >= limit {
+func (s *Store) mayReport(id job.ID, reporter string, have file.IssueCounts) error {
+	limit := s.cfg.Limits.Of(job.QuotaReportsOfJob)
+	if have.OfJob >= limit {
 		return job.Full(job.Reached{Quota: job.QuotaReportsOfJob, Subject: "job:" + id.String(), Field: "id", Limit: limit},
 			"%d problems of job %s are reported already.", limit, id)
 	}
-	limit = b.s.cfg.Limits.Of(job.QuotaReports)
-	if int64(b.s.mem.issues.of(reporter)+b.reporters[reporter]) >= limit {
+	limit = s.cfg.Limits.Of(job.QuotaReports)
+	if have.ByUser >= limit {
 		return job.Full(job.Reached{Quota: job.QuotaReports, Subject: "user:" + reporter, Limit: limit},
 			"%d problem reports of yours are stored, which is as many as a user may have.", limit)
 	}
@@ -70,62 +77,8 @@ func (s *Store) DeleteIssue(ctx context.Context, id IssueID) error {
 		}
 		b.target.jobs = []uint64{uint64(id.Job)}
 		b.target.user = file.ReporterOf(raw)
-		b.issues[id.Job]--
-		b.reporters[b.target.user]--
 		return b.tx.Delete(file.Issues, id.Key())
 	})
-}
-
-// issueCounts are the numbers of problem reports. Those of a job belong to the writer; those of a user may be read at any time.
-type issueCounts struct {
-	byJob map[job.ID]int
-
-	mu         sync.Mutex
-	byReporter map[string]int
-	reporters  map[uint64]string // by the number of the report
-}
-
-// add counts a report.
-func (c *issueCounts) add(id IssueID, reporter string) {
-	c.byJob[id.Job]++
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reporters[id.Seq] = reporter
-	c.byReporter[reporter]++
-}
-
-// remove counts a report no more.
-func (c *issueCounts) remove(id IssueID) {
-	if c.byJob[id.Job]--; c.byJob[id.Job] == 0 {
-		delete(c.byJob, id.Job)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	reporter := c.reporters[id.Seq]
-	delete(c.reporters, id.Seq)
-	if c.byReporter[reporter]--; c.byReporter[reporter] == 0 {
-		delete(c.byReporter, reporter)
-	}
-}
-
-// of returns how many reports of a user there are.
-func (c *issueCounts) of(reporter string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.byReporter[reporter]
-}
-
-// load counts the reports of a file.
-func (c *issueCounts) load(tx *kv.ReadTx) error {
-	c.byJob, c.byReporter, c.reporters = make(map[job.ID]int), make(map[string]int), make(map[uint64]string)
-	for k, raw := range tx.Ascend(file.Issues, nil) {
-		id, err := file.IssueIDOf(k)
-		if err != nil {
-			return err
-		}
-		c.add(id, file.ReporterOf(raw))
-	}
-	return nil
 }
 
 // Issues returns reports, newest first, at most limit, with numbers below before; zero begins with the newest. They end

@@ -22,13 +22,9 @@ func (s *Store) Get(scope Scope, id job.ID) (*jobsv1.Job, error) {
 	return found, err
 }
 
-// GetMany returns several jobs in the order of ids, and the ids of those that do not exist for the scope.
-func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
-	return s.GetBounded(scope, ids, view, math.MaxInt)
-}
-
-// GetBounded is GetMany for what is sent at once. Jobs with more than maxBytes in all are refused before they are decoded.
-func (s *Store) GetBounded(scope Scope, ids []job.ID, view jobsv1.JobView, maxBytes int) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
+// GetMany returns several jobs in the order of ids, and the ids of those that do not exist for the scope. Where they have
+// more than maxBytes in all they are refused before they are decoded.
+func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView, maxBytes int) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
 	err := s.view(func(tx *kv.ReadTx) error {
 		size := 0
 		for _, id := range ids {
@@ -82,27 +78,7 @@ func (s *Store) Active() []job.ID {
 }
 
 // Summarize returns the exact counts of the jobs in the scope by service and state.
-func (s *Store) Summarize(scope Scope) *jobsv1.Summary {
-	counts := s.mem.index.Summarize(scope)
-	sum := &jobsv1.Summary{
-		Total: stateCounts(&counts.Total), Revision: counts.Revision,
-		Services: make(map[string]*jobsv1.StateCounts, len(counts.Services)),
-	}
-	for service, c := range counts.Services {
-		sum.Services[service] = stateCounts(&c)
-	}
-	return sum
-}
-
-func stateCounts(c *index.StateCounts) *jobsv1.StateCounts {
-	return &jobsv1.StateCounts{
-		Queued:    c.Of(jobsv1.State_STATE_QUEUED),
-		Running:   c.Of(jobsv1.State_STATE_RUNNING),
-		Completed: c.Of(jobsv1.State_STATE_COMPLETED),
-		Failed:    c.Of(jobsv1.State_STATE_FAILED),
-		Cancelled: c.Of(jobsv1.State_STATE_CANCELLED),
-	}
-}
+func (s *Store) Summarize(scope Scope) *jobsv1.Summary { return s.mem.index.Summarize(scope) }
 
 // Load returns how many jobs of the scope are queued and how many are running.
 func (s *Store) Load(scope Scope) (queued, running int) { return s.mem.index.Load(scope) }

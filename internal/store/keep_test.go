@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -62,7 +63,7 @@ func TestRetention(t *testing.T) {
 	if got, err = s.ApplyRetention(t.Context(), start.Add(time.Hour+2*time.Minute)); err != nil || len(got) != 0 {
 		t.Errorf("again: %v %v", got, err)
 	}
-	if _, missing, err := s.GetMany(store.Everyone, []job.ID{1, 2, 3, 4, 5, 6, 7, 8, 9}, 0); err != nil || len(missing) != 3 {
+	if _, missing, err := s.GetMany(store.Everyone, []job.ID{1, 2, 3, 4, 5, 6, 7, 8, 9}, 0, math.MaxInt); err != nil || len(missing) != 3 {
 		t.Errorf("missing %v, %v", missing, err)
 	}
 }

@@ -81,18 +81,17 @@ func readBlocks(tx *kv.ReadTx, blocks chan<- *block) error {
 	return nil
 }
 
-// loadShares adds all shares of the file to the index.
 func (m *memory) loadShares(tx *kv.ReadTx) error {
 	for k, raw := range tx.Ascend(file.Shares, nil) {
 		id, user, err := file.SplitShareKey(k)
 		if err != nil {
 			return err
 		}
-		sh, err := file.DecodeShare(id, raw)
+		sh, err := indexShare(id, raw)
 		if err != nil {
 			return err
 		}
-		m.index.AddShare(id, user, indexShare(sh))
+		m.index.AddShare(id, user, sh)
 	}
 	return nil
 }

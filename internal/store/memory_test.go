@@ -41,12 +41,10 @@ var badWrites = map[string]struct {
 	"a job's key":            {file.Jobs, []byte("x"), nil},
 	"a share's key":          {file.Shares, []byte("x"), nil},
 	"a share":                {file.Shares, file.ShareKey(1, "bob"), []byte{0xff}},
-	"an issue's key":         {file.Issues, []byte("x"), nil},
 	"the counters":           {file.Meta, []byte("counters"), []byte("x")},
 	"the settings":           {file.Meta, []byte("settings"), []byte{0xff}},
 	"the end of the audit":   {file.Meta, []byte("audit_head"), []byte("x")},
-	"a token's key":          {credential.TokenBucket, []byte("x"), nil},
-	"a session":              {credential.SessionBucket, make([]byte, 32), []byte{0xff}},
+	"a user":                 {credential.UserBucket, []byte("ada"), []byte{0xff}},
 	"a job without a header": {file.Jobs, job.ID(9).Key(), []byte{0x0a, 0}},
 }
 
@@ -75,7 +73,7 @@ func TestACommitThatMemoryCannotFollowEndsAllWriting(t *testing.T) {
 	}
 }
 
-// A start is refused with what cannot be read, but for single jobs, which are put aside, and credentials, which are left out.
+// A start is refused with what cannot be read, but for single jobs, which are put aside, and users, who are left out.
 func TestAStartSaysWhatItCannotRead(t *testing.T) {
 	for name, bad := range badWrites {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +98,7 @@ func TestAStartSaysWhatItCannotRead(t *testing.T) {
 				if err != nil || len(again.mem.damaged) != 1 || again.mem.damaged[9] == nil || again.Stats().Jobs != 1 {
 					t.Errorf("it is not put aside: %v", err)
 				}
-			case bad.bucket == credential.TokenBucket, bad.bucket == credential.SessionBucket:
+			case bad.bucket == credential.UserBucket:
 				if err != nil {
 					t.Errorf("it is not left out: %v", err)
 				}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -180,7 +181,7 @@ func (m *scopes) readByID(t *rapid.T, scope store.Scope) {
 			t.Fatalf("Shares of job %s in %v: %v", id, scope, err)
 		}
 	}
-	got, gone, err := m.s.GetMany(scope, ids, 0)
+	got, gone, err := m.s.GetMany(scope, ids, 0, math.MaxInt)
 	if err != nil || !slices.Equal(idsOf(t, got), want) || !slices.Equal(gone, missing) {
 		t.Fatalf("GetMany in %v: %v, %v", scope, idsOf(t, got), err)
 	}

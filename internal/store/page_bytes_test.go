@@ -73,14 +73,14 @@ func TestViewStatusHasNoParameters(t *testing.T) {
 	}
 }
 
-func TestGetBoundedRefusesWhatIsTooLarge(t *testing.T) {
+func TestGetManyRefusesWhatIsTooLarge(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{}.WithoutSync())
 	var ids []job.ID
 	for _, j := range submit(t, s, "ada", large(5000), large(5000)) {
 		ids = append(ids, idOf(t, j))
 	}
 	get := func(view jobsv1.JobView) error {
-		_, _, err := s.GetBounded(store.OwnedBy("ada"), ids, view, 8000)
+		_, _, err := s.GetMany(store.OwnedBy("ada"), ids, view, 8000)
 		return err
 	}
 	if err := get(jobsv1.JobView_JOB_VIEW_FULL); !errors.Is(err, job.ErrTooLarge) {

@@ -69,7 +69,6 @@ func (s *Store) rows(q *Query, rows []index.Row) (jobs []*jobsv1.Job, taken int,
 	return jobs, taken, err
 }
 
-// admits decides by a record whether the query still wants the job.
 func admits(tx *kv.ReadTx, q *Query, id job.ID) bool {
 	h, err := file.GetHeader(tx, id)
 	return err == nil && h != nil && q.Admits(id, h)

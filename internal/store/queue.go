@@ -60,7 +60,6 @@ func (s *Store) Queue(q QueueQuery) (*QueuePage, error) {
 	return page, nil
 }
 
-// wants reports whether jobs of a state are asked for.
 func (q *QueueQuery) wants(state jobsv1.State) bool {
 	return q.State == state || q.State == jobsv1.State_STATE_UNSPECIFIED && !job.Terminal(state)
 }

@@ -22,7 +22,6 @@ import (
 // and a submission writes nothing for it.
 const RequestLife = 7 * 24 * time.Hour
 
-// lives reports whether a request is known even without jobs.
 func lives(submitted int64, now time.Time) bool { return now.UnixNano()-submitted < int64(RequestLife) }
 
 // span is some ids. Those of an operation that was taken back are no jobs of the request.
@@ -135,7 +134,6 @@ func (b *batch) keepRequests(submitted map[string]int64) error {
 	return nil
 }
 
-// anyOfRequest reports whether there is a job of the request.
 func (b *batch) anyOfRequest(key []byte) (bool, error) {
 	owner, id, _ := file.SplitRequestKey(key)
 	for _, i := range b.jobsOfRequest(owner, id) {

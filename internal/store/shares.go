@@ -61,14 +61,12 @@ func (s *Store) Unshare(ctx context.Context, scope Scope, id job.ID, user string
 	})
 }
 
-// withHistory returns a set of rights in order, with the one that all others include.
 func withHistory(list []jobsv1.ShareRight) []jobsv1.ShareRight {
 	all := append(slices.Clone(list), jobsv1.ShareRight_SHARE_RIGHT_HISTORY)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// sharedBy returns the owner of a job that the scope may share.
 func sharedBy(tx *kv.ReadTx, scope Scope, id job.ID) (string, error) {
 	h, err := file.GetHeader(tx, id)
 	if err == nil && (h == nil || !scope.Includes(h.GetOwner())) {

@@ -23,7 +23,6 @@ func StatusOf(j *jobsv1.Job) *jobsv1.JobStatus {
 	return s
 }
 
-// identity returns what of a status never changes.
 func identity(j *jobsv1.Job) *jobsv1.JobStatus {
 	return &jobsv1.JobStatus{
 		Id: j.GetId(), Owner: j.GetOwner(), Service: j.GetService(), OutputName: j.GetOutputName(),
@@ -50,7 +49,6 @@ func statusAt(j *jobsv1.Job, i int) *jobsv1.JobStatus {
 	return s
 }
 
-// startOf returns when the command of an attempt started, if that is still known.
 func startOf(j *jobsv1.Job, attempt int32) *timestamppb.Timestamp {
 	for _, a := range j.GetAttempts() {
 		if a.GetNumber() == attempt && a.GetStartTime() != nil {

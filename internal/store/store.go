@@ -75,8 +75,8 @@ type Store struct {
 	readings readings
 
 	changes atomic.Uint64
-	ended   atomic.Bool // Close has begun
-	late    late        // entries of the audit that wait for room
+	ended   atomic.Bool   // Close has begun
+	late    chan struct{} // holds one for each entry of the audit that waits for room
 	reads   reads
 
 	// Of the writer: package kv has one operation run at a time.
@@ -93,7 +93,7 @@ type Store struct {
 // open is job.ErrUnavailable; see ErrFirstEdition and ErrNewerFormat for files that this program does not read.
 func Open(cfg Config) (*Store, error) {
 	cfg.setDefaults()
-	s := &Store{cfg: cfg}
+	s := &Store{cfg: cfg, late: make(chan struct{}, maxLate)}
 	if err := s.start(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", cfg.Path, file.InWords(err))
 	}
@@ -123,7 +123,6 @@ func (s *Store) start() (err error) {
 	return nil
 }
 
-// load makes everything in memory from the file.
 func (s *Store) load() error {
 	err := s.view(func(tx *kv.ReadTx) (err error) {
 		s.mem, err = load(tx, s.cfg.index)
@@ -139,7 +138,6 @@ func (s *Store) load() error {
 	return nil
 }
 
-// view calls fn in a short transaction.
 func (s *Store) view(fn func(*kv.ReadTx) error) error { return file.InWords(s.db.View(fn)) }
 
 // read returns what fn returns in a short transaction.
@@ -151,10 +149,8 @@ func read[T any](s *Store, fn func(*kv.ReadTx) (T, error)) (found T, err error) 
 	return found, err
 }
 
-// errClosed: the store was closed.
 var errClosed = fmt.Errorf("the store is closed: %w", job.ErrUnavailable)
 
-// open is nil until Close begins.
 func (s *Store) open() error {
 	if s.ended.Load() {
 		return errClosed
@@ -165,13 +161,15 @@ func (s *Store) open() error {
 // Close writes what was accepted, ends the writer and closes the file. Calls
 // after it, and a second Close, are job.ErrUnavailable or do nothing.
 func (s *Store) Close() error {
-	if !s.ended.Swap(true) {
-		s.flushReads(context.Background(), func(*repeats) bool { return true })
-		s.cfg.Logger.Info("store closed", "audit_head", s.AuditHead().String())
+	if s.ended.Swap(true) {
+		return nil
 	}
-	s.late.close()
+	s.flushReads(context.Background(), func(*repeats) bool { return true })
+	s.cfg.Logger.Info("store closed", "audit_head", s.AuditHead().String())
 	err := s.db.Close()
-	s.late.done.Wait()
+	for range maxLate { // those that wait are refused now, and no more begin
+		s.late <- struct{}{}
+	}
 	if err != nil {
 		return fmt.Errorf("close store: %w: %w", job.ErrStorage, err)
 	}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"flag"
+	"math"
 	"os"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func TestAJobOfSomebodyElseDoesNotExist(t *testing.T) {
 		if _, err := s.Update(t.Context(), scope, id, into(running)); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("%s: update: %v", name, err)
 		}
-		_, missing, err := s.GetMany(scope, []job.ID{id}, jobsv1.JobView_JOB_VIEW_BASIC)
+		_, missing, err := s.GetMany(scope, []job.ID{id}, jobsv1.JobView_JOB_VIEW_BASIC, math.MaxInt)
 		if err != nil || len(missing) != 1 {
 			t.Errorf("%s: get many: %v %v", name, missing, err)
 		}

@@ -12,6 +12,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 )
@@ -56,7 +57,6 @@ func (s *Store) Submit(ctx context.Context, jobs []*jobsv1.Job, o SubmitOptions)
 	return jobs, false, nil
 }
 
-// submission is a request on its way through the writer.
 type submission struct {
 	SubmitOptions
 	jobs       []*jobsv1.Job
@@ -80,7 +80,6 @@ func (s *submission) encodeSpecs() error {
 	return nil
 }
 
-// bytes returns about how many bytes the request stores.
 func (s *submission) bytes() int {
 	n := len(s.jobs) * jobBytes
 	for _, spec := range s.specs {
@@ -144,7 +143,6 @@ func (s *submission) record(b *batch, i int) *storev1.Record {
 	return rec
 }
 
-// note tells the batch what was staged.
 func (s *submission) note(b *batch, first job.ID) {
 	for i := range s.jobs {
 		b.changes = append(b.changes, index.ChangedJob{ID: first + job.ID(i), Owner: s.Owner})
@@ -155,9 +153,8 @@ func (s *submission) note(b *batch, first job.ID) {
 	b.countActive(s.Owner, int64(len(s.jobs)))
 }
 
-// checkBounds refuses jobs of a user who is disabled, and what would pass a bound on active jobs.
 func (s *submission) checkBounds(b *batch) error {
-	if b.credentials.Disabled(s.Owner) {
+	if credential.Disabled(&b.tx.ReadTx, s.Owner) {
 		return job.Userf(job.ErrUserDisabled, "%s is disabled by the operators, so no jobs are taken for them.", s.Owner)
 	}
 	n := int64(len(s.jobs))
@@ -174,7 +171,6 @@ func (s *submission) checkBounds(b *batch) error {
 	return nil
 }
 
-// activeIn returns how many committed jobs of the scope are not final.
 func (s *Store) activeIn(scope Scope) int64 {
 	queued, running := s.mem.index.Load(scope)
 	return int64(queued + running)

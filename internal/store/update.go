@@ -105,7 +105,6 @@ func (b *batch) update(scope Scope, id job.ID, fn func(*storev1.Record) error) (
 	return j, nil
 }
 
-// same reports whether a record is the stored one.
 func (b *batch) same(rec *storev1.Record, raw []byte) bool {
 	start := len(b.buf) // what is encoded here is not kept
 	again, err := b.encode(rec)
@@ -113,7 +112,6 @@ func (b *batch) same(rec *storev1.Record, raw []byte) bool {
 	return err == nil && bytes.Equal(again, raw)
 }
 
-// store stages a changed record, with its revision and history.
 func (b *batch) store(id job.ID, rec *storev1.Record, was file.Status) error {
 	j := rec.GetJob()
 	before := b.counters
@@ -136,7 +134,6 @@ func (b *batch) store(id job.ID, rec *storev1.Record, was file.Status) error {
 	return nil
 }
 
-// activeJobs is 1 for a state that is not final.
 func activeJobs(s jobsv1.State) int64 {
 	if job.Terminal(s) {
 		return 0

@@ -23,15 +23,11 @@ type (
 )
 
 // Standing returns what of a user's credentials is refused. It reads memory alone.
-func (s *Store) Standing(user string) Standing { return s.mem.credentials.Standing(user) }
+func (s *Store) Standing(user string) Standing { return s.mem.standings.Of(user) }
 
 // User returns what is stored of a user, or job.ErrNotFound.
-func (s *Store) User(name string) (u *storev1.User, _ error) {
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		u, err = credential.User(tx, name)
-		return err
-	})
-	return u, err
+func (s *Store) User(name string) (*storev1.User, error) {
+	return read(s, func(tx *kv.ReadTx) (*storev1.User, error) { return credential.User(tx, name) })
 }
 
 // Users returns users in the order of their names behind after, at most limit, and whether there are more. disabled
@@ -56,17 +52,18 @@ type Has struct {
 	Reports int
 }
 
-// Has returns what a user has. It reads memory alone.
-func (s *Store) Has(user string) (h Has) {
-	h.Sessions, h.Tokens = s.mem.credentials.Counts(user)
-	scope := OwnedBy(user)
-	h.Active = s.activeIn(scope)
-	for _, n := range s.mem.index.Summarize(scope).Total {
-		h.Jobs += n
-	}
-	h.Received, h.Given = s.mem.index.CountSharedWith(user), s.mem.index.CountSharedBy(user)
-	h.Reports = s.mem.issues.of(user)
-	return h
+// Has returns what a user has.
+func (s *Store) Has(user string) (Has, error) {
+	return read(s, func(tx *kv.ReadTx) (Has, error) {
+		scope := OwnedBy(user)
+		h := Has{Active: s.activeIn(scope), Received: s.mem.index.CountSharedWith(user), Given: s.mem.index.CountSharedBy(user)}
+		h.Sessions, h.Tokens = credential.Count(tx, credential.SessionBucket, user), credential.Count(tx, credential.TokenBucket, user)
+		all := s.Summarize(scope).GetTotal()
+		h.Jobs = h.Active + all.GetCompleted() + all.GetFailed() + all.GetCancelled()
+		issues, err := file.CountIssues(tx, 0, user, file.IssueCounts{})
+		h.Reports = int(issues.ByUser)
+		return h, err
+	})
 }
 
 // EndCredentials changes what is stored of a user and deletes their sessions and, where that is wanted, their API
@@ -74,15 +71,15 @@ func (s *Store) Has(user string) (h Has) {
 func (s *Store) EndCredentials(ctx context.Context, user string, tokens bool, change func(*storev1.User)) (ofSessions, ofTokens []string, _ error) {
 	err := s.do(ctx, 1, func(b *batch) (err error) {
 		b.target.user = user
-		if ofSessions, err = b.credentials.End(credential.SessionBucket, user); err != nil {
+		if ofSessions, err = credential.End(b.tx, credential.SessionBucket, user); err != nil {
 			return err
 		}
 		if tokens {
-			if ofTokens, err = b.credentials.End(credential.TokenBucket, user); err != nil {
+			if ofTokens, err = credential.End(b.tx, credential.TokenBucket, user); err != nil {
 				return err
 			}
 		}
-		return b.credentials.ChangeUser(user, change)
+		return credential.ChangeUser(b.tx, user, change)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("end the credentials of %s: %w", user, err)
@@ -94,7 +91,7 @@ func (s *Store) EndCredentials(ctx context.Context, user string, tokens bool, ch
 func (s *Store) ChangeUser(ctx context.Context, user string, change func(*storev1.User)) error {
 	err := s.do(ctx, 1, func(b *batch) error {
 		b.target.user = user
-		return b.credentials.ChangeUser(user, change)
+		return credential.ChangeUser(b.tx, user, change)
 	})
 	if err != nil {
 		return fmt.Errorf("change user %s: %w", user, err)
@@ -178,19 +175,12 @@ func (s *Store) DeleteIssuesOf(ctx context.Context, user string) (n int, _ error
 	err = s.do(ctx, len(keys), func(b *batch) error {
 		b.target.user, n = user, 0
 		for _, k := range keys {
-			id, err := file.IssueIDOf(k)
-			if err != nil {
-				return err
-			}
-			raw := b.tx.Get(file.Issues, k)
-			if raw == nil {
+			if b.tx.Get(file.Issues, k) == nil {
 				continue
 			}
-			b.reporters[file.ReporterOf(raw)]--
 			if err := b.tx.Delete(file.Issues, k); err != nil {
 				return err
 			}
-			b.issues[id.Job]--
 			n++
 		}
 		return nil

@@ -41,7 +41,11 @@ func (s *users) ListUsers(_ context.Context, req *adminv1.ListUsersRequest) (*ad
 	}
 	resp := &adminv1.ListUsersResponse{}
 	for _, u := range found {
-		resp.Users = append(resp.Users, s.public(u.Name, u.User))
+		one, err := s.public(u.Name, u.User)
+		if err != nil {
+			return nil, err
+		}
+		resp.Users = append(resp.Users, one)
 	}
 	if more {
 		resp.NextPageToken = s.cfg.Pages.SealBytes([]byte(found[len(found)-1].Name), bound...)
@@ -140,7 +144,8 @@ func (s *users) erase(ctx context.Context, name string) (*adminv1.EraseUserRespo
 	if err != nil {
 		return nil, err
 	}
-	resp.RemainingJobs = st.Has(name).Active
+	queued, running := st.Load(store.OwnedBy(name))
+	resp.RemainingJobs = int64(queued + running)
 	if resp.DeletedEntries, err = s.cfg.Workspace.Erase(ctx, name); err != nil {
 		return nil, err
 	}
@@ -175,21 +180,24 @@ func (s *users) user(name string) (*adminv1.User, error) {
 	if err != nil && !errors.Is(err, job.ErrNotFound) {
 		return nil, err
 	}
-	out := s.public(name, u)
-	if u == nil && out.GetTokens() == 0 && out.GetTotalJobs() == 0 {
+	out, err := s.public(name, u)
+	if err == nil && u == nil && out.GetTokens() == 0 && out.GetTotalJobs() == 0 {
 		return nil, job.Userf(job.ErrNotFound, "nothing is known here of a user %s", name)
 	}
-	return out, nil
+	return out, err
 }
 
-func (s *users) public(name string, u *storev1.User) *adminv1.User {
-	has := s.cfg.Store.Has(name)
+func (s *users) public(name string, u *storev1.User) (*adminv1.User, error) {
+	has, err := s.cfg.Store.Has(name)
+	if err != nil {
+		return nil, err
+	}
 	return &adminv1.User{
 		User: name, FirstSignInTime: u.GetFirstSignInTime(), DisableTime: u.GetDisableTime(), DisableReason: u.GetDisableReason(),
 		DisabledBy: u.GetDisabledBy(), SignOutTime: u.GetSignOutTime(),
 		Sessions: int32(has.Sessions), Tokens: int32(has.Tokens), //nolint:gosec // a user has few of both
 		ActiveJobs: has.Active, TotalJobs: has.Jobs,
-	}
+	}, nil
 }
 
 func checkWhy(reason string) error {

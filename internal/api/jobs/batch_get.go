@@ -19,7 +19,7 @@ func (s *Service) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*j
 	if err != nil {
 		return nil, err
 	}
-	found, _, err := s.cfg.Store.GetBounded(scope, ids, req.GetView(), page.MaxBatchBytes)
+	found, _, err := s.cfg.Store.GetMany(scope, ids, req.GetView(), page.MaxBatchBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -45,8 +45,8 @@ func (s *Service) Unshare(ctx context.Context, req *jobsv1.UnshareRequest) (*job
 
 // known reports whether the server has seen a user of that name: one who signed in by a browser, or has a credential, jobs or files.
 func (s *Service) known(user string) (bool, error) {
-	if has := s.cfg.Store.Has(user); has.Sessions > 0 || has.Tokens > 0 || has.Jobs > 0 || has.Received > 0 {
-		return true, nil
+	if has, err := s.cfg.Store.Has(user); err != nil || has.Sessions > 0 || has.Tokens > 0 || has.Jobs > 0 || has.Received > 0 {
+		return true, err
 	}
 	switch _, err := s.cfg.Store.User(user); {
 	case err == nil:

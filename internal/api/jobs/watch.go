@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -99,7 +100,7 @@ func (w *watcher) watchIDs(req *jobsv1.WatchStatusRequest, texts []string) error
 	if err != nil {
 		return err
 	}
-	found, missing, err := w.cfg.Store.GetMany(scope, ids, jobsv1.JobView_JOB_VIEW_BASIC)
+	found, missing, err := w.cfg.Store.GetMany(scope, ids, jobsv1.JobView_JOB_VIEW_BASIC, math.MaxInt)
 	if err != nil {
 		return err
 	}
@@ -301,7 +302,7 @@ func (w *watcher) allFinal() (bool, error) {
 		return false, nil
 	}
 	for ; w.final < len(w.what.IDs); w.final++ {
-		jobs, missing, err := w.cfg.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], jobsv1.JobView_JOB_VIEW_BASIC)
+		jobs, missing, err := w.cfg.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], jobsv1.JobView_JOB_VIEW_BASIC, math.MaxInt)
 		if err != nil || slices.ContainsFunc(missing, func(id job.ID) bool { return w.lent[id] }) {
 			return false, err // takeBack tells of those that are missing
 		}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 
@@ -70,7 +71,7 @@ func (w *watcher) sendPart(at uint64, jobs []*jobsv1.Job) error {
 // snapshotOfIDs hands over the watched ids, part by part.
 func (w *watcher) snapshotOfIDs(_ context.Context, part func([]*jobsv1.Job) error) error {
 	for ids := range slices.Chunk(w.what.IDs, snapshotPage) {
-		jobs, _, err := w.cfg.Store.GetMany(w.what.Scope, ids, store.ViewStatus)
+		jobs, _, err := w.cfg.Store.GetMany(w.what.Scope, ids, store.ViewStatus, math.MaxInt)
 		if err != nil {
 			return err
 		}

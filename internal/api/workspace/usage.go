@@ -22,16 +22,20 @@ func (s *Service) GetUsage(ctx context.Context, _ *workspacev1.GetUsageRequest) 
 	if err != nil {
 		return nil, err
 	}
+	quotas, err := s.quotas(p, u)
 	return &workspacev1.GetUsageResponse{
 		UsedBytes: u.UsedBytes, MaxBytes: u.QuotaBytes,
 		UsedEntries: u.UsedEntries, MaxEntries: u.QuotaEntries, MaxDepth: int32(u.MaxDepth), //nolint:gosec // a flag bounds it
-		Quotas: s.quotas(p, u),
-	}, nil
+		Quotas: quotas,
+	}, err
 }
 
 // quotas returns a row for each kind of the table.
-func (s *Service) quotas(p auth.Principal, u workspace.Usage) (rows []*workspacev1.Quota) {
-	has := s.cfg.Store.Has(p.User)
+func (s *Service) quotas(p auth.Principal, u workspace.Usage) (rows []*workspacev1.Quota, _ error) {
+	has, err := s.cfg.Store.Has(p.User)
+	if err != nil {
+		return nil, err
+	}
 	used := map[job.Quota]int64{
 		job.QuotaWorkspaceBytes: u.UsedBytes, job.QuotaWorkspaceEntries: u.UsedEntries, job.QuotaActiveJobs: has.Active,
 		job.QuotaShares: int64(has.Given), job.QuotaTokens: int64(has.Tokens), job.QuotaSessions: int64(has.Sessions),
@@ -54,5 +58,5 @@ func (s *Service) quotas(p auth.Principal, u workspace.Usage) (rows []*workspace
 		}
 		rows = append(rows, row)
 	}
-	return rows
+	return rows, nil
 }

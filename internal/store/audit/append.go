@@ -75,7 +75,7 @@ func (a *Appender) Finish() error {
 		return nil
 	}
 	a.stored = a.head
-	return a.tx.Put(HeadBucket, keyEnd, a.head.encode())
+	return a.tx.Put(HeadBucket, []byte(KeyEnd), a.head.encode())
 }
 
 // appendEntry appends the form of an entry that is stored and hashed: its fields in the order of
@@ -125,7 +125,7 @@ func Prune(tx *kv.Tx, before time.Time, maxEntries int) (begin Head, pruned uint
 		}
 	}
 	if len(keys) > 0 {
-		err = tx.Put(HeadBucket, keyBegin, begin.encode())
+		err = tx.Put(HeadBucket, []byte(keyBegin), begin.encode())
 	}
 	return begin, uint64(len(keys)), more, err
 }

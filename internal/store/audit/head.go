@@ -2,18 +2,16 @@
 // the hash of each is over the hash of the one before and its own bytes.
 //
 // An entry is written in the transaction of the change that it tells of, so neither is ever there
-// without the other. The bytes of a database alone say what the chain is: Log follows them.
+// without the other.
 package audit
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/kv"
@@ -25,11 +23,10 @@ const (
 	Bucket = "audit"
 	// HeadBucket holds the two ends of the chain. Every commit writes to it anyway.
 	HeadBucket = "meta"
-)
-
-var (
-	keyEnd   = []byte("audit_head")  // the last entry
-	keyBegin = []byte("audit_begin") // the entry before the first one, where earlier ones were pruned
+	// KeyEnd is of the last entry.
+	KeyEnd = "audit_head"
+	// keyBegin is of the entry before the first one, where earlier ones were pruned.
+	keyBegin = "audit_begin"
 )
 
 // Hash is the SHA-256 over the hash of the entry before, and an entry.
@@ -75,8 +72,8 @@ func (h Head) encode() []byte { return append(key(h.Sequence), h.Hash[:]...) }
 
 func key(sequence uint64) []byte { return binary.BigEndian.AppendUint64(nil, sequence) }
 
-// decodeHead reads what encode wrote. No bytes are the beginning.
-func decodeHead(raw []byte) (h Head, err error) {
+// DecodeHead reads what is stored under KeyEnd. No bytes are the beginning.
+func DecodeHead(raw []byte) (h Head, err error) {
 	switch len(raw) {
 	case 0:
 		return h, nil
@@ -89,41 +86,9 @@ func decodeHead(raw []byte) (h Head, err error) {
 
 // Heads returns the entry before the first one that is there, and the last one.
 func Heads(tx *kv.ReadTx) (begin, end Head, err error) {
-	if begin, err = decodeHead(tx.Get(HeadBucket, keyBegin)); err != nil {
+	if begin, err = DecodeHead(tx.Get(HeadBucket, []byte(keyBegin))); err != nil {
 		return begin, end, err
 	}
-	end, err = decodeHead(tx.Get(HeadBucket, keyEnd))
+	end, err = DecodeHead(tx.Get(HeadBucket, []byte(KeyEnd)))
 	return begin, end, err
-}
-
-// Log is the committed end of the chain in memory. Its methods may be called at the same time, but
-// for Load and Apply, which only one goroutine may call.
-type Log struct{ head atomic.Pointer[Head] }
-
-// Head returns the last entry, or the beginning where there is none.
-func (l *Log) Head() Head {
-	if h := l.head.Load(); h != nil {
-		return *h
-	}
-	return Head{}
-}
-
-// Load reads the head from a database.
-func (l *Log) Load(tx *kv.ReadTx) error {
-	_, end, err := Heads(tx)
-	l.head.Store(&end)
-	return err
-}
-
-// Apply brings the head up to date with a write of a commit.
-func (l *Log) Apply(w kv.Write) error {
-	if w.Kind != kv.KindPut || w.Bucket != HeadBucket || !bytes.Equal(w.Key, keyEnd) {
-		return nil
-	}
-	h, err := decodeHead(w.Value)
-	if err != nil {
-		return err
-	}
-	l.head.Store(&h)
-	return nil
 }

@@ -18,7 +18,6 @@ type Problem struct {
 // String is where and what.
 func (p Problem) String() string { return p.Where + ": " + p.What }
 
-// maxProblems is how many problems a verification returns.
 const maxProblems = 100
 
 // Report is what a verification found.
@@ -113,7 +112,6 @@ func (v *Verifier) next(head Head, raw []byte) {
 	v.expected(head)
 }
 
-// expected compares an entry with the one that was noted.
 func (v *Verifier) expected(head Head) {
 	if v.expect != nil && v.expect.Sequence == head.Sequence && v.expect.Hash != head.Hash {
 		v.wrong(head.Sequence, "its hash is not the expected one: the chain was made anew at or before this entry")

@@ -1,13 +1,11 @@
 package credential
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
-	"slices"
-	"time"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
@@ -30,29 +28,53 @@ func standingOf(u *storev1.User) Standing {
 	return Standing{Disabled: u.GetDisableTime() != nil, SignedOut: nanos(u.GetSignOutTime())}
 }
 
-// Standing returns what of a user's credentials is refused.
-func (ix *Index) Standing(user string) Standing {
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	return ix.standings[user]
+// Standings are what of users' credentials is refused, in memory. The methods may be called at the same
+// time.
+type Standings struct {
+	mu sync.RWMutex
+	of map[string]Standing // without those of everybody else
 }
 
-// applyUser brings the standings up to date. ix.mu is held.
-func (ix *Index) applyUser(w kv.Write) error {
+// Of returns what of a user's credentials is refused.
+func (st *Standings) Of(user string) Standing {
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	return st.of[user]
+}
+
+// Load reads them from a database. It leaves out what cannot be read: see Check.
+func (st *Standings) Load(tx *kv.ReadTx) {
+	for k, v := range tx.Ascend(UserBucket, nil) {
+		_ = st.Apply(kv.Write{Kind: kv.KindPut, Bucket: UserBucket, Key: k, Value: v})
+	}
+}
+
+// Apply brings them up to date with a write of a commit.
+func (st *Standings) Apply(w kv.Write) error {
+	if w.Bucket != UserBucket || w.Kind == kv.KindSequence {
+		return nil
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	delete(st.of, string(w.Key))
 	if w.Kind == kv.KindDelete {
-		delete(ix.standings, string(w.Key))
 		return nil
 	}
 	u, err := decodeUser(w.Value)
-	if err != nil {
-		return err
+	if s := standingOf(u); err == nil && s != (Standing{}) {
+		if st.of == nil {
+			st.of = make(map[string]Standing)
+		}
+		st.of[string(w.Key)] = s
 	}
-	if s := standingOf(u); s != (Standing{}) {
-		ix.standings[string(w.Key)] = s
-	} else {
-		delete(ix.standings, string(w.Key))
-	}
-	return nil
+	return err
+}
+
+// String returns all of them. Those of the same database are the same.
+func (st *Standings) String() string {
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	return fmt.Sprint(st.of)
 }
 
 func decodeUser(raw []byte) (*storev1.User, error) {
@@ -98,81 +120,25 @@ func Users(tx *kv.ReadTx, after string, limit int, disabled bool) (users []Named
 	return users, false, nil
 }
 
-// Sessions returns the sessions of a user, the last used first.
-func (ix *Index) Sessions(tx *kv.ReadTx, user string) (all []*storev1.Session, _ error) {
-	for hash := range ix.ofUser(SessionBucket, user) {
-		raw := tx.Get(SessionBucket, hash[:])
-		if raw == nil {
-			continue // the transaction and the index are not of one moment
-		}
-		s, err := decode(raw, &storev1.Session{})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	slices.SortFunc(all, func(a, b *storev1.Session) int {
-		return cmp.Or(cmp.Compare(nanos(b.GetLastUseTime()), nanos(a.GetLastUseTime())), cmp.Compare(a.GetId(), b.GetId()))
-	})
-	return all, nil
-}
-
-// Counts returns how many sessions and tokens a user has.
-func (ix *Index) Counts(user string) (sessions, tokens int) {
-	ix.mu.RLock()
-	defer ix.mu.RUnlock()
-	return len(ix.tables[SessionBucket].byUser[user]), len(ix.tables[TokenBucket].byUser[user])
-}
-
-// DeleteSessionByID deletes the session with an id and returns its user. It returns job.ErrNotFound
-// where there is none, or where it is not a session of user. An empty user is any.
-func (b *Batch) DeleteSessionByID(id, user string) (owner string, err error) {
-	hash, r, ok := b.find(SessionBucket, id)
-	if !ok || user != "" && r.user != user {
-		return "", fmt.Errorf("session %q: %w", id, job.ErrNotFound)
-	}
-	return r.user, b.remove(SessionBucket, hash)
-}
-
-// End deletes the credentials of a user in a bucket and returns their ids.
-func (b *Batch) End(bucket, user string) (ids []string, err error) {
-	for hash, r := range b.ofUser(bucket, user) {
-		if err := b.remove(bucket, hash); err != nil {
-			return nil, err
-		}
-		ids = append(ids, r.id)
-	}
-	slices.Sort(ids)
-	return ids, nil
-}
-
 // ChangeUser stores what change makes of a user. Where nothing is stored of them, it gets an empty message.
-func (b *Batch) ChangeUser(name string, change func(*storev1.User)) error {
-	u := &storev1.User{}
-	if raw := b.tx.Get(UserBucket, []byte(name)); raw != nil {
-		var err error
-		if u, err = decodeUser(raw); err != nil {
-			return err
-		}
+func ChangeUser(tx *kv.Tx, name string, change func(*storev1.User)) error {
+	u, err := User(&tx.ReadTx, name)
+	if errors.Is(err, job.ErrNotFound) {
+		u, err = &storev1.User{}, nil
+	}
+	if err != nil {
+		return err
 	}
 	change(u)
-	return b.tx.PutMessage(UserBucket, []byte(name), u)
+	return tx.PutMessage(UserBucket, []byte(name), u)
 }
 
-// signedIn notes the first session of a user.
-func (b *Batch) signedIn(name string, at time.Time) error {
-	if b.tx.Get(UserBucket, []byte(name)) != nil {
-		return nil
-	}
-	return b.ChangeUser(name, func(u *storev1.User) { u.FirstSignInTime = timestamppb.New(at) })
-}
-
-// Disabled reports whether a user is disabled, with what is staged.
-func (b *Batch) Disabled(name string) bool {
-	raw := b.tx.Get(UserBucket, []byte(name))
+// Disabled reports whether a user is disabled. Of whom nothing can be read, nothing is let in.
+func Disabled(tx *kv.ReadTx, name string) bool {
+	raw := tx.Get(UserBucket, []byte(name))
 	if raw == nil {
 		return false
 	}
 	u, err := decodeUser(raw)
-	return err != nil || u.GetDisableTime() != nil // of whom nothing can be read, nothing is let in
+	return err != nil || u.GetDisableTime() != nil
 }

@@ -132,7 +132,6 @@ func (c *Checker) share(count map[job.ID]int) func(k, raw []byte) {
 	}
 }
 
-// deletedRequest checks what is kept of a deleted request.
 func (c *Checker) deletedRequest(k, raw []byte) {
 	where := fmt.Sprintf("deleted request %q", k)
 	if owner, _, ok := SplitRequestKey(k); !ok || !job.ValidOwner(owner) {

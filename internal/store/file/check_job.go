@@ -57,14 +57,12 @@ func (c *Checker) header(where string, raw []byte) {
 	}
 }
 
-// checkedRequest is what all jobs of a request have in common.
 type checkedRequest struct {
 	first job.ID
 	hash  []byte
 	size  int32
 }
 
-// request checks that a job fits to the others of its request.
 func (c *Checker) request(where string, id job.ID, rec *storev1.Record) {
 	if rec.GetRequestId() == "" {
 		return

@@ -1,7 +1,6 @@
 package file
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -43,22 +42,16 @@ func (c *Counters) Put(tx *kv.Tx) error {
 	b := binary.BigEndian.AppendUint64(nil, uint64(c.NextID))
 	b = binary.BigEndian.AppendUint64(b, c.Revision)
 	b = binary.BigEndian.AppendUint64(b, c.Purged)
-	return tx.Put(Meta, keyCounters, binary.BigEndian.AppendUint64(b, uint64(c.Time)))
+	return tx.Put(Meta, []byte(KeyCounters), binary.BigEndian.AppendUint64(b, uint64(c.Time)))
 }
 
 // ReadCounters returns the counters of a database.
-func ReadCounters(tx *kv.ReadTx) (Counters, error) { return decodeCounters(tx.Get(Meta, keyCounters)) }
-
-// CountersOf returns the counters that a write of a commit stores. ok reports whether it stores them.
-func CountersOf(w kv.Write) (c Counters, ok bool, err error) {
-	if w.Kind != kv.KindPut || w.Bucket != Meta || !bytes.Equal(w.Key, keyCounters) {
-		return c, false, nil
-	}
-	c, err = decodeCounters(w.Value)
-	return c, true, err
+func ReadCounters(tx *kv.ReadTx) (Counters, error) {
+	return DecodeCounters(tx.Get(Meta, []byte(KeyCounters)))
 }
 
-func decodeCounters(b []byte) (Counters, error) {
+// DecodeCounters reads what is stored under KeyCounters.
+func DecodeCounters(b []byte) (Counters, error) {
 	if len(b) != 32 {
 		return Counters{}, fmt.Errorf("the counters in the file are damaged: %w", job.ErrStorage)
 	}
@@ -72,23 +65,16 @@ func decodeCounters(b []byte) (Counters, error) {
 
 // PutSettings stores the settings.
 func PutSettings(tx *kv.Tx, set *storev1.Settings) error {
-	return tx.PutMessage(Meta, keySettings, set)
+	return tx.PutMessage(Meta, []byte(KeySettings), set)
 }
 
 // ReadSettings returns the settings of a database.
 func ReadSettings(tx *kv.ReadTx) (*storev1.Settings, error) {
-	return decodeSettings(tx.Get(Meta, keySettings))
+	return DecodeSettings(tx.Get(Meta, []byte(KeySettings)))
 }
 
-// SettingsOf returns the settings that a write of a commit stores, and nil where it stores none.
-func SettingsOf(w kv.Write) (*storev1.Settings, error) {
-	if w.Kind != kv.KindPut || w.Bucket != Meta || !bytes.Equal(w.Key, keySettings) {
-		return nil, nil
-	}
-	return decodeSettings(w.Value)
-}
-
-func decodeSettings(raw []byte) (*storev1.Settings, error) {
+// DecodeSettings reads what is stored under KeySettings.
+func DecodeSettings(raw []byte) (*storev1.Settings, error) {
 	return decode(raw, &storev1.Settings{}, "the settings")
 }
 

@@ -33,10 +33,12 @@ const (
 )
 
 // The keys of the bucket Meta.
-var (
-	keyFormat   = []byte("format")
-	keyCounters = []byte("counters")
-	keySettings = []byte("settings")
+const (
+	keyFormat = "format"
+	// KeyCounters is of the Counters.
+	KeyCounters = "counters"
+	// KeySettings is of the store.v1.Settings.
+	KeySettings = "settings"
 )
 
 const (
@@ -56,6 +58,7 @@ var Buckets = []kv.Bucket{
 	{Name: Issues},
 	{Name: credential.TokenBucket},
 	{Name: credential.SessionBucket},
+	{Name: credential.OwnerBucket},
 	{Name: credential.UserBucket},
 	{Name: audit.Bucket, FillPercent: fillSpecs},
 	{Name: Shares},
@@ -76,12 +79,11 @@ var ErrNewerFormat = errors.New("the database was written by a newer version of 
 // Create fills a new database.
 func Create(tx *kv.Tx) error {
 	c := Counters{NextID: 1}
-	return errors.Join(tx.Put(Meta, keyFormat, []byte(format)), c.Put(tx))
+	return errors.Join(tx.Put(Meta, []byte(keyFormat), []byte(format)), c.Put(tx))
 }
 
-// checkFormat refuses a database that is not of this program's format.
 func checkFormat(tx *kv.ReadTx) error {
-	switch f := tx.Get(Meta, keyFormat); {
+	switch f := tx.Get(Meta, []byte(keyFormat)); {
 	case string(f) == format:
 		return nil
 	case f != nil:

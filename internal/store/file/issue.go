@@ -81,6 +81,31 @@ func ReporterOf(raw []byte) string {
 	return reporter
 }
 
+// IssueCounts are numbers of reports.
+type IssueCounts struct {
+	// OfJob are about a job, and ByUser made by a user.
+	OfJob, ByUser int64
+	// Last is the number of the last report that was counted.
+	Last uint64
+}
+
+// CountIssues adds the reports behind the last one that was counted.
+func CountIssues(tx *kv.ReadTx, about job.ID, reporter string, c IssueCounts) (IssueCounts, error) {
+	for k, raw := range tx.Ascend(Issues, IssueID{Seq: c.Last + 1}.Key()) {
+		id, err := IssueIDOf(k)
+		if err != nil {
+			return c, err
+		}
+		if c.Last = id.Seq; id.Job == about {
+			c.OfJob++
+		}
+		if ReporterOf(raw) == reporter {
+			c.ByUser++
+		}
+	}
+	return c, nil
+}
+
 // IssueIDOf reads a key of the bucket Issues.
 func IssueIDOf(k []byte) (IssueID, error) {
 	if len(k) != 16 {

@@ -198,10 +198,10 @@ func TestAnUnreadableOrBusyFileIsRefusedOffline(t *testing.T) {
 		key, value []byte
 		want       error
 	}{
-		"counters":         {Meta, keyCounters, []byte{1}, job.ErrStorage},
-		"settings":         {Meta, keySettings, []byte{0xff}, job.ErrStorage},
+		"counters":         {Meta, []byte(KeyCounters), []byte{1}, job.ErrStorage},
+		"settings":         {Meta, []byte(KeySettings), []byte{0xff}, job.ErrStorage},
 		"end of the audit": {Meta, []byte("audit_head"), []byte{1}, job.ErrStorage},
-		"format":           {Meta, keyFormat, []byte("x"), ErrNewerFormat},
+		"format":           {Meta, []byte(keyFormat), []byte("x"), ErrNewerFormat},
 	} {
 		path := newFile(t, nothing)
 		spoil(t, path, c.bucket, c.key, c.value)

@@ -110,7 +110,6 @@ func HeaderOf(rec *storev1.Record) *storev1.Header {
 	return h
 }
 
-// setHeader sets what of a record in memory its header says.
 func setHeader(rec *storev1.Record, h *storev1.Header) {
 	rec.Phase, rec.NotBefore, rec.RequestId, rec.Granted = h.GetPhase(), timestampOf(h.GetNotBeforeNs()), h.GetRequestId(), h.GetGranted()
 	setJob(rec.GetJob(), h)
@@ -150,7 +149,6 @@ func Nanos(t *timestamppb.Timestamp) int64 {
 	return t.GetSeconds()*1e9 + int64(t.GetNanos())
 }
 
-// timestampOf returns the time of which Nanos returns this.
 func timestampOf(ns int64) *timestamppb.Timestamp {
 	if ns == 0 {
 		return nil

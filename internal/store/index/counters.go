@@ -4,60 +4,53 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
-// StateCounts counts jobs by state.
-type StateCounts [stateCount]int64
+// stateCounts counts jobs by state.
+type stateCounts [stateCount]int64
 
-// Of returns the count of a state.
-func (c *StateCounts) Of(s jobsv1.State) int64 { return c[stateIndex(s)] }
+func (c *stateCounts) message() *jobsv1.StateCounts {
+	return &jobsv1.StateCounts{
+		Queued: c[jobsv1.State_STATE_QUEUED], Running: c[jobsv1.State_STATE_RUNNING],
+		Completed: c[jobsv1.State_STATE_COMPLETED], Failed: c[jobsv1.State_STATE_FAILED], Cancelled: c[jobsv1.State_STATE_CANCELLED],
+	}
+}
 
 // counters are exact counts by service and state, with their sum. The zero value counts nothing.
 type counters struct {
-	total    StateCounts
-	services map[uint32]*StateCounts // those that have jobs, by number
+	total    stateCounts
+	services map[uint32]*stateCounts // those that have jobs, by number
 }
 
-// add counts n more jobs of a service in a state; n may be negative.
 func (c *counters) add(service uint32, state uint8, n int64) {
 	of := c.services[service]
 	if of == nil {
 		if c.services == nil {
-			c.services = make(map[uint32]*StateCounts)
+			c.services = make(map[uint32]*stateCounts)
 		}
-		of = new(StateCounts)
+		of = new(stateCounts)
 		c.services[service] = of
 	}
 	of[state] += n
 	c.total[state] += n
-	if *of == (StateCounts{}) {
+	if *of == (stateCounts{}) {
 		delete(c.services, service)
 	}
 }
 
-// byName returns the counts by service, with the names that the numbers stand for.
-func (c *counters) byName(names []string) map[string]StateCounts {
-	m := make(map[string]StateCounts, len(c.services))
+// byName returns the counts by service.
+func (c *counters) byName(names []string) map[string]*jobsv1.StateCounts {
+	m := make(map[string]*jobsv1.StateCounts, len(c.services))
 	for service, counts := range c.services {
-		m[names[service]] = *counts
+		m[names[service]] = counts.message()
 	}
 	return m
 }
 
-// Summary has the exact counts of the jobs in a scope.
-type Summary struct {
-	// Total of all services.
-	Total StateCounts
-	// Services are the counts by service. One without jobs is left out.
-	Services map[string]StateCounts
-	// Revision that they are of.
-	Revision uint64
-}
-
 // Summarize returns the exact counts of the jobs in the scope by service and state.
-func (ix *Index) Summarize(scope Scope) Summary {
+func (ix *Index) Summarize(scope Scope) *jobsv1.Summary {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	c := ix.countersOf(scope)
-	return Summary{Total: c.total, Services: c.byName(ix.services.names), Revision: ix.revision}
+	return &jobsv1.Summary{Total: c.total.message(), Services: c.byName(ix.services.names), Revision: ix.revision}
 }
 
 // Load returns how many jobs of the scope are queued and how many are running.

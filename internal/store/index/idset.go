@@ -65,7 +65,6 @@ func (s *idSet) behind(id job.ID, desc bool, n int) []job.ID {
 	return ids
 }
 
-// keepBehind takes out what is not strictly behind an id.
 func (s *idSet) keepBehind(id job.ID, desc bool) {
 	if desc {
 		s.bits.RemoveRange(uint64(id), math.MaxUint64)

@@ -3,8 +3,8 @@
 //
 // It is pure: it reads no file, and what it holds follows from the headers of the jobs, the shares
 // and the counters of the store alone. A store fills an empty one with Add, AddShare and Start.
-// From then on Apply is the one method that changes it, by what a commit wrote; Compare says where
-// it is not equal to one that was filled anew.
+// From then on Apply is the one method that changes it, by what a commit wrote. Facts tells it from
+// one that was filled anew.
 //
 // Every question begins with sets of ids: a job is in the set of its owner, of its service and of
 // its state. What the sets do not say is looked up job by job in the table.
@@ -75,7 +75,6 @@ type Index struct {
 	purged    uint64 // revision of the latest deletion
 }
 
-// owner is what the index knows of one user.
 type owner struct {
 	jobs    idSet
 	counts  counters
@@ -182,7 +181,6 @@ func (ix *Index) change(s *slot, h *storev1.Header) error {
 	return nil
 }
 
-// remove takes a job out.
 func (ix *Index) remove(s slot) {
 	ix.leaveState(&s)
 	for _, set := range [...]*idSet{&ix.all, &ix.owners.values[s.ownerNo].jobs, ix.services.values[s.serviceNo]} {
@@ -205,7 +203,6 @@ func (ix *Index) leaveState(s *slot) {
 	ix.count(s, -1)
 }
 
-// count counts n more jobs that are as this one is.
 func (ix *Index) count(s *slot, n int64) {
 	ix.owners.values[s.ownerNo].counts.add(s.serviceNo, s.state, n)
 	ix.counts.add(s.serviceNo, s.state, n)

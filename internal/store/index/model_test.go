@@ -7,7 +7,9 @@ import (
 	"slices"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 	"pgregory.net/rapid"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -129,7 +131,7 @@ func drawMove(t *rapid.T, m *model, id job.ID) {
 func drawShare(t *rapid.T, m *model, id job.ID) {
 	user := rapid.SampledFrom(ownerNames).Draw(t, "user")
 	if rapid.Bool().Draw(t, "taken back") {
-		m.commit.DeleteShare(id, user)
+		m.commit.deleteShare(id, user)
 		delete(m.shared[id], user)
 		return
 	}
@@ -138,7 +140,7 @@ func drawShare(t *rapid.T, m *model, id job.ID) {
 		m.shared[id] = make(map[string]Share)
 	}
 	m.shared[id][user] = sh
-	m.commit.PutShare(id, user, &sh)
+	m.commit.putShare(id, user, &sh)
 }
 
 // readAll asks each question once and compares with the model.
@@ -171,7 +173,7 @@ func (m *model) readAll(t *rapid.T) {
 }
 
 func (m *model) readCounts(t *rapid.T, scope Scope) {
-	want := Summary{Services: make(map[string]StateCounts), Revision: m.revision}
+	want := counters{services: make(map[uint32]*stateCounts)}
 	var active []job.ID
 	for _, id := range m.ids() {
 		h := m.jobs[id]
@@ -179,14 +181,12 @@ func (m *model) readCounts(t *rapid.T, scope Scope) {
 			active = append(active, id)
 		}
 		if scope.Includes(h.GetOwner()) {
-			c := want.Services[h.GetService()]
-			c[h.GetState()]++
-			want.Total[h.GetState()]++
-			want.Services[h.GetService()] = c
+			want.add(m.ix.services.numbers[h.GetService()], uint8(h.GetState()), 1)
 		}
 	}
-	if got := m.ix.Summarize(scope); got.Total != want.Total || !maps.Equal(got.Services, want.Services) || got.Revision != want.Revision {
-		t.Fatalf("summary %+v, want %+v", got, want)
+	sum := &jobsv1.Summary{Total: want.total.message(), Services: want.byName(m.ix.services.names), Revision: m.revision}
+	if diff := gocmp.Diff(sum, m.ix.Summarize(scope), protocmp.Transform()); diff != "" {
+		t.Fatal(diff)
 	}
 	var got []job.ID
 	for p := (ActivePage{}); ; {

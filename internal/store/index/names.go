@@ -10,7 +10,6 @@ type registry[T any] struct {
 	values  []*T     // by number
 }
 
-// number returns the number of a name, giving it one if need be.
 func (r *registry[T]) number(name string) uint32 {
 	if n, ok := r.numbers[name]; ok {
 		return n
@@ -25,7 +24,6 @@ func (r *registry[T]) number(name string) uint32 {
 	return n
 }
 
-// find returns the value of a name; nil when it is not known.
 func (r *registry[T]) find(name string) *T {
 	if n, ok := r.numbers[name]; ok {
 		return r.values[n]

@@ -53,7 +53,6 @@ func normalOrder(by []Order) order {
 	return append(o, Order{ByID, desc})
 }
 
-// byID reports whether this is the order of ids, which needs no sorting.
 func (o order) byID() (desc, ok bool) { return o[0].Desc, len(o) == 1 }
 
 // appendName appends the order itself, of which none is the beginning of another.
@@ -97,6 +96,24 @@ func (o order) appendKey(b []byte, e *Entry) []byte {
 	return b
 }
 
+// byTime reports whether the order begins with a time.
+func (o order) byTime() bool { return o[0].Field == ByStartTime || o[0].Field == ByCompleteTime }
+
+// place returns the time that the order begins with so that what comes first is smaller, and time
+// the same from a key.
+func (o order) place(s *slot) uint64 {
+	n := uint64(s.start) ^ 1<<63 //nolint:gosec // the bits, not the value
+	if o[0].Field == ByCompleteTime {
+		n = uint64(s.complete) ^ 1<<63 //nolint:gosec // the same
+	}
+	if o[0].Desc {
+		n = ^n
+	}
+	return n
+}
+
+func (o order) time(key []byte) uint64 { return binary.BigEndian.Uint64(key[len(o):]) }
+
 // appendNumber appends a number so that a smaller one comes first, a negative one before zero.
 func appendNumber(b []byte, n int64) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(n)^1<<63) //nolint:gosec // the bits, not the value
@@ -125,12 +142,10 @@ type Cursor struct{ key []byte }
 
 const idSize = 8
 
-// cursorBehind returns the cursor behind a job in the order of ids.
 func (o order) cursorBehind(id job.ID) *Cursor {
 	return &Cursor{o.appendKey(nil, &Entry{slot: slot{id: id}})}
 }
 
-// fits reports whether a cursor is of the order.
 func (o order) fits(c *Cursor) bool {
 	values, ok := bytes.CutPrefix(c.key, o.appendName(nil))
 	return ok && len(values) >= idSize

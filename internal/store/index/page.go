@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/stint-jobs/stint/internal/job"
@@ -33,7 +34,6 @@ func (p *Page) Behind(row int) *Cursor {
 	return &Cursor{p.Rows[row].key}
 }
 
-// cut ends the page behind so many rows, if it has more.
 func (p *Page) cut(limit int) {
 	if len(p.Rows) > limit {
 		p.Rows = p.Rows[:limit]
@@ -98,7 +98,6 @@ func (ix *Index) startPage(q *Query, o order) (*Page, *scan, *view) {
 	}
 }
 
-// pageOf makes a page of a set in the order of ids. The caller holds mu.
 func (ix *Index) pageOf(set *idSet, q *Query, o order) *Page {
 	page := &Page{Total: int64(set.len()), Exact: true, Revision: ix.revision, order: o}
 	for _, id := range set.behind(o.idOf(q.After), o[0].Desc, q.Limit+1) {
@@ -111,7 +110,7 @@ func (ix *Index) pageOf(set *idSet, q *Query, o order) *Page {
 
 // page makes a page of what the scan goes over.
 func (s *scan) page(ctx context.Context, q *Query, o order) (*Page, error) {
-	first := firstRows{order: o, limit: min(q.Limit, s.ids.len()) + 1}
+	first := firstRows{order: o, limit: min(q.Limit, s.ids.len()) + 1, last: math.MaxUint64}
 	if q.After != nil {
 		first.after = q.After.key
 	}
@@ -119,8 +118,19 @@ func (s *scan) page(ctx context.Context, q *Query, o order) (*Page, error) {
 		s.ids.keepBehind(o.idOf(q.After), s.desc)
 	}
 	page := &Page{Exact: s.budget == 0, Revision: s.revision}
+	if s.plan.match == nil && o.byTime() {
+		if q.After != nil {
+			first.first = o.time(first.after)
+		}
+		s.skip = func(at *slot) bool {
+			page.Total++
+			return first.outside(at)
+		}
+	}
 	err := s.each(ctx, func(e *Entry) bool {
-		page.Total++
+		if s.skip == nil {
+			page.Total++
+		}
 		first.offer(e)
 		return true
 	})
@@ -143,6 +153,15 @@ type firstRows struct {
 	kept   []Row
 	sorted bool   // the first limit of kept are in order, and what stands behind them is not wanted
 	key    []byte // of the job that is looked at
+
+	// Of an order by time, as order.place has them: what is before the first or behind the last is not wanted.
+	first, last uint64
+}
+
+// outside reports whether its time alone says that a job is not among the rows.
+func (f *firstRows) outside(s *slot) bool {
+	at := f.order.place(s)
+	return at < f.first || at > f.last
 }
 
 // offer keeps a job, if it is among the first so far.
@@ -154,10 +173,12 @@ func (f *firstRows) offer(e *Entry) {
 	f.kept = append(f.kept, Row{e.id, e.revision, bytes.Clone(f.key)})
 	if len(f.kept) >= 2*f.limit {
 		f.kept, f.sorted = f.rows(), true
+		if f.order.byTime() {
+			f.last = f.order.time(f.kept[f.limit-1].key)
+		}
 	}
 }
 
-// rows returns the rows that were kept, in order and limit at most.
 func (f *firstRows) rows() []Row {
 	slices.SortFunc(f.kept, func(a, b Row) int { return bytes.Compare(a.key, b.key) })
 	return f.kept[:min(len(f.kept), f.limit)]

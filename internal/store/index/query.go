@@ -81,7 +81,6 @@ func (q *Query) Admits(id job.ID, h *storev1.Header) bool {
 	return fits
 }
 
-// plan is a query's condition in the index's own terms.
 type plan struct {
 	condition
 	match func(*Entry) bool
@@ -130,7 +129,6 @@ func (ix *Index) plan(q *Query) (p plan, ok bool) {
 	return p, true
 }
 
-// admits reports whether a job is what the condition asks for.
 func (c *condition) admits(s *slot) bool {
 	return (c.owner == anyNumber || int(s.ownerNo) == c.owner) &&
 		(c.service == anyNumber || int(s.serviceNo) == c.service) && c.states&(1<<s.state) != 0
@@ -163,7 +161,6 @@ func (ix *Index) candidates(c *condition) *idSet {
 	return found
 }
 
-// narrow returns the jobs that are in both sets.
 func (ix *Index) narrow(set, to *idSet) *idSet {
 	if set == &ix.all {
 		return to

@@ -18,7 +18,6 @@ type requests struct {
 // requestSeed is one for the process, so that two indexes have equal hashes.
 var requestSeed = maphash.MakeSeed()
 
-// hashRequest returns the hash of the request that a job came with. It is 0 when there is none.
 func hashRequest(h *storev1.Header) uint64 {
 	if h.GetRequestId() == "" {
 		return 0
@@ -31,7 +30,6 @@ func requestHash(owner, request string) uint64 {
 	return max(1, maphash.Comparable(requestSeed, [2]string{owner, request}))
 }
 
-// find returns the jobs of a request in the order of ids.
 func (r *requests) find(hash uint64) []job.ID {
 	if id, ok := r.one[hash]; ok {
 		return []job.ID{id}
@@ -53,7 +51,6 @@ func (r *requests) add(hash uint64, id job.ID) {
 	}
 }
 
-// remove takes out a job of a request, and the request with its last one.
 func (r *requests) remove(hash uint64, id job.ID) {
 	if r.one[hash] == id {
 		delete(r.one, hash)
@@ -66,7 +63,6 @@ func (r *requests) remove(hash uint64, id job.ID) {
 	}
 }
 
-// jobs returns the number of jobs that came with a request.
 func (r *requests) jobs() int {
 	n := len(r.one)
 	for _, ids := range r.many {

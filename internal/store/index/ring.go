@@ -18,7 +18,6 @@ type ringSlot struct {
 	removed bool
 }
 
-// start begins with nothing after a revision.
 func (r *ring) start(size int, revision uint64) {
 	if len(r.slots) != size {
 		r.slots = make([]ringSlot, size)
@@ -52,5 +51,4 @@ func (r *ring) push(revision uint64, s ringSlot) {
 	}
 }
 
-// reaches reports whether all changes after a revision are here.
 func (r *ring) reaches(after uint64) bool { return after >= r.floor && after <= r.head }

@@ -15,9 +15,10 @@ type scan struct {
 	plan     plan
 	ids      *idSet // what it goes over; no other scan has this set
 	desc     bool
-	budget   int    // how many of ids it looks at; zero means all
-	revision uint64 // of the index when it was made
-	checked  uint64 // a job that did not change after this revision fits the plan's match
+	budget   int              // how many of ids it looks at; zero means all
+	revision uint64           // of the index when it was made
+	checked  uint64           // a job that did not change after this revision fits the plan's match
+	skip     func(*slot) bool // says of a job that the plan admits that it need not be copied; nil copies all
 
 	last job.ID // all ids up to this one were looked at
 	done bool   // all of ids were looked at
@@ -60,7 +61,7 @@ func (s *scan) copy(it idIter, batch []Entry) (last job.ID, _ []Entry) {
 		if c == nil || id/chunkSize != last/chunkSize {
 			c = s.ix.table.chunks[id/chunkSize]
 		}
-		if at := c.find(id); at != nil && s.plan.admits(at) {
+		if at := c.find(id); at != nil && s.plan.admits(at) && (s.skip == nil || !s.skip(at)) {
 			batch = append(batch, s.ix.entry(c, at))
 		}
 		last = id

@@ -96,7 +96,6 @@ func (s *shares) drop(id job.ID, user string) {
 	}
 }
 
-// search returns where a position is or would be among those of a user.
 func (s *shares) search(user string, p SharePosition) (int, bool) {
 	return slices.BinarySearchFunc(s.byUser[user], p, SharePosition.compare)
 }

@@ -30,7 +30,6 @@ type slot struct {
 	state    uint8
 }
 
-// noExit is the exit code of a job that has none.
 const noExit = math.MinInt32
 
 // slotOf returns the slot of a job without what the index has numbers for.
@@ -41,7 +40,6 @@ func slotOf(id job.ID, h *storev1.Header) slot {
 	return s
 }
 
-// setStatus sets what of a job changes while it lives.
 func (s *slot) setStatus(h *storev1.Header) {
 	s.state, s.reason, s.exit = stateIndex(h.GetState()), uint16(h.GetReason()), noExit
 	if h.ExitCode != nil {
@@ -58,7 +56,6 @@ func stateIndex(s jobsv1.State) uint8 {
 	return uint8(s)
 }
 
-// table holds all jobs.
 type table struct {
 	chunks map[job.ID]*chunk // by id/chunkSize
 }

@@ -11,7 +11,6 @@ import (
 // behind its length: output name, output folder, parent, rerun_of, then the labels as their
 // number and their keys and values.
 
-// appendTexts appends the texts of a job.
 func appendTexts(b []byte, h *storev1.Header) []byte {
 	for _, s := range [...]string{h.GetOutputName(), h.GetOutputFolder(), h.GetParentId(), h.GetRerunOf()} {
 		b = appendText(b, s)
@@ -30,13 +29,11 @@ func appendText(b []byte, s string) []byte {
 // texts reads what appendTexts wrote, from its beginning.
 type texts string
 
-// next returns the next text and what follows it.
 func (t texts) next() (string, texts) {
 	n, t := t.number()
 	return string(t[:n]), t[n:]
 }
 
-// number reads what binary.AppendUvarint wrote.
 func (t texts) number() (int, texts) {
 	n, shift, i := 0, 0, 0
 	for ; t[i] >= 0x80; i++ {
@@ -46,7 +43,6 @@ func (t texts) number() (int, texts) {
 	return n | int(t[i])<<shift, t[i+1:]
 }
 
-// skip returns what follows the next n texts.
 func (t texts) skip(n int) texts {
 	for range n {
 		_, t = t.next()

@@ -81,7 +81,6 @@ func (ix *Index) noteChange(s *slot) {
 	}
 }
 
-// pageOfView makes a page of a condition whose results are kept.
 func (ix *Index) pageOfView(ctx context.Context, q *Query, o order, v *view) (*Page, error) {
 	select {
 	case v.turn <- struct{}{}:

@@ -58,7 +58,7 @@ func TestAViewGoesOnBehindAPanic(t *testing.T) {
 	if err != nil || p.Total != 2000 {
 		t.Errorf("%+v %v", p, err)
 	}
-	if d := m.ix.Compare(m.fresh()); len(d) > 0 {
+	if d := m.differences(); d != "" {
 		t.Errorf("%v", d)
 	}
 }
@@ -110,8 +110,8 @@ func TestASortedPageOfAViewLooksAgainAtWhatChanged(t *testing.T) {
 	}
 }
 
-// Compare waits for who evaluates a view, and holds nobody up meanwhile.
-func TestCompareWaitsForAViewWithoutTheLock(t *testing.T) {
+// Facts waits for who evaluates a view, and holds nobody up meanwhile.
+func TestFactsWaitsForAViewWithoutTheLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := crowded(t, Config{SmallScan: -1})
 		m.ix.evaluators = make(chan struct{}, 2)
@@ -123,15 +123,15 @@ func TestCompareWaitsForAViewWithoutTheLock(t *testing.T) {
 		}
 		go page(keptQuery("slow", func(*Entry) bool { <-release; return true }))
 		synctest.Wait()
-		compared := make(chan []Difference, 1)
-		go func() { compared <- m.ix.Compare(m.fresh()) }()
+		compared := make(chan string, 1)
+		go func() { compared <- m.differences() }()
 		synctest.Wait()
 		page(keptQuery("quick", func(*Entry) bool { return true }))
 		if len(compared) > 0 {
 			t.Error("a view was compared while it was evaluated")
 		}
 		close(release)
-		if d := <-compared; len(d) > 0 {
+		if d := <-compared; d != "" {
 			t.Errorf("%v", d)
 		}
 	})

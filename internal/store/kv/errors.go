@@ -72,7 +72,6 @@ func guard(fn func() error) (err error) {
 	return fn()
 }
 
-// isPanic reports whether guard has made the error.
 func isPanic(err error) bool {
 	var p *PanicError
 	return errors.As(err, &p)

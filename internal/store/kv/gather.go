@@ -22,7 +22,6 @@ type gather struct {
 // maxMisses bounds how rare the attempts become: one in 2^maxMisses batches.
 const maxMisses = 6
 
-// await adds to a batch what comes in time.
 func (g *gather) await(q *queue, b *batch) {
 	if len(b.ops) >= g.expected || b.full(q.cfg) || g.patience <= 0 {
 		return
@@ -63,7 +62,6 @@ func (g *gather) late(first, last int) {
 	g.skip = 1<<g.misses - 1
 }
 
-// committed notes how long a commit took and how many operations were there at its end.
 func (g *gather) committed(took time.Duration, there int) {
 	g.expected, g.patience = there, took
 }

@@ -37,8 +37,6 @@ type Config struct {
 	// is ErrOverloaded. Zero means 4,096 operations and 64 MiB.
 	QueueLength int
 	QueueBytes  int64
-	// MaxBatch is about how much weight goes into one commit. Zero means 1,024.
-	MaxBatch int
 	// MaxEntry bounds the entry of an operation in bytes. Zero means 16 MiB.
 	MaxEntry int
 	// Reserve is the size of the file Path + ".reserve", which is given up for
@@ -94,7 +92,6 @@ func (c *Config) setDefaults() {
 	setDefault(&c.ReadAhead, 8<<30)
 	setDefault(&c.QueueLength, 4096)
 	setDefault(&c.QueueBytes, 64<<20)
-	setDefault(&c.MaxBatch, 1024)
 	setDefault(&c.MaxEntry, 16<<20)
 	setDefault(&c.mapSize, defaultMapSize())
 	setDefault(&c.probeEvery, time.Second)
@@ -113,7 +110,7 @@ type Op struct {
 	// called more than once, each time on a state without its earlier writes. It
 	// runs in the writer, must only write by the Tx, and must not call the database.
 	Stage func(*Tx) error
-	// Weight is about how many records the operation writes. It counts for MaxBatch. Zero means 1.
+	// Weight is about how many records the operation writes. A commit has about 1,024. Zero means 1.
 	Weight int
 	// Bytes is about how many bytes it writes. It counts for QueueBytes.
 	Bytes int
@@ -198,7 +195,6 @@ func (db *DB) ApplyEntry(entry []byte) error {
 	return p.err
 }
 
-// refusal returns why a new operation is refused, and nil where it is not.
 func (db *DB) refusal(internal bool) error {
 	if err := db.failureOf(); err != nil {
 		return err

@@ -184,9 +184,6 @@ func TestReads(t *testing.T) {
 				t.Errorf("the keys are %q, want %q", got, c.want)
 			}
 		}
-		if tx.Size() <= 0 {
-			t.Errorf("Size = %d", tx.Size())
-		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)

@@ -37,7 +37,6 @@ func ViewFile(path string, fn func(*ReadTx) error) error {
 	return nil
 }
 
-// compactStep is about how many bytes Compact writes in one commit.
 const compactStep = 16 << 20
 
 // Compact replaces the database of a server that does not run by a copy without free space, and returns both sizes. It
@@ -79,7 +78,6 @@ func copyAll(path string, from *bolt.DB) error {
 	return errors.Join(bolt.Compact(to, from, compactStep), to.Close())
 }
 
-// sizeOf returns how many bytes the pages of a database have.
 func sizeOf(b *bolt.DB) (size int64, err error) {
 	err = b.View(func(tx *bolt.Tx) error {
 		size = tx.Size()
@@ -88,7 +86,6 @@ func sizeOf(b *bolt.DB) (size int64, err error) {
 	return size, err
 }
 
-// maxProblems bounds how many problems Check reports of bbolt's own check.
 const maxProblems = 1000
 
 // Check reads every record of the database of a server that does not run, and then checks its pages. It calls problem
@@ -158,7 +155,6 @@ func readBucket(b *bolt.Bucket) (n int, last []byte, _ error) {
 	return n, last, err
 }
 
-// checkPages runs bbolt's own check.
 func checkPages(b *bolt.DB, problem func(string)) {
 	n := 0
 	err := guard(func() error {

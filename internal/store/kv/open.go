@@ -139,7 +139,6 @@ func (db *DB) removeLeftovers() error {
 	return nil
 }
 
-// opening says how openBolt opens a file.
 type opening struct {
 	path     string
 	readOnly bool
@@ -185,7 +184,6 @@ func abandon(file *os.File) error {
 	return errors.Join(unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
 }
 
-// inWords turns an error of opening a file into one of this package.
 func inWords(err error, size int) error {
 	switch {
 	case err == nil:
@@ -234,7 +232,6 @@ func lockFile(cfg *Config, o opening, flag int) (*os.File, error) {
 	}
 }
 
-// sameFile reports whether an open file is the one that has the name.
 func sameFile(f *os.File, path string) bool {
 	opened, err := f.Stat()
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"sync"
 )
 
-// pending is an operation that waits for its outcome.
 type pending struct {
 	Op
 	ctx  context.Context //nolint:containedctx // of the call of Do that waits for it
@@ -14,7 +13,6 @@ type pending struct {
 	done chan struct{} // gets one value once err is the outcome
 }
 
-// release tells the caller the outcome.
 func (p *pending) release() { p.done <- struct{}{} }
 
 func release(ops []*pending) {
@@ -60,6 +58,9 @@ func (q *queue) signal() {
 	}
 }
 
+// maxBatch is about how much weight goes into one commit.
+const maxBatch = 1024
+
 // batch is what goes into one commit, if it can.
 type batch struct {
 	ops    []*pending
@@ -73,15 +74,13 @@ func (b *batch) add(p *pending) {
 	b.bytes += int64(p.Bytes)
 }
 
-// reset empties the batch.
 func (b *batch) reset() {
 	clear(b.ops)
 	*b = batch{ops: b.ops[:0]}
 }
 
-// full reports whether the batch has the weight or the bytes of one commit.
 func (b *batch) full(cfg *Config) bool {
-	return b.weight >= cfg.MaxBatch || b.bytes >= int64(cfg.MaxEntry)
+	return b.weight >= maxBatch || b.bytes >= int64(cfg.MaxEntry)
 }
 
 // take moves operations to the end of a batch until that is full. It reports whether there may be more.
@@ -102,14 +101,12 @@ func (q *queue) take(b *batch) (more bool) {
 	return !q.closed && !b.full(q.cfg)
 }
 
-// size returns how many operations wait, and their bytes.
 func (q *queue) size() (n int, bytes int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.ops), q.bytes
 }
 
-// over reports whether nothing waits and nothing more will come.
 func (q *queue) over() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

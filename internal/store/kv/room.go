@@ -70,7 +70,6 @@ func (db *DB) findRoom() {
 	db.log.Info("there is space for the database again", "path", db.cfg.Path)
 }
 
-// dropGone releases waiting operations whose callers do not want them any more.
 func (db *DB) dropGone() {
 	kept := db.held[:0]
 	for _, p := range db.held {
@@ -94,7 +93,6 @@ func (db *DB) probe() bool {
 	return errors.Join(err, db.remove(path)) == nil
 }
 
-// makeReserve makes the reserve, where there is to be one.
 func (db *DB) makeReserve() error {
 	if db.cfg.Reserve <= 0 {
 		return nil

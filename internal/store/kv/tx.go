@@ -21,7 +21,6 @@ type namedBucket struct {
 	bucket *bolt.Bucket
 }
 
-// bucket returns nil where there is none.
 func (tx *ReadTx) bucket(name string) *bolt.Bucket {
 	for i := range tx.buckets {
 		if tx.buckets[i].name == name {
@@ -90,9 +89,6 @@ func (tx *ReadTx) Descend(bucket string, below []byte) iter.Seq2[[]byte, []byte]
 		}
 	}
 }
-
-// Size returns the size of the database in bytes.
-func (tx *ReadTx) Size() int64 { return tx.bolt.Size() }
 
 // WriteTo writes the whole database to w and returns its size. The pages of a database that is written to are not used
 // again while it runs: see DB.Snapshot.
@@ -194,7 +190,6 @@ func (tx *Tx) writable(bucket string, size int) (*bolt.Bucket, error) {
 	return b, tx.broken
 }
 
-// replay stages the writes of an entry.
 func (tx *Tx) replay(entry []byte) error {
 	return Replay(entry, func(w Write) error {
 		switch w.Kind {

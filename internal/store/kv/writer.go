@@ -31,7 +31,6 @@ func (db *DB) write() {
 	db.held = nil
 }
 
-// round writes what waits in the queue.
 func (db *DB) round() {
 	b := &db.batch
 	defer b.reset()
@@ -200,7 +199,6 @@ func (db *DB) publish(ops []*pending) {
 	db.cfg.Notify()
 }
 
-// setErrors sets the outcome of those that have none of their own.
 func setErrors(ops []*pending, err error) {
 	for _, p := range ops {
 		if p.err == nil {
@@ -216,7 +214,6 @@ func (db *DB) refuse(ops []*pending, err error) int {
 	return len(ops)
 }
 
-// fail ends all writing.
 func (db *DB) fail(cause error) {
 	err := fmt.Errorf("%w: %w", ErrFailed, cause)
 	if db.failure.CompareAndSwap(nil, &err) {
@@ -236,7 +233,6 @@ func (db *DB) isStuck(err error) bool {
 	return true
 }
 
-// rollback ends the transaction without its writes.
 func (db *DB) rollback() {
 	if db.tx.bolt != nil {
 		db.isStuck(guard(db.tx.bolt.Rollback))

@@ -21,25 +21,22 @@ import (
 type fixture struct {
 	testing.TB
 
-	db       *kv.DB
-	ix       credential.Index
-	batch    *credential.Batch
-	detached bool // the index follows no more
+	db        *kv.DB
+	standings credential.Standings
+	detached  bool // the standings follow no more
 }
 
 func open(tb testing.TB) *fixture {
 	tb.Helper()
 	f := &fixture{TB: tb}
-	f.batch = credential.NewBatch(&f.ix)
 	db, err := kv.Open(kv.Config{
 		Path: filepath.Join(tb.TempDir(), "test.db"), NoSync: true,
-		Buckets: []kv.Bucket{{Name: credential.TokenBucket}, {Name: credential.SessionBucket}, {Name: credential.UserBucket}},
-		Begin:   f.batch.Begin,
+		Buckets: []kv.Bucket{{Name: credential.TokenBucket}, {Name: credential.SessionBucket}, {Name: credential.OwnerBucket}, {Name: credential.UserBucket}},
 		Apply: func(entry []byte) {
 			if f.detached {
 				return
 			}
-			if err := kv.Replay(entry, f.ix.Apply); err != nil {
+			if err := kv.Replay(entry, f.standings.Apply); err != nil {
 				tb.Error(err)
 			}
 		},
@@ -49,13 +46,12 @@ func open(tb testing.TB) *fixture {
 	}
 	f.db = db
 	tb.Cleanup(func() { _ = db.Close() })
-	f.load(&f.ix)
 	return f
 }
 
-func (f *fixture) load(ix *credential.Index) {
+func (f *fixture) view(read func(*kv.ReadTx) error) {
 	f.Helper()
-	if err := f.db.View(func(tx *kv.ReadTx) error { ix.Load(tx); return nil }); err != nil {
+	if err := f.db.View(read); err != nil {
 		f.Fatal(err)
 	}
 }
@@ -64,28 +60,29 @@ func (f *fixture) do(stage func(*kv.Tx) error) error {
 	return f.db.Do(f.Context(), kv.Op{Stage: stage})
 }
 
-// checkIndex compares the index with one that is made anew.
-func (f *fixture) checkIndex() {
+// check checks the database, and compares the standings with those that are made anew.
+func (f *fixture) check() {
 	f.Helper()
-	var fresh credential.Index
-	f.load(&fresh)
-	for _, d := range f.ix.Compare(&fresh) {
-		f.Error(d)
+	var fresh credential.Standings
+	f.view(func(tx *kv.ReadTx) error {
+		fresh.Load(tx)
+		credential.Check(tx, func(where, what string) { f.Errorf("%s: %s", where, what) })
+		return nil
+	})
+	if got, want := f.standings.String(), fresh.String(); got != want {
+		f.Errorf("the standings are %s, and those that are made anew %s", got, want)
 	}
 }
 
 func (f *fixture) tokens(user string) (ids []string) {
 	f.Helper()
-	err := f.db.View(func(tx *kv.ReadTx) error {
-		all, err := f.ix.Tokens(tx, user)
+	f.view(func(tx *kv.ReadTx) error {
+		all, err := credential.Tokens(tx, user)
 		for _, t := range all {
 			ids = append(ids, t.GetId())
 		}
 		return err
 	})
-	if err != nil {
-		f.Fatal(err)
-	}
 	return ids
 }
 
@@ -93,10 +90,10 @@ func hashOf(n int) credential.Hash { return credential.Hash{byte(n), byte(n >> 8
 
 func token(id, user string) *storev1.Token { return &storev1.Token{Id: id, User: user} }
 
-func TestABatchSeesWhatItHasStaged(t *testing.T) {
+func TestATransactionSeesWhatItHasStaged(t *testing.T) {
 	f := open(t)
-	put := func(n int, id string) error { return f.batch.PutToken(hashOf(n), token(id, "ada"), 2) }
-	err := f.do(func(*kv.Tx) error {
+	err := f.do(func(tx *kv.Tx) error {
+		put := func(n int, id string) error { return credential.PutToken(tx, hashOf(n), token(id, "ada"), 2) }
 		if err := errors.Join(put(1, "a"), put(2, "b")); err != nil {
 			return err
 		}
@@ -108,10 +105,10 @@ func TestABatchSeesWhatItHasStaged(t *testing.T) {
 				t.Errorf("%v, want %v", err, want)
 			}
 		}
-		if user, err := f.batch.DeleteToken("a", ""); user != "ada" || err != nil {
+		if user, err := credential.Delete(tx, credential.TokenBucket, "a", ""); user != "ada" || err != nil {
 			t.Errorf("%s %v", user, err)
 		}
-		if _, err := f.batch.DeleteToken("a", ""); !errors.Is(err, job.ErrNotFound) {
+		if _, err := credential.Delete(tx, credential.TokenBucket, "a", ""); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("delete it again: %v", err)
 		}
 		return put(3, "a")
@@ -122,30 +119,30 @@ func TestABatchSeesWhatItHasStaged(t *testing.T) {
 	if got := f.tokens("ada"); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("there are %v", got)
 	}
-	f.checkIndex()
+	f.check()
 }
 
 func TestARefusedChangeIsInNoIndex(t *testing.T) {
 	f := open(t)
 	refusal := errors.New("no")
-	err := f.do(func(*kv.Tx) error {
-		return errors.Join(f.batch.PutToken(hashOf(1), token("a", "ada"), 0), refusal)
+	err := f.do(func(tx *kv.Tx) error {
+		return errors.Join(credential.PutToken(tx, hashOf(1), token("a", "ada"), 0), refusal)
 	})
 	if !errors.Is(err, refusal) {
 		t.Fatal(err)
 	}
-	if err := f.do(func(*kv.Tx) error { return f.batch.PutToken(hashOf(2), token("a", "ada"), 1) }); err != nil {
+	if err := f.do(func(tx *kv.Tx) error { return credential.PutToken(tx, hashOf(2), token("a", "ada"), 1) }); err != nil {
 		t.Errorf("the id is taken by what was refused: %v", err)
 	}
-	f.checkIndex()
+	f.check()
 }
 
 func TestSessionsOfOneBatchMakeRoomForEachOther(t *testing.T) {
 	f := open(t)
 	var deleted []string
-	err := f.do(func(*kv.Tx) error {
+	err := f.do(func(tx *kv.Tx) error {
 		for n := range 5 {
-			gone, err := f.batch.PutSession(hashOf(n), &storev1.Session{
+			gone, err := credential.PutSession(tx, hashOf(n), &storev1.Session{
 				Id: string('a' + rune(n)), User: "ada", LastUseTime: &timestamppb.Timestamp{Seconds: int64(n)},
 			}, 2)
 			if err != nil {
@@ -153,19 +150,19 @@ func TestSessionsOfOneBatchMakeRoomForEachOther(t *testing.T) {
 			}
 			deleted = append(deleted, gone...)
 		}
-		return f.batch.TouchSession(hashOf(3), time.Unix(9, 0))
+		return credential.TouchSession(tx, hashOf(3), time.Unix(9, 0))
 	})
 	if err != nil || !slices.Equal(deleted, []string{"a", "b", "c"}) {
 		t.Fatalf("%v went, %v", deleted, err)
 	}
-	err = f.do(func(*kv.Tx) (err error) {
-		deleted, err = f.batch.PutSession(hashOf(9), &storev1.Session{Id: "z", User: "ada"}, 2)
+	err = f.do(func(tx *kv.Tx) (err error) {
+		deleted, err = credential.PutSession(tx, hashOf(9), &storev1.Session{Id: "z", User: "ada"}, 2)
 		return err
 	})
 	if err != nil || !slices.Equal(deleted, []string{"e"}) {
 		t.Errorf("%v went, %v", deleted, err)
 	}
-	f.checkIndex()
+	f.check()
 }
 
 const others = 5000 // sessions of other users
@@ -174,10 +171,10 @@ const others = 5000 // sessions of other users
 func withSessions(tb testing.TB) *fixture {
 	tb.Helper()
 	f := open(tb)
-	err := f.do(func(*kv.Tx) error {
+	err := f.do(func(tx *kv.Tx) error {
 		for n := range others {
 			session := &storev1.Session{Id: strconv.Itoa(n), User: fmt.Sprint("user", n%26)}
-			if _, err := f.batch.PutSession(hashOf(n), session, others); err != nil {
+			if _, err := credential.PutSession(tx, hashOf(n), session, others); err != nil {
 				return err
 			}
 		}
@@ -192,23 +189,22 @@ func withSessions(tb testing.TB) *fixture {
 // signIn stores the session number n of ada, who keeps three.
 func (f *fixture) signIn(n int) {
 	f.Helper()
-	if err := f.do(func(*kv.Tx) error {
-		_, err := f.batch.PutSession(hashOf(others+n), &storev1.Session{Id: fmt.Sprint("a", n), User: "ada"}, 3)
+	if err := f.do(func(tx *kv.Tx) error {
+		_, err := credential.PutSession(tx, hashOf(others+n), &storev1.Session{Id: fmt.Sprint("a", n), User: "ada"}, 3)
 		return err
 	}); err != nil {
 		f.Fatal(err)
 	}
 }
 
-// The stored sessions cannot be decoded any more, so a sign-in that decodes one of them fails.
-func TestASignInDecodesNoSession(t *testing.T) {
+// The sessions of others cannot be decoded any more, so a sign-in that decodes one of them fails.
+func TestASignInDecodesNoSessionOfOthers(t *testing.T) {
 	f := withSessions(t)
 	for n := range 3 {
 		f.signIn(n)
 	}
-	f.detached = true
 	if err := f.do(func(tx *kv.Tx) (err error) {
-		for n := range others + 3 {
+		for n := range others {
 			hash := hashOf(n)
 			err = errors.Join(err, tx.Put(credential.SessionBucket, hash[:], []byte{0xff}))
 		}
@@ -216,8 +212,41 @@ func TestASignInDecodesNoSession(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	f.detached = false
 	f.signIn(3)
+}
+
+// A check names what one of the two buckets has and the other has not.
+func TestACheckComparesCredentialsWithTheirUsers(t *testing.T) {
+	f := open(t)
+	if err := f.do(func(tx *kv.Tx) error {
+		session := &storev1.Session{Id: "s", User: "ada"}
+		_, err := credential.PutSession(tx, hashOf(3), session, 9)
+		return errors.Join(err, credential.PutToken(tx, hashOf(1), token("a", "ada"), 0), credential.PutToken(tx, hashOf(2), token("b", "ada"), 0))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.check()
+	f.detached = true
+	if err := f.do(func(tx *kv.Tx) error {
+		one, two := hashOf(1), hashOf(2)
+		owner := slices.Concat([]byte("ada\x00t"), two[:])
+		return errors.Join(tx.Delete(credential.TokenBucket, one[:]), tx.Delete(credential.OwnerBucket, owner),
+			tx.Put(credential.SessionBucket, []byte("x"), nil), tx.Put(credential.UserBucket, []byte("bob"), []byte{0xff}))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	f.view(func(tx *kv.ReadTx) error {
+		credential.Check(tx, func(where, what string) { got = append(got, where+": "+what) })
+		return nil
+	})
+	want := []string{
+		fmt.Sprintf("token %x: it is not found by its user", hashOf(2)), "token a: its user has it, and it is not there",
+		"session 78: it cannot be read", `user "bob": it cannot be read`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
 }
 
 // BenchmarkSignIn measures a sign-in with the sessions of many others there.
