@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync/atomic"
 
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -161,7 +162,7 @@ func (m *memory) facts() map[string]string {
 	all["standings"] = m.standings.String()
 	all["counters"] = fmt.Sprint(m.counters)
 	all["audit"] = m.audit.Load().String()
-	all["doomed folders"] = fmt.Sprint(m.doomed.Load())
+	all["doomed folders"] = strconv.FormatInt(m.doomed.Load(), 10)
 	all["settings"] = m.settings.Load().String()
 	all["damaged jobs"] = fmt.Sprint(m.damaged)
 	return all

@@ -173,7 +173,7 @@ func withSessions(tb testing.TB) *fixture {
 	f := open(tb)
 	err := f.do(func(tx *kv.Tx) error {
 		for n := range others {
-			session := &storev1.Session{Id: strconv.Itoa(n), User: fmt.Sprint("user", n%26)}
+			session := &storev1.Session{Id: strconv.Itoa(n), User: fmt.Sprint("user", n/4)}
 			if _, err := credential.PutSession(tx, hashOf(n), session, others); err != nil {
 				return err
 			}

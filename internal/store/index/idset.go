@@ -17,7 +17,6 @@ func (s *idSet) remove(id job.ID)   { s.bits.Remove(uint64(id)) }
 func (s *idSet) has(id job.ID) bool { return s.bits.Contains(uint64(id)) }
 func (s *idSet) len() int           { return int(s.bits.GetCardinality()) } //nolint:gosec // all fit into memory
 
-func (s *idSet) equal(other *idSet) bool { return s.bits.Equals(&other.bits) }
 func (s *idSet) clone() *idSet           { return &idSet{*s.bits.Clone()} }
 func (s *idSet) and(other *idSet) *idSet { return &idSet{*roaring64.And(&s.bits, &other.bits)} }
 func (s *idSet) or(other *idSet) *idSet  { return &idSet{*roaring64.Or(&s.bits, &other.bits)} }
