@@ -105,6 +105,8 @@ type history struct {
 	ended    time.Time // first look that found it over
 	requeued time.Time // first look that found it pending after it had begun
 	stuck    time.Time // first look that found it waiting for ever
+	retry    time.Time // an attempt for which the cluster could not be reached is not submitted again before
+	looked   bool      // the folder was read since the last submission
 	seen     bool      // some poll showed it
 	ran      bool      // some poll showed it running
 	ignored  []mistake // its jobs whose ends do not count
@@ -136,6 +138,9 @@ func (m *history) decide(s facts) step {
 // The polls of a thousand waiting jobs should not read a thousand folders.
 func (m *history) wantsFiles(s facts) bool {
 	r, shown := s.current()
+	if !shown && s.submission.Absent {
+		return !m.looked // nobody writes there
+	}
 	if !shown || !m.seen || s.submission.Tries > 0 {
 		return true
 	}
@@ -189,6 +194,9 @@ func (m *history) missing(s facts) step {
 	if a := s.findings.final(s.files.owner); a != nil {
 		return m.fromAccount(s, *a)
 	}
+	if s.submission.Absent && !s.files.locked {
+		return m.turnedAway(s)
+	}
 	dark := s.findings.off || gone >= m.lost // accounting is not there, or not coming back
 	answered := dark || s.findings.asked.After(m.absent)
 	switch {
@@ -210,6 +218,19 @@ func (m *history) missing(s facts) step {
 		return step{move: end, lost: true}
 	case s.wished || s.submission.Tries >= m.tries || len(s.submission.Args) == 0:
 		return step{move: fenced}
+	default:
+		return step{move: submit, seen: unconfirmed(s)}
+	}
+}
+
+// turnedAway decides about an attempt that the cluster is known not to have. Nothing has to be proven
+// before it is submitted again, and how often that may be is for the gate of its queue.
+func (m *history) turnedAway(s facts) step {
+	switch {
+	case s.wished || s.submission.Tries >= m.tries || len(s.submission.Args) == 0:
+		return step{move: fenced}
+	case s.now.Before(m.retry):
+		return step{seen: unconfirmed(s)}
 	default:
 		return step{move: submit, seen: unconfirmed(s)}
 	}
@@ -341,6 +362,11 @@ func unconfirmed(s facts) *executor.Observation {
 	switch {
 	case s.submission.Hold != Hold{}:
 		o.Reason, o.Message = s.submission.Hold.Reason, s.submission.Hold.Message
+	case s.submission.Absent:
+		o.Message = "The cluster could not be reached to take the job; it is handed over again until it is taken."
+		if s.submission.Words != "" {
+			o.Message += " It said: " + s.submission.Words
+		}
 	case s.submission.Words != "":
 		o.Message += " It said: " + s.submission.Words
 	}

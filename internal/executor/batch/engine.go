@@ -82,7 +82,7 @@ const (
 	Accepted                   // it has
 	Refused                    // it has not, and never will
 	Unavailable                // it has not, and no other job either, as it cannot be reached
-	Deferred                   // it has not, and takes none of this kind for now
+	Deferred                   // it has not: it takes none of this kind for now, or was not asked yet
 )
 
 // Submitted is the result of a submission.

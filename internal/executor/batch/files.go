@@ -60,6 +60,9 @@ type submission struct {
 	Hold Hold `json:"hold,omitzero"`
 	// Words are what the cluster said last, if it did not accept the attempt.
 	Words string `json:"words,omitempty"`
+	// Absent says that the cluster does not have the attempt: the last submission never reached it, or
+	// was turned away for now. It is false from before each submission until the result is known.
+	Absent bool `json:"absent,omitempty"`
 	// ID of the job on the cluster; empty while it is not known.
 	ID string `json:"id,omitempty"`
 }

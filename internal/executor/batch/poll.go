@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -10,9 +11,10 @@ import (
 // snapshot is what the polls have shown so far. It is replaced, never changed.
 type snapshot struct {
 	began  time.Time        // when the latest good poll began; zero before the first
-	streak time.Time        // when the first of the unbroken series of good polls up to it began
+	streak time.Time        // when the first of the unbroken series of good polls up to it began; see bridged
 	rows   map[string][]Row // our jobs by their name, as that poll showed them
 	broken bool             // polls have failed since
+	lost   bool             // and all of them because their answers did not arrive whole
 	first  time.Time        // when the first good poll began
 }
 
@@ -140,13 +142,14 @@ func (p *poller) poll(ctx context.Context) {
 			p.firstFail = began
 		}
 		p.lastErr = err
+		p.snapshot.lost = errors.Is(err, ErrBroken) && (p.snapshot.lost || !p.snapshot.broken)
 		p.snapshot.broken, p.unsure = true, true
 	} else {
 		v := snapshot{began: began, streak: p.snapshot.streak, first: p.snapshot.first, rows: make(map[string][]Row)}
 		if v.first.IsZero() {
 			v.first = began
 		}
-		if p.snapshot.broken || v.streak.IsZero() {
+		if v.streak.IsZero() || p.snapshot.broken && !p.bridged(began) {
 			v.streak = began
 		}
 		for _, r := range rows {
@@ -161,6 +164,13 @@ func (p *poller) poll(ctx context.Context) {
 	for news := range p.followers {
 		signal(news)
 	}
+}
+
+// bridged reports whether failed polls do not end the unbroken series: the connection lost their answers,
+// and the good polls before and after them are so near to each other that the cluster itself was well.
+func (p *poller) bridged(began time.Time) bool {
+	const polls = 3
+	return p.snapshot.lost && began.Sub(p.snapshot.began) <= polls*p.Usual
 }
 
 // due is when the next poll is to begin. A slow cluster is asked less often,

@@ -12,7 +12,8 @@ import (
 // stop: an answer is worth more than the doubt that killing it leaves.
 const submitGrace = 5 * time.Second
 
-// submit hands over an attempt that was prepared and notes what came of it. The caller has claimed the attempt.
+// submit hands over an attempt that was prepared and that the cluster does not have, and notes what came of it.
+// The caller has claimed the attempt.
 func (c *Cluster) submit(ctx context.Context, tok token, dir workdir.Attempt) Submitted {
 	select {
 	case c.submits <- struct{}{}:
@@ -30,16 +31,24 @@ func (c *Cluster) submit(ctx context.Context, tok token, dir workdir.Attempt) Su
 	}
 	var result Submitted
 	if hold, open := c.gates.enter(s.Queue); open {
+		if s.Absent { // it may be there from now on, also if this process ends here
+			s.Absent = false
+			if err := writeSubmission(dir, s); err != nil {
+				return Submitted{Outcome: Unavailable, Err: err}
+			}
+		}
 		result = c.handOver(ctx, s.Plan, script)
 		c.gates.learn(s.Queue, result)
 	} else {
 		result = Submitted{Outcome: Deferred, Err: errClosed, Hold: hold}
 	}
+	c.note(tok, dir, s, result)
 	c.mu.Lock()
 	c.ended[tok] = time.Now()
 	c.mu.Unlock()
-	c.note(tok, dir, s, result)
-	c.poller.hasten()
+	if result.Outcome != Deferred { // else there is nothing to see
+		c.poller.hasten()
+	}
 	return result
 }
 
@@ -67,7 +76,10 @@ func (c *Cluster) note(tok token, dir workdir.Attempt, s submission, result Subm
 			s.Tries++
 		}
 		err = writeSubmission(dir, s)
-	case Accepted, Unavailable, Deferred:
+	case Accepted:
+		err = writeSubmission(dir, s)
+	case Unavailable, Deferred:
+		s.Absent = true
 		err = writeSubmission(dir, s)
 	}
 	if err != nil {

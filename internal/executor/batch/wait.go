@@ -107,6 +107,7 @@ func (f *follower) look(ctx context.Context) (conclusion, bool) {
 		if won, err := fence(f.dir); err != nil {
 			f.c.log.Warn("give an attempt up", "token", f.tok.String(), "error", err)
 		} else if won {
+			f.looked = false
 			signal(f.news) // the next look concludes
 		}
 	case end:
@@ -136,7 +137,7 @@ func (f *follower) gather() (facts, time.Time) {
 	}
 	f.drop(&s)
 	if !s.began.IsZero() && f.wantsFiles(s) {
-		f.files = look(f.dir, f.c.traits.EndedForMemory)
+		f.files, f.looked = look(f.dir, f.c.traits.EndedForMemory), true
 		s.files = f.files
 	}
 	return s, since
@@ -190,14 +191,18 @@ func (f *follower) resubmit(ctx context.Context) {
 		level = slog.LevelDebug // for hours, perhaps, and as expected
 	}
 	f.c.log.Log(ctx, level, "submit an attempt again that the cluster does not have", "token", f.tok.String())
-	f.absent, f.seen, f.ran = time.Time{}, false, false
+	f.absent, f.seen, f.ran, f.looked = time.Time{}, false, false, false
 	result := f.c.submit(ctx, f.tok, f.dir)
+	f.submission, _ = readSubmission(f.dir) // whatever time it is: what was absent may be there now
 	switch result.Outcome {
 	case Uncertain, Unavailable:
 		f.c.log.Log(ctx, level, "submission without success", "token", f.tok.String(), "error", result.Err)
 	case Refused:
 		f.ended = time.Now() // the end is written
 	case Accepted, Deferred:
+	}
+	if result.Outcome == Unavailable {
+		f.retry = time.Now().Add(f.confirm)
 	}
 	signal(f.news)
 }

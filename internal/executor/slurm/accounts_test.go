@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -317,4 +318,70 @@ func TestNothingIsConcludedFromPartsOfWhatSacctmgrSays(t *testing.T) {
 	} {
 		lost(executortest.Connection{}, a)
 	}
+}
+
+// Over a connection that breaks off every third, fourth or fifth answer, whichever it begins with, jobs of new owners
+// are handed over within a few minutes: what the cluster was never asked to take need not be proven absent.
+func TestAccountsOverAConnectionThatKeepsBreaking(t *testing.T) {
+	for every := 3; every <= 5; every++ {
+		for first := range every {
+			perOwner(t, fmt.Sprintf("every %d, from %d", every, first), func(w *world) {
+				w.set(func() { w.breaks, w.answered = every, first })
+				var all []*waiter
+				for id := range 12 {
+					all = append(all, w.wait(w.begin(w.taskOf(job.ID(id+1), fmt.Sprintf("owner%d", id%4)))))
+				}
+				pass(5 * time.Minute)
+				for _, wt := range all {
+					wantWaiting(w.t, wt, queued, resources)
+				}
+				if n := len(w.live("PENDING")); n != 12 {
+					w.t.Errorf("the cluster has %d of 12 jobs", n)
+				}
+			})
+		}
+	}
+}
+
+// A job that was turned away, or for which the cluster was not asked, is cancelled at once and stays so over a restart of the
+// server; one whose submission had no answer is not.
+func TestAJobThatTheClusterWasNotAskedToTakeIsCancelledAtOnce(t *testing.T) {
+	for name, trouble := range map[string]func(w *world){
+		"while accounting is down":    func(w *world) { w.booksDown = true },
+		"while its partition is shut": func(w *world) { w.sbatch = []fakeSubmit{{answer: saysClosed}, {answer: saysClosed}} },
+	} {
+		for _, restarts := range []bool{false, true} {
+			perOwner(t, fmt.Sprintf("%s, restart %t", name, restarts), func(w *world) {
+				w.set(func() { trouble(w) })
+				h := w.begin(w.taskOf(1, "alice"))
+				wt := w.wait(h)
+				pass(time.Second)
+				if restarts {
+					wt.stop()
+					synctest.Wait()
+					w.restart()
+					wt = w.wait(h)
+				}
+				if err := w.c.Cancel(w.t.Context(), h); err != nil {
+					w.t.Fatal(err)
+				}
+				pass(12 * time.Second)
+				wantExit(w.t, wt, byOwner, -1)
+			})
+		}
+	}
+	perOwner(t, "without an answer", func(w *world) {
+		w.set(func() { w.sbatch = []fakeSubmit{{answer: saysTimeout}} })
+		h := w.begin(w.taskOf(1, "alice"))
+		wt := w.wait(h)
+		if err := w.c.Cancel(w.t.Context(), h); err != nil {
+			w.t.Fatal(err)
+		}
+		pass(30 * time.Second)
+		if wt.over() {
+			w.t.Errorf("it ended before it was proven absent: %+v", wt.exit)
+		}
+		pass(5 * time.Minute)
+		wantExit(w.t, wt, byOwner, -1)
+	})
 }

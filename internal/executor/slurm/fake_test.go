@@ -35,6 +35,8 @@ type fakeSlurm struct {
 	runs   map[string]int // how often the command of a token was begun
 
 	line       executortest.Connection
+	breaks     int          // every so many answers the connection breaks off; never if 0
+	answered   int          // over such a connection
 	sbatch     []fakeSubmit // what the next calls of sbatch do; accept when there is none
 	boot       time.Time    // when the controller began; zero if it does not say
 	broken     batch.Answer // what squeue answers, if it has a code or an error
@@ -88,6 +90,9 @@ func (f *fakeSlurm) run(ctx context.Context, c batch.Call) batch.Answer {
 	a := f.answer(ctx, c)
 	f.mu.Lock()
 	line := f.line
+	if f.answered++; f.breaks > 0 && f.answered%f.breaks == 0 {
+		line.Cut = 40
+	}
 	f.mu.Unlock()
 	if a.Err == nil { // over the same frame as a real one, by way of a connection that has its faults
 		mark := batch.NewMark()

@@ -147,7 +147,7 @@ func (m *model) apply(e event) {
 	case "polls":
 		m.set(func() { m.broken = []batch.Answer{{}, saysDown, {Code: -1, Err: batch.ErrTimeout}}[e.N%3] })
 	case "connection":
-		m.set(func() { m.line = lineOf(e.N, e.Byte) })
+		m.set(func() { m.line, m.breaks = lineOf(e.N, e.Byte), []int{0, 0, 2, 3, 4}[e.Byte%5] })
 	case "accounts":
 		m.set(func() {
 			m.accounts.denied, m.accounts.lag = e.N%4 == 1, time.Duration(e.N%3)*20*time.Second
@@ -201,7 +201,7 @@ func (m *model) serverRestarts() {
 func (m *model) heal() {
 	m.set(func() {
 		m.broken, m.booksDown, m.booksHang, m.sbatch, m.line = batch.Answer{}, false, false, nil, executortest.Connection{}
-		m.accounts.denied, m.accounts.lag = false, 0
+		m.breaks, m.accounts.denied, m.accounts.lag = 0, false, 0
 	})
 	for range 60 {
 		pass(30 * time.Second)

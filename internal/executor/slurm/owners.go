@@ -245,7 +245,13 @@ func (e *engine) readAccount(ctx context.Context, account, cluster string) (acco
 
 // show is one question to accounting, whose rows have n fields. The last of them may be anything.
 func (e *engine) show(ctx context.Context, n int, what ...string) ([][]string, error) {
-	a := e.sacctmgr(ctx, append([]string{"--noheader", "--parsable2", "show"}, what...))
+	const tries = 3 // while the answer does not arrive whole: a question may be asked again at once
+	var a batch.Answer
+	for range tries {
+		if a = e.sacctmgr(ctx, append([]string{"--noheader", "--parsable2", "show"}, what...)); !errors.Is(a.Err, batch.ErrBroken) {
+			break
+		}
+	}
 	if !a.OK() {
 		return nil, accountingFailure(a)
 	}
