@@ -238,6 +238,13 @@ func TestMistakesOfAppSpecsAreMinor(t *testing.T) {
 		`{"id": "p"}, {"id": "read length"}`:                  "PARAMETER_TYPE_STRING []",
 		`{"id": "p"}, {"id": 5}`:                              "PARAMETER_TYPE_STRING []",
 		`{"id": "p"}, "a comment"`:                            "PARAMETER_TYPE_STRING []",
+		// As GeneTree, CodonTree, TnSeq, SARS2Wastewater and Variation have them.
+		`{"id": "p", "required": 1, "allow_multiple": 1, "filename": "string", "type": ["fasta", "group"]}`:       "PARAMETER_TYPE_ENUM [fasta group]",
+		`{"id": "p", "allow_multiple": true, "required": 1, "type": "list", "default": []}`:                       "PARAMETER_TYPE_STRING []",
+		`{"id": "p", "type": "group", "allow_multiple": true, "required": 0, "default": null}`:                    "PARAMETER_TYPE_STRING []",
+		`{"id": "p", "type": "enum", "required": 0, "default": "auto", "enum": ["onecodex",]}`:                    "PARAMETER_TYPE_ENUM [onecodex]",
+		`{"id": "p", "allow_multiple": false, "required": 1}, {"id": "p", "required": 0, "default": null}`:        "PARAMETER_TYPE_STRING []",
+		`{"id": "p", "type": "group", "group": [{"id": "n", "type": "float", "required": 1, "default": "null"}]}`: "PARAMETER_TYPE_GROUP []",
 	} {
 		dir := t.TempDir()
 		write(t, dir+"/run", "", 0o755)

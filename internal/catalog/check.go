@@ -144,7 +144,7 @@ func (c *checker) fields(path string, described []*catalogv1.Parameter, given ma
 		switch {
 		case slices.Contains(known, id):
 		case c.lenient:
-			if v := given[id]; !isNull(v) {
+			if v := given[id]; !isNull(v) && c.whole(unknownField(path, id), v) != nil {
 				out[id] = v
 				c.pass(unknownField(path, id), "is not in the description of the service, and is passed on as it is%s", didYouMean(id, known))
 			}
@@ -176,7 +176,9 @@ func (c *checker) parameter(field string, d *catalogv1.Parameter, v *structpb.Va
 		return nil
 	}
 	given := list.ListValue.GetValues()
-	if len(given) == 0 && d.GetRequired() {
+	if len(given) == 0 && d.GetRequired() && c.lenient {
+		c.pass(field, "is required and empty, and is passed on as it is")
+	} else if len(given) == 0 && d.GetRequired() {
 		c.add(field, "is required: at least one %s", d.GetLabel())
 		return nil
 	}
@@ -193,10 +195,9 @@ func (c *checker) parameter(field string, d *catalogv1.Parameter, v *structpb.Va
 
 // value checks one value, not null; nil when it does not do.
 func (c *checker) value(field string, d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
-	if _, list := v.GetKind().(*structpb.Value_ListValue); list && c.lenient && d.GetType() == catalogv1.ParameterType_PARAMETER_TYPE_STRING {
-		c.pass(field, "is a list where the description of the service has one text, and is passed on as it is")
-		return v
-	} else if list {
+	if list, ok := v.GetKind().(*structpb.Value_ListValue); ok && c.lenient && oneOf[d.GetType()] != "" {
+		return c.unexpectedList(field, d, list.ListValue)
+	} else if ok {
 		c.add(field, "must be a single value, not %s", describe(v))
 		return nil
 	}
@@ -232,13 +233,8 @@ func (c *checker) value(field string, d *catalogv1.Parameter, v *structpb.Value)
 
 func (c *checker) text(field string, d *catalogv1.Parameter, v *structpb.Value) *structpb.Value {
 	k, ok := v.GetKind().(*structpb.Value_StringValue)
-	if !ok && c.lenient {
-		c.pass(field, "is %s where the description of the service has text, and is passed on as it is", describe(v))
-		return v
-	}
 	if !ok {
-		c.add(field, "must be text, not %s", describe(v))
-		return nil
+		return c.unlike(field, "text", v)
 	}
 	s := k.StringValue
 	if why := badText(s, "\n\r\t"); why != "" {
@@ -321,8 +317,7 @@ func (c *checker) choice(field string, d *catalogv1.Parameter, v *structpb.Value
 	case *structpb.Value_BoolValue:
 		s = strconv.FormatBool(k.BoolValue)
 	default:
-		c.add(field, "must be one of %s, not %s", choices(d.GetEnumValues()), describe(v))
-		return nil
+		return c.unlike(field, "one of "+choices(d.GetEnumValues()), v)
 	}
 	switch {
 	case slices.Contains(d.GetEnumValues(), s):

@@ -344,6 +344,8 @@ func TestCheckPassesOnWhatAnAppSpecDoesNotList(t *testing.T) {
 	const parameters = `[
 		{"id": "aligner", "type": "enum", "enum": ["muscle", "MAFFT"]}, {"id": "s", "type": "string"},
 		{"id": "seqs", "type": "string", "allow_multiple": true},
+		{"id": "kinds", "type": "enum", "enum": ["fasta", "group"], "allow_multiple": 1}, {"id": "file", "type": "wstype"},
+		{"id": "one", "type": "group", "group": [{"id": "read1", "type": "wstype"}, {"id": "n", "type": "int"}]},
 		{"id": "libs", "type": "group", "allow_multiple": true, "group": [{"id": "srr", "type": "string"}]}]`
 	s := fromSpec(t, `{"id": "A", "script": "run", "parameters": `+parameters+`}`)
 	for give, warnings := range map[string][]string{
@@ -355,6 +357,13 @@ func TestCheckPassesOnWhatAnAppSpecDoesNotList(t *testing.T) {
 		`{"seqs":[{"filename":"/a","type":"x"}]}`:   {"parameters.seqs[0] is an object where the description of the service has text, and is passed on as it is"},
 		`{"s":["a","b"]}`:                           {"parameters.s is a list where the description of the service has one text, and is passed on as it is"},
 		`{"aligner":"muscle","s":"x"}`:              nil,
+		`{"kinds":[{"filename":"/a"},"fasta"]}`:     {"parameters.kinds[0] is an object where the description of the service has one of fasta, group, and is passed on as it is"},
+		`{"file":["/a","/b"]}`:                      {"parameters.file is a list where the description of the service has one file, and is passed on as it is"},
+		`{"one":[{"read1":"/a","n":5}]}`:            {"parameters.one is a list where the description of the service has one object, and is passed on as it is"},
+		`{"one":[{"read1":"/a"},{"read2":"/b"}]}`: {
+			"parameters.one is a list where the description of the service has one object, and is passed on as it is",
+			"parameters.one[1].read2 is not in the description of the service, and is passed on as it is; did you mean \"read1\"?",
+		},
 	} {
 		got, violations := s.Check(params(t, give), nil)
 		if d := cmp.Diff(params(t, give), got, protocmp.Transform()); d != "" || len(violations) > 0 {
@@ -364,9 +373,71 @@ func TestCheckPassesOnWhatAnAppSpecDoesNotList(t *testing.T) {
 			t.Errorf("%s: %s", give, d)
 		}
 	}
+	empty := fromSpec(t, `{"id": "B", "script": "run", "parameters": [{"id": "ids", "type": "list", "required": 1}]}`)
+	if _, violations := empty.Check(params(t, `{"ids":[]}`), nil); len(violations) > 0 || len(empty.Unusual(params(t, `{"ids":[]}`))) != 1 {
+		t.Errorf("an empty list that is required: %v", violations)
+	}
+	if _, violations := empty.Check(params(t, `{}`), nil); len(violations) != 1 {
+		t.Errorf("a missing list that is required: %v", violations)
+	}
 	strict := described(t, everyType)
 	if _, violations := strict.Check(params(t, `{"new":1}`), nil); len(violations) == 0 || len(strict.Unusual(params(t, `{"new":1}`))) > 0 {
 		t.Error("a service.yaml takes what it does not list")
+	}
+}
+
+// Files in lists where an app spec has one are looked for, and given to the command, as any.
+func TestFilesInListsOfAnAppSpecAreFound(t *testing.T) {
+	s := fromSpec(t, `{"id": "A", "script": "run", "parameters": [
+		{"id": "file", "type": "wstype"}, {"id": "one", "type": "group", "group": [{"id": "read1", "type": "wstype"}]}]}`)
+	give := params(t, `{"file":["/a","/b",""],"one":[{"read1":"/c"},{"read1":"/d"}]}`)
+	got, violations := s.Check(give, func(path string, _ Kind) error {
+		if path == "/d" {
+			return errors.New("is gone")
+		}
+		return nil
+	})
+	if got != nil || len(violations) != 1 || violations[0].Field != "parameters.one[1].read1" {
+		t.Errorf("%v %v", got, violations)
+	}
+	got, violations = s.Check(give, nil)
+	if len(violations) > 0 {
+		t.Fatal(violations)
+	}
+	var found []string
+	for i, in := range s.Files(got) {
+		found = append(found, in.Field+"="+in.Path)
+		in.Replace(fmt.Sprint("/staged/", i))
+	}
+	if d := cmp.Diff([]string{"file[0]=/a", "file[1]=/b", "one[0].read1=/c", "one[1].read1=/d"}, found); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(params(t, `{"file":["/staged/0","/staged/1"],"one":[{"read1":"/staged/2"},{"read1":"/staged/3"}]}`), got, protocmp.Transform()); d != "" {
+		t.Error(d)
+	}
+}
+
+// What is passed on as it is can be stored and written, however deep it is.
+func TestWhatIsPassedOnIsWhole(t *testing.T) {
+	s := fromSpec(t, `{"id": "A", "script": "run", "parameters": [{"id": "s", "type": "string"}]}`)
+	inf, text := structpb.NewNumberValue(math.Inf(1)), structpb.NewStringValue("a\x00b")
+	list := func(v *structpb.Value) *structpb.Value {
+		return structpb.NewListValue(&structpb.ListValue{Values: []*structpb.Value{v}})
+	}
+	object := func(v *structpb.Value) *structpb.Value {
+		return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{"x": v}})
+	}
+	for field, give := range map[string]map[string]*structpb.Value{
+		"parameters.new":         {"new": inf},
+		"parameters.new.x[0]":    {"new": object(list(text))},
+		"parameters.s[0].x":      {"s": list(object(inf))},
+		"parameters.s.x":         {"s": object(text)},
+		"parameters.s[0][0]":     {"s": list(list(inf))},
+		"parameters[\"a b\"][0]": {"a b": list(text)},
+	} {
+		if _, violations := s.Check(&structpb.Struct{Fields: give}, nil); len(violations) != 1 || violations[0].Field != field {
+			t.Errorf("%s: %v", field, violations)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ func (s *Service) Files(params *structpb.Struct) []Input {
 func inputs(out []Input, path string, described []*catalogv1.Parameter, given map[string]*structpb.Value) []Input {
 	for _, d := range described {
 		v, field := given[d.GetId()], path+d.GetId()
-		if list, ok := v.GetKind().(*structpb.Value_ListValue); ok && d.GetMultiple() {
+		if list, ok := v.GetKind().(*structpb.Value_ListValue); ok { // also where an app spec has one value
 			for i, e := range list.ListValue.GetValues() {
 				out = inputsOf(out, at(field, i), d, e)
 			}
