@@ -63,6 +63,8 @@ func completeOperation(op map[string]any) {
 		addContent(op, "text/plain", "The bytes of the log. Where a part was dropped, a line says so.")
 	case "JobService_ReadResult", "WorkspaceService_Download":
 		addParameter(op, "query", "download", "boolean", "Ask a browser to save the file and not to show it.")
+		addParameter(op, "header", wantReprDigest, "string",
+			"`sha-256=1` asks for the SHA-256 of the whole file in the header `Repr-Digest` (RFC 9530). The server reads the file to its end before it sends anything.")
 	}
 	nameLineStream(op)
 }

@@ -92,6 +92,9 @@ func TestTheDocumentSaysWhatOnlyTheGatewayDoes(t *testing.T) {
 		{"/v1/jobs/{id}/results/{path}", "GET", "download"},
 		{"/v1/workspace/{path}", "GET", "download"},
 		{"/v1/workspace/{path}", "PUT", "overwrite"},
+		{"/v1/workspace/{path}", "PUT", "Repr-Digest"},
+		{"/v1/workspace/{path}", "GET", "Want-Repr-Digest"},
+		{"/v1/jobs/{id}/results/{path}", "GET", "Want-Repr-Digest"},
 	} {
 		if !parameter(want.path, want.method, want.name) {
 			t.Errorf("%s %s does not document %s", want.method, want.path, want.name)

@@ -89,6 +89,14 @@ func (g *gateway) download(w http.ResponseWriter, r *http.Request, method string
 		return
 	}
 	defer f.Close()
+	if wantsDigest(r.Header) {
+		sum, err := f.digest()
+		if err != nil {
+			g.refuse(w, r, g.problemOf(ctx, err))
+			return
+		}
+		w.Header().Set(reprDigest, sum)
+	}
 	setFileHeaders(w.Header(), r, f.info, queryFlag(values, "download", &violations{}))
 	content := &contentWriter{ResponseWriter: w}
 	http.ServeContent(content, r, "", f.info.modified, f)

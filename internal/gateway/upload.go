@@ -21,11 +21,15 @@ func (g *gateway) upload(w http.ResponseWriter, r *http.Request, path string, va
 	if p == nil {
 		p = checkFileHeaders(r.Header)
 	}
+	sum := ""
+	if p == nil {
+		sum, p = givenDigest(r.Header)
+	}
 	if p != nil {
 		g.refuse(w, r, p)
 		return
 	}
-	target := &workspacev1.UploadTarget{Path: path, Overwrite: queryFlag(values, "overwrite", &violations{})}
+	target := &workspacev1.UploadTarget{Path: path, Overwrite: queryFlag(values, "overwrite", &violations{}), Sha256: sum}
 	if r.ContentLength >= 0 {
 		target.SizeBytes = &r.ContentLength
 	}
