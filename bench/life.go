@@ -76,7 +76,7 @@ func live(ctx context.Context, data, duration string, out io.Writer) (err error)
 		Prepare: func(_ context.Context, j *jobsv1.Job, attempt int, _ func(string)) (executor.Task, error) {
 			return executor.Task{Job: j, Attempt: attempt}, nil
 		},
-		Publish: func(context.Context, *jobsv1.Job, int) (folder, note string, err error) {
+		Publish: func(context.Context, *jobsv1.Job, int, func(string)) (folder, note string, err error) {
 			return "/home/results", "", nil
 		},
 	})

@@ -159,6 +159,7 @@ func (a *app) jobFacts(j *jobsv1.Job) []fact {
 		{"Asks for", resourceWords(j.GetResources())},
 		{"By advice", appliedWords(j.GetAppliedAdvice())},
 		{"Used", j.GetUsageNote()},
+		{"Inputs", j.GetInputNote()},
 		{"GPUs given", gpuWords(j.GetAttempts())},
 		{"Executor", j.GetExecutor()},
 		{"Priority", number(j.GetPriority())},

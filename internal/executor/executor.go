@@ -92,6 +92,8 @@ type Task struct {
 	Dir workdir.Attempt
 	// Command is what to run.
 	Command Command
+	// InputNote says in plain words what of the job's folders the command is not given. Empty where it gets all.
+	InputNote string
 	// GPUs are the indexes of the graphics processors that it was given. Empty where it asked for
 	// none, and where the engine hands them out.
 	GPUs []int32

@@ -145,7 +145,9 @@ func TestCapacityAndGPUsMustAgree(t *testing.T) {
 			Store: w.store, Folders: w.folders, Prepare: func(context.Context, *jobsv1.Job, int, func(string)) (executor.Task, error) {
 				return executor.Task{}, nil
 			},
-			Publish: func(context.Context, *jobsv1.Job, int) (folder, note string, err error) { return "", "", nil },
+			Publish: func(context.Context, *jobsv1.Job, int, func(string)) (folder, note string, err error) {
+				return "", "", nil
+			},
 			Engines: map[string]scheduler.Engine{"local": {Executor: w.engine.Executor(), Capacity: scheduler.Capacity{policy.GPUs: 1}, GPUs: []int32{0, 1}}},
 		})
 		if err == nil {

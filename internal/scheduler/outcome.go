@@ -53,7 +53,7 @@ func (r *run) publish(ctx context.Context, out *job.Status) (folder string, ok b
 	if err != nil {
 		return "", false
 	}
-	folder, note, err := r.s.cfg.Publish(ctx, j, r.attempt)
+	folder, note, err := r.s.cfg.Publish(ctx, j, r.attempt, func(message string) { r.update(ctx, publishing(message)) })
 	if err == nil {
 		if note != "" {
 			out.Message = strings.TrimSpace(out.Message + " " + note)
@@ -70,6 +70,17 @@ func (r *run) publish(ctx context.Context, out *job.Status) (folder string, ok b
 		out.Reason, out.Message = failure.Reason, failure.Message
 	}
 	return "", true
+}
+
+// publishing says what the publication of results is busy with, while the job is in the state that it had.
+func publishing(message string) func(*storev1.Record) error {
+	return func(rec *storev1.Record) error {
+		j := rec.GetJob()
+		if job.Terminal(j.GetState()) {
+			return store.ErrUnchanged
+		}
+		return transition(rec, job.Status{State: j.GetState(), Reason: j.GetReason(), Message: message, EngineState: j.GetEngineState(), Time: time.Now()})
+	}
 }
 
 // end is how an attempt ended.

@@ -49,3 +49,11 @@ func preparing(message string) func(*storev1.Record) error {
 		return transition(rec, job.Status{State: jobsv1.State_STATE_QUEUED, Message: message, Time: time.Now()})
 	}
 }
+
+// noteInputs notes what of its folders a job is not given.
+func noteInputs(note string) func(*storev1.Record) error {
+	return func(rec *storev1.Record) error {
+		rec.GetJob().InputNote = note
+		return nil
+	}
+}

@@ -50,6 +50,49 @@ func TestAPreparationIsToldOfAndCancelled(t *testing.T) {
 	})
 }
 
+// What of its folders a job is not given is on the job before its command runs, and stays there.
+func TestAJobSaysWhatItIsNotGiven(t *testing.T) {
+	inWorld(t, func(w *world) {
+		const words = "Left out of the folder /d, given for the parameter dir: \"out\"."
+		w.leftOut = words
+		w.start()
+		id := w.submit("ann", "minute")
+		w.pass(time.Second)
+		if j := w.want(id, jobsv1.State_STATE_RUNNING, noReason); j.GetInputNote() != words {
+			t.Errorf("while it runs: %q", j.GetInputNote())
+		}
+		w.pass(time.Hour)
+		if j := w.want(id, completed, noReason); j.GetInputNote() != words {
+			t.Errorf("after its end: %q", j.GetInputNote())
+		}
+		w.leftOut = ""
+		whole := w.submit("ann", "nothing")
+		w.pass(time.Hour)
+		if j := w.want(whole, completed, noReason); j.GetInputNote() != "" {
+			t.Errorf("of a job that was given all: %q", j.GetInputNote())
+		}
+	})
+}
+
+// A copy of results that takes long is told of, while the job is in the state that it had.
+func TestACopyOfResultsIsToldOf(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var id job.ID
+		var told []string
+		w.copying = func(tell func(string)) {
+			tell("Copying the results into the workspace: 1 of 2.")
+			j := w.want(id, jobsv1.State_STATE_RUNNING, noReason)
+			told = append(told, j.GetMessage())
+		}
+		w.start()
+		id = w.submit("ann", "minute")
+		w.pass(time.Hour)
+		if j := w.want(id, completed, noReason); j.GetMessage() != "" || len(told) != 1 || told[0] != "Copying the results into the workspace: 1 of 2." {
+			t.Errorf("while it was copied it said %q, and in the end %q", told, j.GetMessage())
+		}
+	})
+}
+
 // The end of the server in the middle of a preparation says nothing about the job.
 func TestAPreparationIsDoneAgainByTheNextServer(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -199,6 +199,9 @@ func (r *run) start(ctx context.Context) (executor.Handle, error) {
 	if err != nil {
 		return "", err
 	}
+	if t.InputNote != "" && t.InputNote != j.GetInputNote() && !r.update(ctx, noteInputs(t.InputNote)) {
+		return "", errNoStart
+	}
 	t.GPUs = r.gpus
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()

@@ -47,8 +47,8 @@ type Config struct {
 	Release func(j *jobsv1.Job, attempt int)
 	// Publish puts the results of a job whose attempt succeeded where its owner finds
 	// them and returns that folder, and what its owner should know of them in a note, which may be empty. It may be called
-	// again for the same job and must then do the same.
-	Publish func(ctx context.Context, j *jobsv1.Job, attempt int) (folder, note string, err error)
+	// again for the same job and must then do the same. Meanwhile it may call tell with words for the user on what takes so long.
+	Publish func(ctx context.Context, j *jobsv1.Job, attempt int, tell func(message string)) (folder, note string, err error)
 	// Folders are the jobs' folders, for progress.
 	Folders *workdir.Root
 	// MaxActivePerOwner bounds the jobs that one owner has on executors at a time. Zero is no bound.

@@ -49,7 +49,9 @@ type world struct {
 	held     string                  // what holds all attempts; set by hold
 	released map[string]int          // attempts, with the state of their job then
 	publish  func(*jobsv1.Job) (string, error)
-	noted    string // what the owner is told of the results
+	noted    string                          // what the owner is told of the results
+	copying  func(tell func(message string)) // is called by each publication; nil is not
+	leftOut  string                          // of the inputs of each job
 	s        *scheduler.Scheduler
 	hints    []string // that the executor got
 	started  func(executor.Handle) executor.Observation
@@ -144,9 +146,12 @@ func (w *world) start() {
 			}
 			dir := w.folders.Job(id).Attempt(attempt)
 			argv := executortest.Simulated(steps(j)...)
-			return executor.Task{Job: j, Attempt: attempt, Dir: dir, Command: executor.Command{Argv: argv, Resources: job.Given(j)}}, dir.Create()
+			return executor.Task{Job: j, Attempt: attempt, Dir: dir, InputNote: w.leftOut, Command: executor.Command{Argv: argv, Resources: job.Given(j)}}, dir.Create()
 		},
-		Publish: func(_ context.Context, j *jobsv1.Job, _ int) (folder, note string, err error) {
+		Publish: func(_ context.Context, j *jobsv1.Job, _ int, tell func(string)) (folder, note string, err error) {
+			if w.copying != nil {
+				w.copying(tell)
+			}
 			folder, err = w.publish(j)
 			return folder, w.noted, err
 		},

@@ -226,6 +226,9 @@ func (s *server) openScheduler() error {
 		Report: s.jobReport, Logger: s.log,
 		Sealed: func(name string) bool { return name == localExecutor && ex.Sandboxed() },
 		Room:   func(bytes int64) (func(), error) { return s.space.reserve(s.folders.Path(), bytes) },
+		ResultRoom: func(bytes int64) (func(), error) {
+			return s.space.reserve(filepath.Join(s.cfg.Data, "workspace"), bytes)
+		},
 	})
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func work(dir string) error {
 		if err := command(filepath.Join(task.Dir.Path(), "input", "dir", "in"), crashSize, task); err != nil {
 			return err
 		}
-		folder, _, err := a.Publish(context.Background(), j, 1)
+		folder, _, err := a.Publish(context.Background(), j, 1, nil)
 		if err != nil {
 			return err
 		}
@@ -179,7 +179,7 @@ func (s *station) checkPublished(t *testing.T, said map[string]string) {
 		t.Fatalf("there are %d results: %q", len(found), found)
 	}
 	for n := 1; n <= crashJobs; n++ {
-		folder, _, err := s.Publish(t.Context(), crashJob(n), 1)
+		folder, _, err := s.Publish(t.Context(), crashJob(n), 1, nil)
 		if err != nil || folder != said[strconv.Itoa(n)] {
 			t.Fatalf("job %d was at %s and is now at %s, %v", n, said[strconv.Itoa(n)], folder, err)
 		}
@@ -297,7 +297,7 @@ func workOnce(dir string) error {
 	if err := command(filepath.Join(task.Dir.Path(), "input", "dir", "in"), 2, task); err != nil {
 		return err
 	}
-	_, _, err = a.Publish(ctx, j, 1)
+	_, _, err = a.Publish(ctx, j, 1, nil)
 	return err
 }
 
@@ -325,7 +325,7 @@ func (s *station) takeOver(t *testing.T, when string) {
 	task, err := s.Prepare(t.Context(), j, 2, nil)
 	must(t, err)
 	must(t, command(filepath.Join(task.Dir.Path(), "input", "dir", "in"), 2, task))
-	folder, _, err := s.Publish(t.Context(), j, 2)
+	folder, _, err := s.Publish(t.Context(), j, 2, nil)
 	must(t, err)
 	s.checkResult(t, when, folder)
 	home := s.list(t, "/home")

@@ -25,17 +25,19 @@ import (
 // same files: nothing ever writes to these. A command reads them there only where its executor
 // shows them to it read-only. Otherwise it gets copies in the folder of the attempt, which it may
 // change without changing anything for others or for the next attempt.
-func (a *Area) stage(ctx context.Context, s stageOf) (err error) {
+//
+// The note says what was left out of folders, by this attempt or the one that staged them.
+func (a *Area) stage(ctx context.Context, s stageOf) (note string, err error) {
 	own := a.cfg.Sealed == nil || !a.cfg.Sealed(s.job.GetExecutor())
 	if err := s.folder.RemoveInputs(s.attempt); err != nil { // of earlier attempts, which have ended
-		return err
+		return "", err
 	}
 	if len(s.inputs) == 0 {
-		return nil
+		return "", nil
 	}
 	root, err := openJob(s.folder)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer root.Close()
 	defer func() {
@@ -43,6 +45,11 @@ func (a *Area) stage(ctx context.Context, s stageOf) (err error) {
 			err = errors.Join(err, s.folder.Attempt(s.attempt).RemoveInput())
 		}
 	}()
+	note, err = s.folder.ReadInputNote()
+	if err != nil {
+		return "", err
+	}
+	note = clipped(note) // the commands of earlier attempts could write there
 	names := stagedNames(s.inputs)
 	for i, in := range s.inputs {
 		watch := workspace.Watch{Room: a.room, Copied: s.copying(in)}
@@ -52,22 +59,45 @@ func (a *Area) stage(ctx context.Context, s stageOf) (err error) {
 		}
 		skipped, err := a.cfg.Workspace.Export(ctx, s.job.GetOwner(), ex)
 		if err != nil {
-			return inputError(in, err)
+			return "", inputError(in, err)
 		}
-		if skipped.Count > 0 {
-			a.log.WarnContext(ctx, "input was left out", "job", s.folder.ID(), "parameter", in.Field, "count", skipped.Count, "names", skipped.Names)
+		if words := notGiven(in, skipped); words != "" {
+			note = clipped(strings.TrimSpace(note + " " + words))
+			if err := s.folder.WriteInputNote(note); err != nil {
+				return "", err
+			}
 		}
 		at := names[i]
 		if own {
 			at = path.Join("attempts", strconv.Itoa(s.attempt), names[i])
 			err := workspace.MakeCopy(ctx, workspace.Copy{Source: root, From: names[i], Target: root, Name: at, Watch: watch})
 			if err != nil {
-				return fmt.Errorf("copy %s: %w", in.Field, err)
+				return "", fmt.Errorf("copy %s: %w", in.Field, err)
 			}
 		}
 		in.Replace(filepath.Join(s.folder.Path(), filepath.FromSlash(at)))
 	}
-	return nil
+	return note, nil
+}
+
+// maxNote bounds the note on a job's inputs in bytes: a job may have many folders.
+const maxNote = 4 << 10
+
+// clipped returns a note within its bound, as valid text.
+func clipped(note string) string {
+	if len(note) > maxNote {
+		note = note[:maxNote-len("...")] + "..."
+	}
+	return strings.ToValidUTF8(note, "")
+}
+
+// notGiven says in plain words what of a folder the command is not given, or "".
+func notGiven(in catalog.Input, s workspace.Skipped) string {
+	if s.Count == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Left out of the folder %s, given for the parameter %s: %s (links that lead out of the folder, to a folder or nowhere, pipes, and names that the workspace does not show).",
+		in.Path, in.Field, some(s.Count, s.Names))
 }
 
 // room reserves room for copies.
@@ -92,11 +122,16 @@ type stageOf struct {
 
 // copying reports a copy that takes a while.
 func (s stageOf) copying(in catalog.Input) func(done, total int64) {
+	return telling(s.tell, fmt.Sprintf("Copying the %s %s", in.Kind, in.Path))
+}
+
+// telling reports a copy that takes a while, in words that begin with what is copied. A nil tell is not called.
+func telling(tell func(string), what string) func(done, total int64) {
 	last := time.Now()
 	return func(done, total int64) {
-		if now := time.Now(); s.tell != nil && now.Sub(last) >= tellEvery && done < total {
+		if now := time.Now(); tell != nil && now.Sub(last) >= tellEvery && done < total {
 			last = now
-			s.tell(fmt.Sprintf("Copying the %s %s: %s of %s.", in.Kind, in.Path, workspace.FormatSize(done), workspace.FormatSize(total)))
+			tell(fmt.Sprintf("%s: %s of %s.", what, workspace.FormatSize(done), workspace.FormatSize(total)))
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestAnInputIsTheAttemptsOwn(t *testing.T) {
 			s.put(t, "/uploads/3d5f/a", "old\n")
 			must(t, os.Chmod(filepath.Join(s.dir, "workspace", alice, "uploads/3d5f/a"), 0o444))
 			s.run(t, withID(newJob(t, "Cat", nil), "9"), 1)
-			earlier, _, err := s.Publish(t.Context(), withID(newJob(t, "Cat", nil), "9"), 1)
+			earlier, _, err := s.Publish(t.Context(), withID(newJob(t, "Cat", nil), "9"), 1, nil)
 			must(t, err)
 			s.put(t, earlier+"/x", "old\n")
 			s.put(t, earlier+"/y", "old\n")

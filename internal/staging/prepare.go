@@ -52,7 +52,8 @@ func (a *Area) prepare(ctx context.Context, j *jobsv1.Job, attempt int, tell fun
 	}
 	defer held.release()
 	local := proto.CloneOf(j.GetParameters())
-	if err := a.stage(ctx, stageOf{job: j, folder: folder, attempt: attempt, inputs: s.Files(local), tell: tell}); err != nil {
+	t.InputNote, err = a.stage(ctx, stageOf{job: j, folder: folder, attempt: attempt, inputs: s.Files(local), tell: tell})
+	if err != nil {
 		return executor.Task{}, err
 	}
 	params, err := encode(local)

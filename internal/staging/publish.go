@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
@@ -24,12 +25,16 @@ const sameName = 9
 // workspace and answers the folder there: output_folder/output_name, with the
 // job's id appended where that is taken. Called again for the same job it
 // answers the same folder and changes nothing. A *executor.Failure says what the job
-// fails with; any other error means that ctx ended.
+// fails with; any other error means that ctx ended. Meanwhile tell is called now and then with words for the user on a
+// copy that takes long; nil is not called.
+//
+// The files there are links to those in the output folder only where the executor has recorded that every process of the
+// attempt has ended. Otherwise they are clones or copies, so that what still runs cannot change them.
 //
 // Symbolic links to files become those files where the files are results too. Other links, pipes and what lies too deep
 // are left out, and names that the workspace cannot hold become others: note tells the owner of both.
-func (a *Area) Publish(ctx context.Context, j *jobsv1.Job, attempt int) (folder, note string, err error) {
-	folder, note, err = a.publish(ctx, j, attempt)
+func (a *Area) Publish(ctx context.Context, j *jobsv1.Job, attempt int, tell func(message string)) (folder, note string, err error) {
+	folder, note, err = a.publish(ctx, j, attempt, tell)
 	if err != nil {
 		return "", "", failure(ctx, fmt.Errorf("publish job %s: %w", j.GetId(), err), executor.Failure{
 			Reason: jobsv1.Reason_REASON_OUTPUT_FAILED, Message: notStored(err),
@@ -38,7 +43,7 @@ func (a *Area) Publish(ctx context.Context, j *jobsv1.Job, attempt int) (folder,
 	return folder, note, nil
 }
 
-func (a *Area) publish(ctx context.Context, j *jobsv1.Job, attempt int) (folder, note string, err error) {
+func (a *Area) publish(ctx context.Context, j *jobsv1.Job, attempt int, tell func(string)) (folder, note string, err error) {
 	id, err := job.ParseID(j.GetId())
 	if err != nil {
 		return "", "", err
@@ -48,13 +53,30 @@ func (a *Area) publish(ctx context.Context, j *jobsv1.Job, attempt int) (folder,
 		return "", "", err
 	}
 	defer source.Close()
+	exit, _, err := a.cfg.Folders.Job(id).Attempt(attempt).ReadExit()
+	if err != nil { // an attempt without a record proves nothing, and one with a damaged record neither
+		a.log.WarnContext(ctx, "results are copied, as it is not known whether the attempt has ended", "job", id, "error", err)
+	}
 	done, err := a.cfg.Workspace.Import(ctx, j.GetOwner(), workspace.Import{
-		Source: source, Mark: a.cfg.InstallID + "/" + id.String(), Targets: targets(j, id),
+		Source: source, Mark: a.cfg.InstallID + "/" + id.String(), Targets: targets(j, id), Links: exit.Ended,
+		Watch: workspace.Watch{Room: a.resultRoom, Copied: telling(tell, "Copying the results into the workspace")},
 	})
 	if err != nil {
 		return "", "", err
 	}
 	return done.Path, leftOut(done.Skipped), nil
+}
+
+// resultRoom reserves room for copies of results.
+func (a *Area) resultRoom(bytes int64) (release func(), err error) {
+	if a.cfg.ResultRoom == nil {
+		return func() {}, nil
+	}
+	release, err = a.cfg.ResultRoom(bytes)
+	if errors.Is(err, job.ErrNoSpace) || errors.Is(err, job.ErrExhausted) {
+		return nil, fmt.Errorf("copy %d bytes of results: %w", bytes, syscall.ENOSPC) // without the words, which are about inputs
+	}
+	return release, err
 }
 
 // leftOut says in plain words what of the results is not in the workspace as it was, or "".

@@ -37,7 +37,7 @@ func TestPublishPutsResultsIntoTheWorkspace(t *testing.T) {
 	s := newStation(t)
 	j := newJob(t, "Cat", nil)
 	s.run(t, j, 2)
-	folder, _, err := s.Publish(t.Context(), j, 2)
+	folder, _, err := s.Publish(t.Context(), j, 2, nil)
 	must(t, err)
 	if folder != "/home/run" || s.read(t, "/home/run/genes.gff") != "##gff of 17" || s.read(t, "/home/run/sub/table.tsv") != "a\tb" {
 		t.Fatalf("published to %s: %q", folder, s.list(t, folder))
@@ -49,7 +49,7 @@ func TestPublishNamesWhatHasNoName(t *testing.T) {
 	j := newJob(t, "Cat", nil)
 	j.OutputName, j.OutputFolder = "", ""
 	s.run(t, j, 1)
-	if folder, _, err := s.Publish(t.Context(), j, 1); err != nil || folder != "/jobs/Cat-17" {
+	if folder, _, err := s.Publish(t.Context(), j, 1, nil); err != nil || folder != "/jobs/Cat-17" {
 		t.Fatalf("published to %s, %v", folder, err)
 	}
 }
@@ -59,14 +59,14 @@ func TestPublishTakesAnotherNameWhenItsOwnIsTaken(t *testing.T) {
 	for _, c := range []struct{ id, want string }{{"1", "/home/run"}, {"2", "/home/run-2"}, {"3", "/home/run-3"}} {
 		j := withID(newJob(t, "Cat", nil), c.id)
 		s.run(t, j, 1)
-		if folder, _, err := s.Publish(t.Context(), j, 1); err != nil || folder != c.want {
+		if folder, _, err := s.Publish(t.Context(), j, 1, nil); err != nil || folder != c.want {
 			t.Fatalf("job %s was published to %s, %v", c.id, folder, err)
 		}
 	}
 	s.put(t, "/home/run-4", "the user's own")
 	j := withID(newJob(t, "Cat", nil), "4")
 	s.run(t, j, 1)
-	if folder, _, err := s.Publish(t.Context(), j, 1); err != nil || folder != "/home/run-4-2" {
+	if folder, _, err := s.Publish(t.Context(), j, 1, nil); err != nil || folder != "/home/run-4-2" {
 		t.Fatalf("published to %s, %v", folder, err)
 	}
 	if got := s.read(t, "/home/run-4"); got != "the user's own" {
@@ -79,13 +79,13 @@ func TestPublishAgainAnswersTheSame(t *testing.T) {
 	s.put(t, "/home/run/mine", "x")
 	j := newJob(t, "Cat", nil)
 	s.run(t, j, 1)
-	first, _, err := s.Publish(t.Context(), j, 1)
+	first, _, err := s.Publish(t.Context(), j, 1, nil)
 	must(t, err)
 	_, err = s.cfg.Workspace.Delete(t.Context(), alice, "/home/run", workspace.DeleteOptions{Recursive: true})
 	must(t, err) // a better name came free
 	for range 2 {
 		s.open(t, workspace.Options{})
-		again, _, err := s.Publish(t.Context(), j, 1)
+		again, _, err := s.Publish(t.Context(), j, 1, nil)
 		if err != nil || again != first || again != "/home/run-17" {
 			t.Fatalf("first %s, again %s, %v", first, again, err)
 		}
@@ -99,10 +99,10 @@ func TestResultsOfAnotherInstallationAreNotOurs(t *testing.T) {
 	s := newStation(t)
 	j := newJob(t, "Cat", nil)
 	s.run(t, j, 1)
-	_, _, err := s.Publish(t.Context(), j, 1)
+	_, _, err := s.Publish(t.Context(), j, 1, nil)
 	must(t, err)
 	s.cfg.InstallID = "other"
-	if folder, _, err := s.Publish(t.Context(), j, 1); err != nil || folder != "/home/run-17" {
+	if folder, _, err := s.Publish(t.Context(), j, 1, nil); err != nil || folder != "/home/run-17" {
 		t.Fatalf("published to %s, %v", folder, err)
 	}
 }
@@ -117,7 +117,7 @@ func TestPublishLeavesOutWhatIsNoResult(t *testing.T) {
 		os.Symlink("../../../params.json", filepath.Join(out, "params.json")),
 		os.Symlink("sub", filepath.Join(out, "again")),
 	)
-	folder, note, err := s.Publish(t.Context(), j, 1)
+	folder, note, err := s.Publish(t.Context(), j, 1, nil)
 	must(t, err)
 	if got := s.list(t, folder); !slices.Equal(got, []string{"/home/run/sub", "/home/run/genes.gff", "/home/run/latest.gff"}) {
 		t.Fatalf("published %q", got)
@@ -139,7 +139,7 @@ func TestPublishRenamesWhatHasNoTextForAName(t *testing.T) {
 	for name := range files {
 		must(t, os.MkdirAll(filepath.Dir(filepath.Join(out, name)), 0o755), os.WriteFile(filepath.Join(out, name), []byte(name), 0o644))
 	}
-	folder, note, err := s.Publish(t.Context(), j, 1)
+	folder, note, err := s.Publish(t.Context(), j, 1, nil)
 	must(t, err)
 	for name, want := range files {
 		if got := s.read(t, folder+"/"+want); got != name {
@@ -159,7 +159,7 @@ func TestPublishReadsNothingButTheOutputFolder(t *testing.T) {
 			j := newJob(t, "Cat", nil)
 			out := s.run(t, j, 1)
 			must(t, os.RemoveAll(out), os.Symlink(target, out))
-			_, _, err := s.Publish(t.Context(), j, 1)
+			_, _, err := s.Publish(t.Context(), j, 1, nil)
 			wantFailure(t, err, outputFailed, "removed its output folder")
 		})
 	}
@@ -168,7 +168,7 @@ func TestPublishReadsNothingButTheOutputFolder(t *testing.T) {
 	j := newJob(t, "Cat", nil)
 	attempts := filepath.Dir(filepath.Dir(s.run(t, j, 1)))
 	must(t, os.RemoveAll(attempts), os.Symlink("../18/attempts", attempts))
-	_, _, err := s.Publish(t.Context(), j, 1)
+	_, _, err := s.Publish(t.Context(), j, 1, nil)
 	wantFailure(t, err, outputFailed, "removed its output folder")
 }
 
@@ -177,7 +177,7 @@ func TestResultsThatDoNotFitFailTheJobPlainly(t *testing.T) {
 	s.open(t, workspace.Options{QuotaBytes: 10})
 	j := newJob(t, "Cat", nil)
 	out := s.run(t, j, 1)
-	_, _, err := s.Publish(t.Context(), j, 1)
+	_, _, err := s.Publish(t.Context(), j, 1, nil)
 	wantFailure(t, err, outputFailed, "room for 10 bytes", "kept with the job")
 	if got := s.list(t, "/"); len(got) > 0 {
 		t.Fatalf("left %q", got)
@@ -192,10 +192,10 @@ func TestResultsThatHaveNoPlaceFailTheJobPlainly(t *testing.T) {
 	s.put(t, "/home", "a file by now")
 	j := newJob(t, "Cat", nil)
 	s.run(t, j, 1)
-	_, _, err := s.Publish(t.Context(), j, 1)
+	_, _, err := s.Publish(t.Context(), j, 1, nil)
 	wantFailure(t, err, outputFailed, "goes through a file", "kept with the job")
 	j.OutputFolder = "/../bob"
-	_, _, err = s.Publish(t.Context(), j, 1)
+	_, _, err = s.Publish(t.Context(), j, 1, nil)
 	wantFailure(t, err, outputFailed)
 }
 
@@ -208,10 +208,10 @@ func TestADiskThatIsFullForResults(t *testing.T) {
 	j := newJob(t, "Cat", nil)
 	out := s.run(t, j, 1)
 	must(t, os.WriteFile(filepath.Join(out, "big"), make([]byte, 1<<20), 0o644))
-	_, _, err := s.Publish(t.Context(), j, 1)
+	_, _, err := s.Publish(t.Context(), j, 1, nil)
 	wantFailure(t, err, diskFull, "disk", "kept with the job")
 	must(t, os.Remove(filepath.Join(out, "big")))
-	if folder, _, err := s.Publish(t.Context(), j, 1); err != nil || folder != "/home/run" {
+	if folder, _, err := s.Publish(t.Context(), j, 1, nil); err != nil || folder != "/home/run" {
 		t.Fatalf("with room again: %s, %v", folder, err)
 	}
 }
@@ -222,12 +222,12 @@ func TestPublishThatIsInterruptedLeavesTheJobAsItWas(t *testing.T) {
 	s.run(t, j, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := s.Publish(ctx, j, 1)
+	_, _, err := s.Publish(ctx, j, 1, nil)
 	var f *executor.Failure
 	if !errors.Is(err, context.Canceled) || errors.As(err, &f) {
 		t.Fatalf("got %v", err)
 	}
-	if folder, _, err := s.Publish(t.Context(), j, 1); err != nil || folder != "/home/run" {
+	if folder, _, err := s.Publish(t.Context(), j, 1, nil); err != nil || folder != "/home/run" {
 		t.Fatalf("published to %s, %v", folder, err)
 	}
 }

@@ -42,7 +42,9 @@ type Config struct {
 	// Room reserves room for copies of inputs on the disk of Folders. Its error is job.ErrNoSpace where there is none
 	// now, and job.ErrExhausted where there never will be. Nil allows all.
 	Room func(bytes int64) (release func(), err error)
-	// Logger receives what was left out of inputs. Nil discards it.
+	// ResultRoom does the same for copies of results on the disk of Workspace.
+	ResultRoom func(bytes int64) (release func(), err error)
+	// Logger receives what operators should know of files. Nil discards it.
 	Logger *slog.Logger
 }
 

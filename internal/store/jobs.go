@@ -122,7 +122,7 @@ func seen(tx *kv.ReadTx, scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
 	if err != nil || !index.RightsOf(sh.GetRights()).Has(scope.Right) {
 		return false, err
 	}
-	j.OutputFolder, j.ResultFolder, j.ParentId, j.RerunOf = "", "", "", ""
+	j.OutputFolder, j.ResultFolder, j.ParentId, j.RerunOf, j.InputNote = "", "", "", "", ""
 	return true, nil
 }
 

@@ -83,6 +83,28 @@ func (d Dir) ReadParams() ([]byte, error) {
 	return b, nil
 }
 
+// inputNoteName is the file with what was left out of the job's inputs.
+const inputNoteName = "input.note"
+
+// WriteInputNote keeps in plain words what was left out of the job's inputs, for attempts that find them staged.
+func (d Dir) WriteInputNote(note string) error {
+	root, name := d.place(inputNoteName)
+	if err := writeAtomic(root, name, []byte(note)); err != nil {
+		return fmt.Errorf("write the note on the inputs of job %s: %w", d.id, err)
+	}
+	return nil
+}
+
+// ReadInputNote returns what WriteInputNote wrote; empty where nothing was left out.
+func (d Dir) ReadInputNote() (string, error) {
+	root, name := d.place(inputNoteName)
+	b, err := readSmall(root, name, paramsMost)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the note on the inputs of job %s: %w", d.id, err)
+	}
+	return string(b), nil
+}
+
 // Attempt is the folder of the n-th attempt, counted from 1. It need not exist.
 func (d Dir) Attempt(n int) Attempt { return Attempt{root: d.root, id: d.id, n: n} }
 

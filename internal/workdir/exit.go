@@ -38,6 +38,9 @@ type ExitRecord struct {
 	End time.Time `json:"end,omitzero"`
 	// Usage is what it used; nil when that could not be measured.
 	Usage *ExitUsage `json:"usage,omitempty"`
+	// Ended says that every process which the attempt started has ended, so that nothing of it can write any more. It
+	// is false where whoever wrote the record could not know that.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // ExitUsage is what an attempt used.

@@ -83,7 +83,7 @@ type copier struct {
 	size func(ctx context.Context) (int64, error)
 	// links allows another link to a file instead of a copy of it.
 	links bool
-	// durable makes each copy durable.
+	// durable makes the content of each file durable.
 	durable bool
 
 	begun, noClones bool
@@ -95,7 +95,7 @@ type copier struct {
 // all, and must be free.
 func (c *copier) copy(ctx context.Context, src *os.File, dst *os.Root, name string) error {
 	if c.links {
-		if err := link(src, dst, name); err == nil || !noLinks(err) {
+		if err := c.link(src, dst, name); err == nil || !noLinks(err) {
 			return err
 		}
 	}
@@ -109,6 +109,9 @@ func (c *copier) copy(ctx context.Context, src *os.File, dst *os.Root, name stri
 	}
 	err = c.content(ctx, out, src)
 	if err == nil {
+		err = sameTime(src, dst, part)
+	}
+	if err == nil {
 		err = out.Chmod(readOnly(src))
 	}
 	if err == nil && c.durable {
@@ -121,6 +124,25 @@ func (c *copier) copy(ctx context.Context, src *os.File, dst *os.Root, name stri
 		return errors.Join(err, dst.Remove(part))
 	}
 	return nil
+}
+
+// link makes name in dst another link to the open file src.
+func (c *copier) link(src *os.File, dst *os.Root, name string) error {
+	if c.durable {
+		if err := unix.Fdatasync(int(src.Fd())); err != nil {
+			return &fs.PathError{Op: "fdatasync", Path: src.Name(), Err: err}
+		}
+	}
+	return link(src, dst, name)
+}
+
+// sameTime gives a copy the time of its original: programs take an index that is older than its data for a stale one.
+func sameTime(src *os.File, dst *os.Root, name string) error {
+	info, err := src.Stat()
+	if err != nil {
+		return err
+	}
+	return dst.Chtimes(name, info.ModTime(), info.ModTime())
 }
 
 // content clones the content, or copies it where that cannot be.

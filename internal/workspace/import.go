@@ -29,6 +29,10 @@ type Import struct {
 	Mark string
 	// Targets are the paths that the folder may get, the best first. The first that is free is taken.
 	Targets []string
+	// Links allows hard links to the files of the source. Nothing may be able to write to these any more.
+	Links bool
+	// Watch is called for copies that take room.
+	Watch Watch
 }
 
 // Imported is an import that is in place.
@@ -43,8 +47,8 @@ type Imported struct {
 
 // Import puts a folder into the owner's workspace, whole or not at all, and
 // answers once it is durable. It may be repeated after a crash at any moment: an import that is in place, as its
-// mark shows, is not done again. Files are hard links to the source's where the
-// disk allows it, and become read-only. When all targets are taken the error is
+// mark shows, is not done again. Files are hard links to the source's where that is allowed and the
+// disk can, else clones of them where the file system has clones, else copies. They are read-only. When all targets are taken the error is
 // job.ErrAlreadyExists, and job.ErrExhausted when it does not fit into the quota.
 func (w *Workspace) Import(ctx context.Context, owner string, im Import) (Imported, error) {
 	targets, err := w.cleanTargets(im)
@@ -183,7 +187,14 @@ func (t tree) fill(ctx context.Context, built string, im Import, room *reservati
 	if err := writeMark(dst, im.Mark); err != nil {
 		return Skipped{}, err
 	}
-	x := transfer{src: im.Source, dst: dst, room: room.entry, longest: roomBelow(im.Targets), deepest: t.depthBelow(im.Targets), durable: true, rename: true, files: &copier{links: true, durable: true}}
+	files := &copier{links: im.Links, durable: true, watch: im.Watch, size: func(ctx context.Context) (int64, error) {
+		return allocated(ctx, im.Source, ".")
+	}}
+	defer files.close()
+	x := transfer{
+		src: im.Source, dst: dst, room: room.entry, longest: roomBelow(im.Targets), deepest: t.depthBelow(im.Targets),
+		durable: true, rename: true, files: files,
+	}
 	err = x.fill(ctx, ".", ".") // last, because it makes the folder durable
 	return x.skipped, err
 }

@@ -37,7 +37,7 @@ func openRoot(t *testing.T, dir string) *os.Root {
 
 func importInto(t *testing.T, w *Workspace, source *os.Root, mark string) Imported {
 	t.Helper()
-	in, err := w.Import(t.Context(), alice, Import{Source: source, Mark: mark, Targets: []string{"/jobs/run", "/jobs/run-" + mark}})
+	in, err := w.Import(t.Context(), alice, Import{Source: source, Mark: mark, Targets: []string{"/jobs/run", "/jobs/run-" + mark}, Links: true})
 	must(t, err)
 	return in
 }

@@ -191,10 +191,8 @@ func (t *transfer) file(ctx context.Context, from, to, name string) error {
 	}
 	t.count++
 	t.bytes += info.Size()
-	if t.durable && t.count <= syncEach {
-		if err := unix.Fdatasync(int(src.Fd())); err != nil {
-			return &fs.PathError{Op: "fdatasync", Path: name, Err: err}
-		}
+	if t.durable {
+		t.files.durable = t.count <= syncEach
 	}
 	if err := t.files.copy(ctx, src, t.dst, to); err != nil {
 		return err

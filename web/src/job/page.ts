@@ -246,6 +246,7 @@ export class JobPage extends LitElement {
       ${fact('Not known', job.expectationNote)}
       ${fact('Elapsed', formatElapsed(job.startTime, job.completeTime, this.now))}
       ${fact('GPUs', attempt?.gpuIndexes?.join(', '))}
+      ${fact('Inputs', job.inputNote)}
       ${fact('Exit code', job.exitCode)} ${fact('Signal', attempt?.signal || '')}
       ${job.priority ? fact('Priority', job.priority) : nothing}
       ${job.submittedBy ? fact('Submitted by', job.submitReason ? `${job.submittedBy}: ${job.submitReason}` : job.submittedBy) : nothing}

@@ -324,7 +324,10 @@ type Job struct {
 	// where the owner did.
 	SubmittedBy string `protobuf:"bytes,47,opt,name=submitted_by,json=submittedBy,proto3" json:"submitted_by,omitempty"`
 	// Why, in the words of the operator who submitted it for its owner. Empty for all others.
-	SubmitReason  string `protobuf:"bytes,48,opt,name=submit_reason,json=submitReason,proto3" json:"submit_reason,omitempty"`
+	SubmitReason string `protobuf:"bytes,48,opt,name=submit_reason,json=submitReason,proto3" json:"submit_reason,omitempty"`
+	// What of its folders the command was not given, in plain words: links that lead out of a folder or nowhere, pipes and
+	// the like. Set when the first attempt is made ready. Empty where it was given all. Empty also to whom the job is shared with.
+	InputNote     string `protobuf:"bytes,49,opt,name=input_note,json=inputNote,proto3" json:"input_note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -649,6 +652,13 @@ func (x *Job) GetSubmittedBy() string {
 func (x *Job) GetSubmitReason() string {
 	if x != nil {
 		return x.SubmitReason
+	}
+	return ""
+}
+
+func (x *Job) GetInputNote() string {
+	if x != nil {
+		return x.InputNote
 	}
 	return ""
 }
@@ -1551,7 +1561,7 @@ var File_stint_jobs_v1_job_proto protoreflect.FileDescriptor
 
 const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x13\n" +
+	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x13\n" +
 	"\x03Job\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12J\n" +
 	"\x05owner\x18\x02 \x01(\tB4\xe0A\x01\xe0A\x05\xbaH+r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x05owner\x12F\n" +
@@ -1603,7 +1613,9 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
 	"usage_note\x18. \x01(\tB\x03\xe0A\x03R\tusageNote\x12&\n" +
 	"\fsubmitted_by\x18/ \x01(\tB\x03\xe0A\x03R\vsubmittedBy\x12(\n" +
-	"\rsubmit_reason\x180 \x01(\tB\x03\xe0A\x03R\fsubmitReason\x1a9\n" +
+	"\rsubmit_reason\x180 \x01(\tB\x03\xe0A\x03R\fsubmitReason\x12\"\n" +
+	"\n" +
+	"input_note\x181 \x01(\tB\x03\xe0A\x03R\tinputNote\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +

@@ -310,7 +310,7 @@ func (c *command) signal(s unix.Signal) int {
 func (s *shim) describe(c *command) workdir.ExitRecord {
 	x := workdir.ExitRecord{
 		Code: -1, Reason: string(c.cause), EngineID: strconv.Itoa(s.state.PID), Node: hostname(),
-		Start: c.start, End: c.end,
+		Start: c.start, End: c.end, Ended: c.stuck == 0,
 	}
 	switch {
 	case c.end.IsZero(): // stuck

@@ -328,6 +328,14 @@ export declare type Job = Message<"stint.jobs.v1.Job"> & {
    * @generated from field: string submit_reason = 48;
    */
   submitReason: string;
+
+  /**
+   * What of its folders the command was not given, in plain words: links that lead out of a folder or nowhere, pipes and
+   * the like. Set when the first attempt is made ready. Empty where it was given all. Empty also to whom the job is shared with.
+   *
+   * @generated from field: string input_note = 49;
+   */
+  inputNote: string;
 };
 
 /**
@@ -645,6 +653,14 @@ export declare type JobJson = {
    * @generated from field: string submit_reason = 48;
    */
   submitReason?: string;
+
+  /**
+   * What of its folders the command was not given, in plain words: links that lead out of a folder or nowhere, pipes and
+   * the like. Set when the first attempt is made ready. Empty where it was given all. Empty also to whom the job is shared with.
+   *
+   * @generated from field: string input_note = 49;
+   */
+  inputNote?: string;
 };
 
 /**
