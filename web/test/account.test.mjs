@@ -66,6 +66,31 @@ test('a token is made, shown once, works within its limits, and is revoked', { s
   await close();
 });
 
+test('a token expires by the clock of the server', { skip }, async () => {
+  const { page, close } = await as('zoe', 'account');
+  for (const days of [3, -3, -400]) {
+    await page.evaluate((shift) => {
+      const real = Date.now.bind(Date);
+      window.realNow ??= real;
+      Date.now = () => window.realNow() + shift;
+    }, days * 86400e3);
+    await page.getByRole('link', { name: 'Jobs', exact: true }).click(); // whose calls tell the page the time
+    await page.locator('stint-jobs-page').waitFor();
+    await page.goBack();
+    await page.getByLabel('What is it for?').fill(`by a clock ${days} days ahead`);
+    await page.getByLabel('see jobs').check();
+    await page.getByRole('button', { name: 'Make a token' }).click();
+    await page.getByRole('cell', { name: `by a clock ${days} days ahead`, exact: true }).waitFor();
+    const expires = await page.evaluate(async (description) => {
+      const { tokens } = await (await fetch('v1/admin/tokens')).json();
+      return tokens.find((t) => t.description === description).expireTime;
+    }, `by a clock ${days} days ahead`);
+    const left = (Date.parse(expires) - Date.now()) / 86400e3;
+    assert.ok(Math.abs(left - Math.round(left)) < 0.01 && left > 1 && left < 400, `it expires in ${left} days`);
+  }
+  await close();
+});
+
 test('browsers are listed, signed out one by one, and everywhere', { skip }, async () => {
   const one = await as('eve', 'account');
   const two = await as('eve', 'account');

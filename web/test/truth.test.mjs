@@ -1,5 +1,7 @@
 // Nothing that is shown is wrong, and nothing is left out in silence: tables, forms, logs, trees and clocks in Chromium.
 import assert from 'node:assert/strict';
+import { symlink } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkAccessible } from './lib/accessible.mjs';
@@ -172,6 +174,28 @@ test('what took how long does not depend on the clock of the browser', { skip },
       .first()
       .waitFor();
     assert.equal(await page.getByText(/\d h \d\d m|\d d \d\d h/).count(), 0, `${hours} hours`);
+    // The pages of operators and of everybody, whose rows say since when.
+    for (const at of ['queue', 'everybody']) {
+      await page.goto(new URL(at, server.url).href);
+      const since = page.locator('stint-queue tbody time').first();
+      await since.waitFor();
+      const words = await since.innerText();
+      assert.match(words, /^\d+ s$|^[12] m \d\d s$/, `${at} with a clock that is ${hours} hours ahead`);
+    }
   }
   await server.call('POST', `v1/jobs/${job.id}:cancel`, { id: job.id });
+});
+
+test('a job says what of a folder it was not given', { skip }, async () => {
+  const { user } = await server.call('GET', 'v1/auth/whoami');
+  await fetch(new URL('v1/workspace/linked/x', server.url), { method: 'PUT', body: 'x' });
+  await symlink('/etc/passwd', path.join(server.folder, 'workspace', user, 'linked', 'out'));
+  const { job } = await server.call('POST', 'v1/jobs', {
+    job: { service: 'Sh', parameters: { script: 'ls "$STINT_PARAM_dir"', dir: '/linked' } },
+  });
+  await until(async () => (await server.call('GET', `v1/jobs/${job.id}`)).job.state, 'STATE_COMPLETED');
+  const open = await openContext(browser, server);
+  const page = await open.page(`jobs/${job.id}`);
+  const words = await page.getByText('Left out of the folder').innerText();
+  assert.match(words, /^Left out of the folder \/linked, given for the parameter dir: "out" \(/);
 });

@@ -5,6 +5,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { renderTerms } from '../base/account';
 import { call } from '../base/api';
+import { serverNow } from '../base/clock';
 import { ask } from '../base/dialog';
 import { formatTime, formatTimeFull } from '../base/format';
 import type { Route } from '../base/router';
@@ -121,7 +122,7 @@ export class AccountPage extends LitElement {
     const body = {
       description: String(data.get('description')).trim(),
       scopes: scopes.includes(everything) ? [] : scopes,
-      ...(days > 0 && { expireTime: new Date(Date.now() + days * dayMillis).toISOString() }),
+      ...(days > 0 && { expireTime: new Date(serverNow() + days * dayMillis).toISOString() }),
     };
     return tellErrors(async () => {
       this.made = await call<CreateTokenResponseJson>('POST', 'v1/admin/tokens', { body });

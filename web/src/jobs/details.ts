@@ -1,6 +1,7 @@
 // What is known of the selected job, beside the table, for those who do not want to leave it.
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
+import { serverNow } from '../base/clock';
 import { placeWords, rangeWords } from '../base/expected';
 import { formatElapsed, formatTime, formatTimeFull } from '../base/format';
 import { pathOf } from '../base/router';
@@ -36,7 +37,7 @@ export class JobDetails extends LitElement {
     }
     const time = (label: string, value: string | undefined, range?: TimeRangeJson) =>
       value
-        ? html`<dt>${label}</dt><dd title=${formatTimeFull(value)}>${formatTime(value)}${rangeWords(range, Date.now())}</dd>`
+        ? html`<dt>${label}</dt><dd title=${formatTimeFull(value)}>${formatTime(value)}${rangeWords(range, serverNow())}</dd>`
         : nothing;
     return html`<h2>${visible(row.outputName) || `Job ${row.id}`}</h2>
       ${statePill(row.state)} <span class="quiet-text">${reasonWords(row.reason)}</span>

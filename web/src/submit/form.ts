@@ -291,7 +291,7 @@ export class SubmitForm extends LitElement {
       <b>All is well: the job could be submitted.</b>
       <span>It would take ${cpus} ${cpus === 1 ? 'core' : 'cores'} and ${formatBytes(memoryBytes)} of memory${more ? `, ${more}` : ''}${limit > 0 ? `, for at most ${formatMillis(limit)}` : ''}.</span>
       <span>${job.message || (reasonWords(job.reason) ? `It ${reasonWords(job.reason)}.` : '')}</span>
-      ${job.expectedStartTime ? html`<span>It should start ${formatTime(job.expectedStartTime, Date.now())}.</span>` : job.expectationNote ? html`<span>${job.expectationNote}</span>` : nothing}
+      ${job.expectedStartTime ? html`<span>It should start ${formatTime(job.expectedStartTime)}.</span>` : job.expectationNote ? html`<span>${job.expectationNote}</span>` : nothing}
       ${warnings.map((w) => html`<span>${icon('failed')} ${w}</span>`)}
     </div>`;
   }
