@@ -115,12 +115,17 @@ func (f *fan) watch(_ any, s grpc.ServerStream) error {
 	return nil
 }
 
-// send sends the status of the job to all streams, as directly as gRPC can: a goroutine a processor, each with its share.
+// echoCursor is as long as a cursor of stintd.
+const echoCursor = "AU5nQk0Yx3yFAAAAAAB0y7E"
+
+// send sends the job to all streams, as directly as gRPC can: a goroutine a processor, each with its share.
 func (f *fan) send(in *jobsv1.SubmitRequest) (any, error) {
 	j := in.GetJob()
-	status := &jobsv1.JobStatus{
+	status := &jobsv1.Job{
 		Id: "1234567", Owner: rig.User, Service: j.GetService(), OutputName: j.GetOutputName(), State: jobsv1.State_STATE_QUEUED,
-		Reason: jobsv1.Reason_REASON_WAITING_FOR_TURN, Message: "Waiting for its turn.",
+		Reason: jobsv1.Reason_REASON_WAITING_FOR_TURN, Message: "Waiting for its turn.", OutputFolder: "/jobs", Executor: "local",
+		Resources: &jobsv1.Resources{Cpus: 1, MemoryBytes: 1 << 30}, SubmitTime: timestamppb.Now(), ChangeTime: timestamppb.Now(),
+		Revision: 7654321, Etag: "4k22x",
 	}
 	f.mu.Lock()
 	var all []grpc.ServerStream
@@ -135,7 +140,7 @@ func (f *fan) send(in *jobsv1.SubmitRequest) (any, error) {
 	for i, some := range slices.Collect(slices.Chunk(all, max(1, share))) {
 		wg.Go(func() {
 			for _, s := range some {
-				m := &jobsv1.WatchStatusResponse{Revision: 7654321, Event: &jobsv1.WatchStatusResponse_Changed{Changed: status}}
+				m := &jobsv1.WatchStatusResponse{Cursor: echoCursor, Event: &jobsv1.WatchStatusResponse_Job{Job: status}}
 				errs[i] = errors.Join(errs[i], s.SendMsg(m))
 			}
 		})

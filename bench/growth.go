@@ -236,7 +236,7 @@ func (s *stintd) toWatcher(ctx context.Context) (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		if m.GetChanged().GetId() == res.GetJob().GetId() {
+		if m.GetJob().GetId() == res.GetJob().GetId() {
 			return time.Since(begin), nil
 		}
 	}

@@ -82,7 +82,7 @@ func (s *stintd) toRunning(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &jobsv1.WatchStatusRequest{
-		Id: res.GetJob().GetId(), AfterRevision: res.GetJob().GetRevision(), UntilFinal: true,
+		Id: res.GetJob().GetId(), AfterCursor: res.GetCursor(), UntilFinal: true,
 	})
 	if err != nil {
 		return 0, err
@@ -93,16 +93,16 @@ func (s *stintd) toRunning(ctx context.Context) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("before the job was complete: %w", err)
 		}
-		switch m.GetChanged().GetState() {
+		switch m.GetJob().GetState() {
 		case jobsv1.State_STATE_RUNNING, jobsv1.State_STATE_COMPLETED:
 			if took == 0 {
 				took = time.Since(begin)
 			}
-			if m.GetChanged().GetState() == jobsv1.State_STATE_COMPLETED {
+			if m.GetJob().GetState() == jobsv1.State_STATE_COMPLETED {
 				return took, nil
 			}
 		case jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED:
-			return 0, fmt.Errorf("job %s: %s", res.GetJob().GetId(), m.GetChanged().GetMessage())
+			return 0, fmt.Errorf("job %s: %s", res.GetJob().GetId(), m.GetJob().GetMessage())
 		default:
 		}
 	}
@@ -165,10 +165,9 @@ func (s *stintd) runMany(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	watch := &jobsv1.WatchStatusRequest{UntilFinal: true}
+	watch := &jobsv1.WatchStatusRequest{AfterCursor: res.GetCursor(), UntilFinal: true}
 	for _, j := range res.GetJobs() {
 		watch.Ids = append(watch.Ids, j.GetId())
-		watch.AfterRevision = max(watch.AfterRevision, j.GetRevision())
 	}
 	w, err := s.Clients.Jobs(0).WatchStatus(ctx, watch)
 	if err != nil {
@@ -179,11 +178,11 @@ func (s *stintd) runMany(ctx context.Context, n int) error {
 		if err != nil {
 			return fmt.Errorf("%d of %d jobs were complete: %w", done, n, err)
 		}
-		switch m.GetChanged().GetState() {
+		switch m.GetJob().GetState() {
 		case jobsv1.State_STATE_COMPLETED:
 			done++
 		case jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED:
-			return fmt.Errorf("job %s: %s", m.GetChanged().GetId(), m.GetChanged().GetMessage())
+			return fmt.Errorf("job %s: %s", m.GetJob().GetId(), m.GetJob().GetMessage())
 		default:
 		}
 	}

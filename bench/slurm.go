@@ -294,7 +294,7 @@ func (s *onCluster) stamped(ctx context.Context) ([]time.Duration, error) {
 		return nil, err
 	}
 	w, err := s.Clients.Jobs(0).WatchStatus(ctx, &jobsv1.WatchStatusRequest{
-		Id: res.GetJob().GetId(), AfterRevision: res.GetJob().GetRevision(), UntilFinal: true,
+		Id: res.GetJob().GetId(), AfterCursor: res.GetCursor(), UntilFinal: true,
 	})
 	if err != nil {
 		return nil, err
@@ -305,7 +305,7 @@ func (s *onCluster) stamped(ctx context.Context) ([]time.Duration, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch now := time.Now(); m.GetChanged().GetState() {
+		switch now := time.Now(); m.GetJob().GetState() {
 		case jobsv1.State_STATE_RUNNING:
 			if ran.IsZero() {
 				ran = now
@@ -313,7 +313,7 @@ func (s *onCluster) stamped(ctx context.Context) ([]time.Duration, error) {
 		case jobsv1.State_STATE_COMPLETED:
 			ended = now
 		case jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED:
-			return nil, fmt.Errorf("job %s: %s", m.GetChanged().GetId(), m.GetChanged().GetMessage())
+			return nil, fmt.Errorf("job %s: %s", m.GetJob().GetId(), m.GetJob().GetMessage())
 		default:
 		}
 	}

@@ -165,7 +165,7 @@ func (b *bath) submit(ctx context.Context, caller int) {
 
 // arrived notes how long after its submission a job was seen by the watcher of its owner.
 func (b *bath) arrived(m *jobsv1.WatchStatusResponse) {
-	took := time.Since(m.GetChanged().GetSubmitTime().AsTime())
+	took := time.Since(m.GetJob().GetSubmitTime().AsTime())
 	b.mu.Lock()
 	b.changes = append(b.changes, took)
 	b.mu.Unlock()

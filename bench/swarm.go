@@ -95,7 +95,7 @@ func (s *swarm) receive(ctx context.Context, stream grpc.ServerStreamingClient[j
 			}
 			return
 		}
-		if m.GetChanged() == nil {
+		if m.GetJob() == nil {
 			continue
 		}
 		if late := s.late.Load(); late != nil {

@@ -116,11 +116,11 @@ func (s *Stintd) Hold(ctx context.Context, pipe string) error {
 		if err != nil {
 			return err
 		}
-		switch m.GetChanged().GetState() {
+		switch m.GetJob().GetState() {
 		case jobsv1.State_STATE_RUNNING:
 			return nil
 		case jobsv1.State_STATE_FAILED, jobsv1.State_STATE_CANCELLED, jobsv1.State_STATE_COMPLETED:
-			return errors.New("the job that should hold the core ended: " + m.GetChanged().GetMessage())
+			return errors.New("the job that should hold the core ended: " + m.GetJob().GetMessage())
 		default:
 		}
 	}

@@ -79,7 +79,7 @@ func TestSnapshotComesInParts(t *testing.T) {
 		must(t, err)
 		seen := make(map[string]bool)
 		frames(t, s, func(m *jobsv1.WatchStatusResponse) bool {
-			if id := m.GetChanged().GetId(); id != "" {
+			if id := m.GetJob().GetId(); id != "" {
 				seen[id] = true
 			}
 			return m.GetSnapshotEnd() != nil

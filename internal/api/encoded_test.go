@@ -12,7 +12,7 @@ import (
 )
 
 func frame() *jobsv1.WatchStatusResponse {
-	return &jobsv1.WatchStatusResponse{Revision: 7, Event: &jobsv1.WatchStatusResponse_Changed{Changed: &jobsv1.JobStatus{
+	return &jobsv1.WatchStatusResponse{Cursor: "AU5nQk0Yx3yFAAAAAAB0y7E", Event: &jobsv1.WatchStatusResponse_Job{Job: &jobsv1.Job{
 		Id: "12", Owner: "ada", Service: "Date", OutputName: "out", State: jobsv1.State_STATE_RUNNING, Message: "It runs.",
 	}}}
 }

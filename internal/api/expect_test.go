@@ -47,7 +47,7 @@ func TestWhatIsExpectedIsToldWhereAJobIsRead(t *testing.T) {
 	for {
 		m, err := s.Recv()
 		must(t, err)
-		if c := m.GetChanged(); c != nil {
+		if c := m.GetJob(); c != nil {
 			check("the snapshot", c.GetQueuePosition(), c.GetExpectedStartTime() != nil)
 			break
 		}

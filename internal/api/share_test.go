@@ -238,7 +238,7 @@ func TestAnOpenWatchOfASharedJobEndsWithIt(t *testing.T) {
 	must(t, err)
 	frames(t, s, snapshotEnd)
 	w.finish(j, jobsv1.State_STATE_COMPLETED, nil)
-	if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return m.GetChanged() != nil }); got != j.GetId()+":COMPLETED" {
+	if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return m.GetJob() != nil }); got != j.GetId()+":COMPLETED" {
 		t.Errorf("change: %s", got)
 	}
 	id, err := job.ParseID(j.GetId())

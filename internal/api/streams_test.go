@@ -42,12 +42,12 @@ func frames(t *testing.T, s interface {
 			words = append(words, "begin")
 		case *jobsv1.WatchStatusResponse_SnapshotEnd:
 			words = append(words, "snapshot")
-		case *jobsv1.WatchStatusResponse_Changed:
-			words = append(words, e.Changed.GetId()+":"+job.StateWord(e.Changed.GetState()))
+		case *jobsv1.WatchStatusResponse_Job:
+			words = append(words, e.Job.GetId()+":"+job.StateWord(e.Job.GetState()))
 		case *jobsv1.WatchStatusResponse_Removed:
 			words = append(words, "removed:"+e.Removed.GetId())
-		case *jobsv1.WatchStatusResponse_Reset_:
-			words = append(words, "reset")
+		case *jobsv1.WatchStatusResponse_Restarted:
+			words = append(words, "restarted")
 		case *jobsv1.WatchStatusResponse_Counts:
 			words = append(words, "counts")
 		}
@@ -70,23 +70,24 @@ func TestWatchSnapshotThenChangesThenResume(t *testing.T) {
 	if got := frames(t, s, snapshotEnd); got != "begin 1:QUEUED snapshot" {
 		t.Errorf("snapshot: %s", got)
 	}
-	from := w.store.Revision()
+	before, err := w.jobs().List(ann, &jobsv1.ListRequest{})
+	must(t, err)
 	j := w.submit(ann)
 	w.finish(j, jobsv1.State_STATE_RUNNING, nil)
 	w.finish(j, jobsv1.State_STATE_COMPLETED, nil)
 	if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool {
-		return m.GetChanged().GetState() == jobsv1.State_STATE_COMPLETED
+		return m.GetJob().GetState() == jobsv1.State_STATE_COMPLETED
 	}); got != "3:QUEUED 3:RUNNING 3:COMPLETED" {
 		t.Errorf("changes: %s", got)
 	}
-	again, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{AfterRevision: from + 1})
+	again, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{AfterCursor: before.GetCursor()})
 	must(t, err)
-	if got := frames(t, again, heartbeat); got != "3:RUNNING 3:COMPLETED" {
+	if got := frames(t, again, heartbeat); got != "3:QUEUED 3:RUNNING 3:COMPLETED" {
 		t.Errorf("resumed: %s", got)
 	}
-	future, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{AfterRevision: 1 << 40})
+	future, err := w.jobs().WatchStatus(ann, &jobsv1.WatchStatusRequest{AfterCursor: w.cursor(1 << 40)})
 	must(t, err)
-	if got := frames(t, future, snapshotEnd); got != "reset begin 3:COMPLETED 1:QUEUED snapshot" {
+	if got := frames(t, future, snapshotEnd); got != "restarted begin 3:COMPLETED 1:QUEUED snapshot" {
 		t.Errorf("a revision of the future: %s", got)
 	}
 	id, err := job.ParseID(j.GetId())
@@ -184,7 +185,7 @@ func TestHeartbeatsDoNotHoldChangesBack(t *testing.T) {
 		}
 		at := time.Now()
 		w.submit(ann)
-		if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return m.GetChanged() != nil }); got != "1:QUEUED" {
+		if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return m.GetJob() != nil }); got != "1:QUEUED" {
 			t.Errorf("got %s", got)
 		}
 		if took := time.Since(at); took > time.Second {
@@ -200,8 +201,8 @@ func TestHeartbeatsSayHowFarTheWatcherIs(t *testing.T) {
 	must(t, err)
 	frames(t, s, snapshotEnd)
 	w.submit(w.as("bob"))
-	now := w.store.Revision()
-	if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return heartbeat(m) && m.GetRevision() == now }); got != "" {
+	now := w.cursor(w.store.Revision())
+	if got := frames(t, s, func(m *jobsv1.WatchStatusResponse) bool { return heartbeat(m) && m.GetCursor() == now }); got != "" {
 		t.Errorf("besides heartbeats came %s", got)
 	}
 }

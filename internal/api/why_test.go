@@ -61,7 +61,7 @@ func TestWhyAJobWaitsIsOfNow(t *testing.T) {
 		for {
 			m, err := s.Recv()
 			must(t, err)
-			if c := m.GetChanged(); c != nil {
+			if c := m.GetJob(); c != nil {
 				if c.GetReason() != want {
 					t.Errorf("the snapshot: %v", c)
 				}

@@ -44,12 +44,12 @@ func (p *changePrinter) print(c change) error {
 	case asTable:
 	}
 	if removed := c.frame.GetRemoved(); removed != nil {
-		return p.line("REMOVED", &jobsv1.JobStatus{
+		return p.line("REMOVED", &jobsv1.Job{
 			Id: removed.GetId(), Service: c.before.GetService(), OutputName: c.before.GetOutputName(),
 			Message: "there is no such job any more, or it is not yours",
 		})
 	}
-	s := c.frame.GetChanged()
+	s := c.frame.GetJob()
 	if p.live && onlyProgress(c.before, s) {
 		return p.progress(s)
 	}
@@ -60,11 +60,11 @@ func changedID(frame *jobsv1.WatchStatusResponse) string {
 	if r := frame.GetRemoved(); r != nil {
 		return r.GetId()
 	}
-	return frame.GetChanged().GetId()
+	return frame.GetJob().GetId()
 }
 
 // onlyProgress reports whether nothing but the progress differs.
-func onlyProgress(before, now *jobsv1.JobStatus) bool {
+func onlyProgress(before, now *jobsv1.Job) bool {
 	return before != nil && before.GetState() == now.GetState() && before.GetReason() == now.GetReason() &&
 		before.GetAttempt() == now.GetAttempt() && before.GetMessage() == now.GetMessage() &&
 		(before.GetCancelTime() == nil) == (now.GetCancelTime() == nil)
@@ -74,7 +74,7 @@ func onlyProgress(before, now *jobsv1.JobStatus) bool {
 const changeHeader = "TIME\tID\tSTATE\tREASON\tSERVICE\tOUTPUT NAME\tPROGRESS\tMESSAGE"
 
 // line prints a line that stays.
-func (p *changePrinter) line(state string, s *jobsv1.JobStatus) error {
+func (p *changePrinter) line(state string, s *jobsv1.Job) error {
 	p.clear()
 	if p.tabs {
 		if !p.printed {
@@ -92,7 +92,7 @@ func (p *changePrinter) line(state string, s *jobsv1.JobStatus) error {
 }
 
 // changeWords is what a line says beyond the state.
-func changeWords(s *jobsv1.JobStatus) string {
+func changeWords(s *jobsv1.Job) string {
 	words := clean(s.GetService())
 	if n := clean(s.GetOutputName()); n != "" {
 		words += " " + n
@@ -114,8 +114,8 @@ func changeWords(s *jobsv1.JobStatus) string {
 	return words
 }
 
-// changeTime is when a status was committed, or its progress read where that is later.
-func changeTime(s *jobsv1.JobStatus) *timestamppb.Timestamp {
+// changeTime is when a change was committed, or its progress read where that is later.
+func changeTime(s *jobsv1.Job) *timestamppb.Timestamp {
 	read := s.GetProgress().GetUpdateTime()
 	if finalState(s.GetState()) || !read.AsTime().After(s.GetChangeTime().AsTime()) {
 		return s.GetChangeTime()
@@ -123,7 +123,7 @@ func changeTime(s *jobsv1.JobStatus) *timestamppb.Timestamp {
 	return read
 }
 
-func (p *changePrinter) clock(s *jobsv1.JobStatus) string {
+func (p *changePrinter) clock(s *jobsv1.Job) string {
 	at := changeTime(s)
 	switch {
 	case at == nil:
@@ -136,7 +136,7 @@ func (p *changePrinter) clock(s *jobsv1.JobStatus) string {
 }
 
 // progress writes over the last line.
-func (p *changePrinter) progress(s *jobsv1.JobStatus) error {
+func (p *changePrinter) progress(s *jobsv1.Job) error {
 	p.clear()
 	columns, _ := p.screen.size()
 	words := fmt.Sprintf("          %s  %s", clean(s.GetId()), clean(progressWords(s.GetProgress())))

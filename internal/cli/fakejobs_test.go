@@ -36,17 +36,18 @@ type fakeResult struct {
 type fakeChange struct {
 	revision uint64
 	id       string
-	status   *jobsv1.JobStatus // nil when the job was removed
+	job      *jobsv1.Job // nil when the job was removed
 }
 
 // commit gives a job's present state a revision and tells watchers. The lock is held.
 func (f *fake) commit(j *fakeJob) {
 	f.revision++
 	j.Revision = f.revision
-	s := statusOf(j.Job)
-	s.ChangeTime = timestamppb.Now()
-	f.changes = append(f.changes, fakeChange{revision: f.revision, id: j.GetId(), status: s})
-	j.History = append(j.History, &jobsv1.StatusChange{Revision: f.revision, Time: s.GetChangeTime(), State: j.GetState(), Reason: j.GetReason(), Message: j.GetMessage()})
+	j.Attempt, j.ChangeTime = int32(len(j.Attempts)), timestamppb.Now()
+	j.History = append(j.History, &jobsv1.StatusChange{Revision: f.revision, Time: j.GetChangeTime(), State: j.GetState(), Reason: j.GetReason(), Message: j.GetMessage()})
+	basic := proto.CloneOf(j.Job)
+	basic.Parameters, basic.Attempts, basic.History = nil, nil, nil
+	f.changes = append(f.changes, fakeChange{revision: f.revision, id: j.GetId(), job: basic})
 	f.wake()
 }
 
@@ -123,7 +124,7 @@ func (f *fake) Submit(_ context.Context, req *jobsv1.SubmitRequest) (*jobsv1.Sub
 		return nil, err
 	}
 	if id, ok := f.requests[req.GetRequestId()]; ok && req.GetRequestId() != "" {
-		return &jobsv1.SubmitResponse{Job: proto.CloneOf(f.find(id).Job), Deduplicated: true}, nil
+		return &jobsv1.SubmitResponse{Job: proto.CloneOf(f.find(id).Job), Cursor: cursorOf(f.revision), Deduplicated: true}, nil
 	}
 	j := &fakeJob{Job: proto.CloneOf(req.GetJob())}
 	if owner := req.GetJob().GetOwner(); owner != "" && owner != fakeCaller {
@@ -146,9 +147,9 @@ func (f *fake) Submit(_ context.Context, req *jobsv1.SubmitRequest) (*jobsv1.Sub
 	}
 	f.requests[req.GetRequestId()] = j.GetId()
 	f.commit(j)
-	answer := proto.CloneOf(j.Job)
+	answer, cursor := proto.CloneOf(j.Job), cursorOf(f.revision)
 	f.runAtOnce(j)
-	return &jobsv1.SubmitResponse{Job: answer}, nil
+	return &jobsv1.SubmitResponse{Job: answer, Cursor: cursor}, nil
 }
 
 // runAtOnce plays the services that end at once. The lock is held.
@@ -248,7 +249,7 @@ func (f *fake) List(_ context.Context, req *jobsv1.ListRequest) (*jobsv1.ListRes
 	}
 	from, _ := strconv.Atoi(req.GetPageToken())
 	to := min(from+int(req.GetPageSize()), len(found))
-	res := &jobsv1.ListResponse{Jobs: found[from:to], TotalSize: int64(len(found)), TotalSizeExact: true, Revision: f.revision}
+	res := &jobsv1.ListResponse{Jobs: found[from:to], TotalSize: int64(len(found)), TotalSizeExact: true, Cursor: cursorOf(f.revision)}
 	if to < len(found) {
 		res.NextPageToken = strconv.Itoa(to)
 	}
@@ -291,7 +292,7 @@ func matchesFilter(j *jobsv1.Job, filter string) (bool, error) {
 func (f *fake) Summarize(context.Context, *jobsv1.SummarizeRequest) (*jobsv1.SummarizeResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	sum := &jobsv1.Summary{Total: &jobsv1.StateCounts{}, Services: map[string]*jobsv1.StateCounts{}, Revision: f.revision}
+	sum := &jobsv1.Summary{Total: &jobsv1.StateCounts{}, Services: map[string]*jobsv1.StateCounts{}}
 	for _, j := range f.jobs {
 		if sum.Services[j.GetService()] == nil {
 			sum.Services[j.GetService()] = &jobsv1.StateCounts{}
@@ -312,7 +313,7 @@ func (f *fake) Summarize(context.Context, *jobsv1.SummarizeRequest) (*jobsv1.Sum
 			}
 		}
 	}
-	return &jobsv1.SummarizeResponse{Summary: sum}, nil
+	return &jobsv1.SummarizeResponse{Summary: sum, Cursor: cursorOf(f.revision)}, nil
 }
 
 func (f *fake) BatchCancel(_ context.Context, req *jobsv1.BatchCancelRequest) (*jobsv1.BatchCancelResponse, error) {
@@ -360,7 +361,7 @@ func (f *fake) GetServerStatus(context.Context, *adminv1.GetServerStatusRequest)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return &adminv1.GetServerStatusResponse{
-		SubmissionsOpen: f.closed == "", Message: f.closed, Version: "fake", User: "tester", Roles: []string{"user", "operator"}, Revision: f.revision,
+		SubmissionsOpen: f.closed == "", Message: f.closed, Version: "fake", User: "tester", Roles: []string{"user", "operator"},
 		Executors: []*adminv1.ExecutorStatus{{Name: "local", Healthy: true, UsedCpus: 1, TotalCpus: 2, ActiveJobs: 1}},
 	}, nil
 }

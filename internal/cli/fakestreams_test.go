@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,9 +13,12 @@ import (
 )
 
 // WatchStatus does what the contract says: a snapshot, or the changes behind a
-// revision; a reset when that is too long ago.
+// cursor; a new snapshot when that is too long ago.
 func (f *fake) WatchStatus(req *jobsv1.WatchStatusRequest, s grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
-	after := req.GetAfterRevision()
+	after, err := revisionOf(req.GetAfterCursor())
+	if err != nil {
+		return err
+	}
 	f.mu.Lock()
 	for _, id := range req.GetIds() {
 		if f.find(id) == nil && after == 0 {
@@ -25,13 +29,12 @@ func (f *fake) WatchStatus(req *jobsv1.WatchStatusRequest, s grpc.ServerStreamin
 	old := f.oldest
 	f.mu.Unlock()
 	if after > 0 && after < old {
-		if err := s.Send(&jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Reset_{Reset_: &jobsv1.Reset{}}}); err != nil {
+		if err := s.Send(&jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Restarted{Restarted: &jobsv1.Restarted{}}}); err != nil {
 			return err
 		}
 		after = 0
 	}
 	if after == 0 {
-		var err error
 		if after, err = f.sendSnapshot(req, s); err != nil {
 			return err
 		}
@@ -57,11 +60,24 @@ func (f *fake) WatchStatus(req *jobsv1.WatchStatusRequest, s grpc.ServerStreamin
 	}
 }
 
-func frameOf(c fakeChange) *jobsv1.WatchStatusResponse {
-	if c.status == nil {
-		return &jobsv1.WatchStatusResponse{Revision: c.revision, Event: &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: c.id}}}
+// cursorOf is how the fake writes a cursor.
+func cursorOf(revision uint64) string { return fmt.Sprintf("behind-%d", revision) }
+
+func revisionOf(cursor string) (revision uint64, err error) {
+	if cursor == "" {
+		return 0, nil
 	}
-	return &jobsv1.WatchStatusResponse{Revision: c.revision, Event: &jobsv1.WatchStatusResponse_Changed{Changed: c.status}}
+	if _, err := fmt.Sscanf(cursor, "behind-%d", &revision); err != nil {
+		return 0, invalid(violation("afterCursor", "is no cursor of a watch"))
+	}
+	return revision, nil
+}
+
+func frameOf(c fakeChange) *jobsv1.WatchStatusResponse {
+	if c.job == nil {
+		return &jobsv1.WatchStatusResponse{Cursor: cursorOf(c.revision), Event: &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: c.id}}}
+	}
+	return &jobsv1.WatchStatusResponse{Cursor: cursorOf(c.revision), Event: &jobsv1.WatchStatusResponse_Job{Job: c.job}}
 }
 
 func watched(req *jobsv1.WatchStatusRequest, id string) bool {
@@ -96,10 +112,10 @@ func (f *fake) sendSnapshot(req *jobsv1.WatchStatusRequest, s grpc.ServerStreami
 			continue
 		}
 		last := f.changes[slices.IndexFunc(f.changes, func(c fakeChange) bool { return c.revision == j.GetRevision() })]
-		frames = append(frames, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Changed{Changed: last.status}})
+		frames = append(frames, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Job{Job: last.job}})
 	}
 	f.mu.Unlock()
-	frames = append(frames, &jobsv1.WatchStatusResponse{Revision: at, Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}})
+	frames = append(frames, &jobsv1.WatchStatusResponse{Cursor: cursorOf(at), Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}})
 	for _, frame := range frames {
 		if err := s.Send(frame); err != nil {
 			return 0, err

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
@@ -20,7 +19,7 @@ func addPatience(cmd *cobra.Command, patience *time.Duration) {
 }
 
 // follower keeps a watch alive over lost connections. Every change reaches the
-// handler once and in order: the watch goes on strictly after the last revision
+// handler once and in order: the watch goes on strictly after the last cursor
 // that was handled, what comes a second time is left out, and a snapshot that
 // the server sends in place of changes it no longer has is compared with what
 // is known.
@@ -30,7 +29,9 @@ type follower struct {
 	request  *jobsv1.WatchStatusRequest
 	patience time.Duration
 
-	known map[string]*jobsv1.JobStatus
+	known map[string]*jobsv1.Job
+	// gone has the jobs of which it was told that they are gone.
+	gone map[string]bool
 	// seen has the jobs of the snapshot that is coming in; nil when none is.
 	seen map[string]bool
 	lost bool // the user was told that the connection is lost
@@ -42,7 +43,7 @@ type follower struct {
 type change struct {
 	frame *jobsv1.WatchStatusResponse
 	// before is what was known of the job; nil when nothing was.
-	before *jobsv1.JobStatus
+	before *jobsv1.Job
 }
 
 // errEnough is answered by a handler that has seen enough.
@@ -60,7 +61,7 @@ func (a *app) follow(request *jobsv1.WatchStatusRequest, patience time.Duration)
 	}
 	return &follower{
 		app: a, client: client, request: request, patience: patience,
-		known: make(map[string]*jobsv1.JobStatus),
+		known: make(map[string]*jobsv1.Job), gone: make(map[string]bool),
 	}, nil
 }
 
@@ -138,54 +139,59 @@ func (f *follower) tellBack() {
 	}
 }
 
-// take handles one frame. The revision to resume after moves on only once the
-// frame is handled, and not within a snapshot: half of one is worth nothing.
+// take handles one frame. The cursor to resume after moves on only once the
+// frame is handled. Frames within a snapshot have none: half of one is worth nothing.
 func (f *follower) take(frame *jobsv1.WatchStatusResponse, handle func(change) error) error {
-	fresh := frame.GetRevision() > f.request.GetAfterRevision()
 	switch event := frame.GetEvent().(type) {
 	case *jobsv1.WatchStatusResponse_SnapshotBegin:
 		f.seen = make(map[string]bool)
 		return nil
 	case *jobsv1.WatchStatusResponse_SnapshotEnd:
-		if err := f.endSnapshot(frame.GetRevision(), handle); err != nil {
+		if err := f.endSnapshot(frame.GetCursor(), handle); err != nil {
 			return err
 		}
-	case *jobsv1.WatchStatusResponse_Changed:
-		id, before := event.Changed.GetId(), f.known[event.Changed.GetId()]
+	case *jobsv1.WatchStatusResponse_Job:
+		id, before := event.Job.GetId(), f.known[event.Job.GetId()]
 		if f.seen != nil {
-			f.seen[id], fresh = true, true
+			f.seen[id] = true
 		}
-		if fresh && !f.knew(before, event.Changed) {
-			f.known[id] = event.Changed
+		if !f.knew(before, event.Job) {
+			f.known[id], f.gone[id] = event.Job, false
 			if err := handle(change{frame: frame, before: before}); err != nil {
 				return err
 			}
 		}
 	case *jobsv1.WatchStatusResponse_Removed:
-		if fresh {
-			if err := f.remove(frame, handle); err != nil {
-				return err
-			}
+		if err := f.remove(frame, handle); err != nil {
+			return err
 		}
-	case *jobsv1.WatchStatusResponse_Reset_:
+	case *jobsv1.WatchStatusResponse_Restarted:
 		return nil // the snapshot that follows says more
 	}
-	if f.seen == nil && frame.GetRevision() > f.request.GetAfterRevision() {
-		f.request.AfterRevision = frame.GetRevision()
+	if frame.GetCursor() != "" {
+		f.request.AfterCursor = frame.GetCursor()
 	}
 	return nil
 }
 
-// knew reports whether a status says nothing new. After a connection was lost
+// knew reports whether a job says nothing new. After a connection was lost
 // right behind a snapshot, changes can come that the snapshot showed already: it
-// is newer than the revision at its end where jobs changed while it was read.
-func (f *follower) knew(before, now *jobsv1.JobStatus) bool {
-	return before != nil && (finalState(before.GetState()) || proto.Equal(before, now))
+// is newer than the revision at its end where jobs changed while it was read. A
+// snapshot itself may be older than what is known, where the server was restored from a backup.
+func (f *follower) knew(before, now *jobsv1.Job) bool {
+	switch {
+	case before == nil:
+		return false
+	case finalState(before.GetState()), before.GetRevision() == now.GetRevision():
+		return true
+	default:
+		return f.seen == nil && now.GetRevision() < before.GetRevision()
+	}
 }
 
 // endSnapshot finds what the snapshot lacks: jobs asked for by id, and jobs
 // that were known and not final. They are gone.
-func (f *follower) endSnapshot(revision uint64, handle func(change) error) error {
+func (f *follower) endSnapshot(cursor string, handle func(change) error) error {
 	var gone []string
 	for id, s := range f.known {
 		if !f.seen[id] && !finalState(s.GetState()) {
@@ -201,8 +207,8 @@ func (f *follower) endSnapshot(revision uint64, handle func(change) error) error
 	f.seen = nil
 	for _, id := range gone {
 		removed := &jobsv1.WatchStatusResponse{
-			Revision: revision,
-			Event:    &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id}},
+			Cursor: cursor,
+			Event:  &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id}},
 		}
 		if err := f.remove(removed, handle); err != nil {
 			return err
@@ -213,7 +219,11 @@ func (f *follower) endSnapshot(revision uint64, handle func(change) error) error
 
 func (f *follower) remove(frame *jobsv1.WatchStatusResponse, handle func(change) error) error {
 	id := frame.GetRemoved().GetId()
+	if f.gone[id] {
+		return nil
+	}
 	before := f.known[id]
 	delete(f.known, id)
+	f.gone[id] = true
 	return handle(change{frame: frame, before: before})
 }

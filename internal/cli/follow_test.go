@@ -39,7 +39,7 @@ func followAll(t interface{ Fatal(...any) }, f *fake, req *jobsv1.WatchStatusReq
 	var seen []string
 	v := newVerdict(req.GetIds())
 	err = follower.run(ctx, func(c change) error {
-		seen = append(seen, fmt.Sprintf("%s %s %s", changedID(c.frame), stateWord(c.frame.GetChanged().GetState()), c.frame.GetChanged().GetMessage()))
+		seen = append(seen, fmt.Sprintf("%s %s %s", changedID(c.frame), stateWord(c.frame.GetJob().GetState()), c.frame.GetJob().GetMessage()))
 		return v.note(c)
 	})
 	if err != nil {
@@ -78,11 +78,11 @@ func TestAWatchLosesAndDoublesNothingHoweverOftenItIsCut(t *testing.T) {
 				f.end(id, completed, 0, "")
 			}
 		})
-		seen := followAll(t, f, &jobsv1.WatchStatusRequest{Ids: ids, AfterRevision: from, UntilFinal: true})
+		seen := followAll(t, f, &jobsv1.WatchStatusRequest{Ids: ids, AfterCursor: cursorOf(from), UntilFinal: true})
 		played.Wait()
 		var want []string
 		for _, c := range f.newsAfter(&jobsv1.WatchStatusRequest{Ids: ids}, from) {
-			want = append(want, fmt.Sprintf("%s %s %s", c.id, stateWord(c.status.GetState()), c.status.GetMessage()))
+			want = append(want, fmt.Sprintf("%s %s %s", c.id, stateWord(c.job.GetState()), c.job.GetMessage()))
 		}
 		if diff := cmp.Diff(want, seen); diff != "" {
 			t.Fatal(diff)
@@ -124,7 +124,7 @@ func TestAResetIsMadeGoodByTheSnapshotBehindIt(t *testing.T) {
 	f.mu.Unlock()
 	f.end(ids[0], completed, 0, "")
 	f.remove(ids[2])
-	seen := followAll(t, f, &jobsv1.WatchStatusRequest{Ids: ids, AfterRevision: 1})
+	seen := followAll(t, f, &jobsv1.WatchStatusRequest{Ids: ids, AfterCursor: cursorOf(1)})
 	want := []string{"1 COMPLETED ", "2 COMPLETED ", "3 UNSPECIFIED "}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Error(diff)
@@ -192,7 +192,7 @@ func TestAJobThatGoesAwayEndsItsWatch(t *testing.T) {
 	id := submitted(t, f, "Sleep")
 	f.fail("WatchStatus", fault{err: errLost, frames: 3})
 	f.remove(id)
-	r := stint(f, "watch", id, "--after", "1").want(t, exitFailed)
+	r := stint(f, "watch", id, "--after", cursorOf(1)).want(t, exitFailed)
 	wantIn(t, r.out, "REMOVED")
 	wantIn(t, r.err, "there is no job 1, or it is not yours")
 }

@@ -134,7 +134,7 @@ func (r *logReader) nextAttempt(ctx context.Context) error {
 		return err
 	}
 	err = f.run(ctx, func(c change) error {
-		now := c.frame.GetChanged()
+		now := c.frame.GetJob()
 		r.over = now == nil || finalState(now.GetState())
 		if !r.over && now.GetState() != jobsv1.State_STATE_RUNNING {
 			return nil

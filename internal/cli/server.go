@@ -57,7 +57,6 @@ func (a *app) printServer(s *adminv1.GetServerStatusResponse) {
 		{"Submissions", submissions},
 		{"Message", s.GetMessage()},
 		{"You are", s.GetUser() + " (" + strings.Join(s.GetRoles(), ", ") + ")"},
-		{"Revision", strconv.FormatUint(s.GetRevision(), 10)},
 	})
 	g := &grid{columns: []column{
 		{title: "EXECUTOR"},

@@ -263,6 +263,7 @@ type accepted interface {
 	GetJob() *jobsv1.Job
 	GetDeduplicated() bool
 	GetWarnings() []string
+	GetCursor() string
 }
 
 // submitted shows a job that was accepted, and with --wait what becomes of it.
@@ -272,7 +273,7 @@ func (a *app) submitted(ctx context.Context, o *submitOptions, res accepted) err
 	}
 	job := res.GetJob()
 	if o.wait {
-		return a.waitFor(ctx, o, job, res.GetDeduplicated())
+		return a.waitFor(ctx, o, res)
 	}
 	return a.show(*o.format, answer{
 		messages: []proto.Message{job},

@@ -12,7 +12,8 @@ import (
 // waitFor follows a job that was just submitted until it ends, and shows its
 // result files. With a format for programs, what happens goes to standard error
 // and standard output gets the job as it ended.
-func (a *app) waitFor(ctx context.Context, o *submitOptions, job *jobsv1.Job, deduplicated bool) error {
+func (a *app) waitFor(ctx context.Context, o *submitOptions, res accepted) error {
+	job := res.GetJob()
 	ids := []string{job.GetId()}
 	a.afterSignal = "; the " + jobsGoOn(ids)
 	people := *o.format == asTable
@@ -20,9 +21,9 @@ func (a *app) waitFor(ctx context.Context, o *submitOptions, job *jobsv1.Job, de
 	if !people {
 		printer.w, printer.live, printer.screen.color = a.err, a.screen.errTTY, false
 	}
-	say(printer.w, "%s", acceptedWords(job, deduplicated))
+	say(printer.w, "%s", acceptedWords(job, res.GetDeduplicated()))
 	v := newVerdict(ids)
-	if err := a.followOne(ctx, o, job, func(c change) error {
+	if err := a.followOne(ctx, o, res, func(c change) error {
 		if err := printer.print(c); err != nil {
 			return err
 		}
@@ -52,10 +53,11 @@ func (a *app) waitFor(ctx context.Context, o *submitOptions, job *jobsv1.Job, de
 
 // followOne hands every change behind the submit to handle. A job that was
 // there before may have ended already.
-func (a *app) followOne(ctx context.Context, o *submitOptions, job *jobsv1.Job, handle func(change) error) error {
+func (a *app) followOne(ctx context.Context, o *submitOptions, res accepted, handle func(change) error) error {
+	job := res.GetJob()
 	if finalState(job.GetState()) {
 		err := handle(change{frame: &jobsv1.WatchStatusResponse{
-			Revision: job.GetRevision(), Event: &jobsv1.WatchStatusResponse_Changed{Changed: statusOf(job)},
+			Event: &jobsv1.WatchStatusResponse_Job{Job: job},
 		}})
 		if err == errEnough { //nolint:errorlint // it is never wrapped
 			return nil
@@ -63,12 +65,12 @@ func (a *app) followOne(ctx context.Context, o *submitOptions, job *jobsv1.Job, 
 		return err
 	}
 	f, err := a.follow(&jobsv1.WatchStatusRequest{
-		Ids: []string{job.GetId()}, AfterRevision: job.GetRevision(), View: jobsv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: true,
+		Ids: []string{job.GetId()}, AfterCursor: res.GetCursor(), View: jobsv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: true,
 	}, o.patience)
 	if err != nil {
 		return err
 	}
-	f.known[job.GetId()] = statusOf(job)
+	f.known[job.GetId()] = job
 	return f.run(ctx, handle)
 }
 

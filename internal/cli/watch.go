@@ -18,7 +18,7 @@ import (
 type watchOptions struct {
 	owner    string
 	all      bool
-	after    uint64
+	after    string
 	patience time.Duration
 	format   *format
 }
@@ -34,17 +34,17 @@ once and in order, also when the connection or the server goes away in between.
 With ids it ends when all of them have: 0 they completed, 1 one failed or is gone,
 3 one was cancelled and none failed. Ctrl-C ends the watch (130), never the jobs.
 
-"-o jsonl" prints the API's frames, a line each. Every frame has a revision;
---after REVISION goes on strictly behind it.`,
+"-o jsonl" prints the API's frames, a line each. Those behind what the jobs are found
+in have a cursor; --after CURSOR goes on strictly behind it.`,
 		Example: `  stint watch 12
   stint watch $(stint list --state running,queued -o name)
-  stint watch -o jsonl | jq -r '.changed | select(.state == "STATE_FAILED") | .id'`,
+  stint watch -o jsonl | jq -r '.job | select(.state == "STATE_FAILED") | .id'`,
 		Args:              arguments(0, -1),
 		ValidArgsFunction: a.completeWith(a.completeJobs(jobsv1.State_STATE_QUEUED, jobsv1.State_STATE_RUNNING)),
 	}
 	o.format = addFormat(cmd)
 	addOwnerFlags(cmd, &o.owner, &o.all)
-	cmd.Flags().Uint64Var(&o.after, "after", 0, "go on strictly behind this `REVISION`, without what the jobs are found in")
+	cmd.Flags().StringVar(&o.after, "after", "", "go on strictly behind this `CURSOR`, without what the jobs are found in")
 	addPatience(cmd, &o.patience)
 	cmd.RunE = a.verb(func(ctx context.Context, ids []string) error { return a.watch(ctx, o, ids) })
 	return cmd
@@ -88,7 +88,7 @@ func (a *app) watch(ctx context.Context, o *watchOptions, ids []string) error {
 
 func (o *watchOptions) request(owner string, ids []string) *jobsv1.WatchStatusRequest {
 	return &jobsv1.WatchStatusRequest{
-		Ids: ids, Owner: owner, AfterRevision: o.after, View: jobsv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: len(ids) > 0,
+		Ids: ids, Owner: owner, AfterCursor: o.after, View: jobsv1.WatchView_WATCH_VIEW_CHANGES, UntilFinal: len(ids) > 0,
 	}
 }
 
@@ -152,7 +152,7 @@ func jobsGoOn(ids []string) string {
 type verdict struct {
 	open      map[string]bool
 	asked     int
-	last      *jobsv1.JobStatus // of the first that did not complete
+	last      *jobsv1.Job // of the first that did not complete
 	gone      []string
 	failed    int
 	cancelled int
@@ -169,7 +169,7 @@ func newVerdict(ids []string) *verdict {
 
 // note takes a change into account; errEnough once all jobs have ended.
 func (v *verdict) note(c change) error {
-	id, s := changedID(c.frame), c.frame.GetChanged()
+	id, s := changedID(c.frame), c.frame.GetJob()
 	if !v.open[id] || s != nil && !finalState(s.GetState()) {
 		return nil
 	}
@@ -221,7 +221,7 @@ func (v *verdict) err() error {
 }
 
 // failedWords says why a job failed and where to look.
-func failedWords(s *jobsv1.JobStatus) string {
+func failedWords(s *jobsv1.Job) string {
 	words := fmt.Sprintf("job %s failed", s.GetId())
 	if r := reasonWord(s.GetReason()); r != "" {
 		words += " (" + r + ")"

@@ -26,7 +26,7 @@ func (a *app) watchList(ctx context.Context, o *listOptions, req *jobsv1.ListReq
 		return err
 	}
 	f, err := a.follow(&jobsv1.WatchStatusRequest{
-		Owner: req.GetOwner(), AfterRevision: page.GetRevision(), View: jobsv1.WatchView_WATCH_VIEW_CHANGES,
+		Owner: req.GetOwner(), AfterCursor: page.GetCursor(), View: jobsv1.WatchView_WATCH_VIEW_CHANGES,
 	}, o.patience)
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (a *app) watchList(ctx context.Context, o *listOptions, req *jobsv1.ListReq
 	shown := make(map[string]bool)
 	for _, j := range page.GetJobs() {
 		shown[j.GetId()] = true
-		first := &jobsv1.WatchStatusResponse{Revision: j.GetRevision(), Event: &jobsv1.WatchStatusResponse_Changed{Changed: statusOf(j)}}
+		first := &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Job{Job: j}}
 		if err := printer.print(change{frame: first}); err != nil {
 			return err
 		}
@@ -67,27 +67,6 @@ func (a *app) matches(ctx context.Context, req *jobsv1.ListRequest, id string) (
 	}
 	page, err := a.listPages(ctx, one, 1)
 	return len(page.GetJobs()) > 0, err
-}
-
-// statusOf is the part of a job that a watch tells of.
-func statusOf(j *jobsv1.Job) *jobsv1.JobStatus {
-	s := &jobsv1.JobStatus{
-		Id: j.GetId(), Owner: j.GetOwner(), Service: j.GetService(), OutputName: j.GetOutputName(),
-		State: j.GetState(), Reason: j.GetReason(), Message: j.GetMessage(), EngineState: j.GetEngineState(),
-		SubmitTime: j.GetSubmitTime(), StartTime: j.GetStartTime(), CompleteTime: j.GetCompleteTime(),
-		Progress: j.GetProgress(), ExitCode: j.ExitCode, CancelTime: j.GetCancelTime(), ChangeTime: j.GetSubmitTime(),
-	}
-	if n := len(j.GetAttempts()); n > 0 {
-		s.Attempt = j.GetAttempts()[n-1].GetNumber()
-	}
-	if h := j.GetHistory(); len(h) > 0 {
-		s.ChangeTime = h[len(h)-1].GetTime()
-	} else if j.GetCompleteTime() != nil {
-		s.ChangeTime = j.GetCompleteTime()
-	} else if j.GetStartTime() != nil {
-		s.ChangeTime = j.GetStartTime()
-	}
-	return s
 }
 
 // liveList draws a list over its last drawing.

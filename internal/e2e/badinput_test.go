@@ -160,8 +160,8 @@ func TestBadInputOverREST(t *testing.T) {
 		{"jobs of everybody", "", call{path: "/v1/jobs?owner=*"}, 403, "PERMISSION_DENIED", ""},
 		{"watch of everybody", "", call{path: "/v1/jobs:watch?owner=*"}, 403, "PERMISSION_DENIED", ""},
 		{"watch of nonsense", "", call{path: "/v1/jobs:watch?ids=x"}, 404, "NOT_FOUND", ""},
-		{"watch from a negative revision", "", call{path: "/v1/jobs:watch?afterRevision=-1"}, 400, "INVALID_ARGUMENT", "afterRevision"},
-		{"watch from no event", "", call{path: "/v1/jobs:watch", header: map[string]string{"Last-Event-ID": "x"}}, 400, "INVALID_ARGUMENT", "Last-Event-ID"},
+		{"watch from no cursor", "", call{path: "/v1/jobs:watch?afterCursor=-1"}, 400, "INVALID_ARGUMENT", "afterCursor"},
+		{"watch from no event", "", call{path: "/v1/jobs:watch", header: map[string]string{"Last-Event-ID": "x"}}, 400, "INVALID_ARGUMENT", "afterCursor"},
 
 		{"id of nonsense", "", call{path: "/v1/jobs/abc"}, 404, "NOT_FOUND", ""},
 		{"negative id", "", call{path: "/v1/jobs/-1"}, 404, "NOT_FOUND", ""},

@@ -169,7 +169,7 @@ func waitFor(t *testing.T, s *server, id string, want jobsv1.State) *jobsv1.Job 
 		if err != nil {
 			t.Fatalf("job %s never was %v: %v", id, want, err)
 		}
-		if m.GetChanged().GetState() == want {
+		if m.GetJob().GetState() == want {
 			break
 		}
 	}

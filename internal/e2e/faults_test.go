@@ -218,7 +218,7 @@ func (h *hostile) started(id string) {
 	stream, err := h.jobs().WatchStatus(h.as("op"), &jobsv1.WatchStatusRequest{Id: id, UntilFinal: true})
 	for err == nil {
 		var m *jobsv1.WatchStatusResponse
-		if m, err = stream.Recv(); err == nil && m.GetChanged() != nil && m.GetChanged().GetState() != jobsv1.State_STATE_QUEUED {
+		if m, err = stream.Recv(); err == nil && m.GetJob() != nil && m.GetJob().GetState() != jobsv1.State_STATE_QUEUED {
 			return
 		}
 	}

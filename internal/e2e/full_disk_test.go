@@ -55,7 +55,7 @@ func (h *hostile) watching() *watched {
 				return
 			}
 			s.mu.Lock()
-			s.all[m.GetChanged().GetId()] = m.GetChanged().GetState()
+			s.all[m.GetJob().GetId()] = m.GetJob().GetState()
 			s.mu.Unlock()
 		}
 	}()

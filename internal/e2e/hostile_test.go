@@ -22,7 +22,6 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
@@ -103,7 +102,7 @@ func (h *hostile) until(id string, want jobsv1.State) *jobsv1.Job {
 			j := h.get(id)
 			h.Fatalf("job %s never was %v, but %v %v %q: %v", id, want, j.GetState(), j.GetReason(), j.GetMessage(), err)
 		}
-		if m.GetChanged().GetState() == want {
+		if m.GetJob().GetState() == want {
 			return h.get(id)
 		}
 	}
@@ -123,14 +122,14 @@ func (h *hostile) output(id string, attempt int) string {
 	return filepath.Join(h.data, "jobs", strconv.Itoa(n/1000), id, "attempts", strconv.Itoa(attempt), "output")
 }
 
-// revision is that of the latest change.
-func (h *hostile) revision() uint64 {
+// cursor is behind the latest change.
+func (h *hostile) cursor() string {
 	h.Helper()
-	resp, err := adminv1.NewStatusServiceClient(h.conn).GetServerStatus(h.as("op"), &adminv1.GetServerStatusRequest{})
+	resp, err := h.jobs().Summarize(h.as("op"), &jobsv1.SummarizeRequest{Owner: "*"})
 	if err != nil {
 		h.Fatal(err)
 	}
-	return resp.GetRevision()
+	return resp.GetCursor()
 }
 
 func (h *hostile) health() healthpb.HealthCheckResponse_ServingStatus {
@@ -259,11 +258,11 @@ func judge(t *testing.T, st *spb.Status, reason, field string) {
 func (h *hostile) unharmed(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	http.DefaultClient.CloseIdleConnections()
-	revision, fds, goroutines := h.revision(), h.metric("process_open_fds"), h.metric("go_goroutines")
+	cursor, fds, goroutines := h.cursor(), h.metric("process_open_fds"), h.metric("go_goroutines")
 	test(t)
 	http.DefaultClient.CloseIdleConnections()
-	if got := h.revision(); got != revision {
-		t.Errorf("something was changed: revision %d, before %d", got, revision)
+	if got := h.cursor(); got != cursor {
+		t.Errorf("something was changed: it is now at %s, before %s", got, cursor)
 	}
 	if got := h.health(); got != healthpb.HealthCheckResponse_SERVING {
 		t.Errorf("health %v", got)

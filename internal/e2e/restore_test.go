@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	adminv1 "github.com/stint-jobs/stint/gen/stint/admin/v1"
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
@@ -26,9 +25,9 @@ func submitted(t *testing.T, s *server) *jobsv1.Job {
 }
 
 // first returns the first frame of a watch that resumes.
-func first(t *testing.T, s *server, after uint64) *jobsv1.WatchStatusResponse {
+func first(t *testing.T, s *server, after string) *jobsv1.WatchStatusResponse {
 	t.Helper()
-	stream, err := s.jobs().WatchStatus(t.Context(), &jobsv1.WatchStatusRequest{AfterRevision: after})
+	stream, err := s.jobs().WatchStatus(t.Context(), &jobsv1.WatchStatusRequest{AfterCursor: after})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,11 +51,6 @@ func TestARestoredServerIsAnotherIncarnation(t *testing.T) {
 	if err != nil || list.GetNextPageToken() == "" {
 		t.Fatalf("no page token: %v", err)
 	}
-	st, err := adminv1.NewStatusServiceClient(s.conn).GetServerStatus(t.Context(), &adminv1.GetServerStatusRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept := st.GetRevision()
 	lost := submitted(t, s)
 	s.untilFinal(time.Minute)
 	got, err := s.jobs().Get(t.Context(), &jobsv1.GetRequest{Id: lost.GetId()})
@@ -64,24 +58,30 @@ func TestARestoredServerIsAnotherIncarnation(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost = got.GetJob()
+	if m := first(t, s, list.GetCursor()); m.GetJob().GetId() != lost.GetId() {
+		t.Errorf("before the restore a watcher that resumes gets %v", m)
+	}
 	s.stop()
 	stintd(t, "restore", copied, "--data", s.data, "--replace")
 	s.check()
 	s.start()
+	anew, err := s.jobs().List(t.Context(), &jobsv1.ListRequest{PageSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	fresh := submitted(t, s)
 	s.untilFinal(time.Minute)
 	if fresh.GetId() == lost.GetId() || fresh.GetRevision() <= lost.GetRevision()+1<<35 || fresh.GetEtag() == lost.GetEtag() || s.runs()[fresh.GetId()] != 1 {
 		t.Errorf("the new job %s has revision %d and etag %s, and ran %d times; the lost one %s had %d and %s",
 			fresh.GetId(), fresh.GetRevision(), fresh.GetEtag(), s.runs()[fresh.GetId()], lost.GetId(), lost.GetRevision(), lost.GetEtag())
 	}
-	if m := first(t, s, lost.GetRevision()); m.GetReset_() == nil {
-		t.Errorf("a watcher that resumes after a lost revision gets %v", m)
+	for what, cursor := range map[string]string{"what is lost": got.GetCursor(), "what was in the backup": list.GetCursor()} {
+		if m := first(t, s, cursor); m.GetRestarted() == nil {
+			t.Errorf("a watcher that resumes behind %s gets %v", what, m)
+		}
 	}
-	if m := first(t, s, 1<<62); m.GetReset_() == nil {
-		t.Errorf("a watcher that resumes after a revision of the future gets %v", m)
-	}
-	if m := first(t, s, kept); m.GetChanged().GetId() != fresh.GetId() {
-		t.Errorf("a watcher that saw nothing of what is lost gets %v", m)
+	if m := first(t, s, anew.GetCursor()); m.GetJob().GetId() != fresh.GetId() {
+		t.Errorf("a watcher that has seen the restored database gets %v", m)
 	}
 	_, err = s.jobs().List(t.Context(), &jobsv1.ListRequest{PageSize: 1, PageToken: list.GetNextPageToken()})
 	if status.Code(err) != codes.InvalidArgument || !strings.Contains(status.Convert(err).Message(), "restored from a backup") {

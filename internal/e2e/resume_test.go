@@ -2,13 +2,11 @@ package e2e_test
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +20,8 @@ import (
 // seen is what one watcher was told, over all its connections.
 type seen struct {
 	*testing.T
-	after   uint64
+	after   string              // the last cursor
+	newest  uint64              // revision of the last change
 	changes map[string][]uint64 // revisions by job, in the order they came
 	states  map[uint64]jobsv1.State
 	resets  int
@@ -35,18 +34,19 @@ func newSeen(t *testing.T) *seen {
 
 // frame takes in one frame. What a snapshot shows is state, not change.
 func (s *seen) frame(m *jobsv1.WatchStatusResponse) {
-	if m.GetReset_() != nil {
+	if m.GetRestarted() != nil {
 		s.resets++
 	}
-	if c := m.GetChanged(); c != nil && m.GetRevision() != 0 {
-		if m.GetRevision() <= s.after {
-			s.Errorf("change %d of job %s came after %d", m.GetRevision(), c.GetId(), s.after)
+	if c := m.GetJob(); c != nil && m.GetCursor() != "" {
+		if c.GetRevision() <= s.newest {
+			s.Errorf("change %d of job %s came after %d", c.GetRevision(), c.GetId(), s.newest)
 		}
-		s.changes[c.GetId()] = append(s.changes[c.GetId()], m.GetRevision())
-		s.states[m.GetRevision()] = c.GetState()
+		s.newest = c.GetRevision()
+		s.changes[c.GetId()] = append(s.changes[c.GetId()], c.GetRevision())
+		s.states[c.GetRevision()] = c.GetState()
 	}
-	if m.GetRevision() != 0 {
-		s.after = m.GetRevision()
+	if m.GetCursor() != "" {
+		s.after = m.GetCursor()
 	}
 }
 
@@ -78,12 +78,12 @@ func (s *seen) verify(jobs []*jobsv1.Job) {
 }
 
 // connection reads frames until the server goes away or most were read.
-type connection func(ctx context.Context, s *server, after uint64, most int, frame func(*jobsv1.WatchStatusResponse)) error
+type connection func(ctx context.Context, s *server, after string, most int, frame func(*jobsv1.WatchStatusResponse)) error
 
-func overGRPC(ctx context.Context, s *server, after uint64, most int, frame func(*jobsv1.WatchStatusResponse)) error {
+func overGRPC(ctx context.Context, s *server, after string, most int, frame func(*jobsv1.WatchStatusResponse)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := s.jobs().WatchStatus(ctx, &jobsv1.WatchStatusRequest{AfterRevision: after})
+	stream, err := s.jobs().WatchStatus(ctx, &jobsv1.WatchStatusRequest{AfterCursor: after})
 	if err != nil {
 		return err
 	}
@@ -100,14 +100,14 @@ func overGRPC(ctx context.Context, s *server, after uint64, most int, frame func
 // errFrame is an event that no server may send, however its connections end.
 var errFrame = errors.New("a wrong event")
 
-func overSSE(ctx context.Context, s *server, after uint64, most int, frame func(*jobsv1.WatchStatusResponse)) error {
+func overSSE(ctx context.Context, s *server, after string, most int, frame func(*jobsv1.WatchStatusResponse)) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url("/v1/jobs:watch"), nil)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Accept", "text/event-stream")
-	if after != 0 {
-		req.Header.Set("Last-Event-ID", strconv.FormatUint(after, 10))
+	if after != "" {
+		req.Header.Set("Last-Event-ID", after)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -129,8 +129,8 @@ func overSSE(ctx context.Context, s *server, after uint64, most int, frame func(
 			if err := protojson.Unmarshal([]byte(value), m); err != nil {
 				return fmt.Errorf("%w: %w: %s", errFrame, err, value)
 			}
-			if strconv.FormatUint(m.GetRevision(), 10) != cmp.Or(id, "0") { // a snapshot has no ids until its end
-				return fmt.Errorf("%w: event id %q of revision %d", errFrame, id, m.GetRevision())
+			if m.GetCursor() != id { // a snapshot has no ids until its end
+				return fmt.Errorf("%w: event id %q of cursor %q", errFrame, id, m.GetCursor())
 			}
 			frame(m)
 			id = ""
@@ -146,13 +146,13 @@ func TestWatchLosesNothing(t *testing.T) {
 	s := newServer(t, "--cpus", "4")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	// A snapshot of something has a revision to resume from, and is short enough for one connection.
+	// What both watch first is there already, and its snapshot is short enough for one connection.
 	submitTolerant(ctx, t, s, 0)
 	s.untilFinal(time.Minute)
 	ways := map[string]connection{"gRPC": overGRPC, "SSE": overSSE}
 	told := make(map[string]*seen)
 	var watchers, ready sync.WaitGroup
-	stop := make(chan uint64, len(ways))
+	stop := make(chan string, len(ways))
 	for name, way := range ways {
 		w := newSeen(t)
 		told[name] = w
@@ -176,7 +176,7 @@ func TestWatchLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range ways {
-		stop <- list.GetRevision()
+		stop <- list.GetCursor()
 	}
 	watchers.Wait()
 	for name, got := range told {
@@ -190,11 +190,11 @@ func TestWatchLosesNothing(t *testing.T) {
 	}
 }
 
-// watchUntil watches over many short connections until it has everything up to the revision from stop.
-func watchUntil(ctx context.Context, s *server, told *seen, way connection, first func(), stop <-chan uint64) {
+// watchUntil watches over many short connections until it has everything up to the cursor from stop.
+func watchUntil(ctx context.Context, s *server, told *seen, way connection, first func(), stop <-chan string) {
 	var begun sync.Once
-	last := uint64(0)
-	for n := 1; last == 0 || told.after < last; n++ {
+	last := ""
+	for n := 1; last == "" || told.after != last; n++ {
 		conn, cancel := context.WithTimeout(ctx, 10*time.Second)
 		err := way(conn, s, told.after, 1+(n*7)%12, func(m *jobsv1.WatchStatusResponse) {
 			told.frame(m)

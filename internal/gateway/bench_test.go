@@ -13,8 +13,8 @@ import (
 func BenchmarkEvent(b *testing.B) {
 	at := timestamppb.New(time.Unix(1_700_000_000, 0))
 	chunk := map[string]any{"result": &jobsv1.WatchStatusResponse{
-		Revision: 4711,
-		Event: &jobsv1.WatchStatusResponse_Changed{Changed: &jobsv1.JobStatus{
+		Cursor: "AU5nQk0Yx3yFAAAAAAB0y7E",
+		Event: &jobsv1.WatchStatusResponse_Job{Job: &jobsv1.Job{
 			Id: "4242", State: jobsv1.State_STATE_RUNNING, OutputName: "sample-7-phage", Owner: "ada", SubmitTime: at, StartTime: at,
 		}},
 	}}

@@ -158,7 +158,7 @@ func TestBadQueriesAreRefusedParameterByParameter(t *testing.T) {
 		{"/v1/jobs?owner=a%00b", []string{"owner"}},
 		{"/v1/jobs?%ff=1", []string{"\uFFFD"}},
 		{"/v1/jobs?filter[a]=1", []string{"filter[a]"}},
-		{"/v1/jobs:watch?after_revision=-1&until_final=perhaps", []string{"after_revision", "until_final"}},
+		{"/v1/jobs:watch?until_final=perhaps&view=-1.5", []string{"until_final", "view"}},
 		{"/v1/jobs/5:watch?id=6", []string{"id"}},
 		{"/v1/jobs/5/logs/stdout?offset=x&tail_lines=1.5&download=maybe", []string{"download", "offset", "tail_lines"}},
 		{"/v1/jobs/5/logs/stdin", []string{"stream"}},

@@ -45,7 +45,7 @@ func compressing(t *testing.T) *site {
 		return stream.Send(&workspacev1.DownloadResponse{Data: data})
 	}
 	sc.jobs.watch = func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
-		return stream.Send(&jobsv1.WatchStatusResponse{Revision: 7})
+		return stream.Send(&jobsv1.WatchStatusResponse{Cursor: "7"})
 	}
 	return newSite(t, sc, Config{Next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -53,7 +53,7 @@ func completeOperation(op map[string]any) {
 			"Another way to give `requestId`: makes the request safe to repeat. At most 128 printable ASCII characters.")
 	case "JobService_WatchStatus", "JobService_WatchStatus_1":
 		addParameter(op, "header", "Last-Event-ID", "string",
-			"Id of the last event seen. Takes the place of `afterRevision`; browsers send it by themselves when they connect again.")
+			"Id of the last event seen. Takes the place of `afterCursor`; browsers send it by themselves when they connect again.")
 	case "JobService_StreamLogs":
 		addParameter(op, "header", "Last-Event-ID", "string",
 			"Id of the last event seen. Takes the place of `offset` and `tailLines`; browsers send it by themselves when they connect again.")

@@ -88,7 +88,7 @@ func (m *sseMarshaler) Marshal(v any) ([]byte, error) {
 	}
 	var event []byte
 	if key == "error" {
-		event = append(event, "event: error\n"...)
+		event = append(event, "event: problem\n"...)
 	} else {
 		name, id := describeFrame(msg)
 		if id != "" {
@@ -103,10 +103,7 @@ func (m *sseMarshaler) Marshal(v any) ([]byte, error) {
 func describeFrame(msg proto.Message) (name, id string) {
 	switch frame := msg.(type) {
 	case *jobsv1.WatchStatusResponse:
-		if frame.GetRevision() > 0 {
-			id = strconv.FormatUint(frame.GetRevision(), 10)
-		}
-		return eventKind(frame), id
+		return eventKind(frame), frame.GetCursor()
 	case *jobsv1.StreamLogsResponse:
 		if len(frame.GetData()) == 0 {
 			return "heartbeat", ""

@@ -43,15 +43,15 @@ func (op *operation) resume(h http.Header, values url.Values, v *violations) {
 	}
 	var replaced []string
 	switch op.method.Name() {
-	case "WatchStatus":
-		replaced = []string{"after_revision", "afterRevision"}
+	case "WatchStatus": // which looks at the id by itself
+		replaced = []string{"after_cursor", "afterCursor"}
 	case "StreamLogs":
 		replaced = []string{"offset", "tail_lines", "tailLines"}
+		if _, err := strconv.ParseUint(id, 10, 63); err != nil {
+			v.add("Last-Event-ID", "must be the id of an event of this stream: a whole number")
+			return
+		}
 	default:
-		return
-	}
-	if _, err := strconv.ParseUint(id, 10, 63); err != nil {
-		v.add("Last-Event-ID", "must be the id of an event of this stream: a whole number")
 		return
 	}
 	for _, name := range replaced {

@@ -78,21 +78,21 @@ func sendAll(frames ...*jobsv1.WatchStatusResponse) func(*jobsv1.WatchStatusRequ
 }
 
 func changed(revision uint64, name string) *jobsv1.WatchStatusResponse {
-	return &jobsv1.WatchStatusResponse{Revision: revision, Event: &jobsv1.WatchStatusResponse_Changed{
-		Changed: &jobsv1.JobStatus{Id: strconv.FormatUint(revision, 10), OutputName: name, State: jobsv1.State_STATE_RUNNING},
+	return &jobsv1.WatchStatusResponse{Cursor: strconv.FormatUint(revision, 10), Event: &jobsv1.WatchStatusResponse_Job{
+		Job: &jobsv1.Job{Id: strconv.FormatUint(revision, 10), OutputName: name, State: jobsv1.State_STATE_RUNNING},
 	}}
 }
 
 // oneOfEach is a frame of each kind.
 func oneOfEach() []*jobsv1.WatchStatusResponse {
 	return []*jobsv1.WatchStatusResponse{
-		{Revision: 5, Event: &jobsv1.WatchStatusResponse_Reset_{Reset_: &jobsv1.Reset{}}},
-		{Revision: 5, Event: &jobsv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &jobsv1.SnapshotBegin{}}},
+		{Cursor: "5", Event: &jobsv1.WatchStatusResponse_Restarted{Restarted: &jobsv1.Restarted{}}},
+		{Cursor: "5", Event: &jobsv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &jobsv1.SnapshotBegin{}}},
 		changed(5, "line\nbreak\r\n\nevent: fake\ndata: {}\n\n\u2028<b>"),
-		{Revision: 6, Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}},
-		{Revision: 7, Event: &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: "7"}}},
-		{Revision: 7, Event: &jobsv1.WatchStatusResponse_Counts{Counts: &jobsv1.Summary{Revision: 7, Total: &jobsv1.StateCounts{Queued: 1}}}},
-		{Revision: 8, Event: &jobsv1.WatchStatusResponse_Heartbeat{Heartbeat: &jobsv1.Heartbeat{Time: timestamppb.New(timestamppb.Now().AsTime())}}},
+		{Cursor: "6", Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}},
+		{Cursor: "7", Event: &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: "7"}}},
+		{Cursor: "7", Event: &jobsv1.WatchStatusResponse_Counts{Counts: &jobsv1.Summary{Total: &jobsv1.StateCounts{Queued: 1}}}},
+		{Cursor: "8", Event: &jobsv1.WatchStatusResponse_Heartbeat{Heartbeat: &jobsv1.Heartbeat{Time: timestamppb.New(timestamppb.Now().AsTime())}}},
 	}
 }
 
@@ -112,7 +112,7 @@ func TestFramesBecomeEventsNamedByTheirKind(t *testing.T) {
 		if !errors.Is(err, io.EOF) || resp.err != nil {
 			t.Fatalf("the stream ended with %v, %v", err, resp.err)
 		}
-		names := []string{"reset", "snapshotBegin", "changed", "snapshotEnd", "removed", "counts", "heartbeat"}
+		names := []string{"restarted", "snapshotBegin", "job", "snapshotEnd", "removed", "counts", "heartbeat"}
 		checkEvents(t.Errorf, events, names, frames)
 	}
 }
@@ -136,8 +136,8 @@ func checkEvents(errorf func(string, ...any), events []event, names []string, fr
 		if diff := cmp.Diff(frame, got, protocmp.Transform()); diff != "" {
 			errorf("event %d (-want +got):\n%s", i, diff)
 		}
-		if id := strconv.FormatUint(frame.GetRevision(), 10); events[i].name != names[i] || events[i].id != id {
-			errorf("event %d is %q with id %q, want %q with id %q", i, events[i].name, events[i].id, names[i], id)
+		if events[i].name != names[i] || events[i].id != frame.GetCursor() {
+			errorf("event %d is %q with id %q, want %q with id %q", i, events[i].name, events[i].id, names[i], frame.GetCursor())
 		}
 	}
 }
@@ -183,7 +183,7 @@ func TestAnErrorAfterFramesEndsTheStreamVisibly(t *testing.T) {
 	}}}, Config{})
 	resp := s.get(t, "/v1/jobs:watch", accept, eventStream)
 	events, _ := readEvents(strings.NewReader(resp.body))
-	if len(events) != 2 || events[1].name != "error" || events[1].id != "3" || !strings.Contains(events[1].data, `"SERVER_STOPPING"`) {
+	if len(events) != 2 || events[1].name != "problem" || events[1].id != "3" || !strings.Contains(events[1].data, `"SERVER_STOPPING"`) {
 		t.Errorf("events %q, want one and an error", events)
 	}
 	resp = s.get(t, "/v1/jobs:watch")
@@ -211,10 +211,10 @@ func TestLastEventIDResumesAndOverrulesTheQuery(t *testing.T) {
 		want     *jobsv1.WatchStatusRequest
 	}{
 		{"/v1/jobs:watch", "", &jobsv1.WatchStatusRequest{}},
-		{"/v1/jobs:watch", "17", &jobsv1.WatchStatusRequest{AfterRevision: 17}},
-		{"/v1/jobs:watch?afterRevision=3&owner=me", "17", &jobsv1.WatchStatusRequest{AfterRevision: 17, Owner: "me"}},
-		{"/v1/jobs/5:watch?after_revision=3&until_final=true", "17", &jobsv1.WatchStatusRequest{Id: "5", AfterRevision: 17, UntilFinal: true}},
-		{"/v1/jobs:watch?afterRevision=3&ids=1&ids=2", "", &jobsv1.WatchStatusRequest{AfterRevision: 3, Ids: []string{"1", "2"}}},
+		{"/v1/jobs:watch", "17", &jobsv1.WatchStatusRequest{AfterCursor: "17"}},
+		{"/v1/jobs:watch?afterCursor=3&owner=me", "17", &jobsv1.WatchStatusRequest{AfterCursor: "17", Owner: "me"}},
+		{"/v1/jobs/5:watch?after_cursor=3&until_final=true", "17", &jobsv1.WatchStatusRequest{Id: "5", AfterCursor: "17", UntilFinal: true}},
+		{"/v1/jobs:watch?afterCursor=3&ids=1&ids=2", "", &jobsv1.WatchStatusRequest{AfterCursor: "3", Ids: []string{"1", "2"}}},
 	} {
 		got = nil
 		s.get(t, test.path, "Last-Event-ID", test.id, accept, eventStream)
@@ -229,7 +229,7 @@ func TestLastEventIDResumesAndOverrulesTheQuery(t *testing.T) {
 	}
 	for _, id := range []string{"x", "-1", "99999999999999999999", "1\"; DROP"} {
 		refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Last-Event-ID"}}.
-			check(t, s.get(t, "/v1/jobs:watch", "Last-Event-ID", id))
+			check(t, s.get(t, "/v1/jobs/5/logs/stderr", "Last-Event-ID", id))
 	}
 }
 
@@ -258,7 +258,7 @@ func TestAStreamThatIsOverSaysSo(t *testing.T) {
 	frames := 0
 	s := newSite(t, &script{jobs: fake{watch: func(_ *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
 		for n := range frames {
-			if err := stream.Send(&jobsv1.WatchStatusResponse{Revision: uint64(n + 1)}); err != nil { //nolint:gosec // small
+			if err := stream.Send(&jobsv1.WatchStatusResponse{Cursor: strconv.Itoa(n + 1)}); err != nil {
 				return err
 			}
 		}
@@ -312,7 +312,7 @@ func TestEventsAreNeverTorn(t *testing.T) {
 			text := strings.ToValidUTF8(rapid.String().Draw(rt, "text"), "?")
 			text = strings.Repeat(text, rapid.SampledFrom([]int{1, 2, 500}).Draw(rt, "times"))
 			frames = append(frames, changed(uint64(i+1), text))
-			names = append(names, "changed")
+			names = append(names, "job")
 		}
 		w := &pieces{ResponseRecorder: *httptest.NewRecorder()}
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/v1/jobs:watch", nil)
@@ -369,7 +369,11 @@ func (l cutListener) Accept() (net.Conn, error) {
 func TestResumingATornStreamLosesNothingAndRepeatsNothing(t *testing.T) {
 	const last = 40
 	handler := newHandler(t, &script{jobs: fake{watch: func(r *jobsv1.WatchStatusRequest, stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]) error {
-		for revision := r.GetAfterRevision() + 1; revision <= last; revision++ {
+		after, err := strconv.ParseUint(r.GetAfterCursor(), 10, 64)
+		if err != nil {
+			return err
+		}
+		for revision := after + 1; revision <= last; revision++ {
 			if err := stream.Send(changed(revision, strings.Repeat("x", int(revision*7%90)))); err != nil {
 				return err
 			}
@@ -387,7 +391,7 @@ func TestResumingATornStreamLosesNothingAndRepeatsNothing(t *testing.T) {
 	var seen []string
 	lastID, connections := "", 0
 	for ; len(seen) < last && connections < 1000; connections++ {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1/jobs:watch?afterRevision=0", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1/jobs:watch?afterCursor=0", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -402,7 +406,7 @@ func TestResumingATornStreamLosesNothingAndRepeatsNothing(t *testing.T) {
 		events, _ := readEvents(resp.Body)
 		resp.Body.Close()
 		for _, e := range events {
-			if e.name == "changed" {
+			if e.name == "job" {
 				seen = append(seen, e.id)
 				lastID = e.id
 			}
@@ -474,7 +478,7 @@ func TestTheServerEndsStreamsWhenItStops(t *testing.T) {
 	}
 	s.stop()
 	events, err := readEvents(io.MultiReader(bytes.NewReader(first), resp.Body))
-	if !errors.Is(err, io.EOF) || len(events) != 2 || events[1].name != "error" || !strings.Contains(events[1].data, "SERVER_STOPPING") {
+	if !errors.Is(err, io.EOF) || len(events) != 2 || events[1].name != "problem" || !strings.Contains(events[1].data, "SERVER_STOPPING") {
 		t.Errorf("%v, events %q; want one, an error and the end", err, events)
 	}
 	<-ended

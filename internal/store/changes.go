@@ -28,8 +28,8 @@ type Change struct {
 	Revision uint64
 	// ID of the job.
 	ID job.ID
-	// Status of the job as of the change. It is shared between watchers: read-only. Nil when the job was deleted.
-	Status *jobsv1.JobStatus
+	// Job is the job in the view BASIC, as of the change. It is shared between watchers: read-only. Nil when the job was deleted.
+	Job *jobsv1.Job
 
 	once sync.Once
 	made []byte
@@ -84,7 +84,7 @@ func (s *Store) Changes(w Watch, after uint64, limit int) (Changes, error) {
 		return Changes{UpTo: s.Revision(), Reset: true}, nil
 	}
 	if w.IDs != nil {
-		return s.readChanges(s.mem.index.ChangesOf(w.Scope, w.IDs, after), limit)
+		return s.readChanges(w.Scope, s.mem.index.ChangesOf(w.Scope, w.IDs, after), limit)
 	}
 	now, unchanged := s.mem.index.Unchanged(w.Scope, after)
 	if unchanged {
@@ -128,17 +128,17 @@ func (s *Store) reading(key readingKey, now uint64) func() (Changes, error) {
 	}
 	if r.byKey[key] == nil {
 		r.byKey[key] = sync.OnceValues(func() (Changes, error) {
-			return s.readChanges(s.mem.index.Changes(key.scope, key.after, key.limit), key.limit)
+			return s.readChanges(key.scope, s.mem.index.Changes(key.scope, key.after, key.limit), key.limit)
 		})
 	}
 	return r.byKey[key]
 }
 
-func (s *Store) readChanges(found index.Changes, limit int) (Changes, error) {
+func (s *Store) readChanges(scope Scope, found index.Changes, limit int) (Changes, error) {
 	if found.Reset || len(found.IDs) == 0 && len(found.Removed) == 0 {
 		return Changes{UpTo: found.UpTo, Reset: found.Reset}, nil
 	}
-	list, gap, err := s.merge(&found)
+	list, gap, err := s.merge(scope, &found)
 	if err != nil {
 		return Changes{}, fmt.Errorf("read changes after %d: %w", found.After, err)
 	}
@@ -163,7 +163,7 @@ func cutAt(list []*Change, limit int) int {
 
 // merge reads the jobs that changed and puts their changes into the order of
 // revisions. gap means that a history may lack some of them.
-func (s *Store) merge(c *index.Changes) (list []*Change, gap bool, _ error) {
+func (s *Store) merge(scope Scope, c *index.Changes) (list []*Change, gap bool, _ error) {
 	for _, r := range c.Removed {
 		list = append(list, &Change{Revision: r.Revision, ID: r.ID})
 	}
@@ -178,6 +178,9 @@ func (s *Store) merge(c *index.Changes) (list []*Change, gap bool, _ error) {
 					continue // deleted a moment ago; its removal comes next
 				}
 				gap = gap || mayLack(c, rec)
+				if !scope.Includes(rec.GetJob().GetOwner()) {
+					hideFromOthers(rec.GetJob())
+				}
 				list = appendChanges(list, c, id, rec)
 			}
 			return nil
@@ -200,11 +203,12 @@ func appendChanges(list []*Change, c *index.Changes, id job.ID, rec *storev1.Rec
 	j := rec.GetJob()
 	for i, h := range j.GetHistory() {
 		if within(c, h.GetRevision()) && h.GetRevision() != j.GetRevision() {
-			list = append(list, &Change{Revision: h.GetRevision(), ID: id, Status: statusAt(j, i)})
+			list = append(list, &Change{Revision: h.GetRevision(), ID: id, Job: basicAt(j, i)})
 		}
 	}
 	if within(c, j.GetRevision()) {
-		list = append(list, &Change{Revision: j.GetRevision(), ID: id, Status: StatusOf(j)})
+		j.Attempts, j.History = nil, nil
+		list = append(list, &Change{Revision: j.GetRevision(), ID: id, Job: j})
 	}
 	return list
 }

@@ -51,7 +51,7 @@ func TestAReadingThatFailsIsSharedUntilTheNextChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := s.Changes(w, 4, 0)
-	if err != nil || len(got.List) != 1 || got.List[0].ID != 2 || got.List[0].Status != nil || got.UpTo != 5 {
+	if err != nil || len(got.List) != 1 || got.List[0].ID != 2 || got.List[0].Job != nil || got.UpTo != 5 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if err := s.Close(); err != nil {

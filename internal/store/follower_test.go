@@ -509,7 +509,7 @@ func (h *history) changes(s *Store, w Watch, after uint64, limit int) (changesAn
 	found, err := s.Changes(w, after, limit)
 	out := changesAnswer{UpTo: found.UpTo, More: found.More, Reset: found.Reset}
 	for _, c := range found.List {
-		raw, encoding := proto.MarshalOptions{Deterministic: true}.Marshal(c.Status)
+		raw, encoding := proto.MarshalOptions{Deterministic: true}.Marshal(c.Job)
 		err = cmp.Or(err, encoding)
 		out.List = append(out.List, change{c.Revision, c.ID, string(raw)})
 	}

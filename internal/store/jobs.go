@@ -78,7 +78,13 @@ func (s *Store) Active() []job.ID {
 }
 
 // Summarize returns the exact counts of the jobs in the scope by service and state.
-func (s *Store) Summarize(scope Scope) *jobsv1.Summary { return s.mem.index.Summarize(scope) }
+func (s *Store) Summarize(scope Scope) *jobsv1.Summary {
+	sum, _ := s.SummarizeAt(scope)
+	return sum
+}
+
+// SummarizeAt is Summarize, and returns also the revision that the counts hold at.
+func (s *Store) SummarizeAt(scope Scope) (*jobsv1.Summary, uint64) { return s.mem.index.Summarize(scope) }
 
 // Load returns how many jobs of the scope are queued and how many are running.
 func (s *Store) Load(scope Scope) (queued, running int) { return s.mem.index.Load(scope) }
@@ -122,8 +128,13 @@ func seen(tx *kv.ReadTx, scope Scope, id job.ID, j *jobsv1.Job) (bool, error) {
 	if err != nil || !index.RightsOf(sh.GetRights()).Has(scope.Right) {
 		return false, err
 	}
-	j.OutputFolder, j.ResultFolder, j.ParentId, j.RerunOf, j.InputNote = "", "", "", "", ""
+	hideFromOthers(j)
 	return true, nil
+}
+
+// hideFromOthers takes from a job what they do not see with whom it is shared.
+func hideFromOthers(j *jobsv1.Job) {
+	j.OutputFolder, j.ResultFolder, j.ParentId, j.RerunOf, j.InputNote = "", "", "", "", ""
 }
 
 // jobIn decodes a job. It returns nil when there is none in the scope.

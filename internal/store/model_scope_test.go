@@ -190,7 +190,7 @@ func (m *scopes) readByID(t *rapid.T, scope store.Scope) {
 		t.Fatal(err)
 	}
 	for _, c := range changes.List {
-		if c.Status != nil && !m.sees(scope, c.ID) {
+		if c.Job != nil && !m.sees(scope, c.ID) {
 			t.Fatalf("a change of job %s in %v", c.ID, scope)
 		}
 	}
@@ -216,7 +216,7 @@ func (m *scopes) readLists(t *rapid.T, scope store.Scope) {
 		t.Fatal(err)
 	}
 	for _, c := range changes.List {
-		if c.Status != nil && !slices.Contains(want, c.ID) {
+		if c.Job != nil && !slices.Contains(want, c.ID) {
 			t.Fatalf("a change of job %s among all in %v", c.ID, scope)
 		}
 	}

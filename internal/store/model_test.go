@@ -310,7 +310,7 @@ func (m *model) compare(t *rapid.T) {
 
 func (m *model) summarize(t *rapid.T) {
 	for _, scope := range []store.Scope{store.Everyone, store.OwnedBy("ada"), store.OwnedBy("nobody")} {
-		want := &jobsv1.Summary{Total: &jobsv1.StateCounts{}, Services: map[string]*jobsv1.StateCounts{}, Revision: m.revision}
+		want := &jobsv1.Summary{Total: &jobsv1.StateCounts{}, Services: map[string]*jobsv1.StateCounts{}}
 		for _, j := range m.jobs {
 			if scope.All || j.GetOwner() == scope.Owner {
 				count(want.GetTotal(), j)
@@ -320,8 +320,9 @@ func (m *model) summarize(t *rapid.T) {
 				count(want.Services[j.GetService()], j)
 			}
 		}
-		if diff := gocmp.Diff(want, m.s.Summarize(scope), protocmp.Transform(), protocmp.IgnoreDefaultScalars()); diff != "" {
-			t.Fatalf("%v:\n%s", scope, diff)
+		got, revision := m.s.SummarizeAt(scope)
+		if diff := gocmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreDefaultScalars()); diff != "" || revision != m.revision {
+			t.Fatalf("%v at %d, want %d:\n%s", scope, revision, m.revision, diff)
 		}
 	}
 }

@@ -88,11 +88,11 @@ func leading(s string) int {
 func describe(list []*store.Change) []string {
 	var all []string
 	for _, c := range list {
-		if c.Status == nil {
+		if c.Job == nil {
 			all = append(all, fmt.Sprintf("%d: job %s removed", c.Revision, c.ID))
 			continue
 		}
-		all = append(all, fmt.Sprintf("%d: job %s %v %v", c.Revision, c.ID, c.Status.GetState(), c.Status.GetReason()))
+		all = append(all, fmt.Sprintf("%d: job %s %v %v", c.Revision, c.ID, c.Job.GetState(), c.Job.GetReason()))
 	}
 	return all
 }

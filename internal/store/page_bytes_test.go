@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
@@ -64,12 +65,27 @@ func TestPageHasOneJobHoweverLarge(t *testing.T) {
 	}
 }
 
-func TestViewStatusHasNoParameters(t *testing.T) {
+func TestTheViewBasicHasTheLastEntryOfTheHistoryAlone(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{}.WithoutSync())
 	submit(t, s, "ada", large(100))
-	page, err := s.Page(t.Context(), store.Query{Scope: store.OwnedBy("ada"), Limit: 1, View: store.ViewStatus})
-	if err != nil || len(page.Jobs) != 1 || page.Jobs[0].GetParameters() != nil || len(page.Jobs[0].GetHistory()) != 1 {
+	page, err := s.Page(t.Context(), store.Query{Scope: store.OwnedBy("ada"), Limit: 1, View: jobsv1.JobView_JOB_VIEW_BASIC})
+	if err != nil || len(page.Jobs) != 1 || page.Jobs[0].GetParameters() != nil || len(page.Jobs[0].GetHistory()) != 0 {
 		t.Errorf("%v, %v", page, err)
+	}
+	change(t, s, 1, func(r *storev1.Record) { r.Job.Attempts = []*jobsv1.Attempt{{Number: 1}} })
+	full, err := s.Get(store.Everyone, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	basic, _, err := s.GetMany(store.Everyone, []job.ID{1}, jobsv1.JobView_JOB_VIEW_BASIC, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := full.GetHistory()[1]
+	for _, j := range []*jobsv1.Job{full, basic[0]} {
+		if j.GetAttempt() != 1 || j.GetChangeTime().AsTime() != last.GetTime().AsTime() || last.GetAttempt() != 1 {
+			t.Errorf("attempt %d of %v, in the history %v", j.GetAttempt(), j.GetChangeTime(), last)
+		}
 	}
 }
 

@@ -11,9 +11,6 @@ import (
 	"github.com/stint-jobs/stint/internal/store/kv"
 )
 
-// ViewStatus is what the status of a job is made of: FULL without parameters. No request can name it.
-const ViewStatus = file.ViewStatus
-
 // Page is the part of a query's result behind its cursor.
 type Page struct {
 	index.Page

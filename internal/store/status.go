@@ -8,45 +8,38 @@ import (
 	"github.com/stint-jobs/stint/internal/store/file"
 )
 
-// StatusOf returns the part of a job that a watch shows. The result shares the job's messages.
-func StatusOf(j *jobsv1.Job) *jobsv1.JobStatus {
-	s := identity(j)
-	s.State, s.Reason, s.Message, s.EngineState = j.GetState(), j.GetReason(), j.GetMessage(), j.GetEngineState()
-	s.StartTime, s.CompleteTime, s.CancelTime = j.GetStartTime(), j.GetCompleteTime(), j.GetCancelTime()
-	s.Progress, s.ExitCode = j.GetProgress(), j.ExitCode
-	s.Attempt = file.AttemptOf(j)
-	s.QueuePosition, s.ExpectedStartTime, s.ExpectedCompleteTime = j.GetQueuePosition(), j.GetExpectedStartTime(), j.GetExpectedCompleteTime()
-	s.ExpectedStartRange, s.ExpectedCompleteRange, s.ExpectationNote = j.GetExpectedStartRange(), j.GetExpectedCompleteRange(), j.GetExpectationNote()
-	if n := len(j.GetHistory()); n > 0 {
-		s.ChangeTime = j.GetHistory()[n-1].GetTime()
-	}
-	return s
-}
-
-func identity(j *jobsv1.Job) *jobsv1.JobStatus {
-	return &jobsv1.JobStatus{
-		Id: j.GetId(), Owner: j.GetOwner(), Service: j.GetService(), OutputName: j.GetOutputName(),
-		SubmitTime: j.GetSubmitTime(),
-	}
-}
-
-// statusAt returns the status as of entry i of the history, as far as the history
-// and the attempts tell: words of the engine and progress are not kept.
-func statusAt(j *jobsv1.Job, i int) *jobsv1.JobStatus {
+// basicAt returns a job in the view BASIC as of entry i of its history, as far as the history
+// and the attempts tell: words of the engine and progress are not kept. The result shares the job's messages.
+func basicAt(j *jobsv1.Job, i int) *jobsv1.Job {
 	h := j.GetHistory()[i]
-	s := identity(j)
-	s.State, s.Reason, s.Message, s.Attempt, s.ChangeTime = h.GetState(), h.GetReason(), h.GetMessage(), h.GetAttempt(), h.GetTime()
+	past := asSubmitted(j)
+	past.State, past.Reason, past.Message, past.Attempt, past.ChangeTime = h.GetState(), h.GetReason(), h.GetMessage(), h.GetAttempt(), h.GetTime()
+	past.Revision, past.Etag = h.GetRevision(), file.Etag(h.GetRevision())
 	if c := j.GetCancelTime(); c != nil && file.Nanos(c) <= file.Nanos(h.GetTime()) {
-		s.CancelTime = c
+		past.CancelTime, past.CancelledBy, past.CancelReason = c, j.GetCancelledBy(), j.GetCancelReason()
+	}
+	if h.GetAttempt() > 0 {
+		past.InputNote = j.GetInputNote()
 	}
 	if h.GetState() == jobsv1.State_STATE_QUEUED {
-		return s
+		return past
 	}
-	s.StartTime = startOf(j, h.GetAttempt())
+	past.StartTime = startOf(j, h.GetAttempt())
 	if job.Terminal(h.GetState()) {
-		s.CompleteTime, s.ExitCode = j.GetCompleteTime(), j.ExitCode
+		past.CompleteTime, past.ExitCode = j.GetCompleteTime(), j.ExitCode
 	}
-	return s
+	return past
+}
+
+// asSubmitted returns what of a job in the view BASIC does not change after it was submitted.
+func asSubmitted(j *jobsv1.Job) *jobsv1.Job {
+	return &jobsv1.Job{
+		Id: j.GetId(), Owner: j.GetOwner(), Service: j.GetService(), OutputName: j.GetOutputName(), OutputFolder: j.GetOutputFolder(),
+		Resources: j.GetResources(), Labels: j.GetLabels(), Priority: j.GetPriority(), Retry: j.GetRetry(),
+		ParentId: j.GetParentId(), RerunOf: j.GetRerunOf(), Executor: j.GetExecutor(), SubmitTime: j.GetSubmitTime(),
+		InputBytes: j.GetInputBytes(), ServiceVersion: j.GetServiceVersion(), AppliedAdvice: j.GetAppliedAdvice(),
+		SubmittedBy: j.GetSubmittedBy(), SubmitReason: j.GetSubmitReason(),
+	}
 }
 
 func startOf(j *jobsv1.Job, attempt int32) *timestamppb.Timestamp {

@@ -158,7 +158,7 @@ func (f *follower) follow(ctx context.Context, t *testing.T, s *store.Store) {
 
 // take notes a change, unless it repeats the standing that was seen last: then only words or progress changed.
 func (f *follower) take(c *store.Change) {
-	st := step{c.Revision, c.Status.GetState(), c.Status.GetReason(), c.Status.GetAttempt()}
+	st := step{c.Revision, c.Job.GetState(), c.Job.GetReason(), c.Job.GetAttempt()}
 	if before := f.seen[c.ID]; len(before) > 0 {
 		last := before[len(before)-1]
 		if last.Revision = st.Revision; last == st {
@@ -195,7 +195,7 @@ func TestAChangeCarriesTheStatusAsOfThen(t *testing.T) {
 	}
 	var have []look
 	for _, c := range got.List {
-		st := c.Status
+		st := c.Job
 		have = append(have, look{c.Revision, st.GetState(), st.GetAttempt(), st.GetStartTime() != nil, st.GetCompleteTime() != nil, st.ExitCode != nil})
 		if st.GetId() != "1" || st.GetOwner() != "ada" || st.GetService() != "A" || st.GetOutputName() != "a" || st.GetSubmitTime() == nil || st.GetChangeTime() == nil {
 			t.Errorf("status %v", st)

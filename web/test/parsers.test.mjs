@@ -400,7 +400,7 @@ test('server-sent events: what is told until the stream says that it is over', a
       'event: counts\r\ndata: {}\r\n\r\n: a sign of life\n\nevent: end\ndata: {}\n\nevent: late\ndata: {}\n\n',
       ['counts {}'],
     ],
-    ['event: error\ndata: {"code":5}\n\n', ['error {"code":5}']],
+    ['event: problem\ndata: {"code":5}\n\n', ['problem {"code":5}']],
     ['data: it broke off\n', []],
   ];
   for (const [text, want] of cases) {

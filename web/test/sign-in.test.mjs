@@ -138,7 +138,7 @@ test('signing out ends the streams of all tabs, which say so and lead back', { s
   assert.equal(stream.status, 200);
   const rest = stream.text();
   await first.getByRole('button', { name: 'Sign out' }).click();
-  assert.match(await rest, /event: error.*SESSION_ENDED/s, 'the open stream ends with the reason');
+  assert.match(await rest, /event: problem.*SESSION_ENDED/s, 'the open stream ends with the reason');
   await second.getByText('Your session has ended').waitFor();
   await picture(second, 'session-ended');
   await second.getByRole('link', { name: 'Sign in again' }).click();

@@ -22,7 +22,7 @@ func (s *serverStatus) GetServerStatus(ctx context.Context, _ *adminv1.GetServer
 	set := s.cfg.Store.Settings()
 	resp := &adminv1.GetServerStatusResponse{
 		SubmissionsOpen: !set.GetSubmissionsClosed(), Message: set.GetMessage(), Version: s.cfg.Version,
-		User: p.User, Revision: s.cfg.Store.Revision(), Executors: s.cfg.Scheduler.Status(),
+		User: p.User, Executors: s.cfg.Scheduler.Status(),
 	}
 	for _, r := range p.Roles {
 		resp.Roles = append(resp.Roles, string(r))

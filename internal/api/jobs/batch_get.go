@@ -19,6 +19,7 @@ func (s *Service) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*j
 	if err != nil {
 		return nil, err
 	}
+	before := s.cfg.Store.Revision()
 	found, _, err := s.cfg.Store.GetMany(scope, ids, req.GetView(), page.MaxBatchBytes)
 	if err != nil {
 		return nil, err
@@ -33,7 +34,7 @@ func (s *Service) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*j
 	for _, j := range found {
 		byID[j.GetId()] = j
 	}
-	resp := &jobsv1.BatchGetResponse{}
+	resp := &jobsv1.BatchGetResponse{Cursor: s.cfg.Pages.Cursor(before)}
 	for i, text := range req.GetIds() {
 		if j := byID[text]; j != nil && ids[i] != 0 {
 			resp.Jobs = append(resp.Jobs, j)

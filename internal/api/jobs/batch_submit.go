@@ -34,7 +34,7 @@ func (s *Service) BatchSubmit(ctx context.Context, req *jobsv1.BatchSubmitReques
 	for i, j := range out.jobs {
 		out.jobs[i] = basic(j)
 	}
-	return &jobsv1.BatchSubmitResponse{Jobs: out.jobs, Deduplicated: out.deduplicated, Warnings: out.warnings}, nil
+	return &jobsv1.BatchSubmitResponse{Jobs: out.jobs, Deduplicated: out.deduplicated, Warnings: out.warnings, Cursor: s.cursorOf(out.jobs)}, nil
 }
 
 // checkBatchBytes refuses jobs that could be stored but whose answer, which has all of them but the parameters, no client takes.

@@ -11,12 +11,13 @@ import (
 
 // Get returns one job in full.
 func (s *Service) Get(ctx context.Context, req *jobsv1.GetRequest) (*jobsv1.GetResponse, error) {
+	before := s.cfg.Store.Revision()
 	j, err := s.find(ctx, req.GetId())
 	if err != nil {
 		return nil, err
 	}
 	s.cfg.explain(j)
-	return &jobsv1.GetResponse{Job: j}, nil
+	return &jobsv1.GetResponse{Job: j, Cursor: s.cfg.Pages.Cursor(before)}, nil
 }
 
 // holds returns the id of a job that a stream is about, and what it asks before each

@@ -37,7 +37,7 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 		return nil, err
 	}
 	if cond.never {
-		return &jobsv1.ListResponse{TotalSizeExact: true, Revision: s.cfg.Store.Revision()}, nil
+		return &jobsv1.ListResponse{TotalSizeExact: true, Cursor: s.cfg.Pages.Cursor(s.cfg.Store.Revision())}, nil
 	}
 	kept := req.GetFilter()
 	if cond.derived {
@@ -62,7 +62,7 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 	}
 	return &jobsv1.ListResponse{
 		Jobs: found.Jobs, NextPageToken: next,
-		TotalSize: found.Total, TotalSizeExact: found.Exact, Revision: found.Revision,
+		TotalSize: found.Total, TotalSizeExact: found.Exact, Cursor: s.cfg.Pages.Cursor(found.Revision),
 	}, nil
 }
 

@@ -50,7 +50,7 @@ func (s *Service) Rerun(ctx context.Context, req *jobsv1.RerunRequest) (*jobsv1.
 	if err != nil {
 		return nil, err
 	}
-	return &jobsv1.RerunResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings, Advice: out.advice}, nil
+	return &jobsv1.RerunResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings, Advice: out.advice, Cursor: s.cursorOf(out.jobs)}, nil
 }
 
 // mayRepeat asks an operator for the reason to repeat somebody else's job. To check

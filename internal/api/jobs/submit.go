@@ -27,7 +27,7 @@ func (s *Service) Submit(ctx context.Context, req *jobsv1.SubmitRequest) (*jobsv
 	if err != nil {
 		return nil, err
 	}
-	return &jobsv1.SubmitResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings, Advice: out.advice}, nil
+	return &jobsv1.SubmitResponse{Job: out.jobs[0], Deduplicated: out.deduplicated, Warnings: out.warnings, Advice: out.advice, Cursor: s.cursorOf(out.jobs)}, nil
 }
 
 // requestIDHeader is how REST clients may send the request id; the gateway passes it on.
@@ -138,6 +138,18 @@ func (s *Service) maySubmitFor(ctx context.Context, owner string, in submission)
 	e := call.AuditEntry(p, method)
 	e.Subject, e.Reason = owner, in.reason
 	return s.cfg.Store.AuditRead(ctx, e)
+}
+
+// cursorOf returns the cursor from which a watch of jobs that were stored together misses nothing. It is empty for jobs that are not stored.
+func (s *Service) cursorOf(jobs []*jobsv1.Job) string {
+	var last uint64
+	for _, j := range jobs {
+		last = max(last, j.GetRevision())
+	}
+	if last == 0 {
+		return ""
+	}
+	return s.cfg.Pages.Cursor(last)
 }
 
 // signed says on jobs who submits them, where that is not their owner alone.

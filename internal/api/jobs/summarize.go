@@ -13,5 +13,6 @@ func (s *Service) Summarize(ctx context.Context, req *jobsv1.SummarizeRequest) (
 	if err != nil {
 		return nil, err
 	}
-	return &jobsv1.SummarizeResponse{Summary: s.cfg.Store.Summarize(scope)}, nil
+	sum, revision := s.cfg.Store.SummarizeAt(scope)
+	return &jobsv1.SummarizeResponse{Summary: sum, Cursor: s.cfg.Pages.Cursor(revision)}, nil
 }

@@ -45,7 +45,8 @@ type watcher struct {
 	what      store.Watch
 	lent      map[job.ID]bool // watched jobs that are somebody else's and shared with the caller
 	keys      []store.Key
-	one       [1]store.Key      // of keys, where there is one
+	one       [1]store.Key // of keys, where there is one
+	start     start
 	after     uint64            // revision up to which everything was sent
 	ahead     map[string]uint64 // revisions that the snapshot showed already, of jobs that changed while it was read
 	changes   bool
@@ -61,7 +62,10 @@ type watcher struct {
 }
 
 func (s *Service) newWatcher(stream grpc.ServerStreamingServer[jobsv1.WatchStatusResponse], req *jobsv1.WatchStatusRequest) (*watcher, error) {
-	w := &watcher{Service: s, stream: stream, after: resumeFrom(stream.Context(), req), untilEnd: req.GetUntilFinal()}
+	w := &watcher{Service: s, stream: stream, untilEnd: req.GetUntilFinal()}
+	if err := w.resumeFrom(req); err != nil {
+		return nil, err
+	}
 	switch req.GetView() {
 	case jobsv1.WatchView_WATCH_VIEW_UNSPECIFIED, jobsv1.WatchView_WATCH_VIEW_CHANGES:
 		w.changes = true
@@ -135,8 +139,8 @@ func (w *watcher) watchOwner(owner string) error {
 // be due, Drain at the end. Beside that it waits for its client alone: each further thing that an idle watcher waited for would
 // be memory, and work for the collector.
 func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) error {
-	if w.after == 0 || w.after > w.cfg.Store.Revision() { // a revision of the future is one of another database
-		if err := w.restart(ctx, w.after != 0); err != nil {
+	if w.start != resumed || w.after > w.cfg.Store.Revision() { // a revision of the future is one of another database
+		if err := w.restart(ctx, w.start != anew); err != nil {
 			return err
 		}
 	}
@@ -162,7 +166,7 @@ func (w *watcher) run(ctx context.Context, sub *notify.Subscription[store.Key]) 
 		if w.drained() {
 			return &job.UserError{
 				Sentinel: job.ErrUnavailable, RetryAfter: time.Second,
-				Message: "The server is about to stop; watch again after the last revision.",
+				Message: "The server is about to stop; watch again after the last cursor.",
 			}
 		}
 		select {
@@ -186,7 +190,7 @@ func (w *watcher) beat(now time.Time) error {
 	silent := now.Sub(w.lastFrame) >= w.silence
 	w.silence = w.cfg.Heartbeat // but for the first
 	if silent {
-		if err := w.send(w.after, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Heartbeat{
+		if err := w.send(w.cursor(), &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Heartbeat{
 			Heartbeat: &jobsv1.Heartbeat{Time: timestamppb.Now()},
 		}}); err != nil {
 			return err
@@ -247,8 +251,8 @@ func (w *watcher) sendChange(c *store.Change) error {
 	if seen, ok := w.ahead[id]; ok && c.Revision <= seen || !w.maySend(c.ID) {
 		return nil
 	}
-	f := &jobsv1.WatchStatusResponse{Revision: c.Revision, Event: &jobsv1.WatchStatusResponse_Changed{Changed: c.Status}}
-	if c.Status == nil {
+	f := &jobsv1.WatchStatusResponse{Cursor: w.cfg.Pages.Cursor(c.Revision), Event: &jobsv1.WatchStatusResponse_Job{Job: c.Job}}
+	if c.Job == nil {
 		f.Event = &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id}}
 	}
 	w.lastFrame = time.Now()
@@ -272,15 +276,15 @@ func (w *watcher) sendCounts() error {
 	if !w.counts {
 		return nil
 	}
-	sum := w.cfg.Store.Summarize(w.what.Scope)
+	sum, revision := w.cfg.Store.SummarizeAt(w.what.Scope)
 	if !w.changes { // otherwise the changes say how far this is: one may have been committed since they were read
-		w.after = max(w.after, sum.GetRevision())
+		w.after = max(w.after, revision)
 	}
 	if w.last != nil && proto.Equal(w.last.GetTotal(), sum.GetTotal()) && sameServices(w.last, sum) {
 		return nil
 	}
 	w.last = sum
-	return w.send(w.after, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Counts{Counts: sum}})
+	return w.send(w.cursor(), &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Counts{Counts: sum}})
 }
 
 func sameServices(a, b *jobsv1.Summary) bool {
@@ -315,8 +319,11 @@ func (w *watcher) allFinal() (bool, error) {
 	return true, nil
 }
 
-func (w *watcher) send(revision uint64, f *jobsv1.WatchStatusResponse) error {
-	f.Revision = revision
+// cursor returns the cursor behind all that was sent.
+func (w *watcher) cursor() string { return w.cfg.Pages.Cursor(w.after) }
+
+func (w *watcher) send(cursor string, f *jobsv1.WatchStatusResponse) error {
+	f.Cursor = cursor
 	w.lastFrame = time.Now()
 	return w.stream.Send(f)
 }
@@ -324,14 +331,32 @@ func (w *watcher) send(revision uint64, f *jobsv1.WatchStatusResponse) error {
 // lastEventID is how browsers say where a stream of server-sent events broke off.
 const lastEventID = "last-event-id"
 
-func resumeFrom(ctx context.Context, req *jobsv1.WatchStatusRequest) uint64 {
-	if req.GetAfterRevision() != 0 {
-		return req.GetAfterRevision()
+// start is how a watch begins.
+type start int
+
+const (
+	anew      start = iota // with a snapshot
+	resumed                // after a revision
+	restarted              // with a snapshot, for the cursor is of another incarnation
+)
+
+// resumeFrom sets where the watch begins.
+func (w *watcher) resumeFrom(req *jobsv1.WatchStatusRequest) error {
+	text := req.GetAfterCursor()
+	if v := metadata.ValueFromIncomingContext(w.stream.Context(), lastEventID); text == "" && len(v) > 0 {
+		text = v[0]
 	}
-	if v := metadata.ValueFromIncomingContext(ctx, lastEventID); len(v) > 0 {
-		if n, err := parseRevision(v[0]); err == nil {
-			return n
-		}
+	if text == "" {
+		return nil
 	}
-	return 0
+	after, ours, err := w.cfg.Pages.OpenCursor(text)
+	switch {
+	case err != nil:
+		return err
+	case ours:
+		w.start, w.after = resumed, after
+	default:
+		w.start = restarted
+	}
+	return nil
 }

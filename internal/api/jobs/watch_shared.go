@@ -39,7 +39,7 @@ func (w *watcher) takeBack() error {
 		delete(w.lent, id)
 		w.what.IDs = slices.DeleteFunc(slices.Clone(w.what.IDs), func(other job.ID) bool { return other == id })
 		last = id
-		err := w.send(w.after, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id.String()}}})
+		err := w.send(w.cursor(), &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id.String()}}})
 		if err != nil {
 			return err
 		}

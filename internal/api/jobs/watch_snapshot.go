@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"slices"
-	"strconv"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api/page"
@@ -15,23 +14,23 @@ import (
 // snapshotPage is how many jobs of a snapshot are in memory at once.
 const snapshotPage = 200
 
-// restart sends a snapshot, behind a reset when the client knew something before.
-// A frame within the snapshot carries revision 0: who loses the connection there begins anew.
+// restart sends a snapshot, behind word of it when the client knew something before.
+// A frame within the snapshot carries no cursor: who loses the connection there begins anew.
 //
 // The snapshot holds at the revision of its last frame. Jobs that changed while
 // it was read are newer than that, and those of their changes that it shows already are not sent again.
-func (w *watcher) restart(ctx context.Context, reset bool) error {
+func (w *watcher) restart(ctx context.Context, knewSomething bool) error {
 	if !w.changes {
 		w.after, w.last = w.cfg.Store.Revision(), nil
 		return nil
 	}
-	if reset {
-		if err := w.send(0, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Reset_{Reset_: &jobsv1.Reset{}}}); err != nil {
+	if knewSomething {
+		if err := w.send("", &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Restarted{Restarted: &jobsv1.Restarted{}}}); err != nil {
 			return err
 		}
 	}
 	at := w.cfg.Store.Revision()
-	if err := w.send(0, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &jobsv1.SnapshotBegin{}}}); err != nil {
+	if err := w.send("", &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_SnapshotBegin{SnapshotBegin: &jobsv1.SnapshotBegin{}}}); err != nil {
 		return err
 	}
 	w.ahead = nil
@@ -44,7 +43,7 @@ func (w *watcher) restart(ctx context.Context, reset bool) error {
 		return err
 	}
 	w.after = at
-	return w.send(at, &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}})
+	return w.send(w.cursor(), &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_SnapshotEnd{SnapshotEnd: &jobsv1.SnapshotEnd{}}})
 }
 
 // sendPart sends jobs of a snapshot that was begun at a revision.
@@ -60,8 +59,8 @@ func (w *watcher) sendPart(at uint64, jobs []*jobsv1.Job) error {
 			}
 			w.ahead[j.GetId()] = j.GetRevision()
 		}
-		f := &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Changed{Changed: store.StatusOf(j)}}
-		if err := w.send(0, f); err != nil {
+		f := &jobsv1.WatchStatusResponse{Event: &jobsv1.WatchStatusResponse_Job{Job: j}}
+		if err := w.send("", f); err != nil {
 			return err
 		}
 	}
@@ -71,7 +70,7 @@ func (w *watcher) sendPart(at uint64, jobs []*jobsv1.Job) error {
 // snapshotOfIDs hands over the watched ids, part by part.
 func (w *watcher) snapshotOfIDs(_ context.Context, part func([]*jobsv1.Job) error) error {
 	for ids := range slices.Chunk(w.what.IDs, snapshotPage) {
-		jobs, _, err := w.cfg.Store.GetMany(w.what.Scope, ids, store.ViewStatus, math.MaxInt)
+		jobs, _, err := w.cfg.Store.GetMany(w.what.Scope, ids, jobsv1.JobView_JOB_VIEW_BASIC, math.MaxInt)
 		if err != nil {
 			return err
 		}
@@ -87,7 +86,7 @@ func (w *watcher) snapshotOfIDs(_ context.Context, part func([]*jobsv1.Job) erro
 func (w *watcher) snapshotOfOwner(ctx context.Context, part func([]*jobsv1.Job) error) error {
 	final, err := w.cfg.Store.Page(ctx, store.Query{
 		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), func(s jobsv1.State) bool { return !job.Terminal(s) }),
-		Limit: recentFinal, MaxBytes: page.MaxBytes, View: store.ViewStatus,
+		Limit: recentFinal, MaxBytes: page.MaxBytes, View: jobsv1.JobView_JOB_VIEW_BASIC,
 	})
 	if err != nil {
 		return err
@@ -102,7 +101,7 @@ func (w *watcher) snapshotOfOwner(ctx context.Context, part func([]*jobsv1.Job) 
 	}
 	q := store.Query{
 		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), job.Terminal),
-		Order: []store.Order{{Field: store.ByID}}, Limit: snapshotPage, MaxBytes: page.MaxBytes, View: store.ViewStatus,
+		Order: []store.Order{{Field: store.ByID}}, Limit: snapshotPage, MaxBytes: page.MaxBytes, View: jobsv1.JobView_JOB_VIEW_BASIC,
 	}
 	for {
 		found, err := w.cfg.Store.Page(ctx, q)
@@ -118,5 +117,3 @@ func (w *watcher) snapshotOfOwner(ctx context.Context, part func([]*jobsv1.Job) 
 		}
 	}
 }
-
-func parseRevision(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) }

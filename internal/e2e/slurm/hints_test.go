@@ -64,7 +64,7 @@ func (s *stintd) witness(ctx context.Context, executor string, seconds float64) 
 // seen is when a watcher of a job heard that it runs, and that it is over.
 type seen struct {
 	running, over time.Time
-	job           *jobsv1.JobStatus
+	job           *jobsv1.Job
 }
 
 // watch follows a job to its end.
@@ -77,7 +77,7 @@ func (s *stintd) watch(ctx context.Context, id string) (seen, error) {
 			break
 		}
 		now := time.Now()
-		j := m.GetChanged()
+		j := m.GetJob()
 		if j.GetState() == jobsv1.State_STATE_RUNNING && w.running.IsZero() {
 			w.running = now
 		}

@@ -101,6 +101,10 @@ func (c *Checker) history(where string, j *jobsv1.Job) {
 		before = e.GetRevision()
 	}
 	last := h[len(h)-1]
+	if j.GetAttempt() != last.GetAttempt() || Nanos(j.GetChangeTime()) != Nanos(last.GetTime()) {
+		c.Add(where, "it says attempt %d of %v, and its history ends with attempt %d of %v",
+			j.GetAttempt(), j.GetChangeTime().AsTime(), last.GetAttempt(), last.GetTime().AsTime())
+	}
 	if (Status{State: last.GetState(), Reason: last.GetReason(), Attempt: last.GetAttempt()}) != StatusOf(j) {
 		c.Add(where, "its history ends with %v, %v, attempt %d, and it is %+v", last.GetState(), last.GetReason(), last.GetAttempt(), StatusOf(j))
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
-	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -44,9 +43,6 @@ func GetHeader(tx *kv.ReadTx, id job.ID) (*storev1.Header, error) {
 	return DecodeHeader(id, raw)
 }
 
-// ViewStatus is what the status of a job is made of: FULL without parameters. No request can name it.
-const ViewStatus jobsv1.JobView = math.MaxInt32
-
 // Size returns how many bytes are read for a job in a view.
 func Size(tx *kv.ReadTx, id job.ID, view jobsv1.JobView) int {
 	size := len(tx.Get(Jobs, id.Key()))
@@ -62,15 +58,12 @@ func GetJob(tx *kv.ReadTx, id job.ID, view jobsv1.JobView) (*jobsv1.Job, error) 
 	if raw == nil {
 		return nil, nil
 	}
-	if view != jobsv1.JobView_JOB_VIEW_FULL && view != ViewStatus {
+	if view != jobsv1.JobView_JOB_VIEW_FULL {
 		return DecodeBasic(id, raw)
 	}
 	rec, err := Decode(id, raw)
 	if err != nil {
 		return nil, err
-	}
-	if view == ViewStatus {
-		return rec.GetJob(), nil
 	}
 	var spec storev1.Spec
 	if err := proto.Unmarshal(tx.Get(Specs, id.Key()), &spec); err != nil {

@@ -192,8 +192,9 @@ func AttemptOf(j *jobsv1.Job) int32 {
 	return 0
 }
 
-// AppendHistory appends the present status of a job to its history.
+// AppendHistory appends the present status of a job to its history, and notes in the job what lists show of that entry.
 func AppendHistory(j *jobsv1.Job, now *timestamppb.Timestamp) {
+	j.Attempt, j.ChangeTime = AttemptOf(j), now
 	j.History = append(j.History, &jobsv1.StatusChange{
 		Revision: j.GetRevision(), Time: now,
 		State: j.GetState(), Reason: j.GetReason(), Message: j.GetMessage(), Attempt: AttemptOf(j),

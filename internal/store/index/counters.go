@@ -45,12 +45,12 @@ func (c *counters) byName(names []string) map[string]*jobsv1.StateCounts {
 	return m
 }
 
-// Summarize returns the exact counts of the jobs in the scope by service and state.
-func (ix *Index) Summarize(scope Scope) *jobsv1.Summary {
+// Summarize returns the exact counts of the jobs in the scope by service and state, and the revision that they hold at.
+func (ix *Index) Summarize(scope Scope) (*jobsv1.Summary, uint64) {
 	ix.mu.RLock()
 	defer ix.mu.RUnlock()
 	c := ix.countersOf(scope)
-	return &jobsv1.Summary{Total: c.total.message(), Services: c.byName(ix.services.names), Revision: ix.revision}
+	return &jobsv1.Summary{Total: c.total.message(), Services: c.byName(ix.services.names)}, ix.revision
 }
 
 // Load returns how many jobs of the scope are queued and how many are running.

@@ -1,9 +1,10 @@
 // One stream of changes, kept up for as long as somebody wants it. It resumes
-// by revision, so what it tells has no gap and nothing twice; when that cannot be
+// by cursor, so what it tells has no gap and nothing twice; when that cannot be
 // had it says reset.
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 import type { SummarizeResponseJson, SummaryJson, WatchStatusResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 import { ApiError, apiURL, call, errorFromStatus, fetchOrThrow } from './api';
-import type { JobChange, Link, News, Topic } from './news';
+import type { Link, News, Topic } from './news';
 import { readEvents } from './sse';
 
 const flushMillis = 50;
@@ -20,16 +21,15 @@ interface StreamEnd {
 }
 
 export class Feed {
-  revision = 0;
+  cursor = '';
   counts: SummaryJson | undefined;
   link: Link = { live: false, heard: 0 };
 
-  private changes = new Map<string, JobChange>();
+  private changes = new Map<string, JobJson>();
   private removed = new Set<string>();
   private flushing = false;
   private reset = false;
   private begun = false;
-  private inSnapshot = false;
   private stopped = new AbortController();
   private attempt: AbortController | undefined;
   private triedAt = 0; // when the attempt began, in milliseconds since 1970
@@ -41,10 +41,10 @@ export class Feed {
     private readonly tell: (news: News) => void,
   ) {}
 
-  /** Keeps the stream up until stop is called. A feed that follows another goes on after its revision. */
-  async run(after = 0): Promise<void> {
-    this.revision = after;
-    this.begun = after > 0;
+  /** Keeps the stream up until stop is called. A feed that follows another goes on after its cursor. */
+  async run(after = ''): Promise<void> {
+    this.cursor = after;
+    this.begun = after !== '';
     const ticks = setInterval(() => this.tick(), tickMillis);
     let failures = 0;
     while (!this.stopped.signal.aborted) {
@@ -79,17 +79,16 @@ export class Feed {
 
   /** What a new listener has to be told. */
   state(reset: boolean): News {
-    const news: News = { link: this.link, revision: this.revision, changes: [], removed: [], reset };
+    const news: News = { link: this.link, cursor: this.cursor, changes: [], removed: [], reset };
     if (this.counts) news.counts = this.counts;
     return news;
   }
 
   private async stream(signal: AbortSignal, onUp: () => void): Promise<void> {
-    this.inSnapshot = false;
-    if (this.revision === 0) await this.begin(signal);
+    if (!this.cursor) await this.begin(signal);
     const url = apiURL(
       'v1/jobs:watch',
-      { view: 'WATCH_VIEW_CHANGES_AND_COUNTS', owner: this.topic.owner, afterRevision: this.revision },
+      { view: 'WATCH_VIEW_CHANGES_AND_COUNTS', owner: this.topic.owner, afterCursor: this.cursor },
       this.topic.server,
     );
     const response = await fetchOrThrow(url, {
@@ -101,7 +100,7 @@ export class Feed {
     await readEvents(
       response.body,
       ({ event, data }) => {
-        if (event === 'error') throw this.endOf(JSON.parse(data) as StreamEnd);
+        if (event === 'problem') throw this.endOf(JSON.parse(data) as StreamEnd);
         onUp();
         this.take(JSON.parse(data) as WatchStatusResponseJson);
       },
@@ -122,31 +121,24 @@ export class Feed {
     // Between what was told before and this there is a gap.
     this.reset ||= this.begun;
     this.begun = true;
-    this.revision = Number(this.counts.revision ?? 0);
+    this.cursor = answer.cursor ?? '';
   }
 
   private take(frame: WatchStatusResponseJson): void {
-    const revision = Number(frame.revision ?? 0);
-    if (frame.reset) {
+    if (frame.restarted) {
       this.changes.clear();
       this.removed.clear();
-      this.revision = 0;
+      this.cursor = '';
       this.reset = true;
-      throw new ApiError('The revision is too old to go on from.', 0, 'RESET');
+      throw new ApiError('The cursor is too old to go on from.', 0, 'RESTARTED');
     }
-    // The store was empty when the stream was asked for, and is not any more. What it sends now has no revisions.
-    if (frame.snapshotBegin) this.inSnapshot = true;
-    if (frame.snapshotEnd) {
-      this.inSnapshot = false;
-      this.reset = true;
-    }
-    if (frame.changed?.id && !this.inSnapshot) this.changes.set(frame.changed.id, { revision, status: frame.changed });
+    if (frame.job?.id) this.changes.set(frame.job.id, frame.job);
     if (frame.removed?.id) {
       this.changes.delete(frame.removed.id);
       this.removed.add(frame.removed.id);
     }
     if (frame.counts) this.counts = frame.counts;
-    this.revision = Math.max(this.revision, revision);
+    this.cursor = frame.cursor || this.cursor;
     this.flushSoon();
   }
 
@@ -166,7 +158,7 @@ export class Feed {
 
   private flush(): void {
     const news = this.state(this.reset);
-    news.changes = [...this.changes.values()].sort((a, b) => a.revision - b.revision);
+    news.changes = [...this.changes.values()].sort((a, b) => Number(a.revision) - Number(b.revision));
     news.removed = [...this.removed];
     this.changes.clear();
     this.removed.clear();

@@ -11,12 +11,12 @@ export class Hub {
   private shared = new Map<string, Shared>();
 
   /** Begins to listen. A listener that knows everything up to `after` is told reset when that is not so any more. */
-  listen(topic: Topic, after: number, listener: (news: News) => void): () => void {
+  listen(topic: Topic, after: string, listener: (news: News) => void): () => void {
     const name = JSON.stringify([topic.server, topic.owner]);
     let entry = this.shared.get(name);
     if (entry) {
       const { feed } = entry;
-      listener(feed.state(after !== 0 && after < feed.revision));
+      listener(feed.state(after !== '' && after !== feed.cursor));
     } else {
       const listeners = new Set<(news: News) => void>();
       const feed = new Feed(topic, (news) => {

@@ -1,5 +1,6 @@
 // What is said between the one who holds the stream and those who want to know.
-import type { JobStatusJson, SummaryJson } from '../gen/stint/jobs/v1/job_service_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { SummaryJson } from '../gen/stint/jobs/v1/job_service_pb';
 
 /** Whether the stream is up. */
 export interface Link {
@@ -12,21 +13,15 @@ export interface Link {
   signedOut?: boolean;
 }
 
-/** A job that changed, as it was after the change with that revision. */
-export interface JobChange {
-  revision: number;
-  status: JobStatusJson;
-}
-
 /** What happened since the last news. */
 export interface News {
   link: Link;
-  /** Everything up to this revision has been told. 0 while nothing is known. */
-  revision: number;
-  /** The counts, when they are known. They hold at `revision`. */
+  /** Everything up to this cursor has been told. Empty while nothing is known. */
+  cursor: string;
+  /** The counts, when they are known. They hold at `cursor`. */
   counts?: SummaryJson;
   /** The jobs that changed, each once, as they are now, in the order of their revisions. */
-  changes: JobChange[];
+  changes: JobJson[];
   /** Ids of jobs that are gone. */
   removed: string[];
   /** Changes may have been missed: read again what is shown. */
@@ -41,7 +36,7 @@ export interface Topic {
 }
 
 export type ToHub =
-  | { type: 'subscribe'; key: number; topic: Topic; after: number }
+  | { type: 'subscribe'; key: number; topic: Topic; after: string }
   | { type: 'unsubscribe'; key: number }
   // The user looks at the page again, or the network is back: try now.
   | { type: 'wake' };
@@ -52,4 +47,4 @@ export interface FromHub {
 }
 
 /** Version of these messages. Tabs of different versions do not share a stream. */
-export const protocol = 1;
+export const protocol = 2;

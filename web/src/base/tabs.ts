@@ -54,7 +54,7 @@ export function connectTabs(name: string, events: ConnectionEvents): Connection 
   const lead = () => {
     hub = new Hub();
     own = new HubClient(hub, (message) => events.message(message));
-    // This tab first: its revision is where the stream goes on.
+    // This tab first: its cursor is where the stream goes on.
     events.restart();
     channel.postMessage({ to: 'all' } as ChannelMessage);
     return new Promise<void>((resolve) => released.signal.addEventListener('abort', () => resolve()));

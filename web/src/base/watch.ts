@@ -3,7 +3,7 @@ import { type FromHub, type News, protocol, type ToHub, type Topic } from './new
 import { serverURL } from './place';
 import { type Connection, connectTabs } from './tabs';
 
-export type { JobChange, Link, News } from './news';
+export type { Link, News } from './news';
 
 export interface WatchOptions {
   /** Whose jobs: the caller's own, or `*` for everybody's (operators). */
@@ -17,7 +17,7 @@ export interface WatchOptions {
 interface Subscription {
   topic: Topic;
   /** Everything up to here was told. */
-  after: number;
+  after: string;
   callback: (news: News) => void;
 }
 
@@ -28,16 +28,16 @@ let nextKey = 1;
 /**
  * Calls back with what is known now and with all news from then on, without gaps.
  *
- * Who shows jobs reads them from the server as well, and applies every change whose revision is
- * higher than that of what was read. That is complete when the revision that was read is not lower than that of the
- * first news with a revision; otherwise read again. The same holds whenever news says reset.
+ * Who shows jobs reads them from the server as well, and applies every job whose revision is
+ * higher than that of what was read. That is complete when it was read after the first news with a cursor, or has the
+ * same cursor; otherwise read again. The same holds whenever news says reset.
  */
 export function watch(options: WatchOptions, callback: (news: News) => void): void {
   if (options.signal.aborted) return;
   const key = nextKey++;
   const topic = { server: options.server ?? serverURL(), owner: options.owner ?? '' };
-  subscriptions.set(key, { topic, after: 0, callback });
-  if (connection) post({ type: 'subscribe', key, topic, after: 0 });
+  subscriptions.set(key, { topic, after: '', callback });
+  if (connection) post({ type: 'subscribe', key, topic, after: '' });
   else connect(topic.server);
   options.signal.addEventListener('abort', () => {
     subscriptions.delete(key);
@@ -57,7 +57,7 @@ function post(message: ToHub): void {
 function receive({ key, news }: FromHub): void {
   const subscription = subscriptions.get(key);
   if (!subscription) return;
-  subscription.after = news.revision;
+  subscription.after = news.cursor;
   subscription.callback(news);
 }
 

@@ -2,7 +2,7 @@
 // One tab tells of a job, however many are open.
 
 import type { News } from '../base/news';
-import type { JobStatusJson } from '../gen/stint/jobs/v1/job_service_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 
 const words = { STATE_COMPLETED: 'completed', STATE_FAILED: 'failed', STATE_CANCELLED: 'was cancelled' } as const;
 const most = 3;
@@ -26,14 +26,14 @@ export class Notifier {
   /** Tells of the jobs that have ended. The first news are of the past. */
   take(news: News, server: string): void {
     const first = !this.known;
-    this.known ||= news.revision > 0;
+    this.known ||= news.cursor !== '';
     if (first || news.reset || !('Notification' in window) || Notification.permission !== 'granted') return;
-    const ended = news.changes.map((c) => c.status).filter((s) => (s.state ?? '') in words);
+    const ended = news.changes.filter((s) => (s.state ?? '') in words);
     if (ended.length > most) this.tell('jobs', `${ended.length} jobs have ended`, '', new URL('jobs', server).href);
     else for (const s of ended) this.tellOf(s, server);
   }
 
-  private tellOf(s: JobStatusJson, server: string): void {
+  private tellOf(s: JobJson, server: string): void {
     const verb = words[s.state as keyof typeof words];
     const title = `${s.outputName || `Job ${s.id}`} ${verb}`;
     this.tell(`job-${s.id}`, title, s.message ?? '', new URL(`jobs/${s.id}`, server).href);

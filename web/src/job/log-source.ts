@@ -57,7 +57,7 @@ export class LogSource {
       response.body,
       ({ event, data }) => {
         const frame = JSON.parse(data) as StreamLogsResponseJson & { error?: { message?: string } };
-        if (event === 'error') throw errorFromStatus(frame.error ?? (frame as { message?: string }), 0);
+        if (event === 'problem') throw errorFromStatus(frame.error ?? (frame as { message?: string }), 0);
         take({
           offset: Number(frame.offset ?? 0),
           data: frame.data ? decodeBase64(frame.data) : noBytes,

@@ -152,16 +152,16 @@ export class JobPage extends LitElement {
       this.problem = `Job ${this.jobId} is no longer there.`;
       return;
     }
-    const change = news.changes.find((c) => c.status.id === this.jobId);
+    const change = news.changes.find((j) => j.id === this.jobId);
     // Whatever the stream says, what is shown of a job that lives is never much older than this.
     const stale = !change && !isFinal(this.job?.state) && Date.now() - this.lastRead > staleMillis;
     if (news.reset || stale) void this.read();
-    if (!change || !this.job || change.revision <= Number(this.job.revision ?? 0)) return;
+    if (!change || !this.job || Number(change.revision ?? 0) <= Number(this.job.revision ?? 0)) return;
     const { state: was } = this.job;
-    const { progress } = change.status;
+    const { progress } = change;
     // Progress alone needs no reading of the whole job.
-    if (was === change.status.state && progress && change.status.reason === this.job.reason) {
-      this.job = { ...this.job, progress, revision: String(change.revision) };
+    if (was === change.state && progress && change.reason === this.job.reason) {
+      this.job = { ...this.job, progress, revision: change.revision ?? '0' };
       return;
     }
     void this.read();

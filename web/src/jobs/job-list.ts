@@ -5,7 +5,7 @@
 import { listJobs } from '../base/calls';
 import type { News } from '../base/watch';
 import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
-import type { JobStatusJson, ListResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
+import type { ListResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 import type { JobQuery } from './view-state';
 
 /** What the table shows of a job. */
@@ -66,8 +66,10 @@ export class JobList {
   stale = 0;
 
   private token = '';
-  private revision = 0;
-  private baseline = 0;
+  private revision = 0; // the list was read no earlier than at this change
+  private cursor = ''; // where it was read
+  private told = ''; // the cursor of the news from which on all changes were told
+  private behind = false; // what was read may be older than `told`
   private byId = new Map<string, number>();
   private run = 0;
   private abort = new AbortController();
@@ -81,15 +83,15 @@ export class JobList {
 
   constructor(
     readonly query: JobQuery,
-    private fits: (status: JobStatusJson) => Fit,
+    private fits: (job: JobJson) => Fit,
     private changed: (list: JobList) => void,
   ) {}
 
   /** Goes on for another listener. What changed meanwhile is read when the first news comes. */
-  resume(changed: (list: JobList) => void, fits: (status: JobStatusJson) => Fit): this {
+  resume(changed: (list: JobList) => void, fits: (job: JobJson) => Fit): this {
     this.changed = changed;
     this.fits = fits;
-    this.baseline = 0;
+    this.told = '';
     this.error = undefined;
     return this;
   }
@@ -167,7 +169,7 @@ export class JobList {
     this.loading = false;
     this.changed(this);
     // What was read may be older than the first news.
-    if (!this.error && this.revision < this.baseline) void this.refresh();
+    if (!this.error && this.behind) void this.refresh();
   }
 
   private read(pageSize: number, pageToken: string): Promise<ListResponseJson> {
@@ -175,7 +177,10 @@ export class JobList {
   }
 
   private take(page: ListResponseJson): void {
-    if (this.empty) this.revision = Number(page.revision ?? 0);
+    if (this.empty) {
+      this.cursor = page.cursor ?? '';
+      this.behind &&= this.cursor !== this.told;
+    }
     this.empty = false;
     this.total = Number(page.totalSize ?? 0);
     this.totalExact = page.totalSizeExact ?? false;
@@ -183,6 +188,7 @@ export class JobList {
     this.complete = this.token === '';
     for (const job of page.jobs ?? []) {
       const row = rowOf(job);
+      this.revision = Math.max(this.revision, row.revision);
       const at = this.byId.get(row.id);
       // It came by the watch before its page did, or moved over the border of two pages.
       if (at !== undefined) {
@@ -204,6 +210,7 @@ export class JobList {
     const fresh = new JobList(this.query, this.fits, () => {});
     fresh.wanted = upTo;
     this.unsure.clear();
+    this.behind = false;
     const run = this.begin();
     const { signal } = this.abort;
     signal.addEventListener('abort', () => fresh.stop());
@@ -218,6 +225,7 @@ export class JobList {
         complete: fresh.complete,
         token: fresh.token,
         revision: fresh.revision,
+        cursor: fresh.cursor,
         newest: fresh.newest,
         empty: false,
         stale: 0,
@@ -233,34 +241,34 @@ export class JobList {
 
   /** Takes in news. */
   apply(news: News): void {
-    if (news.revision > 0 && (this.baseline === 0 || news.reset)) {
-      this.baseline = news.revision;
-      if (!this.loading && !this.empty && this.revision < this.baseline) void this.refresh();
+    if (news.cursor && (!this.told || news.reset)) {
+      this.told = news.cursor;
+      this.behind = this.empty ? this.loading : this.cursor !== this.told;
+      if (this.behind && !this.loading) void this.refresh();
     }
     if (this.empty) return;
     let structure = false;
-    for (const { status, revision } of news.changes) {
-      if (status.id) structure = this.applyOne(status.id, status, revision) || structure;
-    }
+    for (const job of news.changes) structure = this.applyOne(job) || structure;
     for (const id of news.removed) structure = this.remove(id) || structure;
     if (structure) this.reindex();
     this.changed(this);
   }
 
-  private applyOne(id: string, status: JobStatusJson, revision: number): boolean {
+  private applyOne(job: JobJson): boolean {
+    const { id, revision } = rowOf(job);
     const at = this.byId.get(id);
     const row = at === undefined ? undefined : this.rows[at];
-    const fit = this.fits(status);
+    const fit = this.fits(job);
     if (row && at !== undefined) {
       if (revision <= row.revision) return false;
-      const next: Row = { ...rowOfStatus(status), id, revision, left: fit === 'no' };
+      const next: Row = { ...rowOf(job), left: fit === 'no' };
       if (next.left !== (row.left ?? false)) this.stale += next.left ? 1 : -1;
       else if (this.misplaces(row, next)) this.stale++;
       this.rows[at] = next;
       return false;
     }
     if (fit === 'no' || revision <= this.revision) return false;
-    if (fit === 'yes' && this.newestFirst()) return this.insert({ ...rowOfStatus(status), id, revision });
+    if (fit === 'yes' && this.newestFirst()) return this.insert(rowOf(job));
     const isNew = this.newest !== undefined && compareIds(id, this.newest) > 0;
     if (!isNew && !this.movesWithChanges) return false;
     if (fit === 'yes') this.stale++;
@@ -368,12 +376,10 @@ export function compareIds(a: string, b: string): number {
 }
 
 /** What the table shows of a job. */
-export function rowOf(job: JobJson): Row {
-  return { ...rowOfStatus(job), id: job.id ?? '', revision: Number(job.revision ?? 0) };
-}
-
-function rowOfStatus(s: JobJson | JobStatusJson): Omit<Row, 'id' | 'revision'> {
+export function rowOf(s: JobJson): Row {
   return {
+    id: s.id ?? '',
+    revision: Number(s.revision ?? 0),
     owner: s.owner ?? '',
     service: s.service ?? '',
     outputName: s.outputName ?? '',

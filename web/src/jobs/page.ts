@@ -3,7 +3,8 @@
 import { html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
-import type { BatchGetResponseJson, JobStatusJson, SummaryJson } from '../gen/stint/jobs/v1/job_service_pb';
+import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { BatchGetResponseJson, SummaryJson } from '../gen/stint/jobs/v1/job_service_pb';
 import '../base/action-bar';
 import { announce } from '../base/announce';
 import { ApiError, call } from '../base/api';
@@ -169,10 +170,9 @@ export class JobsPage extends LitElement implements PageElement {
     const wasDown = this.link?.live === false;
     this.link = news.link;
     if (news.counts) this.summary = news.counts;
-    for (const { status, revision } of news.changes) {
-      const other = this.others.get(status.id ?? '');
-      if (other && revision > other.revision)
-        this.others.set(other.id, rowOf({ ...status, revision: String(revision) }));
+    for (const row of news.changes.map(rowOf)) {
+      const other = this.others.get(row.id);
+      if (other && row.revision > other.revision) this.others.set(row.id, row);
     }
     this.list?.apply(news);
     if (news.link.live && wasDown && this.list?.error) this.list.retry();
@@ -190,12 +190,12 @@ export class JobsPage extends LitElement implements PageElement {
   };
 
   // fits says whether a job belongs to the query, as far as that can be said here.
-  private fits = (status: JobStatusJson): Fit => {
+  private fits = (job: JobJson): Fit => {
     const { view } = this;
-    const name = stateName(status.state);
+    const name = stateName(job.state);
     if (view.states.length > 0 && name && !view.states.includes(name)) return 'no';
-    if (view.service && status.service !== view.service) return 'no';
-    const submitted = millis(status.submitTime);
+    if (view.service && job.service !== view.service) return 'no';
+    const submitted = millis(job.submitTime);
     if (view.from && submitted < new Date(`${view.from}T00:00`).getTime()) return 'no';
     if (view.to && submitted >= new Date(`${view.to}T00:00`).getTime() + 24 * 3600e3) return 'no';
     return view.search || view.filter ? 'unknown' : 'yes';

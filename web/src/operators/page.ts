@@ -148,7 +148,7 @@ export class OperatorsPage extends LitElement {
         <button class="toggle" role="switch" aria-checked=${open ? 'true' : 'false'} aria-label="Accept new jobs" @click=${() => this.switchSubmissions(!open)}><i></i></button>
         <div><b>${open ? 'New jobs are accepted' : 'No new jobs are accepted'}</b>${!open && status?.message ? html`<p>${status.message}</p>` : nothing}</div>
       </div>
-      <dl><dt>Version</dt><dd>${status?.version}</dd><dt>Revision</dt><dd>${formatCount(status?.revision)}</dd></dl>
+      <dl><dt>Version</dt><dd>${status?.version}</dd></dl>
       <h3>Executors</h3>
       <stint-executors .executors=${status?.executors ?? []}></stint-executors>
     </section>`;

@@ -76,9 +76,7 @@ type GetServerStatusResponse struct {
 	// Roles that the caller has: user, operator, auditor, service.
 	Roles []string `protobuf:"bytes,5,rep,name=roles,proto3" json:"roles,omitempty"`
 	// Health of the executors.
-	Executors []*ExecutorStatus `protobuf:"bytes,6,rep,name=executors,proto3" json:"executors,omitempty"`
-	// The store's revision.
-	Revision      uint64 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
+	Executors     []*ExecutorStatus `protobuf:"bytes,6,rep,name=executors,proto3" json:"executors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -153,13 +151,6 @@ func (x *GetServerStatusResponse) GetExecutors() []*ExecutorStatus {
 		return x.Executors
 	}
 	return nil
-}
-
-func (x *GetServerStatusResponse) GetRevision() uint64 {
-	if x != nil {
-		return x.Revision
-	}
-	return 0
 }
 
 // ExecutorStatus is the health of an executor.
@@ -358,15 +349,14 @@ var File_stint_admin_v1_status_service_proto protoreflect.FileDescriptor
 const file_stint_admin_v1_status_service_proto_rawDesc = "" +
 	"\n" +
 	"#stint/admin/v1/status_service.proto\x12\x0estint.admin.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x18\n" +
-	"\x16GetServerStatusRequest\"\x9f\x02\n" +
+	"\x16GetServerStatusRequest\"\xfe\x01\n" +
 	"\x17GetServerStatusResponse\x12.\n" +
 	"\x10submissions_open\x18\x01 \x01(\bB\x03\xe0A\x03R\x0fsubmissionsOpen\x12\x1d\n" +
 	"\amessage\x18\x02 \x01(\tB\x03\xe0A\x03R\amessage\x12\x1d\n" +
 	"\aversion\x18\x03 \x01(\tB\x03\xe0A\x03R\aversion\x12\x17\n" +
 	"\x04user\x18\x04 \x01(\tB\x03\xe0A\x03R\x04user\x12\x19\n" +
 	"\x05roles\x18\x05 \x03(\tB\x03\xe0A\x03R\x05roles\x12A\n" +
-	"\texecutors\x18\x06 \x03(\v2\x1e.stint.admin.v1.ExecutorStatusB\x03\xe0A\x03R\texecutors\x12\x1f\n" +
-	"\brevision\x18\a \x01(\x04B\x03\xe0A\x03R\brevision\"\xc9\x03\n" +
+	"\texecutors\x18\x06 \x03(\v2\x1e.stint.admin.v1.ExecutorStatusB\x03\xe0A\x03R\texecutors\"\xc9\x03\n" +
 	"\x0eExecutorStatus\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x03R\x04name\x12\x1d\n" +
 	"\ahealthy\x18\x02 \x01(\bB\x03\xe0A\x03R\ahealthy\x12\x1d\n" +

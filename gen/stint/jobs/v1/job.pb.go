@@ -294,7 +294,8 @@ type Job struct {
 	// waits before it and how long such jobs took. Worked out when asked for, and not stored. Unset where `expectation_note`
 	// says why, and once it has started.
 	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,35,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
-	// The store's revision of the job's last change. A watch resumes by it.
+	// Number of the job's last change, among all changes of the server: of two copies of a job, that with the higher one is
+	// the newer. It is not where a watch resumes, see the cursors of responses and frames.
 	Revision uint64 `protobuf:"varint,36,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Opaque text that changes whenever the job does, for HTTP caches.
 	Etag string `protobuf:"bytes,37,opt,name=etag,proto3" json:"etag,omitempty"`
@@ -327,7 +328,11 @@ type Job struct {
 	SubmitReason string `protobuf:"bytes,48,opt,name=submit_reason,json=submitReason,proto3" json:"submit_reason,omitempty"`
 	// What of its folders the command was not given, in plain words: links that lead out of a folder or nowhere, pipes and
 	// the like. Set when the first attempt is made ready. Empty where it was given all. Empty also to whom the job is shared with.
-	InputNote     string `protobuf:"bytes,49,opt,name=input_note,json=inputNote,proto3" json:"input_note,omitempty"`
+	InputNote string `protobuf:"bytes,49,opt,name=input_note,json=inputNote,proto3" json:"input_note,omitempty"`
+	// Number of the latest attempt, which is the last of `attempts` in the FULL view. 0 before the first.
+	Attempt int32 `protobuf:"varint,50,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// When its state, reason or attempt last changed.
+	ChangeTime    *timestamppb.Timestamp `protobuf:"bytes,51,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -661,6 +666,20 @@ func (x *Job) GetInputNote() string {
 		return x.InputNote
 	}
 	return ""
+}
+
+func (x *Job) GetAttempt() int32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Job) GetChangeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangeTime
+	}
+	return nil
 }
 
 // Advice is what a job should ask for, by what completed jobs of the same service and version used whose inputs were
@@ -1469,7 +1488,7 @@ func (x *Progress) GetUpdateTime() *timestamppb.Timestamp {
 // StatusChange is one entry of a job's history.
 type StatusChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The store's revision of this change.
+	// Number of this change, as in Job.revision.
 	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	// When it was committed.
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
@@ -1561,7 +1580,7 @@ var File_stint_jobs_v1_job_proto protoreflect.FileDescriptor
 
 const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x13\n" +
+	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x14\n" +
 	"\x03Job\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12J\n" +
 	"\x05owner\x18\x02 \x01(\tB4\xe0A\x01\xe0A\x05\xbaH+r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x05owner\x12F\n" +
@@ -1615,7 +1634,10 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\fsubmitted_by\x18/ \x01(\tB\x03\xe0A\x03R\vsubmittedBy\x12(\n" +
 	"\rsubmit_reason\x180 \x01(\tB\x03\xe0A\x03R\fsubmitReason\x12\"\n" +
 	"\n" +
-	"input_note\x181 \x01(\tB\x03\xe0A\x03R\tinputNote\x1a9\n" +
+	"input_note\x181 \x01(\tB\x03\xe0A\x03R\tinputNote\x12\x1d\n" +
+	"\aattempt\x182 \x01(\x05B\x03\xe0A\x03R\aattempt\x12@\n" +
+	"\vchange_time\x183 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"changeTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +
@@ -1800,33 +1822,34 @@ var file_stint_jobs_v1_job_proto_depIdxs = []int32{
 	16, // 16: stint.jobs.v1.Job.expected_complete_time:type_name -> google.protobuf.Timestamp
 	5,  // 17: stint.jobs.v1.Job.expected_complete_range:type_name -> stint.jobs.v1.TimeRange
 	3,  // 18: stint.jobs.v1.Job.applied_advice:type_name -> stint.jobs.v1.Advice
-	17, // 19: stint.jobs.v1.Advice.time_limit:type_name -> google.protobuf.Duration
-	17, // 20: stint.jobs.v1.Advice.median_elapsed:type_name -> google.protobuf.Duration
-	16, // 21: stint.jobs.v1.TimeRange.earliest:type_name -> google.protobuf.Timestamp
-	16, // 22: stint.jobs.v1.TimeRange.latest:type_name -> google.protobuf.Timestamp
-	17, // 23: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
-	14, // 24: stint.jobs.v1.Resources.named:type_name -> stint.jobs.v1.Resources.NamedEntry
-	17, // 25: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
-	1,  // 26: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
-	16, // 27: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
-	16, // 28: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	16, // 29: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
-	1,  // 30: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
-	10, // 31: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
-	6,  // 32: stint.jobs.v1.Attempt.resources:type_name -> stint.jobs.v1.Resources
-	9,  // 33: stint.jobs.v1.Attempt.sooner_start:type_name -> stint.jobs.v1.SoonerStart
-	17, // 34: stint.jobs.v1.SoonerStart.sooner:type_name -> google.protobuf.Duration
-	17, // 35: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
-	17, // 36: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
-	16, // 37: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
-	16, // 38: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
-	0,  // 39: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
-	1,  // 40: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	16, // 19: stint.jobs.v1.Job.change_time:type_name -> google.protobuf.Timestamp
+	17, // 20: stint.jobs.v1.Advice.time_limit:type_name -> google.protobuf.Duration
+	17, // 21: stint.jobs.v1.Advice.median_elapsed:type_name -> google.protobuf.Duration
+	16, // 22: stint.jobs.v1.TimeRange.earliest:type_name -> google.protobuf.Timestamp
+	16, // 23: stint.jobs.v1.TimeRange.latest:type_name -> google.protobuf.Timestamp
+	17, // 24: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
+	14, // 25: stint.jobs.v1.Resources.named:type_name -> stint.jobs.v1.Resources.NamedEntry
+	17, // 26: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
+	1,  // 27: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
+	16, // 28: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	16, // 29: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	16, // 30: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
+	1,  // 31: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
+	10, // 32: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
+	6,  // 33: stint.jobs.v1.Attempt.resources:type_name -> stint.jobs.v1.Resources
+	9,  // 34: stint.jobs.v1.Attempt.sooner_start:type_name -> stint.jobs.v1.SoonerStart
+	17, // 35: stint.jobs.v1.SoonerStart.sooner:type_name -> google.protobuf.Duration
+	17, // 36: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
+	17, // 37: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
+	16, // 38: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
+	16, // 39: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
+	0,  // 40: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
+	1,  // 41: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_proto_init() }

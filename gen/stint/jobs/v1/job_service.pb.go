@@ -393,7 +393,9 @@ type SubmitResponse struct {
 	Warnings []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// What jobs like it used, with `validate_only`. What the request left out was filled in by it where the service
 	// takes advice.
-	Advice        *Advice `protobuf:"bytes,4,opt,name=advice,proto3" json:"advice,omitempty"`
+	Advice *Advice `protobuf:"bytes,4,opt,name=advice,proto3" json:"advice,omitempty"`
+	// Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+	Cursor        string `protobuf:"bytes,5,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -454,6 +456,13 @@ func (x *SubmitResponse) GetAdvice() *Advice {
 		return x.Advice
 	}
 	return nil
+}
+
+func (x *SubmitResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
 }
 
 // Request of BatchSubmit.
@@ -537,7 +546,9 @@ type BatchSubmitResponse struct {
 	// Whether the jobs were stored by an earlier request with the same request_id.
 	Deduplicated bool `protobuf:"varint,2,opt,name=deduplicated,proto3" json:"deduplicated,omitempty"`
 	// What the caller should know though the jobs were accepted.
-	Warnings      []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+	Cursor        string `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -593,6 +604,13 @@ func (x *BatchSubmitResponse) GetWarnings() []string {
 	return nil
 }
 
+func (x *BatchSubmitResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
 // Request of Get.
 type GetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -643,7 +661,9 @@ func (x *GetRequest) GetId() string {
 type GetResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job, in full.
-	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Job *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	// Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+	Cursor        string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -683,6 +703,13 @@ func (x *GetResponse) GetJob() *Job {
 		return x.Job
 	}
 	return nil
+}
+
+func (x *GetResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
 }
 
 // Request of BatchGet.
@@ -746,7 +773,9 @@ type BatchGetResponse struct {
 	// The jobs found, in the order of the request.
 	Jobs []*Job `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
 	// Ids of jobs that do not exist for the caller.
-	MissingIds    []string `protobuf:"bytes,2,rep,name=missing_ids,json=missingIds,proto3" json:"missing_ids,omitempty"`
+	MissingIds []string `protobuf:"bytes,2,rep,name=missing_ids,json=missingIds,proto3" json:"missing_ids,omitempty"`
+	// Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+	Cursor        string `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -793,6 +822,13 @@ func (x *BatchGetResponse) GetMissingIds() []string {
 		return x.MissingIds
 	}
 	return nil
+}
+
+func (x *BatchGetResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
 }
 
 // Request of List.
@@ -902,8 +938,8 @@ type ListResponse struct {
 	TotalSize int64 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	// Whether total_size was counted to the end. Otherwise it is a lower bound.
 	TotalSizeExact bool `protobuf:"varint,4,opt,name=total_size_exact,json=totalSizeExact,proto3" json:"total_size_exact,omitempty"`
-	// The store's revision that the page was read at. A watch may go on from it.
-	Revision      uint64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+	Cursor        string `protobuf:"bytes,5,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -966,11 +1002,11 @@ func (x *ListResponse) GetTotalSizeExact() bool {
 	return false
 }
 
-func (x *ListResponse) GetRevision() uint64 {
+func (x *ListResponse) GetCursor() string {
 	if x != nil {
-		return x.Revision
+		return x.Cursor
 	}
-	return 0
+	return ""
 }
 
 // Request of WatchStatus. Without id, ids and owner it watches the caller's jobs.
@@ -982,9 +1018,10 @@ type WatchStatusRequest struct {
 	Ids []string `protobuf:"bytes,2,rep,name=ids,proto3" json:"ids,omitempty"`
 	// Whose jobs to watch: empty means the caller's, `*` means everybody's (operators). Not with ids.
 	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
-	// Resume strictly after this revision, taken from any earlier frame, page or job. 0 asks for a snapshot first.
-	// Over REST the header `Last-Event-ID` may give it.
-	AfterRevision uint64 `protobuf:"varint,4,opt,name=after_revision,json=afterRevision,proto3" json:"after_revision,omitempty"`
+	// Resume strictly after this cursor, taken from an earlier frame or from a response that has one. Empty asks for a
+	// snapshot first. It may be used with other ids and owners than those it was given for. Over REST the header
+	// `Last-Event-ID` may give it.
+	AfterCursor string `protobuf:"bytes,4,opt,name=after_cursor,json=afterCursor,proto3" json:"after_cursor,omitempty"`
 	// What to send. CHANGES by default.
 	View WatchView `protobuf:"varint,5,opt,name=view,proto3,enum=stint.jobs.v1.WatchView" json:"view,omitempty"`
 	// End the stream with OK once all the watched ids are in a final state. Only with ids.
@@ -1044,11 +1081,11 @@ func (x *WatchStatusRequest) GetOwner() string {
 	return ""
 }
 
-func (x *WatchStatusRequest) GetAfterRevision() uint64 {
+func (x *WatchStatusRequest) GetAfterCursor() string {
 	if x != nil {
-		return x.AfterRevision
+		return x.AfterCursor
 	}
-	return 0
+	return ""
 }
 
 func (x *WatchStatusRequest) GetView() WatchView {
@@ -1068,17 +1105,19 @@ func (x *WatchStatusRequest) GetUntilFinal() bool {
 // One frame of WatchStatus.
 type WatchStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Resume after this revision to go on behind this frame.
-	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Resume after this cursor to go on behind this frame: opaque text of at most 64 ASCII characters without blanks. It is
+	// good for as long as the server keeps its database, also across restarts. Empty within a snapshot: who loses
+	// the connection there begins anew.
+	Cursor string `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// What happened.
 	//
 	// Types that are valid to be assigned to Event:
 	//
 	//	*WatchStatusResponse_SnapshotBegin
 	//	*WatchStatusResponse_SnapshotEnd
-	//	*WatchStatusResponse_Changed
+	//	*WatchStatusResponse_Job
 	//	*WatchStatusResponse_Removed
-	//	*WatchStatusResponse_Reset_
+	//	*WatchStatusResponse_Restarted
 	//	*WatchStatusResponse_Heartbeat
 	//	*WatchStatusResponse_Counts
 	Event         isWatchStatusResponse_Event `protobuf_oneof:"event"`
@@ -1116,11 +1155,11 @@ func (*WatchStatusResponse) Descriptor() ([]byte, []int) {
 	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *WatchStatusResponse) GetRevision() uint64 {
+func (x *WatchStatusResponse) GetCursor() string {
 	if x != nil {
-		return x.Revision
+		return x.Cursor
 	}
-	return 0
+	return ""
 }
 
 func (x *WatchStatusResponse) GetEvent() isWatchStatusResponse_Event {
@@ -1148,10 +1187,10 @@ func (x *WatchStatusResponse) GetSnapshotEnd() *SnapshotEnd {
 	return nil
 }
 
-func (x *WatchStatusResponse) GetChanged() *JobStatus {
+func (x *WatchStatusResponse) GetJob() *Job {
 	if x != nil {
-		if x, ok := x.Event.(*WatchStatusResponse_Changed); ok {
-			return x.Changed
+		if x, ok := x.Event.(*WatchStatusResponse_Job); ok {
+			return x.Job
 		}
 	}
 	return nil
@@ -1166,10 +1205,10 @@ func (x *WatchStatusResponse) GetRemoved() *Removed {
 	return nil
 }
 
-func (x *WatchStatusResponse) GetReset_() *Reset {
+func (x *WatchStatusResponse) GetRestarted() *Restarted {
 	if x != nil {
-		if x, ok := x.Event.(*WatchStatusResponse_Reset_); ok {
-			return x.Reset_
+		if x, ok := x.Event.(*WatchStatusResponse_Restarted); ok {
+			return x.Restarted
 		}
 	}
 	return nil
@@ -1207,9 +1246,10 @@ type WatchStatusResponse_SnapshotEnd struct {
 	SnapshotEnd *SnapshotEnd `protobuf:"bytes,3,opt,name=snapshot_end,json=snapshotEnd,proto3,oneof"`
 }
 
-type WatchStatusResponse_Changed struct {
-	// A job changed, or is part of the snapshot.
-	Changed *JobStatus `protobuf:"bytes,4,opt,name=changed,proto3,oneof"`
+type WatchStatusResponse_Job struct {
+	// A job that changed, as of that change, or that is part of the snapshot. In the view BASIC. In a snapshot it says what is
+	// expected of a job that is not final; in a change only what the engine says of it.
+	Job *Job `protobuf:"bytes,4,opt,name=job,proto3,oneof"`
 }
 
 type WatchStatusResponse_Removed struct {
@@ -1217,9 +1257,10 @@ type WatchStatusResponse_Removed struct {
 	Removed *Removed `protobuf:"bytes,5,opt,name=removed,proto3,oneof"`
 }
 
-type WatchStatusResponse_Reset_ struct {
-	// The revision asked for is too old to go on from: forget what is known, a new snapshot follows.
-	Reset_ *Reset `protobuf:"bytes,6,opt,name=reset,proto3,oneof"`
+type WatchStatusResponse_Restarted struct {
+	// The watch cannot go on from there: the cursor is too old, or of a database from before a restore. Forget
+	// what is known; a new snapshot follows.
+	Restarted *Restarted `protobuf:"bytes,6,opt,name=restarted,proto3,oneof"`
 }
 
 type WatchStatusResponse_Heartbeat struct {
@@ -1236,250 +1277,15 @@ func (*WatchStatusResponse_SnapshotBegin) isWatchStatusResponse_Event() {}
 
 func (*WatchStatusResponse_SnapshotEnd) isWatchStatusResponse_Event() {}
 
-func (*WatchStatusResponse_Changed) isWatchStatusResponse_Event() {}
+func (*WatchStatusResponse_Job) isWatchStatusResponse_Event() {}
 
 func (*WatchStatusResponse_Removed) isWatchStatusResponse_Event() {}
 
-func (*WatchStatusResponse_Reset_) isWatchStatusResponse_Event() {}
+func (*WatchStatusResponse_Restarted) isWatchStatusResponse_Event() {}
 
 func (*WatchStatusResponse_Heartbeat) isWatchStatusResponse_Event() {}
 
 func (*WatchStatusResponse_Counts) isWatchStatusResponse_Event() {}
-
-// JobStatus is the part of a job that changes while it lives, with what a list shows.
-type JobStatus struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the job.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// User that the job belongs to.
-	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
-	// Id of the service.
-	Service string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
-	// Name of the result.
-	OutputName string `protobuf:"bytes,4,opt,name=output_name,json=outputName,proto3" json:"output_name,omitempty"`
-	// Where the job is in its life.
-	State State `protobuf:"varint,5,opt,name=state,proto3,enum=stint.jobs.v1.State" json:"state,omitempty"`
-	// Why.
-	Reason Reason `protobuf:"varint,6,opt,name=reason,proto3,enum=stint.jobs.v1.Reason" json:"reason,omitempty"`
-	// The reason in plain words.
-	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
-	// The engine's own word for the state.
-	EngineState string `protobuf:"bytes,8,opt,name=engine_state,json=engineState,proto3" json:"engine_state,omitempty"`
-	// When it was submitted.
-	SubmitTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=submit_time,json=submitTime,proto3" json:"submit_time,omitempty"`
-	// When its command started.
-	StartTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// When it reached a final state.
-	CompleteTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=complete_time,json=completeTime,proto3" json:"complete_time,omitempty"`
-	// Progress of the running command.
-	Progress *Progress `protobuf:"bytes,12,opt,name=progress,proto3" json:"progress,omitempty"`
-	// Exit code of the command.
-	ExitCode *int32 `protobuf:"varint,13,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
-	// Number of the latest attempt.
-	Attempt int32 `protobuf:"varint,14,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// When the change was committed.
-	ChangeTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
-	// When somebody asked for the cancellation.
-	CancelTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
-	// How much is before a waiting job. In snapshots only.
-	QueuePosition *QueuePosition `protobuf:"bytes,17,opt,name=queue_position,json=queuePosition,proto3" json:"queue_position,omitempty"`
-	// When it is expected to start. Beside snapshots only where the engine says so.
-	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
-	// When it is expected to end. In snapshots only.
-	ExpectedCompleteTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=expected_complete_time,json=expectedCompleteTime,proto3" json:"expected_complete_time,omitempty"`
-	// How sure the expected start is. In snapshots only.
-	ExpectedStartRange *TimeRange `protobuf:"bytes,20,opt,name=expected_start_range,json=expectedStartRange,proto3" json:"expected_start_range,omitempty"`
-	// How sure the expected end is. In snapshots only.
-	ExpectedCompleteRange *TimeRange `protobuf:"bytes,21,opt,name=expected_complete_range,json=expectedCompleteRange,proto3" json:"expected_complete_range,omitempty"`
-	// Why something of it is not known, in plain words. In snapshots only.
-	ExpectationNote string `protobuf:"bytes,22,opt,name=expectation_note,json=expectationNote,proto3" json:"expectation_note,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
-}
-
-func (x *JobStatus) Reset() {
-	*x = JobStatus{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[12]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *JobStatus) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*JobStatus) ProtoMessage() {}
-
-func (x *JobStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[12]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use JobStatus.ProtoReflect.Descriptor instead.
-func (*JobStatus) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{12}
-}
-
-func (x *JobStatus) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *JobStatus) GetOwner() string {
-	if x != nil {
-		return x.Owner
-	}
-	return ""
-}
-
-func (x *JobStatus) GetService() string {
-	if x != nil {
-		return x.Service
-	}
-	return ""
-}
-
-func (x *JobStatus) GetOutputName() string {
-	if x != nil {
-		return x.OutputName
-	}
-	return ""
-}
-
-func (x *JobStatus) GetState() State {
-	if x != nil {
-		return x.State
-	}
-	return State_STATE_UNSPECIFIED
-}
-
-func (x *JobStatus) GetReason() Reason {
-	if x != nil {
-		return x.Reason
-	}
-	return Reason_REASON_UNSPECIFIED
-}
-
-func (x *JobStatus) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
-func (x *JobStatus) GetEngineState() string {
-	if x != nil {
-		return x.EngineState
-	}
-	return ""
-}
-
-func (x *JobStatus) GetSubmitTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.SubmitTime
-	}
-	return nil
-}
-
-func (x *JobStatus) GetStartTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.StartTime
-	}
-	return nil
-}
-
-func (x *JobStatus) GetCompleteTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CompleteTime
-	}
-	return nil
-}
-
-func (x *JobStatus) GetProgress() *Progress {
-	if x != nil {
-		return x.Progress
-	}
-	return nil
-}
-
-func (x *JobStatus) GetExitCode() int32 {
-	if x != nil && x.ExitCode != nil {
-		return *x.ExitCode
-	}
-	return 0
-}
-
-func (x *JobStatus) GetAttempt() int32 {
-	if x != nil {
-		return x.Attempt
-	}
-	return 0
-}
-
-func (x *JobStatus) GetChangeTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ChangeTime
-	}
-	return nil
-}
-
-func (x *JobStatus) GetCancelTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CancelTime
-	}
-	return nil
-}
-
-func (x *JobStatus) GetQueuePosition() *QueuePosition {
-	if x != nil {
-		return x.QueuePosition
-	}
-	return nil
-}
-
-func (x *JobStatus) GetExpectedStartTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ExpectedStartTime
-	}
-	return nil
-}
-
-func (x *JobStatus) GetExpectedCompleteTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.ExpectedCompleteTime
-	}
-	return nil
-}
-
-func (x *JobStatus) GetExpectedStartRange() *TimeRange {
-	if x != nil {
-		return x.ExpectedStartRange
-	}
-	return nil
-}
-
-func (x *JobStatus) GetExpectedCompleteRange() *TimeRange {
-	if x != nil {
-		return x.ExpectedCompleteRange
-	}
-	return nil
-}
-
-func (x *JobStatus) GetExpectationNote() string {
-	if x != nil {
-		return x.ExpectationNote
-	}
-	return ""
-}
 
 // SnapshotBegin opens a snapshot.
 type SnapshotBegin struct {
@@ -1490,7 +1296,7 @@ type SnapshotBegin struct {
 
 func (x *SnapshotBegin) Reset() {
 	*x = SnapshotBegin{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[13]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1502,7 +1308,7 @@ func (x *SnapshotBegin) String() string {
 func (*SnapshotBegin) ProtoMessage() {}
 
 func (x *SnapshotBegin) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[13]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1515,7 +1321,7 @@ func (x *SnapshotBegin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotBegin.ProtoReflect.Descriptor instead.
 func (*SnapshotBegin) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{13}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{12}
 }
 
 // SnapshotEnd closes a snapshot.
@@ -1527,7 +1333,7 @@ type SnapshotEnd struct {
 
 func (x *SnapshotEnd) Reset() {
 	*x = SnapshotEnd{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[14]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +1345,7 @@ func (x *SnapshotEnd) String() string {
 func (*SnapshotEnd) ProtoMessage() {}
 
 func (x *SnapshotEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[14]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +1358,7 @@ func (x *SnapshotEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotEnd.ProtoReflect.Descriptor instead.
 func (*SnapshotEnd) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{14}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{13}
 }
 
 // Removed says that a job is gone for this watcher.
@@ -1566,7 +1372,7 @@ type Removed struct {
 
 func (x *Removed) Reset() {
 	*x = Removed{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[15]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1384,7 @@ func (x *Removed) String() string {
 func (*Removed) ProtoMessage() {}
 
 func (x *Removed) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[15]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1397,7 @@ func (x *Removed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removed.ProtoReflect.Descriptor instead.
 func (*Removed) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{15}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Removed) GetId() string {
@@ -1601,28 +1407,28 @@ func (x *Removed) GetId() string {
 	return ""
 }
 
-// Reset says that a snapshot replaces what the watcher knows.
-type Reset struct {
+// Restarted says that a snapshot replaces what the watcher knows.
+type Restarted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Reset) Reset() {
-	*x = Reset{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[16]
+func (x *Restarted) Reset() {
+	*x = Restarted{}
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Reset) String() string {
+func (x *Restarted) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Reset) ProtoMessage() {}
+func (*Restarted) ProtoMessage() {}
 
-func (x *Reset) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[16]
+func (x *Restarted) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1633,9 +1439,9 @@ func (x *Reset) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Reset.ProtoReflect.Descriptor instead.
-func (*Reset) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{16}
+// Deprecated: Use Restarted.ProtoReflect.Descriptor instead.
+func (*Restarted) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{15}
 }
 
 // Heartbeat says that the stream is alive.
@@ -1649,7 +1455,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[17]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1467,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[17]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1480,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{17}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Heartbeat) GetTime() *timestamppb.Timestamp {
@@ -1695,7 +1501,7 @@ type SummarizeRequest struct {
 
 func (x *SummarizeRequest) Reset() {
 	*x = SummarizeRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[18]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1707,7 +1513,7 @@ func (x *SummarizeRequest) String() string {
 func (*SummarizeRequest) ProtoMessage() {}
 
 func (x *SummarizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[18]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1720,7 +1526,7 @@ func (x *SummarizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummarizeRequest.ProtoReflect.Descriptor instead.
 func (*SummarizeRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{18}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SummarizeRequest) GetOwner() string {
@@ -1734,14 +1540,16 @@ func (x *SummarizeRequest) GetOwner() string {
 type SummarizeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The counts.
-	Summary       *Summary `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
+	Summary *Summary `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
+	// Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+	Cursor        string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SummarizeResponse) Reset() {
 	*x = SummarizeResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[19]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1753,7 +1561,7 @@ func (x *SummarizeResponse) String() string {
 func (*SummarizeResponse) ProtoMessage() {}
 
 func (x *SummarizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[19]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1766,7 +1574,7 @@ func (x *SummarizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummarizeResponse.ProtoReflect.Descriptor instead.
 func (*SummarizeResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{19}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SummarizeResponse) GetSummary() *Summary {
@@ -1776,22 +1584,27 @@ func (x *SummarizeResponse) GetSummary() *Summary {
 	return nil
 }
 
+func (x *SummarizeResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
 // Summary counts jobs.
 type Summary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Counts over all services.
 	Total *StateCounts `protobuf:"bytes,1,opt,name=total,proto3" json:"total,omitempty"`
 	// Counts by service id; services without a job are left out.
-	Services map[string]*StateCounts `protobuf:"bytes,2,rep,name=services,proto3" json:"services,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The store's revision that the counts hold at.
-	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	Services      map[string]*StateCounts `protobuf:"bytes,2,rep,name=services,proto3" json:"services,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[20]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +1616,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[20]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +1629,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{20}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Summary) GetTotal() *StateCounts {
@@ -1831,13 +1644,6 @@ func (x *Summary) GetServices() map[string]*StateCounts {
 		return x.Services
 	}
 	return nil
-}
-
-func (x *Summary) GetRevision() uint64 {
-	if x != nil {
-		return x.Revision
-	}
-	return 0
 }
 
 // StateCounts counts jobs by state.
@@ -1859,7 +1665,7 @@ type StateCounts struct {
 
 func (x *StateCounts) Reset() {
 	*x = StateCounts{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[21]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1677,7 @@ func (x *StateCounts) String() string {
 func (*StateCounts) ProtoMessage() {}
 
 func (x *StateCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[21]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +1690,7 @@ func (x *StateCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateCounts.ProtoReflect.Descriptor instead.
 func (*StateCounts) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{21}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *StateCounts) GetQueued() int64 {
@@ -1935,7 +1741,7 @@ type CancelRequest struct {
 
 func (x *CancelRequest) Reset() {
 	*x = CancelRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[22]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +1753,7 @@ func (x *CancelRequest) String() string {
 func (*CancelRequest) ProtoMessage() {}
 
 func (x *CancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[22]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +1766,7 @@ func (x *CancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRequest.ProtoReflect.Descriptor instead.
 func (*CancelRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{22}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CancelRequest) GetId() string {
@@ -1988,7 +1794,7 @@ type CancelResponse struct {
 
 func (x *CancelResponse) Reset() {
 	*x = CancelResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[23]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +1806,7 @@ func (x *CancelResponse) String() string {
 func (*CancelResponse) ProtoMessage() {}
 
 func (x *CancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[23]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +1819,7 @@ func (x *CancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResponse.ProtoReflect.Descriptor instead.
 func (*CancelResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{23}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CancelResponse) GetJob() *Job {
@@ -2036,7 +1842,7 @@ type BatchCancelRequest struct {
 
 func (x *BatchCancelRequest) Reset() {
 	*x = BatchCancelRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[24]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +1854,7 @@ func (x *BatchCancelRequest) String() string {
 func (*BatchCancelRequest) ProtoMessage() {}
 
 func (x *BatchCancelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[24]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +1867,7 @@ func (x *BatchCancelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCancelRequest.ProtoReflect.Descriptor instead.
 func (*BatchCancelRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{24}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BatchCancelRequest) GetIds() []string {
@@ -2089,7 +1895,7 @@ type BatchCancelResponse struct {
 
 func (x *BatchCancelResponse) Reset() {
 	*x = BatchCancelResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[25]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2101,7 +1907,7 @@ func (x *BatchCancelResponse) String() string {
 func (*BatchCancelResponse) ProtoMessage() {}
 
 func (x *BatchCancelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[25]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2114,7 +1920,7 @@ func (x *BatchCancelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchCancelResponse.ProtoReflect.Descriptor instead.
 func (*BatchCancelResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{25}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BatchCancelResponse) GetResults() []*CancelResult {
@@ -2139,7 +1945,7 @@ type CancelResult struct {
 
 func (x *CancelResult) Reset() {
 	*x = CancelResult{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[26]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2151,7 +1957,7 @@ func (x *CancelResult) String() string {
 func (*CancelResult) ProtoMessage() {}
 
 func (x *CancelResult) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[26]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2164,7 +1970,7 @@ func (x *CancelResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResult.ProtoReflect.Descriptor instead.
 func (*CancelResult) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{26}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CancelResult) GetId() string {
@@ -2209,7 +2015,7 @@ type RerunRequest struct {
 
 func (x *RerunRequest) Reset() {
 	*x = RerunRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[27]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2221,7 +2027,7 @@ func (x *RerunRequest) String() string {
 func (*RerunRequest) ProtoMessage() {}
 
 func (x *RerunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[27]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2234,7 +2040,7 @@ func (x *RerunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerunRequest.ProtoReflect.Descriptor instead.
 func (*RerunRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{27}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RerunRequest) GetId() string {
@@ -2289,14 +2095,16 @@ type RerunResponse struct {
 	// What the caller should know though the job was accepted.
 	Warnings []string `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// What jobs like it used, with `validate_only`.
-	Advice        *Advice `protobuf:"bytes,4,opt,name=advice,proto3" json:"advice,omitempty"`
+	Advice *Advice `protobuf:"bytes,4,opt,name=advice,proto3" json:"advice,omitempty"`
+	// Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+	Cursor        string `protobuf:"bytes,5,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RerunResponse) Reset() {
 	*x = RerunResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[28]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +2116,7 @@ func (x *RerunResponse) String() string {
 func (*RerunResponse) ProtoMessage() {}
 
 func (x *RerunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[28]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2321,7 +2129,7 @@ func (x *RerunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RerunResponse.ProtoReflect.Descriptor instead.
 func (*RerunResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{28}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RerunResponse) GetJob() *Job {
@@ -2352,6 +2160,13 @@ func (x *RerunResponse) GetAdvice() *Advice {
 	return nil
 }
 
+func (x *RerunResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
 // Request of StreamLogs.
 type StreamLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2375,7 +2190,7 @@ type StreamLogsRequest struct {
 
 func (x *StreamLogsRequest) Reset() {
 	*x = StreamLogsRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[29]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2202,7 @@ func (x *StreamLogsRequest) String() string {
 func (*StreamLogsRequest) ProtoMessage() {}
 
 func (x *StreamLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[29]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2215,7 @@ func (x *StreamLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamLogsRequest.ProtoReflect.Descriptor instead.
 func (*StreamLogsRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{29}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StreamLogsRequest) GetId() string {
@@ -2468,7 +2283,7 @@ type StreamLogsResponse struct {
 
 func (x *StreamLogsResponse) Reset() {
 	*x = StreamLogsResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[30]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2295,7 @@ func (x *StreamLogsResponse) String() string {
 func (*StreamLogsResponse) ProtoMessage() {}
 
 func (x *StreamLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[30]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2308,7 @@ func (x *StreamLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamLogsResponse.ProtoReflect.Descriptor instead.
 func (*StreamLogsResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{30}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StreamLogsResponse) GetOffset() int64 {
@@ -2528,7 +2343,7 @@ type ListResultsRequest struct {
 
 func (x *ListResultsRequest) Reset() {
 	*x = ListResultsRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[31]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2355,7 @@ func (x *ListResultsRequest) String() string {
 func (*ListResultsRequest) ProtoMessage() {}
 
 func (x *ListResultsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[31]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2368,7 @@ func (x *ListResultsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResultsRequest.ProtoReflect.Descriptor instead.
 func (*ListResultsRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{31}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListResultsRequest) GetId() string {
@@ -2581,7 +2396,7 @@ type ListResultsResponse struct {
 
 func (x *ListResultsResponse) Reset() {
 	*x = ListResultsResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[32]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2593,7 +2408,7 @@ func (x *ListResultsResponse) String() string {
 func (*ListResultsResponse) ProtoMessage() {}
 
 func (x *ListResultsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[32]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2606,7 +2421,7 @@ func (x *ListResultsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResultsResponse.ProtoReflect.Descriptor instead.
 func (*ListResultsResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{32}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListResultsResponse) GetFiles() []*ResultFile {
@@ -2658,7 +2473,7 @@ type ResultFile struct {
 
 func (x *ResultFile) Reset() {
 	*x = ResultFile{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[33]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2485,7 @@ func (x *ResultFile) String() string {
 func (*ResultFile) ProtoMessage() {}
 
 func (x *ResultFile) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[33]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +2498,7 @@ func (x *ResultFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultFile.ProtoReflect.Descriptor instead.
 func (*ResultFile) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{33}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ResultFile) GetPath() string {
@@ -2745,7 +2560,7 @@ type ReadResultRequest struct {
 
 func (x *ReadResultRequest) Reset() {
 	*x = ReadResultRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[34]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2757,7 +2572,7 @@ func (x *ReadResultRequest) String() string {
 func (*ReadResultRequest) ProtoMessage() {}
 
 func (x *ReadResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[34]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2770,7 +2585,7 @@ func (x *ReadResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResultRequest.ProtoReflect.Descriptor instead.
 func (*ReadResultRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{34}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReadResultRequest) GetId() string {
@@ -2816,7 +2631,7 @@ type ReadResultResponse struct {
 
 func (x *ReadResultResponse) Reset() {
 	*x = ReadResultResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[35]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2828,7 +2643,7 @@ func (x *ReadResultResponse) String() string {
 func (*ReadResultResponse) ProtoMessage() {}
 
 func (x *ReadResultResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[35]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2841,7 +2656,7 @@ func (x *ReadResultResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadResultResponse.ProtoReflect.Descriptor instead.
 func (*ReadResultResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{35}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReadResultResponse) GetFile() *ResultFile {
@@ -2878,7 +2693,7 @@ type ReportIssueRequest struct {
 
 func (x *ReportIssueRequest) Reset() {
 	*x = ReportIssueRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[36]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2890,7 +2705,7 @@ func (x *ReportIssueRequest) String() string {
 func (*ReportIssueRequest) ProtoMessage() {}
 
 func (x *ReportIssueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[36]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2903,7 +2718,7 @@ func (x *ReportIssueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportIssueRequest.ProtoReflect.Descriptor instead.
 func (*ReportIssueRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{36}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReportIssueRequest) GetId() string {
@@ -2931,7 +2746,7 @@ type ReportIssueResponse struct {
 
 func (x *ReportIssueResponse) Reset() {
 	*x = ReportIssueResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[37]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2943,7 +2758,7 @@ func (x *ReportIssueResponse) String() string {
 func (*ReportIssueResponse) ProtoMessage() {}
 
 func (x *ReportIssueResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[37]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2956,7 +2771,7 @@ func (x *ReportIssueResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportIssueResponse.ProtoReflect.Descriptor instead.
 func (*ReportIssueResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{37}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReportIssueResponse) GetIssueId() string {
@@ -2985,7 +2800,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[38]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2997,7 +2812,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[38]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3010,7 +2825,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{38}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Share) GetJobId() string {
@@ -3066,7 +2881,7 @@ type ShareRequest struct {
 
 func (x *ShareRequest) Reset() {
 	*x = ShareRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[39]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3078,7 +2893,7 @@ func (x *ShareRequest) String() string {
 func (*ShareRequest) ProtoMessage() {}
 
 func (x *ShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[39]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3091,7 +2906,7 @@ func (x *ShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareRequest.ProtoReflect.Descriptor instead.
 func (*ShareRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{39}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ShareRequest) GetId() string {
@@ -3133,7 +2948,7 @@ type ShareResponse struct {
 
 func (x *ShareResponse) Reset() {
 	*x = ShareResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[40]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +2960,7 @@ func (x *ShareResponse) String() string {
 func (*ShareResponse) ProtoMessage() {}
 
 func (x *ShareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[40]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +2973,7 @@ func (x *ShareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareResponse.ProtoReflect.Descriptor instead.
 func (*ShareResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{40}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ShareResponse) GetShare() *Share {
@@ -3181,7 +2996,7 @@ type UnshareRequest struct {
 
 func (x *UnshareRequest) Reset() {
 	*x = UnshareRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[41]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3193,7 +3008,7 @@ func (x *UnshareRequest) String() string {
 func (*UnshareRequest) ProtoMessage() {}
 
 func (x *UnshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[41]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3206,7 +3021,7 @@ func (x *UnshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnshareRequest.ProtoReflect.Descriptor instead.
 func (*UnshareRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{41}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *UnshareRequest) GetId() string {
@@ -3232,7 +3047,7 @@ type UnshareResponse struct {
 
 func (x *UnshareResponse) Reset() {
 	*x = UnshareResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[42]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3244,7 +3059,7 @@ func (x *UnshareResponse) String() string {
 func (*UnshareResponse) ProtoMessage() {}
 
 func (x *UnshareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[42]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3257,7 +3072,7 @@ func (x *UnshareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnshareResponse.ProtoReflect.Descriptor instead.
 func (*UnshareResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{42}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{41}
 }
 
 // Request of ListShares.
@@ -3275,7 +3090,7 @@ type ListSharesRequest struct {
 
 func (x *ListSharesRequest) Reset() {
 	*x = ListSharesRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[43]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3287,7 +3102,7 @@ func (x *ListSharesRequest) String() string {
 func (*ListSharesRequest) ProtoMessage() {}
 
 func (x *ListSharesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[43]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3300,7 +3115,7 @@ func (x *ListSharesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSharesRequest.ProtoReflect.Descriptor instead.
 func (*ListSharesRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{43}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListSharesRequest) GetId() string {
@@ -3337,7 +3152,7 @@ type ListSharesResponse struct {
 
 func (x *ListSharesResponse) Reset() {
 	*x = ListSharesResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[44]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3349,7 +3164,7 @@ func (x *ListSharesResponse) String() string {
 func (*ListSharesResponse) ProtoMessage() {}
 
 func (x *ListSharesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[44]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3362,7 +3177,7 @@ func (x *ListSharesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSharesResponse.ProtoReflect.Descriptor instead.
 func (*ListSharesResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{44}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListSharesResponse) GetShares() []*Share {
@@ -3394,7 +3209,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[45]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3406,7 +3221,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[45]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3419,7 +3234,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{45}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReportRequest) GetId() string {
@@ -3452,7 +3267,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[46]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3464,7 +3279,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[46]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3477,7 +3292,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{46}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{45}
 }
 
 var File_stint_jobs_v1_job_service_proto protoreflect.FileDescriptor
@@ -3490,34 +3305,38 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x15\xe0A\x01\xbaH\x0fr\r(\x80\x012\b^[!-~]*$R\trequestId\x12(\n" +
 	"\rvalidate_only\x18\x03 \x01(\bB\x03\xe0A\x01R\fvalidateOnly\x12N\n" +
-	"\x06reason\x18\x04 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\"\xb9\x01\n" +
+	"\x06reason\x18\x04 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\"\xd6\x01\n" +
 	"\x0eSubmitResponse\x12)\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\x12'\n" +
 	"\fdeduplicated\x18\x02 \x01(\bB\x03\xe0A\x03R\fdeduplicated\x12\x1f\n" +
 	"\bwarnings\x18\x03 \x03(\tB\x03\xe0A\x03R\bwarnings\x122\n" +
-	"\x06advice\x18\x04 \x01(\v2\x15.stint.jobs.v1.AdviceB\x03\xe0A\x03R\x06advice\"\xfc\x01\n" +
+	"\x06advice\x18\x04 \x01(\v2\x15.stint.jobs.v1.AdviceB\x03\xe0A\x03R\x06advice\x12\x1b\n" +
+	"\x06cursor\x18\x05 \x01(\tB\x03\xe0A\x03R\x06cursor\"\xfc\x01\n" +
 	"\x12BatchSubmitRequest\x126\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x12.stint.jobs.v1.JobB\x0e\xe0A\x02\xbaH\b\x92\x01\x05\b\x01\x10\xe8\aR\x04jobs\x124\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\x15\xe0A\x01\xbaH\x0fr\r(\x80\x012\b^[!-~]*$R\trequestId\x12(\n" +
 	"\rvalidate_only\x18\x03 \x01(\bB\x03\xe0A\x01R\fvalidateOnly\x12N\n" +
-	"\x06reason\x18\x04 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\"\x8c\x01\n" +
+	"\x06reason\x18\x04 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\"\xa9\x01\n" +
 	"\x13BatchSubmitResponse\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x04jobs\x12'\n" +
 	"\fdeduplicated\x18\x02 \x01(\bB\x03\xe0A\x03R\fdeduplicated\x12\x1f\n" +
-	"\bwarnings\x18\x03 \x03(\tB\x03\xe0A\x03R\bwarnings\"+\n" +
+	"\bwarnings\x18\x03 \x03(\tB\x03\xe0A\x03R\bwarnings\x12\x1b\n" +
+	"\x06cursor\x18\x04 \x01(\tB\x03\xe0A\x03R\x06cursor\"+\n" +
 	"\n" +
 	"GetRequest\x12\x1d\n" +
-	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\"8\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\"U\n" +
 	"\vGetResponse\x12)\n" +
-	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\"r\n" +
+	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\x12\x1b\n" +
+	"\x06cursor\x18\x02 \x01(\tB\x03\xe0A\x03R\x06cursor\"r\n" +
 	"\x0fBatchGetRequest\x12&\n" +
 	"\x03ids\x18\x01 \x03(\tB\x14\xe0A\x02\xbaH\x0e\x92\x01\v\b\x01\x10\xe8\a\"\x04r\x02(@R\x03ids\x127\n" +
-	"\x04view\x18\x02 \x01(\x0e2\x16.stint.jobs.v1.JobViewB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\x04view\"e\n" +
+	"\x04view\x18\x02 \x01(\x0e2\x16.stint.jobs.v1.JobViewB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\x04view\"\x82\x01\n" +
 	"\x10BatchGetResponse\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x04jobs\x12$\n" +
 	"\vmissing_ids\x18\x02 \x03(\tB\x03\xe0A\x03R\n" +
-	"missingIds\"\xb4\x02\n" +
+	"missingIds\x12\x1b\n" +
+	"\x06cursor\x18\x03 \x01(\tB\x03\xe0A\x03R\x06cursor\"\xb4\x02\n" +
 	"\vListRequest\x12#\n" +
 	"\x06filter\x18\x01 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\bR\x06filter\x12&\n" +
 	"\border_by\x18\x02 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x02R\aorderBy\x12'\n" +
@@ -3526,79 +3345,49 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\x127\n" +
 	"\x04view\x18\x05 \x01(\x0e2\x16.stint.jobs.v1.JobViewB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\x04view\x12J\n" +
-	"\x05owner\x18\x06 \x01(\tB4\xe0A\x01\xbaH.r,(\x80\x012'^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*|\\*)?$R\x05owner\"\xdc\x01\n" +
+	"\x05owner\x18\x06 \x01(\tB4\xe0A\x01\xbaH.r,(\x80\x012'^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*|\\*)?$R\x05owner\"\xd8\x01\n" +
 	"\fListResponse\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x04jobs\x12+\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\x12\"\n" +
 	"\n" +
 	"total_size\x18\x03 \x01(\x03B\x03\xe0A\x03R\ttotalSize\x12-\n" +
-	"\x10total_size_exact\x18\x04 \x01(\bB\x03\xe0A\x03R\x0etotalSizeExact\x12\x1f\n" +
-	"\brevision\x18\x05 \x01(\x04B\x03\xe0A\x03R\brevision\"\xaf\x02\n" +
+	"\x10total_size_exact\x18\x04 \x01(\bB\x03\xe0A\x03R\x0etotalSizeExact\x12\x1b\n" +
+	"\x06cursor\x18\x05 \x01(\tB\x03\xe0A\x03R\x06cursor\"\xb2\x02\n" +
 	"\x12WatchStatusRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02(@R\x02id\x12$\n" +
 	"\x03ids\x18\x02 \x03(\tB\x12\xe0A\x01\xbaH\f\x92\x01\t\x10\xe8\a\"\x04r\x02(@R\x03ids\x12J\n" +
-	"\x05owner\x18\x03 \x01(\tB4\xe0A\x01\xbaH.r,(\x80\x012'^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*|\\*)?$R\x05owner\x12*\n" +
-	"\x0eafter_revision\x18\x04 \x01(\x04B\x03\xe0A\x01R\rafterRevision\x129\n" +
+	"\x05owner\x18\x03 \x01(\tB4\xe0A\x01\xbaH.r,(\x80\x012'^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*|\\*)?$R\x05owner\x12-\n" +
+	"\fafter_cursor\x18\x04 \x01(\tB\n" +
+	"\xe0A\x01\xbaH\x04r\x02(@R\vafterCursor\x129\n" +
 	"\x04view\x18\x05 \x01(\x0e2\x18.stint.jobs.v1.WatchViewB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\x04view\x12$\n" +
 	"\vuntil_final\x18\x06 \x01(\bB\x03\xe0A\x01R\n" +
-	"untilFinal\"\xee\x03\n" +
-	"\x13WatchStatusResponse\x12\x1f\n" +
-	"\brevision\x18\x01 \x01(\x04B\x03\xe0A\x03R\brevision\x12J\n" +
+	"untilFinal\"\xe8\x03\n" +
+	"\x13WatchStatusResponse\x12\x1b\n" +
+	"\x06cursor\x18\x01 \x01(\tB\x03\xe0A\x03R\x06cursor\x12J\n" +
 	"\x0esnapshot_begin\x18\x02 \x01(\v2\x1c.stint.jobs.v1.SnapshotBeginB\x03\xe0A\x03H\x00R\rsnapshotBegin\x12D\n" +
-	"\fsnapshot_end\x18\x03 \x01(\v2\x1a.stint.jobs.v1.SnapshotEndB\x03\xe0A\x03H\x00R\vsnapshotEnd\x129\n" +
-	"\achanged\x18\x04 \x01(\v2\x18.stint.jobs.v1.JobStatusB\x03\xe0A\x03H\x00R\achanged\x127\n" +
-	"\aremoved\x18\x05 \x01(\v2\x16.stint.jobs.v1.RemovedB\x03\xe0A\x03H\x00R\aremoved\x121\n" +
-	"\x05reset\x18\x06 \x01(\v2\x14.stint.jobs.v1.ResetB\x03\xe0A\x03H\x00R\x05reset\x12=\n" +
+	"\fsnapshot_end\x18\x03 \x01(\v2\x1a.stint.jobs.v1.SnapshotEndB\x03\xe0A\x03H\x00R\vsnapshotEnd\x12+\n" +
+	"\x03job\x18\x04 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03H\x00R\x03job\x127\n" +
+	"\aremoved\x18\x05 \x01(\v2\x16.stint.jobs.v1.RemovedB\x03\xe0A\x03H\x00R\aremoved\x12=\n" +
+	"\trestarted\x18\x06 \x01(\v2\x18.stint.jobs.v1.RestartedB\x03\xe0A\x03H\x00R\trestarted\x12=\n" +
 	"\theartbeat\x18\a \x01(\v2\x18.stint.jobs.v1.HeartbeatB\x03\xe0A\x03H\x00R\theartbeat\x125\n" +
 	"\x06counts\x18\b \x01(\v2\x16.stint.jobs.v1.SummaryB\x03\xe0A\x03H\x00R\x06countsB\a\n" +
-	"\x05event\"\xd0\t\n" +
-	"\tJobStatus\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x19\n" +
-	"\x05owner\x18\x02 \x01(\tB\x03\xe0A\x03R\x05owner\x12\x1d\n" +
-	"\aservice\x18\x03 \x01(\tB\x03\xe0A\x03R\aservice\x12$\n" +
-	"\voutput_name\x18\x04 \x01(\tB\x03\xe0A\x03R\n" +
-	"outputName\x12/\n" +
-	"\x05state\x18\x05 \x01(\x0e2\x14.stint.jobs.v1.StateB\x03\xe0A\x03R\x05state\x122\n" +
-	"\x06reason\x18\x06 \x01(\x0e2\x15.stint.jobs.v1.ReasonB\x03\xe0A\x03R\x06reason\x12\x1d\n" +
-	"\amessage\x18\a \x01(\tB\x03\xe0A\x03R\amessage\x12&\n" +
-	"\fengine_state\x18\b \x01(\tB\x03\xe0A\x03R\vengineState\x12@\n" +
-	"\vsubmit_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"submitTime\x12>\n" +
-	"\n" +
-	"start_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tstartTime\x12D\n" +
-	"\rcomplete_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\fcompleteTime\x128\n" +
-	"\bprogress\x18\f \x01(\v2\x17.stint.jobs.v1.ProgressB\x03\xe0A\x03R\bprogress\x12%\n" +
-	"\texit_code\x18\r \x01(\x05B\x03\xe0A\x03H\x00R\bexitCode\x88\x01\x01\x12\x1d\n" +
-	"\aattempt\x18\x0e \x01(\x05B\x03\xe0A\x03R\aattempt\x12@\n" +
-	"\vchange_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"changeTime\x12@\n" +
-	"\vcancel_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"cancelTime\x12H\n" +
-	"\x0equeue_position\x18\x11 \x01(\v2\x1c.stint.jobs.v1.QueuePositionB\x03\xe0A\x03R\rqueuePosition\x12O\n" +
-	"\x13expected_start_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x11expectedStartTime\x12U\n" +
-	"\x16expected_complete_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x14expectedCompleteTime\x12O\n" +
-	"\x14expected_start_range\x18\x14 \x01(\v2\x18.stint.jobs.v1.TimeRangeB\x03\xe0A\x03R\x12expectedStartRange\x12U\n" +
-	"\x17expected_complete_range\x18\x15 \x01(\v2\x18.stint.jobs.v1.TimeRangeB\x03\xe0A\x03R\x15expectedCompleteRange\x12.\n" +
-	"\x10expectation_note\x18\x16 \x01(\tB\x03\xe0A\x03R\x0fexpectationNoteB\f\n" +
-	"\n" +
-	"_exit_code\"\x0f\n" +
+	"\x05event\"\x0f\n" +
 	"\rSnapshotBegin\"\r\n" +
 	"\vSnapshotEnd\"\x1e\n" +
 	"\aRemoved\x12\x13\n" +
-	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\"\a\n" +
-	"\x05Reset\"@\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\"\v\n" +
+	"\tRestarted\"@\n" +
 	"\tHeartbeat\x123\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x04time\"^\n" +
 	"\x10SummarizeRequest\x12J\n" +
-	"\x05owner\x18\x01 \x01(\tB4\xe0A\x01\xbaH.r,(\x80\x012'^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*|\\*)?$R\x05owner\"J\n" +
+	"\x05owner\x18\x01 \x01(\tB4\xe0A\x01\xbaH.r,(\x80\x012'^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*|\\*)?$R\x05owner\"g\n" +
 	"\x11SummarizeResponse\x125\n" +
-	"\asummary\x18\x01 \x01(\v2\x16.stint.jobs.v1.SummaryB\x03\xe0A\x03R\asummary\"\x81\x02\n" +
+	"\asummary\x18\x01 \x01(\v2\x16.stint.jobs.v1.SummaryB\x03\xe0A\x03R\asummary\x12\x1b\n" +
+	"\x06cursor\x18\x02 \x01(\tB\x03\xe0A\x03R\x06cursor\"\xe0\x01\n" +
 	"\aSummary\x125\n" +
 	"\x05total\x18\x01 \x01(\v2\x1a.stint.jobs.v1.StateCountsB\x03\xe0A\x03R\x05total\x12E\n" +
-	"\bservices\x18\x02 \x03(\v2$.stint.jobs.v1.Summary.ServicesEntryB\x03\xe0A\x03R\bservices\x12\x1f\n" +
-	"\brevision\x18\x03 \x01(\x04B\x03\xe0A\x03R\brevision\x1aW\n" +
+	"\bservices\x18\x02 \x03(\v2$.stint.jobs.v1.Summary.ServicesEntryB\x03\xe0A\x03R\bservices\x1aW\n" +
 	"\rServicesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x120\n" +
 	"\x05value\x18\x02 \x01(\v2\x1a.stint.jobs.v1.StateCountsR\x05value:\x028\x01\"\xac\x01\n" +
@@ -3632,12 +3421,13 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\x15\xe0A\x01\xbaH\x0fr\r(\x80\x012\b^[!-~]*$R\trequestId\x12(\n" +
 	"\rvalidate_only\x18\x05 \x01(\bB\x03\xe0A\x01R\fvalidateOnly\x12N\n" +
-	"\x06reason\x18\x06 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\"\xb8\x01\n" +
+	"\x06reason\x18\x06 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\"\xd5\x01\n" +
 	"\rRerunResponse\x12)\n" +
 	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\x12'\n" +
 	"\fdeduplicated\x18\x02 \x01(\bB\x03\xe0A\x03R\fdeduplicated\x12\x1f\n" +
 	"\bwarnings\x18\x03 \x03(\tB\x03\xe0A\x03R\bwarnings\x122\n" +
-	"\x06advice\x18\x04 \x01(\v2\x15.stint.jobs.v1.AdviceB\x03\xe0A\x03R\x06advice\"\xb7\x02\n" +
+	"\x06advice\x18\x04 \x01(\v2\x15.stint.jobs.v1.AdviceB\x03\xe0A\x03R\x06advice\x12\x1b\n" +
+	"\x06cursor\x18\x05 \x01(\tB\x03\xe0A\x03R\x06cursor\"\xb7\x02\n" +
 	"\x11StreamLogsRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\x12@\n" +
 	"\x06stream\x18\x02 \x01(\x0e2\x18.stint.jobs.v1.LogStreamB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01\x82\x01\x02\x10\x01R\x06stream\x12\"\n" +
@@ -3787,7 +3577,7 @@ func file_stint_jobs_v1_job_service_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_jobs_v1_job_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_stint_jobs_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_stint_jobs_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_stint_jobs_v1_job_service_proto_goTypes = []any{
 	(JobView)(0),                  // 0: stint.jobs.v1.JobView
 	(WatchView)(0),                // 1: stint.jobs.v1.WatchView
@@ -3806,150 +3596,132 @@ var file_stint_jobs_v1_job_service_proto_goTypes = []any{
 	(*ListResponse)(nil),          // 14: stint.jobs.v1.ListResponse
 	(*WatchStatusRequest)(nil),    // 15: stint.jobs.v1.WatchStatusRequest
 	(*WatchStatusResponse)(nil),   // 16: stint.jobs.v1.WatchStatusResponse
-	(*JobStatus)(nil),             // 17: stint.jobs.v1.JobStatus
-	(*SnapshotBegin)(nil),         // 18: stint.jobs.v1.SnapshotBegin
-	(*SnapshotEnd)(nil),           // 19: stint.jobs.v1.SnapshotEnd
-	(*Removed)(nil),               // 20: stint.jobs.v1.Removed
-	(*Reset)(nil),                 // 21: stint.jobs.v1.Reset
-	(*Heartbeat)(nil),             // 22: stint.jobs.v1.Heartbeat
-	(*SummarizeRequest)(nil),      // 23: stint.jobs.v1.SummarizeRequest
-	(*SummarizeResponse)(nil),     // 24: stint.jobs.v1.SummarizeResponse
-	(*Summary)(nil),               // 25: stint.jobs.v1.Summary
-	(*StateCounts)(nil),           // 26: stint.jobs.v1.StateCounts
-	(*CancelRequest)(nil),         // 27: stint.jobs.v1.CancelRequest
-	(*CancelResponse)(nil),        // 28: stint.jobs.v1.CancelResponse
-	(*BatchCancelRequest)(nil),    // 29: stint.jobs.v1.BatchCancelRequest
-	(*BatchCancelResponse)(nil),   // 30: stint.jobs.v1.BatchCancelResponse
-	(*CancelResult)(nil),          // 31: stint.jobs.v1.CancelResult
-	(*RerunRequest)(nil),          // 32: stint.jobs.v1.RerunRequest
-	(*RerunResponse)(nil),         // 33: stint.jobs.v1.RerunResponse
-	(*StreamLogsRequest)(nil),     // 34: stint.jobs.v1.StreamLogsRequest
-	(*StreamLogsResponse)(nil),    // 35: stint.jobs.v1.StreamLogsResponse
-	(*ListResultsRequest)(nil),    // 36: stint.jobs.v1.ListResultsRequest
-	(*ListResultsResponse)(nil),   // 37: stint.jobs.v1.ListResultsResponse
-	(*ResultFile)(nil),            // 38: stint.jobs.v1.ResultFile
-	(*ReadResultRequest)(nil),     // 39: stint.jobs.v1.ReadResultRequest
-	(*ReadResultResponse)(nil),    // 40: stint.jobs.v1.ReadResultResponse
-	(*ReportIssueRequest)(nil),    // 41: stint.jobs.v1.ReportIssueRequest
-	(*ReportIssueResponse)(nil),   // 42: stint.jobs.v1.ReportIssueResponse
-	(*Share)(nil),                 // 43: stint.jobs.v1.Share
-	(*ShareRequest)(nil),          // 44: stint.jobs.v1.ShareRequest
-	(*ShareResponse)(nil),         // 45: stint.jobs.v1.ShareResponse
-	(*UnshareRequest)(nil),        // 46: stint.jobs.v1.UnshareRequest
-	(*UnshareResponse)(nil),       // 47: stint.jobs.v1.UnshareResponse
-	(*ListSharesRequest)(nil),     // 48: stint.jobs.v1.ListSharesRequest
-	(*ListSharesResponse)(nil),    // 49: stint.jobs.v1.ListSharesResponse
-	(*ReportRequest)(nil),         // 50: stint.jobs.v1.ReportRequest
-	(*ReportResponse)(nil),        // 51: stint.jobs.v1.ReportResponse
-	nil,                           // 52: stint.jobs.v1.Summary.ServicesEntry
-	(*Job)(nil),                   // 53: stint.jobs.v1.Job
-	(*Advice)(nil),                // 54: stint.jobs.v1.Advice
-	(State)(0),                    // 55: stint.jobs.v1.State
-	(Reason)(0),                   // 56: stint.jobs.v1.Reason
-	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
-	(*Progress)(nil),              // 58: stint.jobs.v1.Progress
-	(*QueuePosition)(nil),         // 59: stint.jobs.v1.QueuePosition
-	(*TimeRange)(nil),             // 60: stint.jobs.v1.TimeRange
-	(*status.Status)(nil),         // 61: google.rpc.Status
-	(*structpb.Struct)(nil),       // 62: google.protobuf.Struct
+	(*SnapshotBegin)(nil),         // 17: stint.jobs.v1.SnapshotBegin
+	(*SnapshotEnd)(nil),           // 18: stint.jobs.v1.SnapshotEnd
+	(*Removed)(nil),               // 19: stint.jobs.v1.Removed
+	(*Restarted)(nil),             // 20: stint.jobs.v1.Restarted
+	(*Heartbeat)(nil),             // 21: stint.jobs.v1.Heartbeat
+	(*SummarizeRequest)(nil),      // 22: stint.jobs.v1.SummarizeRequest
+	(*SummarizeResponse)(nil),     // 23: stint.jobs.v1.SummarizeResponse
+	(*Summary)(nil),               // 24: stint.jobs.v1.Summary
+	(*StateCounts)(nil),           // 25: stint.jobs.v1.StateCounts
+	(*CancelRequest)(nil),         // 26: stint.jobs.v1.CancelRequest
+	(*CancelResponse)(nil),        // 27: stint.jobs.v1.CancelResponse
+	(*BatchCancelRequest)(nil),    // 28: stint.jobs.v1.BatchCancelRequest
+	(*BatchCancelResponse)(nil),   // 29: stint.jobs.v1.BatchCancelResponse
+	(*CancelResult)(nil),          // 30: stint.jobs.v1.CancelResult
+	(*RerunRequest)(nil),          // 31: stint.jobs.v1.RerunRequest
+	(*RerunResponse)(nil),         // 32: stint.jobs.v1.RerunResponse
+	(*StreamLogsRequest)(nil),     // 33: stint.jobs.v1.StreamLogsRequest
+	(*StreamLogsResponse)(nil),    // 34: stint.jobs.v1.StreamLogsResponse
+	(*ListResultsRequest)(nil),    // 35: stint.jobs.v1.ListResultsRequest
+	(*ListResultsResponse)(nil),   // 36: stint.jobs.v1.ListResultsResponse
+	(*ResultFile)(nil),            // 37: stint.jobs.v1.ResultFile
+	(*ReadResultRequest)(nil),     // 38: stint.jobs.v1.ReadResultRequest
+	(*ReadResultResponse)(nil),    // 39: stint.jobs.v1.ReadResultResponse
+	(*ReportIssueRequest)(nil),    // 40: stint.jobs.v1.ReportIssueRequest
+	(*ReportIssueResponse)(nil),   // 41: stint.jobs.v1.ReportIssueResponse
+	(*Share)(nil),                 // 42: stint.jobs.v1.Share
+	(*ShareRequest)(nil),          // 43: stint.jobs.v1.ShareRequest
+	(*ShareResponse)(nil),         // 44: stint.jobs.v1.ShareResponse
+	(*UnshareRequest)(nil),        // 45: stint.jobs.v1.UnshareRequest
+	(*UnshareResponse)(nil),       // 46: stint.jobs.v1.UnshareResponse
+	(*ListSharesRequest)(nil),     // 47: stint.jobs.v1.ListSharesRequest
+	(*ListSharesResponse)(nil),    // 48: stint.jobs.v1.ListSharesResponse
+	(*ReportRequest)(nil),         // 49: stint.jobs.v1.ReportRequest
+	(*ReportResponse)(nil),        // 50: stint.jobs.v1.ReportResponse
+	nil,                           // 51: stint.jobs.v1.Summary.ServicesEntry
+	(*Job)(nil),                   // 52: stint.jobs.v1.Job
+	(*Advice)(nil),                // 53: stint.jobs.v1.Advice
+	(*timestamppb.Timestamp)(nil), // 54: google.protobuf.Timestamp
+	(*status.Status)(nil),         // 55: google.rpc.Status
+	(*structpb.Struct)(nil),       // 56: google.protobuf.Struct
+	(*Progress)(nil),              // 57: stint.jobs.v1.Progress
 }
 var file_stint_jobs_v1_job_service_proto_depIdxs = []int32{
-	53, // 0: stint.jobs.v1.SubmitRequest.job:type_name -> stint.jobs.v1.Job
-	53, // 1: stint.jobs.v1.SubmitResponse.job:type_name -> stint.jobs.v1.Job
-	54, // 2: stint.jobs.v1.SubmitResponse.advice:type_name -> stint.jobs.v1.Advice
-	53, // 3: stint.jobs.v1.BatchSubmitRequest.jobs:type_name -> stint.jobs.v1.Job
-	53, // 4: stint.jobs.v1.BatchSubmitResponse.jobs:type_name -> stint.jobs.v1.Job
-	53, // 5: stint.jobs.v1.GetResponse.job:type_name -> stint.jobs.v1.Job
+	52, // 0: stint.jobs.v1.SubmitRequest.job:type_name -> stint.jobs.v1.Job
+	52, // 1: stint.jobs.v1.SubmitResponse.job:type_name -> stint.jobs.v1.Job
+	53, // 2: stint.jobs.v1.SubmitResponse.advice:type_name -> stint.jobs.v1.Advice
+	52, // 3: stint.jobs.v1.BatchSubmitRequest.jobs:type_name -> stint.jobs.v1.Job
+	52, // 4: stint.jobs.v1.BatchSubmitResponse.jobs:type_name -> stint.jobs.v1.Job
+	52, // 5: stint.jobs.v1.GetResponse.job:type_name -> stint.jobs.v1.Job
 	0,  // 6: stint.jobs.v1.BatchGetRequest.view:type_name -> stint.jobs.v1.JobView
-	53, // 7: stint.jobs.v1.BatchGetResponse.jobs:type_name -> stint.jobs.v1.Job
+	52, // 7: stint.jobs.v1.BatchGetResponse.jobs:type_name -> stint.jobs.v1.Job
 	0,  // 8: stint.jobs.v1.ListRequest.view:type_name -> stint.jobs.v1.JobView
-	53, // 9: stint.jobs.v1.ListResponse.jobs:type_name -> stint.jobs.v1.Job
+	52, // 9: stint.jobs.v1.ListResponse.jobs:type_name -> stint.jobs.v1.Job
 	1,  // 10: stint.jobs.v1.WatchStatusRequest.view:type_name -> stint.jobs.v1.WatchView
-	18, // 11: stint.jobs.v1.WatchStatusResponse.snapshot_begin:type_name -> stint.jobs.v1.SnapshotBegin
-	19, // 12: stint.jobs.v1.WatchStatusResponse.snapshot_end:type_name -> stint.jobs.v1.SnapshotEnd
-	17, // 13: stint.jobs.v1.WatchStatusResponse.changed:type_name -> stint.jobs.v1.JobStatus
-	20, // 14: stint.jobs.v1.WatchStatusResponse.removed:type_name -> stint.jobs.v1.Removed
-	21, // 15: stint.jobs.v1.WatchStatusResponse.reset:type_name -> stint.jobs.v1.Reset
-	22, // 16: stint.jobs.v1.WatchStatusResponse.heartbeat:type_name -> stint.jobs.v1.Heartbeat
-	25, // 17: stint.jobs.v1.WatchStatusResponse.counts:type_name -> stint.jobs.v1.Summary
-	55, // 18: stint.jobs.v1.JobStatus.state:type_name -> stint.jobs.v1.State
-	56, // 19: stint.jobs.v1.JobStatus.reason:type_name -> stint.jobs.v1.Reason
-	57, // 20: stint.jobs.v1.JobStatus.submit_time:type_name -> google.protobuf.Timestamp
-	57, // 21: stint.jobs.v1.JobStatus.start_time:type_name -> google.protobuf.Timestamp
-	57, // 22: stint.jobs.v1.JobStatus.complete_time:type_name -> google.protobuf.Timestamp
-	58, // 23: stint.jobs.v1.JobStatus.progress:type_name -> stint.jobs.v1.Progress
-	57, // 24: stint.jobs.v1.JobStatus.change_time:type_name -> google.protobuf.Timestamp
-	57, // 25: stint.jobs.v1.JobStatus.cancel_time:type_name -> google.protobuf.Timestamp
-	59, // 26: stint.jobs.v1.JobStatus.queue_position:type_name -> stint.jobs.v1.QueuePosition
-	57, // 27: stint.jobs.v1.JobStatus.expected_start_time:type_name -> google.protobuf.Timestamp
-	57, // 28: stint.jobs.v1.JobStatus.expected_complete_time:type_name -> google.protobuf.Timestamp
-	60, // 29: stint.jobs.v1.JobStatus.expected_start_range:type_name -> stint.jobs.v1.TimeRange
-	60, // 30: stint.jobs.v1.JobStatus.expected_complete_range:type_name -> stint.jobs.v1.TimeRange
-	57, // 31: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	25, // 32: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
-	26, // 33: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
-	52, // 34: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
-	53, // 35: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
-	31, // 36: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
-	53, // 37: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
-	61, // 38: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
-	62, // 39: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
-	53, // 40: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
-	54, // 41: stint.jobs.v1.RerunResponse.advice:type_name -> stint.jobs.v1.Advice
-	2,  // 42: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
-	38, // 43: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
-	57, // 44: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
-	38, // 45: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
-	3,  // 46: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	57, // 47: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	53, // 48: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
-	3,  // 49: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
-	43, // 50: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
-	43, // 51: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
-	4,  // 52: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
-	58, // 53: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
-	26, // 54: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
-	5,  // 55: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
-	7,  // 56: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
-	9,  // 57: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
-	11, // 58: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
-	13, // 59: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
-	15, // 60: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
-	23, // 61: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
-	27, // 62: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
-	29, // 63: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
-	32, // 64: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
-	34, // 65: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
-	36, // 66: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
-	39, // 67: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
-	41, // 68: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
-	44, // 69: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
-	46, // 70: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
-	48, // 71: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
-	50, // 72: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
-	6,  // 73: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
-	8,  // 74: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
-	10, // 75: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
-	12, // 76: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
-	14, // 77: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
-	16, // 78: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
-	24, // 79: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
-	28, // 80: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
-	30, // 81: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
-	33, // 82: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
-	35, // 83: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
-	37, // 84: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
-	40, // 85: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
-	42, // 86: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
-	45, // 87: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
-	47, // 88: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
-	49, // 89: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
-	51, // 90: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
-	73, // [73:91] is the sub-list for method output_type
-	55, // [55:73] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	17, // 11: stint.jobs.v1.WatchStatusResponse.snapshot_begin:type_name -> stint.jobs.v1.SnapshotBegin
+	18, // 12: stint.jobs.v1.WatchStatusResponse.snapshot_end:type_name -> stint.jobs.v1.SnapshotEnd
+	52, // 13: stint.jobs.v1.WatchStatusResponse.job:type_name -> stint.jobs.v1.Job
+	19, // 14: stint.jobs.v1.WatchStatusResponse.removed:type_name -> stint.jobs.v1.Removed
+	20, // 15: stint.jobs.v1.WatchStatusResponse.restarted:type_name -> stint.jobs.v1.Restarted
+	21, // 16: stint.jobs.v1.WatchStatusResponse.heartbeat:type_name -> stint.jobs.v1.Heartbeat
+	24, // 17: stint.jobs.v1.WatchStatusResponse.counts:type_name -> stint.jobs.v1.Summary
+	54, // 18: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	24, // 19: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
+	25, // 20: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
+	51, // 21: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
+	52, // 22: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
+	30, // 23: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
+	52, // 24: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
+	55, // 25: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
+	56, // 26: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
+	52, // 27: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
+	53, // 28: stint.jobs.v1.RerunResponse.advice:type_name -> stint.jobs.v1.Advice
+	2,  // 29: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
+	37, // 30: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
+	54, // 31: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
+	37, // 32: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
+	3,  // 33: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
+	54, // 34: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	52, // 35: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
+	3,  // 36: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
+	42, // 37: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
+	42, // 38: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
+	4,  // 39: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
+	57, // 40: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
+	25, // 41: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
+	5,  // 42: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
+	7,  // 43: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
+	9,  // 44: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
+	11, // 45: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
+	13, // 46: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
+	15, // 47: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
+	22, // 48: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
+	26, // 49: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
+	28, // 50: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
+	31, // 51: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
+	33, // 52: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
+	35, // 53: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
+	38, // 54: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
+	40, // 55: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
+	43, // 56: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
+	45, // 57: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
+	47, // 58: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
+	49, // 59: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
+	6,  // 60: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
+	8,  // 61: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
+	10, // 62: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
+	12, // 63: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
+	14, // 64: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
+	16, // 65: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
+	23, // 66: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
+	27, // 67: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
+	29, // 68: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
+	32, // 69: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
+	34, // 70: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
+	36, // 71: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
+	39, // 72: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
+	41, // 73: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
+	44, // 74: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
+	46, // 75: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
+	48, // 76: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
+	50, // 77: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
+	60, // [60:78] is the sub-list for method output_type
+	42, // [42:60] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_service_proto_init() }
@@ -3961,20 +3733,19 @@ func file_stint_jobs_v1_job_service_proto_init() {
 	file_stint_jobs_v1_job_service_proto_msgTypes[11].OneofWrappers = []any{
 		(*WatchStatusResponse_SnapshotBegin)(nil),
 		(*WatchStatusResponse_SnapshotEnd)(nil),
-		(*WatchStatusResponse_Changed)(nil),
+		(*WatchStatusResponse_Job)(nil),
 		(*WatchStatusResponse_Removed)(nil),
-		(*WatchStatusResponse_Reset_)(nil),
+		(*WatchStatusResponse_Restarted)(nil),
 		(*WatchStatusResponse_Heartbeat)(nil),
 		(*WatchStatusResponse_Counts)(nil),
 	}
-	file_stint_jobs_v1_job_service_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_jobs_v1_job_service_proto_rawDesc), len(file_stint_jobs_v1_job_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   48,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

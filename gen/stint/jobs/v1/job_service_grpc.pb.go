@@ -62,8 +62,8 @@ type JobServiceClient interface {
 	BatchGet(ctx context.Context, in *BatchGetRequest, opts ...grpc.CallOption) (*BatchGetResponse, error)
 	// List answers a page of jobs, filtered and sorted.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
-	// WatchStatus streams every change of the watched jobs, in the order of their revisions,
-	// strictly after the revision it resumes from.
+	// WatchStatus streams every change of the watched jobs, in the order in which they happened,
+	// strictly after the cursor it resumes from.
 	WatchStatus(ctx context.Context, in *WatchStatusRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchStatusResponse], error)
 	// Summarize answers exact counts of jobs by state and by service.
 	Summarize(ctx context.Context, in *SummarizeRequest, opts ...grpc.CallOption) (*SummarizeResponse, error)
@@ -329,8 +329,8 @@ type JobServiceServer interface {
 	BatchGet(context.Context, *BatchGetRequest) (*BatchGetResponse, error)
 	// List answers a page of jobs, filtered and sorted.
 	List(context.Context, *ListRequest) (*ListResponse, error)
-	// WatchStatus streams every change of the watched jobs, in the order of their revisions,
-	// strictly after the revision it resumes from.
+	// WatchStatus streams every change of the watched jobs, in the order in which they happened,
+	// strictly after the cursor it resumes from.
 	WatchStatus(*WatchStatusRequest, grpc.ServerStreamingServer[WatchStatusResponse]) error
 	// Summarize answers exact counts of jobs by state and by service.
 	Summarize(context.Context, *SummarizeRequest) (*SummarizeResponse, error)

@@ -48,7 +48,7 @@ async function events() {
   const names = await new Promise((resolve, reject) => {
     const seen = [];
     const source = new EventSource(url, { fetch: (input, init) => fetch(input, { ...init, headers: { ...init.headers, ...headers } }) });
-    for (const name of ['snapshotBegin', 'changed', 'snapshotEnd', 'end']) source.addEventListener(name, (event) => (seen.push(event.type), (last = event.lastEventId || last)));
+    for (const name of ['snapshotBegin', 'job', 'snapshotEnd', 'end']) source.addEventListener(name, (event) => (seen.push(event.type), (last = event.lastEventId || last)));
     source.addEventListener('end', () => (source.close(), resolve(seen)));
     source.addEventListener('error', (event) => (source.close(), reject(new Error(`events: ${event.code} ${event.message}`))));
   });

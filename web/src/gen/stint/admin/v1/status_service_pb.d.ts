@@ -82,13 +82,6 @@ export declare type GetServerStatusResponse = Message<"stint.admin.v1.GetServerS
    * @generated from field: repeated stint.admin.v1.ExecutorStatus executors = 6;
    */
   executors: ExecutorStatus[];
-
-  /**
-   * The store's revision.
-   *
-   * @generated from field: uint64 revision = 7;
-   */
-  revision: bigint;
 };
 
 /**
@@ -138,13 +131,6 @@ export declare type GetServerStatusResponseJson = {
    * @generated from field: repeated stint.admin.v1.ExecutorStatus executors = 6;
    */
   executors?: ExecutorStatusJson[];
-
-  /**
-   * The store's revision.
-   *
-   * @generated from field: uint64 revision = 7;
-   */
-  revision?: string;
 };
 
 /**

@@ -234,7 +234,8 @@ export declare type Job = Message<"stint.jobs.v1.Job"> & {
   expectedStartTime?: Timestamp | undefined;
 
   /**
-   * The store's revision of the job's last change. A watch resumes by it.
+   * Number of the job's last change, among all changes of the server: of two copies of a job, that with the higher one is
+   * the newer. It is not where a watch resumes, see the cursors of responses and frames.
    *
    * @generated from field: uint64 revision = 36;
    */
@@ -336,6 +337,20 @@ export declare type Job = Message<"stint.jobs.v1.Job"> & {
    * @generated from field: string input_note = 49;
    */
   inputNote: string;
+
+  /**
+   * Number of the latest attempt, which is the last of `attempts` in the FULL view. 0 before the first.
+   *
+   * @generated from field: int32 attempt = 50;
+   */
+  attempt: number;
+
+  /**
+   * When its state, reason or attempt last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp change_time = 51;
+   */
+  changeTime?: Timestamp | undefined;
 };
 
 /**
@@ -559,7 +574,8 @@ export declare type JobJson = {
   expectedStartTime?: TimestampJson;
 
   /**
-   * The store's revision of the job's last change. A watch resumes by it.
+   * Number of the job's last change, among all changes of the server: of two copies of a job, that with the higher one is
+   * the newer. It is not where a watch resumes, see the cursors of responses and frames.
    *
    * @generated from field: uint64 revision = 36;
    */
@@ -661,6 +677,20 @@ export declare type JobJson = {
    * @generated from field: string input_note = 49;
    */
   inputNote?: string;
+
+  /**
+   * Number of the latest attempt, which is the last of `attempts` in the FULL view. 0 before the first.
+   *
+   * @generated from field: int32 attempt = 50;
+   */
+  attempt?: number;
+
+  /**
+   * When its state, reason or attempt last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp change_time = 51;
+   */
+  changeTime?: TimestampJson;
 };
 
 /**
@@ -1592,7 +1622,7 @@ export declare const ProgressSchema: GenMessage<Progress, {jsonType: ProgressJso
  */
 export declare type StatusChange = Message<"stint.jobs.v1.StatusChange"> & {
   /**
-   * The store's revision of this change.
+   * Number of this change, as in Job.revision.
    *
    * @generated from field: uint64 revision = 1;
    */
@@ -1641,7 +1671,7 @@ export declare type StatusChange = Message<"stint.jobs.v1.StatusChange"> & {
  */
 export declare type StatusChangeJson = {
   /**
-   * The store's revision of this change.
+   * Number of this change, as in Job.revision.
    *
    * @generated from field: uint64 revision = 1;
    */

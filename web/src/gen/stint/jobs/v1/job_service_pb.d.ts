@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
-import type { Advice, AdviceJson, Job, JobJson, Progress, ProgressJson, QueuePosition, QueuePositionJson, Reason, ReasonJson, State, StateJson, TimeRange, TimeRangeJson } from "./job_pb";
+import type { Advice, AdviceJson, Job, JobJson, Progress, ProgressJson } from "./job_pb";
 import type { StructJson, Timestamp, TimestampJson } from "@bufbuild/protobuf/wkt";
 import type { Status, StatusJson } from "../../../google/rpc/status_pb";
 
@@ -131,6 +131,13 @@ export declare type SubmitResponse = Message<"stint.jobs.v1.SubmitResponse"> & {
    * @generated from field: stint.jobs.v1.Advice advice = 4;
    */
   advice?: Advice | undefined;
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 5;
+   */
+  cursor: string;
 };
 
 /**
@@ -167,6 +174,13 @@ export declare type SubmitResponseJson = {
    * @generated from field: stint.jobs.v1.Advice advice = 4;
    */
   advice?: AdviceJson;
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 5;
+   */
+  cursor?: string;
 };
 
 /**
@@ -277,6 +291,13 @@ export declare type BatchSubmitResponse = Message<"stint.jobs.v1.BatchSubmitResp
    * @generated from field: repeated string warnings = 3;
    */
   warnings: string[];
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 4;
+   */
+  cursor: string;
 };
 
 /**
@@ -305,6 +326,13 @@ export declare type BatchSubmitResponseJson = {
    * @generated from field: repeated string warnings = 3;
    */
   warnings?: string[];
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 4;
+   */
+  cursor?: string;
 };
 
 /**
@@ -359,6 +387,13 @@ export declare type GetResponse = Message<"stint.jobs.v1.GetResponse"> & {
    * @generated from field: stint.jobs.v1.Job job = 1;
    */
   job?: Job | undefined;
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
 };
 
 /**
@@ -373,6 +408,13 @@ export declare type GetResponseJson = {
    * @generated from field: stint.jobs.v1.Job job = 1;
    */
   job?: JobJson;
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor?: string;
 };
 
 /**
@@ -448,6 +490,13 @@ export declare type BatchGetResponse = Message<"stint.jobs.v1.BatchGetResponse">
    * @generated from field: repeated string missing_ids = 2;
    */
   missingIds: string[];
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor: string;
 };
 
 /**
@@ -469,6 +518,13 @@ export declare type BatchGetResponseJson = {
    * @generated from field: repeated string missing_ids = 2;
    */
   missingIds?: string[];
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor?: string;
 };
 
 /**
@@ -626,11 +682,11 @@ export declare type ListResponse = Message<"stint.jobs.v1.ListResponse"> & {
   totalSizeExact: boolean;
 
   /**
-   * The store's revision that the page was read at. A watch may go on from it.
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
    *
-   * @generated from field: uint64 revision = 5;
+   * @generated from field: string cursor = 5;
    */
-  revision: bigint;
+  cursor: string;
 };
 
 /**
@@ -668,11 +724,11 @@ export declare type ListResponseJson = {
   totalSizeExact?: boolean;
 
   /**
-   * The store's revision that the page was read at. A watch may go on from it.
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
    *
-   * @generated from field: uint64 revision = 5;
+   * @generated from field: string cursor = 5;
    */
-  revision?: string;
+  cursor?: string;
 };
 
 /**
@@ -709,12 +765,13 @@ export declare type WatchStatusRequest = Message<"stint.jobs.v1.WatchStatusReque
   owner: string;
 
   /**
-   * Resume strictly after this revision, taken from any earlier frame, page or job. 0 asks for a snapshot first.
-   * Over REST the header `Last-Event-ID` may give it.
+   * Resume strictly after this cursor, taken from an earlier frame or from a response that has one. Empty asks for a
+   * snapshot first. It may be used with other ids and owners than those it was given for. Over REST the header
+   * `Last-Event-ID` may give it.
    *
-   * @generated from field: uint64 after_revision = 4;
+   * @generated from field: string after_cursor = 4;
    */
-  afterRevision: bigint;
+  afterCursor: string;
 
   /**
    * What to send. CHANGES by default.
@@ -759,12 +816,13 @@ export declare type WatchStatusRequestJson = {
   owner?: string;
 
   /**
-   * Resume strictly after this revision, taken from any earlier frame, page or job. 0 asks for a snapshot first.
-   * Over REST the header `Last-Event-ID` may give it.
+   * Resume strictly after this cursor, taken from an earlier frame or from a response that has one. Empty asks for a
+   * snapshot first. It may be used with other ids and owners than those it was given for. Over REST the header
+   * `Last-Event-ID` may give it.
    *
-   * @generated from field: uint64 after_revision = 4;
+   * @generated from field: string after_cursor = 4;
    */
-  afterRevision?: string;
+  afterCursor?: string;
 
   /**
    * What to send. CHANGES by default.
@@ -794,11 +852,13 @@ export declare const WatchStatusRequestSchema: GenMessage<WatchStatusRequest, {j
  */
 export declare type WatchStatusResponse = Message<"stint.jobs.v1.WatchStatusResponse"> & {
   /**
-   * Resume after this revision to go on behind this frame.
+   * Resume after this cursor to go on behind this frame: opaque text of at most 64 ASCII characters without blanks. It is
+   * good for as long as the server keeps its database, also across restarts. Empty within a snapshot: who loses
+   * the connection there begins anew.
    *
-   * @generated from field: uint64 revision = 1;
+   * @generated from field: string cursor = 1;
    */
-  revision: bigint;
+  cursor: string;
 
   /**
    * What happened.
@@ -823,12 +883,13 @@ export declare type WatchStatusResponse = Message<"stint.jobs.v1.WatchStatusResp
     case: "snapshotEnd";
   } | {
     /**
-     * A job changed, or is part of the snapshot.
+     * A job that changed, as of that change, or that is part of the snapshot. In the view BASIC. In a snapshot it says what is
+     * expected of a job that is not final; in a change only what the engine says of it.
      *
-     * @generated from field: stint.jobs.v1.JobStatus changed = 4;
+     * @generated from field: stint.jobs.v1.Job job = 4;
      */
-    value: JobStatus;
-    case: "changed";
+    value: Job;
+    case: "job";
   } | {
     /**
      * A job is no longer there or no longer visible.
@@ -839,12 +900,13 @@ export declare type WatchStatusResponse = Message<"stint.jobs.v1.WatchStatusResp
     case: "removed";
   } | {
     /**
-     * The revision asked for is too old to go on from: forget what is known, a new snapshot follows.
+     * The watch cannot go on from there: the cursor is too old, or of a database from before a restore. Forget
+     * what is known; a new snapshot follows.
      *
-     * @generated from field: stint.jobs.v1.Reset reset = 6;
+     * @generated from field: stint.jobs.v1.Restarted restarted = 6;
      */
-    value: Reset;
-    case: "reset";
+    value: Restarted;
+    case: "restarted";
   } | {
     /**
      * Nothing happened; the connection is alive.
@@ -871,11 +933,13 @@ export declare type WatchStatusResponse = Message<"stint.jobs.v1.WatchStatusResp
  */
 export declare type WatchStatusResponseJson = {
   /**
-   * Resume after this revision to go on behind this frame.
+   * Resume after this cursor to go on behind this frame: opaque text of at most 64 ASCII characters without blanks. It is
+   * good for as long as the server keeps its database, also across restarts. Empty within a snapshot: who loses
+   * the connection there begins anew.
    *
-   * @generated from field: uint64 revision = 1;
+   * @generated from field: string cursor = 1;
    */
-  revision?: string;
+  cursor?: string;
 
   /**
    * A snapshot begins: of the watched ids, or else of all jobs that are not final and the 200 newest that are.
@@ -892,11 +956,12 @@ export declare type WatchStatusResponseJson = {
   snapshotEnd?: SnapshotEndJson;
 
   /**
-   * A job changed, or is part of the snapshot.
+   * A job that changed, as of that change, or that is part of the snapshot. In the view BASIC. In a snapshot it says what is
+   * expected of a job that is not final; in a change only what the engine says of it.
    *
-   * @generated from field: stint.jobs.v1.JobStatus changed = 4;
+   * @generated from field: stint.jobs.v1.Job job = 4;
    */
-  changed?: JobStatusJson;
+  job?: JobJson;
 
   /**
    * A job is no longer there or no longer visible.
@@ -906,11 +971,12 @@ export declare type WatchStatusResponseJson = {
   removed?: RemovedJson;
 
   /**
-   * The revision asked for is too old to go on from: forget what is known, a new snapshot follows.
+   * The watch cannot go on from there: the cursor is too old, or of a database from before a restore. Forget
+   * what is known; a new snapshot follows.
    *
-   * @generated from field: stint.jobs.v1.Reset reset = 6;
+   * @generated from field: stint.jobs.v1.Restarted restarted = 6;
    */
-  reset?: ResetJson;
+  restarted?: RestartedJson;
 
   /**
    * Nothing happened; the connection is alive.
@@ -932,334 +998,6 @@ export declare type WatchStatusResponseJson = {
  * Use `create(WatchStatusResponseSchema)` to create a new message.
  */
 export declare const WatchStatusResponseSchema: GenMessage<WatchStatusResponse, {jsonType: WatchStatusResponseJson}>;
-
-/**
- * JobStatus is the part of a job that changes while it lives, with what a list shows.
- *
- * @generated from message stint.jobs.v1.JobStatus
- */
-export declare type JobStatus = Message<"stint.jobs.v1.JobStatus"> & {
-  /**
-   * Id of the job.
-   *
-   * @generated from field: string id = 1;
-   */
-  id: string;
-
-  /**
-   * User that the job belongs to.
-   *
-   * @generated from field: string owner = 2;
-   */
-  owner: string;
-
-  /**
-   * Id of the service.
-   *
-   * @generated from field: string service = 3;
-   */
-  service: string;
-
-  /**
-   * Name of the result.
-   *
-   * @generated from field: string output_name = 4;
-   */
-  outputName: string;
-
-  /**
-   * Where the job is in its life.
-   *
-   * @generated from field: stint.jobs.v1.State state = 5;
-   */
-  state: State;
-
-  /**
-   * Why.
-   *
-   * @generated from field: stint.jobs.v1.Reason reason = 6;
-   */
-  reason: Reason;
-
-  /**
-   * The reason in plain words.
-   *
-   * @generated from field: string message = 7;
-   */
-  message: string;
-
-  /**
-   * The engine's own word for the state.
-   *
-   * @generated from field: string engine_state = 8;
-   */
-  engineState: string;
-
-  /**
-   * When it was submitted.
-   *
-   * @generated from field: google.protobuf.Timestamp submit_time = 9;
-   */
-  submitTime?: Timestamp | undefined;
-
-  /**
-   * When its command started.
-   *
-   * @generated from field: google.protobuf.Timestamp start_time = 10;
-   */
-  startTime?: Timestamp | undefined;
-
-  /**
-   * When it reached a final state.
-   *
-   * @generated from field: google.protobuf.Timestamp complete_time = 11;
-   */
-  completeTime?: Timestamp | undefined;
-
-  /**
-   * Progress of the running command.
-   *
-   * @generated from field: stint.jobs.v1.Progress progress = 12;
-   */
-  progress?: Progress | undefined;
-
-  /**
-   * Exit code of the command.
-   *
-   * @generated from field: optional int32 exit_code = 13;
-   */
-  exitCode?: number | undefined;
-
-  /**
-   * Number of the latest attempt.
-   *
-   * @generated from field: int32 attempt = 14;
-   */
-  attempt: number;
-
-  /**
-   * When the change was committed.
-   *
-   * @generated from field: google.protobuf.Timestamp change_time = 15;
-   */
-  changeTime?: Timestamp | undefined;
-
-  /**
-   * When somebody asked for the cancellation.
-   *
-   * @generated from field: google.protobuf.Timestamp cancel_time = 16;
-   */
-  cancelTime?: Timestamp | undefined;
-
-  /**
-   * How much is before a waiting job. In snapshots only.
-   *
-   * @generated from field: stint.jobs.v1.QueuePosition queue_position = 17;
-   */
-  queuePosition?: QueuePosition | undefined;
-
-  /**
-   * When it is expected to start. Beside snapshots only where the engine says so.
-   *
-   * @generated from field: google.protobuf.Timestamp expected_start_time = 18;
-   */
-  expectedStartTime?: Timestamp | undefined;
-
-  /**
-   * When it is expected to end. In snapshots only.
-   *
-   * @generated from field: google.protobuf.Timestamp expected_complete_time = 19;
-   */
-  expectedCompleteTime?: Timestamp | undefined;
-
-  /**
-   * How sure the expected start is. In snapshots only.
-   *
-   * @generated from field: stint.jobs.v1.TimeRange expected_start_range = 20;
-   */
-  expectedStartRange?: TimeRange | undefined;
-
-  /**
-   * How sure the expected end is. In snapshots only.
-   *
-   * @generated from field: stint.jobs.v1.TimeRange expected_complete_range = 21;
-   */
-  expectedCompleteRange?: TimeRange | undefined;
-
-  /**
-   * Why something of it is not known, in plain words. In snapshots only.
-   *
-   * @generated from field: string expectation_note = 22;
-   */
-  expectationNote: string;
-};
-
-/**
- * JobStatus is the part of a job that changes while it lives, with what a list shows.
- *
- * @generated from message stint.jobs.v1.JobStatus
- */
-export declare type JobStatusJson = {
-  /**
-   * Id of the job.
-   *
-   * @generated from field: string id = 1;
-   */
-  id?: string;
-
-  /**
-   * User that the job belongs to.
-   *
-   * @generated from field: string owner = 2;
-   */
-  owner?: string;
-
-  /**
-   * Id of the service.
-   *
-   * @generated from field: string service = 3;
-   */
-  service?: string;
-
-  /**
-   * Name of the result.
-   *
-   * @generated from field: string output_name = 4;
-   */
-  outputName?: string;
-
-  /**
-   * Where the job is in its life.
-   *
-   * @generated from field: stint.jobs.v1.State state = 5;
-   */
-  state?: StateJson;
-
-  /**
-   * Why.
-   *
-   * @generated from field: stint.jobs.v1.Reason reason = 6;
-   */
-  reason?: ReasonJson;
-
-  /**
-   * The reason in plain words.
-   *
-   * @generated from field: string message = 7;
-   */
-  message?: string;
-
-  /**
-   * The engine's own word for the state.
-   *
-   * @generated from field: string engine_state = 8;
-   */
-  engineState?: string;
-
-  /**
-   * When it was submitted.
-   *
-   * @generated from field: google.protobuf.Timestamp submit_time = 9;
-   */
-  submitTime?: TimestampJson;
-
-  /**
-   * When its command started.
-   *
-   * @generated from field: google.protobuf.Timestamp start_time = 10;
-   */
-  startTime?: TimestampJson;
-
-  /**
-   * When it reached a final state.
-   *
-   * @generated from field: google.protobuf.Timestamp complete_time = 11;
-   */
-  completeTime?: TimestampJson;
-
-  /**
-   * Progress of the running command.
-   *
-   * @generated from field: stint.jobs.v1.Progress progress = 12;
-   */
-  progress?: ProgressJson;
-
-  /**
-   * Exit code of the command.
-   *
-   * @generated from field: optional int32 exit_code = 13;
-   */
-  exitCode?: number;
-
-  /**
-   * Number of the latest attempt.
-   *
-   * @generated from field: int32 attempt = 14;
-   */
-  attempt?: number;
-
-  /**
-   * When the change was committed.
-   *
-   * @generated from field: google.protobuf.Timestamp change_time = 15;
-   */
-  changeTime?: TimestampJson;
-
-  /**
-   * When somebody asked for the cancellation.
-   *
-   * @generated from field: google.protobuf.Timestamp cancel_time = 16;
-   */
-  cancelTime?: TimestampJson;
-
-  /**
-   * How much is before a waiting job. In snapshots only.
-   *
-   * @generated from field: stint.jobs.v1.QueuePosition queue_position = 17;
-   */
-  queuePosition?: QueuePositionJson;
-
-  /**
-   * When it is expected to start. Beside snapshots only where the engine says so.
-   *
-   * @generated from field: google.protobuf.Timestamp expected_start_time = 18;
-   */
-  expectedStartTime?: TimestampJson;
-
-  /**
-   * When it is expected to end. In snapshots only.
-   *
-   * @generated from field: google.protobuf.Timestamp expected_complete_time = 19;
-   */
-  expectedCompleteTime?: TimestampJson;
-
-  /**
-   * How sure the expected start is. In snapshots only.
-   *
-   * @generated from field: stint.jobs.v1.TimeRange expected_start_range = 20;
-   */
-  expectedStartRange?: TimeRangeJson;
-
-  /**
-   * How sure the expected end is. In snapshots only.
-   *
-   * @generated from field: stint.jobs.v1.TimeRange expected_complete_range = 21;
-   */
-  expectedCompleteRange?: TimeRangeJson;
-
-  /**
-   * Why something of it is not known, in plain words. In snapshots only.
-   *
-   * @generated from field: string expectation_note = 22;
-   */
-  expectationNote?: string;
-};
-
-/**
- * Describes the message stint.jobs.v1.JobStatus.
- * Use `create(JobStatusSchema)` to create a new message.
- */
-export declare const JobStatusSchema: GenMessage<JobStatus, {jsonType: JobStatusJson}>;
 
 /**
  * SnapshotBegin opens a snapshot.
@@ -1340,26 +1078,26 @@ export declare type RemovedJson = {
 export declare const RemovedSchema: GenMessage<Removed, {jsonType: RemovedJson}>;
 
 /**
- * Reset says that a snapshot replaces what the watcher knows.
+ * Restarted says that a snapshot replaces what the watcher knows.
  *
- * @generated from message stint.jobs.v1.Reset
+ * @generated from message stint.jobs.v1.Restarted
  */
-export declare type Reset = Message<"stint.jobs.v1.Reset"> & {
+export declare type Restarted = Message<"stint.jobs.v1.Restarted"> & {
 };
 
 /**
- * Reset says that a snapshot replaces what the watcher knows.
+ * Restarted says that a snapshot replaces what the watcher knows.
  *
- * @generated from message stint.jobs.v1.Reset
+ * @generated from message stint.jobs.v1.Restarted
  */
-export declare type ResetJson = {
+export declare type RestartedJson = {
 };
 
 /**
- * Describes the message stint.jobs.v1.Reset.
- * Use `create(ResetSchema)` to create a new message.
+ * Describes the message stint.jobs.v1.Restarted.
+ * Use `create(RestartedSchema)` to create a new message.
  */
-export declare const ResetSchema: GenMessage<Reset, {jsonType: ResetJson}>;
+export declare const RestartedSchema: GenMessage<Restarted, {jsonType: RestartedJson}>;
 
 /**
  * Heartbeat says that the stream is alive.
@@ -1441,6 +1179,13 @@ export declare type SummarizeResponse = Message<"stint.jobs.v1.SummarizeResponse
    * @generated from field: stint.jobs.v1.Summary summary = 1;
    */
   summary?: Summary | undefined;
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor: string;
 };
 
 /**
@@ -1455,6 +1200,13 @@ export declare type SummarizeResponseJson = {
    * @generated from field: stint.jobs.v1.Summary summary = 1;
    */
   summary?: SummaryJson;
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 2;
+   */
+  cursor?: string;
 };
 
 /**
@@ -1482,13 +1234,6 @@ export declare type Summary = Message<"stint.jobs.v1.Summary"> & {
    * @generated from field: map<string, stint.jobs.v1.StateCounts> services = 2;
    */
   services: { [key: string]: StateCounts };
-
-  /**
-   * The store's revision that the counts hold at.
-   *
-   * @generated from field: uint64 revision = 3;
-   */
-  revision: bigint;
 };
 
 /**
@@ -1510,13 +1255,6 @@ export declare type SummaryJson = {
    * @generated from field: map<string, stint.jobs.v1.StateCounts> services = 2;
    */
   services?: { [key: string]: StateCountsJson };
-
-  /**
-   * The store's revision that the counts hold at.
-   *
-   * @generated from field: uint64 revision = 3;
-   */
-  revision?: string;
 };
 
 /**
@@ -1978,6 +1716,13 @@ export declare type RerunResponse = Message<"stint.jobs.v1.RerunResponse"> & {
    * @generated from field: stint.jobs.v1.Advice advice = 4;
    */
   advice?: Advice | undefined;
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 5;
+   */
+  cursor: string;
 };
 
 /**
@@ -2013,6 +1758,13 @@ export declare type RerunResponseJson = {
    * @generated from field: stint.jobs.v1.Advice advice = 4;
    */
   advice?: AdviceJson;
+
+  /**
+   * Where a watch goes on that is to miss nothing behind this response: give it as `after_cursor`.
+   *
+   * @generated from field: string cursor = 5;
+   */
+  cursor?: string;
 };
 
 /**
@@ -3389,8 +3141,8 @@ export declare const JobService: GenService<{
     output: typeof ListResponseSchema;
   },
   /**
-   * WatchStatus streams every change of the watched jobs, in the order of their revisions,
-   * strictly after the revision it resumes from.
+   * WatchStatus streams every change of the watched jobs, in the order in which they happened,
+   * strictly after the cursor it resumes from.
    *
    * @generated from rpc stint.jobs.v1.JobService.WatchStatus
    */
