@@ -309,6 +309,56 @@ func (m *matrix) fileRows() {
 			return &workspacev1.DeleteRequest{Path: path}
 		},
 	}
+	m.entryRows(next)
+	m.uploadRows(next)
+}
+
+// entryRows are those of single files and folders.
+func (m *matrix) entryRows(next func() string) {
+	ann := m.as("ann")
+	m.rows[workspacev1.WorkspaceService_Stat_FullMethodName] = row{own: func() proto.Message { return &workspacev1.StatRequest{Path: "/in.txt"} }}
+	m.rows[workspacev1.WorkspaceService_MakeFolder_FullMethodName] = row{own: func() proto.Message { return &workspacev1.MakeFolderRequest{Path: next()} }}
+	m.rows[workspacev1.WorkspaceService_Move_FullMethodName] = row{
+		own: func() proto.Message {
+			path := next()
+			must(m, m.upload(ann, path, "x"))
+			return &workspacev1.MoveRequest{Path: path, To: next()}
+		},
+	}
+	m.rows[workspacev1.WorkspaceService_Copy_FullMethodName] = row{own: func() proto.Message { return &workspacev1.CopyRequest{Path: "/in.txt", To: next()} }}
+}
+
+// uploadRows are those of uploads that can be continued.
+func (m *matrix) uploadRows(next func() string) {
+	upload := func(user string) string {
+		res, err := m.space().CreateUpload(m.as(user), &workspacev1.CreateUploadRequest{Path: next(), SizeBytes: new(int64)})
+		must(m, err)
+		return res.GetUpload().GetId()
+	}
+	m.rows[workspacev1.WorkspaceService_CreateUpload_FullMethodName] = row{own: func() proto.Message { return &workspacev1.CreateUploadRequest{Path: next()} }}
+	m.rows[workspacev1.WorkspaceService_ListUploads_FullMethodName] = row{own: func() proto.Message { return &workspacev1.ListUploadsRequest{} }}
+	part := func(user string) func() proto.Message {
+		return func() proto.Message {
+			return &workspacev1.AppendUploadRequest{Content: &workspacev1.AppendUploadRequest_Part{Part: &workspacev1.UploadPart{Id: upload(user)}}}
+		}
+	}
+	m.rows[workspacev1.WorkspaceService_AppendUpload_FullMethodName] = row{
+		own: part("ann"), foreign: part("zoe"),
+		rest: func(_ *testing.T, _ protoreflect.MethodDescriptor, req proto.Message) *http.Request {
+			r := httptest.NewRequest(http.MethodPatch, "/v1/uploads/"+req.(*workspacev1.AppendUploadRequest).GetPart().GetId(), http.NoBody) //nolint:errcheck,forcetypeassert // of this method
+			r.Header = http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Offset": {"0"}, "Content-Type": {"application/offset+octet-stream"}}
+			return r
+		},
+	}
+	ids := map[string]string{"ann": upload("ann"), "zoe": upload("zoe")}
+	get := func(user string) func() proto.Message {
+		return func() proto.Message { return &workspacev1.GetUploadRequest{Id: ids[user]} }
+	}
+	m.rows[workspacev1.WorkspaceService_GetUpload_FullMethodName] = row{own: get("ann"), foreign: get("zoe")}
+	end := func(user string) func() proto.Message {
+		return func() proto.Message { return &workspacev1.EndUploadRequest{Id: upload(user)} }
+	}
+	m.rows[workspacev1.WorkspaceService_EndUpload_FullMethodName] = row{own: end("ann"), foreign: end("zoe")}
 }
 
 var inPath = regexp.MustCompile(`\{([a-z_]+)(=\*\*)?\}`)

@@ -250,7 +250,7 @@ func (m *matrix) overREST(t *testing.T, req *http.Request, p person) (codes.Code
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	must(t, err)
 	switch resp.StatusCode {
-	case http.StatusOK, http.StatusCreated, http.StatusPartialContent:
+	case http.StatusOK, http.StatusCreated, http.StatusNoContent, http.StatusPartialContent:
 		return codes.OK, string(body)
 	case http.StatusUnauthorized:
 		return codes.Unauthenticated, string(body)

@@ -72,6 +72,17 @@ var sizes = map[string]Size{
 	workspacev1.WorkspaceService_Delete_FullMethodName:   usual,
 	workspacev1.WorkspaceService_GetUsage_FullMethodName: usual,
 
+	workspacev1.WorkspaceService_Stat_FullMethodName:       usual,
+	workspacev1.WorkspaceService_MakeFolder_FullMethodName: usual,
+	workspacev1.WorkspaceService_Move_FullMethodName:       usual,
+	workspacev1.WorkspaceService_Copy_FullMethodName:       usual,
+
+	workspacev1.WorkspaceService_CreateUpload_FullMethodName: usual,
+	workspacev1.WorkspaceService_AppendUpload_FullMethodName: onePart,
+	workspacev1.WorkspaceService_GetUpload_FullMethodName:    usual,
+	workspacev1.WorkspaceService_ListUploads_FullMethodName:  usual,
+	workspacev1.WorkspaceService_EndUpload_FullMethodName:    usual,
+
 	authv1.AuthService_GetSignInOptions_FullMethodName: usual,
 	authv1.AuthService_WhoAmI_FullMethodName:           usual,
 	authv1.TokenService_CreateToken_FullMethodName:     usual,

@@ -52,10 +52,19 @@ jobs.v1.JobService/Submit               changes
 jobs.v1.JobService/Summarize            nothing
 jobs.v1.JobService/Unshare              changes
 jobs.v1.JobService/WatchStatus          nothing
+workspace.v1.WorkspaceService/AppendUpload nothing
+workspace.v1.WorkspaceService/Copy      nothing
+workspace.v1.WorkspaceService/CreateUpload nothing
 workspace.v1.WorkspaceService/Delete    nothing
 workspace.v1.WorkspaceService/Download  nothing
 workspace.v1.WorkspaceService/GetUsage  nothing
+workspace.v1.WorkspaceService/EndUpload nothing
+workspace.v1.WorkspaceService/GetUpload nothing
 workspace.v1.WorkspaceService/List      nothing
+workspace.v1.WorkspaceService/ListUploads nothing
+workspace.v1.WorkspaceService/MakeFolder nothing
+workspace.v1.WorkspaceService/Move      nothing
+workspace.v1.WorkspaceService/Stat      nothing
 workspace.v1.WorkspaceService/Upload    nothing
 `
 

@@ -142,6 +142,17 @@ var rules = map[string]rule{
 	workspacev1.WorkspaceService_Download_FullMethodName: onOwnFiles.in(ScopeFilesRead),
 	workspacev1.WorkspaceService_Delete_FullMethodName:   onOwnFiles.in(ScopeFilesWrite),
 
+	workspacev1.WorkspaceService_Stat_FullMethodName:       onOwnFiles.in(ScopeFilesRead),
+	workspacev1.WorkspaceService_MakeFolder_FullMethodName: onOwnFiles.in(ScopeFilesWrite),
+	workspacev1.WorkspaceService_Move_FullMethodName:       onOwnFiles.in(ScopeFilesWrite),
+	workspacev1.WorkspaceService_Copy_FullMethodName:       onOwnFiles.in(ScopeFilesWrite),
+
+	workspacev1.WorkspaceService_CreateUpload_FullMethodName: onOwnFiles.in(ScopeFilesWrite),
+	workspacev1.WorkspaceService_AppendUpload_FullMethodName: onOwnFiles.in(ScopeFilesWrite),
+	workspacev1.WorkspaceService_GetUpload_FullMethodName:    onOwnFiles.in(ScopeFilesWrite), // for who continues it
+	workspacev1.WorkspaceService_ListUploads_FullMethodName:  onOwnFiles.in(ScopeFilesRead),
+	workspacev1.WorkspaceService_EndUpload_FullMethodName:    onOwnFiles.in(ScopeFilesWrite),
+
 	authv1.AuthService_GetSignInOptions_FullMethodName: toAll,
 	authv1.AuthService_WhoAmI_FullMethodName:           ofServer,
 

@@ -125,10 +125,19 @@ jobs.v1.JobService/Submit               AHD   AAA       AHD      AHD      DHD  A
 jobs.v1.JobService/Summarize            AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
 jobs.v1.JobService/Unshare              AHD   AAD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
 jobs.v1.JobService/WatchStatus          AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    HISTORY
+workspace.v1.WorkspaceService/AppendUpload AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
+workspace.v1.WorkspaceService/Copy      AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
+workspace.v1.WorkspaceService/CreateUpload AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
 workspace.v1.WorkspaceService/Delete    AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
 workspace.v1.WorkspaceService/Download  AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
+workspace.v1.WorkspaceService/EndUpload AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
+workspace.v1.WorkspaceService/GetUpload AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
 workspace.v1.WorkspaceService/GetUsage  AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
 workspace.v1.WorkspaceService/List      AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
+workspace.v1.WorkspaceService/ListUploads AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
+workspace.v1.WorkspaceService/MakeFolder AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
+workspace.v1.WorkspaceService/Move      AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
+workspace.v1.WorkspaceService/Stat      AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:read   -
 workspace.v1.WorkspaceService/Upload    AHD   AHD       AHD      AHD      DHD  AHD     DHD      files:write  -
 `
 

@@ -190,6 +190,9 @@ func (f *fake) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo,
 	if fault == nil {
 		return handler(srv, s)
 	}
+	if fault.frames == 0 && !fault.late && !fault.eof {
+		return fault.err
+	}
 	cut := &cutStream{ServerStream: s, left: fault.frames}
 	err := handler(srv, cut)
 	if cut.left >= 0 && err != nil {

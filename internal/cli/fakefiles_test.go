@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -26,9 +24,13 @@ type fakeFiles struct {
 	mu     sync.Mutex
 	files  map[string]string
 	stored int // uploads that brought content
+
+	uploads map[string]*fakeUpload // by id
 }
 
-func newFakeFiles() *fakeFiles { return &fakeFiles{files: make(map[string]string)} }
+func newFakeFiles() *fakeFiles {
+	return &fakeFiles{files: make(map[string]string), uploads: make(map[string]*fakeUpload)}
+}
 
 func (w *fakeFiles) has(p string) bool {
 	w.mu.Lock()
@@ -53,44 +55,6 @@ func (w *fakeFiles) paths() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return sortedKeys(w.files)
-}
-
-func (w *fakeFiles) Upload(s grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
-	first, err := s.Recv()
-	if err != nil {
-		return err
-	}
-	target := first.GetTarget()
-	done := func() error {
-		size := int64(len(w.content(target.GetPath())))
-		return s.SendAndClose(&workspacev1.UploadResponse{Entry: &workspacev1.WorkspaceEntry{Path: target.GetPath(), SizeBytes: size}})
-	}
-	if sum := target.GetSha256(); w.has(target.GetPath()) && sum != "" && sum == digest(w.content(target.GetPath())) {
-		return done()
-	}
-	if w.has(target.GetPath()) && !target.GetOverwrite() {
-		return refuse(codes.AlreadyExists, "ALREADY_EXISTS", "There is a file "+target.GetPath()+" already.")
-	}
-	var content strings.Builder
-	for {
-		frame, err := s.Recv()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		content.Write(frame.GetData())
-	}
-	if target.SizeBytes != nil && target.GetSizeBytes() != int64(content.Len()) {
-		return refuse(codes.InvalidArgument, "INVALID_ARGUMENT", "The upload is shorter or longer than announced.")
-	}
-	if sum := target.GetSha256(); sum != "" && sum != digest(content.String()) {
-		return refuse(codes.InvalidArgument, "INVALID_ARGUMENT", "The sum is another.")
-	}
-	w.stored++
-	w.put(target.GetPath(), content.String())
-	return done()
 }
 
 func digest(content string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(content))) }

@@ -133,17 +133,9 @@ func (a *app) hasInput(ctx context.Context, in input) (bool, error) {
 }
 
 // putInput uploads one input, unless the server finds by reading it that the same content is there. What is there
-// with another content, under a name that says this one, is replaced. Trying again after a lost connection is safe.
+// with another content, under a name that says this one, is replaced.
 func (a *app) putInput(ctx context.Context, in input) error {
-	for try := 0; ; try++ {
-		err := a.uploadFile(ctx, in.local, &workspacev1.UploadTarget{Path: in.remote, Overwrite: true, Sha256: in.sha256})
-		if !lostConnection(err) || try == len(retryDelays) {
-			return err
-		}
-		if a.wait(ctx, retryDelays[try]) != nil {
-			return err
-		}
-	}
+	return a.uploadFile(ctx, in.local, wanted{path: in.remote, overwrite: true, sha256: in.sha256})
 }
 
 // contextReader ends a long read when its context does.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
 
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
@@ -18,15 +19,21 @@ func newLsCommand(a *app) *cobra.Command {
 		Short: "List a folder of your workspace",
 		Example: `  stint ls
   stint ls /jobs/lambda
-  stint ls /reads -o name`,
+  stint ls /reads -o name
+  stint ls -d /reads/sample1.fastq`,
 		Args:              arguments(0, 1),
 		ValidArgsFunction: a.completeFirst(a.completePaths),
 	}
 	f := addFormat(cmd)
+	var itself bool
+	cmd.Flags().BoolVarP(&itself, "directory", "d", false, "show what is at PATH itself, a file or a folder, and not what is in it")
 	cmd.RunE = a.verb(func(ctx context.Context, args []string) error {
 		folder := "/"
 		if len(args) == 1 {
 			folder = args[0]
+		}
+		if itself {
+			return a.showEntry(ctx, folder, *f)
 		}
 		res, err := a.listFolder(ctx, folder)
 		if err != nil {
@@ -39,6 +46,32 @@ func newLsCommand(a *app) *cobra.Command {
 		})
 	})
 	return cmd
+}
+
+// showEntry shows one file or folder.
+func (a *app) showEntry(ctx context.Context, p string, f format) error {
+	e, err := a.stat(ctx, p)
+	if err != nil {
+		return err
+	}
+	return a.show(f, answer{
+		messages: []proto.Message{e}, names: []string{entryPath(e)},
+		table: func() error { a.printRows([]*workspacev1.WorkspaceEntry{e}); return nil },
+	})
+}
+
+// stat asks what is at a path.
+func (a *app) stat(ctx context.Context, p string) (*workspacev1.WorkspaceEntry, error) {
+	client, err := a.workspace()
+	if err != nil {
+		return nil, err
+	}
+	var res *workspacev1.StatResponse
+	err = a.call(ctx, func(ctx context.Context) error {
+		res, err = client.Stat(ctx, &workspacev1.StatRequest{Path: p})
+		return err
+	})
+	return res.GetEntry(), err
 }
 
 // entryPath is the path of an entry, with a slash behind a folder.
@@ -84,7 +117,7 @@ func foldersFirst(a, b *workspacev1.WorkspaceEntry) int {
 	return strings.Compare(a.GetPath(), b.GetPath())
 }
 
-func (a *app) printEntries(res *workspacev1.ListResponse) {
+func (a *app) printRows(entries []*workspacev1.WorkspaceEntry) {
 	g := &grid{columns: []column{
 		{title: "NAME", least: 20, color: func(cell string) string {
 			if strings.HasSuffix(cell, "/") {
@@ -96,7 +129,7 @@ func (a *app) printEntries(res *workspacev1.ListResponse) {
 		{title: "MODIFIED", drop: 1},
 		{title: "TYPE", least: 8, drop: 2},
 	}}
-	for _, e := range res.GetEntries() {
+	for _, e := range entries {
 		name, size := path.Base(e.GetPath()), a.screen.bytes(e.GetSizeBytes())
 		if e.GetFolder() {
 			name, size = name+"/", ""
@@ -104,6 +137,10 @@ func (a *app) printEntries(res *workspacev1.ListResponse) {
 		g.add(name, size, a.screen.time(e.GetModifyTime()), e.GetContentType())
 	}
 	g.print(a.out, a.screen)
+}
+
+func (a *app) printEntries(res *workspacev1.ListResponse) {
+	a.printRows(res.GetEntries())
 	if !a.screen.tty {
 		return
 	}

@@ -224,9 +224,9 @@ func TestAnUploadOfAnInputWhoseAnswerWasLostIsRepeated(t *testing.T) {
 	if err := os.WriteFile(reads, []byte(">a\nACGT\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.fail("Upload", fault{err: errLost})
+	f.fail("AppendUpload", fault{err: errLost})
 	stint(f, "submit", "SequenceStats", "-p", "sequences=@"+reads).want(t, 0)
-	if n := f.count("Upload"); n != 2 {
+	if n := f.count("AppendUpload"); n != 2 {
 		t.Errorf("%d uploads", n)
 	}
 }
@@ -235,7 +235,7 @@ func TestAMissingInputIsSaidBeforeAnythingIsUploaded(t *testing.T) {
 	f := startFake(t)
 	r := stint(f, "submit", "SequenceStats", "-p", "sequences=@nowhere.fna").want(t, exitUsage)
 	wantIn(t, r.err, "-p sequences", "nowhere.fna")
-	if f.count("Upload") != 0 || f.count("Submit") != 0 {
+	if f.count("CreateUpload") != 0 || f.count("Submit") != 0 {
 		t.Error("something was sent")
 	}
 }

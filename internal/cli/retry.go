@@ -120,6 +120,16 @@ func errorReason(s *status.Status) string {
 	return ""
 }
 
+// takenOver reports whether another client goes on with an upload.
+func takenOver(s *status.Status) bool {
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetMetadata()["taken_over"] == "true" {
+			return true
+		}
+	}
+	return false
+}
+
 func retryDelay(s *status.Status) (time.Duration, bool) {
 	for _, d := range s.Details() {
 		if info, ok := d.(*errdetails.RetryInfo); ok {

@@ -76,7 +76,8 @@ func newRootCommand(a *app) *cobra.Command {
 		newServicesCommand(a), newSubmitCommand(a), newListCommand(a), newGetCommand(a), newStatusCommand(a),
 		newWatchCommand(a), newLogsCommand(a), newResultsCommand(a), newCancelCommand(a), newRerunCommand(a), newReportCommand(a),
 		newShareCommand(a), newUnshareCommand(a), newSharesCommand(a), newQueueCommand(a))
-	addGroup(root, groupWorkspace, newUploadCommand(a), newLsCommand(a), newDownloadCommand(a), newRmCommand(a), newQuotaCommand(a))
+	addGroup(root, groupWorkspace, newUploadCommand(a), newUploadsCommand(a), newLsCommand(a), newDownloadCommand(a),
+		newMvCommand(a), newCpCommand(a), newMkdirCommand(a), newRmCommand(a), newQuotaCommand(a))
 	addGroup(root, groupOther, newLoginCommand(a), newLogoutCommand(a), newServerCommand(a), newWhoamiCommand(a), newTokenCommand(a, "token"), newSessionsCommand(a), newAdminCommand(a), newVersionCommand(a))
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)

@@ -13,8 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-
-	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
 func newUploadCommand(a *app) *cobra.Command {
@@ -25,6 +23,9 @@ func newUploadCommand(a *app) *cobra.Command {
 		Long: `Put files from here into your workspace. PATH is the file's path there; with a slash at
 its end, or with several files, it is the folder that they go into. Missing folders
 are made. A file appears whole or not at all. "-" is standard input.
+
+An upload goes on after a lost connection and after a restart of the server, for ten
+minutes. The same command goes on with what an earlier one left: "stint uploads list".
 
 Links are followed. What of a folder cannot be uploaded, such as pipes, links that lead
 nowhere, empty folders and names that are not UTF-8, is told at the end, and the exit code
@@ -48,11 +49,11 @@ is 1 then.`,
 			return err
 		}
 		for _, p := range pairs {
-			target := &workspacev1.UploadTarget{Path: p.remote, Overwrite: force}
+			want := wanted{path: p.remote, overwrite: force, again: "the same command goes on with the upload"}
 			if p.local == "-" {
-				_, err = a.upload(ctx, a.stdin(ctx), target)
+				err = a.uploadStdin(ctx, a.stdin(ctx), want)
 			} else {
-				err = a.uploadFile(ctx, p.local, target)
+				err = a.uploadFile(ctx, p.local, want)
 			}
 			if err != nil {
 				return err

@@ -86,6 +86,16 @@ var callsOfUsers = map[string]cost{
 	"/stint.workspace.v1.WorkspaceService/Delete":   ofUser,
 	"/stint.workspace.v1.WorkspaceService/GetUsage": ofUser,
 
+	"/stint.workspace.v1.WorkspaceService/Stat":         ofUser,
+	"/stint.workspace.v1.WorkspaceService/MakeFolder":   ofUser,
+	"/stint.workspace.v1.WorkspaceService/Move":         ofUser,
+	"/stint.workspace.v1.WorkspaceService/Copy":         ofUser,
+	"/stint.workspace.v1.WorkspaceService/CreateUpload": ofUser,
+	"/stint.workspace.v1.WorkspaceService/AppendUpload": {60 * time.Millisecond, 64},
+	"/stint.workspace.v1.WorkspaceService/GetUpload":    ofUser,
+	"/stint.workspace.v1.WorkspaceService/ListUploads":  ofUser,
+	"/stint.workspace.v1.WorkspaceService/EndUpload":    ofUser,
+
 	"/stint.auth.v1.AuthService/GetSignInOptions": ofUser,
 	"/stint.auth.v1.AuthService/WhoAmI":           ofUser,
 	"/stint.auth.v1.TokenService/CreateToken":     ofUser,

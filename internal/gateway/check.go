@@ -86,7 +86,7 @@ func (op *operation) checkPath(r *http.Request, params map[string]string) *probl
 	for _, name := range op.bound {
 		value := params[string(name)]
 		switch field := op.method.Input().Fields().ByName(name); {
-		case value == "" && op.method.Parent().Name() != "WorkspaceService":
+		case value == "" && name != "path":
 			return noRoute() // the mux takes an empty segment for a value
 		case !validText(value):
 			v.add(string(name), "must be text in UTF-8 without NUL")
@@ -96,7 +96,7 @@ func (op *operation) checkPath(r *http.Request, params map[string]string) *probl
 				v.add(string(name), "must be "+friendlyNames(field.Enum()))
 			}
 			params[string(name)] = full
-		case op.method.Parent().Name() == "WorkspaceService":
+		case op.method.Parent().Name() == "WorkspaceService" && name == "path":
 			// The mux decodes the path once more than a client encoded it in some
 			// cases; all methods on a file must mean the same file.
 			route, ok := parseFileRoute(r.URL.EscapedPath())

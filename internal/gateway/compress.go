@@ -38,7 +38,7 @@ func newCompressed(h http.HandlerFunc) (http.Handler, error) {
 func (g *gateway) compresses(path string) bool {
 	path = strings.TrimPrefix(path, g.PathPrefix)
 	_, file := parseFileRoute(path)
-	return !file && !strings.HasSuffix(path, ":watch") && !strings.Contains(path, "/logs/") && !g.calls.at(path)
+	return !file && !strings.HasSuffix(path, ":watch") && !strings.Contains(path, "/logs/") && !strings.HasPrefix(path, uploadsPath+"/") && !g.calls.at(path)
 }
 
 // encodedBody is a JSON body as its Content-Encoding says: plain, or with gzip. What comes out of it is bounded by who reads it.

@@ -20,9 +20,11 @@ func newCORS(origins []string) *cors.Cors {
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{
 			"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Last-Event-ID", "Range", headerActFor, "X-Request-Id",
+			headerTus, headerOffset, headerLength, headerDefer, headerMetadata,
 			reprDigest, contentDigest, wantReprDigest, "Connect-Protocol-Version", "Connect-Timeout-Ms", "Grpc-Timeout", "X-Grpc-Web", "X-User-Agent",
 		},
 		ExposedHeaders: []string{
+			headerTus, headerOffset, headerLength, headerDefer, headerMetadata, headerExpires, "Tus-Version", "Tus-Extension", "Location",
 			"Accept-Ranges", "Allow", "Content-Disposition", "Content-Range", "ETag", reprDigest, "Retry-After", "X-Request-Id", "Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin",
 		},
 		MaxAge: corsMaxAge,

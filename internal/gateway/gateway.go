@@ -277,6 +277,10 @@ func (g *gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
 		g.refuse(w, r, p)
 		return
 	}
+	if isTus(r) {
+		g.serveTus(w, r)
+		return
+	}
 	if route, ok := parseFileRoute(r.URL.EscapedPath()); ok && !(route.kind == workspaceFile && r.Method == http.MethodDelete) {
 		g.serveFile(w, r, route)
 		return

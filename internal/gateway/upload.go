@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"google.golang.org/grpc"
-
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 )
 
@@ -60,8 +58,11 @@ func (g *gateway) sendUpload(ctx context.Context, target *workspacev1.UploadTarg
 		return nil, err
 	}
 	err = stream.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Target{Target: target}})
+	send := func(data []byte) error {
+		return stream.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Data{Data: data}})
+	}
 	for err == nil {
-		err = sendPart(stream, body)
+		err = sendPart(send, body)
 	}
 	// io.EOF comes from the end of the body, and from a service that has
 	// answered already; either way the answer is there now.
@@ -72,20 +73,16 @@ func (g *gateway) sendUpload(ctx context.Context, target *workspacev1.UploadTarg
 }
 
 // sendPart sends the next bytes of the body. It gives io.EOF at the end of the body or of the stream.
-func sendPart(stream grpc.ClientStreamingClient[workspacev1.UploadRequest, workspacev1.UploadResponse], body io.Reader) error {
+func sendPart(send func([]byte) error, body io.Reader) error {
 	data := make([]byte, uploadFrameBytes)
 	n, readErr := io.ReadFull(body, data)
-	switch {
-	case errors.Is(readErr, io.EOF):
-		return io.EOF
-	case readErr != nil && !errors.Is(readErr, io.ErrUnexpectedEOF):
-		return readErr
+	if n > 0 {
+		if err := send(data[:n]); err != nil {
+			return err
+		}
 	}
-	if err := stream.Send(&workspacev1.UploadRequest{Content: &workspacev1.UploadRequest_Data{Data: data[:n]}}); err != nil {
-		return err
-	}
-	if readErr != nil {
+	if errors.Is(readErr, io.ErrUnexpectedEOF) { // the end, less than a frame behind the last one
 		return io.EOF
 	}
-	return nil
+	return readErr
 }

@@ -40,6 +40,8 @@ var (
 	ErrUserDisabled = errors.New("the user is disabled")
 	// ErrUserUnknown: the server has seen no user of that name.
 	ErrUserUnknown = errors.New("nobody of that name was ever seen")
+	// ErrOffset: an upload goes on at another byte than the caller believes.
+	ErrOffset = errors.New("an upload goes on elsewhere")
 	// ErrConflict: the thing is not in a state that allows this.
 	ErrConflict = errors.New("not possible in this state")
 	// ErrStorage: the store cannot save.
@@ -88,6 +90,8 @@ type UserError struct {
 	RetryAfter time.Duration
 	// Reached is the limit that would be passed; nil where it is none of Quotas.
 	Reached *Reached
+	// Metadata is what a program needs to know beside the reason, as the ErrorInfo has it. Nil is nothing.
+	Metadata map[string]string
 }
 
 // Error is the message.

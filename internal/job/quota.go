@@ -10,6 +10,7 @@ const (
 	QuotaWorkspaceBytes   Quota = "workspace_bytes"
 	QuotaWorkspaceEntries Quota = "workspace_entries"
 	QuotaPathNames        Quota = "path_names"
+	QuotaUploads          Quota = "unfinished_uploads"
 	QuotaActiveJobs       Quota = "active_jobs"
 	QuotaShares           Quota = "shares"
 	QuotaSharesOfJob      Quota = "shares_of_job"
@@ -70,6 +71,7 @@ var Quotas = []QuotaRow{
 	{Quota: QuotaWorkspaceBytes, Title: "bytes in the workspace", Unit: QuotaBytes, Flag: "quota", WayOut: "Delete what is no longer needed, or ask the operators for more room."},
 	{Quota: QuotaWorkspaceEntries, Title: "files and folders", Limit: 1_000_000, Flag: "quota-entries", WayOut: "Delete what is no longer needed, or ask the operators for more."},
 	{Quota: QuotaPathNames, Title: "names in a path", Of: OfThing, Limit: 32, Flag: "max-depth", WayOut: "Use fewer folders within each other."},
+	{Quota: QuotaUploads, Title: "uploads that are not finished", Limit: 100, Flag: "max-uploads", WayOut: "Finish some of them, or end them: `stint uploads list` shows them."},
 	{Quota: QuotaActiveJobs, Title: "jobs queued and running", Flag: "max-active-per-owner", WayOut: "Wait until some of them have ended, or cancel some."},
 	{Quota: QuotaShares, Title: "shares of your jobs", Limit: 10_000, WayOut: "Take back shares that are no longer needed."},
 	{Quota: QuotaSharesOfJob, Title: "shares of a job", Of: OfThing, Limit: 100, WayOut: "Take one of them back first."},

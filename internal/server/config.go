@@ -88,6 +88,9 @@ type Config struct {
 	Quota, QuotaEntries int64
 	// MaxDepth bounds how many names a workspace path may have. Zero is no bound.
 	MaxDepth int
+	// MaxUploads bounds how many uploads of one owner may be unfinished, UploadLife how long one is kept after its last bytes.
+	MaxUploads int
+	UploadLife time.Duration
 
 	// MaxAudited is how many entries of the audit one user makes in a day. Zero is no bound.
 	MaxAudited int64
@@ -182,6 +185,12 @@ func (c Config) check() error {
 	if c.KeepAuditFor != 0 && c.KeepAuditFor < minKeepAudit {
 		errs = append(errs, fmt.Errorf("--keep-audit-for must be at least %s, or 0 for ever", minKeepAudit))
 	}
+	if c.MaxUploads < 1 {
+		errs = append(errs, errors.New("--max-uploads must be at least 1"))
+	}
+	if c.UploadLife < time.Minute {
+		errs = append(errs, errors.New("--upload-life must be at least 1m"))
+	}
 	errs = append(errs, c.Limits.check(), c.Backup.check(), c.checkResources(), c.Shares.check(), c.Site.Check())
 	if err := checkReportURL(c.JobReportURL); err != nil {
 		errs = append(errs, fmt.Errorf("--job-report-url: %w", err))
@@ -210,6 +219,7 @@ func (c Config) check() error {
 func (c Config) quotas() job.Limits {
 	return job.Limits{
 		job.QuotaWorkspaceBytes: c.Quota, job.QuotaWorkspaceEntries: c.QuotaEntries, job.QuotaPathNames: int64(c.MaxDepth),
+		job.QuotaUploads:    int64(c.MaxUploads),
 		job.QuotaActiveJobs: int64(c.MaxActivePerOwner), job.QuotaAuditPerDay: c.MaxAudited,
 	}
 }

@@ -57,6 +57,8 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.Var(bytesValue{&c.Quota}, "quota", "bytes of workspace files of one owner, for example 100G, with 4K for each file and folder; 0 means no limit")
 	f.Int64Var(&c.QuotaEntries, "quota-entries", 1_000_000, "files and folders in the workspace of one owner; 0 means any number")
 	f.IntVar(&c.MaxDepth, "max-depth", 32, "names that a path in a workspace may have; 0 means as many as fit into 1,024 bytes")
+	f.IntVar(&c.MaxUploads, "max-uploads", 100, "uploads of one owner that are not finished, at least 1")
+	f.DurationVar(&c.UploadLife, "upload-life", 7*24*time.Hour, "time that an upload that was broken off is kept for, after its last bytes")
 	f.Var(newBytes(&c.MinFreeSpace, 256<<20), "min-free-space", "room on the disks of --data and --state below which nothing new is taken and no job starts; 0 means no floor")
 	f.Int64Var(&c.MinFreeInodes, "min-free-inodes", 4096, "inodes on these disks below which the same holds; 0 means no floor")
 	defineLimits(f, &c.Limits)

@@ -77,7 +77,12 @@ var bounds = map[string][]job.Quota{
 	jobsv1.JobService_ReportIssue_FullMethodName: {job.QuotaReports, job.QuotaReportsOfJob, job.QuotaReportsPerDay},
 	jobsv1.JobService_Share_FullMethodName:       {job.QuotaShares, job.QuotaSharesOfJob, job.QuotaAuditPerDay},
 
-	workspacev1.WorkspaceService_Upload_FullMethodName: {job.QuotaWorkspaceBytes, job.QuotaWorkspaceEntries, job.QuotaPathNames},
+	workspacev1.WorkspaceService_Upload_FullMethodName:       {job.QuotaWorkspaceBytes, job.QuotaWorkspaceEntries, job.QuotaPathNames},
+	workspacev1.WorkspaceService_MakeFolder_FullMethodName:   {job.QuotaWorkspaceBytes, job.QuotaWorkspaceEntries, job.QuotaPathNames},
+	workspacev1.WorkspaceService_Move_FullMethodName:         {job.QuotaWorkspaceBytes, job.QuotaWorkspaceEntries, job.QuotaPathNames},
+	workspacev1.WorkspaceService_Copy_FullMethodName:         {job.QuotaWorkspaceBytes, job.QuotaWorkspaceEntries, job.QuotaPathNames},
+	workspacev1.WorkspaceService_CreateUpload_FullMethodName: {job.QuotaUploads, job.QuotaWorkspaceBytes, job.QuotaWorkspaceEntries, job.QuotaPathNames},
+	workspacev1.WorkspaceService_AppendUpload_FullMethodName: {job.QuotaWorkspaceBytes, job.QuotaWorkspaceEntries},
 
 	authv1.TokenService_CreateToken_FullMethodName: {job.QuotaTokens, job.QuotaAuditPerDay},
 }

@@ -117,7 +117,8 @@ func (l *limits) user(c *layers.Call) (end func(error) error, err error) {
 	if !mine.streams.Acquire(key) {
 		return nil, l.refuse(userStreams, job.ErrTooManyOpen, busy, "You have too many streams open. Close some, or try again later.")
 	}
-	if c.Method == workspacev1.WorkspaceService_Upload_FullMethodName {
+	switch c.Method {
+	case workspacev1.WorkspaceService_Upload_FullMethodName, workspacev1.WorkspaceService_AppendUpload_FullMethodName:
 		c.Wrap(func(inner grpc.ServerStream) grpc.ServerStream {
 			return &boundedUpload{ServerStream: inner, limits: l, rate: mine.upload, key: key}
 		})

@@ -17,7 +17,7 @@ func (l *limits) front(next http.Handler) http.Handler {
 		r = l.proxies.request(r)
 		if c, ok := r.Context().Value(connKey{}).(*countedConn); ok {
 			defer c.settle()
-			if r.Method == http.MethodPut && r.Body != http.NoBody { // an upload is stored as it comes
+			if (r.Method == http.MethodPut || r.Method == http.MethodPatch) && r.Body != http.NoBody { // an upload is stored as it comes
 				r = r.WithContext(r.Context()) // a copy: net/http goes on with its own
 				r.Body = &paidBody{ReadCloser: r.Body, conn: c}
 			}

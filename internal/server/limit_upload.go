@@ -7,6 +7,7 @@ import (
 
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/limit"
 )
 
@@ -27,15 +28,36 @@ func (u *boundedUpload) RecvMsg(m any) error {
 		return err
 	}
 	paid(u.Context(), m)
-	part, ok := m.(*workspacev1.UploadRequest)
-	if !ok {
-		return nil
+	var data []byte
+	announced := int64(0)
+	switch part := m.(type) {
+	case *workspacev1.UploadRequest:
+		data, announced = part.GetData(), part.GetTarget().GetSizeBytes()
+	case *workspacev1.AppendUploadRequest:
+		data = part.GetData()
+		u.got += part.GetPart().GetOffset() // what other appends brought
 	}
-	u.got += int64(len(part.GetData()))
-	if most := u.limits.maxUpload; most > 0 && max(u.got, part.GetTarget().GetSizeBytes()) > most {
-		return u.limits.refuse(uploadSize, job.ErrExhausted, 0, "A file may have at most "+bytesValue{&most}.String()+" here.")
+	u.got += int64(len(data))
+	if err := u.limits.uploadSize(max(u.got, announced)); err != nil {
+		return err
 	}
-	return u.pace(u.rate.Reserve(u.key, len(part.GetData())))
+	return u.pace(u.rate.Reserve(u.key, len(data)))
+}
+
+// uploadSize refuses a file that is larger than files may be.
+func (l *limits) uploadSize(bytes int64) error {
+	if most := l.maxUpload; most > 0 && bytes > most {
+		return l.refuse(uploadSize, job.ErrExhausted, 0, "A file may have at most "+bytesValue{&most}.String()+" here.")
+	}
+	return nil
+}
+
+// announced refuses an upload that is begun with a size that files may not have. It goes behind the layer that decodes it.
+func (l *limits) announced(c *layers.Call) (end func(error) error, err error) {
+	if req, ok := c.Request.(*workspacev1.CreateUploadRequest); ok {
+		return nil, l.uploadSize(req.GetSizeBytes())
+	}
+	return nil, nil
 }
 
 // pace waits, as long as the stream goes on.

@@ -151,6 +151,7 @@ func (f *front) runUpkeep(background context.Context) {
 	f.run("delete old jobs", func() error { s.retain(background, j); return nil })
 	f.run("keep the audit", func() error { s.keepAudit(background); return nil })
 	f.run("remove what deleted jobs leave", func() error { return j.Run(background) })
+	f.run("drop old uploads", func() error { s.dropUploads(background); return nil })
 	if s.backups != nil {
 		f.run("back up the store", func() error { return s.backups.Run(background) })
 	}
@@ -295,7 +296,7 @@ func (f *front) build(ctx context.Context) (err error) {
 // newGRPC makes a gRPC server with all services. from tells where its callers are.
 func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
 	around := []layers.Layer{
-		f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received,
+		f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received, f.limits.announced,
 		f.space.layer, api.Validated(f.validator), f.audited.layer, api.Audited(f.store),
 	}
 	around = append(f.around(from), around...)

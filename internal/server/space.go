@@ -242,6 +242,17 @@ var diskUses = map[string]diskUse{
 	workspacev1.WorkspaceService_Download_FullMethodName: reads,
 	workspacev1.WorkspaceService_Delete_FullMethodName:   ends,
 
+	workspacev1.WorkspaceService_Stat_FullMethodName:       reads,
+	workspacev1.WorkspaceService_MakeFolder_FullMethodName: grows,
+	workspacev1.WorkspaceService_Move_FullMethodName:       grows, // it may make folders
+	workspacev1.WorkspaceService_Copy_FullMethodName:       grows,
+
+	workspacev1.WorkspaceService_CreateUpload_FullMethodName: grows,
+	workspacev1.WorkspaceService_AppendUpload_FullMethodName: grows,
+	workspacev1.WorkspaceService_GetUpload_FullMethodName:    reads,
+	workspacev1.WorkspaceService_ListUploads_FullMethodName:  reads,
+	workspacev1.WorkspaceService_EndUpload_FullMethodName:    ends,
+
 	authv1.AuthService_GetSignInOptions_FullMethodName: reads,
 	authv1.AuthService_WhoAmI_FullMethodName:           reads,
 	authv1.TokenService_CreateToken_FullMethodName:     grows,

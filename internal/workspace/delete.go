@@ -104,6 +104,9 @@ func (w *Workspace) Erase(ctx context.Context, owner string) (int64, error) {
 		return 0, reading("delete", "/", err)
 	}
 	defer t.Close()
+	if err := w.forgetUploadsOf(t, owner); err != nil {
+		return 0, reading("delete", "/", err)
+	}
 	t.account.tree.Lock()
 	defer t.account.tree.Unlock()
 	gone, err := measure(ctx, t.Root, ".")

@@ -37,11 +37,8 @@ func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o Put
 	if err != nil {
 		return nil, err
 	}
-	if o.Size != nil && *o.Size < 0 {
-		return nil, job.Invalid("sizeBytes", "must not be negative")
-	}
-	if o.SHA256 != nil && len(o.SHA256) != sha256.Size {
-		return nil, job.Invalid("sha256", "must have %d hexadecimal digits", 2*sha256.Size)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	t, err := w.make(owner)
 	if err != nil {
@@ -77,6 +74,18 @@ func (w *Workspace) Put(ctx context.Context, owner, p string, r io.Reader, o Put
 		return nil, storing("store "+p, err)
 	}
 	return e, nil
+}
+
+// check finds what is wrong with the options themselves.
+func (o PutOptions) check() error {
+	switch {
+	case o.Size != nil && *o.Size < 0:
+		return job.Invalid("sizeBytes", "must not be negative")
+	case o.SHA256 != nil && len(o.SHA256) != sha256.Size:
+		return job.Invalid("sha256", "must have %d hexadecimal digits", 2*sha256.Size)
+	default:
+		return nil
+	}
 }
 
 // same returns the file at p if it has the content that is about to come, after reading all of it. Otherwise it returns nil.
@@ -159,8 +168,8 @@ func (u upload) receive(ctx context.Context, r io.Reader) (string, error) {
 	if err == nil && u.options.Size != nil {
 		err = checkSize(n, *u.options.Size)
 	}
-	if err == nil && u.options.SHA256 != nil && !bytes.Equal(sum.Sum(nil), u.options.SHA256) {
-		err = job.Invalid("sha256", "is not the sum of the bytes that came: the file changed while it was uploaded, or was damaged on the way")
+	if err == nil {
+		err = checkSum(sum.Sum(nil), u.options.SHA256)
 	}
 	if err == nil {
 		err = errors.Join(f.Chmod(fileMode), f.Sync())

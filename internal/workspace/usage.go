@@ -177,6 +177,13 @@ func (r *reservation) release() {
 	a.pending, r.taken = a.pending.minus(r.taken), amount{}
 }
 
+// release gives back room that was pending.
+func (a *account) release(room amount) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pending = a.pending.minus(room)
+}
+
 // fits reports whether so much more is within the quota. The caller holds mu.
 func (a *account) fits(more amount) error {
 	all := a.used.plus(a.pending).plus(more)

@@ -5,7 +5,8 @@
 // Every tree is reached through an os.Root, so that neither a path nor a
 // symbolic link leads out of it. What is being written lives in the tree's own
 // `.stint-tmp` folder until it is complete and is then moved into place by one
-// rename or link; the leftovers of a crash are removed by Open. Names that
+// rename or link; the leftovers of a crash are removed by Open. Uploads that go on
+// after a crash have a folder of their own beside it, `.stint-uploads`. Names that
 // begin with `.stint-` are reserved, and no operation shows or takes them.
 //
 // No file is written to once it is in a tree: it may have other hard links, among the results of the job that
@@ -14,12 +15,14 @@
 package workspace
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"sync"
+	"time"
 
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -42,7 +45,17 @@ type Options struct {
 	EntryBytes int64
 	// MaxDepth is how many names a path may have. 0 means no limit.
 	MaxDepth int
+	// MaxUploads is how many uploads that are not finished each owner may have. 0 means 100.
+	MaxUploads int
+	// UploadLife is how long an upload is kept after its last bytes. 0 means 7 days.
+	UploadLife time.Duration
+	// Room is asked before bytes of uploads and copies are written, and refuses with job.ErrNoSpace what would not leave the
+	// disk what must stay free. It may be called often. Nil allows all.
+	Room func(bytes int64) error
 }
+
+func (o Options) maxUploads() int           { return cmp.Or(o.MaxUploads, defaultUploads) }
+func (o Options) uploadLife() time.Duration { return cmp.Or(o.UploadLife, defaultUploadLife) }
 
 // Workspace is the users' trees below one folder. Its methods may be called
 // from several goroutines. Paths are those of job.CleanPath; what is wrong
@@ -54,10 +67,12 @@ type Workspace struct {
 
 	mu       sync.Mutex
 	accounts map[string]*account
+
+	uploads uploads
 }
 
 // Open prepares the folder dir, which is made if it is missing, and removes
-// what an earlier process left unfinished. One process at a time may have it open.
+// what an earlier process left unfinished, except uploads, which go on. One process at a time may have it open.
 func Open(dir string, o Options) (*Workspace, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make workspace folder: %w", err)
@@ -67,7 +82,7 @@ func Open(dir string, o Options) (*Workspace, error) {
 		return nil, fmt.Errorf("open workspace folder: %w", err)
 	}
 	w := &Workspace{root: root, options: o, maxSorted: maxSorted, accounts: make(map[string]*account)}
-	if err := w.removeLeftovers(); err != nil {
+	if err := w.takeUp(); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	return w, nil
@@ -76,7 +91,8 @@ func Open(dir string, o Options) (*Workspace, error) {
 // Close lets go of the folder. Files that were opened stay readable.
 func (w *Workspace) Close() error { return w.root.Close() }
 
-func (w *Workspace) removeLeftovers() error {
+// takeUp removes left-overs from all trees, and finds their uploads.
+func (w *Workspace) takeUp() error {
 	entries, err := fs.ReadDir(w.root.FS(), ".")
 	if err != nil {
 		return fmt.Errorf("read workspace folder: %w", err)
@@ -87,6 +103,9 @@ func (w *Workspace) removeLeftovers() error {
 		}
 		if err := w.root.RemoveAll(path.Join(e.Name(), tempDir)); err != nil {
 			return fmt.Errorf("remove leftovers of %s: %w", e.Name(), err)
+		}
+		if err := w.loadUploads(e.Name()); err != nil {
+			return fmt.Errorf("find uploads of %s: %w", e.Name(), err)
 		}
 	}
 	return nil

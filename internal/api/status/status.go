@@ -54,6 +54,7 @@ var kinds = []struct {
 	{job.ErrDenied, codes.PermissionDenied, "PERMISSION_DENIED", "This needs a role that you do not have."},
 	{job.ErrUserDisabled, codes.PermissionDenied, "USER_DISABLED", "The operators have disabled this user."},
 	{job.ErrUserUnknown, codes.FailedPrecondition, "USER_UNKNOWN", "Nobody of that name was ever seen here."},
+	{job.ErrOffset, codes.Aborted, "UPLOAD_OFFSET", "The upload goes on at another byte."},
 	{job.ErrConflict, codes.FailedPrecondition, "CONFLICT", "This is not possible in the present state."},
 	{job.ErrUnknown, codes.Unavailable, "STORAGE_UNKNOWN", "The server's disk failed while it stored this, and it is not known whether it is stored. Send it again with the same request id: it will not be done twice."},
 	{job.ErrTooLarge, codes.InvalidArgument, "TOO_LARGE", "The request is larger than what can be stored at once."},
@@ -84,6 +85,7 @@ func Of(err error) *status.Status {
 		if !errors.As(err, &user) {
 			return detailed(k.code, k.message, info)
 		}
+		info.Metadata = user.Metadata
 		details := []protoadapt.MessageV1{info}
 		if user.RetryAfter > 0 {
 			details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(user.RetryAfter)})

@@ -4,8 +4,6 @@ package workspace
 
 import (
 	"context"
-	"encoding/hex"
-	"errors"
 	"io"
 
 	"google.golang.org/grpc"
@@ -18,9 +16,6 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
-
-// maxUploadFrame is the most bytes in one frame of an upload, as the API says.
-const maxUploadFrame = 1 << 20
 
 // Config is what the service needs. Fields without a word about nil are required.
 type Config struct {
@@ -47,62 +42,6 @@ type Service struct {
 
 // New returns the WorkspaceService.
 func New(cfg Config) *Service { return &Service{cfg: cfg} }
-
-// Upload stores a file whole or not at all.
-func (s *Service) Upload(stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]) error {
-	p, err := call.Caller(stream.Context())
-	if err != nil {
-		return err
-	}
-	first, err := stream.Recv()
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	target := first.GetTarget()
-	if target == nil {
-		return job.Invalid("target", "must come in the first message and name the path")
-	}
-	opts := workspace.PutOptions{Overwrite: target.GetOverwrite()}
-	if target.SizeBytes != nil {
-		opts.Size = target.SizeBytes
-	}
-	if sum := target.GetSha256(); sum != "" {
-		if opts.SHA256, err = hex.DecodeString(sum); err != nil {
-			return job.Invalid("sha256", "must have 64 hexadecimal digits")
-		}
-	}
-	e, err := s.cfg.Workspace.Put(stream.Context(), p.User, target.GetPath(), &uploadReader{stream: stream}, opts)
-	if err != nil {
-		return err
-	}
-	return stream.SendAndClose(&workspacev1.UploadResponse{Entry: e})
-}
-
-// uploadReader reads the bytes of an upload.
-type uploadReader struct {
-	stream grpc.ClientStreamingServer[workspacev1.UploadRequest, workspacev1.UploadResponse]
-	rest   []byte
-}
-
-// Read reads the next bytes of the stream.
-func (r *uploadReader) Read(p []byte) (int, error) {
-	for len(r.rest) == 0 {
-		m, err := r.stream.Recv()
-		if err != nil {
-			return 0, err // io.EOF is the end of the file
-		}
-		if m.GetTarget() != nil {
-			return 0, job.Invalid("target", "may come in the first message only")
-		}
-		if len(m.GetData()) > maxUploadFrame {
-			return 0, job.Invalid("data", "has more than %d bytes in one message", maxUploadFrame)
-		}
-		r.rest = m.GetData()
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
 
 // List returns what is in a folder.
 func (s *Service) List(ctx context.Context, req *workspacev1.ListRequest) (*workspacev1.ListResponse, error) {

@@ -913,6 +913,1250 @@ func (x *DeleteResponse) GetRemovedFiles() int64 {
 	return 0
 }
 
+// Request of Stat.
+type StatRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the file or folder. Empty means the root.
+	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatRequest) Reset() {
+	*x = StatRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatRequest) ProtoMessage() {}
+
+func (x *StatRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatRequest.ProtoReflect.Descriptor instead.
+func (*StatRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *StatRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+// Response of Stat.
+type StatResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is there.
+	Entry         *WorkspaceEntry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatResponse) Reset() {
+	*x = StatResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatResponse) ProtoMessage() {}
+
+func (x *StatResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatResponse.ProtoReflect.Descriptor instead.
+func (*StatResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *StatResponse) GetEntry() *WorkspaceEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+// Request of MakeFolder.
+type MakeFolderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the folder.
+	Path          string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MakeFolderRequest) Reset() {
+	*x = MakeFolderRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MakeFolderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MakeFolderRequest) ProtoMessage() {}
+
+func (x *MakeFolderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MakeFolderRequest.ProtoReflect.Descriptor instead.
+func (*MakeFolderRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MakeFolderRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+// Response of MakeFolder.
+type MakeFolderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The folder.
+	Entry *WorkspaceEntry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// Whether it was made by this call, and was not there before.
+	Made          bool `protobuf:"varint,2,opt,name=made,proto3" json:"made,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MakeFolderResponse) Reset() {
+	*x = MakeFolderResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MakeFolderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MakeFolderResponse) ProtoMessage() {}
+
+func (x *MakeFolderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MakeFolderResponse.ProtoReflect.Descriptor instead.
+func (*MakeFolderResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *MakeFolderResponse) GetEntry() *WorkspaceEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *MakeFolderResponse) GetMade() bool {
+	if x != nil {
+		return x.Made
+	}
+	return false
+}
+
+// Request of Move.
+type MoveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the file or folder that is moved.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Path that it gets, with its name. Missing folders are made.
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Replace a file that is there; otherwise such a move is refused. A folder is never replaced.
+	Overwrite     bool `protobuf:"varint,3,opt,name=overwrite,proto3" json:"overwrite,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveRequest) Reset() {
+	*x = MoveRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveRequest) ProtoMessage() {}
+
+func (x *MoveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveRequest.ProtoReflect.Descriptor instead.
+func (*MoveRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *MoveRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *MoveRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *MoveRequest) GetOverwrite() bool {
+	if x != nil {
+		return x.Overwrite
+	}
+	return false
+}
+
+// Response of Move.
+type MoveResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The file or folder where it is now.
+	Entry         *WorkspaceEntry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveResponse) Reset() {
+	*x = MoveResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveResponse) ProtoMessage() {}
+
+func (x *MoveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveResponse.ProtoReflect.Descriptor instead.
+func (*MoveResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *MoveResponse) GetEntry() *WorkspaceEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+// Request of Copy.
+type CopyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the file or folder that is copied.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Path of the copy, with its name. Missing folders are made.
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Replace a file that is there; otherwise such a copy is refused. A folder is never replaced.
+	Overwrite     bool `protobuf:"varint,3,opt,name=overwrite,proto3" json:"overwrite,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopyRequest) Reset() {
+	*x = CopyRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopyRequest) ProtoMessage() {}
+
+func (x *CopyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopyRequest.ProtoReflect.Descriptor instead.
+func (*CopyRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CopyRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *CopyRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *CopyRequest) GetOverwrite() bool {
+	if x != nil {
+		return x.Overwrite
+	}
+	return false
+}
+
+// One frame of Copy.
+type CopyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes that are copied so far.
+	CopiedBytes int64 `protobuf:"varint,1,opt,name=copied_bytes,json=copiedBytes,proto3" json:"copied_bytes,omitempty"`
+	// Bytes that there are to copy. 0 until that is known, and where all is cloned.
+	TotalBytes int64 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	// The copy. Only in the last frame.
+	Entry *WorkspaceEntry `protobuf:"bytes,3,opt,name=entry,proto3" json:"entry,omitempty"`
+	// Number of the links, pipes and devices in a folder that were left out: links are copied only where they lead to a file
+	// of the workspace, as that file. Only in the last frame.
+	Skipped       int64 `protobuf:"varint,4,opt,name=skipped,proto3" json:"skipped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopyResponse) Reset() {
+	*x = CopyResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopyResponse) ProtoMessage() {}
+
+func (x *CopyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopyResponse.ProtoReflect.Descriptor instead.
+func (*CopyResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CopyResponse) GetCopiedBytes() int64 {
+	if x != nil {
+		return x.CopiedBytes
+	}
+	return 0
+}
+
+func (x *CopyResponse) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *CopyResponse) GetEntry() *WorkspaceEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *CopyResponse) GetSkipped() int64 {
+	if x != nil {
+		return x.Skipped
+	}
+	return 0
+}
+
+// Upload is a file on its way into the workspace.
+type Upload struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the upload.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Path that the file gets.
+	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	// Size of the whole file in bytes. Unset while nobody has said it.
+	SizeBytes *int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3,oneof" json:"size_bytes,omitempty"`
+	// Bytes that are stored so that nothing loses them, which is where an append goes on.
+	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Whether a file at the path is replaced.
+	Overwrite bool `protobuf:"varint,5,opt,name=overwrite,proto3" json:"overwrite,omitempty"`
+	// SHA-256 that the content must have, as 64 hexadecimal digits. Empty while nobody has said it.
+	Sha256 string `protobuf:"bytes,6,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// What the client calls the content, see CreateUploadRequest.
+	ResumeKey string `protobuf:"bytes,7,opt,name=resume_key,json=resumeKey,proto3" json:"resume_key,omitempty"`
+	// When it was begun.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it is dropped, unless more is appended before. A finished one is forgotten then, and its file stays.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The stored file. Set once the upload is finished.
+	Entry         *WorkspaceEntry `protobuf:"bytes,10,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Upload) Reset() {
+	*x = Upload{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Upload) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Upload) ProtoMessage() {}
+
+func (x *Upload) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Upload.ProtoReflect.Descriptor instead.
+func (*Upload) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Upload) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Upload) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Upload) GetSizeBytes() int64 {
+	if x != nil && x.SizeBytes != nil {
+		return *x.SizeBytes
+	}
+	return 0
+}
+
+func (x *Upload) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *Upload) GetOverwrite() bool {
+	if x != nil {
+		return x.Overwrite
+	}
+	return false
+}
+
+func (x *Upload) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *Upload) GetResumeKey() string {
+	if x != nil {
+		return x.ResumeKey
+	}
+	return ""
+}
+
+func (x *Upload) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Upload) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Upload) GetEntry() *WorkspaceEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+// Request of CreateUpload.
+type CreateUploadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path of the file. Missing folders are made.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Replace a file that is there; otherwise such an upload is refused, now or when it is finished.
+	Overwrite bool `protobuf:"varint,2,opt,name=overwrite,proto3" json:"overwrite,omitempty"`
+	// Size in bytes, when known. Room for it is kept from now on. Without it an append says the size.
+	SizeBytes *int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3,oneof" json:"size_bytes,omitempty"`
+	// SHA-256 of the content as 64 hexadecimal digits, when known. Content that has another sum is refused, and nothing is
+	// stored. Where the file at `path` has this content already the upload is finished at once, see UploadTarget.
+	Sha256 string `protobuf:"bytes,4,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// What tells this content from others, such as the file's name, size and time of change, up to 256 bytes. An upload of the
+	// caller's to the same path that has the same key and size and is not finished is returned in place of a new one. So a
+	// client that lost the id goes on with it, and a call that is repeated makes one upload. `overwrite` is taken anew.
+	ResumeKey     string `protobuf:"bytes,5,opt,name=resume_key,json=resumeKey,proto3" json:"resume_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateUploadRequest) Reset() {
+	*x = CreateUploadRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateUploadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateUploadRequest) ProtoMessage() {}
+
+func (x *CreateUploadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateUploadRequest.ProtoReflect.Descriptor instead.
+func (*CreateUploadRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CreateUploadRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *CreateUploadRequest) GetOverwrite() bool {
+	if x != nil {
+		return x.Overwrite
+	}
+	return false
+}
+
+func (x *CreateUploadRequest) GetSizeBytes() int64 {
+	if x != nil && x.SizeBytes != nil {
+		return *x.SizeBytes
+	}
+	return 0
+}
+
+func (x *CreateUploadRequest) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *CreateUploadRequest) GetResumeKey() string {
+	if x != nil {
+		return x.ResumeKey
+	}
+	return ""
+}
+
+// Response of CreateUpload.
+type CreateUploadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The upload.
+	Upload        *Upload `protobuf:"bytes,1,opt,name=upload,proto3" json:"upload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateUploadResponse) Reset() {
+	*x = CreateUploadResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateUploadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateUploadResponse) ProtoMessage() {}
+
+func (x *CreateUploadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateUploadResponse.ProtoReflect.Descriptor instead.
+func (*CreateUploadResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CreateUploadResponse) GetUpload() *Upload {
+	if x != nil {
+		return x.Upload
+	}
+	return nil
+}
+
+// One frame of an append.
+type AppendUploadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the frame carries.
+	//
+	// Types that are valid to be assigned to Content:
+	//
+	//	*AppendUploadRequest_Part
+	//	*AppendUploadRequest_Data
+	//	*AppendUploadRequest_End
+	Content       isAppendUploadRequest_Content `protobuf_oneof:"content"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppendUploadRequest) Reset() {
+	*x = AppendUploadRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppendUploadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppendUploadRequest) ProtoMessage() {}
+
+func (x *AppendUploadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppendUploadRequest.ProtoReflect.Descriptor instead.
+func (*AppendUploadRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *AppendUploadRequest) GetContent() isAppendUploadRequest_Content {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *AppendUploadRequest) GetPart() *UploadPart {
+	if x != nil {
+		if x, ok := x.Content.(*AppendUploadRequest_Part); ok {
+			return x.Part
+		}
+	}
+	return nil
+}
+
+func (x *AppendUploadRequest) GetData() []byte {
+	if x != nil {
+		if x, ok := x.Content.(*AppendUploadRequest_Data); ok {
+			return x.Data
+		}
+	}
+	return nil
+}
+
+func (x *AppendUploadRequest) GetEnd() *UploadEnd {
+	if x != nil {
+		if x, ok := x.Content.(*AppendUploadRequest_End); ok {
+			return x.End
+		}
+	}
+	return nil
+}
+
+type isAppendUploadRequest_Content interface {
+	isAppendUploadRequest_Content()
+}
+
+type AppendUploadRequest_Part struct {
+	// Where the bytes go. The first frame, and only that.
+	Part *UploadPart `protobuf:"bytes,1,opt,name=part,proto3,oneof"`
+}
+
+type AppendUploadRequest_Data struct {
+	// The next bytes. At most 1 MiB.
+	Data []byte `protobuf:"bytes,2,opt,name=data,proto3,oneof"`
+}
+
+type AppendUploadRequest_End struct {
+	// What is known only now. The last frame of the last append.
+	End *UploadEnd `protobuf:"bytes,3,opt,name=end,proto3,oneof"`
+}
+
+func (*AppendUploadRequest_Part) isAppendUploadRequest_Content() {}
+
+func (*AppendUploadRequest_Data) isAppendUploadRequest_Content() {}
+
+func (*AppendUploadRequest_End) isAppendUploadRequest_Content() {}
+
+// UploadPart says where the bytes of an append go.
+type UploadPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the upload.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Byte of the file that the append begins at: the upload's offset.
+	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Size of the whole file in bytes, for an upload that was begun without one. It cannot be changed.
+	SizeBytes     *int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3,oneof" json:"size_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadPart) Reset() {
+	*x = UploadPart{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadPart) ProtoMessage() {}
+
+func (x *UploadPart) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadPart.ProtoReflect.Descriptor instead.
+func (*UploadPart) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *UploadPart) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UploadPart) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *UploadPart) GetSizeBytes() int64 {
+	if x != nil && x.SizeBytes != nil {
+		return *x.SizeBytes
+	}
+	return 0
+}
+
+// UploadEnd says what a client learns by reading the file to its end.
+type UploadEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of the whole content as 64 hexadecimal digits. Where the content has another one it is thrown away.
+	Sha256        string `protobuf:"bytes,1,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadEnd) Reset() {
+	*x = UploadEnd{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadEnd) ProtoMessage() {}
+
+func (x *UploadEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadEnd.ProtoReflect.Descriptor instead.
+func (*UploadEnd) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *UploadEnd) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+// Response of AppendUpload.
+type AppendUploadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The upload. It has an entry if this finished it.
+	Upload        *Upload `protobuf:"bytes,1,opt,name=upload,proto3" json:"upload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppendUploadResponse) Reset() {
+	*x = AppendUploadResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppendUploadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppendUploadResponse) ProtoMessage() {}
+
+func (x *AppendUploadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppendUploadResponse.ProtoReflect.Descriptor instead.
+func (*AppendUploadResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *AppendUploadResponse) GetUpload() *Upload {
+	if x != nil {
+		return x.Upload
+	}
+	return nil
+}
+
+// Request of GetUpload.
+type GetUploadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the upload.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUploadRequest) Reset() {
+	*x = GetUploadRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUploadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUploadRequest) ProtoMessage() {}
+
+func (x *GetUploadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUploadRequest.ProtoReflect.Descriptor instead.
+func (*GetUploadRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *GetUploadRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Response of GetUpload.
+type GetUploadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The upload.
+	Upload        *Upload `protobuf:"bytes,1,opt,name=upload,proto3" json:"upload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetUploadResponse) Reset() {
+	*x = GetUploadResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetUploadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetUploadResponse) ProtoMessage() {}
+
+func (x *GetUploadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetUploadResponse.ProtoReflect.Descriptor instead.
+func (*GetUploadResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetUploadResponse) GetUpload() *Upload {
+	if x != nil {
+		return x.Upload
+	}
+	return nil
+}
+
+// Request of ListUploads.
+type ListUploadsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Uploads a page: 0 means 100, more than 1,000 means 1,000.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUploadsRequest) Reset() {
+	*x = ListUploadsRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUploadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUploadsRequest) ProtoMessage() {}
+
+func (x *ListUploadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUploadsRequest.ProtoReflect.Descriptor instead.
+func (*ListUploadsRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListUploadsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListUploadsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListUploads.
+type ListUploadsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Uploads that are not finished.
+	Uploads []*Upload `protobuf:"bytes,1,rep,name=uploads,proto3" json:"uploads,omitempty"`
+	// Gives the next page. Empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUploadsResponse) Reset() {
+	*x = ListUploadsResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUploadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUploadsResponse) ProtoMessage() {}
+
+func (x *ListUploadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUploadsResponse.ProtoReflect.Descriptor instead.
+func (*ListUploadsResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ListUploadsResponse) GetUploads() []*Upload {
+	if x != nil {
+		return x.Uploads
+	}
+	return nil
+}
+
+func (x *ListUploadsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request of EndUpload.
+type EndUploadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the upload.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndUploadRequest) Reset() {
+	*x = EndUploadRequest{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndUploadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndUploadRequest) ProtoMessage() {}
+
+func (x *EndUploadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndUploadRequest.ProtoReflect.Descriptor instead.
+func (*EndUploadRequest) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *EndUploadRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Response of EndUpload.
+type EndUploadResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndUploadResponse) Reset() {
+	*x = EndUploadResponse{}
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndUploadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndUploadResponse) ProtoMessage() {}
+
+func (x *EndUploadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_workspace_v1_workspace_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndUploadResponse.ProtoReflect.Descriptor instead.
+func (*EndUploadResponse) Descriptor() ([]byte, []int) {
+	return file_stint_workspace_v1_workspace_service_proto_rawDescGZIP(), []int{33}
+}
+
 var File_stint_workspace_v1_workspace_service_proto protoreflect.FileDescriptor
 
 const file_stint_workspace_v1_workspace_service_proto_rawDesc = "" +
@@ -987,13 +2231,110 @@ const file_stint_workspace_v1_workspace_service_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x04path\x12!\n" +
 	"\trecursive\x18\x02 \x01(\bB\x03\xe0A\x01R\trecursive\":\n" +
 	"\x0eDeleteResponse\x12(\n" +
-	"\rremoved_files\x18\x01 \x01(\x03B\x03\xe0A\x03R\fremovedFiles2\x8a\x04\n" +
+	"\rremoved_files\x18\x01 \x01(\x03B\x03\xe0A\x03R\fremovedFiles\".\n" +
+	"\vStatRequest\x12\x1f\n" +
+	"\x04path\x18\x01 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\bR\x04path\"M\n" +
+	"\fStatResponse\x12=\n" +
+	"\x05entry\x18\x01 \x01(\v2\".stint.workspace.v1.WorkspaceEntryB\x03\xe0A\x03R\x05entry\"7\n" +
+	"\x11MakeFolderRequest\x12\"\n" +
+	"\x04path\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x04path\"l\n" +
+	"\x12MakeFolderResponse\x12=\n" +
+	"\x05entry\x18\x01 \x01(\v2\".stint.workspace.v1.WorkspaceEntryB\x03\xe0A\x03R\x05entry\x12\x17\n" +
+	"\x04made\x18\x02 \x01(\bB\x03\xe0A\x03R\x04made\"t\n" +
+	"\vMoveRequest\x12\"\n" +
+	"\x04path\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x04path\x12\x1e\n" +
+	"\x02to\x18\x02 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x02to\x12!\n" +
+	"\toverwrite\x18\x03 \x01(\bB\x03\xe0A\x01R\toverwrite\"M\n" +
+	"\fMoveResponse\x12=\n" +
+	"\x05entry\x18\x01 \x01(\v2\".stint.workspace.v1.WorkspaceEntryB\x03\xe0A\x03R\x05entry\"t\n" +
+	"\vCopyRequest\x12\"\n" +
+	"\x04path\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x04path\x12\x1e\n" +
+	"\x02to\x18\x02 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x02to\x12!\n" +
+	"\toverwrite\x18\x03 \x01(\bB\x03\xe0A\x01R\toverwrite\"\xba\x01\n" +
+	"\fCopyResponse\x12&\n" +
+	"\fcopied_bytes\x18\x01 \x01(\x03B\x03\xe0A\x03R\vcopiedBytes\x12$\n" +
+	"\vtotal_bytes\x18\x02 \x01(\x03B\x03\xe0A\x03R\n" +
+	"totalBytes\x12=\n" +
+	"\x05entry\x18\x03 \x01(\v2\".stint.workspace.v1.WorkspaceEntryB\x03\xe0A\x03R\x05entry\x12\x1d\n" +
+	"\askipped\x18\x04 \x01(\x03B\x03\xe0A\x03R\askipped\"\xb2\x03\n" +
+	"\x06Upload\x12\x13\n" +
+	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x17\n" +
+	"\x04path\x18\x02 \x01(\tB\x03\xe0A\x03R\x04path\x12'\n" +
+	"\n" +
+	"size_bytes\x18\x03 \x01(\x03B\x03\xe0A\x03H\x00R\tsizeBytes\x88\x01\x01\x12\x1b\n" +
+	"\x06offset\x18\x04 \x01(\x03B\x03\xe0A\x03R\x06offset\x12!\n" +
+	"\toverwrite\x18\x05 \x01(\bB\x03\xe0A\x03R\toverwrite\x12\x1b\n" +
+	"\x06sha256\x18\x06 \x01(\tB\x03\xe0A\x03R\x06sha256\x12\"\n" +
+	"\n" +
+	"resume_key\x18\a \x01(\tB\x03\xe0A\x03R\tresumeKey\x12@\n" +
+	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"createTime\x12@\n" +
+	"\vexpire_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"expireTime\x12=\n" +
+	"\x05entry\x18\n" +
+	" \x01(\v2\".stint.workspace.v1.WorkspaceEntryB\x03\xe0A\x03R\x05entryB\r\n" +
+	"\v_size_bytes\"\x81\x02\n" +
+	"\x13CreateUploadRequest\x12\"\n" +
+	"\x04path\x18\x01 \x01(\tB\x0e\xe0A\x02\xbaH\b\xc8\x01\x01r\x03(\x80\bR\x04path\x12!\n" +
+	"\toverwrite\x18\x02 \x01(\bB\x03\xe0A\x01R\toverwrite\x12.\n" +
+	"\n" +
+	"size_bytes\x18\x03 \x01(\x03B\n" +
+	"\xe0A\x01\xbaH\x04\"\x02(\x00H\x00R\tsizeBytes\x88\x01\x01\x128\n" +
+	"\x06sha256\x18\x04 \x01(\tB \xe0A\x01\xbaH\x1ar\x18(@2\x14^([0-9a-fA-F]{64})?$R\x06sha256\x12*\n" +
+	"\n" +
+	"resume_key\x18\x05 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x02R\tresumeKeyB\r\n" +
+	"\v_size_bytes\"O\n" +
+	"\x14CreateUploadResponse\x127\n" +
+	"\x06upload\x18\x01 \x01(\v2\x1a.stint.workspace.v1.UploadB\x03\xe0A\x03R\x06upload\"\xb7\x01\n" +
+	"\x13AppendUploadRequest\x129\n" +
+	"\x04part\x18\x01 \x01(\v2\x1e.stint.workspace.v1.UploadPartB\x03\xe0A\x01H\x00R\x04part\x12\"\n" +
+	"\x04data\x18\x02 \x01(\fB\f\xe0A\x01\xbaH\x06z\x04\x18\x80\x80@H\x00R\x04data\x126\n" +
+	"\x03end\x18\x03 \x01(\v2\x1d.stint.workspace.v1.UploadEndB\x03\xe0A\x01H\x00R\x03endB\t\n" +
+	"\acontent\"\x8e\x01\n" +
+	"\n" +
+	"UploadPart\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\x12\"\n" +
+	"\x06offset\x18\x02 \x01(\x03B\n" +
+	"\xe0A\x01\xbaH\x04\"\x02(\x00R\x06offset\x12.\n" +
+	"\n" +
+	"size_bytes\x18\x03 \x01(\x03B\n" +
+	"\xe0A\x01\xbaH\x04\"\x02(\x00H\x00R\tsizeBytes\x88\x01\x01B\r\n" +
+	"\v_size_bytes\"E\n" +
+	"\tUploadEnd\x128\n" +
+	"\x06sha256\x18\x01 \x01(\tB \xe0A\x01\xbaH\x1ar\x18(@2\x14^([0-9a-fA-F]{64})?$R\x06sha256\"O\n" +
+	"\x14AppendUploadResponse\x127\n" +
+	"\x06upload\x18\x01 \x01(\v2\x1a.stint.workspace.v1.UploadB\x03\xe0A\x03R\x06upload\"1\n" +
+	"\x10GetUploadRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\"L\n" +
+	"\x11GetUploadResponse\x127\n" +
+	"\x06upload\x18\x01 \x01(\v2\x1a.stint.workspace.v1.UploadB\x03\xe0A\x03R\x06upload\"i\n" +
+	"\x12ListUploadsRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"}\n" +
+	"\x13ListUploadsResponse\x129\n" +
+	"\auploads\x18\x01 \x03(\v2\x1a.stint.workspace.v1.UploadB\x03\xe0A\x03R\auploads\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\"1\n" +
+	"\x10EndUploadRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\"\x13\n" +
+	"\x11EndUploadResponse2\x89\f\n" +
 	"\x10WorkspaceService\x12S\n" +
 	"\x06Upload\x12!.stint.workspace.v1.UploadRequest\x1a\".stint.workspace.v1.UploadResponse\"\x00(\x01\x12`\n" +
 	"\x04List\x12\x1f.stint.workspace.v1.ListRequest\x1a .stint.workspace.v1.ListResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/workspace\x12Y\n" +
 	"\bDownload\x12#.stint.workspace.v1.DownloadRequest\x1a$.stint.workspace.v1.DownloadResponse\"\x000\x01\x12r\n" +
 	"\bGetUsage\x12#.stint.workspace.v1.GetUsageRequest\x1a$.stint.workspace.v1.GetUsageResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/workspace:usage\x12p\n" +
-	"\x06Delete\x12!.stint.workspace.v1.DeleteRequest\x1a\".stint.workspace.v1.DeleteResponse\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/workspace/{path=**}B\xd9\x01\n" +
+	"\x06Delete\x12!.stint.workspace.v1.DeleteRequest\x1a\".stint.workspace.v1.DeleteResponse\"\x1f\x82\xd3\xe4\x93\x02\x19*\x17/v1/workspace/{path=**}\x12e\n" +
+	"\x04Stat\x12\x1f.stint.workspace.v1.StatRequest\x1a .stint.workspace.v1.StatResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/workspace:stat\x12\x80\x01\n" +
+	"\n" +
+	"MakeFolder\x12%.stint.workspace.v1.MakeFolderRequest\x1a&.stint.workspace.v1.MakeFolderResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/workspace:makeFolder\x12h\n" +
+	"\x04Move\x12\x1f.stint.workspace.v1.MoveRequest\x1a .stint.workspace.v1.MoveResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/workspace:move\x12j\n" +
+	"\x04Copy\x12\x1f.stint.workspace.v1.CopyRequest\x1a .stint.workspace.v1.CopyResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/workspace:copy0\x01\x12y\n" +
+	"\fCreateUpload\x12'.stint.workspace.v1.CreateUploadRequest\x1a(.stint.workspace.v1.CreateUploadResponse\"\x16\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/uploads\x12e\n" +
+	"\fAppendUpload\x12'.stint.workspace.v1.AppendUploadRequest\x1a(.stint.workspace.v1.AppendUploadResponse\"\x00(\x01\x12r\n" +
+	"\tGetUpload\x12$.stint.workspace.v1.GetUploadRequest\x1a%.stint.workspace.v1.GetUploadResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/uploads/{id}\x12s\n" +
+	"\vListUploads\x12&.stint.workspace.v1.ListUploadsRequest\x1a'.stint.workspace.v1.ListUploadsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/uploads\x12r\n" +
+	"\tEndUpload\x12$.stint.workspace.v1.EndUploadRequest\x1a%.stint.workspace.v1.EndUploadResponse\"\x18\x82\xd3\xe4\x93\x02\x12*\x10/v1/uploads/{id}B\xd9\x01\n" +
 	"\x16com.stint.workspace.v1B\x15WorkspaceServiceProtoP\x01Z>github.com/stint-jobs/stint/gen/stint/workspace/v1;workspacev1\xa2\x02\x03SWX\xaa\x02\x12Stint.Workspace.V1\xca\x02\x12Stint\\Workspace\\V1\xe2\x02\x1eStint\\Workspace\\V1\\GPBMetadata\xea\x02\x14Stint::Workspace::V1b\x06proto3"
 
 var (
@@ -1008,7 +2349,7 @@ func file_stint_workspace_v1_workspace_service_proto_rawDescGZIP() []byte {
 	return file_stint_workspace_v1_workspace_service_proto_rawDescData
 }
 
-var file_stint_workspace_v1_workspace_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_stint_workspace_v1_workspace_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_stint_workspace_v1_workspace_service_proto_goTypes = []any{
 	(*UploadRequest)(nil),         // 0: stint.workspace.v1.UploadRequest
 	(*UploadTarget)(nil),          // 1: stint.workspace.v1.UploadTarget
@@ -1023,30 +2364,82 @@ var file_stint_workspace_v1_workspace_service_proto_goTypes = []any{
 	(*DownloadResponse)(nil),      // 10: stint.workspace.v1.DownloadResponse
 	(*DeleteRequest)(nil),         // 11: stint.workspace.v1.DeleteRequest
 	(*DeleteResponse)(nil),        // 12: stint.workspace.v1.DeleteResponse
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*StatRequest)(nil),           // 13: stint.workspace.v1.StatRequest
+	(*StatResponse)(nil),          // 14: stint.workspace.v1.StatResponse
+	(*MakeFolderRequest)(nil),     // 15: stint.workspace.v1.MakeFolderRequest
+	(*MakeFolderResponse)(nil),    // 16: stint.workspace.v1.MakeFolderResponse
+	(*MoveRequest)(nil),           // 17: stint.workspace.v1.MoveRequest
+	(*MoveResponse)(nil),          // 18: stint.workspace.v1.MoveResponse
+	(*CopyRequest)(nil),           // 19: stint.workspace.v1.CopyRequest
+	(*CopyResponse)(nil),          // 20: stint.workspace.v1.CopyResponse
+	(*Upload)(nil),                // 21: stint.workspace.v1.Upload
+	(*CreateUploadRequest)(nil),   // 22: stint.workspace.v1.CreateUploadRequest
+	(*CreateUploadResponse)(nil),  // 23: stint.workspace.v1.CreateUploadResponse
+	(*AppendUploadRequest)(nil),   // 24: stint.workspace.v1.AppendUploadRequest
+	(*UploadPart)(nil),            // 25: stint.workspace.v1.UploadPart
+	(*UploadEnd)(nil),             // 26: stint.workspace.v1.UploadEnd
+	(*AppendUploadResponse)(nil),  // 27: stint.workspace.v1.AppendUploadResponse
+	(*GetUploadRequest)(nil),      // 28: stint.workspace.v1.GetUploadRequest
+	(*GetUploadResponse)(nil),     // 29: stint.workspace.v1.GetUploadResponse
+	(*ListUploadsRequest)(nil),    // 30: stint.workspace.v1.ListUploadsRequest
+	(*ListUploadsResponse)(nil),   // 31: stint.workspace.v1.ListUploadsResponse
+	(*EndUploadRequest)(nil),      // 32: stint.workspace.v1.EndUploadRequest
+	(*EndUploadResponse)(nil),     // 33: stint.workspace.v1.EndUploadResponse
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
 }
 var file_stint_workspace_v1_workspace_service_proto_depIdxs = []int32{
 	1,  // 0: stint.workspace.v1.UploadRequest.target:type_name -> stint.workspace.v1.UploadTarget
 	8,  // 1: stint.workspace.v1.UploadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
 	8,  // 2: stint.workspace.v1.ListResponse.entries:type_name -> stint.workspace.v1.WorkspaceEntry
 	7,  // 3: stint.workspace.v1.GetUsageResponse.quotas:type_name -> stint.workspace.v1.Quota
-	13, // 4: stint.workspace.v1.WorkspaceEntry.modify_time:type_name -> google.protobuf.Timestamp
+	34, // 4: stint.workspace.v1.WorkspaceEntry.modify_time:type_name -> google.protobuf.Timestamp
 	8,  // 5: stint.workspace.v1.DownloadResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
-	0,  // 6: stint.workspace.v1.WorkspaceService.Upload:input_type -> stint.workspace.v1.UploadRequest
-	3,  // 7: stint.workspace.v1.WorkspaceService.List:input_type -> stint.workspace.v1.ListRequest
-	9,  // 8: stint.workspace.v1.WorkspaceService.Download:input_type -> stint.workspace.v1.DownloadRequest
-	5,  // 9: stint.workspace.v1.WorkspaceService.GetUsage:input_type -> stint.workspace.v1.GetUsageRequest
-	11, // 10: stint.workspace.v1.WorkspaceService.Delete:input_type -> stint.workspace.v1.DeleteRequest
-	2,  // 11: stint.workspace.v1.WorkspaceService.Upload:output_type -> stint.workspace.v1.UploadResponse
-	4,  // 12: stint.workspace.v1.WorkspaceService.List:output_type -> stint.workspace.v1.ListResponse
-	10, // 13: stint.workspace.v1.WorkspaceService.Download:output_type -> stint.workspace.v1.DownloadResponse
-	6,  // 14: stint.workspace.v1.WorkspaceService.GetUsage:output_type -> stint.workspace.v1.GetUsageResponse
-	12, // 15: stint.workspace.v1.WorkspaceService.Delete:output_type -> stint.workspace.v1.DeleteResponse
-	11, // [11:16] is the sub-list for method output_type
-	6,  // [6:11] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	8,  // 6: stint.workspace.v1.StatResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
+	8,  // 7: stint.workspace.v1.MakeFolderResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
+	8,  // 8: stint.workspace.v1.MoveResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
+	8,  // 9: stint.workspace.v1.CopyResponse.entry:type_name -> stint.workspace.v1.WorkspaceEntry
+	34, // 10: stint.workspace.v1.Upload.create_time:type_name -> google.protobuf.Timestamp
+	34, // 11: stint.workspace.v1.Upload.expire_time:type_name -> google.protobuf.Timestamp
+	8,  // 12: stint.workspace.v1.Upload.entry:type_name -> stint.workspace.v1.WorkspaceEntry
+	21, // 13: stint.workspace.v1.CreateUploadResponse.upload:type_name -> stint.workspace.v1.Upload
+	25, // 14: stint.workspace.v1.AppendUploadRequest.part:type_name -> stint.workspace.v1.UploadPart
+	26, // 15: stint.workspace.v1.AppendUploadRequest.end:type_name -> stint.workspace.v1.UploadEnd
+	21, // 16: stint.workspace.v1.AppendUploadResponse.upload:type_name -> stint.workspace.v1.Upload
+	21, // 17: stint.workspace.v1.GetUploadResponse.upload:type_name -> stint.workspace.v1.Upload
+	21, // 18: stint.workspace.v1.ListUploadsResponse.uploads:type_name -> stint.workspace.v1.Upload
+	0,  // 19: stint.workspace.v1.WorkspaceService.Upload:input_type -> stint.workspace.v1.UploadRequest
+	3,  // 20: stint.workspace.v1.WorkspaceService.List:input_type -> stint.workspace.v1.ListRequest
+	9,  // 21: stint.workspace.v1.WorkspaceService.Download:input_type -> stint.workspace.v1.DownloadRequest
+	5,  // 22: stint.workspace.v1.WorkspaceService.GetUsage:input_type -> stint.workspace.v1.GetUsageRequest
+	11, // 23: stint.workspace.v1.WorkspaceService.Delete:input_type -> stint.workspace.v1.DeleteRequest
+	13, // 24: stint.workspace.v1.WorkspaceService.Stat:input_type -> stint.workspace.v1.StatRequest
+	15, // 25: stint.workspace.v1.WorkspaceService.MakeFolder:input_type -> stint.workspace.v1.MakeFolderRequest
+	17, // 26: stint.workspace.v1.WorkspaceService.Move:input_type -> stint.workspace.v1.MoveRequest
+	19, // 27: stint.workspace.v1.WorkspaceService.Copy:input_type -> stint.workspace.v1.CopyRequest
+	22, // 28: stint.workspace.v1.WorkspaceService.CreateUpload:input_type -> stint.workspace.v1.CreateUploadRequest
+	24, // 29: stint.workspace.v1.WorkspaceService.AppendUpload:input_type -> stint.workspace.v1.AppendUploadRequest
+	28, // 30: stint.workspace.v1.WorkspaceService.GetUpload:input_type -> stint.workspace.v1.GetUploadRequest
+	30, // 31: stint.workspace.v1.WorkspaceService.ListUploads:input_type -> stint.workspace.v1.ListUploadsRequest
+	32, // 32: stint.workspace.v1.WorkspaceService.EndUpload:input_type -> stint.workspace.v1.EndUploadRequest
+	2,  // 33: stint.workspace.v1.WorkspaceService.Upload:output_type -> stint.workspace.v1.UploadResponse
+	4,  // 34: stint.workspace.v1.WorkspaceService.List:output_type -> stint.workspace.v1.ListResponse
+	10, // 35: stint.workspace.v1.WorkspaceService.Download:output_type -> stint.workspace.v1.DownloadResponse
+	6,  // 36: stint.workspace.v1.WorkspaceService.GetUsage:output_type -> stint.workspace.v1.GetUsageResponse
+	12, // 37: stint.workspace.v1.WorkspaceService.Delete:output_type -> stint.workspace.v1.DeleteResponse
+	14, // 38: stint.workspace.v1.WorkspaceService.Stat:output_type -> stint.workspace.v1.StatResponse
+	16, // 39: stint.workspace.v1.WorkspaceService.MakeFolder:output_type -> stint.workspace.v1.MakeFolderResponse
+	18, // 40: stint.workspace.v1.WorkspaceService.Move:output_type -> stint.workspace.v1.MoveResponse
+	20, // 41: stint.workspace.v1.WorkspaceService.Copy:output_type -> stint.workspace.v1.CopyResponse
+	23, // 42: stint.workspace.v1.WorkspaceService.CreateUpload:output_type -> stint.workspace.v1.CreateUploadResponse
+	27, // 43: stint.workspace.v1.WorkspaceService.AppendUpload:output_type -> stint.workspace.v1.AppendUploadResponse
+	29, // 44: stint.workspace.v1.WorkspaceService.GetUpload:output_type -> stint.workspace.v1.GetUploadResponse
+	31, // 45: stint.workspace.v1.WorkspaceService.ListUploads:output_type -> stint.workspace.v1.ListUploadsResponse
+	33, // 46: stint.workspace.v1.WorkspaceService.EndUpload:output_type -> stint.workspace.v1.EndUploadResponse
+	33, // [33:47] is the sub-list for method output_type
+	19, // [19:33] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_stint_workspace_v1_workspace_service_proto_init() }
@@ -1060,13 +2453,21 @@ func file_stint_workspace_v1_workspace_service_proto_init() {
 	}
 	file_stint_workspace_v1_workspace_service_proto_msgTypes[1].OneofWrappers = []any{}
 	file_stint_workspace_v1_workspace_service_proto_msgTypes[7].OneofWrappers = []any{}
+	file_stint_workspace_v1_workspace_service_proto_msgTypes[21].OneofWrappers = []any{}
+	file_stint_workspace_v1_workspace_service_proto_msgTypes[22].OneofWrappers = []any{}
+	file_stint_workspace_v1_workspace_service_proto_msgTypes[24].OneofWrappers = []any{
+		(*AppendUploadRequest_Part)(nil),
+		(*AppendUploadRequest_Data)(nil),
+		(*AppendUploadRequest_End)(nil),
+	}
+	file_stint_workspace_v1_workspace_service_proto_msgTypes[25].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_workspace_v1_workspace_service_proto_rawDesc), len(file_stint_workspace_v1_workspace_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

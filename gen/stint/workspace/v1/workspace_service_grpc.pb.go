@@ -21,11 +21,20 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	WorkspaceService_Upload_FullMethodName   = "/stint.workspace.v1.WorkspaceService/Upload"
-	WorkspaceService_List_FullMethodName     = "/stint.workspace.v1.WorkspaceService/List"
-	WorkspaceService_Download_FullMethodName = "/stint.workspace.v1.WorkspaceService/Download"
-	WorkspaceService_GetUsage_FullMethodName = "/stint.workspace.v1.WorkspaceService/GetUsage"
-	WorkspaceService_Delete_FullMethodName   = "/stint.workspace.v1.WorkspaceService/Delete"
+	WorkspaceService_Upload_FullMethodName       = "/stint.workspace.v1.WorkspaceService/Upload"
+	WorkspaceService_List_FullMethodName         = "/stint.workspace.v1.WorkspaceService/List"
+	WorkspaceService_Download_FullMethodName     = "/stint.workspace.v1.WorkspaceService/Download"
+	WorkspaceService_GetUsage_FullMethodName     = "/stint.workspace.v1.WorkspaceService/GetUsage"
+	WorkspaceService_Delete_FullMethodName       = "/stint.workspace.v1.WorkspaceService/Delete"
+	WorkspaceService_Stat_FullMethodName         = "/stint.workspace.v1.WorkspaceService/Stat"
+	WorkspaceService_MakeFolder_FullMethodName   = "/stint.workspace.v1.WorkspaceService/MakeFolder"
+	WorkspaceService_Move_FullMethodName         = "/stint.workspace.v1.WorkspaceService/Move"
+	WorkspaceService_Copy_FullMethodName         = "/stint.workspace.v1.WorkspaceService/Copy"
+	WorkspaceService_CreateUpload_FullMethodName = "/stint.workspace.v1.WorkspaceService/CreateUpload"
+	WorkspaceService_AppendUpload_FullMethodName = "/stint.workspace.v1.WorkspaceService/AppendUpload"
+	WorkspaceService_GetUpload_FullMethodName    = "/stint.workspace.v1.WorkspaceService/GetUpload"
+	WorkspaceService_ListUploads_FullMethodName  = "/stint.workspace.v1.WorkspaceService/ListUploads"
+	WorkspaceService_EndUpload_FullMethodName    = "/stint.workspace.v1.WorkspaceService/EndUpload"
 )
 
 // WorkspaceServiceClient is the client API for WorkspaceService service.
@@ -47,6 +56,32 @@ type WorkspaceServiceClient interface {
 	GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error)
 	// Delete removes a file, or a folder with everything in it if asked to.
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
+	// Stat returns what is at a path: NOT_FOUND where nothing is.
+	Stat(ctx context.Context, in *StatRequest, opts ...grpc.CallOption) (*StatResponse, error)
+	// MakeFolder makes a folder and those above it. A folder that is there already stays as it is.
+	MakeFolder(ctx context.Context, in *MakeFolderRequest, opts ...grpc.CallOption) (*MakeFolderResponse, error)
+	// Move gives a file or a folder another path. It is at the old path or at the new one, at any moment.
+	Move(ctx context.Context, in *MoveRequest, opts ...grpc.CallOption) (*MoveResponse, error)
+	// Copy makes a file or a folder a second time, whole or not at all. Where the file system has clones the copy takes no
+	// room until one of the two is changed. The stream tells how much is copied, at most once a second, and ends with the
+	// frame that has the entry. A caller who goes away before that ends the copy, and nothing of it is left.
+	Copy(ctx context.Context, in *CopyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CopyResponse], error)
+	// CreateUpload begins an upload that can be continued after anything that breaks it off: the connection, the caller or
+	// the server. Nothing is at its path until it is finished. Over REST `POST /v1/uploads` also speaks tus 1.0.0
+	// (https://tus.io/protocols/resumable-upload) to clients that send the header Tus-Resumable.
+	CreateUpload(ctx context.Context, in *CreateUploadRequest, opts ...grpc.CallOption) (*CreateUploadResponse, error)
+	// AppendUpload adds bytes to an upload. What came before the stream broke off stays. An append that brings the last byte
+	// finishes the upload: the file is at its path then, whole. An append that begins where the bytes of another one that is
+	// still open end takes its place; any other is refused with UPLOAD_OFFSET, whose metadata `offset` says where to go on.
+	// Over REST it is tus's `PATCH /v1/uploads/{id}`.
+	AppendUpload(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[AppendUploadRequest, AppendUploadResponse], error)
+	// GetUpload returns an upload, and so the offset to go on from. One that is finished is known for a day.
+	// Over REST tus's `HEAD /v1/uploads/{id}` says the same.
+	GetUpload(ctx context.Context, in *GetUploadRequest, opts ...grpc.CallOption) (*GetUploadResponse, error)
+	// ListUploads returns the caller's uploads that are not finished, the oldest first.
+	ListUploads(ctx context.Context, in *ListUploadsRequest, opts ...grpc.CallOption) (*ListUploadsResponse, error)
+	// EndUpload gives an upload up and removes its bytes. A file that it was finished to stays.
+	EndUpload(ctx context.Context, in *EndUploadRequest, opts ...grpc.CallOption) (*EndUploadResponse, error)
 }
 
 type workspaceServiceClient struct {
@@ -119,6 +154,108 @@ func (c *workspaceServiceClient) Delete(ctx context.Context, in *DeleteRequest, 
 	return out, nil
 }
 
+func (c *workspaceServiceClient) Stat(ctx context.Context, in *StatRequest, opts ...grpc.CallOption) (*StatResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatResponse)
+	err := c.cc.Invoke(ctx, WorkspaceService_Stat_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *workspaceServiceClient) MakeFolder(ctx context.Context, in *MakeFolderRequest, opts ...grpc.CallOption) (*MakeFolderResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MakeFolderResponse)
+	err := c.cc.Invoke(ctx, WorkspaceService_MakeFolder_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *workspaceServiceClient) Move(ctx context.Context, in *MoveRequest, opts ...grpc.CallOption) (*MoveResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MoveResponse)
+	err := c.cc.Invoke(ctx, WorkspaceService_Move_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *workspaceServiceClient) Copy(ctx context.Context, in *CopyRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CopyResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &WorkspaceService_ServiceDesc.Streams[2], WorkspaceService_Copy_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CopyRequest, CopyResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type WorkspaceService_CopyClient = grpc.ServerStreamingClient[CopyResponse]
+
+func (c *workspaceServiceClient) CreateUpload(ctx context.Context, in *CreateUploadRequest, opts ...grpc.CallOption) (*CreateUploadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateUploadResponse)
+	err := c.cc.Invoke(ctx, WorkspaceService_CreateUpload_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *workspaceServiceClient) AppendUpload(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[AppendUploadRequest, AppendUploadResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &WorkspaceService_ServiceDesc.Streams[3], WorkspaceService_AppendUpload_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[AppendUploadRequest, AppendUploadResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type WorkspaceService_AppendUploadClient = grpc.ClientStreamingClient[AppendUploadRequest, AppendUploadResponse]
+
+func (c *workspaceServiceClient) GetUpload(ctx context.Context, in *GetUploadRequest, opts ...grpc.CallOption) (*GetUploadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetUploadResponse)
+	err := c.cc.Invoke(ctx, WorkspaceService_GetUpload_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *workspaceServiceClient) ListUploads(ctx context.Context, in *ListUploadsRequest, opts ...grpc.CallOption) (*ListUploadsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUploadsResponse)
+	err := c.cc.Invoke(ctx, WorkspaceService_ListUploads_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *workspaceServiceClient) EndUpload(ctx context.Context, in *EndUploadRequest, opts ...grpc.CallOption) (*EndUploadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndUploadResponse)
+	err := c.cc.Invoke(ctx, WorkspaceService_EndUpload_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // WorkspaceServiceServer is the server API for WorkspaceService service.
 // All implementations must embed UnimplementedWorkspaceServiceServer
 // for forward compatibility.
@@ -138,6 +275,32 @@ type WorkspaceServiceServer interface {
 	GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error)
 	// Delete removes a file, or a folder with everything in it if asked to.
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
+	// Stat returns what is at a path: NOT_FOUND where nothing is.
+	Stat(context.Context, *StatRequest) (*StatResponse, error)
+	// MakeFolder makes a folder and those above it. A folder that is there already stays as it is.
+	MakeFolder(context.Context, *MakeFolderRequest) (*MakeFolderResponse, error)
+	// Move gives a file or a folder another path. It is at the old path or at the new one, at any moment.
+	Move(context.Context, *MoveRequest) (*MoveResponse, error)
+	// Copy makes a file or a folder a second time, whole or not at all. Where the file system has clones the copy takes no
+	// room until one of the two is changed. The stream tells how much is copied, at most once a second, and ends with the
+	// frame that has the entry. A caller who goes away before that ends the copy, and nothing of it is left.
+	Copy(*CopyRequest, grpc.ServerStreamingServer[CopyResponse]) error
+	// CreateUpload begins an upload that can be continued after anything that breaks it off: the connection, the caller or
+	// the server. Nothing is at its path until it is finished. Over REST `POST /v1/uploads` also speaks tus 1.0.0
+	// (https://tus.io/protocols/resumable-upload) to clients that send the header Tus-Resumable.
+	CreateUpload(context.Context, *CreateUploadRequest) (*CreateUploadResponse, error)
+	// AppendUpload adds bytes to an upload. What came before the stream broke off stays. An append that brings the last byte
+	// finishes the upload: the file is at its path then, whole. An append that begins where the bytes of another one that is
+	// still open end takes its place; any other is refused with UPLOAD_OFFSET, whose metadata `offset` says where to go on.
+	// Over REST it is tus's `PATCH /v1/uploads/{id}`.
+	AppendUpload(grpc.ClientStreamingServer[AppendUploadRequest, AppendUploadResponse]) error
+	// GetUpload returns an upload, and so the offset to go on from. One that is finished is known for a day.
+	// Over REST tus's `HEAD /v1/uploads/{id}` says the same.
+	GetUpload(context.Context, *GetUploadRequest) (*GetUploadResponse, error)
+	// ListUploads returns the caller's uploads that are not finished, the oldest first.
+	ListUploads(context.Context, *ListUploadsRequest) (*ListUploadsResponse, error)
+	// EndUpload gives an upload up and removes its bytes. A file that it was finished to stays.
+	EndUpload(context.Context, *EndUploadRequest) (*EndUploadResponse, error)
 	mustEmbedUnimplementedWorkspaceServiceServer()
 }
 
@@ -162,6 +325,33 @@ func (UnimplementedWorkspaceServiceServer) GetUsage(context.Context, *GetUsageRe
 }
 func (UnimplementedWorkspaceServiceServer) Delete(context.Context, *DeleteRequest) (*DeleteResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Delete not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) Stat(context.Context, *StatRequest) (*StatResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Stat not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) MakeFolder(context.Context, *MakeFolderRequest) (*MakeFolderResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MakeFolder not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) Move(context.Context, *MoveRequest) (*MoveResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Move not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) Copy(*CopyRequest, grpc.ServerStreamingServer[CopyResponse]) error {
+	return status.Error(codes.Unimplemented, "method Copy not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) CreateUpload(context.Context, *CreateUploadRequest) (*CreateUploadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateUpload not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) AppendUpload(grpc.ClientStreamingServer[AppendUploadRequest, AppendUploadResponse]) error {
+	return status.Error(codes.Unimplemented, "method AppendUpload not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) GetUpload(context.Context, *GetUploadRequest) (*GetUploadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetUpload not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) ListUploads(context.Context, *ListUploadsRequest) (*ListUploadsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUploads not implemented")
+}
+func (UnimplementedWorkspaceServiceServer) EndUpload(context.Context, *EndUploadRequest) (*EndUploadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndUpload not implemented")
 }
 func (UnimplementedWorkspaceServiceServer) mustEmbedUnimplementedWorkspaceServiceServer() {}
 func (UnimplementedWorkspaceServiceServer) testEmbeddedByValue()                          {}
@@ -256,6 +446,150 @@ func _WorkspaceService_Delete_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _WorkspaceService_Stat_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkspaceServiceServer).Stat(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkspaceService_Stat_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkspaceServiceServer).Stat(ctx, req.(*StatRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WorkspaceService_MakeFolder_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MakeFolderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkspaceServiceServer).MakeFolder(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkspaceService_MakeFolder_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkspaceServiceServer).MakeFolder(ctx, req.(*MakeFolderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WorkspaceService_Move_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MoveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkspaceServiceServer).Move(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkspaceService_Move_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkspaceServiceServer).Move(ctx, req.(*MoveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WorkspaceService_Copy_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CopyRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(WorkspaceServiceServer).Copy(m, &grpc.GenericServerStream[CopyRequest, CopyResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type WorkspaceService_CopyServer = grpc.ServerStreamingServer[CopyResponse]
+
+func _WorkspaceService_CreateUpload_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateUploadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkspaceServiceServer).CreateUpload(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkspaceService_CreateUpload_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkspaceServiceServer).CreateUpload(ctx, req.(*CreateUploadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WorkspaceService_AppendUpload_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(WorkspaceServiceServer).AppendUpload(&grpc.GenericServerStream[AppendUploadRequest, AppendUploadResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type WorkspaceService_AppendUploadServer = grpc.ClientStreamingServer[AppendUploadRequest, AppendUploadResponse]
+
+func _WorkspaceService_GetUpload_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetUploadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkspaceServiceServer).GetUpload(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkspaceService_GetUpload_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkspaceServiceServer).GetUpload(ctx, req.(*GetUploadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WorkspaceService_ListUploads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUploadsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkspaceServiceServer).ListUploads(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkspaceService_ListUploads_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkspaceServiceServer).ListUploads(ctx, req.(*ListUploadsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _WorkspaceService_EndUpload_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndUploadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkspaceServiceServer).EndUpload(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: WorkspaceService_EndUpload_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkspaceServiceServer).EndUpload(ctx, req.(*EndUploadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // WorkspaceService_ServiceDesc is the grpc.ServiceDesc for WorkspaceService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -275,6 +609,34 @@ var WorkspaceService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Delete",
 			Handler:    _WorkspaceService_Delete_Handler,
 		},
+		{
+			MethodName: "Stat",
+			Handler:    _WorkspaceService_Stat_Handler,
+		},
+		{
+			MethodName: "MakeFolder",
+			Handler:    _WorkspaceService_MakeFolder_Handler,
+		},
+		{
+			MethodName: "Move",
+			Handler:    _WorkspaceService_Move_Handler,
+		},
+		{
+			MethodName: "CreateUpload",
+			Handler:    _WorkspaceService_CreateUpload_Handler,
+		},
+		{
+			MethodName: "GetUpload",
+			Handler:    _WorkspaceService_GetUpload_Handler,
+		},
+		{
+			MethodName: "ListUploads",
+			Handler:    _WorkspaceService_ListUploads_Handler,
+		},
+		{
+			MethodName: "EndUpload",
+			Handler:    _WorkspaceService_EndUpload_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -286,6 +648,16 @@ var WorkspaceService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Download",
 			Handler:       _WorkspaceService_Download_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "Copy",
+			Handler:       _WorkspaceService_Copy_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "AppendUpload",
+			Handler:       _WorkspaceService_AppendUpload_Handler,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "stint/workspace/v1/workspace_service.proto",

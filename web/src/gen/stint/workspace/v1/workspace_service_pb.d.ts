@@ -869,6 +869,1104 @@ export declare type DeleteResponseJson = {
 export declare const DeleteResponseSchema: GenMessage<DeleteResponse, {jsonType: DeleteResponseJson}>;
 
 /**
+ * Request of Stat.
+ *
+ * @generated from message stint.workspace.v1.StatRequest
+ */
+export declare type StatRequest = Message<"stint.workspace.v1.StatRequest"> & {
+  /**
+   * Path of the file or folder. Empty means the root.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+};
+
+/**
+ * Request of Stat.
+ *
+ * @generated from message stint.workspace.v1.StatRequest
+ */
+export declare type StatRequestJson = {
+  /**
+   * Path of the file or folder. Empty means the root.
+   *
+   * @generated from field: string path = 1;
+   */
+  path?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.StatRequest.
+ * Use `create(StatRequestSchema)` to create a new message.
+ */
+export declare const StatRequestSchema: GenMessage<StatRequest, {jsonType: StatRequestJson}>;
+
+/**
+ * Response of Stat.
+ *
+ * @generated from message stint.workspace.v1.StatResponse
+ */
+export declare type StatResponse = Message<"stint.workspace.v1.StatResponse"> & {
+  /**
+   * What is there.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 1;
+   */
+  entry?: WorkspaceEntry | undefined;
+};
+
+/**
+ * Response of Stat.
+ *
+ * @generated from message stint.workspace.v1.StatResponse
+ */
+export declare type StatResponseJson = {
+  /**
+   * What is there.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 1;
+   */
+  entry?: WorkspaceEntryJson;
+};
+
+/**
+ * Describes the message stint.workspace.v1.StatResponse.
+ * Use `create(StatResponseSchema)` to create a new message.
+ */
+export declare const StatResponseSchema: GenMessage<StatResponse, {jsonType: StatResponseJson}>;
+
+/**
+ * Request of MakeFolder.
+ *
+ * @generated from message stint.workspace.v1.MakeFolderRequest
+ */
+export declare type MakeFolderRequest = Message<"stint.workspace.v1.MakeFolderRequest"> & {
+  /**
+   * Path of the folder.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+};
+
+/**
+ * Request of MakeFolder.
+ *
+ * @generated from message stint.workspace.v1.MakeFolderRequest
+ */
+export declare type MakeFolderRequestJson = {
+  /**
+   * Path of the folder.
+   *
+   * @generated from field: string path = 1;
+   */
+  path?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.MakeFolderRequest.
+ * Use `create(MakeFolderRequestSchema)` to create a new message.
+ */
+export declare const MakeFolderRequestSchema: GenMessage<MakeFolderRequest, {jsonType: MakeFolderRequestJson}>;
+
+/**
+ * Response of MakeFolder.
+ *
+ * @generated from message stint.workspace.v1.MakeFolderResponse
+ */
+export declare type MakeFolderResponse = Message<"stint.workspace.v1.MakeFolderResponse"> & {
+  /**
+   * The folder.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 1;
+   */
+  entry?: WorkspaceEntry | undefined;
+
+  /**
+   * Whether it was made by this call, and was not there before.
+   *
+   * @generated from field: bool made = 2;
+   */
+  made: boolean;
+};
+
+/**
+ * Response of MakeFolder.
+ *
+ * @generated from message stint.workspace.v1.MakeFolderResponse
+ */
+export declare type MakeFolderResponseJson = {
+  /**
+   * The folder.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 1;
+   */
+  entry?: WorkspaceEntryJson;
+
+  /**
+   * Whether it was made by this call, and was not there before.
+   *
+   * @generated from field: bool made = 2;
+   */
+  made?: boolean;
+};
+
+/**
+ * Describes the message stint.workspace.v1.MakeFolderResponse.
+ * Use `create(MakeFolderResponseSchema)` to create a new message.
+ */
+export declare const MakeFolderResponseSchema: GenMessage<MakeFolderResponse, {jsonType: MakeFolderResponseJson}>;
+
+/**
+ * Request of Move.
+ *
+ * @generated from message stint.workspace.v1.MoveRequest
+ */
+export declare type MoveRequest = Message<"stint.workspace.v1.MoveRequest"> & {
+  /**
+   * Path of the file or folder that is moved.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Path that it gets, with its name. Missing folders are made.
+   *
+   * @generated from field: string to = 2;
+   */
+  to: string;
+
+  /**
+   * Replace a file that is there; otherwise such a move is refused. A folder is never replaced.
+   *
+   * @generated from field: bool overwrite = 3;
+   */
+  overwrite: boolean;
+};
+
+/**
+ * Request of Move.
+ *
+ * @generated from message stint.workspace.v1.MoveRequest
+ */
+export declare type MoveRequestJson = {
+  /**
+   * Path of the file or folder that is moved.
+   *
+   * @generated from field: string path = 1;
+   */
+  path?: string;
+
+  /**
+   * Path that it gets, with its name. Missing folders are made.
+   *
+   * @generated from field: string to = 2;
+   */
+  to?: string;
+
+  /**
+   * Replace a file that is there; otherwise such a move is refused. A folder is never replaced.
+   *
+   * @generated from field: bool overwrite = 3;
+   */
+  overwrite?: boolean;
+};
+
+/**
+ * Describes the message stint.workspace.v1.MoveRequest.
+ * Use `create(MoveRequestSchema)` to create a new message.
+ */
+export declare const MoveRequestSchema: GenMessage<MoveRequest, {jsonType: MoveRequestJson}>;
+
+/**
+ * Response of Move.
+ *
+ * @generated from message stint.workspace.v1.MoveResponse
+ */
+export declare type MoveResponse = Message<"stint.workspace.v1.MoveResponse"> & {
+  /**
+   * The file or folder where it is now.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 1;
+   */
+  entry?: WorkspaceEntry | undefined;
+};
+
+/**
+ * Response of Move.
+ *
+ * @generated from message stint.workspace.v1.MoveResponse
+ */
+export declare type MoveResponseJson = {
+  /**
+   * The file or folder where it is now.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 1;
+   */
+  entry?: WorkspaceEntryJson;
+};
+
+/**
+ * Describes the message stint.workspace.v1.MoveResponse.
+ * Use `create(MoveResponseSchema)` to create a new message.
+ */
+export declare const MoveResponseSchema: GenMessage<MoveResponse, {jsonType: MoveResponseJson}>;
+
+/**
+ * Request of Copy.
+ *
+ * @generated from message stint.workspace.v1.CopyRequest
+ */
+export declare type CopyRequest = Message<"stint.workspace.v1.CopyRequest"> & {
+  /**
+   * Path of the file or folder that is copied.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Path of the copy, with its name. Missing folders are made.
+   *
+   * @generated from field: string to = 2;
+   */
+  to: string;
+
+  /**
+   * Replace a file that is there; otherwise such a copy is refused. A folder is never replaced.
+   *
+   * @generated from field: bool overwrite = 3;
+   */
+  overwrite: boolean;
+};
+
+/**
+ * Request of Copy.
+ *
+ * @generated from message stint.workspace.v1.CopyRequest
+ */
+export declare type CopyRequestJson = {
+  /**
+   * Path of the file or folder that is copied.
+   *
+   * @generated from field: string path = 1;
+   */
+  path?: string;
+
+  /**
+   * Path of the copy, with its name. Missing folders are made.
+   *
+   * @generated from field: string to = 2;
+   */
+  to?: string;
+
+  /**
+   * Replace a file that is there; otherwise such a copy is refused. A folder is never replaced.
+   *
+   * @generated from field: bool overwrite = 3;
+   */
+  overwrite?: boolean;
+};
+
+/**
+ * Describes the message stint.workspace.v1.CopyRequest.
+ * Use `create(CopyRequestSchema)` to create a new message.
+ */
+export declare const CopyRequestSchema: GenMessage<CopyRequest, {jsonType: CopyRequestJson}>;
+
+/**
+ * One frame of Copy.
+ *
+ * @generated from message stint.workspace.v1.CopyResponse
+ */
+export declare type CopyResponse = Message<"stint.workspace.v1.CopyResponse"> & {
+  /**
+   * Bytes that are copied so far.
+   *
+   * @generated from field: int64 copied_bytes = 1;
+   */
+  copiedBytes: bigint;
+
+  /**
+   * Bytes that there are to copy. 0 until that is known, and where all is cloned.
+   *
+   * @generated from field: int64 total_bytes = 2;
+   */
+  totalBytes: bigint;
+
+  /**
+   * The copy. Only in the last frame.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 3;
+   */
+  entry?: WorkspaceEntry | undefined;
+
+  /**
+   * Number of the links, pipes and devices in a folder that were left out: links are copied only where they lead to a file
+   * of the workspace, as that file. Only in the last frame.
+   *
+   * @generated from field: int64 skipped = 4;
+   */
+  skipped: bigint;
+};
+
+/**
+ * One frame of Copy.
+ *
+ * @generated from message stint.workspace.v1.CopyResponse
+ */
+export declare type CopyResponseJson = {
+  /**
+   * Bytes that are copied so far.
+   *
+   * @generated from field: int64 copied_bytes = 1;
+   */
+  copiedBytes?: string;
+
+  /**
+   * Bytes that there are to copy. 0 until that is known, and where all is cloned.
+   *
+   * @generated from field: int64 total_bytes = 2;
+   */
+  totalBytes?: string;
+
+  /**
+   * The copy. Only in the last frame.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 3;
+   */
+  entry?: WorkspaceEntryJson;
+
+  /**
+   * Number of the links, pipes and devices in a folder that were left out: links are copied only where they lead to a file
+   * of the workspace, as that file. Only in the last frame.
+   *
+   * @generated from field: int64 skipped = 4;
+   */
+  skipped?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.CopyResponse.
+ * Use `create(CopyResponseSchema)` to create a new message.
+ */
+export declare const CopyResponseSchema: GenMessage<CopyResponse, {jsonType: CopyResponseJson}>;
+
+/**
+ * Upload is a file on its way into the workspace.
+ *
+ * @generated from message stint.workspace.v1.Upload
+ */
+export declare type Upload = Message<"stint.workspace.v1.Upload"> & {
+  /**
+   * Id of the upload.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Path that the file gets.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * Size of the whole file in bytes. Unset while nobody has said it.
+   *
+   * @generated from field: optional int64 size_bytes = 3;
+   */
+  sizeBytes?: bigint | undefined;
+
+  /**
+   * Bytes that are stored so that nothing loses them, which is where an append goes on.
+   *
+   * @generated from field: int64 offset = 4;
+   */
+  offset: bigint;
+
+  /**
+   * Whether a file at the path is replaced.
+   *
+   * @generated from field: bool overwrite = 5;
+   */
+  overwrite: boolean;
+
+  /**
+   * SHA-256 that the content must have, as 64 hexadecimal digits. Empty while nobody has said it.
+   *
+   * @generated from field: string sha256 = 6;
+   */
+  sha256: string;
+
+  /**
+   * What the client calls the content, see CreateUploadRequest.
+   *
+   * @generated from field: string resume_key = 7;
+   */
+  resumeKey: string;
+
+  /**
+   * When it was begun.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 8;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it is dropped, unless more is appended before. A finished one is forgotten then, and its file stays.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 9;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * The stored file. Set once the upload is finished.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 10;
+   */
+  entry?: WorkspaceEntry | undefined;
+};
+
+/**
+ * Upload is a file on its way into the workspace.
+ *
+ * @generated from message stint.workspace.v1.Upload
+ */
+export declare type UploadJson = {
+  /**
+   * Id of the upload.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * Path that the file gets.
+   *
+   * @generated from field: string path = 2;
+   */
+  path?: string;
+
+  /**
+   * Size of the whole file in bytes. Unset while nobody has said it.
+   *
+   * @generated from field: optional int64 size_bytes = 3;
+   */
+  sizeBytes?: string;
+
+  /**
+   * Bytes that are stored so that nothing loses them, which is where an append goes on.
+   *
+   * @generated from field: int64 offset = 4;
+   */
+  offset?: string;
+
+  /**
+   * Whether a file at the path is replaced.
+   *
+   * @generated from field: bool overwrite = 5;
+   */
+  overwrite?: boolean;
+
+  /**
+   * SHA-256 that the content must have, as 64 hexadecimal digits. Empty while nobody has said it.
+   *
+   * @generated from field: string sha256 = 6;
+   */
+  sha256?: string;
+
+  /**
+   * What the client calls the content, see CreateUploadRequest.
+   *
+   * @generated from field: string resume_key = 7;
+   */
+  resumeKey?: string;
+
+  /**
+   * When it was begun.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 8;
+   */
+  createTime?: TimestampJson;
+
+  /**
+   * When it is dropped, unless more is appended before. A finished one is forgotten then, and its file stays.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 9;
+   */
+  expireTime?: TimestampJson;
+
+  /**
+   * The stored file. Set once the upload is finished.
+   *
+   * @generated from field: stint.workspace.v1.WorkspaceEntry entry = 10;
+   */
+  entry?: WorkspaceEntryJson;
+};
+
+/**
+ * Describes the message stint.workspace.v1.Upload.
+ * Use `create(UploadSchema)` to create a new message.
+ */
+export declare const UploadSchema: GenMessage<Upload, {jsonType: UploadJson}>;
+
+/**
+ * Request of CreateUpload.
+ *
+ * @generated from message stint.workspace.v1.CreateUploadRequest
+ */
+export declare type CreateUploadRequest = Message<"stint.workspace.v1.CreateUploadRequest"> & {
+  /**
+   * Path of the file. Missing folders are made.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * Replace a file that is there; otherwise such an upload is refused, now or when it is finished.
+   *
+   * @generated from field: bool overwrite = 2;
+   */
+  overwrite: boolean;
+
+  /**
+   * Size in bytes, when known. Room for it is kept from now on. Without it an append says the size.
+   *
+   * @generated from field: optional int64 size_bytes = 3;
+   */
+  sizeBytes?: bigint | undefined;
+
+  /**
+   * SHA-256 of the content as 64 hexadecimal digits, when known. Content that has another sum is refused, and nothing is
+   * stored. Where the file at `path` has this content already the upload is finished at once, see UploadTarget.
+   *
+   * @generated from field: string sha256 = 4;
+   */
+  sha256: string;
+
+  /**
+   * What tells this content from others, such as the file's name, size and time of change, up to 256 bytes. An upload of the
+   * caller's to the same path that has the same key and size and is not finished is returned in place of a new one. So a
+   * client that lost the id goes on with it, and a call that is repeated makes one upload. `overwrite` is taken anew.
+   *
+   * @generated from field: string resume_key = 5;
+   */
+  resumeKey: string;
+};
+
+/**
+ * Request of CreateUpload.
+ *
+ * @generated from message stint.workspace.v1.CreateUploadRequest
+ */
+export declare type CreateUploadRequestJson = {
+  /**
+   * Path of the file. Missing folders are made.
+   *
+   * @generated from field: string path = 1;
+   */
+  path?: string;
+
+  /**
+   * Replace a file that is there; otherwise such an upload is refused, now or when it is finished.
+   *
+   * @generated from field: bool overwrite = 2;
+   */
+  overwrite?: boolean;
+
+  /**
+   * Size in bytes, when known. Room for it is kept from now on. Without it an append says the size.
+   *
+   * @generated from field: optional int64 size_bytes = 3;
+   */
+  sizeBytes?: string;
+
+  /**
+   * SHA-256 of the content as 64 hexadecimal digits, when known. Content that has another sum is refused, and nothing is
+   * stored. Where the file at `path` has this content already the upload is finished at once, see UploadTarget.
+   *
+   * @generated from field: string sha256 = 4;
+   */
+  sha256?: string;
+
+  /**
+   * What tells this content from others, such as the file's name, size and time of change, up to 256 bytes. An upload of the
+   * caller's to the same path that has the same key and size and is not finished is returned in place of a new one. So a
+   * client that lost the id goes on with it, and a call that is repeated makes one upload. `overwrite` is taken anew.
+   *
+   * @generated from field: string resume_key = 5;
+   */
+  resumeKey?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.CreateUploadRequest.
+ * Use `create(CreateUploadRequestSchema)` to create a new message.
+ */
+export declare const CreateUploadRequestSchema: GenMessage<CreateUploadRequest, {jsonType: CreateUploadRequestJson}>;
+
+/**
+ * Response of CreateUpload.
+ *
+ * @generated from message stint.workspace.v1.CreateUploadResponse
+ */
+export declare type CreateUploadResponse = Message<"stint.workspace.v1.CreateUploadResponse"> & {
+  /**
+   * The upload.
+   *
+   * @generated from field: stint.workspace.v1.Upload upload = 1;
+   */
+  upload?: Upload | undefined;
+};
+
+/**
+ * Response of CreateUpload.
+ *
+ * @generated from message stint.workspace.v1.CreateUploadResponse
+ */
+export declare type CreateUploadResponseJson = {
+  /**
+   * The upload.
+   *
+   * @generated from field: stint.workspace.v1.Upload upload = 1;
+   */
+  upload?: UploadJson;
+};
+
+/**
+ * Describes the message stint.workspace.v1.CreateUploadResponse.
+ * Use `create(CreateUploadResponseSchema)` to create a new message.
+ */
+export declare const CreateUploadResponseSchema: GenMessage<CreateUploadResponse, {jsonType: CreateUploadResponseJson}>;
+
+/**
+ * One frame of an append.
+ *
+ * @generated from message stint.workspace.v1.AppendUploadRequest
+ */
+export declare type AppendUploadRequest = Message<"stint.workspace.v1.AppendUploadRequest"> & {
+  /**
+   * What the frame carries.
+   *
+   * @generated from oneof stint.workspace.v1.AppendUploadRequest.content
+   */
+  content: {
+    /**
+     * Where the bytes go. The first frame, and only that.
+     *
+     * @generated from field: stint.workspace.v1.UploadPart part = 1;
+     */
+    value: UploadPart;
+    case: "part";
+  } | {
+    /**
+     * The next bytes. At most 1 MiB.
+     *
+     * @generated from field: bytes data = 2;
+     */
+    value: Uint8Array;
+    case: "data";
+  } | {
+    /**
+     * What is known only now. The last frame of the last append.
+     *
+     * @generated from field: stint.workspace.v1.UploadEnd end = 3;
+     */
+    value: UploadEnd;
+    case: "end";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * One frame of an append.
+ *
+ * @generated from message stint.workspace.v1.AppendUploadRequest
+ */
+export declare type AppendUploadRequestJson = {
+  /**
+   * Where the bytes go. The first frame, and only that.
+   *
+   * @generated from field: stint.workspace.v1.UploadPart part = 1;
+   */
+  part?: UploadPartJson;
+
+  /**
+   * The next bytes. At most 1 MiB.
+   *
+   * @generated from field: bytes data = 2;
+   */
+  data?: string;
+
+  /**
+   * What is known only now. The last frame of the last append.
+   *
+   * @generated from field: stint.workspace.v1.UploadEnd end = 3;
+   */
+  end?: UploadEndJson;
+};
+
+/**
+ * Describes the message stint.workspace.v1.AppendUploadRequest.
+ * Use `create(AppendUploadRequestSchema)` to create a new message.
+ */
+export declare const AppendUploadRequestSchema: GenMessage<AppendUploadRequest, {jsonType: AppendUploadRequestJson}>;
+
+/**
+ * UploadPart says where the bytes of an append go.
+ *
+ * @generated from message stint.workspace.v1.UploadPart
+ */
+export declare type UploadPart = Message<"stint.workspace.v1.UploadPart"> & {
+  /**
+   * Id of the upload.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Byte of the file that the append begins at: the upload's offset.
+   *
+   * @generated from field: int64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * Size of the whole file in bytes, for an upload that was begun without one. It cannot be changed.
+   *
+   * @generated from field: optional int64 size_bytes = 3;
+   */
+  sizeBytes?: bigint | undefined;
+};
+
+/**
+ * UploadPart says where the bytes of an append go.
+ *
+ * @generated from message stint.workspace.v1.UploadPart
+ */
+export declare type UploadPartJson = {
+  /**
+   * Id of the upload.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+
+  /**
+   * Byte of the file that the append begins at: the upload's offset.
+   *
+   * @generated from field: int64 offset = 2;
+   */
+  offset?: string;
+
+  /**
+   * Size of the whole file in bytes, for an upload that was begun without one. It cannot be changed.
+   *
+   * @generated from field: optional int64 size_bytes = 3;
+   */
+  sizeBytes?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.UploadPart.
+ * Use `create(UploadPartSchema)` to create a new message.
+ */
+export declare const UploadPartSchema: GenMessage<UploadPart, {jsonType: UploadPartJson}>;
+
+/**
+ * UploadEnd says what a client learns by reading the file to its end.
+ *
+ * @generated from message stint.workspace.v1.UploadEnd
+ */
+export declare type UploadEnd = Message<"stint.workspace.v1.UploadEnd"> & {
+  /**
+   * SHA-256 of the whole content as 64 hexadecimal digits. Where the content has another one it is thrown away.
+   *
+   * @generated from field: string sha256 = 1;
+   */
+  sha256: string;
+};
+
+/**
+ * UploadEnd says what a client learns by reading the file to its end.
+ *
+ * @generated from message stint.workspace.v1.UploadEnd
+ */
+export declare type UploadEndJson = {
+  /**
+   * SHA-256 of the whole content as 64 hexadecimal digits. Where the content has another one it is thrown away.
+   *
+   * @generated from field: string sha256 = 1;
+   */
+  sha256?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.UploadEnd.
+ * Use `create(UploadEndSchema)` to create a new message.
+ */
+export declare const UploadEndSchema: GenMessage<UploadEnd, {jsonType: UploadEndJson}>;
+
+/**
+ * Response of AppendUpload.
+ *
+ * @generated from message stint.workspace.v1.AppendUploadResponse
+ */
+export declare type AppendUploadResponse = Message<"stint.workspace.v1.AppendUploadResponse"> & {
+  /**
+   * The upload. It has an entry if this finished it.
+   *
+   * @generated from field: stint.workspace.v1.Upload upload = 1;
+   */
+  upload?: Upload | undefined;
+};
+
+/**
+ * Response of AppendUpload.
+ *
+ * @generated from message stint.workspace.v1.AppendUploadResponse
+ */
+export declare type AppendUploadResponseJson = {
+  /**
+   * The upload. It has an entry if this finished it.
+   *
+   * @generated from field: stint.workspace.v1.Upload upload = 1;
+   */
+  upload?: UploadJson;
+};
+
+/**
+ * Describes the message stint.workspace.v1.AppendUploadResponse.
+ * Use `create(AppendUploadResponseSchema)` to create a new message.
+ */
+export declare const AppendUploadResponseSchema: GenMessage<AppendUploadResponse, {jsonType: AppendUploadResponseJson}>;
+
+/**
+ * Request of GetUpload.
+ *
+ * @generated from message stint.workspace.v1.GetUploadRequest
+ */
+export declare type GetUploadRequest = Message<"stint.workspace.v1.GetUploadRequest"> & {
+  /**
+   * Id of the upload.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Request of GetUpload.
+ *
+ * @generated from message stint.workspace.v1.GetUploadRequest
+ */
+export declare type GetUploadRequestJson = {
+  /**
+   * Id of the upload.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.GetUploadRequest.
+ * Use `create(GetUploadRequestSchema)` to create a new message.
+ */
+export declare const GetUploadRequestSchema: GenMessage<GetUploadRequest, {jsonType: GetUploadRequestJson}>;
+
+/**
+ * Response of GetUpload.
+ *
+ * @generated from message stint.workspace.v1.GetUploadResponse
+ */
+export declare type GetUploadResponse = Message<"stint.workspace.v1.GetUploadResponse"> & {
+  /**
+   * The upload.
+   *
+   * @generated from field: stint.workspace.v1.Upload upload = 1;
+   */
+  upload?: Upload | undefined;
+};
+
+/**
+ * Response of GetUpload.
+ *
+ * @generated from message stint.workspace.v1.GetUploadResponse
+ */
+export declare type GetUploadResponseJson = {
+  /**
+   * The upload.
+   *
+   * @generated from field: stint.workspace.v1.Upload upload = 1;
+   */
+  upload?: UploadJson;
+};
+
+/**
+ * Describes the message stint.workspace.v1.GetUploadResponse.
+ * Use `create(GetUploadResponseSchema)` to create a new message.
+ */
+export declare const GetUploadResponseSchema: GenMessage<GetUploadResponse, {jsonType: GetUploadResponseJson}>;
+
+/**
+ * Request of ListUploads.
+ *
+ * @generated from message stint.workspace.v1.ListUploadsRequest
+ */
+export declare type ListUploadsRequest = Message<"stint.workspace.v1.ListUploadsRequest"> & {
+  /**
+   * Uploads a page: 0 means 100, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Request of ListUploads.
+ *
+ * @generated from message stint.workspace.v1.ListUploadsRequest
+ */
+export declare type ListUploadsRequestJson = {
+  /**
+   * Uploads a page: 0 means 100, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.ListUploadsRequest.
+ * Use `create(ListUploadsRequestSchema)` to create a new message.
+ */
+export declare const ListUploadsRequestSchema: GenMessage<ListUploadsRequest, {jsonType: ListUploadsRequestJson}>;
+
+/**
+ * Response of ListUploads.
+ *
+ * @generated from message stint.workspace.v1.ListUploadsResponse
+ */
+export declare type ListUploadsResponse = Message<"stint.workspace.v1.ListUploadsResponse"> & {
+  /**
+   * Uploads that are not finished.
+   *
+   * @generated from field: repeated stint.workspace.v1.Upload uploads = 1;
+   */
+  uploads: Upload[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Response of ListUploads.
+ *
+ * @generated from message stint.workspace.v1.ListUploadsResponse
+ */
+export declare type ListUploadsResponseJson = {
+  /**
+   * Uploads that are not finished.
+   *
+   * @generated from field: repeated stint.workspace.v1.Upload uploads = 1;
+   */
+  uploads?: UploadJson[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.ListUploadsResponse.
+ * Use `create(ListUploadsResponseSchema)` to create a new message.
+ */
+export declare const ListUploadsResponseSchema: GenMessage<ListUploadsResponse, {jsonType: ListUploadsResponseJson}>;
+
+/**
+ * Request of EndUpload.
+ *
+ * @generated from message stint.workspace.v1.EndUploadRequest
+ */
+export declare type EndUploadRequest = Message<"stint.workspace.v1.EndUploadRequest"> & {
+  /**
+   * Id of the upload.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Request of EndUpload.
+ *
+ * @generated from message stint.workspace.v1.EndUploadRequest
+ */
+export declare type EndUploadRequestJson = {
+  /**
+   * Id of the upload.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+};
+
+/**
+ * Describes the message stint.workspace.v1.EndUploadRequest.
+ * Use `create(EndUploadRequestSchema)` to create a new message.
+ */
+export declare const EndUploadRequestSchema: GenMessage<EndUploadRequest, {jsonType: EndUploadRequestJson}>;
+
+/**
+ * Response of EndUpload.
+ *
+ * @generated from message stint.workspace.v1.EndUploadResponse
+ */
+export declare type EndUploadResponse = Message<"stint.workspace.v1.EndUploadResponse"> & {
+};
+
+/**
+ * Response of EndUpload.
+ *
+ * @generated from message stint.workspace.v1.EndUploadResponse
+ */
+export declare type EndUploadResponseJson = {
+};
+
+/**
+ * Describes the message stint.workspace.v1.EndUploadResponse.
+ * Use `create(EndUploadResponseSchema)` to create a new message.
+ */
+export declare const EndUploadResponseSchema: GenMessage<EndUploadResponse, {jsonType: EndUploadResponseJson}>;
+
+/**
  * WorkspaceService keeps each user's private tree of files: inputs uploaded, results of jobs.
  * Paths are absolute within that tree, for example `/reads/sample1.fastq`.
  *
@@ -926,6 +2024,104 @@ export declare const WorkspaceService: GenService<{
     methodKind: "unary";
     input: typeof DeleteRequestSchema;
     output: typeof DeleteResponseSchema;
+  },
+  /**
+   * Stat returns what is at a path: NOT_FOUND where nothing is.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.Stat
+   */
+  stat: {
+    methodKind: "unary";
+    input: typeof StatRequestSchema;
+    output: typeof StatResponseSchema;
+  },
+  /**
+   * MakeFolder makes a folder and those above it. A folder that is there already stays as it is.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.MakeFolder
+   */
+  makeFolder: {
+    methodKind: "unary";
+    input: typeof MakeFolderRequestSchema;
+    output: typeof MakeFolderResponseSchema;
+  },
+  /**
+   * Move gives a file or a folder another path. It is at the old path or at the new one, at any moment.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.Move
+   */
+  move: {
+    methodKind: "unary";
+    input: typeof MoveRequestSchema;
+    output: typeof MoveResponseSchema;
+  },
+  /**
+   * Copy makes a file or a folder a second time, whole or not at all. Where the file system has clones the copy takes no
+   * room until one of the two is changed. The stream tells how much is copied, at most once a second, and ends with the
+   * frame that has the entry. A caller who goes away before that ends the copy, and nothing of it is left.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.Copy
+   */
+  copy: {
+    methodKind: "server_streaming";
+    input: typeof CopyRequestSchema;
+    output: typeof CopyResponseSchema;
+  },
+  /**
+   * CreateUpload begins an upload that can be continued after anything that breaks it off: the connection, the caller or
+   * the server. Nothing is at its path until it is finished. Over REST `POST /v1/uploads` also speaks tus 1.0.0
+   * (https://tus.io/protocols/resumable-upload) to clients that send the header Tus-Resumable.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.CreateUpload
+   */
+  createUpload: {
+    methodKind: "unary";
+    input: typeof CreateUploadRequestSchema;
+    output: typeof CreateUploadResponseSchema;
+  },
+  /**
+   * AppendUpload adds bytes to an upload. What came before the stream broke off stays. An append that brings the last byte
+   * finishes the upload: the file is at its path then, whole. An append that begins where the bytes of another one that is
+   * still open end takes its place; any other is refused with UPLOAD_OFFSET, whose metadata `offset` says where to go on.
+   * Over REST it is tus's `PATCH /v1/uploads/{id}`.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.AppendUpload
+   */
+  appendUpload: {
+    methodKind: "client_streaming";
+    input: typeof AppendUploadRequestSchema;
+    output: typeof AppendUploadResponseSchema;
+  },
+  /**
+   * GetUpload returns an upload, and so the offset to go on from. One that is finished is known for a day.
+   * Over REST tus's `HEAD /v1/uploads/{id}` says the same.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.GetUpload
+   */
+  getUpload: {
+    methodKind: "unary";
+    input: typeof GetUploadRequestSchema;
+    output: typeof GetUploadResponseSchema;
+  },
+  /**
+   * ListUploads returns the caller's uploads that are not finished, the oldest first.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.ListUploads
+   */
+  listUploads: {
+    methodKind: "unary";
+    input: typeof ListUploadsRequestSchema;
+    output: typeof ListUploadsResponseSchema;
+  },
+  /**
+   * EndUpload gives an upload up and removes its bytes. A file that it was finished to stays.
+   *
+   * @generated from rpc stint.workspace.v1.WorkspaceService.EndUpload
+   */
+  endUpload: {
+    methodKind: "unary";
+    input: typeof EndUploadRequestSchema;
+    output: typeof EndUploadResponseSchema;
   },
 }>;
 
