@@ -27,6 +27,7 @@ func TestWhatUsersGiveAndGet(t *testing.T) {
 				Setup: func(env *testscript.Env) error {
 					useBinaries(env)
 					env.Setenv("STINT_SERVER", s.address)
+					env.Setenv("DATA", s.data)
 					return nil
 				},
 			})

@@ -74,7 +74,7 @@ test('a token expires by the clock of the server', { skip }, async () => {
       window.realNow ??= real;
       Date.now = () => window.realNow() + shift;
     }, days * 86400e3);
-    await page.getByRole('link', { name: 'Jobs', exact: true }).click(); // whose calls tell the page the time
+    await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Jobs' }).click(); // whose calls tell the page the time
     await page.locator('stint-jobs-page').waitFor();
     await page.goBack();
     await page.getByLabel('What is it for?').fill(`by a clock ${days} days ahead`);
