@@ -83,14 +83,7 @@ func (s *Store) AuditHead() audit.Head { return *s.mem.audit.Load() }
 
 // AuditEntries returns entries, newest first; see audit.Entries.
 func (s *Store) AuditEntries(ctx context.Context, q audit.Query) (rows []audit.Row, next uint64, _ error) {
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		rows, next, err = audit.Entries(ctx, tx, q)
-		return err
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("read the audit: %w", err)
-	}
-	return rows, next, nil
+	return read2(s, func(tx *kv.ReadTx) ([]audit.Row, uint64, error) { return audit.Entries(ctx, tx, q) })
 }
 
 // target is what an operation concerns beside the jobs that it changes.

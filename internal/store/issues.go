@@ -84,9 +84,5 @@ func (s *Store) DeleteIssue(ctx context.Context, id IssueID) error {
 // Issues returns reports, newest first, at most limit, with numbers below before; zero begins with the newest. They end
 // early once they have maxBytes in all, but for the first. more reports whether there are older ones.
 func (s *Store) Issues(before uint64, limit, maxBytes int) (issues []Issue, more bool, _ error) {
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		issues, more, err = file.ListIssues(tx, before, limit, maxBytes)
-		return err
-	})
-	return issues, more, err
+	return read2(s, func(tx *kv.ReadTx) ([]Issue, bool, error) { return file.ListIssues(tx, before, limit, maxBytes) })
 }

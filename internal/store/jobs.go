@@ -53,17 +53,15 @@ func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView, maxBytes
 
 // Record returns a job's hot record, with job.id and job.etag set. It is the caller's own.
 func (s *Store) Record(scope Scope, id job.ID) (*storev1.Record, error) {
-	var rec *storev1.Record
-	err := s.view(func(tx *kv.ReadTx) error {
-		found, err := file.Get(tx, id)
-		if err != nil || found == nil {
-			return err
+	rec, err := read(s, func(tx *kv.ReadTx) (*storev1.Record, error) {
+		rec, err := file.Get(tx, id)
+		if err != nil || rec == nil {
+			return nil, err
 		}
-		seen, err := seen(tx, scope, id, found.GetJob())
-		if seen {
-			rec = found
+		if ok, err := seen(tx, scope, id, rec.GetJob()); !ok || err != nil {
+			return nil, err
 		}
-		return err
+		return rec, nil
 	})
 	if err == nil && rec == nil {
 		err = file.NotFound(id)

@@ -39,10 +39,7 @@ func (s *Store) Submitted(o SubmitOptions) (jobs []*jobsv1.Job, found bool, err 
 		return nil, false, nil
 	}
 	ids := s.mem.index.FindRequest(o.Owner, o.RequestID)
-	err = s.view(func(tx *kv.ReadTx) (err error) {
-		jobs, found, err = o.find(tx, ids, s.cfg.Now())
-		return err
-	})
+	jobs, found, err = read2(s, func(tx *kv.ReadTx) ([]*jobsv1.Job, bool, error) { return o.find(tx, ids, s.cfg.Now()) })
 	if err != nil {
 		return nil, false, fmt.Errorf("look for request %q: %w", o.RequestID, err)
 	}
@@ -53,18 +50,13 @@ func (s *Store) Submitted(o SubmitOptions) (jobs []*jobsv1.Job, found bool, err 
 // whose jobs were deleted and which is still known, are job.ErrRequestIDReused.
 func (o *SubmitOptions) find(tx *kv.ReadTx, ids []job.ID, now time.Time) (jobs []*jobsv1.Job, found bool, _ error) {
 	for _, id := range ids {
-		of, err := isOfRequest(tx, id, o.Owner, o.RequestID)
-		if err != nil {
-			return nil, false, err
-		}
-		if !of {
-			continue
-		}
 		rec, err := file.Get(tx, id)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, false, err
-		}
-		if !bytes.Equal(rec.GetRequestHash(), o.RequestHash) {
+		case rec.GetRequestId() != o.RequestID || rec.GetJob().GetOwner() != o.Owner:
+			continue
+		case !bytes.Equal(rec.GetRequestHash(), o.RequestHash):
 			return nil, false, job.ErrRequestIDReused
 		}
 		j, err := file.GetJob(tx, id, jobsv1.JobView_JOB_VIEW_FULL)

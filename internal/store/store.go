@@ -149,6 +149,15 @@ func read[T any](s *Store, fn func(*kv.ReadTx) (T, error)) (found T, err error) 
 	return found, err
 }
 
+// read2 is read of two things.
+func read2[A, B any](s *Store, fn func(*kv.ReadTx) (A, B, error)) (a A, b B, err error) {
+	err = s.view(func(tx *kv.ReadTx) (err error) {
+		a, b, err = fn(tx)
+		return err
+	})
+	return a, b, err
+}
+
 var errClosed = fmt.Errorf("the store is closed: %w", job.ErrUnavailable)
 
 func (s *Store) open() error {

@@ -33,11 +33,7 @@ func (s *Store) User(name string) (*storev1.User, error) {
 // Users returns users in the order of their names behind after, at most limit, and whether there are more. disabled
 // leaves out those who may come in.
 func (s *Store) Users(after string, limit int, disabled bool) (users []NamedUser, more bool, _ error) {
-	err := s.view(func(tx *kv.ReadTx) (err error) {
-		users, more, err = credential.Users(tx, after, limit, disabled)
-		return err
-	})
-	return users, more, err
+	return read2(s, func(tx *kv.ReadTx) ([]NamedUser, bool, error) { return credential.Users(tx, after, limit, disabled) })
 }
 
 // Has is what a user has, in numbers.

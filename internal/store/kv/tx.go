@@ -216,7 +216,10 @@ func (tx *Tx) begin(db *DB) error {
 		return err
 	}
 	for _, b := range db.cfg.Buckets {
-		if bucket := tx.bucket(b.Name); bucket != nil && b.FillPercent > 0 {
+		if b.FillPercent == 0 {
+			continue
+		}
+		if bucket := tx.bucket(b.Name); bucket != nil {
 			bucket.FillPercent = b.FillPercent
 		}
 	}
