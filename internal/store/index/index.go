@@ -57,6 +57,7 @@ func (c *Config) setDefaults() {
 type Index struct {
 	cfg        Config
 	evaluators chan struct{} // holds one for each goroutine that calls a Match
+	credit     credit        // of all of them
 
 	mu        sync.RWMutex // guards all that follows
 	table     table

@@ -3,6 +3,8 @@ package index
 import (
 	"context"
 	"runtime"
+	"sync"
+	"time"
 
 	"github.com/stint-jobs/stint/internal/job"
 )
@@ -85,14 +87,41 @@ func (s *scan) evaluate(batch []Entry, fn func(*Entry) bool) bool {
 }
 
 // takeTurn waits until a goroutine may call a Match for a batch, and returns what ends that. Half
-// of the processors do so at a time, batch by batch in turn, and others who can run come first:
-// filters use what is left over.
+// of the processors do so at a time, batch by batch in turn, and others who can run come first. Who
+// evaluates for long pauses behind each batch for as long as it took: filters use what is left over,
+// and a thread that wakes does not wait until the system takes the processor from one of them.
 func (ix *Index) takeTurn() (end func()) {
 	ix.evaluators <- struct{}{}
+	start := time.Now()
 	return func() {
+		if took := time.Since(start); ix.credit.spend(start, took) {
+			time.Sleep(took)
+		}
 		<-ix.evaluators
 		runtime.Gosched()
 	}
+}
+
+// maxCredit is for how long filters are evaluated without a pause, where none were of late.
+const maxCredit = 100 * time.Millisecond
+
+// credit is the time for which filters may be evaluated without a pause. It comes back four times
+// as slowly as it is spent.
+type credit struct {
+	mu    sync.Mutex
+	spent time.Duration
+	at    time.Time // up to when it has come back
+}
+
+// spend notes how long a batch took and reports whether the credit is used up.
+func (c *credit) spend(start time.Time, took time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if start.After(c.at) {
+		c.spent, c.at = max(0, c.spent-start.Sub(c.at)/4), start
+	}
+	c.spent = min(c.spent+took, maxCredit)
+	return c.spent == maxCredit
 }
 
 // What is done between two looks at the caller's context: so much work, counted in bytes that a

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
@@ -153,4 +155,51 @@ func TestAViewNotesAJobThatChangesOftenOnce(t *testing.T) {
 	if p, err := m.ix.Page(t.Context(), &q); err != nil || p.Total != 3000 || m.ix.views[0].stale.len() != 0 {
 		t.Errorf("%+v %v", p, err)
 	}
+}
+
+// Filters run without a pause for a while, then pause behind each batch, and may run on once there were none for a while.
+func TestFiltersPauseOnceTheyRanForLong(t *testing.T) {
+	var c credit
+	now := time.Unix(1_700_000_000, 0)
+	batch := func() (pause bool) {
+		const took = time.Millisecond
+		pause = c.spend(now, took)
+		if now = now.Add(took); pause {
+			now = now.Add(took)
+		}
+		return pause
+	}
+	for n := range 400 {
+		// Of each millisecond a quarter comes back until the pauses begin.
+		if got, want := batch(), n >= 132; got != want {
+			t.Fatalf("batch %d pauses: %v", n, got)
+		}
+	}
+	now = now.Add(4 * maxCredit)
+	if batch() {
+		t.Error("it pauses though nothing was evaluated for long")
+	}
+	if c.spend(now.Add(-time.Hour), time.Millisecond); c.spent > 2*time.Millisecond {
+		t.Errorf("a batch that began earlier and ends later costs %v", c.spent)
+	}
+}
+
+// A list by a filter that costs much takes pauses, and has everything in the end.
+func TestAPageByACostlyFilterTakesPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := crowded(t, Config{})
+		start := time.Now()
+		q := &Query{Scope: everyone, Limit: 5, MatchCost: 1 << 14, Match: func(*Entry) bool {
+			time.Sleep(time.Millisecond)
+			return true
+		}}
+		p, err := m.ix.Page(t.Context(), q)
+		if err != nil || p.Total != int64(len(m.jobs)) {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		evaluated := time.Duration(len(m.jobs)) * time.Millisecond
+		if took := time.Since(start); took < 2*evaluated-2*maxCredit || took > 2*evaluated {
+			t.Errorf("%v of evaluation took %v", evaluated, took)
+		}
+	})
 }
