@@ -71,10 +71,8 @@ func asOtherUser(t *testing.T) {
 		return // it runs as one already
 	}
 	const nobody = 65534
-	dir, err := os.MkdirTemp("", "stint-other-user-")
-	must(t, err)
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	must(t, os.Chown(dir, nobody, nobody))
+	dir := t.TempDir()
+	must(t, os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, nobody, nobody))
 	c := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run", "^"+t.Name()+"$", "-test.v")
 	c.Dir, c.Env = dir, append(os.Environ(), "TMPDIR="+dir, otherUser+"=1")
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
