@@ -298,6 +298,40 @@ func TestCommandInheritsNothing(t *testing.T) {
 	}
 }
 
+// Whatever a command leaves behind has ended when the record says so, and results may be linked.
+func TestTheRecordSaysThatAllHasEnded(t *testing.T) {
+	for name, leave := range map[string]string{
+		"nothing":             ``,
+		"a child":             `sleep 1000 & echo $! >left`,
+		"another session":     `setsid sh -c 'echo $$ >left; exec sleep 1000' & until [ -s left ]; do :; done`,
+		"deaf to SIGTERM":     `sh -c 'trap "" TERM HUP INT; echo $$ >left; while :; do sleep 1; done' & until [ -s left ]; do :; done`,
+		"stopped":             `sh -c 'echo $$ >left; kill -STOP $$' & until [ -s left ]; do :; done`,
+		"without a parent":    `sh -c 'setsid sh -c "echo \$\$ >left; exec sleep 1000" &'; until [ -s left ]; do :; done`,
+		"without environment": `sh -c 'env -i setsid sh -c "echo \$\$ >left; exec sleep 1000" & exit 0'; until [ -s left ]; do :; done`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := testConfig(t)
+			j := newJob(t, cfg, leave+"\nexit 0")
+			if x := j.wait(j.start()); x.Code != 0 {
+				t.Fatalf("ended with %+v", x)
+			}
+			if r, ok, err := j.task.Dir.ReadExit(); !ok || err != nil || !r.Ended {
+				t.Errorf("record %+v, %v, %v", r, ok, err)
+			}
+			left, err := os.ReadFile(filepath.Join(j.task.Dir.OutputPath(), "left"))
+			if leave == "" {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat("/proc/" + strings.TrimSpace(string(left))); !os.IsNotExist(err) {
+				t.Errorf("process %s still runs: %v", left, err)
+			}
+		})
+	}
+}
+
 func TestExitRecordIsComplete(t *testing.T) {
 	j := newJob(t, testConfig(t), "exit 4")
 	h := j.start()
