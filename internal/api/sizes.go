@@ -60,6 +60,8 @@ var sizes = map[string]Size{
 	jobsv1.JobService_Share_FullMethodName:       usual,
 	jobsv1.JobService_Unshare_FullMethodName:     usual,
 	jobsv1.JobService_ListShares_FullMethodName:  usual,
+	jobsv1.JobService_Keep_FullMethodName:        usual,
+	jobsv1.JobService_Unkeep_FullMethodName:      usual,
 	jobsv1.JobService_Report_FullMethodName:      usual,
 
 	catalogv1.CatalogService_List_FullMethodName:   usual,

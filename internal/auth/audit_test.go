@@ -39,6 +39,8 @@ jobs.v1.JobService/BatchGet             reads
 jobs.v1.JobService/BatchSubmit          changes
 jobs.v1.JobService/Cancel               changes
 jobs.v1.JobService/Get                  reads
+jobs.v1.JobService/Keep                 changes
+jobs.v1.JobService/Unkeep               changes
 jobs.v1.JobService/List                 reads
 jobs.v1.JobService/ListResults          reads
 jobs.v1.JobService/ListShares           nothing

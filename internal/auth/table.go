@@ -128,6 +128,8 @@ var rules = map[string]rule{
 	jobsv1.JobService_ReadResult_FullMethodName:  readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RESULTS),
 	jobsv1.JobService_ReportIssue_FullMethodName: changesJobs,
 	jobsv1.JobService_Share_FullMethodName:       sharesJobs,
+	jobsv1.JobService_Keep_FullMethodName:        sharesJobs, // it is their quota
+	jobsv1.JobService_Unkeep_FullMethodName:      sharesJobs,
 	jobsv1.JobService_Unshare_FullMethodName:     {own: everybody, foreign: operators, scope: ScopeJobsWrite, audit: AuditChanges},
 	jobsv1.JobService_ListShares_FullMethodName:  {own: everybody, foreign: operators, scope: ScopeJobsRead},
 	jobsv1.JobService_Report_FullMethodName:      toJobs,

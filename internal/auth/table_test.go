@@ -120,6 +120,8 @@ jobs.v1.JobService/Report               DHD   DHD       DHD      DHD      AHD  D
 jobs.v1.JobService/ReportIssue          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
 jobs.v1.JobService/Rerun                AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   RERUN
 jobs.v1.JobService/Share                AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/Keep                 AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
+jobs.v1.JobService/Unkeep               AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:write   -
 jobs.v1.JobService/StreamLogs           AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    LOGS
 jobs.v1.JobService/Submit               AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -
 jobs.v1.JobService/Summarize            AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -

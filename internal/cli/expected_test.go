@@ -45,7 +45,7 @@ func TestAWaitingJobSaysItsPlaceAndItsTimes(t *testing.T) {
 	wantIn(t, r.out, "3 jobs of 2 users", "2026-02-01T10:00:00+01:00 (2026-02-01T09:00:00+01:00 at the earliest)",
 		"(9 in 10 such: 2026-02-01T12:00:00+01:00 to 2026-02-01T15:00:00+01:00)", "Something else is not known.")
 	r = stint(f, "list").want(t, 0)
-	wantIn(t, r.out, "\t3\tstart 2026-02-01T10:00:00+01:00\n")
+	wantIn(t, r.out, "\t3\tstart 2026-02-01T10:00:00+01:00\t\n")
 	r = stintWith(f, onTerminal(260), "list").want(t, 0)
 	wantIn(t, r.out, "AHEAD", "EXPECTED", "start 2026-02-01 10:00 CET")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
@@ -112,4 +113,29 @@ func (f *fake) ListQueue(_ context.Context, req *adminv1.ListQueueRequest) (*adm
 		res.NextPageToken = strconv.Itoa(to)
 	}
 	return res, nil
+}
+
+// fakeRetention is how long the fake keeps what nobody keeps.
+const fakeRetention = 3 * 24 * time.Hour
+
+func (f *fake) Keep(_ context.Context, req *jobsv1.KeepRequest) (*jobsv1.KeepResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	j := f.find(req.GetId())
+	if j == nil || j.GetOwner() != fakeCaller {
+		return nil, errNoJob
+	}
+	j.KeepTime, j.KeptBytes, j.ExpireTime = timestamppb.Now(), 2048, nil
+	return &jobsv1.KeepResponse{Job: proto.CloneOf(j.Job)}, nil
+}
+
+func (f *fake) Unkeep(_ context.Context, req *jobsv1.UnkeepRequest) (*jobsv1.UnkeepResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	j := f.find(req.GetId())
+	if j == nil || j.GetOwner() != fakeCaller {
+		return nil, errNoJob
+	}
+	j.KeepTime, j.KeptBytes, j.ExpireTime = nil, 0, timestamppb.New(time.Now().Add(fakeRetention))
+	return &jobsv1.UnkeepResponse{Job: proto.CloneOf(j.Job)}, nil
 }

@@ -169,6 +169,12 @@ func (a *app) jobFacts(j *jobsv1.Job) []fact {
 		{"Parent", j.GetParentId()},
 		{"Results in", j.GetResultFolder()},
 	}
+	switch {
+	case j.GetKeepTime() != nil:
+		facts = append(facts, fact{"Kept", fmt.Sprintf("since %s, %s of the quota", a.screen.timeExact(j.GetKeepTime()), a.screen.bytes(j.GetKeptBytes()))})
+	case j.GetExpireTime() != nil:
+		facts = append(facts, fact{"Deleted", fmt.Sprintf("%s, at %s; keep it with: stint keep %s", endsIn(j, time.Now()), a.screen.timeExact(j.GetExpireTime()), j.GetId())})
+	}
 	if j.ExitCode != nil {
 		facts = append(facts, fact{"Exit code", strconv.Itoa(int(j.GetExitCode()))})
 	}

@@ -42,7 +42,9 @@ func (a *app) jobGrid(jobs []*jobsv1.Job, owners bool) *grid {
 		{title: "ELAPSED", drop: 6, right: a.screen.tty},
 		{title: "AHEAD", drop: 7, right: a.screen.tty},
 		{title: "EXPECTED", drop: 8},
+		{title: "ENDS", drop: 9, color: func(string) string { return yellow }},
 	}}
+	now := time.Now()
 	for _, j := range jobs {
 		state := stateWord(j.GetState())
 		if a.screen.tty && j.GetState() == jobsv1.State_STATE_RUNNING && j.GetProgress() != nil && j.GetProgress().Percent != nil {
@@ -50,7 +52,10 @@ func (a *app) jobGrid(jobs []*jobsv1.Job, owners bool) *grid {
 		}
 		g.add(j.GetId(), state, reasonWord(j.GetReason()), j.GetService(), j.GetOutputName(), j.GetOwner(),
 			a.screen.time(j.GetSubmitTime()), a.screen.time(j.GetStartTime()), a.screen.time(j.GetCompleteTime()), elapsed(j, time.Now()),
-			aheadWord(j.GetQueuePosition()), expectedCell(a.screen, j))
+			aheadWord(j.GetQueuePosition()), expectedCell(a.screen, j), endsCell(a.screen, j, now))
+	}
+	if a.screen.tty && !slices.ContainsFunc(jobs, func(j *jobsv1.Job) bool { return endsCell(a.screen, j, now) != "" }) {
+		g.remove(12)
 	}
 	if a.screen.tty && !slices.ContainsFunc(jobs, isExpected) {
 		g.remove(11)

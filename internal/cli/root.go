@@ -75,7 +75,7 @@ func newRootCommand(a *app) *cobra.Command {
 	addGroup(root, groupJobs,
 		newServicesCommand(a), newSubmitCommand(a), newListCommand(a), newGetCommand(a), newStatusCommand(a),
 		newWatchCommand(a), newLogsCommand(a), newResultsCommand(a), newCancelCommand(a), newRerunCommand(a), newReportCommand(a),
-		newShareCommand(a), newUnshareCommand(a), newSharesCommand(a), newQueueCommand(a))
+		newShareCommand(a), newUnshareCommand(a), newSharesCommand(a), newKeepCommand(a), newUnkeepCommand(a), newQueueCommand(a))
 	addGroup(root, groupWorkspace, newUploadCommand(a), newUploadsCommand(a), newLsCommand(a), newDownloadCommand(a),
 		newMvCommand(a), newCpCommand(a), newMkdirCommand(a), newRmCommand(a), newQuotaCommand(a))
 	addGroup(root, groupOther, newLoginCommand(a), newLogoutCommand(a), newServerCommand(a), newWhoamiCommand(a), newTokenCommand(a, "token"), newSessionsCommand(a), newAdminCommand(a), newVersionCommand(a))

@@ -76,10 +76,10 @@ func TestAPipeGetsPlainWholeLines(t *testing.T) {
 	f := manyJobs(t)
 	r := stint(f, "list", "--sort", "id").want(t, 0)
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	if want := "ID\tSTATE\tREASON\tSERVICE\tOUTPUT NAME\tOWNER\tSUBMITTED\tSTARTED\tCOMPLETED\tELAPSED\tAHEAD\tEXPECTED"; lines[0] != want {
+	if want := "ID\tSTATE\tREASON\tSERVICE\tOUTPUT NAME\tOWNER\tSUBMITTED\tSTARTED\tCOMPLETED\tELAPSED\tAHEAD\tEXPECTED\tENDS"; lines[0] != want {
 		t.Errorf("header %q", lines[0])
 	}
-	if want := "4\tFAILED\tOUT_OF_MEMORY\tComprehensiveGenomeAnalysis\t日本語の名前\ttester\t2026-01-31T13:30:15+01:00\t2026-01-31T13:30:15+01:00\t2026-01-31T16:35:15+01:00\t3h05m\t\t"; lines[4] != want {
+	if want := "4\tFAILED\tOUT_OF_MEMORY\tComprehensiveGenomeAnalysis\t日本語の名前\ttester\t2026-01-31T13:30:15+01:00\t2026-01-31T13:30:15+01:00\t2026-01-31T16:35:15+01:00\t3h05m\t\t\t"; lines[4] != want {
 		t.Errorf("line %q", lines[4])
 	}
 	if !strings.Contains(lines[5], `tab\there`) || strings.Contains(r.out, "\x1b") {

@@ -156,6 +156,17 @@ var ends = map[string]struct {
 		_, err := h.jobs().BatchCancel(h.as("ann"), &jobsv1.BatchCancelRequest{Ids: []string{"1", "2", "3"}})
 		return err
 	}},
+	"kept_jobs": {flags: []string{"--max-kept-per-owner", "3"}, field: "id", reach: func(h *hostile) (int64, error) {
+		ids := h.annsJobs(6)
+		return atMost(len(ids), func(n int) error {
+			h.until(ids[n], jobsv1.State_STATE_COMPLETED)
+			_, err := h.jobs().Keep(h.as("ann"), &jobsv1.KeepRequest{Id: ids[n]})
+			return err
+		})
+	}, undo: func(h *hostile) error {
+		_, err := h.jobs().Unkeep(h.as("ann"), &jobsv1.UnkeepRequest{Id: "2"})
+		return err
+	}},
 	"shares": {field: "user", reach: sharesOfAll, undo: func(h *hostile) error {
 		_, err := h.jobs().Unshare(h.as("ann"), &jobsv1.UnshareRequest{Id: "1", User: "user0"})
 		return err

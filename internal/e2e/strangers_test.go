@@ -74,6 +74,8 @@ var callsOfUsers = map[string]cost{
 	"/stint.jobs.v1.JobService/Share":       ofUser,
 	"/stint.jobs.v1.JobService/Unshare":     ofUser,
 	"/stint.jobs.v1.JobService/ListShares":  ofUser,
+	"/stint.jobs.v1.JobService/Keep":        ofUser,
+	"/stint.jobs.v1.JobService/Unkeep":      ofUser,
 	"/stint.jobs.v1.JobService/Report":      ofUser,
 
 	"/stint.catalog.v1.CatalogService/List":   ofUser,

@@ -12,6 +12,7 @@ const (
 	QuotaPathNames        Quota = "path_names"
 	QuotaUploads          Quota = "unfinished_uploads"
 	QuotaActiveJobs       Quota = "active_jobs"
+	QuotaKeptJobs         Quota = "kept_jobs"
 	QuotaShares           Quota = "shares"
 	QuotaSharesOfJob      Quota = "shares_of_job"
 	QuotaTokens           Quota = "api_tokens"
@@ -73,6 +74,7 @@ var Quotas = []QuotaRow{
 	{Quota: QuotaPathNames, Title: "names in a path", Of: OfThing, Limit: 32, Flag: "max-depth", WayOut: "Use fewer folders within each other."},
 	{Quota: QuotaUploads, Title: "uploads that are not finished", Limit: 100, Flag: "max-uploads", WayOut: "Finish some of them, or end them: `stint uploads list` shows them."},
 	{Quota: QuotaActiveJobs, Title: "jobs queued and running", Flag: "max-active-per-owner", WayOut: "Wait until some of them have ended, or cancel some."},
+	{Quota: QuotaKeptJobs, Title: "jobs kept against retention", Limit: 1000, Flag: "max-kept-per-owner", WayOut: "Take back those that need not be kept (stint unkeep), or move their results to the workspace."},
 	{Quota: QuotaShares, Title: "shares of your jobs", Limit: 10_000, WayOut: "Take back shares that are no longer needed."},
 	{Quota: QuotaSharesOfJob, Title: "shares of a job", Of: OfThing, Limit: 100, WayOut: "Take one of them back first."},
 	{Quota: QuotaTokens, Title: "API tokens", Limit: 100, WayOut: "Revoke those that are not needed."},

@@ -92,6 +92,8 @@ type Config struct {
 	MaxUploads int
 	UploadLife time.Duration
 
+	// MaxKeptPerOwner is how many jobs one owner keeps against retention. Zero is no bound.
+	MaxKeptPerOwner int64
 	// MaxAudited is how many entries of the audit one user makes in a day. Zero is no bound.
 	MaxAudited int64
 
@@ -165,6 +167,7 @@ func (c Config) check() error {
 		{"quota-entries", c.QuotaEntries},
 		{"max-depth", int64(c.MaxDepth)},
 		{"max-audited-per-user", c.MaxAudited},
+		{"max-kept-per-owner", c.MaxKeptPerOwner},
 		{"min-free-space", c.MinFreeSpace},
 		{"min-free-inodes", c.MinFreeInodes},
 		{"max-running-per-owner", int64(c.MaxRunningPerOwner)},
@@ -220,7 +223,7 @@ func (c Config) quotas() job.Limits {
 	return job.Limits{
 		job.QuotaWorkspaceBytes: c.Quota, job.QuotaWorkspaceEntries: c.QuotaEntries, job.QuotaPathNames: int64(c.MaxDepth),
 		job.QuotaUploads:    int64(c.MaxUploads),
-		job.QuotaActiveJobs: int64(c.MaxActivePerOwner), job.QuotaAuditPerDay: c.MaxAudited,
+		job.QuotaActiveJobs: int64(c.MaxActivePerOwner), job.QuotaKeptJobs: c.MaxKeptPerOwner, job.QuotaAuditPerDay: c.MaxAudited,
 	}
 }
 

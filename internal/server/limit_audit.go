@@ -75,6 +75,7 @@ var bounds = map[string][]job.Quota{
 	jobsv1.JobService_BatchSubmit_FullMethodName: {job.QuotaActiveJobs, job.QuotaAuditPerDay},
 	jobsv1.JobService_Rerun_FullMethodName:       {job.QuotaActiveJobs, job.QuotaAuditPerDay},
 	jobsv1.JobService_ReportIssue_FullMethodName: {job.QuotaReports, job.QuotaReportsOfJob, job.QuotaReportsPerDay},
+	jobsv1.JobService_Keep_FullMethodName:        {job.QuotaKeptJobs, job.QuotaWorkspaceBytes, job.QuotaAuditPerDay},
 	jobsv1.JobService_Share_FullMethodName:       {job.QuotaShares, job.QuotaSharesOfJob, job.QuotaAuditPerDay},
 
 	workspacev1.WorkspaceService_Upload_FullMethodName:       {job.QuotaWorkspaceBytes, job.QuotaWorkspaceEntries, job.QuotaPathNames},

@@ -148,6 +148,7 @@ func (s *server) openWorkspace() (err error) {
 	s.workspace, err = workspace.Open(filepath.Join(s.cfg.Data, "workspace"), workspace.Options{
 		QuotaBytes: s.cfg.Quota, QuotaEntries: s.cfg.QuotaEntries, EntryBytes: entryBytes, MaxDepth: s.cfg.MaxDepth,
 		MaxUploads: s.cfg.MaxUploads, UploadLife: s.cfg.UploadLife, Room: s.space.room,
+		BesideBytes: s.store.KeptBytes,
 	})
 	if err != nil {
 		return err

@@ -218,6 +218,8 @@ var diskUses = map[string]diskUse{
 	jobsv1.JobService_Rerun_FullMethodName:       grows,
 	jobsv1.JobService_ReportIssue_FullMethodName: grows,
 	jobsv1.JobService_Share_FullMethodName:       grows,
+	jobsv1.JobService_Keep_FullMethodName:        grows,
+	jobsv1.JobService_Unkeep_FullMethodName:      ends,
 	jobsv1.JobService_Get_FullMethodName:         reads,
 	jobsv1.JobService_BatchGet_FullMethodName:    reads,
 	jobsv1.JobService_List_FullMethodName:        reads,

@@ -31,17 +31,19 @@ type batch struct {
 
 	active    map[string]int64 // by owner, how many more jobs are active than the index says
 	activeAll int64
+	kept      map[string]int // by owner, how many more jobs are kept than the index says
 	shares    map[string]int // by owner of jobs, how many more shares there are than the index says
 }
 
 func (b *batch) init(s *Store) {
-	b.s, b.active, b.shares, b.requests = s, make(map[string]int64), make(map[string]int), make(map[string]span)
+	b.s, b.active, b.shares, b.kept, b.requests = s, make(map[string]int64), make(map[string]int), make(map[string]int), make(map[string]span)
 }
 
 func (b *batch) begin(tx *kv.Tx) {
 	b.changes, b.activeAll = b.changes[:0], 0
 	clear(b.active)
 	clear(b.shares)
+	clear(b.kept)
 	clear(b.requests)
 	if b.buf = b.buf[:0]; cap(b.buf) > 4<<20 {
 		b.buf = nil

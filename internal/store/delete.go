@@ -98,25 +98,49 @@ func (s *Store) ApplyRetention(ctx context.Context, now time.Time) (deleted []jo
 			continue
 		}
 		for ids := range slices.Chunk(s.expired(state, keep, now), deleteBatch) {
-			gone, err := s.Delete(Internal(ctx), ids...)
+			gone, err := write(Internal(ctx), s, len(ids), func(b *batch) ([]job.ID, error) {
+				unkept, err := b.notKept(ids) // somebody may have asked to keep one a moment ago
+				if err != nil {
+					return nil, err
+				}
+				return b.delete(unkept)
+			})
 			deleted = append(deleted, gone...)
 			if err != nil {
-				return deleted, err
+				return deleted, fmt.Errorf("delete %d jobs: %w", len(ids), err)
 			}
 		}
 	}
 	return deleted, nil
 }
 
-// expired returns the jobs of a state that are not kept, oldest first.
+// notKept returns those of some jobs that their owners do not keep.
+func (b *batch) notKept(ids []job.ID) (unkept []job.ID, _ error) {
+	for _, id := range ids {
+		h, err := file.GetHeader(&b.tx.ReadTx, id)
+		if err != nil {
+			return nil, err
+		}
+		if h.GetKeepTimeNs() == 0 {
+			unkept = append(unkept, id)
+		}
+	}
+	return unkept, nil
+}
+
+// expired returns the jobs of a state that retention does not keep, oldest first. Those that their owners keep are not
+// among them, and do not count.
 func (s *Store) expired(state jobsv1.State, keep Keep, now time.Time) []job.ID {
+	kept := s.mem.index.KeptJobs()
 	type done struct {
 		at int64
 		id job.ID
 	}
 	var all []done
 	s.mem.index.Scan(index.Query{Scope: Everyone, States: []jobsv1.State{state}}, func(e *Entry) bool {
-		all = append(all, done{e.CompleteTime(), e.ID()})
+		if !kept[e.ID()] {
+			all = append(all, done{e.CompleteTime(), e.ID()})
+		}
 		return true
 	})
 	slices.SortFunc(all, func(a, b done) int {

@@ -49,6 +49,8 @@ var steps = map[string]func(*history) func() error{
 	"DeleteIssuesOf":    (*history).deleteIssuesOf,
 	"DeleteIssue":       (*history).deleteIssue,
 	"FlushReads":        (*history).flushReads,
+	"KeepJob":           (*history).keepJob,
+	"UnkeepJob":         (*history).unkeepJob,
 	"PruneAudit":        (*history).pruneAudit,
 }
 
@@ -411,6 +413,22 @@ func (h *history) pruneAudit() func() error {
 	before, by := h.now.Add(-time.Duration(h.rng.IntN(600))*time.Second), &storev1.AuditEntry{User: h.user(), Method: "prune"}
 	return func() error {
 		_, _, err := h.leader.PruneAudit(h.Context(), before, by)
+		return err
+	}
+}
+
+func (h *history) keepJob() func() error {
+	ctx, scope, id, bytes := h.ctx(), h.scope(), h.id(), int64(h.rng.IntN(9))
+	return func() error {
+		_, err := h.leader.KeepJob(ctx, scope, id, bytes)
+		return err
+	}
+}
+
+func (h *history) unkeepJob() func() error {
+	ctx, id := h.ctx(), h.id()
+	return func() error {
+		_, err := h.leader.UnkeepJob(ctx, Everyone, id)
 		return err
 	}
 }

@@ -44,6 +44,8 @@ type Has struct {
 	Active, Jobs int64
 	// Received is how many jobs others share with the user, Given how many shares there are of the user's jobs.
 	Received, Given int
+	// Kept is how many jobs they keep against retention.
+	Kept int
 	// Reports is how many problem reports of theirs are stored.
 	Reports int
 }
@@ -52,7 +54,7 @@ type Has struct {
 func (s *Store) Has(user string) (Has, error) {
 	return read(s, func(tx *kv.ReadTx) (Has, error) {
 		scope := OwnedBy(user)
-		h := Has{Active: s.activeIn(scope), Received: s.mem.index.CountSharedWith(user), Given: s.mem.index.CountSharedBy(user)}
+		h := Has{Active: s.activeIn(scope), Received: s.mem.index.CountSharedWith(user), Given: s.mem.index.CountSharedBy(user), Kept: s.mem.index.KeptBy(user).Jobs}
 		h.Sessions, h.Tokens = credential.Count(tx, credential.SessionBucket, user), credential.Count(tx, credential.TokenBucket, user)
 		all := s.Summarize(scope).GetTotal()
 		h.Jobs = h.Active + all.GetCompleted() + all.GetFailed() + all.GetCancelled()

@@ -18,10 +18,11 @@ const recountAfter = time.Minute
 // account is how much of the disk one owner's files take. The first use counts
 // them; from then on every change is added or subtracted.
 type account struct {
-	owner string
-	limit Usage // what may be used; 0 means no limit
-	block int64 // bytes that each entry counts beside its size
-	known durables
+	owner  string
+	limit  Usage // what may be used; 0 means no limit
+	block  int64 // bytes that each entry counts beside its size
+	known  durables
+	beside func() int64 // bytes that the owner has elsewhere
 
 	// tree is held while files come into place or go, so that a count sees a
 	// tree that stands still. It is taken before mu.
@@ -47,7 +48,8 @@ func (a *account) entries(n, bytes int64) amount { return amount{bytes + n*a.blo
 
 // Usage is what an owner's files take and may take.
 type Usage struct {
-	// UsedBytes are the sizes of all files added up and Options.EntryBytes for each entry, without uploads that are under way.
+	// UsedBytes are the sizes of all files added up, Options.EntryBytes for each entry, and Options.BesideBytes, without
+	// uploads that are under way.
 	UsedBytes int64
 	// QuotaBytes is how much that may become. 0 means no limit.
 	QuotaBytes int64
@@ -63,7 +65,9 @@ type Usage struct {
 func (w *Workspace) Usage(ctx context.Context, owner string) (Usage, error) {
 	t, err := w.open(owner)
 	if errors.Is(err, fs.ErrNotExist) {
-		return w.limits(), nil
+		u := w.limits()
+		u.UsedBytes = w.besideOf(owner)()
+		return u, nil
 	}
 	if err != nil {
 		return Usage{}, err
@@ -75,8 +79,26 @@ func (w *Workspace) Usage(ctx context.Context, owner string) (Usage, error) {
 	t.account.mu.Lock()
 	defer t.account.mu.Unlock()
 	u := w.limits()
-	u.UsedBytes, u.UsedEntries = t.account.used.bytes, t.account.used.entries
+	u.UsedBytes, u.UsedEntries = t.account.used.bytes+t.account.beside(), t.account.used.entries
 	return u, nil
+}
+
+// Fits returns job.ErrExhausted if an owner's quota has no room for so many bytes more elsewhere.
+func (w *Workspace) Fits(ctx context.Context, owner string, bytes int64) error {
+	t, err := w.open(owner)
+	switch {
+	case err == nil:
+		defer t.Close()
+		if err := t.count(ctx, false); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	a := w.account(owner)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fits(amount{bytes: bytes})
 }
 
 // limits are what an owner may use.
@@ -186,14 +208,15 @@ func (a *account) release(room amount) {
 
 // fits reports whether so much more is within the quota. The caller holds mu.
 func (a *account) fits(more amount) error {
-	all := a.used.plus(a.pending).plus(more)
+	beside := amount{bytes: a.beside()}
+	all := a.used.plus(a.pending).plus(beside).plus(more)
 	switch {
 	case a.limit.QuotaEntries > 0 && all.entries > a.limit.QuotaEntries:
 		return job.Full(a.reached(job.QuotaWorkspaceEntries, a.limit.QuotaEntries), "the workspace may have %d files and folders and has %d; this needs %d more than that.",
 			a.limit.QuotaEntries, a.used.entries, all.entries-a.limit.QuotaEntries)
 	case a.limit.QuotaBytes > 0 && all.bytes > a.limit.QuotaBytes:
 		return job.Full(a.reached(job.QuotaWorkspaceBytes, a.limit.QuotaBytes), "the workspace has room for %s, of which %s are used%s; this needs %s more than that.",
-			FormatSize(a.limit.QuotaBytes), FormatSize(a.used.bytes), a.underWay(), FormatSize(all.bytes-a.limit.QuotaBytes))
+			FormatSize(a.limit.QuotaBytes), FormatSize(a.used.bytes+beside.bytes), a.underWay(), FormatSize(all.bytes-a.limit.QuotaBytes))
 	default:
 		return nil
 	}

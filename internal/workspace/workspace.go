@@ -43,6 +43,8 @@ type Options struct {
 	QuotaEntries int64
 	// EntryBytes is what each of them counts in QuotaBytes beside its size: an empty one takes an inode and mostly a block, too.
 	EntryBytes int64
+	// BesideBytes returns what an owner has elsewhere that counts in QuotaBytes. Nil means nothing.
+	BesideBytes func(owner string) int64
 	// MaxDepth is how many names a path may have. 0 means no limit.
 	MaxDepth int
 	// MaxUploads is how many uploads that are not finished each owner may have. 0 means 100.
@@ -152,10 +154,18 @@ func (w *Workspace) account(owner string) *account {
 	defer w.mu.Unlock()
 	a := w.accounts[owner]
 	if a == nil {
-		a = &account{owner: owner, limit: w.limits(), block: w.options.EntryBytes}
+		a = &account{owner: owner, beside: w.besideOf(owner), limit: w.limits(), block: w.options.EntryBytes}
 		w.accounts[owner] = a
 	}
 	return a
+}
+
+// besideOf returns what reports how much an owner has elsewhere.
+func (w *Workspace) besideOf(owner string) func() int64 {
+	if w.options.BesideBytes == nil {
+		return func() int64 { return 0 }
+	}
+	return func() int64 { return w.options.BesideBytes(owner) }
 }
 
 // Exists reports whether an owner has a tree.

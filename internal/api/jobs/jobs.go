@@ -77,6 +77,7 @@ type Service struct {
 	jobsv1.UnimplementedJobServiceServer
 	cfg      Config
 	turns    turns
+	keeping  sync.Mutex
 	reports  *limit.Rates[string] // problems reported, by user
 	draining <-chan struct{}      // closed by drain
 	drain    func()

@@ -6,10 +6,11 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// explain says in jobs that are the caller's own copies why each waits now, and what is expected of it. That is derived, not stored: their etags
+// explain says in jobs that are the caller's own copies why each waits now, what is expected of it, and when it is deleted. That is derived, not stored: their etags
 // and revisions are those of what is stored.
 func (c *Config) explain(list ...*jobsv1.Job) {
 	for _, j := range list {
+		j.ExpireTime = c.Store.ExpireTime(j)
 		id, err := job.ParseID(j.GetId())
 		if err != nil || j.GetState() != jobsv1.State_STATE_QUEUED {
 			continue

@@ -38,8 +38,8 @@ func (s *Service) quotas(p auth.Principal, u workspace.Usage) (rows []*workspace
 	}
 	used := map[job.Quota]int64{
 		job.QuotaWorkspaceBytes: u.UsedBytes, job.QuotaWorkspaceEntries: u.UsedEntries, job.QuotaActiveJobs: has.Active,
-		job.QuotaUploads: int64(s.cfg.Workspace.OpenUploads(p.User)),
-		job.QuotaShares:  int64(has.Given), job.QuotaTokens: int64(has.Tokens), job.QuotaSessions: int64(has.Sessions),
+		job.QuotaUploads:  int64(s.cfg.Workspace.OpenUploads(p.User)),
+		job.QuotaKeptJobs: int64(has.Kept), job.QuotaShares: int64(has.Given), job.QuotaTokens: int64(has.Tokens), job.QuotaSessions: int64(has.Sessions),
 		job.QuotaReports: int64(has.Reports), job.QuotaReportsPerDay: s.cfg.ReportsToday(p.User),
 	}
 	limits := make(map[job.Quota]int64, len(job.Quotas))

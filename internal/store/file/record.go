@@ -100,6 +100,7 @@ func HeaderOf(rec *storev1.Record) *storev1.Header {
 		CompleteTimeNs: Nanos(j.GetCompleteTime()), CancelTimeNs: Nanos(j.GetCancelTime()),
 		Phase: rec.GetPhase(), NotBeforeNs: Nanos(rec.GetNotBefore()), RequestId: rec.GetRequestId(), Resources: j.GetResources(),
 		InputBytes: j.GetInputBytes(), ServiceVersion: j.GetServiceVersion(), Granted: rec.GetGranted(),
+		KeepTimeNs: Nanos(j.GetKeepTime()), KeptBytes: j.GetKeptBytes(),
 	}
 	for k, v := range j.GetLabels() {
 		h.Labels = append(h.Labels, &storev1.Label{Key: k, Value: v})
@@ -122,6 +123,7 @@ func setJob(j *jobsv1.Job, h *storev1.Header) {
 	j.SubmitTime, j.StartTime = timestampOf(h.GetSubmitTimeNs()), timestampOf(h.GetStartTimeNs())
 	j.CompleteTime, j.CancelTime = timestampOf(h.GetCompleteTimeNs()), timestampOf(h.GetCancelTimeNs())
 	j.Resources, j.InputBytes, j.ServiceVersion = h.GetResources(), h.GetInputBytes(), h.GetServiceVersion()
+	j.KeepTime, j.KeptBytes = timestampOf(h.GetKeepTimeNs()), h.GetKeptBytes()
 }
 
 // complete sets what of a decoded job is not stored with it: what its key says, the etag, and the labels.

@@ -53,6 +53,9 @@ func (ix *Index) Facts() map[string]string {
 	for owner, n := range ix.shares.given {
 		f["shares of "+owner] = fmt.Sprint(n, " in all")
 	}
+	for owner, sum := range ix.keptByName() {
+		f["kept jobs of "+owner] = fmt.Sprint(sum)
+	}
 	for _, v := range views {
 		if wrong := ix.wrong(v); len(wrong) > 0 {
 			f["view "+v.key] = fmt.Sprint("wrong about ", wrong)

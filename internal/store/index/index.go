@@ -70,6 +70,7 @@ type Index struct {
 	requests  requests
 	ring      ring
 	shares    shares
+	kept      kept
 	views     []*view
 	lastID    job.ID // the highest that was ever inserted
 	revision  uint64
@@ -166,6 +167,7 @@ func (ix *Index) insert(id job.ID, h *storev1.Header) (uint32, error) {
 	if s.request != 0 {
 		ix.requests.add(s.request, id)
 	}
+	ix.kept.put(id, s.ownerNo, h)
 	ix.noteChange(&s)
 	return s.ownerNo, nil
 }
@@ -177,6 +179,7 @@ func (ix *Index) change(s *slot, h *storev1.Header) error {
 	}
 	ix.leaveState(s)
 	s.setStatus(h)
+	ix.kept.put(s.id, s.ownerNo, h)
 	ix.enterState(s)
 	ix.noteChange(s)
 	return nil
@@ -184,6 +187,7 @@ func (ix *Index) change(s *slot, h *storev1.Header) error {
 
 func (ix *Index) remove(s slot) {
 	ix.leaveState(&s)
+	ix.kept.put(s.id, s.ownerNo, nil)
 	for _, set := range [...]*idSet{&ix.all, &ix.owners.values[s.ownerNo].jobs, ix.services.values[s.serviceNo]} {
 		set.remove(s.id)
 	}

@@ -37,6 +37,7 @@ const drawings = {
   more: svg`<path d="M5 12h.1M12 12h.1M19 12h.1" stroke-width="3"/>`,
   copy: svg`<path d="M9 9h11v11H9z"/><path d="M5 15H4V4h11v1"/>`,
   pause: svg`<path d="M8 5v14M16 5v14"/>`,
+  keep: svg`<path d="M6 3.5h12v17l-6-4.5-6 4.5z"/>`,
   user: svg`<circle cx="12" cy="8" r="4"/><path d="M4 20.5a8 8 0 0 1 16 0"/>`,
 } satisfies Record<string, SVGTemplateResult>;
 

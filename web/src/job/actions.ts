@@ -1,15 +1,17 @@
 // What can be done with one job, each with the reason why not where it cannot.
 
 import type { Action } from '../base/action-bar';
-import { ApiError, apiURL } from '../base/api';
+import { ApiError, apiURL, call } from '../base/api';
 import { cancelJobs, reportIssue } from '../base/calls';
 import { ask } from '../base/dialog';
+import { formatRelative } from '../base/format';
 import { serverURL } from '../base/place';
 import { navigate, pathOf } from '../base/router';
 import type { Session } from '../base/session';
 import { toast } from '../base/toast';
 import { isFinal, visible } from '../base/words';
 import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
+import type { KeepResponseJson } from '../gen/stint/jobs/v1/job_service_pb';
 import { openShare } from './share';
 
 /** The actions for a job. `changed` is called when one may have changed it. */
@@ -55,7 +57,36 @@ export function jobActions(job: JobJson, session: Session, changed: () => void):
       unavailable: job.owner === session.status?.user ? undefined : 'only its owner can share it',
       run: () => openShare(id),
     },
+    ...keepAction(job, session, changed),
     { id: 'link', label: 'Copy link', icon: 'link', hint: 'Copy the address of this page', run: () => copyLink(id) },
+  ];
+}
+
+/** Keeps a job against retention, or takes that back, where the server deletes jobs by age. */
+function keepAction(job: JobJson, session: Session, changed: () => void): Action[] {
+  if (!job.expireTime && !job.keepTime) return [];
+  const kept = Boolean(job.keepTime);
+  const verb = kept ? 'unkeep' : 'keep';
+  return [
+    {
+      id: 'keep',
+      label: kept ? 'Kept' : 'Keep',
+      icon: 'keep',
+      hint: kept
+        ? 'Take back that it is kept: the server may delete it by age again'
+        : 'Keep this job with its logs and results; they count in your quota',
+      unavailable: job.owner === session.status?.user ? undefined : 'only its owner can keep it',
+      run: () =>
+        tellErrors(async () => {
+          const answer = await call<KeepResponseJson>('POST', `v1/jobs/${encodeURIComponent(job.id ?? '')}:${verb}`, {
+            body: {},
+          });
+          const end = formatRelative(answer.job?.expireTime);
+          if (!kept) toast('The job and its results are kept.', { kind: 'success' });
+          else toast(end ? `The job is deleted ${end}.` : 'The job is not kept any more.');
+          changed();
+        }),
+    },
   ];
 }
 

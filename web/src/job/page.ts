@@ -9,7 +9,7 @@ import { serverNow } from '../base/clock';
 import { styles } from '../base/css-vars';
 import { placeWords } from '../base/expected';
 import { followSession } from '../base/follow';
-import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
+import { formatBytes, formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
 import { icon } from '../base/icons';
 import { navigate, pathOf, type Route } from '../base/router';
 import { setTitle } from '../base/site';
@@ -264,6 +264,8 @@ export class JobPage extends LitElement {
           : nothing
       }
       ${job.parentId && job.parentId !== '0' ? fact('Part of', html`<a href=${pathOf('jobs', job.parentId)}>job ${job.parentId}</a>`) : nothing}
+      ${job.keepTime ? fact('Kept', html`since ${formatTime(job.keepTime, this.now)}, ${formatBytes(job.keptBytes ?? 0)} of the quota`) : nothing}
+      ${job.expireTime ? fact('Deleted', html`<time title=${formatTimeFull(job.expireTime)} datetime=${job.expireTime}>${formatRelative(job.expireTime, this.now)}</time>, with logs and results`) : nothing}
       ${job.resultFolder ? fact('Results', html`<a href=${workspaceHref(job.resultFolder)}>${job.resultFolder}</a>`) : nothing}
       ${
         labels.length > 0

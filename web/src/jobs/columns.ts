@@ -3,6 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { styles } from '../base/css-vars';
 import { expectedShort, placeShort } from '../base/expected';
 import { formatElapsed, formatRelative, formatTime, formatTimeFull } from '../base/format';
+import { endsSoon } from '../base/retention';
 import { pathOf } from '../base/router';
 import { isFinal, reasonWords, statePill, visible } from '../base/words';
 import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
@@ -109,9 +110,11 @@ function elapsed(row: Row, { now }: CellContext) {
   return html`<span class="quiet-text" title="It has not started yet">waits ${formatElapsed(row.submitTime, undefined, now).replace(/ \d+ \S+$/, '')}</span>`;
 }
 
-function progress(row: Row) {
+function progress(row: Row, { now }: CellContext) {
   if (row.state !== 'STATE_RUNNING') {
-    const words = [reasonWords(row.reason, row.exitCode), placeShort(row)].filter(Boolean).join(' · ');
+    const words = [reasonWords(row.reason, row.exitCode), placeShort(row), endsSoon(row, now)]
+      .filter(Boolean)
+      .join(' · ');
     return words ? html`<span class="quiet-text" data-long title=${row.message || words}>${words}</span>` : nothing;
   }
   const percent = row.progress?.percent;

@@ -30,6 +30,8 @@ export interface Row
     | 'expectedStartRange'
     | 'expectedCompleteRange'
     | 'expectationNote'
+    | 'expireTime'
+    | 'keepTime'
   > {
   id: string;
   /** Of the job's change that this row shows. */
@@ -398,5 +400,7 @@ export function rowOf(s: JobJson): Row {
     ...(s.expectedStartRange && { expectedStartRange: s.expectedStartRange }),
     ...(s.expectedCompleteRange && { expectedCompleteRange: s.expectedCompleteRange }),
     ...(s.expectationNote && { expectationNote: s.expectationNote }),
+    ...(s.expireTime && { expireTime: s.expireTime }),
+    ...(s.keepTime && { keepTime: s.keepTime }),
   };
 }

@@ -332,7 +332,15 @@ type Job struct {
 	// Number of the latest attempt, which is the last of `attempts` in the FULL view. 0 before the first.
 	Attempt int32 `protobuf:"varint,50,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// When its state, reason or attempt last changed.
-	ChangeTime    *timestamppb.Timestamp `protobuf:"bytes,51,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	ChangeTime *timestamppb.Timestamp `protobuf:"bytes,51,opt,name=change_time,json=changeTime,proto3" json:"change_time,omitempty"`
+	// When its owner asked to keep it against retention (Keep). Not set where it is not kept.
+	KeepTime *timestamppb.Timestamp `protobuf:"bytes,52,opt,name=keep_time,json=keepTime,proto3" json:"keep_time,omitempty"`
+	// What its folder took when it was kept, in bytes, which count in its owner's workspace quota. 0 where it is not kept.
+	KeptBytes int64 `protobuf:"varint,53,opt,name=kept_bytes,json=keptBytes,proto3" json:"kept_bytes,omitempty"`
+	// When the job is deleted with its logs and results. Only of a finished job that the server keeps for a time and that
+	// nobody asked to keep. Where the server also keeps only so many jobs, it may be deleted earlier. What was put into the
+	// workspace stays.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,54,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -678,6 +686,27 @@ func (x *Job) GetAttempt() int32 {
 func (x *Job) GetChangeTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ChangeTime
+	}
+	return nil
+}
+
+func (x *Job) GetKeepTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.KeepTime
+	}
+	return nil
+}
+
+func (x *Job) GetKeptBytes() int64 {
+	if x != nil {
+		return x.KeptBytes
+	}
+	return 0
+}
+
+func (x *Job) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
 	}
 	return nil
 }
@@ -1580,7 +1609,7 @@ var File_stint_jobs_v1_job_proto protoreflect.FileDescriptor
 
 const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x14\n" +
+	"\x17stint/jobs/v1/job.proto\x12\rstint.jobs.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x15\n" +
 	"\x03Job\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12J\n" +
 	"\x05owner\x18\x02 \x01(\tB4\xe0A\x01\xe0A\x05\xbaH+r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x05owner\x12F\n" +
@@ -1637,7 +1666,12 @@ const file_stint_jobs_v1_job_proto_rawDesc = "" +
 	"input_note\x181 \x01(\tB\x03\xe0A\x03R\tinputNote\x12\x1d\n" +
 	"\aattempt\x182 \x01(\x05B\x03\xe0A\x03R\aattempt\x12@\n" +
 	"\vchange_time\x183 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"changeTime\x1a9\n" +
+	"changeTime\x12<\n" +
+	"\tkeep_time\x184 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\bkeepTime\x12\"\n" +
+	"\n" +
+	"kept_bytes\x185 \x01(\x03B\x03\xe0A\x03R\tkeptBytes\x12@\n" +
+	"\vexpire_time\x186 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"expireTime\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +
@@ -1823,33 +1857,35 @@ var file_stint_jobs_v1_job_proto_depIdxs = []int32{
 	5,  // 17: stint.jobs.v1.Job.expected_complete_range:type_name -> stint.jobs.v1.TimeRange
 	3,  // 18: stint.jobs.v1.Job.applied_advice:type_name -> stint.jobs.v1.Advice
 	16, // 19: stint.jobs.v1.Job.change_time:type_name -> google.protobuf.Timestamp
-	17, // 20: stint.jobs.v1.Advice.time_limit:type_name -> google.protobuf.Duration
-	17, // 21: stint.jobs.v1.Advice.median_elapsed:type_name -> google.protobuf.Duration
-	16, // 22: stint.jobs.v1.TimeRange.earliest:type_name -> google.protobuf.Timestamp
-	16, // 23: stint.jobs.v1.TimeRange.latest:type_name -> google.protobuf.Timestamp
-	17, // 24: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
-	14, // 25: stint.jobs.v1.Resources.named:type_name -> stint.jobs.v1.Resources.NamedEntry
-	17, // 26: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
-	1,  // 27: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
-	16, // 28: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
-	16, // 29: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
-	16, // 30: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
-	1,  // 31: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
-	10, // 32: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
-	6,  // 33: stint.jobs.v1.Attempt.resources:type_name -> stint.jobs.v1.Resources
-	9,  // 34: stint.jobs.v1.Attempt.sooner_start:type_name -> stint.jobs.v1.SoonerStart
-	17, // 35: stint.jobs.v1.SoonerStart.sooner:type_name -> google.protobuf.Duration
-	17, // 36: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
-	17, // 37: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
-	16, // 38: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
-	16, // 39: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
-	0,  // 40: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
-	1,  // 41: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	16, // 20: stint.jobs.v1.Job.keep_time:type_name -> google.protobuf.Timestamp
+	16, // 21: stint.jobs.v1.Job.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 22: stint.jobs.v1.Advice.time_limit:type_name -> google.protobuf.Duration
+	17, // 23: stint.jobs.v1.Advice.median_elapsed:type_name -> google.protobuf.Duration
+	16, // 24: stint.jobs.v1.TimeRange.earliest:type_name -> google.protobuf.Timestamp
+	16, // 25: stint.jobs.v1.TimeRange.latest:type_name -> google.protobuf.Timestamp
+	17, // 26: stint.jobs.v1.Resources.time_limit:type_name -> google.protobuf.Duration
+	14, // 27: stint.jobs.v1.Resources.named:type_name -> stint.jobs.v1.Resources.NamedEntry
+	17, // 28: stint.jobs.v1.RetryPolicy.backoff:type_name -> google.protobuf.Duration
+	1,  // 29: stint.jobs.v1.RetryPolicy.reasons:type_name -> stint.jobs.v1.Reason
+	16, // 30: stint.jobs.v1.Attempt.create_time:type_name -> google.protobuf.Timestamp
+	16, // 31: stint.jobs.v1.Attempt.start_time:type_name -> google.protobuf.Timestamp
+	16, // 32: stint.jobs.v1.Attempt.complete_time:type_name -> google.protobuf.Timestamp
+	1,  // 33: stint.jobs.v1.Attempt.reason:type_name -> stint.jobs.v1.Reason
+	10, // 34: stint.jobs.v1.Attempt.usage:type_name -> stint.jobs.v1.Usage
+	6,  // 35: stint.jobs.v1.Attempt.resources:type_name -> stint.jobs.v1.Resources
+	9,  // 36: stint.jobs.v1.Attempt.sooner_start:type_name -> stint.jobs.v1.SoonerStart
+	17, // 37: stint.jobs.v1.SoonerStart.sooner:type_name -> google.protobuf.Duration
+	17, // 38: stint.jobs.v1.Usage.cpu_time:type_name -> google.protobuf.Duration
+	17, // 39: stint.jobs.v1.Usage.elapsed:type_name -> google.protobuf.Duration
+	16, // 40: stint.jobs.v1.Progress.update_time:type_name -> google.protobuf.Timestamp
+	16, // 41: stint.jobs.v1.StatusChange.time:type_name -> google.protobuf.Timestamp
+	0,  // 42: stint.jobs.v1.StatusChange.state:type_name -> stint.jobs.v1.State
+	1,  // 43: stint.jobs.v1.StatusChange.reason:type_name -> stint.jobs.v1.Reason
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_proto_init() }

@@ -3075,6 +3075,190 @@ func (*UnshareResponse) Descriptor() ([]byte, []int) {
 	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{41}
 }
 
+// Request of Keep.
+type KeepRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the job.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepRequest) Reset() {
+	*x = KeepRequest{}
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepRequest) ProtoMessage() {}
+
+func (x *KeepRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepRequest.ProtoReflect.Descriptor instead.
+func (*KeepRequest) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *KeepRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Response of Keep.
+type KeepResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job, without parameters.
+	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepResponse) Reset() {
+	*x = KeepResponse{}
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepResponse) ProtoMessage() {}
+
+func (x *KeepResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepResponse.ProtoReflect.Descriptor instead.
+func (*KeepResponse) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *KeepResponse) GetJob() *Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+// Request of Unkeep.
+type UnkeepRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the job.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnkeepRequest) Reset() {
+	*x = UnkeepRequest{}
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnkeepRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnkeepRequest) ProtoMessage() {}
+
+func (x *UnkeepRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnkeepRequest.ProtoReflect.Descriptor instead.
+func (*UnkeepRequest) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *UnkeepRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Response of Unkeep.
+type UnkeepResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job, without parameters. Its expire_time may be in the past: it goes within a minute then.
+	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnkeepResponse) Reset() {
+	*x = UnkeepResponse{}
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnkeepResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnkeepResponse) ProtoMessage() {}
+
+func (x *UnkeepResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnkeepResponse.ProtoReflect.Descriptor instead.
+func (*UnkeepResponse) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *UnkeepResponse) GetJob() *Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
 // Request of ListShares.
 type ListSharesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3090,7 +3274,7 @@ type ListSharesRequest struct {
 
 func (x *ListSharesRequest) Reset() {
 	*x = ListSharesRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[42]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3102,7 +3286,7 @@ func (x *ListSharesRequest) String() string {
 func (*ListSharesRequest) ProtoMessage() {}
 
 func (x *ListSharesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[42]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3115,7 +3299,7 @@ func (x *ListSharesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSharesRequest.ProtoReflect.Descriptor instead.
 func (*ListSharesRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{42}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListSharesRequest) GetId() string {
@@ -3152,7 +3336,7 @@ type ListSharesResponse struct {
 
 func (x *ListSharesResponse) Reset() {
 	*x = ListSharesResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[43]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3164,7 +3348,7 @@ func (x *ListSharesResponse) String() string {
 func (*ListSharesResponse) ProtoMessage() {}
 
 func (x *ListSharesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[43]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3177,7 +3361,7 @@ func (x *ListSharesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSharesResponse.ProtoReflect.Descriptor instead.
 func (*ListSharesResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{43}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListSharesResponse) GetShares() []*Share {
@@ -3209,7 +3393,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[44]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3221,7 +3405,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[44]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3234,7 +3418,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{44}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ReportRequest) GetId() string {
@@ -3267,7 +3451,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[45]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3279,7 +3463,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[45]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3292,7 +3476,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{45}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{49}
 }
 
 var File_stint_jobs_v1_job_service_proto protoreflect.FileDescriptor
@@ -3497,7 +3681,15 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\x0eUnshareRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\x12H\n" +
 	"\x04user\x18\x02 \x01(\tB4\xe0A\x02\xbaH.\xc8\x01\x01r)(\x80\x012$^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*)?$R\x04user\"\x11\n" +
-	"\x0fUnshareResponse\"\x84\x01\n" +
+	"\x0fUnshareResponse\",\n" +
+	"\vKeepRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\"9\n" +
+	"\fKeepResponse\x12)\n" +
+	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\".\n" +
+	"\rUnkeepRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\";\n" +
+	"\x0eUnkeepResponse\x12)\n" +
+	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\"\x84\x01\n" +
 	"\x11ListSharesRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02(@R\x02id\x12'\n" +
@@ -3536,7 +3728,7 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\bJobEvent\x12\x19\n" +
 	"\x15JOB_EVENT_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11JOB_EVENT_STARTED\x10\x01\x12\x13\n" +
-	"\x0fJOB_EVENT_ENDED\x10\x022\x9d\x0f\n" +
+	"\x0fJOB_EVENT_ENDED\x10\x022\xe5\x10\n" +
 	"\n" +
 	"JobService\x12Z\n" +
 	"\x06Submit\x12\x1c.stint.jobs.v1.SubmitRequest\x1a\x1d.stint.jobs.v1.SubmitResponse\"\x13\x82\xd3\xe4\x93\x02\r:\x01*\"\b/v1/jobs\x12u\n" +
@@ -3557,7 +3749,9 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"ReadResult\x12 .stint.jobs.v1.ReadResultRequest\x1a!.stint.jobs.v1.ReadResultResponse\"\x000\x01\x12z\n" +
 	"\vReportIssue\x12!.stint.jobs.v1.ReportIssueRequest\x1a\".stint.jobs.v1.ReportIssueResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/jobs/{id}:reportIssue\x12b\n" +
 	"\x05Share\x12\x1b.stint.jobs.v1.ShareRequest\x1a\x1c.stint.jobs.v1.ShareResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/jobs/{id}:share\x12j\n" +
-	"\aUnshare\x12\x1d.stint.jobs.v1.UnshareRequest\x1a\x1e.stint.jobs.v1.UnshareResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/jobs/{id}:unshare\x12}\n" +
+	"\aUnshare\x12\x1d.stint.jobs.v1.UnshareRequest\x1a\x1e.stint.jobs.v1.UnshareResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/jobs/{id}:unshare\x12^\n" +
+	"\x04Keep\x12\x1a.stint.jobs.v1.KeepRequest\x1a\x1b.stint.jobs.v1.KeepResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/jobs/{id}:keep\x12f\n" +
+	"\x06Unkeep\x12\x1c.stint.jobs.v1.UnkeepRequest\x1a\x1d.stint.jobs.v1.UnkeepResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/jobs/{id}:unkeep\x12}\n" +
 	"\n" +
 	"ListShares\x12 .stint.jobs.v1.ListSharesRequest\x1a!.stint.jobs.v1.ListSharesResponse\"*\x82\xd3\xe4\x93\x02$Z\x16\x12\x14/v1/jobs/{id}/shares\x12\n" +
 	"/v1/shares\x12f\n" +
@@ -3577,7 +3771,7 @@ func file_stint_jobs_v1_job_service_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_jobs_v1_job_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_stint_jobs_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_stint_jobs_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_stint_jobs_v1_job_service_proto_goTypes = []any{
 	(JobView)(0),                  // 0: stint.jobs.v1.JobView
 	(WatchView)(0),                // 1: stint.jobs.v1.WatchView
@@ -3626,102 +3820,112 @@ var file_stint_jobs_v1_job_service_proto_goTypes = []any{
 	(*ShareResponse)(nil),         // 44: stint.jobs.v1.ShareResponse
 	(*UnshareRequest)(nil),        // 45: stint.jobs.v1.UnshareRequest
 	(*UnshareResponse)(nil),       // 46: stint.jobs.v1.UnshareResponse
-	(*ListSharesRequest)(nil),     // 47: stint.jobs.v1.ListSharesRequest
-	(*ListSharesResponse)(nil),    // 48: stint.jobs.v1.ListSharesResponse
-	(*ReportRequest)(nil),         // 49: stint.jobs.v1.ReportRequest
-	(*ReportResponse)(nil),        // 50: stint.jobs.v1.ReportResponse
-	nil,                           // 51: stint.jobs.v1.Summary.ServicesEntry
-	(*Job)(nil),                   // 52: stint.jobs.v1.Job
-	(*Advice)(nil),                // 53: stint.jobs.v1.Advice
-	(*timestamppb.Timestamp)(nil), // 54: google.protobuf.Timestamp
-	(*status.Status)(nil),         // 55: google.rpc.Status
-	(*structpb.Struct)(nil),       // 56: google.protobuf.Struct
-	(*Progress)(nil),              // 57: stint.jobs.v1.Progress
+	(*KeepRequest)(nil),           // 47: stint.jobs.v1.KeepRequest
+	(*KeepResponse)(nil),          // 48: stint.jobs.v1.KeepResponse
+	(*UnkeepRequest)(nil),         // 49: stint.jobs.v1.UnkeepRequest
+	(*UnkeepResponse)(nil),        // 50: stint.jobs.v1.UnkeepResponse
+	(*ListSharesRequest)(nil),     // 51: stint.jobs.v1.ListSharesRequest
+	(*ListSharesResponse)(nil),    // 52: stint.jobs.v1.ListSharesResponse
+	(*ReportRequest)(nil),         // 53: stint.jobs.v1.ReportRequest
+	(*ReportResponse)(nil),        // 54: stint.jobs.v1.ReportResponse
+	nil,                           // 55: stint.jobs.v1.Summary.ServicesEntry
+	(*Job)(nil),                   // 56: stint.jobs.v1.Job
+	(*Advice)(nil),                // 57: stint.jobs.v1.Advice
+	(*timestamppb.Timestamp)(nil), // 58: google.protobuf.Timestamp
+	(*status.Status)(nil),         // 59: google.rpc.Status
+	(*structpb.Struct)(nil),       // 60: google.protobuf.Struct
+	(*Progress)(nil),              // 61: stint.jobs.v1.Progress
 }
 var file_stint_jobs_v1_job_service_proto_depIdxs = []int32{
-	52, // 0: stint.jobs.v1.SubmitRequest.job:type_name -> stint.jobs.v1.Job
-	52, // 1: stint.jobs.v1.SubmitResponse.job:type_name -> stint.jobs.v1.Job
-	53, // 2: stint.jobs.v1.SubmitResponse.advice:type_name -> stint.jobs.v1.Advice
-	52, // 3: stint.jobs.v1.BatchSubmitRequest.jobs:type_name -> stint.jobs.v1.Job
-	52, // 4: stint.jobs.v1.BatchSubmitResponse.jobs:type_name -> stint.jobs.v1.Job
-	52, // 5: stint.jobs.v1.GetResponse.job:type_name -> stint.jobs.v1.Job
+	56, // 0: stint.jobs.v1.SubmitRequest.job:type_name -> stint.jobs.v1.Job
+	56, // 1: stint.jobs.v1.SubmitResponse.job:type_name -> stint.jobs.v1.Job
+	57, // 2: stint.jobs.v1.SubmitResponse.advice:type_name -> stint.jobs.v1.Advice
+	56, // 3: stint.jobs.v1.BatchSubmitRequest.jobs:type_name -> stint.jobs.v1.Job
+	56, // 4: stint.jobs.v1.BatchSubmitResponse.jobs:type_name -> stint.jobs.v1.Job
+	56, // 5: stint.jobs.v1.GetResponse.job:type_name -> stint.jobs.v1.Job
 	0,  // 6: stint.jobs.v1.BatchGetRequest.view:type_name -> stint.jobs.v1.JobView
-	52, // 7: stint.jobs.v1.BatchGetResponse.jobs:type_name -> stint.jobs.v1.Job
+	56, // 7: stint.jobs.v1.BatchGetResponse.jobs:type_name -> stint.jobs.v1.Job
 	0,  // 8: stint.jobs.v1.ListRequest.view:type_name -> stint.jobs.v1.JobView
-	52, // 9: stint.jobs.v1.ListResponse.jobs:type_name -> stint.jobs.v1.Job
+	56, // 9: stint.jobs.v1.ListResponse.jobs:type_name -> stint.jobs.v1.Job
 	1,  // 10: stint.jobs.v1.WatchStatusRequest.view:type_name -> stint.jobs.v1.WatchView
 	17, // 11: stint.jobs.v1.WatchStatusResponse.snapshot_begin:type_name -> stint.jobs.v1.SnapshotBegin
 	18, // 12: stint.jobs.v1.WatchStatusResponse.snapshot_end:type_name -> stint.jobs.v1.SnapshotEnd
-	52, // 13: stint.jobs.v1.WatchStatusResponse.job:type_name -> stint.jobs.v1.Job
+	56, // 13: stint.jobs.v1.WatchStatusResponse.job:type_name -> stint.jobs.v1.Job
 	19, // 14: stint.jobs.v1.WatchStatusResponse.removed:type_name -> stint.jobs.v1.Removed
 	20, // 15: stint.jobs.v1.WatchStatusResponse.restarted:type_name -> stint.jobs.v1.Restarted
 	21, // 16: stint.jobs.v1.WatchStatusResponse.heartbeat:type_name -> stint.jobs.v1.Heartbeat
 	24, // 17: stint.jobs.v1.WatchStatusResponse.counts:type_name -> stint.jobs.v1.Summary
-	54, // 18: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	58, // 18: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
 	24, // 19: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
 	25, // 20: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
-	51, // 21: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
-	52, // 22: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
+	55, // 21: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
+	56, // 22: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
 	30, // 23: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
-	52, // 24: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
-	55, // 25: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
-	56, // 26: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
-	52, // 27: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
-	53, // 28: stint.jobs.v1.RerunResponse.advice:type_name -> stint.jobs.v1.Advice
+	56, // 24: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
+	59, // 25: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
+	60, // 26: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
+	56, // 27: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
+	57, // 28: stint.jobs.v1.RerunResponse.advice:type_name -> stint.jobs.v1.Advice
 	2,  // 29: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
 	37, // 30: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
-	54, // 31: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
+	58, // 31: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
 	37, // 32: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
 	3,  // 33: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	54, // 34: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	52, // 35: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
+	58, // 34: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	56, // 35: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
 	3,  // 36: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
 	42, // 37: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
-	42, // 38: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
-	4,  // 39: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
-	57, // 40: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
-	25, // 41: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
-	5,  // 42: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
-	7,  // 43: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
-	9,  // 44: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
-	11, // 45: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
-	13, // 46: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
-	15, // 47: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
-	22, // 48: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
-	26, // 49: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
-	28, // 50: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
-	31, // 51: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
-	33, // 52: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
-	35, // 53: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
-	38, // 54: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
-	40, // 55: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
-	43, // 56: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
-	45, // 57: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
-	47, // 58: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
-	49, // 59: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
-	6,  // 60: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
-	8,  // 61: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
-	10, // 62: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
-	12, // 63: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
-	14, // 64: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
-	16, // 65: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
-	23, // 66: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
-	27, // 67: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
-	29, // 68: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
-	32, // 69: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
-	34, // 70: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
-	36, // 71: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
-	39, // 72: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
-	41, // 73: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
-	44, // 74: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
-	46, // 75: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
-	48, // 76: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
-	50, // 77: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
-	60, // [60:78] is the sub-list for method output_type
-	42, // [42:60] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	56, // 38: stint.jobs.v1.KeepResponse.job:type_name -> stint.jobs.v1.Job
+	56, // 39: stint.jobs.v1.UnkeepResponse.job:type_name -> stint.jobs.v1.Job
+	42, // 40: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
+	4,  // 41: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
+	61, // 42: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
+	25, // 43: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
+	5,  // 44: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
+	7,  // 45: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
+	9,  // 46: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
+	11, // 47: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
+	13, // 48: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
+	15, // 49: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
+	22, // 50: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
+	26, // 51: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
+	28, // 52: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
+	31, // 53: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
+	33, // 54: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
+	35, // 55: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
+	38, // 56: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
+	40, // 57: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
+	43, // 58: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
+	45, // 59: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
+	47, // 60: stint.jobs.v1.JobService.Keep:input_type -> stint.jobs.v1.KeepRequest
+	49, // 61: stint.jobs.v1.JobService.Unkeep:input_type -> stint.jobs.v1.UnkeepRequest
+	51, // 62: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
+	53, // 63: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
+	6,  // 64: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
+	8,  // 65: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
+	10, // 66: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
+	12, // 67: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
+	14, // 68: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
+	16, // 69: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
+	23, // 70: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
+	27, // 71: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
+	29, // 72: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
+	32, // 73: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
+	34, // 74: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
+	36, // 75: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
+	39, // 76: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
+	41, // 77: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
+	44, // 78: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
+	46, // 79: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
+	48, // 80: stint.jobs.v1.JobService.Keep:output_type -> stint.jobs.v1.KeepResponse
+	50, // 81: stint.jobs.v1.JobService.Unkeep:output_type -> stint.jobs.v1.UnkeepResponse
+	52, // 82: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
+	54, // 83: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
+	64, // [64:84] is the sub-list for method output_type
+	44, // [44:64] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_service_proto_init() }
@@ -3745,7 +3949,7 @@ func file_stint_jobs_v1_job_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_jobs_v1_job_service_proto_rawDesc), len(file_stint_jobs_v1_job_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   47,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

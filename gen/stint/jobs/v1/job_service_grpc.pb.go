@@ -37,6 +37,8 @@ const (
 	JobService_ReportIssue_FullMethodName = "/stint.jobs.v1.JobService/ReportIssue"
 	JobService_Share_FullMethodName       = "/stint.jobs.v1.JobService/Share"
 	JobService_Unshare_FullMethodName     = "/stint.jobs.v1.JobService/Unshare"
+	JobService_Keep_FullMethodName        = "/stint.jobs.v1.JobService/Keep"
+	JobService_Unkeep_FullMethodName      = "/stint.jobs.v1.JobService/Unkeep"
 	JobService_ListShares_FullMethodName  = "/stint.jobs.v1.JobService/ListShares"
 	JobService_Report_FullMethodName      = "/stint.jobs.v1.JobService/Report"
 )
@@ -86,6 +88,11 @@ type JobServiceClient interface {
 	Share(ctx context.Context, in *ShareRequest, opts ...grpc.CallOption) (*ShareResponse, error)
 	// Unshare takes back all that a user was given of a job. Their streams of it end. Somebody with whom it is not shared answers OK.
 	Unshare(ctx context.Context, in *UnshareRequest, opts ...grpc.CallOption) (*UnshareResponse, error)
+	// Keep keeps a finished job with its logs and results, whatever the server's retention says. What its folder takes counts in
+	// its owner's workspace quota. Only its owner can. A job that is kept already stays as it is.
+	Keep(ctx context.Context, in *KeepRequest, opts ...grpc.CallOption) (*KeepResponse, error)
+	// Unkeep takes back Keep: the server's retention holds again, at once.
+	Unkeep(ctx context.Context, in *UnkeepRequest, opts ...grpc.CallOption) (*UnkeepResponse, error)
 	// ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
 	ListShares(ctx context.Context, in *ListSharesRequest, opts ...grpc.CallOption) (*ListSharesResponse, error)
 	// Report is how a job's own command tells of itself, with the token in its environment (`STINT_JOB_TOKEN`), which
@@ -288,6 +295,26 @@ func (c *jobServiceClient) Unshare(ctx context.Context, in *UnshareRequest, opts
 	return out, nil
 }
 
+func (c *jobServiceClient) Keep(ctx context.Context, in *KeepRequest, opts ...grpc.CallOption) (*KeepResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KeepResponse)
+	err := c.cc.Invoke(ctx, JobService_Keep_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *jobServiceClient) Unkeep(ctx context.Context, in *UnkeepRequest, opts ...grpc.CallOption) (*UnkeepResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnkeepResponse)
+	err := c.cc.Invoke(ctx, JobService_Unkeep_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *jobServiceClient) ListShares(ctx context.Context, in *ListSharesRequest, opts ...grpc.CallOption) (*ListSharesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSharesResponse)
@@ -353,6 +380,11 @@ type JobServiceServer interface {
 	Share(context.Context, *ShareRequest) (*ShareResponse, error)
 	// Unshare takes back all that a user was given of a job. Their streams of it end. Somebody with whom it is not shared answers OK.
 	Unshare(context.Context, *UnshareRequest) (*UnshareResponse, error)
+	// Keep keeps a finished job with its logs and results, whatever the server's retention says. What its folder takes counts in
+	// its owner's workspace quota. Only its owner can. A job that is kept already stays as it is.
+	Keep(context.Context, *KeepRequest) (*KeepResponse, error)
+	// Unkeep takes back Keep: the server's retention holds again, at once.
+	Unkeep(context.Context, *UnkeepRequest) (*UnkeepResponse, error)
 	// ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
 	ListShares(context.Context, *ListSharesRequest) (*ListSharesResponse, error)
 	// Report is how a job's own command tells of itself, with the token in its environment (`STINT_JOB_TOKEN`), which
@@ -415,6 +447,12 @@ func (UnimplementedJobServiceServer) Share(context.Context, *ShareRequest) (*Sha
 }
 func (UnimplementedJobServiceServer) Unshare(context.Context, *UnshareRequest) (*UnshareResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Unshare not implemented")
+}
+func (UnimplementedJobServiceServer) Keep(context.Context, *KeepRequest) (*KeepResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Keep not implemented")
+}
+func (UnimplementedJobServiceServer) Unkeep(context.Context, *UnkeepRequest) (*UnkeepResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unkeep not implemented")
 }
 func (UnimplementedJobServiceServer) ListShares(context.Context, *ListSharesRequest) (*ListSharesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListShares not implemented")
@@ -710,6 +748,42 @@ func _JobService_Unshare_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JobService_Keep_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KeepRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).Keep(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_Keep_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).Keep(ctx, req.(*KeepRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _JobService_Unkeep_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnkeepRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).Unkeep(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_Unkeep_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).Unkeep(ctx, req.(*UnkeepRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _JobService_ListShares_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListSharesRequest)
 	if err := dec(in); err != nil {
@@ -804,6 +878,14 @@ var JobService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Unshare",
 			Handler:    _JobService_Unshare_Handler,
+		},
+		{
+			MethodName: "Keep",
+			Handler:    _JobService_Keep_Handler,
+		},
+		{
+			MethodName: "Unkeep",
+			Handler:    _JobService_Unkeep_Handler,
 		},
 		{
 			MethodName: "ListShares",

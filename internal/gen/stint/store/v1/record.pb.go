@@ -130,7 +130,11 @@ type Header struct {
 	// Version of its service.
 	ServiceVersion string `protobuf:"bytes,23,opt,name=service_version,json=serviceVersion,proto3" json:"service_version,omitempty"`
 	// What its next attempt gets. Unset where that is what the job asks for.
-	Granted       *v1.Resources `protobuf:"bytes,24,opt,name=granted,proto3" json:"granted,omitempty"`
+	Granted *v1.Resources `protobuf:"bytes,24,opt,name=granted,proto3" json:"granted,omitempty"`
+	// When its owner asked to keep it.
+	KeepTimeNs int64 `protobuf:"fixed64,25,opt,name=keep_time_ns,json=keepTimeNs,proto3" json:"keep_time_ns,omitempty"`
+	// What its folder took then.
+	KeptBytes     int64 `protobuf:"varint,26,opt,name=kept_bytes,json=keptBytes,proto3" json:"kept_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -331,6 +335,20 @@ func (x *Header) GetGranted() *v1.Resources {
 		return x.Granted
 	}
 	return nil
+}
+
+func (x *Header) GetKeepTimeNs() int64 {
+	if x != nil {
+		return x.KeepTimeNs
+	}
+	return 0
+}
+
+func (x *Header) GetKeptBytes() int64 {
+	if x != nil {
+		return x.KeptBytes
+	}
+	return 0
 }
 
 // Label is a key and a value that a user gave a job.
@@ -1768,7 +1786,7 @@ var File_stint_store_v1_record_proto protoreflect.FileDescriptor
 
 const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\n" +
-	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\x84\a\n" +
+	"\x1bstint/store/v1/record.proto\x12\x0estint.store.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17stint/jobs/v1/job.proto\x1a\x1fstint/jobs/v1/job_service.proto\"\xc5\a\n" +
 	"\x06Header\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x1a\n" +
@@ -1797,7 +1815,11 @@ const file_stint_store_v1_record_proto_rawDesc = "" +
 	"\vinput_bytes\x18\x16 \x01(\x03R\n" +
 	"inputBytes\x12'\n" +
 	"\x0fservice_version\x18\x17 \x01(\tR\x0eserviceVersion\x122\n" +
-	"\agranted\x18\x18 \x01(\v2\x18.stint.jobs.v1.ResourcesR\agrantedB\f\n" +
+	"\agranted\x18\x18 \x01(\v2\x18.stint.jobs.v1.ResourcesR\agranted\x12 \n" +
+	"\fkeep_time_ns\x18\x19 \x01(\x10R\n" +
+	"keepTimeNs\x12\x1d\n" +
+	"\n" +
+	"kept_bytes\x18\x1a \x01(\x03R\tkeptBytesB\f\n" +
 	"\n" +
 	"_exit_code\"/\n" +
 	"\x05Label\x12\x10\n" +

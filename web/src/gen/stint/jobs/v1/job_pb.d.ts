@@ -351,6 +351,29 @@ export declare type Job = Message<"stint.jobs.v1.Job"> & {
    * @generated from field: google.protobuf.Timestamp change_time = 51;
    */
   changeTime?: Timestamp | undefined;
+
+  /**
+   * When its owner asked to keep it against retention (Keep). Not set where it is not kept.
+   *
+   * @generated from field: google.protobuf.Timestamp keep_time = 52;
+   */
+  keepTime?: Timestamp | undefined;
+
+  /**
+   * What its folder took when it was kept, in bytes, which count in its owner's workspace quota. 0 where it is not kept.
+   *
+   * @generated from field: int64 kept_bytes = 53;
+   */
+  keptBytes: bigint;
+
+  /**
+   * When the job is deleted with its logs and results. Only of a finished job that the server keeps for a time and that
+   * nobody asked to keep. Where the server also keeps only so many jobs, it may be deleted earlier. What was put into the
+   * workspace stays.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 54;
+   */
+  expireTime?: Timestamp | undefined;
 };
 
 /**
@@ -691,6 +714,29 @@ export declare type JobJson = {
    * @generated from field: google.protobuf.Timestamp change_time = 51;
    */
   changeTime?: TimestampJson;
+
+  /**
+   * When its owner asked to keep it against retention (Keep). Not set where it is not kept.
+   *
+   * @generated from field: google.protobuf.Timestamp keep_time = 52;
+   */
+  keepTime?: TimestampJson;
+
+  /**
+   * What its folder took when it was kept, in bytes, which count in its owner's workspace quota. 0 where it is not kept.
+   *
+   * @generated from field: int64 kept_bytes = 53;
+   */
+  keptBytes?: string;
+
+  /**
+   * When the job is deleted with its logs and results. Only of a finished job that the server keeps for a time and that
+   * nobody asked to keep. Where the server also keeps only so many jobs, it may be deleted earlier. What was put into the
+   * workspace stays.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 54;
+   */
+  expireTime?: TimestampJson;
 };
 
 /**

@@ -2664,6 +2664,142 @@ export declare type UnshareResponseJson = {
 export declare const UnshareResponseSchema: GenMessage<UnshareResponse, {jsonType: UnshareResponseJson}>;
 
 /**
+ * Request of Keep.
+ *
+ * @generated from message stint.jobs.v1.KeepRequest
+ */
+export declare type KeepRequest = Message<"stint.jobs.v1.KeepRequest"> & {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Request of Keep.
+ *
+ * @generated from message stint.jobs.v1.KeepRequest
+ */
+export declare type KeepRequestJson = {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+};
+
+/**
+ * Describes the message stint.jobs.v1.KeepRequest.
+ * Use `create(KeepRequestSchema)` to create a new message.
+ */
+export declare const KeepRequestSchema: GenMessage<KeepRequest, {jsonType: KeepRequestJson}>;
+
+/**
+ * Response of Keep.
+ *
+ * @generated from message stint.jobs.v1.KeepResponse
+ */
+export declare type KeepResponse = Message<"stint.jobs.v1.KeepResponse"> & {
+  /**
+   * The job, without parameters.
+   *
+   * @generated from field: stint.jobs.v1.Job job = 1;
+   */
+  job?: Job | undefined;
+};
+
+/**
+ * Response of Keep.
+ *
+ * @generated from message stint.jobs.v1.KeepResponse
+ */
+export declare type KeepResponseJson = {
+  /**
+   * The job, without parameters.
+   *
+   * @generated from field: stint.jobs.v1.Job job = 1;
+   */
+  job?: JobJson;
+};
+
+/**
+ * Describes the message stint.jobs.v1.KeepResponse.
+ * Use `create(KeepResponseSchema)` to create a new message.
+ */
+export declare const KeepResponseSchema: GenMessage<KeepResponse, {jsonType: KeepResponseJson}>;
+
+/**
+ * Request of Unkeep.
+ *
+ * @generated from message stint.jobs.v1.UnkeepRequest
+ */
+export declare type UnkeepRequest = Message<"stint.jobs.v1.UnkeepRequest"> & {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Request of Unkeep.
+ *
+ * @generated from message stint.jobs.v1.UnkeepRequest
+ */
+export declare type UnkeepRequestJson = {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string id = 1;
+   */
+  id?: string;
+};
+
+/**
+ * Describes the message stint.jobs.v1.UnkeepRequest.
+ * Use `create(UnkeepRequestSchema)` to create a new message.
+ */
+export declare const UnkeepRequestSchema: GenMessage<UnkeepRequest, {jsonType: UnkeepRequestJson}>;
+
+/**
+ * Response of Unkeep.
+ *
+ * @generated from message stint.jobs.v1.UnkeepResponse
+ */
+export declare type UnkeepResponse = Message<"stint.jobs.v1.UnkeepResponse"> & {
+  /**
+   * The job, without parameters. Its expire_time may be in the past: it goes within a minute then.
+   *
+   * @generated from field: stint.jobs.v1.Job job = 1;
+   */
+  job?: Job | undefined;
+};
+
+/**
+ * Response of Unkeep.
+ *
+ * @generated from message stint.jobs.v1.UnkeepResponse
+ */
+export declare type UnkeepResponseJson = {
+  /**
+   * The job, without parameters. Its expire_time may be in the past: it goes within a minute then.
+   *
+   * @generated from field: stint.jobs.v1.Job job = 1;
+   */
+  job?: JobJson;
+};
+
+/**
+ * Describes the message stint.jobs.v1.UnkeepResponse.
+ * Use `create(UnkeepResponseSchema)` to create a new message.
+ */
+export declare const UnkeepResponseSchema: GenMessage<UnkeepResponse, {jsonType: UnkeepResponseJson}>;
+
+/**
  * Request of ListShares.
  *
  * @generated from message stint.jobs.v1.ListSharesRequest
@@ -3251,6 +3387,27 @@ export declare const JobService: GenService<{
     methodKind: "unary";
     input: typeof UnshareRequestSchema;
     output: typeof UnshareResponseSchema;
+  },
+  /**
+   * Keep keeps a finished job with its logs and results, whatever the server's retention says. What its folder takes counts in
+   * its owner's workspace quota. Only its owner can. A job that is kept already stays as it is.
+   *
+   * @generated from rpc stint.jobs.v1.JobService.Keep
+   */
+  keep: {
+    methodKind: "unary";
+    input: typeof KeepRequestSchema;
+    output: typeof KeepResponseSchema;
+  },
+  /**
+   * Unkeep takes back Keep: the server's retention holds again, at once.
+   *
+   * @generated from rpc stint.jobs.v1.JobService.Unkeep
+   */
+  unkeep: {
+    methodKind: "unary";
+    input: typeof UnkeepRequestSchema;
+    output: typeof UnkeepResponseSchema;
   },
   /**
    * ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
