@@ -3,13 +3,20 @@ package api_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/api/page"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
+	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // heavy stores jobs with so many bytes of parameters each.
@@ -57,11 +64,11 @@ func TestPagesOfReportsEndByBytes(t *testing.T) {
 		_, err := w.jobs().ReportIssue(w.as("ann"), &jobsv1.ReportIssueRequest{Id: id, Description: "wrong"})
 		must(t, err)
 	}
-	first, more, err := w.store.Issues(0, 100, 1<<20)
+	first, more, err := w.store.Issues(0, 100, page.Bound)
 	if err != nil || !more || len(first) != 3 {
 		t.Fatalf("%d reports, more %v, %v", len(first), more, err)
 	}
-	rest, more, err := w.store.Issues(first[2].ID.Seq, 100, 1<<20)
+	rest, more, err := w.store.Issues(first[2].ID.Seq, 100, page.Bound)
 	if err != nil || more || len(rest) != 2 {
 		t.Errorf("%d reports, more %v, %v", len(rest), more, err)
 	}
@@ -119,5 +126,85 @@ func TestBatchAnswersAreBasic(t *testing.T) {
 	_, err = w.jobs().BatchSubmit(w.as("ann"), many)
 	if fields := refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); len(fields) != 1 || fields[0] != "jobs" {
 		t.Errorf("too much for an answer: %v", fields)
+	}
+}
+
+// A thousand jobs as users have them, with all that happened to them, are one page and one batch.
+func TestAThousandUsualJobsAreOnePage(t *testing.T) {
+	w := newWorld(t)
+	ids := w.heavy(1000, 300)
+	for _, text := range ids {
+		id, err := job.ParseID(text)
+		must(t, err)
+		_, err = w.store.Update(t.Context(), store.Everyone, id, func(r *storev1.Record) error {
+			r.Job.Attempts = []*jobsv1.Attempt{{
+				Number: 1, Executor: "local", StartTime: timestamppb.Now(), Reason: jobsv1.Reason_REASON_EXIT_NONZERO,
+			}}
+			for _, state := range []jobsv1.State{jobsv1.State_STATE_RUNNING, jobsv1.State_STATE_FAILED} {
+				if _, err := job.Transition(r.GetJob(), job.Status{State: state, Time: time.Now(), Message: "The command began, or ended with exit code 1."}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		must(t, err)
+	}
+	for _, view := range []jobsv1.JobView{jobsv1.JobView_JOB_VIEW_BASIC, jobsv1.JobView_JOB_VIEW_FULL} {
+		list, err := w.jobs().List(w.as("ann"), &jobsv1.ListRequest{PageSize: 1000, View: view})
+		if err != nil || len(list.GetJobs()) != len(ids) || list.GetNextPageToken() != "" {
+			t.Errorf("%v: a page of %d jobs, %v", view, len(list.GetJobs()), err)
+		}
+		batch, err := w.jobs().BatchGet(w.as("ann"), &jobsv1.BatchGetRequest{Ids: ids, View: view})
+		if err != nil || len(batch.GetJobs()) != len(ids) {
+			t.Errorf("%v: a batch of %d jobs, %v", view, len(batch.GetJobs()), err)
+		}
+	}
+}
+
+// Pages end where their jobs would be too much in memory or in JSON, though they have few bytes.
+func TestPagesInFullEndByWhatJobsBecome(t *testing.T) {
+	const each = 6
+	for name, value := range map[string]*structpb.Value{
+		"nulls":         structpb.NewNullValue(),
+		"control codes": structpb.NewStringValue(strings.Repeat("\x01", 250)),
+		"empty lists":   structpb.NewListValue(&structpb.ListValue{}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			list := &structpb.ListValue{}
+			for size := 0; size < 250<<10; size += proto.Size(value) + 2 {
+				list.Values = append(list.Values, value)
+			}
+			var ids []string
+			for range each {
+				j := copyJob()
+				j.Owner, j.Parameters = "ann", params("list", structpb.NewListValue(list))
+				stored, _, err := w.store.Submit(t.Context(), []*jobsv1.Job{j}, store.SubmitOptions{Owner: "ann"})
+				must(t, err)
+				ids = append(ids, stored[0].GetId())
+			}
+			seen, pages := 0, 0
+			for token := ""; ; pages++ {
+				resp, err := w.jobs().List(w.as("ann"), &jobsv1.ListRequest{PageSize: 1000, View: jobsv1.JobView_JOB_VIEW_FULL, PageToken: token})
+				must(t, err)
+				raw, err := proto.Marshal(resp)
+				must(t, err)
+				json, err := protojson.Marshal(resp)
+				must(t, err)
+				of := weight.OfEncoded(raw, resp.ProtoReflect().Descriptor())
+				if len(json) > page.MaxAnswer || len(resp.GetJobs()) > 1 && of.Memory > page.Bound.Memory {
+					t.Errorf("a page of %d jobs: %d bytes of JSON, %d in memory", len(resp.GetJobs()), len(json), of.Memory)
+				}
+				seen += len(resp.GetJobs())
+				if token = resp.GetNextPageToken(); token == "" {
+					break
+				}
+			}
+			if seen != each || pages == 0 {
+				t.Errorf("%d of %d jobs on %d pages", seen, each, pages+1)
+			}
+			_, err := w.jobs().BatchGet(w.as("ann"), &jobsv1.BatchGetRequest{Ids: ids, View: jobsv1.JobView_JOB_VIEW_FULL})
+			refusal(t, err, codes.InvalidArgument, "TOO_LARGE")
+		})
 	}
 }

@@ -5,12 +5,11 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/stint-jobs/stint/internal/api/status"
 	"github.com/stint-jobs/stint/internal/layers"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 const (
@@ -18,12 +17,8 @@ const (
 	smallMessage = 4 << 10
 	// elementBytes is what an element becomes, about. A number in JSON is three of them.
 	elementBytes = 48
-	// fieldsOfElement is how many fields a message may have for each element that it counts as, beside itself.
-	fieldsOfElement = 4
 	// maxDecoded bounds what all messages that are being handled have become.
 	maxDecoded = 256 << 20
-	// maxNesting is how deep messages may be within each other. A job with JSON a hundred levels deep has three hundred.
-	maxNesting = 1000
 )
 
 // Decoding bounds what the messages of a server's calls become.
@@ -109,53 +104,13 @@ func (d *Decoding) check(data mem.Buffer, m proto.Message) (mark []byte) {
 		return tooLarge
 	}
 	left := size.Elements
-	if !countElements(b, m.ProtoReflect().Descriptor(), &left, maxNesting) {
+	if !weight.TakeElements(b, m.ProtoReflect().Descriptor(), &left) {
 		return tooLarge
 	}
 	if !d.hold(m, Cost(len(b), size.Elements-left)) {
 		return overloaded
 	}
 	return nil
-}
-
-// countElements takes the elements of an encoded message from left, and reports whether there were enough. It makes nothing.
-// What is not well formed is left to the decoder.
-func countElements(b []byte, message protoreflect.MessageDescriptor, left *int, depth int) bool {
-	if depth == 0 {
-		return false
-	}
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return true
-		}
-		size := protowire.ConsumeFieldValue(number, kind, b[n:])
-		if size < 0 {
-			return true
-		}
-		value := b[n : n+size]
-		b = b[n+size:]
-		if *left--; *left < 0 {
-			return false
-		}
-		field := message.Fields().ByNumber(number)
-		if kind != protowire.BytesType || field == nil {
-			continue
-		}
-		inner, _ := protowire.ConsumeBytes(value)
-		switch {
-		case field.Message() != nil: // as large as all of its fields, however few are set
-			*left -= field.Message().Fields().Len() / fieldsOfElement
-			if *left < 0 || !countElements(inner, field.Message(), left, depth-1) {
-				return false
-			}
-		case field.Kind() != protoreflect.StringKind && field.Kind() != protoreflect.BytesKind: // packed numbers
-			if *left -= len(inner) / 16; *left < 0 {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // refusals are what is said of messages that carry a mark.

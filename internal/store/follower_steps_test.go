@@ -16,6 +16,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/file"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // steps are the writing methods of Store. Each decides at once what it asks for, and returns the call.
@@ -397,7 +398,7 @@ func (h *history) deleteIssuesOf() func() error {
 
 func (h *history) deleteIssue() func() error {
 	ctx, id := h.ctx(), IssueID{Job: h.id(), Seq: 1}
-	if issues, _, err := h.leader.Issues(0, 5, 1<<20); err != nil {
+	if issues, _, err := h.leader.Issues(0, 5, weight.Bound{}); err != nil {
 		h.Error(err)
 	} else if len(issues) > 0 {
 		id = issues[h.rng.IntN(len(issues))].ID

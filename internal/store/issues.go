@@ -8,6 +8,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // What a problem report is; see package record.
@@ -82,7 +83,7 @@ func (s *Store) DeleteIssue(ctx context.Context, id IssueID) error {
 }
 
 // Issues returns reports, newest first, at most limit, with numbers below before; zero begins with the newest. They end
-// early once they have maxBytes in all, but for the first. more reports whether there are older ones.
-func (s *Store) Issues(before uint64, limit, maxBytes int) (issues []Issue, more bool, _ error) {
-	return read2(s, func(tx *kv.ReadTx) ([]Issue, bool, error) { return file.ListIssues(tx, before, limit, maxBytes) })
+// early once they are more than the bound together, but for the first. more reports whether there are older ones.
+func (s *Store) Issues(before uint64, limit int, bound weight.Bound) (issues []Issue, more bool, _ error) {
+	return read2(s, func(tx *kv.ReadTx) ([]Issue, bool, error) { return file.ListIssues(tx, before, limit, bound) })
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // Get returns a job in full. Of one that is seen only because it was shared, what leads
@@ -22,13 +23,13 @@ func (s *Store) Get(scope Scope, id job.ID) (*jobsv1.Job, error) {
 	return found, err
 }
 
-// GetMany returns several jobs in the order of ids, and the ids of those that do not exist for the scope. Where they have
-// more than maxBytes in all they are refused before they are decoded.
-func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView, maxBytes int) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
+// GetMany returns several jobs in the order of ids, and the ids of those that do not exist for the scope. Where they are
+// more than the bound together they are refused before they are decoded.
+func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView, bound weight.Bound) (jobs []*jobsv1.Job, missing []job.ID, _ error) {
 	err := s.view(func(tx *kv.ReadTx) error {
-		size := 0
+		room := weight.NewBudget(bound)
 		for _, id := range ids {
-			if size += file.Size(tx, id, view); size > maxBytes && len(ids) > 1 {
+			if !room.Add(file.Stored(tx, id, view)...) {
 				return job.Userf(job.ErrTooLarge, "These jobs are larger than what is sent at once. Ask for fewer at a time, or for the basic view.")
 			}
 		}
@@ -49,6 +50,31 @@ func (s *Store) GetMany(scope Scope, ids []job.ID, view jobsv1.JobView, maxBytes
 		return nil, nil, fmt.Errorf("read %d jobs: %w", len(ids), err)
 	}
 	return jobs, missing, nil
+}
+
+// GetPart returns the jobs of the first ids, as many as the bound allows and one at least. taken is how many ids that are; those of
+// them that do not exist for the scope are left out.
+func (s *Store) GetPart(scope Scope, ids []job.ID, view jobsv1.JobView, bound weight.Bound) (jobs []*jobsv1.Job, taken int, _ error) {
+	err := s.view(func(tx *kv.ReadTx) error {
+		room := weight.NewBudget(bound)
+		for i, id := range ids {
+			if !room.Add(file.Stored(tx, id, view)...) {
+				return nil
+			}
+			j, err := jobIn(tx, scope, id, view)
+			if err != nil {
+				return err
+			}
+			if taken = i + 1; j != nil {
+				jobs = append(jobs, j)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("read %d jobs: %w", len(ids), err)
+	}
+	return jobs, taken, nil
 }
 
 // Record returns a job's hot record, with job.id and job.etag set. It is the caller's own.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,6 +22,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store/credential"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/storetest"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 func TestRetention(t *testing.T) {
@@ -63,7 +63,7 @@ func TestRetention(t *testing.T) {
 	if got, err = s.ApplyRetention(t.Context(), start.Add(time.Hour+2*time.Minute)); err != nil || len(got) != 0 {
 		t.Errorf("again: %v %v", got, err)
 	}
-	if _, missing, err := s.GetMany(store.Everyone, []job.ID{1, 2, 3, 4, 5, 6, 7, 8, 9}, 0, math.MaxInt); err != nil || len(missing) != 3 {
+	if _, missing, err := s.GetMany(store.Everyone, []job.ID{1, 2, 3, 4, 5, 6, 7, 8, 9}, 0, weight.Bound{}); err != nil || len(missing) != 3 {
 		t.Errorf("missing %v, %v", missing, err)
 	}
 }
@@ -196,7 +196,7 @@ func TestIssues(t *testing.T) {
 	for more := true; more; {
 		var page []store.Issue
 		var err error
-		if page, more, err = s.Issues(before, 2, 1<<20); err != nil {
+		if page, more, err = s.Issues(before, 2, weight.Bound{Bytes: 1 << 20}); err != nil {
 			t.Fatal(err)
 		}
 		for _, i := range page {

@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"errors"
-	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // scopes is who may see what, as a model: whose each job is and who was given what of it.
@@ -181,7 +181,7 @@ func (m *scopes) readByID(t *rapid.T, scope store.Scope) {
 			t.Fatalf("Shares of job %s in %v: %v", id, scope, err)
 		}
 	}
-	got, gone, err := m.s.GetMany(scope, ids, 0, math.MaxInt)
+	got, gone, err := m.s.GetMany(scope, ids, 0, weight.Bound{})
 	if err != nil || !slices.Equal(idsOf(t, got), want) || !slices.Equal(gone, missing) {
 		t.Fatalf("GetMany in %v: %v, %v", scope, idsOf(t, got), err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // large returns a job whose parameters have so many bytes.
@@ -29,7 +30,7 @@ func TestPageEndsByBytesAndIsContinuedInEveryOrder(t *testing.T) {
 	}
 	for _, f := range fields {
 		q := store.Query{
-			Scope: store.OwnedBy("ada"), Limit: 100, MaxBytes: 3*size + 5000, View: jobsv1.JobView_JOB_VIEW_FULL, Order: []store.Order{{Field: f}},
+			Scope: store.OwnedBy("ada"), Limit: 100, Bound: weight.Bound{Bytes: 3*size + 5000}, View: jobsv1.JobView_JOB_VIEW_FULL, Order: []store.Order{{Field: f}},
 		}
 		seen := make(map[string]bool)
 		for {
@@ -59,7 +60,7 @@ func TestPageEndsByBytesAndIsContinuedInEveryOrder(t *testing.T) {
 func TestPageHasOneJobHoweverLarge(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{}.WithoutSync())
 	submit(t, s, "ada", large(5000), large(5000))
-	page, err := s.Page(t.Context(), store.Query{Scope: store.OwnedBy("ada"), Limit: 2, MaxBytes: 1, View: jobsv1.JobView_JOB_VIEW_FULL})
+	page, err := s.Page(t.Context(), store.Query{Scope: store.OwnedBy("ada"), Limit: 2, Bound: weight.Bound{Bytes: 1}, View: jobsv1.JobView_JOB_VIEW_FULL})
 	if err != nil || len(page.Jobs) != 1 || page.Next == nil {
 		t.Errorf("%d jobs, next %v, %v", len(page.Jobs), page.Next, err)
 	}
@@ -77,7 +78,7 @@ func TestTheViewBasicHasTheLastEntryOfTheHistoryAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	basic, _, err := s.GetMany(store.Everyone, []job.ID{1}, jobsv1.JobView_JOB_VIEW_BASIC, 1<<20)
+	basic, _, err := s.GetMany(store.Everyone, []job.ID{1}, jobsv1.JobView_JOB_VIEW_BASIC, weight.Bound{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestGetManyRefusesWhatIsTooLarge(t *testing.T) {
 		ids = append(ids, idOf(t, j))
 	}
 	get := func(view jobsv1.JobView) error {
-		_, _, err := s.GetMany(store.OwnedBy("ada"), ids, view, 8000)
+		_, _, err := s.GetMany(store.OwnedBy("ada"), ids, view, weight.Bound{Bytes: 8000})
 		return err
 	}
 	if err := get(jobsv1.JobView_JOB_VIEW_FULL); !errors.Is(err, job.ErrTooLarge) {

@@ -9,6 +9,7 @@ import (
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // Page is the part of a query's result behind its cursor.
@@ -41,14 +42,14 @@ func (s *Store) Page(ctx context.Context, q Query) (*Page, error) {
 	return &Page{Page: *p, Jobs: jobs}, nil
 }
 
-// rows reads the jobs of a page, as many as the query's bytes allow, and returns how many rows they are from. The index was
+// rows reads the jobs of a page, as many as the query's bound allows, and returns how many rows they are from. The index was
 // read a moment before, and a job may have changed since: what was deleted or does not fit any more is left out.
 func (s *Store) rows(q *Query, rows []index.Row) (jobs []*jobsv1.Job, taken int, err error) {
 	jobs = make([]*jobsv1.Job, 0, len(rows))
 	err = s.view(func(tx *kv.ReadTx) error {
-		size := 0
+		room := weight.NewBudget(q.Bound)
 		for i, row := range rows {
-			if size += file.Size(tx, row.ID, q.View); q.MaxBytes > 0 && size > q.MaxBytes && i > 0 {
+			if !room.Add(file.Stored(tx, row.ID, q.View)...) {
 				return nil
 			}
 			taken = i + 1

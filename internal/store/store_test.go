@@ -3,7 +3,6 @@ package store_test
 import (
 	"errors"
 	"flag"
-	"math"
 	"os"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
 	"github.com/stint-jobs/stint/internal/store/storetest"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 func TestMain(m *testing.M) {
@@ -129,7 +129,7 @@ func TestAJobOfSomebodyElseDoesNotExist(t *testing.T) {
 		if _, err := s.Update(t.Context(), scope, id, into(running)); !errors.Is(err, job.ErrNotFound) {
 			t.Errorf("%s: update: %v", name, err)
 		}
-		_, missing, err := s.GetMany(scope, []job.ID{id}, jobsv1.JobView_JOB_VIEW_BASIC, math.MaxInt)
+		_, missing, err := s.GetMany(scope, []job.ID{id}, jobsv1.JobView_JOB_VIEW_BASIC, weight.Bound{})
 		if err != nil || len(missing) != 1 {
 			t.Errorf("%s: get many: %v %v", name, missing, err)
 		}

@@ -11,9 +11,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // maxSorted is how many entries a folder may have to be listed in the order of names. The order of a larger one would
@@ -43,7 +43,7 @@ func (t tree) cursorPage(ctx context.Context, folder string, page Page) (Listing
 	}
 	defer f.Close()
 	l := Listing{Unsorted: true}
-	size, next := 0, offset
+	room, next := weight.NewBudget(bound), offset
 	err = readFrom(ctx, f, offset, func(name string, after int64) (bool, error) {
 		if !shown(name) {
 			return true, nil
@@ -57,12 +57,13 @@ func (t tree) cursorPage(ctx context.Context, folder string, page Page) (Listing
 			return false, reading("list", p, err)
 		case !info.IsDir() && !info.Mode().IsRegular():
 			return true, nil
-		case len(l.Entries) == pageSize(page) || size >= maxPageBytes:
+		}
+		e := entry(p, info)
+		if len(l.Entries) == pageSize(page) || !room.AddMessage(e) {
 			l.Next = cursorKey + strconv.FormatInt(next, 10)
 			return false, nil
 		}
-		e := entry(p, info)
-		size, next = size+proto.Size(e), after
+		next = after
 		l.Entries = append(l.Entries, e)
 		return true, nil
 	})

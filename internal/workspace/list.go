@@ -8,18 +8,18 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 const (
 	defaultPage = 1000
 	maxPage     = 10000
-	// maxPageBytes is where a page ends early.
-	maxPageBytes = 1 << 20
 )
+
+// bound is where a page ends early.
+var bound = weight.Bound{Bytes: 1 << 20, Weight: weight.Weight{Text: 4 << 20, Memory: 6 << 20}}
 
 // Page says which part of a folder to list.
 type Page struct {
@@ -132,9 +132,9 @@ func (t tree) page(folder string, keys []string, page Page) (Listing, error) {
 		first++
 	}
 	var l Listing
-	size := 0
+	room := weight.NewBudget(bound)
 	for i, key := range keys[first:] {
-		if len(l.Entries) == most || size >= maxPageBytes {
+		if len(l.Entries) == most {
 			l.Next = keys[first+i-1]
 			break
 		}
@@ -147,7 +147,10 @@ func (t tree) page(folder string, keys []string, page Page) (Listing, error) {
 			return Listing{}, reading("list", p, err)
 		}
 		e := entry(p, info)
-		size += proto.Size(e)
+		if !room.AddMessage(e) {
+			l.Next = keys[first+i-1]
+			break
+		}
 		l.Entries = append(l.Entries, e)
 	}
 	return l, nil

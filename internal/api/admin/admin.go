@@ -99,7 +99,7 @@ func (s *admin) ListIssues(_ context.Context, req *adminv1.ListIssuesRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	issues, more, err := s.cfg.Store.Issues(before, limit, page.MaxBytes)
+	issues, more, err := s.cfg.Store.Issues(before, limit, page.Bound)
 	if err != nil {
 		return nil, err
 	}

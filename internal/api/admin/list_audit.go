@@ -32,7 +32,7 @@ func (s *admin) ListAudit(ctx context.Context, req *adminv1.ListAuditRequest) (*
 }
 
 func (s *admin) auditQuery(req *adminv1.ListAuditRequest) (q audit.Query, err error) {
-	q.MaxBytes = page.MaxBytes
+	q.Bound = page.Bound
 	if q.Limit, err = page.Size(req.GetPageSize(), page.Default, page.Max); err != nil {
 		return q, err
 	}

@@ -20,7 +20,7 @@ func (s *Service) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*j
 		return nil, err
 	}
 	before := s.cfg.Store.Revision()
-	found, _, err := s.cfg.Store.GetMany(scope, ids, req.GetView(), page.MaxBatchBytes)
+	found, _, err := s.cfg.Store.GetMany(scope, ids, req.GetView(), page.BatchBound)
 	if err != nil {
 		return nil, err
 	}

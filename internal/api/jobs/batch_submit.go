@@ -43,8 +43,8 @@ func checkBatchBytes(req *jobsv1.BatchSubmitRequest) error {
 	for _, j := range req.GetJobs() {
 		size += proto.Size(j) - proto.Size(j.GetParameters())
 	}
-	if size > page.MaxBatchBytes {
-		return job.Invalid("jobs", "have %d bytes besides their parameters; at most %d may be submitted at a time", size, page.MaxBatchBytes)
+	if most := page.BatchBound.Bytes; size > most {
+		return job.Invalid("jobs", "have %d bytes besides their parameters; at most %d may be submitted at a time", size, most)
 	}
 	return nil
 }

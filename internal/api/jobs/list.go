@@ -45,7 +45,7 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 	}
 	found, err := s.page(ctx, store.Query{
 		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchCost: cond.cost, MatchKey: kept,
-		Order: order, After: after, Limit: limit, MaxBytes: page.MaxBytes, View: req.GetView(),
+		Order: order, After: after, Limit: limit, Bound: page.Bound, View: req.GetView(),
 	})
 	if err != nil {
 		return nil, err

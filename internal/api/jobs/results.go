@@ -7,13 +7,13 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/api/page"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/weight"
 	"github.com/stint-jobs/stint/internal/workdir"
 	"github.com/stint-jobs/stint/internal/workspace"
 )
@@ -37,10 +37,10 @@ func (s *Service) ListResults(ctx context.Context, req *jobsv1.ListResultsReques
 	}
 	resp.Truncated = truncated
 	resp.Note = madeUp(found)
-	size := 0
+	room := weight.NewBudget(page.Bound)
 	for _, f := range found {
 		file := s.resultFile(j, f)
-		if size += proto.Size(file); size > page.MaxBytes {
+		if !room.AddMessage(file) {
 			resp.Truncated = true
 			break
 		}

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // recentFinal is how many finished jobs a snapshot of an owner has.
@@ -104,7 +104,7 @@ func (w *watcher) watchIDs(req *jobsv1.WatchStatusRequest, texts []string) error
 	if err != nil {
 		return err
 	}
-	found, missing, err := w.cfg.Store.GetMany(scope, ids, jobsv1.JobView_JOB_VIEW_BASIC, math.MaxInt)
+	found, missing, err := w.cfg.Store.GetMany(scope, ids, jobsv1.JobView_JOB_VIEW_BASIC, weight.Bound{})
 	if err != nil {
 		return err
 	}
@@ -306,7 +306,7 @@ func (w *watcher) allFinal() (bool, error) {
 		return false, nil
 	}
 	for ; w.final < len(w.what.IDs); w.final++ {
-		jobs, missing, err := w.cfg.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], jobsv1.JobView_JOB_VIEW_BASIC, math.MaxInt)
+		jobs, missing, err := w.cfg.Store.GetMany(w.what.Scope, w.what.IDs[w.final:w.final+1], jobsv1.JobView_JOB_VIEW_BASIC, weight.Bound{})
 		if err != nil || slices.ContainsFunc(missing, func(id job.ID) bool { return w.lent[id] }) {
 			return false, err // takeBack tells of those that are missing
 		}

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
@@ -69,14 +68,15 @@ func (w *watcher) sendPart(at uint64, jobs []*jobsv1.Job) error {
 
 // snapshotOfIDs hands over the watched ids, part by part.
 func (w *watcher) snapshotOfIDs(_ context.Context, part func([]*jobsv1.Job) error) error {
-	for ids := range slices.Chunk(w.what.IDs, snapshotPage) {
-		jobs, _, err := w.cfg.Store.GetMany(w.what.Scope, ids, jobsv1.JobView_JOB_VIEW_BASIC, math.MaxInt)
+	for ids := w.what.IDs; len(ids) > 0; {
+		jobs, taken, err := w.cfg.Store.GetPart(w.what.Scope, ids[:min(len(ids), snapshotPage)], jobsv1.JobView_JOB_VIEW_BASIC, page.Bound)
 		if err != nil {
 			return err
 		}
 		if err := part(jobs); err != nil {
 			return err
 		}
+		ids = ids[taken:]
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (w *watcher) snapshotOfIDs(_ context.Context, part func([]*jobsv1.Job) erro
 func (w *watcher) snapshotOfOwner(ctx context.Context, part func([]*jobsv1.Job) error) error {
 	final, err := w.cfg.Store.Page(ctx, store.Query{
 		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), func(s jobsv1.State) bool { return !job.Terminal(s) }),
-		Limit: recentFinal, MaxBytes: page.MaxBytes, View: jobsv1.JobView_JOB_VIEW_BASIC,
+		Limit: recentFinal, Bound: page.Bound, View: jobsv1.JobView_JOB_VIEW_BASIC,
 	})
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (w *watcher) snapshotOfOwner(ctx context.Context, part func([]*jobsv1.Job) 
 	}
 	q := store.Query{
 		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), job.Terminal),
-		Order: []store.Order{{Field: store.ByID}}, Limit: snapshotPage, MaxBytes: page.MaxBytes, View: jobsv1.JobView_JOB_VIEW_BASIC,
+		Order: []store.Order{{Field: store.ByID}}, Limit: snapshotPage, Bound: page.Bound, View: jobsv1.JobView_JOB_VIEW_BASIC,
 	}
 	for {
 		found, err := w.cfg.Store.Page(ctx, q)

@@ -5,19 +5,20 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // Cut returns a page of a list that is whole in memory and sorted by the bytes of its keys: what is behind the key after, at most limit
-// things and MaxBytes of them, but one in any case. next is the key of the last one where more follow, and empty otherwise.
+// things and not more than Bound, but one in any case. next is the key of the last one where more follow, and empty otherwise.
 func Cut[T proto.Message](all []T, key func(T) string, after string, limit int) (part []T, next string) {
 	from, found := slices.BinarySearchFunc(all, after, func(t T, after string) int { return strings.Compare(key(t), after) })
 	if found {
 		from++
 	}
-	size := 0
+	room := weight.NewBudget(Bound)
 	for i, t := range all[from:] {
-		size += proto.Size(t)
-		if i == limit || i > 0 && size > MaxBytes {
+		if i == limit || !room.AddMessage(t) {
 			return all[from : from+i], key(all[from+i-1])
 		}
 	}

@@ -21,7 +21,7 @@ func TestCutHasEverythingOnce(t *testing.T) {
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
 		s := &catalogv1.Service{Id: id}
 		if id == "b" || id == "c" {
-			s.Description = strings.Repeat("x", MaxBytes)
+			s.Description = strings.Repeat("x", Bound.Bytes)
 		}
 		all = append(all, s)
 	}

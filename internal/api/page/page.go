@@ -13,6 +13,7 @@ import (
 
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // Sizes of pages, as the API states them.
@@ -21,12 +22,18 @@ const (
 	Default = 50
 	// Max is the size of the largest page.
 	Max = 1000
-	// MaxBytes is where a page ends early, whatever its size: such a page has a token, and is followed by others.
-	MaxBytes = 1 << 20
 	// MaxAnswer is the largest message that is sent: the default bound of gRPC's clients in all languages.
 	MaxAnswer = 4 << 20
-	// MaxBatchBytes is how much of jobs a batch call returns. It leaves room for what the server adds to each.
-	MaxBatchBytes = 3 << 20
+	// maxMemory is what the things in an answer may take in memory. Where they are translated, as for Connect in JSON, they are there
+	// twice, which keeps the memory for an answer below 12 MiB.
+	maxMemory = 6 << 20
+)
+
+var (
+	// Bound is where a page ends early, whatever its size: such a page has a token, and is followed by others.
+	Bound = weight.Bound{Bytes: 1 << 20, Weight: weight.Weight{Text: MaxAnswer, Memory: maxMemory}}
+	// BatchBound is how much of jobs a batch call returns. It leaves room for what the server adds to each.
+	BatchBound = weight.Bound{Bytes: 3 << 20, Weight: weight.Weight{Text: MaxAnswer, Memory: maxMemory}}
 )
 
 const maxToken = 2048

@@ -12,6 +12,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // Row is a stored entry.
@@ -71,8 +72,8 @@ type Query struct {
 	Before uint64
 	// Limit is how many entries are returned at most. Required.
 	Limit int
-	// MaxBytes ends the entries early, once those found have so many bytes. 0 means no such bound.
-	MaxBytes int
+	// Bound ends the entries early, once those found are so much together. There is one, however large it is.
+	Bound weight.Bound
 }
 
 // maxScan is how many entries one query looks at. The next page goes on where it stopped.
@@ -85,9 +86,9 @@ func Entries(ctx context.Context, tx *kv.ReadTx, q Query) (rows []Row, next uint
 	if q.Before > 0 {
 		below = key(q.Before)
 	}
-	scanned, size := 0, 0
+	scanned, room := 0, weight.NewBudget(q.Bound)
 	for k, v := range tx.Descend(Bucket, below) {
-		if len(rows) == q.Limit || scanned == maxScan || q.MaxBytes > 0 && size >= q.MaxBytes {
+		if len(rows) == q.Limit || scanned == maxScan {
 			return rows, binary.BigEndian.Uint64(k) + 1, nil
 		}
 		if scanned++; scanned%1024 == 0 && ctx.Err() != nil {
@@ -100,10 +101,14 @@ func Entries(ctx context.Context, tx *kv.ReadTx, q Query) (rows []Row, next uint
 		if err != nil {
 			return nil, 0, err
 		}
-		if row.raw = nil; q.fits(row) {
-			rows = append(rows, row)
-			size += len(v)
+		if !q.fits(row) {
+			continue
 		}
+		if !room.Add(weight.Encoded{Bytes: row.raw, Message: row.Entry.ProtoReflect().Descriptor()}) {
+			return rows, row.Sequence + 1, nil
+		}
+		row.raw = nil
+		rows = append(rows, row)
 	}
 	return rows, 0, nil
 }

@@ -11,6 +11,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // IssueID names a report: the job and a number that grows with each report.
@@ -49,23 +50,22 @@ type Issue struct {
 }
 
 // ListIssues returns reports, newest first, at most limit, with numbers below before; zero begins with
-// the newest. They end early once they have maxBytes in all, but for the first. more reports whether there are older ones.
-func ListIssues(tx *kv.ReadTx, before uint64, limit, maxBytes int) (issues []Issue, more bool, _ error) {
+// the newest. They end early once they are more than the bound together, but for the first. more reports whether there are older ones.
+func ListIssues(tx *kv.ReadTx, before uint64, limit int, bound weight.Bound) (issues []Issue, more bool, _ error) {
 	var below []byte
 	if before > 0 {
 		below = binary.BigEndian.AppendUint64(nil, before)
 	}
-	size := 0
+	room := weight.NewBudget(bound)
 	for k, raw := range tx.Descend(Issues, below) {
-		size += len(raw)
-		if more = len(issues) == limit || size > maxBytes && len(issues) > 0; more {
+		if more = len(issues) == limit || !room.Add(weight.Encoded{Bytes: raw, Message: issueRecord}); more {
 			break
 		}
-		issue, err := DecodeIssue(k, raw)
+		one, err := DecodeIssue(k, raw)
 		if err != nil {
 			return nil, false, err
 		}
-		issues = append(issues, issue)
+		issues = append(issues, one)
 	}
 	return issues, more, nil
 }

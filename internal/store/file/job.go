@@ -12,6 +12,7 @@ import (
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/kv"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // NotFound returns the job.ErrNotFound of a job.
@@ -43,13 +44,21 @@ func GetHeader(tx *kv.ReadTx, id job.ID) (*storev1.Header, error) {
 	return DecodeHeader(id, raw)
 }
 
-// Size returns how many bytes are read for a job in a view.
-func Size(tx *kv.ReadTx, id job.ID, view jobsv1.JobView) int {
-	size := len(tx.Get(Jobs, id.Key()))
+// What the values of the buckets Jobs, Specs and Issues encode.
+var (
+	wholeRecord = (*storev1.Record)(nil).ProtoReflect().Descriptor()
+	basicRecord = (*storev1.BasicRecord)(nil).ProtoReflect().Descriptor()
+	specRecord  = (*storev1.Spec)(nil).ProtoReflect().Descriptor()
+	issueRecord = (*storev1.Issue)(nil).ProtoReflect().Descriptor()
+)
+
+// Stored returns what is decoded for a job in a view. It dies with the transaction.
+func Stored(tx *kv.ReadTx, id job.ID, view jobsv1.JobView) []weight.Encoded {
+	raw := tx.Get(Jobs, id.Key())
 	if view == jobsv1.JobView_JOB_VIEW_FULL {
-		size += len(tx.Get(Specs, id.Key()))
+		return []weight.Encoded{{Bytes: raw, Message: wholeRecord}, {Bytes: tx.Get(Specs, id.Key()), Message: specRecord}}
 	}
-	return size
+	return []weight.Encoded{{Bytes: raw, Message: basicRecord}}
 }
 
 // GetJob decodes a job. It returns nil where there is no such job.

@@ -4,6 +4,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/weight"
 )
 
 // Scope is whose jobs a caller may see. A job outside of it does not exist. The zero value sees
@@ -59,9 +60,9 @@ type Query struct {
 
 	// For the reader of the page's jobs. The index does not look at it.
 
-	// MaxBytes ends a page early, once its stored jobs have so many bytes. A page has at least one job, however
-	// large that is. 0 means no such bound.
-	MaxBytes int
+	// Bound ends a page early, once its stored jobs are so much. A page has at least one job, however
+	// large that is.
+	Bound weight.Bound
 	// View is how much of each job: BASIC (also when unspecified) is without parameters, attempts and history.
 	View jobsv1.JobView
 }
