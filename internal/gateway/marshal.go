@@ -28,10 +28,13 @@ func (*jsonMarshaler) StreamContentType(any) string { return ndjson }
 // Marshal writes a message, or a line of a stream without its end.
 func (m *jsonMarshaler) Marshal(v any) ([]byte, error) {
 	key, msg := streamChunk(v)
-	if msg == nil {
-		return m.JSONPb.Marshal(v)
+	if msg != nil {
+		return m.appendJSON([]byte(`{"`+key+`":`), msg, '}')
 	}
-	return m.appendJSON([]byte(`{"`+key+`":`), msg, '}')
+	if msg, ok := v.(proto.Message); ok {
+		return m.MarshalOptions.Marshal(msg)
+	}
+	return m.JSONPb.Marshal(v)
 }
 
 // NewDecoder reads the body that the middleware prepared.

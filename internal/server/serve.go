@@ -245,13 +245,15 @@ func (f *front) build(ctx context.Context) (err error) {
 		}))
 	f.web = f.newGRPC(SplitCredentials(), fromWeb(f.limits), grpc.StatsHandler(takenMessages{}), grpc.MaxHeaderListSize(maxHeaderList))
 	f.local = f.newGRPC(auth.SocketCreds(), fromNowhere, grpc.MaxConcurrentStreams(maxStreams))
-	f.memory = f.newGRPC(auth.MemoryCreds(), fromGateway, grpc.StaticStreamWindowSize(memoryWindow)) // all of REST is one connection of its
+	responses := newHandover()
+	f.memory = f.newGRPC(auth.MemoryCreds(), fromGateway, grpc.StaticStreamWindowSize(memoryWindow), // all of REST is one connection of its
+		grpc.ChainUnaryInterceptor(responses.server))
 	f.metrics.InitializeMetrics(f.grpc)
 	memory := bufconn.Listen(1 << 20)
 	f.run("serve REST's calls", func() error { return f.memory.Serve(memory) })
 	conn, err := grpc.NewClient("passthrough:///memory",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponse)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxResponse)), grpc.WithUnaryInterceptor(responses.client),
 		// By itself the window grows to 16 MB, and each download whose client does not read would hold as much.
 		grpc.WithStaticStreamWindowSize(memoryWindow),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return memory.DialContext(ctx) }))
