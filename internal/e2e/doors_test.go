@@ -31,8 +31,11 @@ type door struct {
 	base  string      // http://HOST:PORT, or https, with the path below which the server is
 	calls string      // likewise, for calls
 	tls   *tls.Config // nil for plaintext
+	ca    string      // the file of the authority; empty for plaintext
 	token string      // of ann
 	done  string      // a job of hers that is over
+	// transports are what it speaks, in the words of dial.
+	transports []string
 }
 
 // dial returns a client that speaks what is named.
@@ -72,7 +75,7 @@ func (d *door) get(ctx context.Context, client *http.Client, path string, header
 	return client.Do(req)
 }
 
-// rest tries REST: a request, an upload, and the two ends of a stream of events.
+// rest tries REST: a request and an upload.
 func (d *door) rest(t *testing.T, client *http.Client) {
 	t.Helper()
 	resp, err := d.get(t.Context(), client, "/v1/auth/whoami")
@@ -97,7 +100,12 @@ func (d *door) rest(t *testing.T, client *http.Client) {
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("an upload: %s", resp.Status)
 	}
-	resp, err = d.get(t.Context(), client, "/v1/jobs/"+d.done+":watch?untilFinal=true", "Accept", "text/event-stream")
+}
+
+// events reads a stream of events to its end, and opens it again.
+func (d *door) events(t *testing.T, client *http.Client) {
+	t.Helper()
+	resp, err := d.get(t.Context(), client, "/v1/jobs/"+d.done+":watch?untilFinal=true", "Accept", "text/event-stream")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,8 +208,8 @@ func connectReason(err error) string {
 	return ""
 }
 
-// grpcLibrary tries calls by grpc-go: a call, a stream, health and reflection.
-func (d *door) grpcLibrary(t *testing.T) {
+// dialGRPC connects by grpc-go. The context carries the token.
+func (d *door) dialGRPC(t *testing.T) (context.Context, *grpc.ClientConn) {
 	t.Helper()
 	transport := insecure.NewCredentials()
 	if d.tls != nil {
@@ -213,8 +221,14 @@ func (d *door) grpcLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+d.token)
+	t.Cleanup(func() { _ = conn.Close() })
+	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+d.token), conn
+}
+
+// grpcLibrary tries calls by grpc-go: a call, a stream, and one that is refused.
+func (d *door) grpcLibrary(t *testing.T) {
+	t.Helper()
+	ctx, conn := d.dialGRPC(t)
 	if who, err := authv1.NewAuthServiceClient(conn).WhoAmI(ctx, &authv1.WhoAmIRequest{}); err != nil || who.GetUser() != "ann" {
 		t.Errorf("gRPC: %v, %v", who, err)
 	}
@@ -231,9 +245,21 @@ func (d *door) grpcLibrary(t *testing.T) {
 	if _, err := authv1.NewAuthServiceClient(conn).WhoAmI(t.Context(), &authv1.WhoAmIRequest{}); reasonOf(status.Convert(err).Proto()) != "CREDENTIALS_MISSING" {
 		t.Errorf("a stranger: %v", err)
 	}
+}
+
+// health asks for a service's health by grpc-go, without a token.
+func (d *door) health(t *testing.T) {
+	t.Helper()
+	_, conn := d.dialGRPC(t)
 	if _, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: "stint.jobs.v1.JobService"}); err != nil {
 		t.Errorf("health: %v", err)
 	}
+}
+
+// reflection asks for the services by grpc-go, without a token.
+func (d *door) reflection(t *testing.T) {
+	t.Helper()
+	_, conn := d.dialGRPC(t)
 	stream, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
 	if err == nil {
 		if err = stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}); err == nil {
@@ -245,25 +271,6 @@ func (d *door) grpcLibrary(t *testing.T) {
 	}
 	if err != nil {
 		t.Errorf("reflection: %v", err)
-	}
-}
-
-// inEachProtocol tries gRPC-Web and Connect, and gRPC where the client speaks HTTP/2, and REST after each of them over the same connection.
-func (d *door) inEachProtocol(t *testing.T, client *http.Client, http2 bool) {
-	t.Helper()
-	for name, options := range map[string][]connect.ClientOption{
-		"gRPC":         {connect.WithGRPC()},
-		"gRPC, gzip":   {connect.WithGRPC(), connect.WithSendGzip()},
-		"gRPC-Web":     {connect.WithGRPCWeb()},
-		"Connect":      {},
-		"Connect JSON": {connect.WithProtoJSON()},
-		"Connect gzip": {connect.WithProtoJSON(), connect.WithSendGzip()},
-	} {
-		if strings.HasPrefix(name, "gRPC") && !strings.HasPrefix(name, "gRPC-") && !http2 {
-			continue
-		}
-		t.Run(name, func(t *testing.T) { d.connectLibrary(t, client, options...) })
-		t.Run("REST after "+name, func(t *testing.T) { d.rest(t, client) })
 	}
 }
 
@@ -289,31 +296,4 @@ func newDoor(t *testing.T, s *server, config *tls.Config) *door {
 		t.Fatal(err)
 	}
 	return d
-}
-
-// TestEveryProtocolOverEveryTransport has a cell for each protocol over each transport of the port.
-func TestEveryProtocolOverEveryTransport(t *testing.T) {
-	a := newAuthority(t)
-	secure, _ := newTLSServer(t, a, "")
-	plain := newServer(t, "--auth", "token")
-	overTLS, overTCP := newDoor(t, secure, a.client("")), newDoor(t, plain, nil)
-	for name, c := range map[string]struct {
-		door     *door
-		protocol string
-		http2    bool
-	}{
-		"HTTP1.1":            {overTCP, "h1", false},
-		"HTTP2 known before": {overTCP, "h2c", true},
-		"TLS http1.1":        {overTLS, "h1", false},
-		"TLS h2 and http1.1": {overTLS, "both", true},
-		"TLS h2 alone":       {overTLS, "h2", true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			client := c.door.dial(t, c.protocol)
-			t.Run("REST", func(t *testing.T) { c.door.rest(t, client) })
-			c.door.inEachProtocol(t, client, c.http2)
-		})
-	}
-	t.Run("grpc-go", func(t *testing.T) { overTCP.grpcLibrary(t) })
-	t.Run("grpc-go TLS", func(t *testing.T) { overTLS.grpcLibrary(t) })
 }

@@ -134,38 +134,13 @@ func (p *proxy) start(t *testing.T, kind, upstream string, a *authority) string 
 	return address
 }
 
-// TestTheDocumentedProxiesPassEverything has every protocol go through each proxy that the documents show, with one upstream.
-func TestTheDocumentedProxiesPassEverything(t *testing.T) {
-	a := newAuthority(t)
-	a.issue("proxy")
-	s := newServer(t, "--auth", "token", "--path-prefix", "/stint", "--trusted-proxies", "127.0.0.1")
-	direct := newDoor(t, s, nil)
-	for name, p := range proxies(t) {
-		t.Run(name, func(t *testing.T) {
-			kind, _, _ := strings.Cut(strings.ToLower(name), " ")
-			address := p.start(t, kind, s.address, a)
-			d := &door{base: "https://" + address + p.prefix, calls: "https://" + address, tls: a.client(""), token: direct.token, done: direct.done}
-			for protocol, http2 := range map[string]bool{"both": true, "h1": false} {
-				t.Run(protocol, func(t *testing.T) {
-					client := d.dial(t, protocol)
-					t.Run("REST", func(t *testing.T) { d.rest(t, client) })
-					d.inEachProtocol(t, client, http2)
-				})
-			}
-			t.Run("grpc-go", func(t *testing.T) { d.grpcLibrary(t) })
-			t.Run("together", func(t *testing.T) { d.together(t) })
-		})
-	}
-}
-
 // together sends calls and requests of many clients at a time, which a proxy mixes on its connections.
 func (d *door) together(t *testing.T) {
 	t.Helper()
 	var all sync.WaitGroup
 	for n := range 8 {
+		client := d.dial(t, d.transports[len(d.transports)-1]) // with HTTP/2
 		all.Go(func() {
-			client := &http.Client{Transport: &http.Transport{TLSClientConfig: d.tls.Clone(), ForceAttemptHTTP2: true}}
-			defer client.CloseIdleConnections()
 			for range 20 {
 				if n%2 == 0 {
 					resp, err := d.get(context.Background(), client, "/v1/auth/whoami")
@@ -210,6 +185,7 @@ func TestGRPCThroughAProxyOfHTTP1SaysWhy(t *testing.T) {
 			d := &door{base: "https://" + address, calls: "https://" + address, tls: a.client(""), token: direct.token, done: direct.done}
 			client := d.dial(t, "both")
 			d.rest(t, client)
+			d.events(t, client)
 			if _, err := d.whoAmI(client, connect.WithGRPC()); connect.CodeOf(err) != connect.CodeUnimplemented || !strings.Contains(err.Error(), "gRPC needs HTTP/2") {
 				t.Errorf("gRPC: %v", err)
 			}
@@ -227,6 +203,8 @@ func TestThePortForGRPCAlone(t *testing.T) {
 	d := newDoor(t, s, nil)
 	d.base, d.calls = "http://"+address, "http://"+address
 	d.grpcLibrary(t)
+	d.health(t)
+	d.reflection(t)
 	client := d.dial(t, "h2c")
 	d.connectLibrary(t, client, connect.WithGRPC())
 	for protocol, want := range map[string]string{"h1": "HTTP/1.1", "h2c": "HTTP/2.0"} {
