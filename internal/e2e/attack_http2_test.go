@@ -123,23 +123,34 @@ func attackPings(t *testing.T, h *hostile) {
 	t.Logf("ended after at most %d pings", sent/17)
 }
 
-// Streams that are opened and reset at once cost no more than calls (CVE-2023-44487).
+// Streams that are opened and reset at once cost no more than calls (CVE-2023-44487), in whichever protocol.
 func attackResets(t *testing.T, h *hostile) {
 	t.Helper()
-	before := h.now()
-	ask := grpcCall(watchMethod, h.token["bob"])
-	w := h.dialHTTP2(t)
-	sent, ended := w.flood(10_000, func(n int) []byte {
-		id := uint32(2*n + 1) //nolint:gosec // small
-		b := frame(frameHeaders, endHeaders, id, ask)
-		b = append(b, frame(frameData, endStream, id, message(0, nil))...)
-		return append(b, frame(frameRST, 0, id, binary.BigEndian.AppendUint32(nil, 8))...)
-	})
-	during := h.now()
-	if during.goroutines-before.goroutines > 2000 {
-		t.Errorf("%v goroutines more", during.goroutines-before.goroutines)
+	asks := map[string][]byte{"gRPC": grpcCall(watchMethod, h.token["bob"])}
+	if !h.likeLibrary { // a connection that begins as a library's has gRPC alone
+		bearer := "Bearer " + h.token["bob"]
+		for name, media := range map[string]string{"gRPC-Web": "application/grpc-web+proto", "Connect": "application/connect+proto"} {
+			asks[name] = headers(":method", "POST", ":scheme", "http", ":path", watchMethod, ":authority", "x", "content-type", media, "authorization", bearer)
+		}
+		asks["SSE"] = headers(":method", "GET", ":scheme", "http", ":path", "/v1/jobs:watch", ":authority", "x", "accept", "text/event-stream", "authorization", bearer)
+		asks["an upload"] = headers(":method", "PUT", ":scheme", "http", ":path", "/v1/workspace/reset?overwrite=true", ":authority", "x", "authorization", bearer)
 	}
-	t.Logf("%d kB of calls and resets, ended %v, %v goroutines more", sent>>10, ended, during.goroutines-before.goroutines)
+	for name, ask := range asks {
+		before := h.now()
+		w := h.dialHTTP2(t)
+		sent, ended := w.flood(10_000, func(n int) []byte {
+			id := uint32(2*n + 1) //nolint:gosec // small
+			b := frame(frameHeaders, endHeaders, id, ask)
+			b = append(b, frame(frameData, endStream, id, message(0, nil))...)
+			return append(b, frame(frameRST, 0, id, binary.BigEndian.AppendUint32(nil, 8))...)
+		})
+		during := h.now()
+		if more := during.goroutines - before.goroutines; more > 2000 || during.anonymous > mostMemory {
+			t.Errorf("%s: %v goroutines more, %.0f MB in memory", name, more, during.anonymous)
+		}
+		t.Logf("%s: %d kB of calls and resets, ended %v, %v goroutines more", name, sent>>10, ended, during.goroutines-before.goroutines)
+		_ = w.Close()
+	}
 }
 
 // More streams than a connection or a user may have are refused; those that are there go on.
