@@ -101,17 +101,12 @@ func submitMany(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer q.stintd.Stop()
-	other, err := newPair(ctx, l) // by net/http, likewise
+	other, stop, err := proxiedSubmitSide(ctx, l, many) // likewise
 	if err != nil {
 		return nil, err
 	}
-	defer other.stintd.Stop()
-	clients, err := rig.DialProxied(other.stintd.Address, other.stintd.Token, l.conns)
-	if err != nil {
-		return nil, err
-	}
-	defer clients.Close()
-	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(many), p.submitSide(many), q.batchSide(), other.proxiedSubmitSide(clients, many))
+	defer stop()
+	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(many), p.submitSide(many), q.batchSide(), other)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +131,16 @@ func submitFew(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer p.stintd.Stop()
-	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(few), p.submitSide(few))
+	other, stop, err := proxiedSubmitSide(ctx, l, few)
 	if err != nil {
 		return nil, err
 	}
-	return []result{ratio("2", rig.Pick(s[1], rig.Rate), rig.Pick(s[0], rig.Rate), append(figures("Submit", s[1]), figures("echo", s[0])...)...)}, nil
+	defer stop()
+	s, err := rig.Rounds(ctx, l.rounds, p.echoSide(few), p.submitSide(few), other)
+	if err != nil {
+		return nil, err
+	}
+	return []result{ratio("2", rig.Pick(s[1], rig.Rate), rig.Pick(s[0], rig.Rate), slices.Concat(figures("Submit", s[1]), figures("echo", s[0]), figures("Submit by net/http", s[2]))...)}, nil
 }
 
 // submitOne measures row 3.

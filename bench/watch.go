@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/stint-jobs/stint/bench/rig"
@@ -48,6 +49,11 @@ func fanOut(ctx context.Context, l *lab) ([]result, error) {
 		return nil, err
 	}
 	defer direct.close()
+	other, stop, err := proxiedFanSide(ctx, l, n)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
 	requests := newSubmits()
 	got, err := rig.Rounds(ctx, l.rounds,
 		rig.Side{Name: "direct Send", Run: fanRound(direct, n, echo.Process, func(ctx context.Context) error {
@@ -56,7 +62,7 @@ func fanOut(ctx context.Context, l *lab) ([]result, error) {
 		rig.Side{Name: "a change", Run: fanRound(ours, n, s.Process, func(ctx context.Context) error {
 			_, err := s.Clients.Jobs(0).Submit(ctx, requests.request())
 			return err
-		})})
+		})}, other)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +72,7 @@ func fanOut(ctx context.Context, l *lab) ([]result, error) {
 		}
 	}
 	return []result{ratio("8", rig.Pick(got[1], rig.Rate), rig.Pick(got[0], rig.Rate),
-		append(figuresOf("a change by Submit", got[1]), figuresOf("direct Send", got[0])...)...)}, nil
+		slices.Concat(figuresOf("a change by Submit", got[1]), figuresOf("direct Send", got[0]), figuresOf("a change by Submit, watchers by net/http", got[2]))...)}, nil
 }
 
 // fanRound spreads some changes, one after the other has come to everybody.
