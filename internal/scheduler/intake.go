@@ -122,12 +122,12 @@ func (s *Scheduler) readAgain(id job.ID) {
 // follower when it is active, else into the queue of its executor or among the delayed.
 func (s *Scheduler) accept(ctx context.Context, b *store.Brief) {
 	if r := s.active[b.ID]; r != nil {
-		if b.Cancelled {
+		if b.GetCancelTimeNs() != 0 {
 			r.cancel()
 		}
 		return
 	}
-	if job.Terminal(b.State) {
+	if job.Terminal(b.GetState()) {
 		s.endQuarantine(b.ID)
 		s.drop(b.ID)
 		return
@@ -135,18 +135,18 @@ func (s *Scheduler) accept(ctx context.Context, b *store.Brief) {
 	if s.quarantined(b.ID) || s.delays.backing(b.ID) {
 		return
 	}
-	l := s.lanes[b.Executor]
+	l := s.lanes[b.GetExecutor()]
 	switch {
 	case l == nil: // it waits for a server that has its executor
-	case b.Phase != storev1.Phase_PHASE_UNSPECIFIED:
+	case b.GetPhase() != storev1.Phase_PHASE_UNSPECIFIED:
 		s.resume(ctx, l, b.ID)
-	case time.Until(b.NotBefore) > 0 && !s.delays.over[b.ID]:
+	case time.Until(time.Unix(0, b.GetNotBeforeNs())) > 0 && !s.delays.over[b.ID]:
 		// A clock that was set back does not make a job wait for longer than a retry may.
-		s.delays.until(b.ID, time.Now().Add(min(time.Until(b.NotBefore), job.MaxRetryWait)))
+		s.delays.until(b.ID, time.Now().Add(min(time.Until(time.Unix(0, b.GetNotBeforeNs())), job.MaxRetryWait)))
 	default:
-		j := waitingJob(b.ID, b.Owner, b.Priority, b.Resources)
+		j := waitingJob(b.ID, b.GetOwner(), b.GetPriority(), b.NextResources())
 		s.mu.Lock()
-		s.policy.Add(b.Executor, j)
+		s.policy.Add(b.GetExecutor(), j)
 		l.arrived(b, j, s.begun)
 		s.mu.Unlock()
 	}

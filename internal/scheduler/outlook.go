@@ -48,11 +48,12 @@ type arrival struct {
 // arrived notes a job that joined the queue of an executor and was submitted after a time; mu is
 // held. Of those before it is not known how many have left.
 func (l *lane) arrived(b *store.Brief, j policy.Job, after time.Time) {
-	if b.ID <= l.newest || !b.SubmitTime.After(after) {
+	submitted := time.Unix(0, b.GetSubmitTimeNs())
+	if b.ID <= l.newest || !submitted.After(after) {
 		return // it comes back, or was there before
 	}
 	l.newest = b.ID
-	a := arrival{at: b.SubmitTime, job: j, kind: estimate.Kind{Service: b.Service, Version: b.ServiceVersion}, size: b.InputBytes}
+	a := arrival{at: submitted, job: j, kind: estimate.Kind{Service: b.GetService(), Version: b.GetServiceVersion()}, size: b.GetInputBytes()}
 	if len(l.arrivals) == maxArrivals {
 		l.arrivals = append(l.arrivals[:0], l.arrivals[1:]...)
 	}
@@ -321,7 +322,7 @@ func (s *Scheduler) times(list []policy.Placed, arrivals []arrival) *times {
 	}
 	for i := range briefs {
 		b := &briefs[i]
-		add(b.ID, estimate.Kind{Service: b.Service, Version: b.ServiceVersion}, b.InputBytes, limits[b.ID])
+		add(b.ID, estimate.Kind{Service: b.GetService(), Version: b.GetServiceVersion()}, b.GetInputBytes(), limits[b.ID])
 	}
 	for _, a := range arrivals {
 		add(a.job.ID, a.kind, a.size, a.job.Limit)

@@ -54,7 +54,7 @@ func (s *Scheduler) noteShort(l *lane, id job.ID) {
 		if err != nil || briefs[0].Err != nil {
 			return // it is read again before it starts
 		}
-		h = &short{need: needs(briefs[0].Resources)}
+		h = &short{need: needs(briefs[0].NextResources())}
 		s.short[id] = h
 	}
 	h.looked = s.released

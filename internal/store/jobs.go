@@ -108,7 +108,9 @@ func (s *Store) Summarize(scope Scope) *jobsv1.Summary {
 }
 
 // SummarizeAt is Summarize, and returns also the revision that the counts hold at.
-func (s *Store) SummarizeAt(scope Scope) (*jobsv1.Summary, uint64) { return s.mem.index.Summarize(scope) }
+func (s *Store) SummarizeAt(scope Scope) (*jobsv1.Summary, uint64) {
+	return s.mem.index.Summarize(scope)
+}
 
 // Load returns how many jobs of the scope are queued and how many are running.
 func (s *Store) Load(scope Scope) (queued, running int) { return s.mem.index.Load(scope) }
