@@ -135,6 +135,15 @@ func TestWatchTakesAsManyIdsAsOthers(t *testing.T) {
 	if n := strings.Count(r.out, `"STATE_COMPLETED"`); n != len(ids) || f.count("WatchStatus") != 3 {
 		t.Errorf("%d jobs were shown, by %d calls", n, f.count("WatchStatus"))
 	}
+	// At the limit of a call, one beyond it, and by the other verbs that take ids.
+	for _, many := range []int{999, 1000, 1001, len(ids)} {
+		for _, verb := range [][]string{{"watch", "-o", "jsonl"}, {"get", "-o", "jsonl"}, {"cancel", "-o", "jsonl"}} {
+			r := stint(f, append(slices.Clone(verb), ids[:many]...)...).want(t, 0)
+			if n := strings.Count(r.out, "\n"); n != many {
+				t.Errorf("%s of %d ids: %d jobs were shown: %.300s", verb[0], many, n, r.out+r.err)
+			}
+		}
+	}
 }
 
 // Whole numbers of a file in YAML are those that people read.
