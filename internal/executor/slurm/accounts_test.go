@@ -343,6 +343,39 @@ func TestAccountsOverAConnectionThatKeepsBreaking(t *testing.T) {
 	}
 }
 
+// A submission without an answer is proven absent also over such a connection: polls that were lost between good ones
+// say nothing of the cluster. Polls that failed by the cluster's doing, as often, prove nothing.
+func TestAnUnclearSubmissionOverAConnectionThatKeepsBreaking(t *testing.T) {
+	for every := 3; every <= 5; every++ {
+		story(t, fmt.Sprintf("every %d", every), func(w *world) {
+			w.set(func() { w.sbatch, w.breaks = []fakeSubmit{{answer: saysTimeout}}, every })
+			wt := w.wait(w.begin(w.task(1, 1)))
+			pass(30 * time.Second)
+			if n := len(w.live("PENDING")); n != 0 {
+				w.t.Errorf("it was submitted again after half a minute")
+			}
+			pass(10 * time.Minute)
+			wantWaiting(w.t, wt, queued, resources)
+			if n := len(w.live("PENDING")); n != 1 {
+				w.t.Errorf("the cluster has %d jobs", n)
+			}
+		})
+	}
+	story(t, "the cluster fails as often", func(w *world) {
+		w.set(func() { w.sbatch = []fakeSubmit{{answer: saysTimeout}} })
+		wt := w.wait(w.begin(w.task(1, 1)))
+		for range 100 {
+			pass(4 * time.Second)
+			w.set(func() { w.broken = saysDown })
+			pass(4 * time.Second)
+			w.set(func() { w.broken = batch.Answer{} })
+		}
+		if n := len(w.live("PENDING")); n != 0 || wt.over() {
+			w.t.Errorf("it was submitted again, or ended: %d jobs", n)
+		}
+	})
+}
+
 // A job that was turned away, or for which the cluster was not asked, is cancelled at once and stays so over a restart of the
 // server; one whose submission had no answer is not.
 func TestAJobThatTheClusterWasNotAskedToTakeIsCancelledAtOnce(t *testing.T) {
