@@ -25,15 +25,15 @@ func newWorkspace(t *testing.T, o Options) (*Workspace, string) {
 	return openWorkspace(t, dir, o), dir
 }
 
-func openWorkspace(t testing.TB, dir string, o Options) *Workspace {
-	t.Helper()
+func openWorkspace(tb testing.TB, dir string, o Options) *Workspace {
+	tb.Helper()
 	w, err := Open(dir, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := w.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return w

@@ -95,7 +95,7 @@ func (ix *Index) takeTurn() (end func()) {
 	start := time.Now()
 	return func() {
 		if took := time.Since(start); ix.credit.spend(start, took) {
-			time.Sleep(took)
+			time.Sleep(took) //nolint:forbidigo // it waits for nothing: the pause is what is wanted
 		}
 		<-ix.evaluators
 		runtime.Gosched()

@@ -190,7 +190,7 @@ func TestAPageByACostlyFilterTakesPauses(t *testing.T) {
 		m := crowded(t, Config{})
 		start := time.Now()
 		q := &Query{Scope: everyone, Limit: 5, MatchCost: 1 << 14, Match: func(*Entry) bool {
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) //nolint:forbidigo // on the fake time of a bubble
 			return true
 		}}
 		p, err := m.ix.Page(t.Context(), q)
