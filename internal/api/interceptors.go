@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
 	"github.com/stint-jobs/stint/internal/api/call"
@@ -37,6 +38,17 @@ func finish(log *slog.Logger, method string, err error) error {
 	}
 	return st.Err()
 }
+
+// Known refuses calls that there are not, which gRPC would refuse without a reason.
+func Known(c *layers.Call) (func(error) error, error) {
+	if SizeOf(c.Method) == (Size{}) {
+		return nil, status.Unknown().Err()
+	}
+	return nil, nil
+}
+
+// RefuseUnknown is what a server does with a call that there is not, should it come as far.
+func RefuseUnknown(any, grpc.ServerStream) error { return status.Unknown().Err() }
 
 // Outcome is the code of how a call ended, and the stable reason of an error.
 func Outcome(err error) (code codes.Code, reason string) {

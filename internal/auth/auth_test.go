@@ -136,7 +136,7 @@ func wantStatus(t *testing.T, err error, code codes.Code, reason string) {
 		t.Fatalf("got %v, want %v %s", err, code, reason)
 	}
 	for _, d := range s.Details() {
-		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == Domain && info.GetReason() == reason {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == "stint" && info.GetReason() == reason {
 			return
 		}
 	}

@@ -198,12 +198,12 @@ func TestWhatHasNoRowIsRefusedEvenToOperators(t *testing.T) {
 		_, conn := f.serve(t)
 		_, operator := f.token(t, Grant{User: "bob", Roles: []string{"operator"}})
 		err := conn.Invoke(with(t.Context(), operator), "/stint.test.Unlisted/Do", &emptypb.Empty{}, &emptypb.Empty{})
-		wantStatus(t, err, codes.PermissionDenied, "METHOD_NOT_ALLOWED")
+		wantStatus(t, err, codes.PermissionDenied, "CALL_NOT_OPEN")
 		stream, err := conn.NewStream(with(t.Context(), operator), &unlisted.Streams[0], "/stint.test.Unlisted/Stream")
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantStatus(t, stream.RecvMsg(&emptypb.Empty{}), codes.PermissionDenied, "METHOD_NOT_ALLOWED")
+		wantStatus(t, stream.RecvMsg(&emptypb.Empty{}), codes.PermissionDenied, "CALL_NOT_OPEN")
 	}
 }
 

@@ -229,7 +229,7 @@ func (s *Sessions) List(user string) ([]*storev1.Session, error) {
 func (s *Sessions) Revoke(ctx context.Context, id, user string) error {
 	err := s.cfg.Store.DeleteSessionByID(ctx, id, user)
 	if errors.Is(err, job.ErrNotFound) {
-		return job.Userf(job.ErrNotFound, "there is no session with that id")
+		return job.Missingf("stint.auth.v1.Session", id, "there is no session with that id")
 	}
 	if err != nil {
 		return fmt.Errorf("revoke session: %w", err)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 //go:embed signin.html
@@ -62,9 +64,9 @@ func failureOf(err error) failure {
 		return notBegun.because(err)
 	case errors.Is(err, errUserName), errors.Is(err, errUnverified), errors.Is(err, errDisabled):
 		f := refusedThere.because(err)
-		for kind, s := range statuses {
+		for kind, s := range reasons {
 			if errors.Is(err, kind) {
-				f.reason, f.text = s.reason, s.message
+				f.reason, f.text = s.Reason, s.Message
 			}
 		}
 		return f
@@ -87,7 +89,7 @@ func (s *SignIn) fail(w http.ResponseWriter, r *http.Request, f failure) {
 		w.WriteHeader(f.code)
 		_ = json.NewEncoder(w).Encode(map[string]any{
 			"message": f.text,
-			"details": []map[string]string{{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": f.reason, "domain": Domain}},
+			"details": []map[string]string{{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": f.reason, "domain": reason.Domain}},
 		})
 		return
 	}

@@ -112,7 +112,7 @@ func (t *Tokens) List(user string) ([]*storev1.Token, error) {
 func (t *Tokens) Revoke(ctx context.Context, id, user string) error {
 	err := t.store.DeleteToken(ctx, id, user)
 	if errors.Is(err, job.ErrNotFound) {
-		return job.Userf(job.ErrNotFound, "there is no token with that id")
+		return job.Missingf("stint.auth.v1.Token", id, "there is no token with that id")
 	}
 	if err != nil {
 		return fmt.Errorf("revoke token: %w", err)

@@ -84,7 +84,7 @@ func (c *Catalog) Find(id string) (*Service, error) {
 	for i, s := range c.services {
 		ids[i] = s.ID()
 	}
-	return nil, job.Userf(job.ErrNotFound, "there is no service %s%s", quote(id), didYouMean(id, ids))
+	return nil, job.Missingf("stint.catalog.v1.Service", id, "there is no service %s%s", quote(id), didYouMean(id, ids))
 }
 
 // FindFor is Get for a job that was accepted earlier: the error says that the

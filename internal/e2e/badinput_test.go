@@ -378,9 +378,9 @@ func TestBadInputOverGRPC(t *testing.T) {
 		{"10 MB", func() error {
 			_, err := jobs.Submit(bob, &jobsv1.SubmitRequest{RequestId: strings.Repeat("x", 10<<20)})
 			return err
-		}, codes.ResourceExhausted, "", ""},
-		{"no such call", raw("/stint.jobs.v1.JobService/Drop", nil), codes.Unimplemented, "", ""},
-		{"no such service", raw("/evil.v1.Evil/Evil", nil), codes.Unimplemented, "", ""},
+		}, codes.ResourceExhausted, "MESSAGE_TOO_LARGE", ""},
+		{"no such call", raw("/stint.jobs.v1.JobService/Drop", nil), codes.Unimplemented, "UNIMPLEMENTED", ""},
+		{"no such service", raw("/evil.v1.Evil/Evil", nil), codes.Unimplemented, "UNIMPLEMENTED", ""},
 	}
 	h.unharmed(t, func(t *testing.T) {
 		t.Helper()

@@ -414,7 +414,7 @@ func TestDiskIsNearlyFull(t *testing.T) {
 	}
 	judge(t, status.Convert(refused).Proto(), "NO_SPACE", "")
 	resp, body := h.rest("ann", call{method: "PUT", path: "/v1/workspace/x", body: strings.NewReader("x"), length: 1})
-	refusedAs(t, resp, body, http.StatusTooManyRequests, "NO_SPACE")
+	refusedAs(t, resp, body, http.StatusInsufficientStorage, "NO_SPACE")
 	h.release()
 	h.until(running, jobsv1.State_STATE_COMPLETED) // what runs ends as it should
 	h.says(waiting, jobsv1.Reason_REASON_WAITING_FOR_SPACE, "disk")

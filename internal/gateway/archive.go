@@ -12,9 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // downloadArchive answers with all result files of a job as a zip archive,
@@ -36,7 +35,7 @@ func (g *gateway) downloadArchive(w http.ResponseWriter, r *http.Request, id str
 		return
 	}
 	if list.GetTruncated() {
-		g.refuse(w, r, newProblem(codes.FailedPrecondition, "TOO_MANY_FILES",
+		g.refuse(w, r, newProblem(reason.TooManyFiles,
 			fmt.Sprintf("The job has more result files than the %d that can be listed; download those you need one by one.", len(list.GetFiles()))))
 		return
 	}

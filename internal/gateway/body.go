@@ -10,9 +10,10 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // maxDepth is how deep JSON may nest. The messages behind it nest three times as
@@ -105,9 +106,8 @@ func (b *requestBody) readAll() ([]byte, *problem) {
 func (b *requestBody) admit(text []byte) *problem {
 	n := elementsOf(text)
 	if b.elements > 0 && n > b.elements {
-		return newProblem(codes.ResourceExhausted, "MESSAGE_TOO_LARGE",
-			fmt.Sprintf("The body has more than the %d values that are taken here; send many things by several requests.", b.elements)).
-			withHTTP(http.StatusRequestEntityTooLarge)
+		return newProblem(reason.MessageTooLarge,
+			fmt.Sprintf("The body has more than the %d values that are taken here; send many things by several requests.", b.elements))
 	}
 	if b.room == nil {
 		return nil
@@ -121,13 +121,12 @@ func (b *requestBody) admit(text []byte) *problem {
 }
 
 func overloaded() *problem {
-	return newProblem(codes.ResourceExhausted, "OVERLOADED", "The server handles as many large requests as it can; try again in a moment.")
+	return newProblem(reason.Overloaded, "The server handles as many large requests as it can; try again in a moment.")
 }
 
 func (b *requestBody) tooLarge() *problem {
-	return newProblem(codes.ResourceExhausted, "BODY_TOO_LARGE",
-		fmt.Sprintf("The body is larger than the %d bytes that are taken here; files go to /v1/workspace.", b.limit)).
-		withHTTP(http.StatusRequestEntityTooLarge)
+	return newProblem(reason.BodyTooLarge,
+		fmt.Sprintf("The body is larger than the %d bytes that are taken here; files go to /v1/workspace.", b.limit))
 }
 
 // checkBound refuses a body that names another thing than the path does.
@@ -177,7 +176,7 @@ func decodeJSON(text []byte, msg proto.Message) *problem {
 }
 
 func malformed(description string) *problem {
-	return newProblem(codes.InvalidArgument, "MALFORMED_JSON", "The body "+description+".",
+	return newProblem(reason.MalformedJSON, "The body "+description+".",
 		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "body", Description: description}}})
 }
 

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"google.golang.org/grpc/codes"
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // boundedWriter gives a client a bounded time to accept each piece of an
@@ -114,9 +114,9 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		b.setDeadline(time.Time{})
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = newProblem(codes.DeadlineExceeded, "BODY_TIMEOUT", "The body took too long to arrive.").withHTTP(http.StatusRequestTimeout)
+		err = newProblem(reason.BodyTimeout, "The body took too long to arrive.")
 	case err != nil:
-		err = newProblem(codes.InvalidArgument, "BODY_INCOMPLETE", "The body ended before its end.")
+		err = newProblem(reason.BodyIncomplete, "The body ended before its end.")
 	}
 	return n, err
 }

@@ -10,9 +10,10 @@ import (
 	"strings"
 
 	"connectrpc.com/connect"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // calls are the RPCs that the gateway serves by their own paths, such as /stint.jobs.v1.JobService/Get: in gRPC, and translated
@@ -87,20 +88,18 @@ func checkCall(r *http.Request, method protoreflect.MethodDescriptor) *problem {
 	}
 	switch {
 	case r.Method != http.MethodPost:
-		return newProblem(codes.Unimplemented, "METHOD_NOT_ALLOWED", "Calls are made with POST.").withHTTP(http.StatusMethodNotAllowed)
+		return newProblem(reason.MethodNotAllowed, "Calls are made with POST.")
 	case !supported:
-		return newProblem(codes.Unimplemented, "CALL_PROTOCOL_UNKNOWN",
+		return newProblem(reason.CallProtocolUnknown,
 			fmt.Sprintf("The content type %q is none of those that calls are made with here: application/grpc over HTTP/2 (gRPC), application/grpc-web+proto (gRPC-Web), "+
-				"application/json and application/proto (Connect), application/connect+json and application/connect+proto (Connect's streams). REST is below /v1.", clip(media, 100))).
-			withHTTP(http.StatusUnsupportedMediaType)
+				"application/json and application/proto (Connect), application/connect+json and application/connect+proto (Connect's streams). REST is below /v1.", clip(media, 100)))
 	case method == nil:
-		return newProblem(codes.Unimplemented, "UNIMPLEMENTED", "This server does not offer that call.").withHTTP(http.StatusNotFound)
+		return newProblem(reason.Unimplemented, "This server does not offer that call.")
 	}
 	stream := method.IsStreamingClient() || method.IsStreamingServer()
 	if isConnect := !strings.HasPrefix(media, "application/grpc-web"); isConnect && strings.HasPrefix(media, "application/connect+") != stream {
-		return newProblem(codes.Unimplemented, "CALL_PROTOCOL_UNKNOWN",
-			"In Connect a call with a stream has the content type application/connect+json or application/connect+proto, one without application/json or application/proto.").
-			withHTTP(http.StatusUnsupportedMediaType)
+		return newProblem(reason.CallProtocolUnknown,
+			"In Connect a call with a stream has the content type application/connect+json or application/connect+proto, one without application/json or application/proto.")
 	}
 	return nil
 }
@@ -143,8 +142,7 @@ func (b *callBody) Read(p []byte) (int, error) {
 const callHead = 16
 
 func callTooLarge() *problem {
-	return newProblem(codes.ResourceExhausted, "MESSAGE_TOO_LARGE", "The message is larger than this call takes, or has more elements; send many things by several calls.").
-		withHTTP(http.StatusRequestEntityTooLarge)
+	return newProblem(reason.MessageTooLarge, "The message is larger than this call takes, or has more elements; send many things by several calls.")
 }
 
 // drained is how much of the body of a refused call is read and thrown away. HTTP/2 resets a stream whose body is not read, and

@@ -5,8 +5,9 @@ import (
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // check is the middleware that every call of the mux passes: it compares the
@@ -15,7 +16,7 @@ func (g *gateway) check(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
 		op, ok := g.operations.matched(r)
 		if !ok { // an annotation of a kind that newOperations does not know
-			g.refuse(w, r, newProblem(codes.Internal, "INTERNAL", "The server does not know its own route."))
+			g.refuse(w, r, newProblem(reason.Internal, "The server does not know its own route."))
 			return
 		}
 		op.on(r)

@@ -9,7 +9,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzhttp"
-	"google.golang.org/grpc/codes"
+
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 const (
@@ -76,5 +77,5 @@ func undecodable(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok { // of the body itself
 		return p
 	}
-	return newProblem(codes.InvalidArgument, "MALFORMED_BODY", "The body is not the gzip that Content-Encoding says, or ends before its end.")
+	return newProblem(reason.MalformedBody, "The body is not the gzip that Content-Encoding says, or ends before its end.")
 }

@@ -98,7 +98,7 @@ func TestBodiesMayBeCompressed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { c.want.check(t, post(c.body)) })
 	}
-	refused := refusal{http: http.StatusUnsupportedMediaType, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT"}
+	refused := refusal{http: http.StatusUnsupportedMediaType, code: codes.InvalidArgument, reason: "UNSUPPORTED_MEDIA_TYPE"}
 	refused.fields = []string{"Content-Encoding"}
 	refused.check(t, s.do(t, http.MethodPut, "/v1/workspace/x", strings.NewReader("x"), "Content-Encoding", "gzip"))
 	refused.fields = []string{"Content-Type"}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/grpc/codes"
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // CheckOrigin wants an origin as browsers write it, such as `https://gateway.example.org`.
@@ -58,7 +58,7 @@ func (g *gateway) foreign(r *http.Request) *problem {
 	default:
 		// Only browsers have cookies, and they say where a change comes from. A token that is sent with the call goes before the cookie.
 		if site == "" && origin == "" && len(r.Header.Values("Cookie")) > 0 && len(r.Header.Values("Authorization")) == 0 {
-			return newProblem(codes.PermissionDenied, crossSite, "A request with a cookie that changes something must say by Origin where it comes from. Programs send a token.")
+			return newProblem(reason.CrossSite, "A request with a cookie that changes something must say by Origin where it comes from. Programs send a token.")
 		}
 		return nil
 	}
@@ -71,7 +71,5 @@ func (g *gateway) foreign(r *http.Request) *problem {
 	if slices.Contains(g.EmbedOrigins, origin) && slices.Contains(embedded, r.URL.Path) {
 		return nil
 	}
-	return newProblem(codes.PermissionDenied, crossSite, "Pages of other sites cannot read this. Sites that show the indicator are named by --embed-origins.")
+	return newProblem(reason.CrossSite, "Pages of other sites cannot read this. Sites that show the indicator are named by --embed-origins.")
 }
-
-const crossSite = "CROSS_SITE"

@@ -12,6 +12,7 @@ import (
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // serveFile answers a request for the bytes of files.
@@ -101,8 +102,7 @@ func (g *gateway) download(w http.ResponseWriter, r *http.Request, method string
 	content := &contentWriter{ResponseWriter: w}
 	http.ServeContent(content, r, "", f.info.modified, f)
 	if content.unsatisfiable {
-		g.refuse(w, r, newProblem(codes.OutOfRange, "RANGE_NOT_SATISFIABLE", "The file ends before the range that was asked for.").
-			withHTTP(http.StatusRequestedRangeNotSatisfiable))
+		g.refuse(w, r, newProblem(reason.RangeNotSatisfiable, "The file ends before the range that was asked for."))
 	}
 	if f.err != nil {
 		g.breakOff(ctx, f.info.path, f.err)

@@ -7,10 +7,9 @@ import (
 	"io"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // fileInfo is what a download says of a file before its bytes.
@@ -109,7 +108,7 @@ func openFile(ctx context.Context, open opener, all bool) (*file, error) {
 	if err != nil || first.info == nil {
 		f.Close()
 		if err == nil || errors.Is(err, io.EOF) {
-			return nil, newProblem(codes.Internal, "INTERNAL", "The server gave no file where it should have.")
+			return nil, newProblem(reason.Internal, "The server gave no file where it should have.")
 		}
 		return nil, err
 	}

@@ -438,7 +438,7 @@ func TestUploading(t *testing.T) {
 	refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Content-Range"}}.
 		check(t, s.do(t, http.MethodPut, "/v1/workspace/a", strings.NewReader("x"), "Content-Range", "bytes 0-0/5"))
 	for _, envelope := range []string{"multipart/form-data; boundary=x", "Multipart/Form-Data;boundary=x", "multipart/mixed; boundary=x", "multipart/related"} {
-		refusal{http: 415, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Content-Type"}}.
+		refusal{http: 415, code: codes.InvalidArgument, reason: "UNSUPPORTED_MEDIA_TYPE", fields: []string{"Content-Type"}}.
 			check(t, s.do(t, http.MethodPut, "/v1/workspace/a", strings.NewReader("--x\r\n"), "Content-Type", envelope))
 	}
 	refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"mode", "overwrite"}}.

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // isGRPC reports whether a request is a gRPC call, by its content type. gRPC-Web's types are others.
@@ -24,7 +26,7 @@ func (g *gateway) serveGRPC(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case p != nil:
 	case r.ProtoMajor < 2: //nolint:mnd // HTTP/2
-		p = newProblem(codes.Unimplemented, "GRPC_NOT_HERE", "This call came over HTTP/1.1, and gRPC needs HTTP/2: a proxy on the way must speak HTTP/2 to this server.")
+		p = newProblem(reason.GRPCNotHere, "This call came over HTTP/1.1, and gRPC needs HTTP/2: a proxy on the way must speak HTTP/2 to this server.")
 		w.Header().Set("Connection", "close")
 	default:
 		p = g.authenticate(r, r.URL.Path)

@@ -13,8 +13,9 @@ import (
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 const (
@@ -98,13 +99,13 @@ func trimPrefix(r *http.Request, prefix string) *http.Request {
 func (g *gateway) guard(r *http.Request) *problem {
 	if g.Admit != nil {
 		if wait, ok := g.Admit(r); !ok {
-			return newProblem(codes.ResourceExhausted, "RATE_LIMITED", "Too many requests come from your address. Send fewer a second.",
+			return newProblem(reason.RateLimited, "Too many requests come from your address. Send fewer a second.",
 				&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
 		}
 	}
 	if g.NotLocal != nil {
 		if why := g.NotLocal(r); why != "" {
-			return newProblem(codes.PermissionDenied, "DEVELOPMENT_MODE", why)
+			return newProblem(reason.DevelopmentMode, why)
 		}
 	}
 	byBearer := g.byBearer(r)
@@ -112,15 +113,15 @@ func (g *gateway) guard(r *http.Request) *problem {
 	case !strings.HasPrefix(r.URL.Path, "/"):
 		return noRoute()
 	case !g.hostAllowed(r.Host):
-		return newProblem(codes.PermissionDenied, "HOST_NOT_ALLOWED",
-			fmt.Sprintf("This server does not answer to the host name %q.", clip(r.Host, 100))).withHTTP(http.StatusMisdirectedRequest)
+		return newProblem(reason.HostNotAllowed,
+			fmt.Sprintf("This server does not answer to the host name %q.", clip(r.Host, 100)))
 	case !byBearer && g.origins.Check(r) != nil:
-		return newProblem(codes.PermissionDenied, crossSite, "Requests that change something are not taken from pages of other sites.")
+		return newProblem(reason.CrossSite, "Requests that change something are not taken from pages of other sites.")
 	case !byBearer && g.foreign(r) != nil:
 		return g.foreign(r)
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") && (g.GRPC == nil || !isGRPC(r.Header) && !g.calls.at(r.URL.Path)):
-		return newProblem(codes.Unimplemented, "GRPC_NOT_HERE",
-			"There is no call at this path: calls are made at /SERVICE/METHOD, such as /stint.jobs.v1.JobService/Get.").withHTTP(http.StatusUnsupportedMediaType)
+		return newProblem(reason.GRPCNotHere,
+			"There is no call at this path: calls are made at /SERVICE/METHOD, such as /stint.jobs.v1.JobService/Get.")
 	}
 	return nil
 }

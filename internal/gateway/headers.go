@@ -6,8 +6,9 @@ import (
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // metadataIdempotencyKey is the key of the metadata that carries the header
@@ -43,7 +44,7 @@ func checkRequestHeaders(h http.Header) *problem {
 	}
 	// A credential that got lost would make its bearer somebody else.
 	if values := h.Values("Authorization"); len(values) > 1 || (len(values) == 1 && !printable(values[0])) {
-		return newProblem(codes.Unauthenticated, "UNAUTHENTICATED", "The header Authorization must be given once, in printable ASCII.")
+		return newProblem(reason.Unauthenticated, "The header Authorization must be given once, in printable ASCII.")
 	}
 	if keys := h.Values("Idempotency-Key"); len(keys) > 0 {
 		if key := keys[0]; len(keys) > 1 || key == "" || len(key) > 128 || !printable(key) {
@@ -55,7 +56,7 @@ func checkRequestHeaders(h http.Header) *problem {
 		return invalid(headerActFor, "must be given once, in printable ASCII")
 	}
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") && !strings.EqualFold(encoding, "gzip") {
-		return invalid("Content-Encoding", "must be gzip or left out").withHTTP(http.StatusUnsupportedMediaType)
+		return unsupported("Content-Encoding", "must be gzip or left out")
 	}
 	return nil
 }
@@ -63,15 +64,14 @@ func checkRequestHeaders(h http.Header) *problem {
 // checkFileHeaders refuses bodies that are not the file that is to be stored.
 func checkFileHeaders(h http.Header) *problem {
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return invalid("Content-Encoding", "must be left out: files are stored as they are").withHTTP(http.StatusUnsupportedMediaType)
+		return unsupported("Content-Encoding", "must be left out: files are stored as they are")
 	}
 	if h.Get("Content-Range") != "" {
 		return invalid("Content-Range", "must be left out: a file is stored whole or not at all")
 	}
 	// A form has the file in an envelope, which would be stored as the file.
 	if strings.HasPrefix(mediaType(h), "multipart/") {
-		return invalid("Content-Type", "must not be that of a form or another envelope: the body of the request is the file itself, as curl sends it with -T FILE or --data-binary @FILE, not with -F").
-			withHTTP(http.StatusUnsupportedMediaType)
+		return unsupported("Content-Type", "must not be that of a form or another envelope: the body of the request is the file itself, as curl sends it with -T FILE or --data-binary @FILE, not with -F")
 	}
 	return nil
 }

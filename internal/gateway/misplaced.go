@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 
-	"google.golang.org/grpc/codes"
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // Misplaced refuses every request with a message that says where it belongs, and ends its connection: the next one may be looked
@@ -15,7 +15,7 @@ func Misplaced(message string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setSecurityHeaders(w.Header(), r)
 		w.Header().Set("Connection", "close") // over HTTP/2: GOAWAY
-		p := newProblem(codes.Unimplemented, "OTHER_PORT", message).withHTTP(http.StatusMisdirectedRequest)
+		p := newProblem(reason.OtherPort, message)
 		if isGRPC(r.Header) {
 			refuseGRPC(w, r, p)
 			return

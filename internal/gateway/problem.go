@@ -17,10 +17,9 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
-)
 
-// domain is the domain of every ErrorInfo that Stint sends.
-const domain = "stint"
+	"github.com/stint-jobs/stint/internal/reason"
+)
 
 // problem is an error in the form in which a client gets it.
 type problem struct {
@@ -31,22 +30,16 @@ type problem struct {
 // Error makes a problem an error for callers that pass it on.
 func (p *problem) Error() string { return p.status.GetMessage() }
 
-// newProblem makes a problem with the HTTP code that belongs to code.
-func newProblem(code codes.Code, reason, message string, details ...proto.Message) *problem {
-	p := &problem{status: &spb.Status{Code: int32(code), Message: message}, http: runtime.HTTPStatusFromCode(code)}
-	for _, detail := range append([]proto.Message{&errdetails.ErrorInfo{Reason: reason, Domain: domain}}, details...) {
+// newProblem makes a problem of a kind, in words that are truer than those of the table.
+func newProblem(kind *reason.Kind, message string, details ...proto.Message) *problem {
+	p := &problem{status: &spb.Status{Code: int32(kind.Code), Message: message}, http: kind.HTTP} //nolint:gosec // one of gRPC's
+	for _, detail := range append([]proto.Message{kind.Info(nil)}, details...) {
 		packed, err := anypb.New(detail)
 		if err != nil { // only for text that is not UTF-8; the message says enough without it
 			continue
 		}
 		p.status.Details = append(p.status.Details, packed)
 	}
-	return p
-}
-
-// withHTTP replaces the HTTP code where HTTP has a truer one.
-func (p *problem) withHTTP(code int) *problem {
-	p.http = code
 	return p
 }
 
@@ -81,11 +74,8 @@ func (v violations) problem() *problem {
 	if len(v) > 1 {
 		message += " And more: see the field violations."
 	}
-	return newProblem(codes.InvalidArgument, invalidArgument, message, &errdetails.BadRequest{FieldViolations: v})
+	return newProblem(reason.InvalidArgument, message, &errdetails.BadRequest{FieldViolations: v})
 }
-
-// invalidArgument is the reason of field violations, here as in the services.
-const invalidArgument = "INVALID_ARGUMENT"
 
 // invalid is a problem with one field.
 func invalid(field, description string) *problem {
@@ -94,17 +84,22 @@ func invalid(field, description string) *problem {
 	return v.problem()
 }
 
+// unsupported is a problem with a header that says in which form the body comes.
+func unsupported(header, description string) *problem {
+	return newProblem(reason.UnsupportedMediaType, header+" "+description+".",
+		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: header, Description: description}}})
+}
+
 func internalProblem() *problem {
-	return newProblem(codes.Internal, "INTERNAL", "Something went wrong inside the server; its log says what.")
+	return newProblem(reason.Internal, reason.Internal.Message)
 }
 
 func noRoute() *problem {
-	return newProblem(codes.NotFound, "NO_SUCH_ROUTE", "There is nothing at this path; /openapi.json lists what there is.")
+	return newProblem(reason.NoSuchRoute, reason.NoSuchRoute.Message)
 }
 
 func methodNotAllowed() *problem {
-	return newProblem(codes.Unimplemented, "METHOD_NOT_ALLOWED", "This path does not take this method; the Allow header lists those it takes.").
-		withHTTP(http.StatusMethodNotAllowed)
+	return newProblem(reason.MethodNotAllowed, reason.MethodNotAllowed.Message)
 }
 
 // clip makes text safe to send back: valid UTF-8 of at most limit bytes, for a little more than what is asked.
@@ -124,35 +119,22 @@ func (g *gateway) problemOf(ctx context.Context, err error) *problem {
 	s := status.Convert(err)
 	if s.Code() == codes.Canceled && ctx.Err() != nil {
 		// Either the client is gone and reads nothing of this, or the server ends its requests.
-		return newProblem(codes.Unavailable, "SERVER_STOPPING", "The server is stopping; connect again in a moment.")
+		return newProblem(reason.ServerStopping, "The server is stopping; connect again in a moment.")
 	}
 	for _, detail := range s.Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == domain {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetDomain() == reason.Domain {
 			p := &problem{status: s.Proto(), http: runtime.HTTPStatusFromCode(s.Code())}
-			if info.GetReason() == "MESSAGE_TOO_LARGE" {
-				p.http = http.StatusRequestEntityTooLarge
+			if kind := reason.Of(info.GetReason()); kind != nil {
+				p.http = kind.HTTP
 			}
 			return p
 		}
 	}
 	g.Logger.WarnContext(ctx, "error without a reason for clients", "code", s.Code().String(), "error", s.Message())
-	if words, ok := plainWords[s.Code()]; ok {
-		return newProblem(s.Code(), words.reason, words.message)
+	if kind, ok := reason.Plain[s.Code()]; ok {
+		return newProblem(kind, kind.Message)
 	}
 	return internalProblem()
-}
-
-// plainWords says what the codes mean that gRPC itself gives.
-var plainWords = map[codes.Code]struct{ reason, message string }{
-	codes.Canceled:          {"CANCELLED", "The caller went away."},
-	codes.DeadlineExceeded:  {"DEADLINE_EXCEEDED", "The call took longer than its deadline."},
-	codes.InvalidArgument:   {invalidArgument, "The request is invalid."},
-	codes.NotFound:          {"NOT_FOUND", "There is no such thing, or it is not yours."},
-	codes.PermissionDenied:  {"PERMISSION_DENIED", "This needs a role that you do not have."},
-	codes.ResourceExhausted: {"TOO_LARGE", "The request or its answer is too large; ask for less at once."},
-	codes.Unauthenticated:   {"UNAUTHENTICATED", "This needs valid credentials."},
-	codes.Unavailable:       {"UNAVAILABLE", "The server cannot answer at the moment; try again."},
-	codes.Unimplemented:     {"UNIMPLEMENTED", "This server does not offer that call."},
 }
 
 // refuse answers a request with a problem. Nothing may have been sent yet.

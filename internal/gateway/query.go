@@ -10,15 +10,16 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // parseQuery takes a query apart.
 func parseQuery(raw string) (url.Values, *problem) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, newProblem(codes.InvalidArgument, invalidArgument,
+		return nil, newProblem(reason.InvalidArgument,
 			"The query after the ? cannot be read: a % must be followed by two hexadecimal digits, and a ; be written as %3B.")
 	}
 	return values, nil

@@ -117,7 +117,7 @@ func TestHeadersThatWouldBeLostAreRefused(t *testing.T) {
 		{"a key that is not ASCII", []string{"Idempotency-Key", "ü"}, refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Idempotency-Key"}}},
 		{"a key too long", []string{"Idempotency-Key", strings.Repeat("k", 129)}, refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Idempotency-Key"}}},
 		{"two keys", []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}, refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Idempotency-Key"}}},
-		{"a packed body", []string{"Content-Encoding", "br"}, refusal{http: 415, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT", fields: []string{"Content-Encoding"}}},
+		{"a packed body", []string{"Content-Encoding", "br"}, refusal{http: 415, code: codes.InvalidArgument, reason: "UNSUPPORTED_MEDIA_TYPE", fields: []string{"Content-Encoding"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.want.check(t, s.post(t, "/v1/jobs", `{}`, test.header...)) })
 	}
@@ -172,7 +172,7 @@ func TestErrorsNotMeantForClientsAreReplacedAndLogged(t *testing.T) {
 		{codes.Unknown, refusal{http: 500, code: codes.Internal, reason: "INTERNAL"}},
 		{codes.Internal, refusal{http: 500, code: codes.Internal, reason: "INTERNAL"}},
 		{codes.Unavailable, refusal{http: 503, code: codes.Unavailable, reason: "UNAVAILABLE"}},
-		{codes.ResourceExhausted, refusal{http: 429, code: codes.ResourceExhausted, reason: "TOO_LARGE"}},
+		{codes.ResourceExhausted, refusal{http: 413, code: codes.ResourceExhausted, reason: "MESSAGE_TOO_LARGE"}},
 		{codes.InvalidArgument, refusal{http: 400, code: codes.InvalidArgument, reason: "INVALID_ARGUMENT"}},
 	} {
 		secret := "open /srv/secret-" + test.code.String()

@@ -11,10 +11,10 @@ import (
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	workspacev1 "github.com/stint-jobs/stint/gen/stint/workspace/v1"
+	"github.com/stint-jobs/stint/internal/reason"
 )
 
 // The gateway speaks tus 1.0.0 at the paths of uploads, to clients that say so by the header Tus-Resumable. Other requests there
@@ -54,8 +54,8 @@ func (g *gateway) serveTus(w http.ResponseWriter, r *http.Request) {
 	}
 	if version := r.Header.Get(headerTus); version != tusVersion {
 		w.Header().Set("Tus-Version", tusVersion)
-		g.refuse(w, r, newProblem(codes.FailedPrecondition, "TUS_VERSION",
-			"The header Tus-Resumable must be "+tusVersion+", which is the version of tus that is spoken here.").withHTTP(http.StatusPreconditionFailed))
+		g.refuse(w, r, newProblem(reason.TusVersion,
+			"The header Tus-Resumable must be "+tusVersion+", which is the version of tus that is spoken here."))
 		return
 	}
 	serve, method, verbs := g.tusHead, workspacev1.WorkspaceService_GetUpload_FullMethodName, "DELETE, HEAD, OPTIONS, PATCH"
@@ -232,7 +232,7 @@ func (g *gateway) tusPatch(w http.ResponseWriter, r *http.Request, id string) er
 		return p
 	}
 	if media := mediaType(r.Header); media != tusType {
-		return invalid("Content-Type", "must be "+tusType).withHTTP(http.StatusUnsupportedMediaType)
+		return unsupported("Content-Type", "must be "+tusType)
 	}
 	var v violations
 	part := &workspacev1.UploadPart{Id: id}

@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stint-jobs/stint/internal/job/terms"
@@ -92,6 +93,16 @@ type UserError struct {
 	Reached *Reached
 	// Metadata is what a program needs to know beside the reason, as the ErrorInfo has it. Nil is nothing.
 	Metadata map[string]string
+	// Missing is what there is not; nil where that is not known by a name.
+	Missing *Missing
+}
+
+// Missing is a thing that does not exist for the caller.
+type Missing struct {
+	// Type is the full name of its message in the contract, such as stint.jobs.v1.Job.
+	Type string
+	// Name is what it was asked for by.
+	Name string
 }
 
 // Error is the message.
@@ -103,4 +114,13 @@ func (e *UserError) Unwrap() error { return e.Sentinel }
 // Userf is a UserError without a wait.
 func Userf(sentinel error, format string, args ...any) error {
 	return &UserError{Sentinel: sentinel, Message: fmt.Sprintf(format, args...)}
+}
+
+// Missingf is a UserError of a thing that does not exist for the caller.
+func Missingf(kind, name, format string, args ...any) error {
+	const longest = 200
+	if len(name) > longest {
+		name = strings.ToValidUTF8(name[:longest], "")
+	}
+	return &UserError{Sentinel: ErrNotFound, Message: fmt.Sprintf(format, args...), Missing: &Missing{Type: kind, Name: name}}
 }

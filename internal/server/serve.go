@@ -298,7 +298,7 @@ func (f *front) build(ctx context.Context) (err error) {
 // newGRPC makes a gRPC server with all services. from tells where its callers are.
 func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
 	around := []layers.Layer{
-		f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received, f.limits.announced,
+		api.Known, f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received, f.limits.announced,
 		f.space.layer, api.Validated(f.validator), f.audited.layer, api.Audited(f.store),
 	}
 	around = append(f.around(from), around...)
@@ -307,6 +307,7 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 		grpc.ForceServerCodecV2(api.Codec(f.decodes)),
 		grpc.ChainUnaryInterceptor(f.metrics.UnaryServerInterceptor(), layers.Unary(around...)),
 		grpc.ChainStreamInterceptor(f.metrics.StreamServerInterceptor(), layers.Stream(around...)),
+		grpc.UnknownServiceHandler(api.RefuseUnknown),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxResponse),
 		grpc.ConnectionTimeout(20*time.Second),

@@ -29,7 +29,7 @@ func missing(err error) bool {
 // reading gives the error of an operation that looked for path the words for the user.
 func reading(verb, path string, err error) error {
 	if missing(err) {
-		return job.Userf(job.ErrNotFound, "there is no file or folder %s in the workspace", path)
+		return job.Missingf("stint.workspace.v1.WorkspaceEntry", path, "there is no file or folder %s in the workspace", path)
 	}
 	return fmt.Errorf("%s %s: %w", verb, path, err)
 }

@@ -19,7 +19,7 @@ func (s *admin) ListOrphans(ctx context.Context, _ *adminv1.ListOrphansRequest) 
 func (s *admin) CancelOrphan(ctx context.Context, req *adminv1.CancelOrphanRequest) (*adminv1.CancelOrphanResponse, error) {
 	err := s.cfg.Scheduler.CancelOrphan(ctx, req.GetExecutor(), req.GetEngineId())
 	if errors.Is(err, job.ErrNotFound) {
-		return nil, job.Userf(job.ErrNotFound, "There is no orphan %q on an executor %q.", call.Short(req.GetEngineId()), call.Short(req.GetExecutor()))
+		return nil, job.Missingf("stint.admin.v1.Orphan", req.GetEngineId(), "There is no orphan %q on an executor %q.", call.Short(req.GetEngineId()), call.Short(req.GetExecutor()))
 	}
 	if err != nil {
 		return nil, err

@@ -182,7 +182,7 @@ func (s *users) user(name string) (*adminv1.User, error) {
 	}
 	out, err := s.public(name, u)
 	if err == nil && u == nil && out.GetTokens() == 0 && out.GetTotalJobs() == 0 {
-		return nil, job.Userf(job.ErrNotFound, "nothing is known here of a user %s", name)
+		return nil, job.Missingf("stint.admin.v1.User", name, "nothing is known here of a user %s", name)
 	}
 	return out, err
 }

@@ -52,7 +52,7 @@ func (s *sessions) RevokeSession(ctx context.Context, req *authv1.RevokeSessionR
 		user = ""
 	}
 	if s.sessions == nil {
-		return nil, job.Userf(job.ErrNotFound, "there is no session with that id")
+		return nil, job.Missingf("stint.auth.v1.Session", req.GetId(), "there is no session with that id")
 	}
 	if err := s.sessions.Revoke(ctx, req.GetId(), user); err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func labelOf(s *catalogv1.Service) string { return strings.ToLower(s.GetLabel())
 func (s *Service) Get(_ context.Context, req *catalogv1.GetRequest) (*catalogv1.GetResponse, error) {
 	svc, ok := s.cfg.Catalog.Catalog().Get(req.GetId())
 	if !ok {
-		return nil, job.Userf(job.ErrNotFound, "There is no service %q.", call.Short(req.GetId()))
+		return nil, job.Missingf("stint.catalog.v1.Service", req.GetId(), "There is no service %q.", call.Short(req.GetId()))
 	}
 	return &catalogv1.GetResponse{Service: svc.Proto()}, nil
 }

@@ -48,7 +48,7 @@ func (s *Service) BatchGet(ctx context.Context, req *jobsv1.BatchGetRequest) (*j
 // noJob says that there is no such job for the caller. Whether it is somebody
 // else's or nobody's makes no difference in the answer.
 func noJob(text string) error {
-	return job.Userf(job.ErrNotFound, "There is no job %q, or it is not yours.", call.Short(text))
+	return job.Missingf("stint.jobs.v1.Job", text, "There is no job %q, or it is not yours.", call.Short(text))
 }
 
 // parseIDs reads the ids of a batch call.

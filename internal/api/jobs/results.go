@@ -79,11 +79,11 @@ func (s *Service) ReadResult(req *jobsv1.ReadResultRequest, stream grpc.ServerSt
 		return err
 	}
 	if attempt.Number() == 0 {
-		return job.Userf(job.ErrNotFound, "Job %s has no results yet.", j.GetId())
+		return job.Missingf("stint.jobs.v1.ResultFile", j.GetId(), "Job %s has no results yet.", j.GetId())
 	}
 	f, info, err := attempt.OpenResult(req.GetPath())
 	if errors.Is(err, job.ErrNotFound) {
-		return job.Userf(job.ErrNotFound, "Job %s has no result file %q.", j.GetId(), call.Short(req.GetPath()))
+		return job.Missingf("stint.jobs.v1.ResultFile", req.GetPath(), "Job %s has no result file %q.", j.GetId(), call.Short(req.GetPath()))
 	}
 	if err != nil {
 		return err

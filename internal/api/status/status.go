@@ -5,6 +5,7 @@ package status
 import (
 	"context"
 	"errors"
+	"strconv"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,10 +16,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/reason"
 )
-
-// Domain is the domain of every ErrorInfo that Stint sends.
-const Domain = "stint"
 
 type messageError string
 
@@ -33,45 +32,42 @@ const ErrMessageTooLarge = messageError("a message is too large")
 // ErrTooMuchAtOnce is a message for which there is no room beside all that are being handled.
 const ErrTooMuchAtOnce = messageError("too many large messages at once")
 
-// kinds maps each sentinel to its code and its stable reason. It is the only
-// place that knows gRPC codes; the first match counts, so special ones come first.
+// kinds maps each sentinel to its entry in the table of reasons. The first match counts, so special ones come first.
 var kinds = []struct {
 	sentinel error
-	code     codes.Code
-	reason   string
-	message  string
+	kind     *reason.Kind
 }{
-	{job.ErrRequestIDReused, codes.AlreadyExists, "REQUEST_ID_REUSED", "This request_id was used before for another request; use a new one."},
-	{job.ErrNotFound, codes.NotFound, "NOT_FOUND", "There is no such thing, or it is not yours."},
-	{job.ErrAlreadyExists, codes.AlreadyExists, "ALREADY_EXISTS", "Something of that name exists."},
-	{job.ErrClosed, codes.Unavailable, "SUBMISSIONS_CLOSED", "The operators have closed submissions for now."},
-	{job.ErrExhausted, codes.ResourceExhausted, "LIMIT_REACHED", "A limit is reached."},
-	{job.ErrOverloaded, codes.ResourceExhausted, "OVERLOADED", "The server has more to do than it can take; try again in a moment."},
-	{job.ErrTooFast, codes.ResourceExhausted, "RATE_LIMITED", "Too many requests; send fewer a second."},
-	{job.ErrTooManyOpen, codes.ResourceExhausted, "TOO_MANY_STREAMS", "Too many streams are open; close some."},
-	{job.ErrTooManyFailures, codes.ResourceExhausted, "TOO_MANY_SIGN_INS", "Too many attempts to sign in have failed; wait a moment."},
-	{job.ErrNoSpace, codes.ResourceExhausted, "NO_SPACE", "The server's disk is nearly full."},
-	{job.ErrDenied, codes.PermissionDenied, "PERMISSION_DENIED", "This needs a role that you do not have."},
-	{job.ErrUserDisabled, codes.PermissionDenied, "USER_DISABLED", "The operators have disabled this user."},
-	{job.ErrUserUnknown, codes.FailedPrecondition, "USER_UNKNOWN", "Nobody of that name was ever seen here."},
-	{job.ErrOffset, codes.Aborted, "UPLOAD_OFFSET", "The upload goes on at another byte."},
-	{job.ErrConflict, codes.FailedPrecondition, "CONFLICT", "This is not possible in the present state."},
-	{job.ErrUnknown, codes.Unavailable, "STORAGE_UNKNOWN", "The server's disk failed while it stored this, and it is not known whether it is stored. Send it again with the same request id: it will not be done twice."},
-	{job.ErrTooLarge, codes.InvalidArgument, "TOO_LARGE", "The request is larger than what can be stored at once."},
-	{job.ErrStorage, codes.Unavailable, "STORAGE_FAILED", "The server cannot save at the moment; its operators have been told by its health."},
-	{ErrUnreadable, codes.InvalidArgument, "MALFORMED_MESSAGE", "The message cannot be read: it is none of this contract, or a text in it is not valid UTF-8."},
-	{ErrMessageTooLarge, codes.ResourceExhausted, "MESSAGE_TOO_LARGE", "The message is larger than this call takes, or has more elements; files go by uploads, and many jobs by several calls."},
-	{ErrTooMuchAtOnce, codes.ResourceExhausted, "OVERLOADED", "The server handles as many large requests as it can; try again in a moment."},
-	{job.ErrUnavailable, codes.Unavailable, "UNAVAILABLE", "This is not available at the moment."},
-	{context.DeadlineExceeded, codes.DeadlineExceeded, "DEADLINE_EXCEEDED", "The call took longer than its deadline."},
-	{context.Canceled, codes.Canceled, "CANCELLED", "The caller went away."},
+	{job.ErrRequestIDReused, reason.RequestIDReused},
+	{job.ErrNotFound, reason.NotFound},
+	{job.ErrAlreadyExists, reason.AlreadyExists},
+	{job.ErrClosed, reason.SubmissionsClosed},
+	{job.ErrExhausted, reason.LimitReached},
+	{job.ErrOverloaded, reason.Overloaded},
+	{job.ErrTooFast, reason.RateLimited},
+	{job.ErrTooManyOpen, reason.TooManyStreams},
+	{job.ErrTooManyFailures, reason.TooManySignIns},
+	{job.ErrNoSpace, reason.NoSpace},
+	{job.ErrDenied, reason.PermissionDenied},
+	{job.ErrUserDisabled, reason.UserDisabled},
+	{job.ErrUserUnknown, reason.UserUnknown},
+	{job.ErrOffset, reason.UploadOffset},
+	{job.ErrConflict, reason.Conflict},
+	{job.ErrUnknown, reason.StorageUnknown},
+	{job.ErrTooLarge, reason.TooLarge},
+	{job.ErrStorage, reason.StorageFailed},
+	{ErrUnreadable, reason.MalformedMessage},
+	{ErrMessageTooLarge, reason.MessageTooLarge},
+	{ErrTooMuchAtOnce, reason.Overloaded},
+	{job.ErrUnavailable, reason.Unavailable},
+	{context.DeadlineExceeded, reason.DeadlineExceeded},
+	{context.Canceled, reason.Cancelled},
 }
 
 // Of returns the form of err in which clients see it. Only typed errors and
 // sentinels of package job say anything; the rest is INTERNAL without a word of what went on inside.
 func Of(err error) *status.Status {
 	if s, ok := status.FromError(err); ok {
-		return s // already in its final form, or nil
+		return withReason(s) // already in its final form, or nil, or made by gRPC itself
 	}
 	if invalid, ok := errors.AsType[*job.InvalidError](err); ok {
 		return invalidStatus(invalid)
@@ -80,10 +76,10 @@ func Of(err error) *status.Status {
 		if !errors.Is(err, k.sentinel) {
 			continue
 		}
-		info := &errdetails.ErrorInfo{Reason: k.reason, Domain: Domain}
+		info := k.kind.Info(nil)
 		var user *job.UserError
 		if !errors.As(err, &user) {
-			return detailed(k.code, k.message, info)
+			return detailed(k.kind.Code, k.kind.Message, info)
 		}
 		info.Metadata = user.Metadata
 		details := []protoadapt.MessageV1{info}
@@ -92,12 +88,35 @@ func Of(err error) *status.Status {
 		}
 		if user.Reached != nil {
 			details = append(details, quotaFailure(user))
-			info.Metadata = map[string]string{"field": user.Reached.Field}
+			info.Metadata = map[string]string{ // nobody gives both
+				"field": user.Reached.Field, "limit": string(user.Reached.Quota), "number": strconv.FormatInt(user.Reached.Limit, 10),
+			}
 		}
-		return detailed(k.code, sentence(user.Message), details...)
+		if user.Missing != nil {
+			details = append(details, &errdetails.ResourceInfo{ResourceType: user.Missing.Type, ResourceName: user.Missing.Name, Description: sentence(user.Message)})
+		}
+		return detailed(k.kind.Code, sentence(user.Message), details...)
 	}
-	return detailed(codes.Internal, "Something went wrong inside the server; its log says what.",
-		&errdetails.ErrorInfo{Reason: "INTERNAL", Domain: Domain})
+	return detailed(reason.Internal.Code, reason.Internal.Message, reason.Internal.Info(nil))
+}
+
+// withReason gives an error of gRPC itself, such as of a message that is too large, a reason like all others.
+func withReason(s *status.Status) *status.Status {
+	kind := reason.Plain[s.Code()]
+	if s == nil || kind == nil {
+		return s
+	}
+	for _, d := range s.Details() {
+		if _, ok := d.(*errdetails.ErrorInfo); ok {
+			return s
+		}
+	}
+	return detailed(s.Code(), s.Message(), kind.Info(nil))
+}
+
+// Unknown returns what the caller of a call that there is not is told.
+func Unknown() *status.Status {
+	return detailed(reason.Unimplemented.Code, reason.Unimplemented.Message, reason.Unimplemented.Info(nil))
 }
 
 // quotaFailure says which limit is reached, and of whom.
@@ -118,14 +137,18 @@ func invalidStatus(e *job.InvalidError) *status.Status {
 	for _, v := range e.Violations {
 		bad.FieldViolations = append(bad.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: v.Field, Description: v.Description})
 	}
-	message := "The request is invalid."
+	message := reason.InvalidArgument.Message
 	if len(e.Violations) > 0 {
 		message = e.Violations[0].Field + " " + e.Violations[0].Description + "."
 		if n := len(e.Violations) - 1; n > 0 {
 			message += " And more: see the field violations."
 		}
 	}
-	return detailed(codes.InvalidArgument, message, &errdetails.ErrorInfo{Reason: "INVALID_ARGUMENT", Domain: Domain}, bad)
+	info := reason.InvalidArgument.Info(nil)
+	if len(e.Violations) > 0 {
+		info.Metadata = map[string]string{"field": e.Violations[0].Field}
+	}
+	return detailed(reason.InvalidArgument.Code, message, info, bad)
 }
 
 func detailed(code codes.Code, message string, details ...protoadapt.MessageV1) *status.Status {
