@@ -52,7 +52,7 @@ type StintdConfig struct {
 // unlimited are the settings without which one caller's load would be refused: every call is still
 // counted against its limit.
 func unlimited() []string {
-	return []string{"--max-requests-per-user", "100000000", "--max-streams-per-user", "1000000"}
+	return []string{"--max-requests-per-user", "100000000", "--max-streams-per-user", "1000000", "--max-audited-per-user", "100000000"}
 }
 
 // Serve starts stintd, with one core for local jobs if no flag says otherwise.
