@@ -28,8 +28,7 @@ An upload goes on after a lost connection and after a restart of the server, for
 minutes. The same command goes on with what an earlier one left: "stint uploads list".
 
 Links are followed. What of a folder cannot be uploaded, such as pipes, links that lead
-nowhere, empty folders and names that are not UTF-8, is told at the end, and the exit code
-is 1 then.`,
+nowhere and names that are not UTF-8, is told at the end, and the exit code is 1 then.`,
 		Example: `  stint upload reads.fastq /reads/sample1.fastq
   stint upload *.fasta /genomes/
   stint upload -r run7 /runs/
@@ -49,6 +48,13 @@ is 1 then.`,
 			return err
 		}
 		for _, p := range pairs {
+			if p.folder {
+				if err := a.makeFolder(ctx, p.remote); err != nil {
+					return err
+				}
+				fmt.Fprintln(a.out, clean(p.remote)+"/")
+				continue
+			}
 			want := wanted{path: p.remote, overwrite: force, again: "the same command goes on with the upload"}
 			if p.local == "-" {
 				err = a.uploadStdin(ctx, a.stdin(ctx), want)
@@ -71,8 +77,11 @@ is 1 then.`,
 	return cmd
 }
 
-// pair is a file to upload and where it goes.
-type pair struct{ local, remote string }
+// pair is a file to upload, or an empty folder to make, and where it goes.
+type pair struct {
+	local, remote string
+	folder        bool
+}
 
 // leftOut is something that cannot be uploaded, and why.
 type leftOut struct{ local, why string }
@@ -90,7 +99,7 @@ func planUpload(locals []string, remote string, recursive bool) ([]pair, []leftO
 			if into {
 				return nil, nil, usagef("standard input has no name: give the PATH of a file, without a slash at its end")
 			}
-			pairs = append(pairs, pair{local, remote})
+			pairs = append(pairs, pair{local: local, remote: remote})
 			continue
 		}
 		info, err := os.Stat(local)
@@ -110,9 +119,9 @@ func planUpload(locals []string, remote string, recursive bool) ([]pair, []leftO
 		case into && !utf8.ValidString(filepath.Base(local)):
 			return nil, nil, usagef("the name %q is not UTF-8, which paths in the workspace are: upload it alone, and give the PATH with a name", local)
 		case into:
-			pairs = append(pairs, pair{local, path.Join(remote, filepath.Base(local))})
+			pairs = append(pairs, pair{local: local, remote: path.Join(remote, filepath.Base(local))})
 		default:
-			pairs = append(pairs, pair{local, remote})
+			pairs = append(pairs, pair{local: local, remote: remote})
 		}
 	}
 	return pairs, left, nil
@@ -160,7 +169,7 @@ func (p *folderPlan) folder(local, remote string) error {
 		return err
 	}
 	if len(entries) == 0 {
-		p.leave(local, "is an empty folder, which a workspace has not")
+		p.pairs = append(p.pairs, pair{local: local, remote: remote, folder: true})
 	}
 	p.above = append(p.above, info)
 	defer func() { p.above = p.above[:len(p.above)-1] }()
@@ -188,7 +197,7 @@ func (p *folderPlan) entry(local, remote string) error {
 	case !info.Mode().IsRegular():
 		p.leave(local, "is neither a file nor a folder")
 	default:
-		p.pairs = append(p.pairs, pair{local, remote})
+		p.pairs = append(p.pairs, pair{local: local, remote: remote})
 	}
 	return nil
 }
