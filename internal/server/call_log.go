@@ -49,6 +49,7 @@ type callLog struct {
 	which   string // of accessLogs
 	rate    *limit.Rates[struct{}]
 	skipped atomic.Int64
+	denied  [len(refusedCodes)]atomic.Uint64 // by the index of their code, with those that were skipped
 }
 
 func newCallLog(log *slog.Logger, which string) *callLog {
@@ -94,18 +95,34 @@ func (l *callLog) ended(c *layers.Call, begin time.Time, err error) {
 	l.write(ctx, line)
 }
 
-// Who is not let in gets one of these.
+// refusedCodes has the codes of who is not let in, and refusedNames their names in the metric.
 var (
-	refusedCodes    = []codes.Code{codes.Unauthenticated, codes.PermissionDenied, codes.ResourceExhausted}
-	refusedStatuses = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest, http.StatusTooManyRequests}
+	refusedCodes = [...]codes.Code{codes.Unauthenticated, codes.PermissionDenied, codes.ResourceExhausted}
+	refusedNames = [len(refusedCodes)]string{"UNAUTHENTICATED", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED"}
 )
+
+// refusedAs returns the index in refusedCodes of a line of who is not let in, or -1 for another line. What is not of the API has a
+// status of HTTP alone.
+func (c *callLine) refusedAs() int {
+	code := c.code
+	switch c.http {
+	case http.StatusUnauthorized:
+		code = codes.Unauthenticated
+	case http.StatusForbidden, http.StatusMisdirectedRequest:
+		code = codes.PermissionDenied
+	case http.StatusTooManyRequests:
+		code = codes.ResourceExhausted
+	}
+	return slices.Index(refusedCodes[:], code)
+}
 
 // write writes the line, if it is to be written.
 func (l *callLog) write(ctx context.Context, line callLine) {
-	refused := slices.Contains(refusedCodes, line.code) || slices.Contains(refusedStatuses, line.http)
+	refused := line.refusedAs()
 	failed := line.code != codes.OK && line.code != codes.Canceled || line.http >= http.StatusBadRequest
 	switch {
-	case refused:
+	case refused >= 0:
+		l.denied[refused].Add(1)
 		if _, ok := l.rate.Take(struct{}{}); !ok {
 			l.skipped.Add(1)
 			return

@@ -124,3 +124,37 @@ func TestRequestsHaveANameAndALine(t *testing.T) {
 		}
 	}
 }
+
+func TestEachDenialIsCountedByItsCode(t *testing.T) {
+	for _, c := range []struct {
+		line callLine
+		want string
+	}{
+		{callLine{code: codes.Unauthenticated}, "UNAUTHENTICATED"},
+		{callLine{code: codes.PermissionDenied}, "PERMISSION_DENIED"},
+		{callLine{code: codes.ResourceExhausted}, "RESOURCE_EXHAUSTED"},
+		{callLine{code: codes.OK, http: http.StatusUnauthorized}, "UNAUTHENTICATED"}, // such as /metrics
+		{callLine{code: codes.OK, http: http.StatusForbidden}, "PERMISSION_DENIED"},
+		{callLine{code: codes.PermissionDenied, http: http.StatusMisdirectedRequest}, "PERMISSION_DENIED"},
+		{callLine{code: codes.ResourceExhausted, http: http.StatusTooManyRequests}, "RESOURCE_EXHAUSTED"},
+		{callLine{code: codes.NotFound, http: http.StatusNotFound}, ""},
+		{callLine{code: codes.Canceled}, ""},
+		{callLine{code: codes.OK, http: http.StatusOK}, ""},
+	} {
+		const times = 3 * refusalsLogged // most of them without a line
+		lines(t, "none", func(l *callLog) {
+			for range times {
+				l.write(t.Context(), c.line)
+			}
+			for i, name := range refusedNames {
+				want := uint64(0)
+				if name == c.want {
+					want = times
+				}
+				if got := l.denied[i].Load(); got != want {
+					t.Errorf("%+v: %d are counted as %s, want %d", c.line, got, name, want)
+				}
+			}
+		})
+	}
+}

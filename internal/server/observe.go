@@ -87,6 +87,7 @@ var (
 	totalDesc    = prometheus.NewDesc("stint_executor_total", "How much there is of it.", []string{"executor", "resource"}, nil)
 	asideDesc    = prometheus.NewDesc("stint_quarantined_jobs", "Jobs that are not scheduled because their records cannot be read.", nil, nil)
 	refusedDesc  = prometheus.NewDesc("stint_refused_total", "What was refused since the start because of a limit of its caller.", []string{"limit"}, nil)
+	deniedDesc   = prometheus.NewDesc("stint_denied_total", "Calls and requests that were denied since the start, by the code of the error.", []string{"code"}, nil)
 	backupAge    = prometheus.NewDesc("stint_backup_age_seconds", "Time since the newest good backup; absent while there is none.", nil, nil)
 	backupBytes  = prometheus.NewDesc("stint_backup_bytes", "Size of the newest good backup; absent while there is none.", nil, nil)
 	backupOK     = prometheus.NewDesc("stint_backup_ok", "1 while the last backup was made and found to be good; absent without --backup-dir.", nil, nil)
@@ -98,6 +99,7 @@ type stintCollector struct {
 	store     *store.Store
 	scheduler *scheduler.Scheduler
 	limits    *limits
+	calls     *callLog
 	decisions prometheus.Histogram
 	backups   *backups // nil where none are made
 }
@@ -113,7 +115,7 @@ func newDecisions() prometheus.Histogram {
 // Describe sends the descriptions of all figures.
 func (c *stintCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, doomedDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, usedDesc, totalDesc, asideDesc, refusedDesc, connsDesc,
+		jobsDesc, changesDesc, commitsDesc, waitingDesc, fileDesc, doomedDesc, healthyDesc, engineDesc, activeDesc, usedCPUsDesc, usedDesc, totalDesc, asideDesc, refusedDesc, deniedDesc, connsDesc,
 		backupAge, backupBytes, backupOK,
 	} {
 		ch <- d
@@ -142,6 +144,9 @@ func (c *stintCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(asideDesc, float64(len(c.scheduler.Quarantined())))
 	for kind, name := range refusalNames {
 		ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(c.limits.refused[kind].Load()), name)
+	}
+	for i, name := range refusedNames {
+		ch <- prometheus.MustNewConstMetric(deniedDesc, prometheus.CounterValue, float64(c.calls.denied[i].Load()), name)
 	}
 	gauge(connsDesc, float64(c.limits.connections.InAll()))
 	if c.backups != nil {

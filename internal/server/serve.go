@@ -261,7 +261,7 @@ func (f *front) build(ctx context.Context) (err error) {
 		return err
 	}
 	f.closeLater(conn.Close)
-	reg := newRegistry(&stintCollector{store: f.store, scheduler: f.scheduler, limits: f.limits, decisions: f.decisions, backups: f.backups})
+	reg := newRegistry(&stintCollector{store: f.store, scheduler: f.scheduler, limits: f.limits, calls: f.calls, decisions: f.decisions, backups: f.backups})
 	reg.MustRegister(f.metrics)
 	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix, EmbedOrigins: f.cfg.EmbedOrigins, Site: f.cfg.Site})
 	if err != nil {
