@@ -11,7 +11,10 @@ TEST_JOBS ?= 2
 FUZZ_TIME ?= 10s
 # How often `make test-long` kills the server, and which tests of the real binary it runs.
 KILLS ?= 200
-LONG_TESTS := TestTheDisk|TestNoSpace|TestACompaction|TestAServerStandsStill|TestLittleAddressSpace|TestKillAtAnyMoment|TestAStartAfterAKill|TestWhatCallsCost
+LONG_TESTS := TestMutationsAreFound|TestTheDisk|TestNoSpace|TestACompaction|TestAServerStandsStill|TestLittleAddressSpace|TestKillAtAnyMoment|TestAStartAfterAKill|TestWhatCallsCost
+
+# How long `make test-siege` takes.
+SIEGE ?= 30m
 
 .DEFAULT_GOAL := help
 
@@ -62,6 +65,12 @@ test-long:
 	STINT_TEST_LONG=1 go test -race -timeout 60m -v -run 'TestEveryFault' ./internal/store/kv
 	STINT_TEST_LONG=1 go test -race -timeout 60m ./internal/store
 	STINT_TEST_LONG=1 KILLS=$(KILLS) go test -race -timeout 90m -v -run '$(LONG_TESTS)' ./internal/e2e
+
+## test-siege: half an hour of attacks from many addresses beside an honest user, in a network namespace (SIEGE=5m: shorter)
+.PHONY: test-siege
+test-siege:
+	@tools/setup-debian.sh --require race
+	STINT_SIEGE=$(SIEGE) go test -timeout 60m -v -run '^TestSiege$$' ./internal/e2e
 
 ## test-web: drive the pages in Chromium against a real server
 .PHONY: test-web

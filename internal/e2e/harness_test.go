@@ -31,6 +31,10 @@ var bin string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
+		if inside := os.Getenv(siegeBin); inside != "" { // the part of TestSiege that runs in a network of its own
+			bin = inside
+			return m.Run()
+		}
 		dir, err := os.MkdirTemp("", "stint-e2e")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -98,7 +102,7 @@ func newServerOn(tb testing.TB, data string, flags ...string) *server {
 // newServerWith starts a server that a test has described.
 func newServerWith(tb testing.TB, s *server) *server {
 	tb.Helper()
-	s.program, s.address, s.log = cmp.Or(s.program, filepath.Join(bin, "stintd")), "127.0.0.1:0", &lockedBuffer{}
+	s.program, s.address, s.log = cmp.Or(s.program, filepath.Join(bin, "stintd")), cmp.Or(s.address, "127.0.0.1:0"), &lockedBuffer{}
 	tb.Cleanup(func() {
 		s.stop()
 		if s.conn != nil {

@@ -141,7 +141,7 @@ func (g *gateway) breakOff(ctx context.Context, path string, err error) {
 
 // answer sends a message as JSON.
 func (g *gateway) answer(w http.ResponseWriter, r *http.Request, msg proto.Message) {
-	body, err := newJSONMarshaler().Marshal(msg)
+	body, err := g.newJSONMarshaler().Marshal(msg)
 	if err != nil {
 		g.refuse(w, r, g.problemOf(r.Context(), err))
 		return

@@ -49,6 +49,8 @@ type Config struct {
 	SizeOf func(method string) (bytes int64, elements int)
 	// Decode is asked for room for what a body becomes, in bytes and elements. What it admits is given back by done. Nil admits all.
 	Decode func(bytes, elements int) (done func(), ok bool)
+	// Turn waits until a long response may be made JSON of, and returns what ends that. Nil does not wait.
+	Turn func() (end func())
 	// GRPC serves gRPC calls over connections that carry other requests, too. Nil refuses them.
 	GRPC http.Handler
 	// Services are the full names of the services of GRPC whose calls are also taken in gRPC-Web and Connect.

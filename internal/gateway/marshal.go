@@ -20,7 +20,14 @@ const (
 
 // jsonMarshaler writes answers as JSON and streams as one JSON object a line:
 // `{"result": ...}` for a frame, `{"error": ...}` for the error that ends it.
-type jsonMarshaler struct{ runtime.JSONPb }
+type jsonMarshaler struct {
+	runtime.JSONPb
+
+	turn func() (end func()) // of long responses; nil does not wait
+}
+
+// longMessage is from how many bytes on a message waits for its turn.
+const longMessage = 64 << 10
 
 // StreamContentType is the media type of a stream.
 func (*jsonMarshaler) StreamContentType(any) string { return ndjson }
@@ -32,6 +39,9 @@ func (m *jsonMarshaler) Marshal(v any) ([]byte, error) {
 		return m.appendJSON([]byte(`{"`+key+`":`), msg, '}')
 	}
 	if msg, ok := v.(proto.Message); ok {
+		if m.turn != nil && proto.Size(msg) > longMessage {
+			defer m.turn()()
+		}
 		return m.MarshalOptions.Marshal(msg)
 	}
 	return m.JSONPb.Marshal(v)

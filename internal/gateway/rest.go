@@ -25,8 +25,8 @@ import (
 // request mean something other than what its method, path and body say.
 func (g *gateway) newMux() (*runtime.ServeMux, error) {
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, newJSONMarshaler()),
-		runtime.WithMarshalerOption(eventStream, &sseMarshaler{newJSONMarshaler()}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, g.newJSONMarshaler()),
+		runtime.WithMarshalerOption(eventStream, &sseMarshaler{g.newJSONMarshaler()}),
 		runtime.WithMiddlewares(g.check),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
 		runtime.WithStrictDeepWildcardMatching(),
@@ -106,6 +106,6 @@ func (g *gateway) handleRoutingError(_ context.Context, _ *runtime.ServeMux, _ r
 // Fields with their zero value are written, so that a client can say
 // `.jobs[]` or `.total.queued` without asking first; messages and optional
 // fields that are unset are left out, because null would say less than absence.
-func newJSONMarshaler() *jsonMarshaler {
-	return &jsonMarshaler{runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true}}}
+func (g *gateway) newJSONMarshaler() *jsonMarshaler {
+	return &jsonMarshaler{runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true}}, g.Turn}
 }

@@ -92,7 +92,7 @@ func (s *server) openStore() error {
 	if err != nil {
 		return err
 	}
-	st, err := store.Open(store.Config{Path: f.database(), Logger: s.log, Retention: s.cfg.retention(), Limits: s.cfg.quotas(), FirstID: last + 1, Reserve: storeReserve})
+	st, err := store.Open(store.Config{Path: f.database(), Logger: s.log, Retention: s.cfg.retention(), Limits: s.cfg.quotas(), FirstID: last + 1, Reserve: storeReserve, Turn: s.turns.Take})
 	if errors.Is(err, file.ErrFirstEdition) {
 		return firstEdition(f.database())
 	}

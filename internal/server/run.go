@@ -33,6 +33,7 @@ import (
 	"github.com/stint-jobs/stint/internal/executor/local"
 	"github.com/stint-jobs/stint/internal/executor/local/shim"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/limit"
 	"github.com/stint-jobs/stint/internal/scheduler"
 	"github.com/stint-jobs/stint/internal/scheduler/policy"
 	"github.com/stint-jobs/stint/internal/staging"
@@ -56,7 +57,7 @@ func Run(ctx context.Context, cfg Config, std Streams) (err error) {
 		defer tuned.Wait()
 		defer stop()
 	}
-	s := &server{cfg: cfg, log: log, std: std}
+	s := &server{cfg: cfg, log: log, std: std, turns: newTurns(runtime.NumCPU())}
 	defer func() { err = errors.Join(err, s.closeInTime()) }()
 	if err := s.open(ctx); err != nil {
 		return err
@@ -90,8 +91,19 @@ type server struct {
 	audited   *auditLimit
 	clusters  map[string]*batch.Cluster
 	names     allowlist.Lists // of what jobs may name of clusters
+	turns     *limit.Turns    // of what takes long and can wait: half of the processors are left to the rest
 	reports   *reporter
 	address   net.Addr // that it listens on
+}
+
+// newTurns leaves half of the processors to what does not take long, and where there are fewer than four half of the rest, too: one that
+// is free for half of the time keeps others waiting for half as long.
+func newTurns(processors int) *limit.Turns {
+	o := limit.TurnOptions{Places: processors / 2}
+	if processors < 4 {
+		o.Share = 0.5
+	}
+	return limit.NewTurns(o)
 }
 
 func (s *server) closeLater(f func() error) { s.closers = append(s.closers, f) }

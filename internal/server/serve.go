@@ -281,7 +281,7 @@ func (f *front) build(ctx context.Context) (err error) {
 		local = notLocal
 	}
 	handler, err := gateway.New(gateway.Config{
-		Conn: conn, NotLocal: local, GRPC: asAdmitted(f.limits.payAsRead(paced(f.web))), Services: services(f.web), Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
+		Conn: conn, NotLocal: local, GRPC: asAdmitted(f.limits.payAsRead(paced(f.web))), Services: services(f.web), Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Turn: f.turns.Take, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
 		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, CORSOrigins: f.cfg.CORSOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {

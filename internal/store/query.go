@@ -42,9 +42,15 @@ func (s *Store) Page(ctx context.Context, q Query) (*Page, error) {
 	return &Page{Page: *p, Jobs: jobs}, nil
 }
 
+// smallPage is how many jobs are read without a turn.
+const smallPage = 100
+
 // rows reads the jobs of a page, as many as the query's bound allows, and returns how many rows they are from. The index was
 // read a moment before, and a job may have changed since: what was deleted or does not fit any more is left out.
 func (s *Store) rows(q *Query, rows []index.Row) (jobs []*jobsv1.Job, taken int, err error) {
+	if s.cfg.Turn != nil && len(rows) > smallPage {
+		defer s.cfg.Turn()() // before the transaction begins: one that waits keeps old pages of the database
+	}
 	jobs = make([]*jobsv1.Job, 0, len(rows))
 	err = s.view(func(tx *kv.ReadTx) error {
 		room := weight.NewBudget(q.Bound)

@@ -49,6 +49,8 @@ type Config struct {
 	Limits job.Limits
 	// Reserve is how many bytes beside the database are kept for the server's own writes on a full disk. Zero is none.
 	Reserve int64
+	// Turn waits until a goroutine may read a large page, and returns what ends that. Nil does not wait.
+	Turn func() (end func())
 
 	// What the parts of the store get beside. Only tests set something, so all bounds have their defaults.
 	kv    kv.Config
