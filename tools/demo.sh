@@ -76,7 +76,7 @@ run stint list
 run stint status
 
 say 'The same over REST'
-run curl -s "http://$address/v1/jobs:summary"
+run curl -s "http://$address/v1/jobs:summarize"
 echo
 
 if [ -n "${STINT_DEMO_EXIT:-}" ] && [ "$STINT_DEMO_EXIT" != 0 ]; then

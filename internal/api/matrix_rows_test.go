@@ -172,13 +172,14 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 		jobsv1.JobService_ReportIssue_FullMethodName: byID(func(j jobsOf) proto.Message {
 			return &jobsv1.ReportIssueRequest{Id: []string{j.finished, j.queued}[reports.Add(1)%2], Description: why}
 		}),
-		jobsv1.JobService_Keep_FullMethodName:        byID(func(j jobsOf) proto.Message { return &jobsv1.KeepRequest{Id: j.finished} }),
-		jobsv1.JobService_Unkeep_FullMethodName:      byID(func(j jobsOf) proto.Message { return &jobsv1.UnkeepRequest{Id: j.finished} }),
-		jobsv1.JobService_Share_FullMethodName:       share,
-		jobsv1.JobService_Unshare_FullMethodName:     unshare,
-		jobsv1.JobService_ListShares_FullMethodName:  shares,
-		jobsv1.JobService_Report_FullMethodName:      report,
-		catalogv1.CatalogService_List_FullMethodName: {own: func() proto.Message { return &catalogv1.ListRequest{} }},
+		jobsv1.JobService_Share_FullMethodName:            share,
+		jobsv1.JobService_Unshare_FullMethodName:          unshare,
+		jobsv1.JobService_ListShares_FullMethodName:       shares,
+		jobsv1.JobService_ListSharedWithMe_FullMethodName: {own: func() proto.Message { return &jobsv1.ListSharedWithMeRequest{} }},
+		jobsv1.JobService_Report_FullMethodName:           report,
+		catalogv1.CatalogService_List_FullMethodName:      {own: func() proto.Message { return &catalogv1.ListRequest{} }},
+		jobsv1.JobService_Keep_FullMethodName:             byID(func(j jobsOf) proto.Message { return &jobsv1.KeepRequest{Id: j.finished} }),
+		jobsv1.JobService_Unkeep_FullMethodName:           byID(func(j jobsOf) proto.Message { return &jobsv1.UnkeepRequest{Id: j.finished} }),
 		catalogv1.CatalogService_Advise_FullMethodName: {own: func() proto.Message {
 			return &catalogv1.AdviseRequest{Service: "Copy", Parameters: source("/in.txt")}
 		}},

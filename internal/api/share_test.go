@@ -285,6 +285,19 @@ func TestSharingIsCheckedWhole(t *testing.T) {
 	refusal(t, err, codes.ResourceExhausted, "LIMIT_REACHED")
 }
 
+// shares reads a page of one share: of a job, or without an id of those with the caller.
+func (w *world) shares(ctx context.Context, id, token string) (shares []*jobsv1.Share, next string) {
+	w.Helper()
+	if id == "" {
+		resp, err := w.jobs().ListSharedWithMe(ctx, &jobsv1.ListSharedWithMeRequest{PageSize: 1, PageToken: token})
+		must(w.T, err)
+		return resp.GetShares(), resp.GetNextPageToken()
+	}
+	resp, err := w.jobs().ListShares(ctx, &jobsv1.ListSharesRequest{Id: id, PageSize: 1, PageToken: token})
+	must(w.T, err)
+	return resp.GetShares(), resp.GetNextPageToken()
+}
+
 func TestListsOfSharesArePagedForTheCallerAlone(t *testing.T) {
 	w := newWorld(t)
 	ann, bob, eve := w.as("ann"), w.as("bob"), w.as("eve")
@@ -299,13 +312,11 @@ func TestListsOfSharesArePagedForTheCallerAlone(t *testing.T) {
 	list := func(ctx context.Context, id string) (got []*jobsv1.Share, token string) {
 		t.Helper()
 		for {
-			resp, err := w.jobs().ListShares(ctx, &jobsv1.ListSharesRequest{Id: id, PageSize: 1, PageToken: token})
-			must(t, err)
-			got = append(got, resp.GetShares()...)
-			if resp.GetNextPageToken() == "" {
+			shares, next := w.shares(ctx, id, token)
+			if got = append(got, shares...); next == "" {
 				return got, token
 			}
-			token = resp.GetNextPageToken()
+			token = next
 		}
 	}
 	received, token := list(bob, "")
@@ -318,10 +329,10 @@ func TestListsOfSharesArePagedForTheCallerAlone(t *testing.T) {
 	if len(received) != 3 || len(given) != 2 || given[0].GetUser() != "bob" || given[1].GetUser() != "eve" || given[0].GetJob() != nil {
 		t.Errorf("%d shares with bob; of the job: %v", len(received), given)
 	}
-	for name, req := range map[string]*jobsv1.ListSharesRequest{
+	for name, req := range map[string]*jobsv1.ListSharedWithMeRequest{
 		"another caller's token": {PageToken: token}, "one of a job": {PageToken: ofJob}, "none": {PageToken: "x"}, "a negative size": {PageSize: -1},
 	} {
-		_, err := w.jobs().ListShares(eve, req)
+		_, err := w.jobs().ListSharedWithMe(eve, req)
 		if refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT"); err == nil {
 			t.Error(name)
 		}

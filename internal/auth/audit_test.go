@@ -44,6 +44,7 @@ jobs.v1.JobService/Unkeep               changes
 jobs.v1.JobService/List                 reads
 jobs.v1.JobService/ListResults          reads
 jobs.v1.JobService/ListShares           nothing
+jobs.v1.JobService/ListSharedWithMe     nothing
 jobs.v1.JobService/ReadResult           reads
 jobs.v1.JobService/Report               nothing
 jobs.v1.JobService/ReportIssue          changes

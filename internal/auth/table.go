@@ -113,26 +113,27 @@ var (
 // rules is the whole table, by full method name. What is not in it is denied;
 // a test fails when a method of the contract is missing.
 var rules = map[string]rule{
-	jobsv1.JobService_Submit_FullMethodName:      changesJobs, // Named: for another owner
-	jobsv1.JobService_BatchSubmit_FullMethodName: changesJobs,
-	jobsv1.JobService_Get_FullMethodName:         seesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_HISTORY),
-	jobsv1.JobService_BatchGet_FullMethodName:    seesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_HISTORY),
-	jobsv1.JobService_List_FullMethodName:        seesJobs,
-	jobsv1.JobService_WatchStatus_FullMethodName: seesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_HISTORY).audited(AuditNothing), // by id; it shows no parameters
-	jobsv1.JobService_Summarize_FullMethodName:   seesJobs.audited(AuditNothing),
-	jobsv1.JobService_Cancel_FullMethodName:      changesJobs,
-	jobsv1.JobService_BatchCancel_FullMethodName: changesJobs,
-	jobsv1.JobService_Rerun_FullMethodName:       changesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RERUN),
-	jobsv1.JobService_StreamLogs_FullMethodName:  readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_LOGS),
-	jobsv1.JobService_ListResults_FullMethodName: readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RESULTS),
-	jobsv1.JobService_ReadResult_FullMethodName:  readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RESULTS),
-	jobsv1.JobService_ReportIssue_FullMethodName: changesJobs,
-	jobsv1.JobService_Share_FullMethodName:       sharesJobs,
-	jobsv1.JobService_Keep_FullMethodName:        sharesJobs, // it is their quota
-	jobsv1.JobService_Unkeep_FullMethodName:      sharesJobs,
-	jobsv1.JobService_Unshare_FullMethodName:     {own: everybody, foreign: operators, scope: ScopeJobsWrite, audit: AuditChanges},
-	jobsv1.JobService_ListShares_FullMethodName:  {own: everybody, foreign: operators, scope: ScopeJobsRead},
-	jobsv1.JobService_Report_FullMethodName:      toJobs,
+	jobsv1.JobService_Submit_FullMethodName:           changesJobs, // Named: for another owner
+	jobsv1.JobService_BatchSubmit_FullMethodName:      changesJobs,
+	jobsv1.JobService_Get_FullMethodName:              seesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_HISTORY),
+	jobsv1.JobService_BatchGet_FullMethodName:         seesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_HISTORY),
+	jobsv1.JobService_List_FullMethodName:             seesJobs,
+	jobsv1.JobService_WatchStatus_FullMethodName:      seesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_HISTORY).audited(AuditNothing), // by id; it shows no parameters
+	jobsv1.JobService_Summarize_FullMethodName:        seesJobs.audited(AuditNothing),
+	jobsv1.JobService_Cancel_FullMethodName:           changesJobs,
+	jobsv1.JobService_BatchCancel_FullMethodName:      changesJobs,
+	jobsv1.JobService_Rerun_FullMethodName:            changesJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RERUN),
+	jobsv1.JobService_StreamLogs_FullMethodName:       readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_LOGS),
+	jobsv1.JobService_ListResults_FullMethodName:      readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RESULTS),
+	jobsv1.JobService_ReadResult_FullMethodName:       readsJobs.with(jobsv1.ShareRight_SHARE_RIGHT_RESULTS),
+	jobsv1.JobService_ReportIssue_FullMethodName:      changesJobs,
+	jobsv1.JobService_Share_FullMethodName:            sharesJobs,
+	jobsv1.JobService_Unshare_FullMethodName:          {own: everybody, foreign: operators, scope: ScopeJobsWrite, audit: AuditChanges},
+	jobsv1.JobService_ListShares_FullMethodName:       {own: everybody, foreign: operators, scope: ScopeJobsRead},
+	jobsv1.JobService_ListSharedWithMe_FullMethodName: {own: everybody, scope: ScopeJobsRead},
+	jobsv1.JobService_Report_FullMethodName:           toJobs,
+	jobsv1.JobService_Keep_FullMethodName:             sharesJobs, // it is their quota
+	jobsv1.JobService_Unkeep_FullMethodName:           sharesJobs,
 
 	catalogv1.CatalogService_List_FullMethodName:   ofServer,
 	catalogv1.CatalogService_Get_FullMethodName:    ofServer,

@@ -115,6 +115,7 @@ jobs.v1.JobService/Get                  AHD   AAA       AAA      AHD      DHD  A
 jobs.v1.JobService/List                 AHD   AAA       AAA      AHD      DHD  AHD     DHD      jobs:read    -
 jobs.v1.JobService/ListResults          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
 jobs.v1.JobService/ListShares           AHD   AAD       AHD      AHD      DHD  AHD     DHD      jobs:read    -
+jobs.v1.JobService/ListSharedWithMe     AHD   AHD       AHD      AHD      DHD  AHD     DHD      jobs:read    -
 jobs.v1.JobService/ReadResult           AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:read    RESULTS
 jobs.v1.JobService/Report               DHD   DHD       DHD      DHD      AHD  DHD     DHD      -            -
 jobs.v1.JobService/ReportIssue          AHD   AAA       AHD      AHD      DHD  AHD     DHD      jobs:write   -

@@ -53,27 +53,46 @@ func (f *fake) Unshare(_ context.Context, req *jobsv1.UnshareRequest) (*jobsv1.U
 func (f *fake) ListShares(_ context.Context, req *jobsv1.ListSharesRequest) (*jobsv1.ListSharesResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if req.GetId() != "" && f.find(req.GetId()) == nil {
+	if f.find(req.GetId()) == nil {
 		return nil, errNoJob
 	}
 	var found []*jobsv1.Share
 	for _, sh := range f.shares {
-		switch {
-		case req.GetId() == "" && sh.GetUser() == fakeCaller:
-			with := proto.CloneOf(sh)
-			with.Job = proto.CloneOf(f.find(sh.GetJobId()).Job)
-			found = append(found, with)
-		case req.GetId() != "" && sh.GetJobId() == req.GetId():
+		if sh.GetJobId() == req.GetId() {
 			found = append(found, sh)
 		}
 	}
-	from, _ := strconv.Atoi(req.GetPageToken())
-	to := min(from+int(req.GetPageSize()), len(found))
-	res := &jobsv1.ListSharesResponse{Shares: found[from:to]}
-	if to < len(found) {
-		res.NextPageToken = strconv.Itoa(to)
+	found, next := pageOf(found, req)
+	return &jobsv1.ListSharesResponse{Shares: found, NextPageToken: next}, nil
+}
+
+func (f *fake) ListSharedWithMe(_ context.Context, req *jobsv1.ListSharedWithMeRequest) (*jobsv1.ListSharedWithMeResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []*jobsv1.Share
+	for _, sh := range f.shares {
+		if sh.GetUser() == fakeCaller {
+			with := proto.CloneOf(sh)
+			with.Job = proto.CloneOf(f.find(sh.GetJobId()).Job)
+			found = append(found, with)
+		}
 	}
-	return res, nil
+	found, next := pageOf(found, req)
+	return &jobsv1.ListSharedWithMeResponse{Shares: found, NextPageToken: next}, nil
+}
+
+// pageOf cuts a page out of a list.
+func pageOf[T any](all []T, req interface {
+	GetPageSize() int32
+	GetPageToken() string
+},
+) (page []T, next string) {
+	from, _ := strconv.Atoi(req.GetPageToken())
+	to := min(from+int(req.GetPageSize()), len(all))
+	if to < len(all) {
+		next = strconv.Itoa(to)
+	}
+	return all[from:to], next
 }
 
 // received makes a job somebody else's that is shared with the caller.

@@ -59,9 +59,17 @@ func (a *app) sharesOf(ctx context.Context, id string, limit int) ([]*jobsv1.Sha
 	}
 	var all []*jobsv1.Share
 	for token := ""; ; {
-		var page *jobsv1.ListSharesResponse
+		var page interface {
+			GetShares() []*jobsv1.Share
+			GetNextPageToken() string
+		}
+		size := int32(min(limit-len(all), mostShares))
 		err := a.call(ctx, func(ctx context.Context) error {
-			page, err = client.ListShares(ctx, &jobsv1.ListSharesRequest{Id: id, PageSize: int32(min(limit-len(all), mostShares)), PageToken: token})
+			if id == "" {
+				page, err = client.ListSharedWithMe(ctx, &jobsv1.ListSharedWithMeRequest{PageSize: size, PageToken: token})
+			} else {
+				page, err = client.ListShares(ctx, &jobsv1.ListSharesRequest{Id: id, PageSize: size, PageToken: token})
+			}
 			return err
 		})
 		if err != nil {

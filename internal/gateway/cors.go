@@ -22,7 +22,7 @@ func CheckOrigin(text string) error {
 
 // embedded are the paths that the indicator asks on another site's page: its
 // own script, the counts and the watch.
-var embedded = []string{"/indicator.js", "/v1/jobs:summary", "/v1/jobs:watch"}
+var embedded = []string{"/indicator.js", "/v1/jobs:summarize", "/v1/jobs:watch"}
 
 // share lets the pages of the configured sites have what the indicator needs,
 // with the user's cookie, and nothing else. It reports whether the request was a question about that and is answered.

@@ -38,7 +38,7 @@ func allowed(h http.Header) string {
 func TestConfiguredSitesGetWhatTheIndicatorNeeds(t *testing.T) {
 	s := embeddable(t)
 	browser := []string{"Origin", portal, "Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Cookie", "stint_session=x"}
-	for _, path := range []string{"/indicator.js", "/v1/jobs:summary", "/v1/jobs:watch"} { // the watch is refused, and the page may read why
+	for _, path := range []string{"/indicator.js", "/v1/jobs:summarize", "/v1/jobs:watch"} { // the watch is refused, and the page may read why
 		resp := s.get(t, path, browser...)
 		if allowed(resp.Header) != portal+" true" || !slices.Contains(resp.Header.Values("Vary"), "Origin") {
 			t.Errorf("%s: %s %v", path, resp.Status, resp.Header)
@@ -62,12 +62,12 @@ func TestEverythingElseIsRefusedToOtherSites(t *testing.T) {
 	}{
 		"jobs, from a site that may embed": {"/v1/jobs/1", append([]string{"Origin", portal}, cors...)},
 		"who it is":                        {"/v1/auth/whoami", append([]string{"Origin", portal}, cors...)},
-		"counts, from another site":        {"/v1/jobs:summary", append([]string{"Origin", "https://evil.example"}, cors...)},
-		"counts, from a subdomain":         {"/v1/jobs:summary", append([]string{"Origin", "https://x.portal.example.org"}, cors...)},
-		"counts, from what looks like it":  {"/v1/jobs:summary", append([]string{"Origin", portal + ".evil.example"}, cors...)},
-		"counts, from the other scheme":    {"/v1/jobs:summary", append([]string{"Origin", "http://portal.example.org"}, cors...)},
-		"counts, from a frame without one": {"/v1/jobs:summary", append([]string{"Origin", "null"}, cors...)},
-		"counts, as an image":              {"/v1/jobs:summary", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image", "Sec-Fetch-Site", "cross-site"}},
+		"counts, from another site":        {"/v1/jobs:summarize", append([]string{"Origin", "https://evil.example"}, cors...)},
+		"counts, from a subdomain":         {"/v1/jobs:summarize", append([]string{"Origin", "https://x.portal.example.org"}, cors...)},
+		"counts, from what looks like it":  {"/v1/jobs:summarize", append([]string{"Origin", portal + ".evil.example"}, cors...)},
+		"counts, from the other scheme":    {"/v1/jobs:summarize", append([]string{"Origin", "http://portal.example.org"}, cors...)},
+		"counts, from a frame without one": {"/v1/jobs:summarize", append([]string{"Origin", "null"}, cors...)},
+		"counts, as an image":              {"/v1/jobs:summarize", []string{"Sec-Fetch-Mode", "no-cors", "Sec-Fetch-Dest", "image", "Sec-Fetch-Site", "cross-site"}},
 		"a job in a frame":                 {"/v1/jobs/1", []string{"Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe", "Sec-Fetch-Site", "cross-site"}},
 		"a neighbour":                      {"/v1/jobs/1", []string{"Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Sec-Fetch-Site", "same-site", "Origin", "https://other.example.org"}},
 	} {
@@ -98,7 +98,7 @@ func TestEverythingElseIsRefusedToOtherSites(t *testing.T) {
 			t.Errorf("the question before a post to %s: %s %v", path, resp.Status, resp.Header)
 		}
 	}
-	if resp := s.post(t, "/v1/jobs:summary", "{}", "Origin", portal, "Sec-Fetch-Site", "cross-site"); resp.StatusCode != http.StatusForbidden || allowed(resp.Header) != " " {
+	if resp := s.post(t, "/v1/jobs:summarize", "{}", "Origin", portal, "Sec-Fetch-Site", "cross-site"); resp.StatusCode != http.StatusForbidden || allowed(resp.Header) != " " {
 		t.Errorf("a post of a site that may embed: %s", resp.Status)
 	}
 }

@@ -30,6 +30,8 @@ type Change struct {
 	ID job.ID
 	// Job is the job in the view BASIC, as of the change. It is shared between watchers: read-only. Nil when the job was deleted.
 	Job *jobsv1.Job
+	// Before is the same as of the change of state, reason or attempt before. Nil where none is known.
+	Before *jobsv1.Job
 
 	once sync.Once
 	made []byte
@@ -201,14 +203,26 @@ func within(c *index.Changes, revision uint64) bool { return revision > c.After 
 // index was: what came after UpTo is for the next time.
 func appendChanges(list []*Change, c *index.Changes, id job.ID, rec *storev1.Record) []*Change {
 	j := rec.GetJob()
+	var before *jobsv1.Job
 	for i, h := range j.GetHistory() {
-		if within(c, h.GetRevision()) && h.GetRevision() != j.GetRevision() {
-			list = append(list, &Change{Revision: h.GetRevision(), ID: id, Job: basicAt(j, i)})
+		switch {
+		case h.GetRevision() == j.GetRevision():
+			continue
+		case within(c, h.GetRevision()):
+			if before == nil && i > 0 {
+				before = basicAt(j, i-1)
+			}
+			now := basicAt(j, i)
+			list = append(list, &Change{Revision: h.GetRevision(), ID: id, Job: now, Before: before})
+			before = now
 		}
 	}
 	if within(c, j.GetRevision()) {
+		if before == nil {
+			before = basicBefore(j)
+		}
 		j.Attempts, j.History = nil, nil
-		list = append(list, &Change{Revision: j.GetRevision(), ID: id, Job: j})
+		list = append(list, &Change{Revision: j.GetRevision(), ID: id, Job: j, Before: before})
 	}
 	return list
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/store/file"
 	"github.com/stint-jobs/stint/internal/store/index"
@@ -76,6 +77,25 @@ func (s *Store) rows(q *Query, rows []index.Row) (jobs []*jobsv1.Job, taken int,
 func admits(tx *kv.ReadTx, q *Query, id job.ID) bool {
 	h, err := file.GetHeader(tx, id)
 	return err == nil && h != nil && q.Admits(id, h)
+}
+
+// Admits reports whether a query asks for a job that is in memory. Its scope, order, cursor and limit do not count.
+func Admits(q *Query, j *jobsv1.Job) bool {
+	id, err := job.ParseID(j.GetId())
+	return err == nil && q.Admits(id, file.HeaderOf(&storev1.Record{Job: j}))
+}
+
+// Count returns the exact counts by service and state of the jobs that a query asks for, and the revision that they hold at.
+// Its order, cursor and limit do not count.
+func (s *Store) Count(ctx context.Context, q Query) (*jobsv1.Summary, uint64, error) {
+	if err := s.open(); err != nil {
+		return nil, 0, err
+	}
+	sum, revision, err := s.mem.index.Count(ctx, q)
+	if err != nil {
+		return nil, 0, fmt.Errorf("count jobs: %w", err)
+	}
+	return sum, revision, nil
 }
 
 // What a page is ordered by and continued with, and what a Match sees of a job; see package index.

@@ -31,6 +31,19 @@ func basicAt(j *jobsv1.Job, i int) *jobsv1.Job {
 	return past
 }
 
+// basicBefore returns a job in the view BASIC as of the last entry of its history before its last change. It is nil for a job that
+// has not changed since it was submitted.
+func basicBefore(j *jobsv1.Job) *jobsv1.Job {
+	i := len(j.GetHistory()) - 1
+	if i >= 0 && j.GetHistory()[i].GetRevision() == j.GetRevision() {
+		i--
+	}
+	if i < 0 {
+		return nil
+	}
+	return basicAt(j, i)
+}
+
 // asSubmitted returns what of a job in the view BASIC does not change after it was submitted.
 func asSubmitted(j *jobsv1.Job) *jobsv1.Job {
 	return &jobsv1.Job{

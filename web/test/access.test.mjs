@@ -268,7 +268,7 @@ async function fillGallery() {
   ].entries())
     await sleep(name, 120 + 60 * i);
   await eventually(
-    async () => Number((await gallery.call('GET', 'v1/jobs:summary')).summary.total.running) === 3,
+    async () => Number((await gallery.call('GET', 'v1/jobs:summarize')).summary.total.running) === 3,
     'three jobs run',
   );
 }

@@ -22,7 +22,7 @@ after(async () => {
   await server?.stop();
 });
 
-const completed = async () => (await server.call('GET', 'v1/jobs:summary')).summary?.total?.completed ?? '0';
+const completed = async () => (await server.call('GET', 'v1/jobs:summarize')).summary?.total?.completed ?? '0';
 
 // runs lets so many jobs complete that are alike in what they read: nothing.
 async function runs(n) {

@@ -110,7 +110,7 @@ test('a site that is named shows the counts of its user, live', { skip }, async 
 
 test('what is not for the indicator is not for the site', { skip }, async () => {
   const page = await visit(portal, '');
-  assert.equal(await read(page, 'v1/jobs:summary'), 200);
+  assert.equal(await read(page, 'v1/jobs:summarize'), 200);
   for (const path of ['v1/jobs', 'v1/auth/whoami', 'v1/workspace', 'v1/status', 'openapi.json'])
     assert.equal(await read(page, path), 'blocked', path);
   const json = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"job":{"service":"Date"}}' };
@@ -128,7 +128,7 @@ test('what is not for the indicator is not for the site', { skip }, async () => 
 
 test('a site that is not named has nothing', { skip }, async () => {
   const page = await visit(stranger, element());
-  for (const path of ['v1/jobs:summary', 'v1/jobs:watch', 'v1/jobs', 'indicator.js'])
+  for (const path of ['v1/jobs:summarize', 'v1/jobs:watch', 'v1/jobs', 'indicator.js'])
     assert.equal(await read(page, path), 'blocked', path);
   assert.equal(await page.evaluate(() => customElements.get('stint-indicator') === undefined), true);
   await page.close();

@@ -72,7 +72,7 @@ test('tells every end once and nothing twice, also when the server is killed and
     'revisions ascend and none comes twice',
   );
   assert.equal(heard.resets, 0, 'nothing was forgotten');
-  const { summary } = await server.call('GET', 'v1/jobs:summary');
+  const { summary } = await server.call('GET', 'v1/jobs:summarize');
   await until(() => heard.last.counts.total, summary.total, 'the counts are those of the end');
 });
 
@@ -99,7 +99,7 @@ test('loses no change under a storm of them', async (t) => {
   });
   const ended = () => heard.changes.filter((j) => isFinal(j.state)).map((j) => j.id);
   await eventually(async () => {
-    const { summary, cursor } = await server.call('GET', 'v1/jobs:summary');
+    const { summary, cursor } = await server.call('GET', 'v1/jobs:summarize');
     return Number(summary.total.queued) + Number(summary.total.running) === 0 && heard.last.cursor === cursor;
   }, 'all jobs have ended and the stream has come as far');
   assert.deepEqual(

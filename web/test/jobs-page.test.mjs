@@ -267,7 +267,7 @@ test('a server that is killed and started again: the page says so, recovers, and
   await until(() => rowIds(page), [first.id, running.id, ...before]);
   await server.call('POST', `v1/jobs/${running.id}:cancel`, { id: running.id });
   await eventually(async () => (await rowOf(page, running.id)).status === 'Cancelled', 'changes arrive again');
-  const { summary } = await server.call('GET', 'v1/jobs:summary');
+  const { summary } = await server.call('GET', 'v1/jobs:summarize');
   await until(async () => (await chips(page)).completed, summary.total.completed);
   await opened.close();
 });

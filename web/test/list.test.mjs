@@ -17,7 +17,7 @@ before(async () => {
   const date = (outputName) => ({ service: 'Date', outputName });
   await server.submitMany(Array.from({ length: 10 }, (_, i) => date(`names ${i}`)));
   await eventually(
-    async () => (await server.call('GET', 'v1/jobs:summary')).summary.total.completed === '10',
+    async () => (await server.call('GET', 'v1/jobs:summarize')).summary.total.completed === '10',
     'ten jobs have ended',
   );
   const sleep = (i) => ({ service: 'Sleep', outputName: `replicate ${i}`, parameters: { sleep_time: 900 } });
@@ -62,7 +62,7 @@ test('jobs that do not match leave the list alone; one that matches is in it', {
 
 test('the counts come with the rows, before the stream says anything', { skip }, async () => {
   const open = await openContext(browser, server);
-  await open.context.route('**/v1/jobs:summary*', () => {}); // never answered
+  await open.context.route('**/v1/jobs:summarize*', () => {}); // never answered
   const page = await open.page('jobs?q=replicate');
   await page.locator('.row').first().waitFor();
   await until(async () => (await chips(page)).all, '700');
@@ -80,7 +80,7 @@ test('all that match can be selected, however many are loaded, and it is said ho
     .first()
     .waitFor();
   const loaded = Number((await foot.getByRole('status').innerText()).replace(/\D/g, ''));
-  const { summary } = await server.call('GET', 'v1/jobs:summary');
+  const { summary } = await server.call('GET', 'v1/jobs:summarize');
   const queued = Number(summary.total.queued);
   assert.ok(loaded < queued, `${loaded} of ${queued} are loaded`);
   await foot.getByRole('button', { name: `Select all ${queued} that match` }).click();
@@ -95,7 +95,7 @@ test('all that match can be selected, however many are loaded, and it is said ho
   await page.getByRole('heading', { name: `Cancel ${queued} jobs?` }).waitFor();
   await page.getByRole('button', { name: `Cancel ${queued} jobs` }).click();
   await page.getByText(`${queued} jobs are cancelled.`).waitFor();
-  await until(async () => (await server.call('GET', 'v1/jobs:summary')).summary.total.queued, '0');
+  await until(async () => (await server.call('GET', 'v1/jobs:summarize')).summary.total.queued, '0');
   await open.close();
 });
 

@@ -24,7 +24,7 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 	if err != nil {
 		return nil, err
 	}
-	cond, err := parseFilter(req.GetFilter(), s.cfg.reasonOf)
+	f, err := s.compile(req.GetFilter())
 	if err != nil {
 		return nil, err
 	}
@@ -36,18 +36,16 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 	if err != nil {
 		return nil, err
 	}
-	if cond.never {
+	if f != nil && f.never {
 		return &jobsv1.ListResponse{TotalSizeExact: true, Cursor: s.cfg.Pages.Cursor(s.cfg.Store.Revision())}, nil
 	}
-	kept := req.GetFilter()
-	if cond.derived {
-		kept = "" // what it matches changes without a change of the jobs
-	}
-	found, err := s.page(ctx, store.Query{
-		Scope: scope, States: cond.states, Service: cond.service, Match: cond.match, MatchCost: cond.cost, MatchKey: kept,
-		Order: order, After: after, Limit: limit, Bound: page.Bound, View: req.GetView(),
-	})
-	if err != nil {
+	q := f.query(scope)
+	q.Order, q.After, q.Limit, q.Bound, q.View = order, after, limit, page.Bound, req.GetView()
+	var found *store.Page
+	if err := s.evaluate(ctx, f, func() error {
+		found, err = s.cfg.Store.Page(ctx, q)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	if req.GetView() == jobsv1.JobView_JOB_VIEW_FULL {
@@ -64,22 +62,6 @@ func (s *Service) List(ctx context.Context, req *jobsv1.ListRequest) (*jobsv1.Li
 		Jobs: found.Jobs, NextPageToken: next,
 		TotalSize: found.Total, TotalSizeExact: found.Exact, Cursor: s.cfg.Pages.Cursor(found.Revision),
 	}, nil
-}
-
-// page reads a page, and where jobs have to be looked at one by one, when it is the caller's turn.
-func (s *Service) page(ctx context.Context, q store.Query) (*store.Page, error) {
-	if q.Match != nil {
-		p, err := call.Caller(ctx)
-		if err != nil {
-			return nil, err
-		}
-		leave, err := s.turns.enter(ctx, p.User)
-		if err != nil {
-			return nil, err
-		}
-		defer leave()
-	}
-	return s.cfg.Store.Page(ctx, q)
 }
 
 // bound is what must be the same on all pages of a list.

@@ -11,38 +11,62 @@ import (
 	"github.com/stint-jobs/stint/internal/store"
 )
 
-// ListShares returns with whom a job is shared, or, without an id, what others share with the caller.
+// ListShares returns with whom a job is shared.
 func (s *Service) ListShares(ctx context.Context, req *jobsv1.ListSharesRequest) (*jobsv1.ListSharesResponse, error) {
+	list, next, err := s.pageOfShares(ctx, req, req.GetId(), func(after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
+		return s.sharesOf(ctx, req.GetId(), after, limit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &jobsv1.ListSharesResponse{Shares: list, NextPageToken: next}, nil
+}
+
+// ListSharedWithMe returns what others share with the caller, newest first.
+func (s *Service) ListSharedWithMe(ctx context.Context, req *jobsv1.ListSharedWithMeRequest) (*jobsv1.ListSharedWithMeResponse, error) {
 	p, err := call.Caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := page.Size(req.GetPageSize(), page.Default, page.Max)
+	list, next, err := s.pageOfShares(ctx, req, "", func(after []byte, limit int) ([]*jobsv1.Share, []byte, error) {
+		return s.sharedWith(p.User, after, limit)
+	})
 	if err != nil {
 		return nil, err
 	}
-	bound := []string{"shares", p.User, req.GetId()}
+	return &jobsv1.ListSharedWithMeResponse{Shares: list, NextPageToken: next}, nil
+}
+
+// paged is a request for a page.
+type paged interface {
+	GetPageSize() int32
+	GetPageToken() string
+}
+
+// pageOfShares reads a page of shares, and returns the token of the next one.
+func (s *Service) pageOfShares(
+	ctx context.Context, req paged, id string, read func(after []byte, limit int) ([]*jobsv1.Share, []byte, error),
+) (list []*jobsv1.Share, token string, err error) {
+	p, err := call.Caller(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	limit, err := page.Size(req.GetPageSize(), page.Default, page.Max)
+	if err != nil {
+		return nil, "", err
+	}
+	bound := []string{"shares", p.User, id}
 	var after []byte
 	if req.GetPageToken() != "" {
 		if after, err = s.cfg.Pages.OpenBytes(req.GetPageToken(), bound...); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	var list []*jobsv1.Share
-	var next []byte
-	if req.GetId() == "" {
-		list, next, err = s.sharedWith(p.User, after, limit)
-	} else {
-		list, next, err = s.sharesOf(ctx, req.GetId(), after, limit)
+	list, next, err := read(after, limit)
+	if err != nil || next == nil {
+		return list, "", err
 	}
-	if err != nil {
-		return nil, err
-	}
-	resp := &jobsv1.ListSharesResponse{Shares: list}
-	if next != nil {
-		resp.NextPageToken = s.cfg.Pages.SealBytes(next, bound...)
-	}
-	return resp, nil
+	return list, s.cfg.Pages.SealBytes(next, bound...), nil
 }
 
 // sharesOf is with whom a job of the caller is shared, in the order of users. A page goes on behind a user.

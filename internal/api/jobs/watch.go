@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
-	"github.com/stint-jobs/stint/internal/api/call"
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/notify"
 	"github.com/stint-jobs/stint/internal/store"
@@ -42,6 +41,7 @@ func (s *Service) WatchStatus(req *jobsv1.WatchStatusRequest, stream grpc.Server
 type watcher struct {
 	*Service
 	stream    grpc.ServerStreamingServer[jobsv1.WatchStatusResponse]
+	sel       selection
 	what      store.Watch
 	lent      map[job.ID]bool // watched jobs that are somebody else's and shared with the caller
 	keys      []store.Key
@@ -80,56 +80,40 @@ func (s *Service) newWatcher(stream grpc.ServerStreamingServer[jobsv1.WatchStatu
 	if req.GetId() != "" {
 		ids = append([]string{req.GetId()}, ids...)
 	}
-	if len(ids) > 0 {
-		return w, w.watchIDs(req, ids)
-	}
-	if w.untilEnd {
+	if w.untilEnd && len(ids) == 0 {
 		return nil, job.Invalid("untilFinal", "needs ids")
 	}
-	return w, w.watchOwner(req.GetOwner())
+	sel, err := s.selection(stream.Context(), req, ids)
+	if err != nil {
+		return nil, err
+	}
+	w.sel, w.what = sel, store.Watch{Scope: sel.scope, IDs: sel.ids}
+	if sel.ids != nil {
+		return w, w.watchIDs(ids)
+	}
+	w.every = w.cfg.WatchEvery
+	if sel.scope.All {
+		w.one[0] = store.KeyAll()
+	} else {
+		w.one[0] = store.KeyOwner(sel.scope.Owner)
+	}
+	w.keys = w.one[:]
+	return w, nil
 }
 
-func (w *watcher) watchIDs(req *jobsv1.WatchStatusRequest, texts []string) error {
-	if req.GetOwner() != "" {
-		return job.Invalid("owner", "cannot be given together with ids")
-	}
-	if w.counts {
-		return job.Invalid("view", "has counts, which cannot be had of ids")
-	}
-	scope, err := call.Reach(w.stream.Context())
+// watchIDs subscribes to jobs, all of which must be there.
+func (w *watcher) watchIDs(texts []string) error {
+	found, missing, err := w.cfg.Store.GetMany(w.sel.scope, w.sel.ids, jobsv1.JobView_JOB_VIEW_BASIC, weight.Bound{})
 	if err != nil {
 		return err
 	}
-	ids, err := parseIDs(texts)
-	if err != nil {
-		return err
-	}
-	found, missing, err := w.cfg.Store.GetMany(scope, ids, jobsv1.JobView_JOB_VIEW_BASIC, weight.Bound{})
-	if err != nil {
-		return err
-	}
-	for i, id := range ids {
+	for i, id := range w.sel.ids {
 		if len(missing) > 0 && id == missing[0] {
 			return noJob(texts[i])
 		}
 		w.keys = append(w.keys, store.KeyJob(id))
 	}
-	w.what, w.lent = store.Watch{Scope: scope, IDs: ids}, lentIn(scope, found)
-	return nil
-}
-
-func (w *watcher) watchOwner(owner string) error {
-	scope, err := call.Wanted(w.stream.Context(), owner)
-	if err != nil {
-		return err
-	}
-	w.what, w.every = store.Watch{Scope: scope}, w.cfg.WatchEvery
-	if scope.All {
-		w.one[0] = store.KeyAll()
-	} else {
-		w.one[0] = store.KeyOwner(scope.Owner)
-	}
-	w.keys = w.one[:]
+	w.lent = lentIn(w.sel.scope, found)
 	return nil
 }
 
@@ -240,7 +224,7 @@ func (w *watcher) catchUp(ctx context.Context) (done bool, err error) {
 			break
 		}
 	}
-	if err := w.sendCounts(); err != nil {
+	if err := w.sendCounts(ctx); err != nil {
 		return false, err
 	}
 	return w.allFinal()
@@ -251,9 +235,16 @@ func (w *watcher) sendChange(c *store.Change) error {
 	if seen, ok := w.ahead[id]; ok && c.Revision <= seen || !w.maySend(c.ID) {
 		return nil
 	}
-	f := &jobsv1.WatchStatusResponse{Cursor: w.cfg.Pages.Cursor(c.Revision), Event: &jobsv1.WatchStatusResponse_Job{Job: c.Job}}
-	if c.Job == nil {
-		f.Event = &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id}}
+	removed := &jobsv1.WatchStatusResponse_Removed{Removed: &jobsv1.Removed{Id: id}}
+	f := &jobsv1.WatchStatusResponse{Cursor: w.cfg.Pages.Cursor(c.Revision), Event: removed}
+	switch {
+	case c.Job == nil:
+	case w.sel.filter.fits(c.Job):
+		f.Event = &jobsv1.WatchStatusResponse_Job{Job: c.Job}
+	case c.Before != nil && w.sel.filter.fits(c.Before):
+		return w.send(f.GetCursor(), f) // it is removed for this watcher alone
+	default:
+		return nil
 	}
 	w.lastFrame = time.Now()
 	return w.stream.SendMsg(&Frame{WatchStatusResponse: f, Bytes: c.Share(func() []byte {
@@ -272,11 +263,21 @@ type Frame struct {
 	Bytes []byte // nil when it could not be encoded
 }
 
-func (w *watcher) sendCounts() error {
+// recountAt is how much more often than it counts a watcher rests.
+const recountAt = 10
+
+func (w *watcher) sendCounts(ctx context.Context) error {
 	if !w.counts {
 		return nil
 	}
-	sum, revision := w.cfg.Store.SummarizeAt(w.what.Scope)
+	begin := time.Now()
+	sum, revision, err := w.count(ctx, w.sel)
+	if err != nil {
+		return err
+	}
+	if w.sel.filter != nil {
+		w.every = max(w.every, recountAt*time.Since(begin))
+	}
 	if !w.changes { // otherwise the changes say how far this is: one may have been committed since they were read
 		w.after = max(w.after, revision)
 	}

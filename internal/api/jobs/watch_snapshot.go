@@ -49,7 +49,7 @@ func (w *watcher) restart(ctx context.Context, knewSomething bool) error {
 func (w *watcher) sendPart(at uint64, jobs []*jobsv1.Job) error {
 	w.cfg.explain(jobs...)
 	for _, j := range jobs {
-		if id, err := job.ParseID(j.GetId()); err != nil || !w.maySend(id) {
+		if id, err := job.ParseID(j.GetId()); err != nil || !w.maySend(id) || !w.sel.filter.fits(j) {
 			continue
 		}
 		if j.GetRevision() > at {
@@ -84,10 +84,7 @@ func (w *watcher) snapshotOfIDs(_ context.Context, part func([]*jobsv1.Job) erro
 // snapshotOfOwner hands over the newest jobs that are final and all that are not, oldest first, part by part. A client that
 // reads slowly holds up one part, which is no larger than a page.
 func (w *watcher) snapshotOfOwner(ctx context.Context, part func([]*jobsv1.Job) error) error {
-	final, err := w.cfg.Store.Page(ctx, store.Query{
-		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), func(s jobsv1.State) bool { return !job.Terminal(s) }),
-		Limit: recentFinal, Bound: page.Bound, View: jobsv1.JobView_JOB_VIEW_BASIC,
-	})
+	final, err := w.page(ctx, finalStates, nil, func(q *store.Query) { q.Limit = recentFinal })
 	if err != nil {
 		return err
 	}
@@ -99,12 +96,9 @@ func (w *watcher) snapshotOfOwner(ctx context.Context, part func([]*jobsv1.Job) 
 	if err := part(final.Jobs); err != nil {
 		return err
 	}
-	q := store.Query{
-		Scope: w.what.Scope, States: slices.DeleteFunc(slices.Clone(job.States), job.Terminal),
-		Order: []store.Order{{Field: store.ByID}}, Limit: snapshotPage, Bound: page.Bound, View: jobsv1.JobView_JOB_VIEW_BASIC,
-	}
+	var after *store.Cursor
 	for {
-		found, err := w.cfg.Store.Page(ctx, q)
+		found, err := w.page(ctx, activeStates, after, func(q *store.Query) { q.Order, q.Limit = []store.Order{{Field: store.ByID}}, snapshotPage })
 		if err != nil {
 			return err
 		}
@@ -112,8 +106,29 @@ func (w *watcher) snapshotOfOwner(ctx context.Context, part func([]*jobsv1.Job) 
 		if err := part(active); err != nil {
 			return err
 		}
-		if q.After = found.Next; q.After == nil {
+		if after = found.Next; after == nil {
 			return nil
 		}
 	}
+}
+
+// finalStates are the states that are final.
+var finalStates = slices.DeleteFunc(slices.Clone(job.States), func(s jobsv1.State) bool { return !job.Terminal(s) })
+
+// page reads a page of the watched jobs in some states.
+func (w *watcher) page(ctx context.Context, states []jobsv1.State, after *store.Cursor, set func(*store.Query)) (found *store.Page, err error) {
+	q := w.sel.filter.query(w.sel.scope)
+	if q.States != nil {
+		states = intersect(states, q.States)
+	}
+	if len(states) == 0 || w.sel.filter != nil && w.sel.filter.never {
+		return &store.Page{}, nil
+	}
+	q.States, q.After, q.Bound, q.View, q.MatchKey = states, after, page.Bound, jobsv1.JobView_JOB_VIEW_BASIC, ""
+	set(&q)
+	err = w.evaluate(ctx, w.sel.filter, func() error {
+		found, err = w.cfg.Store.Page(ctx, q)
+		return err
+	})
+	return found, err
 }

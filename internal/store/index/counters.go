@@ -1,6 +1,8 @@
 package index
 
 import (
+	"context"
+
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
@@ -51,6 +53,37 @@ func (ix *Index) Summarize(scope Scope) (*jobsv1.Summary, uint64) {
 	defer ix.mu.RUnlock()
 	c := ix.countersOf(scope)
 	return &jobsv1.Summary{Total: c.total.message(), Services: c.byName(ix.services.names)}, ix.revision
+}
+
+// Count is Summarize for the jobs that a query asks for. Each counts as it is when the count comes by: changes after the revision
+// may be counted already. The query's order, cursor and limit do not count.
+func (ix *Index) Count(ctx context.Context, q Query) (*jobsv1.Summary, uint64, error) {
+	ix.mu.RLock()
+	revision := ix.revision
+	p, ok := ix.plan(&q)
+	if !ok {
+		ix.mu.RUnlock()
+		return &jobsv1.Summary{Total: &jobsv1.StateCounts{}}, revision, nil
+	}
+	s := ix.newScan(&p, ix.candidates(&p.condition), false)
+	ix.mu.RUnlock()
+	var total stateCounts
+	services := make(map[string]*stateCounts)
+	err := s.each(ctx, func(e *Entry) bool {
+		of := services[e.Service()]
+		if of == nil {
+			of = new(stateCounts)
+			services[e.Service()] = of
+		}
+		of[e.State()]++
+		total[e.State()]++
+		return true
+	})
+	sum := &jobsv1.Summary{Total: total.message(), Services: make(map[string]*jobsv1.StateCounts, len(services))}
+	for service, of := range services {
+		sum.Services[service] = of.message()
+	}
+	return sum, revision, err
 }
 
 // Load returns how many jobs of the scope are queued and how many are running.

@@ -34,7 +34,7 @@ export async function getJob(id: string, signal?: AbortSignal): Promise<JobJson>
 }
 
 export async function summarize(owner = '', signal?: AbortSignal): Promise<SummaryJson> {
-  const answer = await call<SummarizeResponseJson>('GET', 'v1/jobs:summary', {
+  const answer = await call<SummarizeResponseJson>('GET', 'v1/jobs:summarize', {
     query: { owner },
     ...(signal && { signal }),
   });

@@ -112,7 +112,7 @@ export class Feed {
 
   // Not by the stream's own snapshot: that has every job that is not final, and who shows jobs reads pages of them.
   private async begin(signal: AbortSignal): Promise<void> {
-    const answer = await call<SummarizeResponseJson>('GET', 'v1/jobs:summary', {
+    const answer = await call<SummarizeResponseJson>('GET', 'v1/jobs:summarize', {
       query: { owner: this.topic.owner },
       server: this.topic.server,
       signal,

@@ -50,7 +50,7 @@ export function prepare() {
     for (let i = 0; i < 5; i++)
       await server.submit({ service: 'Sleep', outputName: `replicate ${i}`, parameters: { sleep_time: 900 } });
     await eventually(
-      async () => (await server.call('GET', 'v1/jobs:summary')).summary.total.running === '3',
+      async () => (await server.call('GET', 'v1/jobs:summarize')).summary.total.running === '3',
       'three jobs run',
     );
     await server.call('POST', 'v1/admin/tokens', { description: 'nightly runs', scopes: ['jobs:read'] });

@@ -1009,14 +1009,15 @@ func (x *ListResponse) GetCursor() string {
 	return ""
 }
 
-// Request of WatchStatus. Without id, ids and owner it watches the caller's jobs.
+// Request of WatchStatus. What it says of the jobs holds together. Without id, ids and owner it watches the caller's jobs.
 type WatchStatusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One job to watch.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Several jobs to watch, at most 1,000, together with `id`.
+	// Several jobs to watch, at most 1,000, together with `id`. All of them must be there.
 	Ids []string `protobuf:"bytes,2,rep,name=ids,proto3" json:"ids,omitempty"`
-	// Whose jobs to watch: empty means the caller's, `*` means everybody's (operators). Not with ids.
+	// Whose jobs to watch. Empty means the caller's, or with ids whatever the caller may see of them; `*` means
+	// everybody's (operators).
 	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Resume strictly after this cursor, taken from an earlier frame or from a response that has one. Empty asks for a
 	// snapshot first. It may be used with other ids and owners than those it was given for. Over REST the header
@@ -1024,8 +1025,11 @@ type WatchStatusRequest struct {
 	AfterCursor string `protobuf:"bytes,4,opt,name=after_cursor,json=afterCursor,proto3" json:"after_cursor,omitempty"`
 	// What to send. CHANGES by default.
 	View WatchView `protobuf:"varint,5,opt,name=view,proto3,enum=stint.jobs.v1.WatchView" json:"view,omitempty"`
-	// End the stream with OK once all the watched ids are in a final state. Only with ids.
-	UntilFinal    bool `protobuf:"varint,6,opt,name=until_final,json=untilFinal,proto3" json:"until_final,omitempty"`
+	// End the stream with OK once all the watched ids are in a final state, whether or not they fit the filter. Only with ids.
+	UntilFinal bool `protobuf:"varint,6,opt,name=until_final,json=untilFinal,proto3" json:"until_final,omitempty"`
+	// Which of the jobs, as in ListRequest.filter. A job that comes to fit it is sent as `job`, and one that ceases to
+	// as `removed`. Why a job waits, which a filter can ask for, is that of the moment at which a change is sent.
+	Filter        string `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1100,6 +1104,13 @@ func (x *WatchStatusRequest) GetUntilFinal() bool {
 		return x.UntilFinal
 	}
 	return false
+}
+
+func (x *WatchStatusRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
 }
 
 // One frame of WatchStatus.
@@ -1253,7 +1264,7 @@ type WatchStatusResponse_Job struct {
 }
 
 type WatchStatusResponse_Removed struct {
-	// A job is no longer there or no longer visible.
+	// A job is no longer there, no longer visible, or no longer fits the filter.
 	Removed *Removed `protobuf:"bytes,5,opt,name=removed,proto3,oneof"`
 }
 
@@ -1490,11 +1501,15 @@ func (x *Heartbeat) GetTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// Request of Summarize.
+// Request of Summarize. What it says of the jobs holds together.
 type SummarizeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Whose jobs: empty means the caller's, `*` means everybody's (operators).
-	Owner         string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Whose jobs. Empty means the caller's, or with ids whatever the caller may see of them; `*` means everybody's (operators).
+	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Which of the jobs, as in ListRequest.filter.
+	Filter string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Which jobs, at most 1,000. Those that do not exist for the caller are not counted. Empty means all.
+	Ids           []string `protobuf:"bytes,3,rep,name=ids,proto3" json:"ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1534,6 +1549,20 @@ func (x *SummarizeRequest) GetOwner() string {
 		return x.Owner
 	}
 	return ""
+}
+
+func (x *SummarizeRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *SummarizeRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
 }
 
 // Response of Summarize.
@@ -1829,13 +1858,17 @@ func (x *CancelResponse) GetJob() *Job {
 	return nil
 }
 
-// Request of BatchCancel.
+// Request of BatchCancel. What it says of the jobs holds together. It must have ids or a filter.
 type BatchCancelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Ids of the jobs, 1 to 1,000.
+	// Ids of the jobs, at most 1,000. Empty means all that fit the filter.
 	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
 	// Why, in words. Required of an operator who ends somebody else's job. At most 500 bytes.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Which of the jobs, as in ListRequest.filter.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Whose jobs. Empty means the caller's, or with ids whatever the caller may cancel of them; `*` means everybody's (operators).
+	Owner         string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1884,11 +1917,28 @@ func (x *BatchCancelRequest) GetReason() string {
 	return ""
 }
 
+func (x *BatchCancelRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+func (x *BatchCancelRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
 // Response of BatchCancel.
 type BatchCancelResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One answer for each id, in the order of the request.
-	Results       []*CancelResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// What became of each job. With ids, one result for each that is not left out by the filter, in their order. Without, one for
+	// each job that fits and was not final, the oldest first, at most 1,000.
+	Results []*CancelResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// How many more jobs fit and were not final: call again for them. 0 with ids.
+	RemainingSize int64 `protobuf:"varint,2,opt,name=remaining_size,json=remainingSize,proto3" json:"remaining_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1928,6 +1978,13 @@ func (x *BatchCancelResponse) GetResults() []*CancelResult {
 		return x.Results
 	}
 	return nil
+}
+
+func (x *BatchCancelResponse) GetRemainingSize() int64 {
+	if x != nil {
+		return x.RemainingSize
+	}
+	return 0
 }
 
 // CancelResult is the answer for one job of a batch.
@@ -2792,7 +2849,7 @@ type Share struct {
 	Rights []ShareRight `protobuf:"varint,3,rep,packed,name=rights,proto3,enum=stint.jobs.v1.ShareRight" json:"rights,omitempty"`
 	// When it was shared, or last changed.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// The job, in the BASIC view. Only in the answer to what is shared with the caller.
+	// The job, in the view BASIC. Only from ListSharedWithMe.
 	Job           *Job `protobuf:"bytes,5,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3262,7 +3319,7 @@ func (x *UnkeepResponse) GetJob() *Job {
 // Request of ListShares.
 type ListSharesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of a job of the caller. Empty asks for what is shared with the caller, newest first.
+	// Id of the job.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Shares a page: 0 means 50, more than 1,000 means 1,000.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -3326,7 +3383,7 @@ func (x *ListSharesRequest) GetPageToken() string {
 // Response of ListShares.
 type ListSharesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The shares.
+	// The shares, in the order of users.
 	Shares []*Share `protobuf:"bytes,1,rep,name=shares,proto3" json:"shares,omitempty"`
 	// Gives the next page. Empty on the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -3378,6 +3435,116 @@ func (x *ListSharesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Request of ListSharedWithMe.
+type ListSharedWithMeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Shares a page: 0 means 50, more than 1,000 means 1,000.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSharedWithMeRequest) Reset() {
+	*x = ListSharedWithMeRequest{}
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSharedWithMeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSharedWithMeRequest) ProtoMessage() {}
+
+func (x *ListSharedWithMeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSharedWithMeRequest.ProtoReflect.Descriptor instead.
+func (*ListSharedWithMeRequest) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ListSharedWithMeRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSharedWithMeRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListSharedWithMe.
+type ListSharedWithMeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shares, newest first, each with its job in the view BASIC.
+	Shares []*Share `protobuf:"bytes,1,rep,name=shares,proto3" json:"shares,omitempty"`
+	// Gives the next page. Empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSharedWithMeResponse) Reset() {
+	*x = ListSharedWithMeResponse{}
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSharedWithMeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSharedWithMeResponse) ProtoMessage() {}
+
+func (x *ListSharedWithMeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSharedWithMeResponse.ProtoReflect.Descriptor instead.
+func (*ListSharedWithMeResponse) Descriptor() ([]byte, []int) {
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ListSharedWithMeResponse) GetShares() []*Share {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+func (x *ListSharedWithMeResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // Request of Report.
 type ReportRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3393,7 +3560,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[48]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3405,7 +3572,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[48]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3418,7 +3585,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{48}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ReportRequest) GetId() string {
@@ -3451,7 +3618,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[49]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3463,7 +3630,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[49]
+	mi := &file_stint_jobs_v1_job_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3476,7 +3643,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{49}
+	return file_stint_jobs_v1_job_service_proto_rawDescGZIP(), []int{51}
 }
 
 var File_stint_jobs_v1_job_service_proto protoreflect.FileDescriptor
@@ -3536,7 +3703,7 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\n" +
 	"total_size\x18\x03 \x01(\x03B\x03\xe0A\x03R\ttotalSize\x12-\n" +
 	"\x10total_size_exact\x18\x04 \x01(\bB\x03\xe0A\x03R\x0etotalSizeExact\x12\x1b\n" +
-	"\x06cursor\x18\x05 \x01(\tB\x03\xe0A\x03R\x06cursor\"\xb2\x02\n" +
+	"\x06cursor\x18\x05 \x01(\tB\x03\xe0A\x03R\x06cursor\"\xd7\x02\n" +
 	"\x12WatchStatusRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
 	"\xe0A\x01\xbaH\x04r\x02(@R\x02id\x12$\n" +
@@ -3546,7 +3713,8 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\xe0A\x01\xbaH\x04r\x02(@R\vafterCursor\x129\n" +
 	"\x04view\x18\x05 \x01(\x0e2\x18.stint.jobs.v1.WatchViewB\v\xe0A\x01\xbaH\x05\x82\x01\x02\x10\x01R\x04view\x12$\n" +
 	"\vuntil_final\x18\x06 \x01(\bB\x03\xe0A\x01R\n" +
-	"untilFinal\"\xe8\x03\n" +
+	"untilFinal\x12#\n" +
+	"\x06filter\x18\a \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\bR\x06filter\"\xe8\x03\n" +
 	"\x13WatchStatusResponse\x12\x1b\n" +
 	"\x06cursor\x18\x01 \x01(\tB\x03\xe0A\x03R\x06cursor\x12J\n" +
 	"\x0esnapshot_begin\x18\x02 \x01(\v2\x1c.stint.jobs.v1.SnapshotBeginB\x03\xe0A\x03H\x00R\rsnapshotBegin\x12D\n" +
@@ -3563,9 +3731,11 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\"\v\n" +
 	"\tRestarted\"@\n" +
 	"\tHeartbeat\x123\n" +
-	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x04time\"^\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\x04time\"\xa9\x01\n" +
 	"\x10SummarizeRequest\x12J\n" +
-	"\x05owner\x18\x01 \x01(\tB4\xe0A\x01\xbaH.r,(\x80\x012'^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*|\\*)?$R\x05owner\"g\n" +
+	"\x05owner\x18\x01 \x01(\tB4\xe0A\x01\xbaH.r,(\x80\x012'^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*|\\*)?$R\x05owner\x12#\n" +
+	"\x06filter\x18\x02 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\bR\x06filter\x12$\n" +
+	"\x03ids\x18\x03 \x03(\tB\x12\xe0A\x01\xbaH\f\x92\x01\t\x10\xe8\a\"\x04r\x02(@R\x03ids\"g\n" +
 	"\x11SummarizeResponse\x125\n" +
 	"\asummary\x18\x01 \x01(\v2\x16.stint.jobs.v1.SummaryB\x03\xe0A\x03R\asummary\x12\x1b\n" +
 	"\x06cursor\x18\x02 \x01(\tB\x03\xe0A\x03R\x06cursor\"\xe0\x01\n" +
@@ -3585,12 +3755,15 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\x12N\n" +
 	"\x06reason\x18\x02 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\";\n" +
 	"\x0eCancelResponse\x12)\n" +
-	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\"\x8c\x01\n" +
-	"\x12BatchCancelRequest\x12&\n" +
-	"\x03ids\x18\x01 \x03(\tB\x14\xe0A\x02\xbaH\x0e\x92\x01\v\b\x01\x10\xe8\a\"\x04r\x02(@R\x03ids\x12N\n" +
-	"\x06reason\x18\x02 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\"Q\n" +
+	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\"\xfb\x01\n" +
+	"\x12BatchCancelRequest\x12$\n" +
+	"\x03ids\x18\x01 \x03(\tB\x12\xe0A\x01\xbaH\f\x92\x01\t\x10\xe8\a\"\x04r\x02(@R\x03ids\x12N\n" +
+	"\x06reason\x18\x02 \x01(\tB6\xe0A\x01\xbaH0r.(\xf4\x032)^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$R\x06reason\x12#\n" +
+	"\x06filter\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\bR\x06filter\x12J\n" +
+	"\x05owner\x18\x04 \x01(\tB4\xe0A\x01\xbaH.r,(\x80\x012'^([A-Za-z0-9_@+][A-Za-z0-9._@+-]*|\\*)?$R\x05owner\"}\n" +
 	"\x13BatchCancelResponse\x12:\n" +
-	"\aresults\x18\x01 \x03(\v2\x1b.stint.jobs.v1.CancelResultB\x03\xe0A\x03R\aresults\"}\n" +
+	"\aresults\x18\x01 \x03(\v2\x1b.stint.jobs.v1.CancelResultB\x03\xe0A\x03R\aresults\x12*\n" +
+	"\x0eremaining_size\x18\x02 \x01(\x03B\x03\xe0A\x03R\rremainingSize\"}\n" +
 	"\fCancelResult\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12)\n" +
 	"\x03job\x18\x02 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\x12-\n" +
@@ -3689,15 +3862,22 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\rUnkeepRequest\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\";\n" +
 	"\x0eUnkeepResponse\x12)\n" +
-	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\"\x84\x01\n" +
-	"\x11ListSharesRequest\x12\x1a\n" +
-	"\x02id\x18\x01 \x01(\tB\n" +
-	"\xe0A\x01\xbaH\x04r\x02(@R\x02id\x12'\n" +
+	"\x03job\x18\x01 \x01(\v2\x12.stint.jobs.v1.JobB\x03\xe0A\x03R\x03job\"\x87\x01\n" +
+	"\x11ListSharesRequest\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tB\r\xe0A\x02\xbaH\a\xc8\x01\x01r\x02(@R\x02id\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"t\n" +
 	"\x12ListSharesResponse\x121\n" +
+	"\x06shares\x18\x01 \x03(\v2\x14.stint.jobs.v1.ShareB\x03\xe0A\x03R\x06shares\x12+\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\"n\n" +
+	"\x17ListSharedWithMeRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"z\n" +
+	"\x18ListSharedWithMeResponse\x121\n" +
 	"\x06shares\x18\x01 \x03(\v2\x14.stint.jobs.v1.ShareB\x03\xe0A\x03R\x06shares\x12+\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tB\x03\xe0A\x03R\rnextPageToken\"\xa4\x01\n" +
 	"\rReportRequest\x12\x1d\n" +
@@ -3728,17 +3908,17 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\bJobEvent\x12\x19\n" +
 	"\x15JOB_EVENT_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11JOB_EVENT_STARTED\x10\x01\x12\x13\n" +
-	"\x0fJOB_EVENT_ENDED\x10\x022\xe5\x10\n" +
+	"\x0fJOB_EVENT_ENDED\x10\x022\x99\x12\n" +
 	"\n" +
 	"JobService\x12Z\n" +
 	"\x06Submit\x12\x1c.stint.jobs.v1.SubmitRequest\x1a\x1d.stint.jobs.v1.SubmitResponse\"\x13\x82\xd3\xe4\x93\x02\r:\x01*\"\b/v1/jobs\x12u\n" +
 	"\vBatchSubmit\x12!.stint.jobs.v1.BatchSubmitRequest\x1a\".stint.jobs.v1.BatchSubmitResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/jobs:batchSubmit\x12S\n" +
-	"\x03Get\x12\x19.stint.jobs.v1.GetRequest\x1a\x1a.stint.jobs.v1.GetResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/jobs/{id}\x12f\n" +
-	"\bBatchGet\x12\x1e.stint.jobs.v1.BatchGetRequest\x1a\x1f.stint.jobs.v1.BatchGetResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/jobs:batchGet\x12Q\n" +
+	"\x03Get\x12\x19.stint.jobs.v1.GetRequest\x1a\x1a.stint.jobs.v1.GetResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/jobs/{id}\x12~\n" +
+	"\bBatchGet\x12\x1e.stint.jobs.v1.BatchGetRequest\x1a\x1f.stint.jobs.v1.BatchGetResponse\"1\x82\xd3\xe4\x93\x02+Z\x16:\x01*\"\x11/v1/jobs:batchGet\x12\x11/v1/jobs:batchGet\x12Q\n" +
 	"\x04List\x12\x1a.stint.jobs.v1.ListRequest\x1a\x1b.stint.jobs.v1.ListResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
-	"\x12\b/v1/jobs\x12\x85\x01\n" +
-	"\vWatchStatus\x12!.stint.jobs.v1.WatchStatusRequest\x1a\".stint.jobs.v1.WatchStatusResponse\"-\x82\xd3\xe4\x93\x02'Z\x15\x12\x13/v1/jobs/{id}:watch\x12\x0e/v1/jobs:watch0\x01\x12h\n" +
-	"\tSummarize\x12\x1f.stint.jobs.v1.SummarizeRequest\x1a .stint.jobs.v1.SummarizeResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/jobs:summary\x12f\n" +
+	"\x12\b/v1/jobs\x12\x9a\x01\n" +
+	"\vWatchStatus\x12!.stint.jobs.v1.WatchStatusRequest\x1a\".stint.jobs.v1.WatchStatusResponse\"B\x82\xd3\xe4\x93\x02<Z\x15\x12\x13/v1/jobs/{id}:watchZ\x13:\x01*\"\x0e/v1/jobs:watch\x12\x0e/v1/jobs:watch0\x01\x12\x83\x01\n" +
+	"\tSummarize\x12\x1f.stint.jobs.v1.SummarizeRequest\x1a .stint.jobs.v1.SummarizeResponse\"3\x82\xd3\xe4\x93\x02-Z\x17:\x01*\"\x12/v1/jobs:summarize\x12\x12/v1/jobs:summarize\x12f\n" +
 	"\x06Cancel\x12\x1c.stint.jobs.v1.CancelRequest\x1a\x1d.stint.jobs.v1.CancelResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/jobs/{id}:cancel\x12u\n" +
 	"\vBatchCancel\x12!.stint.jobs.v1.BatchCancelRequest\x1a\".stint.jobs.v1.BatchCancelResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/jobs:batchCancel\x12b\n" +
 	"\x05Rerun\x12\x1b.stint.jobs.v1.RerunRequest\x1a\x1c.stint.jobs.v1.RerunResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/jobs/{id}:rerun\x12x\n" +
@@ -3751,9 +3931,10 @@ const file_stint_jobs_v1_job_service_proto_rawDesc = "" +
 	"\x05Share\x12\x1b.stint.jobs.v1.ShareRequest\x1a\x1c.stint.jobs.v1.ShareResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/jobs/{id}:share\x12j\n" +
 	"\aUnshare\x12\x1d.stint.jobs.v1.UnshareRequest\x1a\x1e.stint.jobs.v1.UnshareResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/v1/jobs/{id}:unshare\x12^\n" +
 	"\x04Keep\x12\x1a.stint.jobs.v1.KeepRequest\x1a\x1b.stint.jobs.v1.KeepResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/jobs/{id}:keep\x12f\n" +
-	"\x06Unkeep\x12\x1c.stint.jobs.v1.UnkeepRequest\x1a\x1d.stint.jobs.v1.UnkeepResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/jobs/{id}:unkeep\x12}\n" +
+	"\x06Unkeep\x12\x1c.stint.jobs.v1.UnkeepRequest\x1a\x1d.stint.jobs.v1.UnkeepResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/jobs/{id}:unkeep\x12o\n" +
 	"\n" +
-	"ListShares\x12 .stint.jobs.v1.ListSharesRequest\x1a!.stint.jobs.v1.ListSharesResponse\"*\x82\xd3\xe4\x93\x02$Z\x16\x12\x14/v1/jobs/{id}/shares\x12\n" +
+	"ListShares\x12 .stint.jobs.v1.ListSharesRequest\x1a!.stint.jobs.v1.ListSharesResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/jobs/{id}/shares\x12w\n" +
+	"\x10ListSharedWithMe\x12&.stint.jobs.v1.ListSharedWithMeRequest\x1a'.stint.jobs.v1.ListSharedWithMeResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/shares\x12f\n" +
 	"\x06Report\x12\x1c.stint.jobs.v1.ReportRequest\x1a\x1d.stint.jobs.v1.ReportResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/jobs/{id}:reportB\xb0\x01\n" +
 	"\x11com.stint.jobs.v1B\x0fJobServiceProtoP\x01Z4github.com/stint-jobs/stint/gen/stint/jobs/v1;jobsv1\xa2\x02\x03SJX\xaa\x02\rStint.Jobs.V1\xca\x02\rStint\\Jobs\\V1\xe2\x02\x19Stint\\Jobs\\V1\\GPBMetadata\xea\x02\x0fStint::Jobs::V1b\x06proto3"
@@ -3771,161 +3952,166 @@ func file_stint_jobs_v1_job_service_proto_rawDescGZIP() []byte {
 }
 
 var file_stint_jobs_v1_job_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_stint_jobs_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_stint_jobs_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_stint_jobs_v1_job_service_proto_goTypes = []any{
-	(JobView)(0),                  // 0: stint.jobs.v1.JobView
-	(WatchView)(0),                // 1: stint.jobs.v1.WatchView
-	(LogStream)(0),                // 2: stint.jobs.v1.LogStream
-	(ShareRight)(0),               // 3: stint.jobs.v1.ShareRight
-	(JobEvent)(0),                 // 4: stint.jobs.v1.JobEvent
-	(*SubmitRequest)(nil),         // 5: stint.jobs.v1.SubmitRequest
-	(*SubmitResponse)(nil),        // 6: stint.jobs.v1.SubmitResponse
-	(*BatchSubmitRequest)(nil),    // 7: stint.jobs.v1.BatchSubmitRequest
-	(*BatchSubmitResponse)(nil),   // 8: stint.jobs.v1.BatchSubmitResponse
-	(*GetRequest)(nil),            // 9: stint.jobs.v1.GetRequest
-	(*GetResponse)(nil),           // 10: stint.jobs.v1.GetResponse
-	(*BatchGetRequest)(nil),       // 11: stint.jobs.v1.BatchGetRequest
-	(*BatchGetResponse)(nil),      // 12: stint.jobs.v1.BatchGetResponse
-	(*ListRequest)(nil),           // 13: stint.jobs.v1.ListRequest
-	(*ListResponse)(nil),          // 14: stint.jobs.v1.ListResponse
-	(*WatchStatusRequest)(nil),    // 15: stint.jobs.v1.WatchStatusRequest
-	(*WatchStatusResponse)(nil),   // 16: stint.jobs.v1.WatchStatusResponse
-	(*SnapshotBegin)(nil),         // 17: stint.jobs.v1.SnapshotBegin
-	(*SnapshotEnd)(nil),           // 18: stint.jobs.v1.SnapshotEnd
-	(*Removed)(nil),               // 19: stint.jobs.v1.Removed
-	(*Restarted)(nil),             // 20: stint.jobs.v1.Restarted
-	(*Heartbeat)(nil),             // 21: stint.jobs.v1.Heartbeat
-	(*SummarizeRequest)(nil),      // 22: stint.jobs.v1.SummarizeRequest
-	(*SummarizeResponse)(nil),     // 23: stint.jobs.v1.SummarizeResponse
-	(*Summary)(nil),               // 24: stint.jobs.v1.Summary
-	(*StateCounts)(nil),           // 25: stint.jobs.v1.StateCounts
-	(*CancelRequest)(nil),         // 26: stint.jobs.v1.CancelRequest
-	(*CancelResponse)(nil),        // 27: stint.jobs.v1.CancelResponse
-	(*BatchCancelRequest)(nil),    // 28: stint.jobs.v1.BatchCancelRequest
-	(*BatchCancelResponse)(nil),   // 29: stint.jobs.v1.BatchCancelResponse
-	(*CancelResult)(nil),          // 30: stint.jobs.v1.CancelResult
-	(*RerunRequest)(nil),          // 31: stint.jobs.v1.RerunRequest
-	(*RerunResponse)(nil),         // 32: stint.jobs.v1.RerunResponse
-	(*StreamLogsRequest)(nil),     // 33: stint.jobs.v1.StreamLogsRequest
-	(*StreamLogsResponse)(nil),    // 34: stint.jobs.v1.StreamLogsResponse
-	(*ListResultsRequest)(nil),    // 35: stint.jobs.v1.ListResultsRequest
-	(*ListResultsResponse)(nil),   // 36: stint.jobs.v1.ListResultsResponse
-	(*ResultFile)(nil),            // 37: stint.jobs.v1.ResultFile
-	(*ReadResultRequest)(nil),     // 38: stint.jobs.v1.ReadResultRequest
-	(*ReadResultResponse)(nil),    // 39: stint.jobs.v1.ReadResultResponse
-	(*ReportIssueRequest)(nil),    // 40: stint.jobs.v1.ReportIssueRequest
-	(*ReportIssueResponse)(nil),   // 41: stint.jobs.v1.ReportIssueResponse
-	(*Share)(nil),                 // 42: stint.jobs.v1.Share
-	(*ShareRequest)(nil),          // 43: stint.jobs.v1.ShareRequest
-	(*ShareResponse)(nil),         // 44: stint.jobs.v1.ShareResponse
-	(*UnshareRequest)(nil),        // 45: stint.jobs.v1.UnshareRequest
-	(*UnshareResponse)(nil),       // 46: stint.jobs.v1.UnshareResponse
-	(*KeepRequest)(nil),           // 47: stint.jobs.v1.KeepRequest
-	(*KeepResponse)(nil),          // 48: stint.jobs.v1.KeepResponse
-	(*UnkeepRequest)(nil),         // 49: stint.jobs.v1.UnkeepRequest
-	(*UnkeepResponse)(nil),        // 50: stint.jobs.v1.UnkeepResponse
-	(*ListSharesRequest)(nil),     // 51: stint.jobs.v1.ListSharesRequest
-	(*ListSharesResponse)(nil),    // 52: stint.jobs.v1.ListSharesResponse
-	(*ReportRequest)(nil),         // 53: stint.jobs.v1.ReportRequest
-	(*ReportResponse)(nil),        // 54: stint.jobs.v1.ReportResponse
-	nil,                           // 55: stint.jobs.v1.Summary.ServicesEntry
-	(*Job)(nil),                   // 56: stint.jobs.v1.Job
-	(*Advice)(nil),                // 57: stint.jobs.v1.Advice
-	(*timestamppb.Timestamp)(nil), // 58: google.protobuf.Timestamp
-	(*status.Status)(nil),         // 59: google.rpc.Status
-	(*structpb.Struct)(nil),       // 60: google.protobuf.Struct
-	(*Progress)(nil),              // 61: stint.jobs.v1.Progress
+	(JobView)(0),                     // 0: stint.jobs.v1.JobView
+	(WatchView)(0),                   // 1: stint.jobs.v1.WatchView
+	(LogStream)(0),                   // 2: stint.jobs.v1.LogStream
+	(ShareRight)(0),                  // 3: stint.jobs.v1.ShareRight
+	(JobEvent)(0),                    // 4: stint.jobs.v1.JobEvent
+	(*SubmitRequest)(nil),            // 5: stint.jobs.v1.SubmitRequest
+	(*SubmitResponse)(nil),           // 6: stint.jobs.v1.SubmitResponse
+	(*BatchSubmitRequest)(nil),       // 7: stint.jobs.v1.BatchSubmitRequest
+	(*BatchSubmitResponse)(nil),      // 8: stint.jobs.v1.BatchSubmitResponse
+	(*GetRequest)(nil),               // 9: stint.jobs.v1.GetRequest
+	(*GetResponse)(nil),              // 10: stint.jobs.v1.GetResponse
+	(*BatchGetRequest)(nil),          // 11: stint.jobs.v1.BatchGetRequest
+	(*BatchGetResponse)(nil),         // 12: stint.jobs.v1.BatchGetResponse
+	(*ListRequest)(nil),              // 13: stint.jobs.v1.ListRequest
+	(*ListResponse)(nil),             // 14: stint.jobs.v1.ListResponse
+	(*WatchStatusRequest)(nil),       // 15: stint.jobs.v1.WatchStatusRequest
+	(*WatchStatusResponse)(nil),      // 16: stint.jobs.v1.WatchStatusResponse
+	(*SnapshotBegin)(nil),            // 17: stint.jobs.v1.SnapshotBegin
+	(*SnapshotEnd)(nil),              // 18: stint.jobs.v1.SnapshotEnd
+	(*Removed)(nil),                  // 19: stint.jobs.v1.Removed
+	(*Restarted)(nil),                // 20: stint.jobs.v1.Restarted
+	(*Heartbeat)(nil),                // 21: stint.jobs.v1.Heartbeat
+	(*SummarizeRequest)(nil),         // 22: stint.jobs.v1.SummarizeRequest
+	(*SummarizeResponse)(nil),        // 23: stint.jobs.v1.SummarizeResponse
+	(*Summary)(nil),                  // 24: stint.jobs.v1.Summary
+	(*StateCounts)(nil),              // 25: stint.jobs.v1.StateCounts
+	(*CancelRequest)(nil),            // 26: stint.jobs.v1.CancelRequest
+	(*CancelResponse)(nil),           // 27: stint.jobs.v1.CancelResponse
+	(*BatchCancelRequest)(nil),       // 28: stint.jobs.v1.BatchCancelRequest
+	(*BatchCancelResponse)(nil),      // 29: stint.jobs.v1.BatchCancelResponse
+	(*CancelResult)(nil),             // 30: stint.jobs.v1.CancelResult
+	(*RerunRequest)(nil),             // 31: stint.jobs.v1.RerunRequest
+	(*RerunResponse)(nil),            // 32: stint.jobs.v1.RerunResponse
+	(*StreamLogsRequest)(nil),        // 33: stint.jobs.v1.StreamLogsRequest
+	(*StreamLogsResponse)(nil),       // 34: stint.jobs.v1.StreamLogsResponse
+	(*ListResultsRequest)(nil),       // 35: stint.jobs.v1.ListResultsRequest
+	(*ListResultsResponse)(nil),      // 36: stint.jobs.v1.ListResultsResponse
+	(*ResultFile)(nil),               // 37: stint.jobs.v1.ResultFile
+	(*ReadResultRequest)(nil),        // 38: stint.jobs.v1.ReadResultRequest
+	(*ReadResultResponse)(nil),       // 39: stint.jobs.v1.ReadResultResponse
+	(*ReportIssueRequest)(nil),       // 40: stint.jobs.v1.ReportIssueRequest
+	(*ReportIssueResponse)(nil),      // 41: stint.jobs.v1.ReportIssueResponse
+	(*Share)(nil),                    // 42: stint.jobs.v1.Share
+	(*ShareRequest)(nil),             // 43: stint.jobs.v1.ShareRequest
+	(*ShareResponse)(nil),            // 44: stint.jobs.v1.ShareResponse
+	(*UnshareRequest)(nil),           // 45: stint.jobs.v1.UnshareRequest
+	(*UnshareResponse)(nil),          // 46: stint.jobs.v1.UnshareResponse
+	(*KeepRequest)(nil),              // 47: stint.jobs.v1.KeepRequest
+	(*KeepResponse)(nil),             // 48: stint.jobs.v1.KeepResponse
+	(*UnkeepRequest)(nil),            // 49: stint.jobs.v1.UnkeepRequest
+	(*UnkeepResponse)(nil),           // 50: stint.jobs.v1.UnkeepResponse
+	(*ListSharesRequest)(nil),        // 51: stint.jobs.v1.ListSharesRequest
+	(*ListSharesResponse)(nil),       // 52: stint.jobs.v1.ListSharesResponse
+	(*ListSharedWithMeRequest)(nil),  // 53: stint.jobs.v1.ListSharedWithMeRequest
+	(*ListSharedWithMeResponse)(nil), // 54: stint.jobs.v1.ListSharedWithMeResponse
+	(*ReportRequest)(nil),            // 55: stint.jobs.v1.ReportRequest
+	(*ReportResponse)(nil),           // 56: stint.jobs.v1.ReportResponse
+	nil,                              // 57: stint.jobs.v1.Summary.ServicesEntry
+	(*Job)(nil),                      // 58: stint.jobs.v1.Job
+	(*Advice)(nil),                   // 59: stint.jobs.v1.Advice
+	(*timestamppb.Timestamp)(nil),    // 60: google.protobuf.Timestamp
+	(*status.Status)(nil),            // 61: google.rpc.Status
+	(*structpb.Struct)(nil),          // 62: google.protobuf.Struct
+	(*Progress)(nil),                 // 63: stint.jobs.v1.Progress
 }
 var file_stint_jobs_v1_job_service_proto_depIdxs = []int32{
-	56, // 0: stint.jobs.v1.SubmitRequest.job:type_name -> stint.jobs.v1.Job
-	56, // 1: stint.jobs.v1.SubmitResponse.job:type_name -> stint.jobs.v1.Job
-	57, // 2: stint.jobs.v1.SubmitResponse.advice:type_name -> stint.jobs.v1.Advice
-	56, // 3: stint.jobs.v1.BatchSubmitRequest.jobs:type_name -> stint.jobs.v1.Job
-	56, // 4: stint.jobs.v1.BatchSubmitResponse.jobs:type_name -> stint.jobs.v1.Job
-	56, // 5: stint.jobs.v1.GetResponse.job:type_name -> stint.jobs.v1.Job
+	58, // 0: stint.jobs.v1.SubmitRequest.job:type_name -> stint.jobs.v1.Job
+	58, // 1: stint.jobs.v1.SubmitResponse.job:type_name -> stint.jobs.v1.Job
+	59, // 2: stint.jobs.v1.SubmitResponse.advice:type_name -> stint.jobs.v1.Advice
+	58, // 3: stint.jobs.v1.BatchSubmitRequest.jobs:type_name -> stint.jobs.v1.Job
+	58, // 4: stint.jobs.v1.BatchSubmitResponse.jobs:type_name -> stint.jobs.v1.Job
+	58, // 5: stint.jobs.v1.GetResponse.job:type_name -> stint.jobs.v1.Job
 	0,  // 6: stint.jobs.v1.BatchGetRequest.view:type_name -> stint.jobs.v1.JobView
-	56, // 7: stint.jobs.v1.BatchGetResponse.jobs:type_name -> stint.jobs.v1.Job
+	58, // 7: stint.jobs.v1.BatchGetResponse.jobs:type_name -> stint.jobs.v1.Job
 	0,  // 8: stint.jobs.v1.ListRequest.view:type_name -> stint.jobs.v1.JobView
-	56, // 9: stint.jobs.v1.ListResponse.jobs:type_name -> stint.jobs.v1.Job
+	58, // 9: stint.jobs.v1.ListResponse.jobs:type_name -> stint.jobs.v1.Job
 	1,  // 10: stint.jobs.v1.WatchStatusRequest.view:type_name -> stint.jobs.v1.WatchView
 	17, // 11: stint.jobs.v1.WatchStatusResponse.snapshot_begin:type_name -> stint.jobs.v1.SnapshotBegin
 	18, // 12: stint.jobs.v1.WatchStatusResponse.snapshot_end:type_name -> stint.jobs.v1.SnapshotEnd
-	56, // 13: stint.jobs.v1.WatchStatusResponse.job:type_name -> stint.jobs.v1.Job
+	58, // 13: stint.jobs.v1.WatchStatusResponse.job:type_name -> stint.jobs.v1.Job
 	19, // 14: stint.jobs.v1.WatchStatusResponse.removed:type_name -> stint.jobs.v1.Removed
 	20, // 15: stint.jobs.v1.WatchStatusResponse.restarted:type_name -> stint.jobs.v1.Restarted
 	21, // 16: stint.jobs.v1.WatchStatusResponse.heartbeat:type_name -> stint.jobs.v1.Heartbeat
 	24, // 17: stint.jobs.v1.WatchStatusResponse.counts:type_name -> stint.jobs.v1.Summary
-	58, // 18: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	60, // 18: stint.jobs.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
 	24, // 19: stint.jobs.v1.SummarizeResponse.summary:type_name -> stint.jobs.v1.Summary
 	25, // 20: stint.jobs.v1.Summary.total:type_name -> stint.jobs.v1.StateCounts
-	55, // 21: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
-	56, // 22: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
+	57, // 21: stint.jobs.v1.Summary.services:type_name -> stint.jobs.v1.Summary.ServicesEntry
+	58, // 22: stint.jobs.v1.CancelResponse.job:type_name -> stint.jobs.v1.Job
 	30, // 23: stint.jobs.v1.BatchCancelResponse.results:type_name -> stint.jobs.v1.CancelResult
-	56, // 24: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
-	59, // 25: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
-	60, // 26: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
-	56, // 27: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
-	57, // 28: stint.jobs.v1.RerunResponse.advice:type_name -> stint.jobs.v1.Advice
+	58, // 24: stint.jobs.v1.CancelResult.job:type_name -> stint.jobs.v1.Job
+	61, // 25: stint.jobs.v1.CancelResult.error:type_name -> google.rpc.Status
+	62, // 26: stint.jobs.v1.RerunRequest.parameters:type_name -> google.protobuf.Struct
+	58, // 27: stint.jobs.v1.RerunResponse.job:type_name -> stint.jobs.v1.Job
+	59, // 28: stint.jobs.v1.RerunResponse.advice:type_name -> stint.jobs.v1.Advice
 	2,  // 29: stint.jobs.v1.StreamLogsRequest.stream:type_name -> stint.jobs.v1.LogStream
 	37, // 30: stint.jobs.v1.ListResultsResponse.files:type_name -> stint.jobs.v1.ResultFile
-	58, // 31: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
+	60, // 31: stint.jobs.v1.ResultFile.modify_time:type_name -> google.protobuf.Timestamp
 	37, // 32: stint.jobs.v1.ReadResultResponse.file:type_name -> stint.jobs.v1.ResultFile
 	3,  // 33: stint.jobs.v1.Share.rights:type_name -> stint.jobs.v1.ShareRight
-	58, // 34: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
-	56, // 35: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
+	60, // 34: stint.jobs.v1.Share.create_time:type_name -> google.protobuf.Timestamp
+	58, // 35: stint.jobs.v1.Share.job:type_name -> stint.jobs.v1.Job
 	3,  // 36: stint.jobs.v1.ShareRequest.rights:type_name -> stint.jobs.v1.ShareRight
 	42, // 37: stint.jobs.v1.ShareResponse.share:type_name -> stint.jobs.v1.Share
-	56, // 38: stint.jobs.v1.KeepResponse.job:type_name -> stint.jobs.v1.Job
-	56, // 39: stint.jobs.v1.UnkeepResponse.job:type_name -> stint.jobs.v1.Job
+	58, // 38: stint.jobs.v1.KeepResponse.job:type_name -> stint.jobs.v1.Job
+	58, // 39: stint.jobs.v1.UnkeepResponse.job:type_name -> stint.jobs.v1.Job
 	42, // 40: stint.jobs.v1.ListSharesResponse.shares:type_name -> stint.jobs.v1.Share
-	4,  // 41: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
-	61, // 42: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
-	25, // 43: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
-	5,  // 44: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
-	7,  // 45: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
-	9,  // 46: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
-	11, // 47: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
-	13, // 48: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
-	15, // 49: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
-	22, // 50: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
-	26, // 51: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
-	28, // 52: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
-	31, // 53: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
-	33, // 54: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
-	35, // 55: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
-	38, // 56: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
-	40, // 57: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
-	43, // 58: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
-	45, // 59: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
-	47, // 60: stint.jobs.v1.JobService.Keep:input_type -> stint.jobs.v1.KeepRequest
-	49, // 61: stint.jobs.v1.JobService.Unkeep:input_type -> stint.jobs.v1.UnkeepRequest
-	51, // 62: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
-	53, // 63: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
-	6,  // 64: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
-	8,  // 65: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
-	10, // 66: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
-	12, // 67: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
-	14, // 68: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
-	16, // 69: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
-	23, // 70: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
-	27, // 71: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
-	29, // 72: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
-	32, // 73: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
-	34, // 74: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
-	36, // 75: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
-	39, // 76: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
-	41, // 77: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
-	44, // 78: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
-	46, // 79: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
-	48, // 80: stint.jobs.v1.JobService.Keep:output_type -> stint.jobs.v1.KeepResponse
-	50, // 81: stint.jobs.v1.JobService.Unkeep:output_type -> stint.jobs.v1.UnkeepResponse
-	52, // 82: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
-	54, // 83: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
-	64, // [64:84] is the sub-list for method output_type
-	44, // [44:64] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	42, // 41: stint.jobs.v1.ListSharedWithMeResponse.shares:type_name -> stint.jobs.v1.Share
+	4,  // 42: stint.jobs.v1.ReportRequest.event:type_name -> stint.jobs.v1.JobEvent
+	63, // 43: stint.jobs.v1.ReportRequest.progress:type_name -> stint.jobs.v1.Progress
+	25, // 44: stint.jobs.v1.Summary.ServicesEntry.value:type_name -> stint.jobs.v1.StateCounts
+	5,  // 45: stint.jobs.v1.JobService.Submit:input_type -> stint.jobs.v1.SubmitRequest
+	7,  // 46: stint.jobs.v1.JobService.BatchSubmit:input_type -> stint.jobs.v1.BatchSubmitRequest
+	9,  // 47: stint.jobs.v1.JobService.Get:input_type -> stint.jobs.v1.GetRequest
+	11, // 48: stint.jobs.v1.JobService.BatchGet:input_type -> stint.jobs.v1.BatchGetRequest
+	13, // 49: stint.jobs.v1.JobService.List:input_type -> stint.jobs.v1.ListRequest
+	15, // 50: stint.jobs.v1.JobService.WatchStatus:input_type -> stint.jobs.v1.WatchStatusRequest
+	22, // 51: stint.jobs.v1.JobService.Summarize:input_type -> stint.jobs.v1.SummarizeRequest
+	26, // 52: stint.jobs.v1.JobService.Cancel:input_type -> stint.jobs.v1.CancelRequest
+	28, // 53: stint.jobs.v1.JobService.BatchCancel:input_type -> stint.jobs.v1.BatchCancelRequest
+	31, // 54: stint.jobs.v1.JobService.Rerun:input_type -> stint.jobs.v1.RerunRequest
+	33, // 55: stint.jobs.v1.JobService.StreamLogs:input_type -> stint.jobs.v1.StreamLogsRequest
+	35, // 56: stint.jobs.v1.JobService.ListResults:input_type -> stint.jobs.v1.ListResultsRequest
+	38, // 57: stint.jobs.v1.JobService.ReadResult:input_type -> stint.jobs.v1.ReadResultRequest
+	40, // 58: stint.jobs.v1.JobService.ReportIssue:input_type -> stint.jobs.v1.ReportIssueRequest
+	43, // 59: stint.jobs.v1.JobService.Share:input_type -> stint.jobs.v1.ShareRequest
+	45, // 60: stint.jobs.v1.JobService.Unshare:input_type -> stint.jobs.v1.UnshareRequest
+	47, // 61: stint.jobs.v1.JobService.Keep:input_type -> stint.jobs.v1.KeepRequest
+	49, // 62: stint.jobs.v1.JobService.Unkeep:input_type -> stint.jobs.v1.UnkeepRequest
+	51, // 63: stint.jobs.v1.JobService.ListShares:input_type -> stint.jobs.v1.ListSharesRequest
+	53, // 64: stint.jobs.v1.JobService.ListSharedWithMe:input_type -> stint.jobs.v1.ListSharedWithMeRequest
+	55, // 65: stint.jobs.v1.JobService.Report:input_type -> stint.jobs.v1.ReportRequest
+	6,  // 66: stint.jobs.v1.JobService.Submit:output_type -> stint.jobs.v1.SubmitResponse
+	8,  // 67: stint.jobs.v1.JobService.BatchSubmit:output_type -> stint.jobs.v1.BatchSubmitResponse
+	10, // 68: stint.jobs.v1.JobService.Get:output_type -> stint.jobs.v1.GetResponse
+	12, // 69: stint.jobs.v1.JobService.BatchGet:output_type -> stint.jobs.v1.BatchGetResponse
+	14, // 70: stint.jobs.v1.JobService.List:output_type -> stint.jobs.v1.ListResponse
+	16, // 71: stint.jobs.v1.JobService.WatchStatus:output_type -> stint.jobs.v1.WatchStatusResponse
+	23, // 72: stint.jobs.v1.JobService.Summarize:output_type -> stint.jobs.v1.SummarizeResponse
+	27, // 73: stint.jobs.v1.JobService.Cancel:output_type -> stint.jobs.v1.CancelResponse
+	29, // 74: stint.jobs.v1.JobService.BatchCancel:output_type -> stint.jobs.v1.BatchCancelResponse
+	32, // 75: stint.jobs.v1.JobService.Rerun:output_type -> stint.jobs.v1.RerunResponse
+	34, // 76: stint.jobs.v1.JobService.StreamLogs:output_type -> stint.jobs.v1.StreamLogsResponse
+	36, // 77: stint.jobs.v1.JobService.ListResults:output_type -> stint.jobs.v1.ListResultsResponse
+	39, // 78: stint.jobs.v1.JobService.ReadResult:output_type -> stint.jobs.v1.ReadResultResponse
+	41, // 79: stint.jobs.v1.JobService.ReportIssue:output_type -> stint.jobs.v1.ReportIssueResponse
+	44, // 80: stint.jobs.v1.JobService.Share:output_type -> stint.jobs.v1.ShareResponse
+	46, // 81: stint.jobs.v1.JobService.Unshare:output_type -> stint.jobs.v1.UnshareResponse
+	48, // 82: stint.jobs.v1.JobService.Keep:output_type -> stint.jobs.v1.KeepResponse
+	50, // 83: stint.jobs.v1.JobService.Unkeep:output_type -> stint.jobs.v1.UnkeepResponse
+	52, // 84: stint.jobs.v1.JobService.ListShares:output_type -> stint.jobs.v1.ListSharesResponse
+	54, // 85: stint.jobs.v1.JobService.ListSharedWithMe:output_type -> stint.jobs.v1.ListSharedWithMeResponse
+	56, // 86: stint.jobs.v1.JobService.Report:output_type -> stint.jobs.v1.ReportResponse
+	66, // [66:87] is the sub-list for method output_type
+	45, // [45:66] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_stint_jobs_v1_job_service_proto_init() }
@@ -3949,7 +4135,7 @@ func file_stint_jobs_v1_job_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_stint_jobs_v1_job_service_proto_rawDesc), len(file_stint_jobs_v1_job_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   51,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

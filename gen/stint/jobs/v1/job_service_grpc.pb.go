@@ -21,26 +21,27 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	JobService_Submit_FullMethodName      = "/stint.jobs.v1.JobService/Submit"
-	JobService_BatchSubmit_FullMethodName = "/stint.jobs.v1.JobService/BatchSubmit"
-	JobService_Get_FullMethodName         = "/stint.jobs.v1.JobService/Get"
-	JobService_BatchGet_FullMethodName    = "/stint.jobs.v1.JobService/BatchGet"
-	JobService_List_FullMethodName        = "/stint.jobs.v1.JobService/List"
-	JobService_WatchStatus_FullMethodName = "/stint.jobs.v1.JobService/WatchStatus"
-	JobService_Summarize_FullMethodName   = "/stint.jobs.v1.JobService/Summarize"
-	JobService_Cancel_FullMethodName      = "/stint.jobs.v1.JobService/Cancel"
-	JobService_BatchCancel_FullMethodName = "/stint.jobs.v1.JobService/BatchCancel"
-	JobService_Rerun_FullMethodName       = "/stint.jobs.v1.JobService/Rerun"
-	JobService_StreamLogs_FullMethodName  = "/stint.jobs.v1.JobService/StreamLogs"
-	JobService_ListResults_FullMethodName = "/stint.jobs.v1.JobService/ListResults"
-	JobService_ReadResult_FullMethodName  = "/stint.jobs.v1.JobService/ReadResult"
-	JobService_ReportIssue_FullMethodName = "/stint.jobs.v1.JobService/ReportIssue"
-	JobService_Share_FullMethodName       = "/stint.jobs.v1.JobService/Share"
-	JobService_Unshare_FullMethodName     = "/stint.jobs.v1.JobService/Unshare"
-	JobService_Keep_FullMethodName        = "/stint.jobs.v1.JobService/Keep"
-	JobService_Unkeep_FullMethodName      = "/stint.jobs.v1.JobService/Unkeep"
-	JobService_ListShares_FullMethodName  = "/stint.jobs.v1.JobService/ListShares"
-	JobService_Report_FullMethodName      = "/stint.jobs.v1.JobService/Report"
+	JobService_Submit_FullMethodName           = "/stint.jobs.v1.JobService/Submit"
+	JobService_BatchSubmit_FullMethodName      = "/stint.jobs.v1.JobService/BatchSubmit"
+	JobService_Get_FullMethodName              = "/stint.jobs.v1.JobService/Get"
+	JobService_BatchGet_FullMethodName         = "/stint.jobs.v1.JobService/BatchGet"
+	JobService_List_FullMethodName             = "/stint.jobs.v1.JobService/List"
+	JobService_WatchStatus_FullMethodName      = "/stint.jobs.v1.JobService/WatchStatus"
+	JobService_Summarize_FullMethodName        = "/stint.jobs.v1.JobService/Summarize"
+	JobService_Cancel_FullMethodName           = "/stint.jobs.v1.JobService/Cancel"
+	JobService_BatchCancel_FullMethodName      = "/stint.jobs.v1.JobService/BatchCancel"
+	JobService_Rerun_FullMethodName            = "/stint.jobs.v1.JobService/Rerun"
+	JobService_StreamLogs_FullMethodName       = "/stint.jobs.v1.JobService/StreamLogs"
+	JobService_ListResults_FullMethodName      = "/stint.jobs.v1.JobService/ListResults"
+	JobService_ReadResult_FullMethodName       = "/stint.jobs.v1.JobService/ReadResult"
+	JobService_ReportIssue_FullMethodName      = "/stint.jobs.v1.JobService/ReportIssue"
+	JobService_Share_FullMethodName            = "/stint.jobs.v1.JobService/Share"
+	JobService_Unshare_FullMethodName          = "/stint.jobs.v1.JobService/Unshare"
+	JobService_Keep_FullMethodName             = "/stint.jobs.v1.JobService/Keep"
+	JobService_Unkeep_FullMethodName           = "/stint.jobs.v1.JobService/Unkeep"
+	JobService_ListShares_FullMethodName       = "/stint.jobs.v1.JobService/ListShares"
+	JobService_ListSharedWithMe_FullMethodName = "/stint.jobs.v1.JobService/ListSharedWithMe"
+	JobService_Report_FullMethodName           = "/stint.jobs.v1.JobService/Report"
 )
 
 // JobServiceClient is the client API for JobService service.
@@ -67,11 +68,11 @@ type JobServiceClient interface {
 	// WatchStatus streams every change of the watched jobs, in the order in which they happened,
 	// strictly after the cursor it resumes from.
 	WatchStatus(ctx context.Context, in *WatchStatusRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchStatusResponse], error)
-	// Summarize answers exact counts of jobs by state and by service.
+	// Summarize returns exact counts of jobs by state and by service.
 	Summarize(ctx context.Context, in *SummarizeRequest, opts ...grpc.CallOption) (*SummarizeResponse, error)
 	// Cancel asks for a job to be ended. A finished job answers OK with its state.
 	Cancel(ctx context.Context, in *CancelRequest, opts ...grpc.CallOption) (*CancelResponse, error)
-	// BatchCancel asks for several jobs to be ended and answers for each.
+	// BatchCancel asks for several jobs to be ended, which are named by ids or chosen by a filter, and returns what became of each.
 	BatchCancel(ctx context.Context, in *BatchCancelRequest, opts ...grpc.CallOption) (*BatchCancelResponse, error)
 	// Rerun submits a new job like an existing one, with parameters changed where asked.
 	Rerun(ctx context.Context, in *RerunRequest, opts ...grpc.CallOption) (*RerunResponse, error)
@@ -93,8 +94,10 @@ type JobServiceClient interface {
 	Keep(ctx context.Context, in *KeepRequest, opts ...grpc.CallOption) (*KeepResponse, error)
 	// Unkeep takes back Keep: the server's retention holds again, at once.
 	Unkeep(ctx context.Context, in *UnkeepRequest, opts ...grpc.CallOption) (*UnkeepResponse, error)
-	// ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
+	// ListShares returns with whom a job is shared.
 	ListShares(ctx context.Context, in *ListSharesRequest, opts ...grpc.CallOption) (*ListSharesResponse, error)
+	// ListSharedWithMe returns what others share with the caller, newest first.
+	ListSharedWithMe(ctx context.Context, in *ListSharedWithMeRequest, opts ...grpc.CallOption) (*ListSharedWithMeResponse, error)
 	// Report is how a job's own command tells of itself, with the token in its environment (`STINT_JOB_TOKEN`), which
 	// is good for nothing else. It is a hint: what becomes of the job is seen by the executor alone.
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
@@ -325,6 +328,16 @@ func (c *jobServiceClient) ListShares(ctx context.Context, in *ListSharesRequest
 	return out, nil
 }
 
+func (c *jobServiceClient) ListSharedWithMe(ctx context.Context, in *ListSharedWithMeRequest, opts ...grpc.CallOption) (*ListSharedWithMeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSharedWithMeResponse)
+	err := c.cc.Invoke(ctx, JobService_ListSharedWithMe_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *jobServiceClient) Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReportResponse)
@@ -359,11 +372,11 @@ type JobServiceServer interface {
 	// WatchStatus streams every change of the watched jobs, in the order in which they happened,
 	// strictly after the cursor it resumes from.
 	WatchStatus(*WatchStatusRequest, grpc.ServerStreamingServer[WatchStatusResponse]) error
-	// Summarize answers exact counts of jobs by state and by service.
+	// Summarize returns exact counts of jobs by state and by service.
 	Summarize(context.Context, *SummarizeRequest) (*SummarizeResponse, error)
 	// Cancel asks for a job to be ended. A finished job answers OK with its state.
 	Cancel(context.Context, *CancelRequest) (*CancelResponse, error)
-	// BatchCancel asks for several jobs to be ended and answers for each.
+	// BatchCancel asks for several jobs to be ended, which are named by ids or chosen by a filter, and returns what became of each.
 	BatchCancel(context.Context, *BatchCancelRequest) (*BatchCancelResponse, error)
 	// Rerun submits a new job like an existing one, with parameters changed where asked.
 	Rerun(context.Context, *RerunRequest) (*RerunResponse, error)
@@ -385,8 +398,10 @@ type JobServiceServer interface {
 	Keep(context.Context, *KeepRequest) (*KeepResponse, error)
 	// Unkeep takes back Keep: the server's retention holds again, at once.
 	Unkeep(context.Context, *UnkeepRequest) (*UnkeepResponse, error)
-	// ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
+	// ListShares returns with whom a job is shared.
 	ListShares(context.Context, *ListSharesRequest) (*ListSharesResponse, error)
+	// ListSharedWithMe returns what others share with the caller, newest first.
+	ListSharedWithMe(context.Context, *ListSharedWithMeRequest) (*ListSharedWithMeResponse, error)
 	// Report is how a job's own command tells of itself, with the token in its environment (`STINT_JOB_TOKEN`), which
 	// is good for nothing else. It is a hint: what becomes of the job is seen by the executor alone.
 	Report(context.Context, *ReportRequest) (*ReportResponse, error)
@@ -456,6 +471,9 @@ func (UnimplementedJobServiceServer) Unkeep(context.Context, *UnkeepRequest) (*U
 }
 func (UnimplementedJobServiceServer) ListShares(context.Context, *ListSharesRequest) (*ListSharesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListShares not implemented")
+}
+func (UnimplementedJobServiceServer) ListSharedWithMe(context.Context, *ListSharedWithMeRequest) (*ListSharedWithMeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSharedWithMe not implemented")
 }
 func (UnimplementedJobServiceServer) Report(context.Context, *ReportRequest) (*ReportResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
@@ -802,6 +820,24 @@ func _JobService_ListShares_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JobService_ListSharedWithMe_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSharedWithMeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).ListSharedWithMe(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_ListSharedWithMe_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).ListSharedWithMe(ctx, req.(*ListSharedWithMeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _JobService_Report_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReportRequest)
 	if err := dec(in); err != nil {
@@ -890,6 +926,10 @@ var JobService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListShares",
 			Handler:    _JobService_ListShares_Handler,
+		},
+		{
+			MethodName: "ListSharedWithMe",
+			Handler:    _JobService_ListSharedWithMe_Handler,
 		},
 		{
 			MethodName: "Report",

@@ -738,7 +738,7 @@ export declare type ListResponseJson = {
 export declare const ListResponseSchema: GenMessage<ListResponse, {jsonType: ListResponseJson}>;
 
 /**
- * Request of WatchStatus. Without id, ids and owner it watches the caller's jobs.
+ * Request of WatchStatus. What it says of the jobs holds together. Without id, ids and owner it watches the caller's jobs.
  *
  * @generated from message stint.jobs.v1.WatchStatusRequest
  */
@@ -751,14 +751,15 @@ export declare type WatchStatusRequest = Message<"stint.jobs.v1.WatchStatusReque
   id: string;
 
   /**
-   * Several jobs to watch, at most 1,000, together with `id`.
+   * Several jobs to watch, at most 1,000, together with `id`. All of them must be there.
    *
    * @generated from field: repeated string ids = 2;
    */
   ids: string[];
 
   /**
-   * Whose jobs to watch: empty means the caller's, `*` means everybody's (operators). Not with ids.
+   * Whose jobs to watch. Empty means the caller's, or with ids whatever the caller may see of them; `*` means
+   * everybody's (operators).
    *
    * @generated from field: string owner = 3;
    */
@@ -781,15 +782,23 @@ export declare type WatchStatusRequest = Message<"stint.jobs.v1.WatchStatusReque
   view: WatchView;
 
   /**
-   * End the stream with OK once all the watched ids are in a final state. Only with ids.
+   * End the stream with OK once all the watched ids are in a final state, whether or not they fit the filter. Only with ids.
    *
    * @generated from field: bool until_final = 6;
    */
   untilFinal: boolean;
+
+  /**
+   * Which of the jobs, as in ListRequest.filter. A job that comes to fit it is sent as `job`, and one that ceases to
+   * as `removed`. Why a job waits, which a filter can ask for, is that of the moment at which a change is sent.
+   *
+   * @generated from field: string filter = 7;
+   */
+  filter: string;
 };
 
 /**
- * Request of WatchStatus. Without id, ids and owner it watches the caller's jobs.
+ * Request of WatchStatus. What it says of the jobs holds together. Without id, ids and owner it watches the caller's jobs.
  *
  * @generated from message stint.jobs.v1.WatchStatusRequest
  */
@@ -802,14 +811,15 @@ export declare type WatchStatusRequestJson = {
   id?: string;
 
   /**
-   * Several jobs to watch, at most 1,000, together with `id`.
+   * Several jobs to watch, at most 1,000, together with `id`. All of them must be there.
    *
    * @generated from field: repeated string ids = 2;
    */
   ids?: string[];
 
   /**
-   * Whose jobs to watch: empty means the caller's, `*` means everybody's (operators). Not with ids.
+   * Whose jobs to watch. Empty means the caller's, or with ids whatever the caller may see of them; `*` means
+   * everybody's (operators).
    *
    * @generated from field: string owner = 3;
    */
@@ -832,11 +842,19 @@ export declare type WatchStatusRequestJson = {
   view?: WatchViewJson;
 
   /**
-   * End the stream with OK once all the watched ids are in a final state. Only with ids.
+   * End the stream with OK once all the watched ids are in a final state, whether or not they fit the filter. Only with ids.
    *
    * @generated from field: bool until_final = 6;
    */
   untilFinal?: boolean;
+
+  /**
+   * Which of the jobs, as in ListRequest.filter. A job that comes to fit it is sent as `job`, and one that ceases to
+   * as `removed`. Why a job waits, which a filter can ask for, is that of the moment at which a change is sent.
+   *
+   * @generated from field: string filter = 7;
+   */
+  filter?: string;
 };
 
 /**
@@ -892,7 +910,7 @@ export declare type WatchStatusResponse = Message<"stint.jobs.v1.WatchStatusResp
     case: "job";
   } | {
     /**
-     * A job is no longer there or no longer visible.
+     * A job is no longer there, no longer visible, or no longer fits the filter.
      *
      * @generated from field: stint.jobs.v1.Removed removed = 5;
      */
@@ -964,7 +982,7 @@ export declare type WatchStatusResponseJson = {
   job?: JobJson;
 
   /**
-   * A job is no longer there or no longer visible.
+   * A job is no longer there, no longer visible, or no longer fits the filter.
    *
    * @generated from field: stint.jobs.v1.Removed removed = 5;
    */
@@ -1134,31 +1152,59 @@ export declare type HeartbeatJson = {
 export declare const HeartbeatSchema: GenMessage<Heartbeat, {jsonType: HeartbeatJson}>;
 
 /**
- * Request of Summarize.
+ * Request of Summarize. What it says of the jobs holds together.
  *
  * @generated from message stint.jobs.v1.SummarizeRequest
  */
 export declare type SummarizeRequest = Message<"stint.jobs.v1.SummarizeRequest"> & {
   /**
-   * Whose jobs: empty means the caller's, `*` means everybody's (operators).
+   * Whose jobs. Empty means the caller's, or with ids whatever the caller may see of them; `*` means everybody's (operators).
    *
    * @generated from field: string owner = 1;
    */
   owner: string;
+
+  /**
+   * Which of the jobs, as in ListRequest.filter.
+   *
+   * @generated from field: string filter = 2;
+   */
+  filter: string;
+
+  /**
+   * Which jobs, at most 1,000. Those that do not exist for the caller are not counted. Empty means all.
+   *
+   * @generated from field: repeated string ids = 3;
+   */
+  ids: string[];
 };
 
 /**
- * Request of Summarize.
+ * Request of Summarize. What it says of the jobs holds together.
  *
  * @generated from message stint.jobs.v1.SummarizeRequest
  */
 export declare type SummarizeRequestJson = {
   /**
-   * Whose jobs: empty means the caller's, `*` means everybody's (operators).
+   * Whose jobs. Empty means the caller's, or with ids whatever the caller may see of them; `*` means everybody's (operators).
    *
    * @generated from field: string owner = 1;
    */
   owner?: string;
+
+  /**
+   * Which of the jobs, as in ListRequest.filter.
+   *
+   * @generated from field: string filter = 2;
+   */
+  filter?: string;
+
+  /**
+   * Which jobs, at most 1,000. Those that do not exist for the caller are not counted. Empty means all.
+   *
+   * @generated from field: repeated string ids = 3;
+   */
+  ids?: string[];
 };
 
 /**
@@ -1436,13 +1482,13 @@ export declare type CancelResponseJson = {
 export declare const CancelResponseSchema: GenMessage<CancelResponse, {jsonType: CancelResponseJson}>;
 
 /**
- * Request of BatchCancel.
+ * Request of BatchCancel. What it says of the jobs holds together. It must have ids or a filter.
  *
  * @generated from message stint.jobs.v1.BatchCancelRequest
  */
 export declare type BatchCancelRequest = Message<"stint.jobs.v1.BatchCancelRequest"> & {
   /**
-   * Ids of the jobs, 1 to 1,000.
+   * Ids of the jobs, at most 1,000. Empty means all that fit the filter.
    *
    * @generated from field: repeated string ids = 1;
    */
@@ -1454,16 +1500,30 @@ export declare type BatchCancelRequest = Message<"stint.jobs.v1.BatchCancelReque
    * @generated from field: string reason = 2;
    */
   reason: string;
+
+  /**
+   * Which of the jobs, as in ListRequest.filter.
+   *
+   * @generated from field: string filter = 3;
+   */
+  filter: string;
+
+  /**
+   * Whose jobs. Empty means the caller's, or with ids whatever the caller may cancel of them; `*` means everybody's (operators).
+   *
+   * @generated from field: string owner = 4;
+   */
+  owner: string;
 };
 
 /**
- * Request of BatchCancel.
+ * Request of BatchCancel. What it says of the jobs holds together. It must have ids or a filter.
  *
  * @generated from message stint.jobs.v1.BatchCancelRequest
  */
 export declare type BatchCancelRequestJson = {
   /**
-   * Ids of the jobs, 1 to 1,000.
+   * Ids of the jobs, at most 1,000. Empty means all that fit the filter.
    *
    * @generated from field: repeated string ids = 1;
    */
@@ -1475,6 +1535,20 @@ export declare type BatchCancelRequestJson = {
    * @generated from field: string reason = 2;
    */
   reason?: string;
+
+  /**
+   * Which of the jobs, as in ListRequest.filter.
+   *
+   * @generated from field: string filter = 3;
+   */
+  filter?: string;
+
+  /**
+   * Whose jobs. Empty means the caller's, or with ids whatever the caller may cancel of them; `*` means everybody's (operators).
+   *
+   * @generated from field: string owner = 4;
+   */
+  owner?: string;
 };
 
 /**
@@ -1490,11 +1564,19 @@ export declare const BatchCancelRequestSchema: GenMessage<BatchCancelRequest, {j
  */
 export declare type BatchCancelResponse = Message<"stint.jobs.v1.BatchCancelResponse"> & {
   /**
-   * One answer for each id, in the order of the request.
+   * What became of each job. With ids, one result for each that is not left out by the filter, in their order. Without, one for
+   * each job that fits and was not final, the oldest first, at most 1,000.
    *
    * @generated from field: repeated stint.jobs.v1.CancelResult results = 1;
    */
   results: CancelResult[];
+
+  /**
+   * How many more jobs fit and were not final: call again for them. 0 with ids.
+   *
+   * @generated from field: int64 remaining_size = 2;
+   */
+  remainingSize: bigint;
 };
 
 /**
@@ -1504,11 +1586,19 @@ export declare type BatchCancelResponse = Message<"stint.jobs.v1.BatchCancelResp
  */
 export declare type BatchCancelResponseJson = {
   /**
-   * One answer for each id, in the order of the request.
+   * What became of each job. With ids, one result for each that is not left out by the filter, in their order. Without, one for
+   * each job that fits and was not final, the oldest first, at most 1,000.
    *
    * @generated from field: repeated stint.jobs.v1.CancelResult results = 1;
    */
   results?: CancelResultJson[];
+
+  /**
+   * How many more jobs fit and were not final: call again for them. 0 with ids.
+   *
+   * @generated from field: int64 remaining_size = 2;
+   */
+  remainingSize?: string;
 };
 
 /**
@@ -2426,7 +2516,7 @@ export declare type Share = Message<"stint.jobs.v1.Share"> & {
   createTime?: Timestamp | undefined;
 
   /**
-   * The job, in the BASIC view. Only in the answer to what is shared with the caller.
+   * The job, in the view BASIC. Only from ListSharedWithMe.
    *
    * @generated from field: stint.jobs.v1.Job job = 5;
    */
@@ -2468,7 +2558,7 @@ export declare type ShareJson = {
   createTime?: TimestampJson;
 
   /**
-   * The job, in the BASIC view. Only in the answer to what is shared with the caller.
+   * The job, in the view BASIC. Only from ListSharedWithMe.
    *
    * @generated from field: stint.jobs.v1.Job job = 5;
    */
@@ -2806,7 +2896,7 @@ export declare const UnkeepResponseSchema: GenMessage<UnkeepResponse, {jsonType:
  */
 export declare type ListSharesRequest = Message<"stint.jobs.v1.ListSharesRequest"> & {
   /**
-   * Id of a job of the caller. Empty asks for what is shared with the caller, newest first.
+   * Id of the job.
    *
    * @generated from field: string id = 1;
    */
@@ -2834,7 +2924,7 @@ export declare type ListSharesRequest = Message<"stint.jobs.v1.ListSharesRequest
  */
 export declare type ListSharesRequestJson = {
   /**
-   * Id of a job of the caller. Empty asks for what is shared with the caller, newest first.
+   * Id of the job.
    *
    * @generated from field: string id = 1;
    */
@@ -2868,7 +2958,7 @@ export declare const ListSharesRequestSchema: GenMessage<ListSharesRequest, {jso
  */
 export declare type ListSharesResponse = Message<"stint.jobs.v1.ListSharesResponse"> & {
   /**
-   * The shares.
+   * The shares, in the order of users.
    *
    * @generated from field: repeated stint.jobs.v1.Share shares = 1;
    */
@@ -2889,7 +2979,7 @@ export declare type ListSharesResponse = Message<"stint.jobs.v1.ListSharesRespon
  */
 export declare type ListSharesResponseJson = {
   /**
-   * The shares.
+   * The shares, in the order of users.
    *
    * @generated from field: repeated stint.jobs.v1.Share shares = 1;
    */
@@ -2908,6 +2998,102 @@ export declare type ListSharesResponseJson = {
  * Use `create(ListSharesResponseSchema)` to create a new message.
  */
 export declare const ListSharesResponseSchema: GenMessage<ListSharesResponse, {jsonType: ListSharesResponseJson}>;
+
+/**
+ * Request of ListSharedWithMe.
+ *
+ * @generated from message stint.jobs.v1.ListSharedWithMeRequest
+ */
+export declare type ListSharedWithMeRequest = Message<"stint.jobs.v1.ListSharedWithMeRequest"> & {
+  /**
+   * Shares a page: 0 means 50, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Request of ListSharedWithMe.
+ *
+ * @generated from message stint.jobs.v1.ListSharedWithMeRequest
+ */
+export declare type ListSharedWithMeRequestJson = {
+  /**
+   * Shares a page: 0 means 50, more than 1,000 means 1,000.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
+};
+
+/**
+ * Describes the message stint.jobs.v1.ListSharedWithMeRequest.
+ * Use `create(ListSharedWithMeRequestSchema)` to create a new message.
+ */
+export declare const ListSharedWithMeRequestSchema: GenMessage<ListSharedWithMeRequest, {jsonType: ListSharedWithMeRequestJson}>;
+
+/**
+ * Response of ListSharedWithMe.
+ *
+ * @generated from message stint.jobs.v1.ListSharedWithMeResponse
+ */
+export declare type ListSharedWithMeResponse = Message<"stint.jobs.v1.ListSharedWithMeResponse"> & {
+  /**
+   * The shares, newest first, each with its job in the view BASIC.
+   *
+   * @generated from field: repeated stint.jobs.v1.Share shares = 1;
+   */
+  shares: Share[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Response of ListSharedWithMe.
+ *
+ * @generated from message stint.jobs.v1.ListSharedWithMeResponse
+ */
+export declare type ListSharedWithMeResponseJson = {
+  /**
+   * The shares, newest first, each with its job in the view BASIC.
+   *
+   * @generated from field: repeated stint.jobs.v1.Share shares = 1;
+   */
+  shares?: ShareJson[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken?: string;
+};
+
+/**
+ * Describes the message stint.jobs.v1.ListSharedWithMeResponse.
+ * Use `create(ListSharedWithMeResponseSchema)` to create a new message.
+ */
+export declare const ListSharedWithMeResponseSchema: GenMessage<ListSharedWithMeResponse, {jsonType: ListSharedWithMeResponseJson}>;
 
 /**
  * Request of Report.
@@ -3288,7 +3474,7 @@ export declare const JobService: GenService<{
     output: typeof WatchStatusResponseSchema;
   },
   /**
-   * Summarize answers exact counts of jobs by state and by service.
+   * Summarize returns exact counts of jobs by state and by service.
    *
    * @generated from rpc stint.jobs.v1.JobService.Summarize
    */
@@ -3308,7 +3494,7 @@ export declare const JobService: GenService<{
     output: typeof CancelResponseSchema;
   },
   /**
-   * BatchCancel asks for several jobs to be ended and answers for each.
+   * BatchCancel asks for several jobs to be ended, which are named by ids or chosen by a filter, and returns what became of each.
    *
    * @generated from rpc stint.jobs.v1.JobService.BatchCancel
    */
@@ -3410,7 +3596,7 @@ export declare const JobService: GenService<{
     output: typeof UnkeepResponseSchema;
   },
   /**
-   * ListShares answers with whom a job is shared, or, without an id, what others share with the caller.
+   * ListShares returns with whom a job is shared.
    *
    * @generated from rpc stint.jobs.v1.JobService.ListShares
    */
@@ -3418,6 +3604,16 @@ export declare const JobService: GenService<{
     methodKind: "unary";
     input: typeof ListSharesRequestSchema;
     output: typeof ListSharesResponseSchema;
+  },
+  /**
+   * ListSharedWithMe returns what others share with the caller, newest first.
+   *
+   * @generated from rpc stint.jobs.v1.JobService.ListSharedWithMe
+   */
+  listSharedWithMe: {
+    methodKind: "unary";
+    input: typeof ListSharedWithMeRequestSchema;
+    output: typeof ListSharedWithMeResponseSchema;
   },
   /**
    * Report is how a job's own command tells of itself, with the token in its environment (`STINT_JOB_TOKEN`), which
