@@ -2,12 +2,14 @@ package scheduler_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/executor"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/store"
 )
 
 // A job whose copies have no room yet says so, unless all jobs are held.
@@ -77,17 +79,20 @@ func TestAJobSaysWhatItIsNotGiven(t *testing.T) {
 // A copy of results that takes long is told of, while the job is in the state that it had.
 func TestACopyOfResultsIsToldOf(t *testing.T) {
 	inWorld(t, func(w *world) {
-		var id job.ID
 		var told []string
-		w.copying = func(tell func(string)) {
+		w.copying = func(id string, tell func(string)) {
 			tell("Copying the results into the workspace: 1 of 2.")
-			j := w.want(id, jobsv1.State_STATE_RUNNING, noReason)
-			told = append(told, j.GetMessage())
+			number, err := job.ParseID(id)
+			if err != nil {
+				t.Error(err)
+			}
+			j, err := w.store.Get(store.Everyone, number)
+			told = append(told, fmt.Sprint(j.GetState(), " ", j.GetMessage(), " ", err))
 		}
 		w.start()
-		id = w.submit("ann", "minute")
+		id := w.submit("ann", "minute")
 		w.pass(time.Hour)
-		if j := w.want(id, completed, noReason); j.GetMessage() != "" || len(told) != 1 || told[0] != "Copying the results into the workspace: 1 of 2." {
+		if j := w.want(id, completed, noReason); j.GetMessage() != "" || len(told) != 1 || told[0] != "STATE_RUNNING Copying the results into the workspace: 1 of 2. <nil>" {
 			t.Errorf("while it was copied it said %q, and in the end %q", told, j.GetMessage())
 		}
 	})

@@ -49,9 +49,9 @@ type world struct {
 	held     string                  // what holds all attempts; set by hold
 	released map[string]int          // attempts, with the state of their job then
 	publish  func(*jobsv1.Job) (string, error)
-	noted    string                          // what the owner is told of the results
-	copying  func(tell func(message string)) // is called by each publication; nil is not
-	leftOut  string                          // of the inputs of each job
+	noted    string                                     // what the owner is told of the results
+	copying  func(id string, tell func(message string)) // is called by each publication; nil is not
+	leftOut  string                                     // of the inputs of each job
 	s        *scheduler.Scheduler
 	hints    []string // that the executor got
 	started  func(executor.Handle) executor.Observation
@@ -150,7 +150,7 @@ func (w *world) start() {
 		},
 		Publish: func(_ context.Context, j *jobsv1.Job, _ int, tell func(string)) (folder, note string, err error) {
 			if w.copying != nil {
-				w.copying(tell)
+				w.copying(j.GetId(), tell)
 			}
 			folder, err = w.publish(j)
 			return folder, w.noted, err
