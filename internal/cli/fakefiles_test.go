@@ -64,7 +64,7 @@ func (*fakeFiles) GetUsage(context.Context, *workspacev1.GetUsageRequest) (*work
 		{Kind: "workspace_bytes", Title: "bytes in the workspace", Used: proto.Int64(5000), Bytes: true},
 		{Kind: "workspace_entries", Title: "files and folders", Used: proto.Int64(3), Max: 1_000_000},
 		{Kind: "api_tokens", Title: "API tokens", Used: proto.Int64(2), Max: 100},
-		{Kind: "audit_entries_per_day", Title: "audited changes in a day", Used: proto.Int64(0)},
+		{Kind: "audit_entries_per_day", Title: "entries of the audit in a day", Used: proto.Int64(0)},
 		{Kind: "path_names", Title: "names in a path", Max: 32},
 	}}, nil
 }

@@ -82,7 +82,7 @@ var Quotas = []QuotaRow{
 	{Quota: QuotaReports, Title: "problem reports", Limit: 100, WayOut: "The operators delete those that they have dealt with; ask them to."},
 	{Quota: QuotaReportsOfJob, Title: "problem reports about a job", Of: OfThing, Limit: 10, WayOut: "The operators have them; write to them about the rest."},
 	{Quota: QuotaReportsPerDay, Title: "problem reports in a day", Limit: 50, WayOut: "Report the next one later."},
-	{Quota: QuotaAuditPerDay, Title: "audited changes in a day", Limit: 200_000, Flag: "max-audited-per-user", Trusted: 10, WayOut: "Submit many jobs with one request, or wait; the operators can allow more."},
+	{Quota: QuotaAuditPerDay, Title: "entries of the audit in a day", Limit: 200_000, Flag: "max-audited-per-user", Trusted: 10, WayOut: "Submit many jobs with one request, or wait; the operators can allow more."},
 }
 
 // RowOf returns the row of a kind. It panics where there is none, for a kind without a limit must not be.

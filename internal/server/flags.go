@@ -63,7 +63,7 @@ func define(f *pflag.FlagSet, c *Config) {
 	f.Int64Var(&c.MinFreeInodes, "min-free-inodes", 4096, "inodes on these disks below which the same holds; 0 means no floor")
 	defineLimits(f, &c.Limits)
 	f.Int64Var(&c.MaxKeptPerOwner, "max-kept-per-owner", job.RowOf(job.QuotaKeptJobs).Limit, "finished jobs that one owner keeps against --keep-for and --keep-at-most; 0 means any number")
-	f.Int64Var(&c.MaxAudited, "max-audited-per-user", job.RowOf(job.QuotaAuditPerDay).Limit, "changes of one user a day that the audit has an entry for, such as submissions, ten times as many for operators and service accounts; 0 means any number")
+	f.Int64Var(&c.MaxAudited, "max-audited-per-user", job.RowOf(job.QuotaAuditPerDay).Limit, "entries of the audit that one user makes a day by submissions and the like, and by reading jobs of others, ten times as many for operators and service accounts; 0 means any number")
 	f.Var(&keepForValue{&c.KeepFor}, "keep-for", "how long finished jobs are kept, by state, for example completed=90d,failed=30d; what is not named is kept for ever")
 	f.Var(&keepAtMostValue{&c.KeepAtMost}, "keep-at-most", "how many finished jobs are kept, by state, for example completed=1000000")
 	f.Var(daysValue{&c.KeepAuditFor}, "keep-audit-for", "how long entries of the audit are kept, for example 400d, at least 1d; 0 means for ever")

@@ -8,10 +8,11 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/limit"
+	"github.com/stint-jobs/stint/internal/store"
 )
 
-// auditLimit bounds how many entries of the audit one user makes in a day by what leaves more on the disk. What ends or
-// removes something is not counted: there is no more of it than was made.
+// auditLimit bounds how many entries of the audit one user makes in a day, by what leaves more on the disk and by what they
+// read of others. What ends or removes something is not counted: there is no more of it than was made.
 type auditLimit struct {
 	users, trusted *limit.Rates[who]
 	limit          int64
@@ -50,23 +51,39 @@ func (a *auditLimit) spent(p auth.Principal) (used, perDay int64) {
 // layer refuses calls that would make one entry more than a user may make in a day. A call that fails gives its entry back.
 func (a *auditLimit) layer(c *layers.Call) (end func(error) error, err error) {
 	p, ok := auth.FromContext(c.Context())
-	if !ok || diskUses[c.Method] != grows || auth.AuditOf(c.Method) != auth.AuditChanges {
+	if !ok {
 		return nil, nil
 	}
-	key, rates, perDay := a.of(p)
-	wait, ok := rates.Take(key)
-	if !ok {
-		full := job.Full(job.Reached{Quota: job.QuotaAuditPerDay, Subject: "user:" + key.user, Limit: perDay},
-			"You have made %d changes in a day that the audit has an entry for, which is as many as are taken.", perDay)
-		full.RetryAfter = wait
-		return nil, full
+	switch audited := auth.AuditOf(c.Method); {
+	case audited == auth.AuditReads || audited == auth.AuditViews: // most have no entry, for they read what is the caller's
+		c.SetContext(store.WithReadBudget(c.Context(), func() error { return a.take(p) }))
+		return nil, nil
+	case audited != auth.AuditChanges || diskUses[c.Method] != grows:
+		return nil, nil
+	}
+	if err := a.take(p); err != nil {
+		return nil, err
 	}
 	return func(err error) error {
 		if err != nil {
+			key, rates, _ := a.of(p)
 			rates.GiveBack(key)
 		}
 		return err
 	}, nil
+}
+
+// take counts an entry of a caller, or refuses it.
+func (a *auditLimit) take(p auth.Principal) error {
+	key, rates, perDay := a.of(p)
+	wait, ok := rates.Take(key)
+	if ok {
+		return nil
+	}
+	full := job.Full(job.Reached{Quota: job.QuotaAuditPerDay, Subject: "user:" + key.user, Limit: perDay},
+		"You have made %d entries of the audit in a day, which is as many as are taken.", perDay)
+	full.RetryAfter = wait
+	return full
 }
 
 // bounds says which quotas end what each method leaves on the disk. A test fails where a method that leaves something has none.

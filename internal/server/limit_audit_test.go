@@ -9,8 +9,13 @@ import (
 
 	"github.com/spf13/pflag"
 
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 	"github.com/stint-jobs/stint/internal/auth"
+	storev1 "github.com/stint-jobs/stint/internal/gen/stint/store/v1"
 	"github.com/stint-jobs/stint/internal/job"
+	"github.com/stint-jobs/stint/internal/layers"
+	"github.com/stint-jobs/stint/internal/store"
+	"github.com/stint-jobs/stint/internal/store/storetest"
 )
 
 // What leaves something on the disk and has no number at which it ends fills the disk.
@@ -97,6 +102,39 @@ func grouped(n int64) string {
 		return strconv.FormatInt(n, 10)
 	}
 	return fmt.Sprintf("%s,%03d", grouped(n/1000), n%1000)
+}
+
+// Who reads what others share makes entries, too. Repeats are none, and own jobs have none.
+func TestReadingJobsOfOthersEndsAndReadingThemAgainDoesNot(t *testing.T) {
+	s := storetest.Open(t)
+	p := auth.Principal{User: "bob", Roles: []auth.Role{auth.RoleUser}, How: auth.HowToken}
+	a := newAuditLimit(3, false)
+	var refused error
+	read := func(id uint64) error {
+		ctx := store.WithReadBudget(t.Context(), func() error { return a.take(p) })
+		return s.AuditRead(ctx, &storev1.AuditEntry{User: "bob", Subject: "ann", Method: "Get", JobIds: []uint64{id}})
+	}
+	for id := range uint64(4) {
+		for range 5 {
+			if err := read(id); err != nil && id < 3 {
+				t.Fatal(err)
+			} else if err != nil {
+				refused = err
+			}
+		}
+	}
+	full, ok := errors.AsType[*job.UserError](refused)
+	if !ok || full.Reached == nil || full.Reached.Quota != job.QuotaAuditPerDay || full.RetryAfter <= 0 || s.AuditHead().Sequence != 3 {
+		t.Errorf("%d entries, the fourth job is refused with %v", s.AuditHead().Sequence, refused)
+	}
+	c := &layers.Call{Method: jobsv1.JobService_Get_FullMethodName}
+	c.SetContext(auth.NewContext(t.Context(), p))
+	if end, err := a.layer(c); end != nil || err != nil {
+		t.Errorf("a read is refused before it is known to need an entry: %v", err)
+	}
+	if err := s.AuditRead(c.Context(), &storev1.AuditEntry{User: "bob", Method: "other"}); !errors.Is(err, job.ErrExhausted) {
+		t.Errorf("a call beyond the limit: %v", err)
+	}
 }
 
 // The table of the documentation is the table of the code.

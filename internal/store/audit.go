@@ -36,6 +36,13 @@ func (s *Store) Audit(ctx context.Context, e *storev1.AuditEntry) error {
 	return nil
 }
 
+type budgetKey struct{}
+
+// WithReadBudget has each read of the context that needs an entry of its own ask take first, which refuses it by an error.
+func WithReadBudget(ctx context.Context, take func() error) context.Context {
+	return context.WithValue(ctx, budgetKey{}, take)
+}
+
 // maxLate is how many entries of reads wait for room at a time.
 const maxLate = 256
 
@@ -47,6 +54,11 @@ func (s *Store) AuditRead(ctx context.Context, e *storev1.AuditEntry) error {
 	key, now := keyOfRead(e), s.cfg.Now()
 	if s.reads.repeated(key, now) {
 		return nil
+	}
+	if take, ok := ctx.Value(budgetKey{}).(func() error); ok {
+		if err := take(); err != nil {
+			return err
+		}
 	}
 	s.takeOver(ctx, key)
 	err := s.auditRead(ctx, e)
