@@ -38,6 +38,7 @@ type appending struct {
 	tree tree
 	file *os.File
 	room *reservation
+	done chan struct{} // closed when it has ended
 }
 
 // AppendUpload adds bytes to an upload, and finishes it if it is whole then: the file is at its path, durable, and appeared
@@ -61,6 +62,7 @@ func (w *Workspace) AppendUpload(ctx context.Context, owner, id string, p Part) 
 		return w.GetUpload(ctx, owner, id)
 	}
 	defer a.file.Close()
+	defer close(a.done)
 	err = w.receivePart(ctx, u, a, p.Content)
 	up, err := w.endAppend(u, a, p, err)
 	if up.GetEntry() != nil {
@@ -100,7 +102,7 @@ func (w *Workspace) beginAppend(ctx context.Context, t tree, u *resumable, p Par
 	if err != nil {
 		return nil, fmt.Errorf("continue the upload of %s: %w", u.rec.Path, err)
 	}
-	u.running = &appending{tree: t, file: f, room: room}
+	u.running = &appending{tree: t, file: f, room: room, done: make(chan struct{})}
 	return u.running, nil
 }
 

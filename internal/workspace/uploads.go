@@ -22,6 +22,8 @@ const (
 	finishedLife = 24 * time.Hour
 	// maxFinished bounds how many finished uploads of an owner are known. The oldest is forgotten first.
 	maxFinished = 100
+	// settleTime is how long a question for the offset waits for an append that may be about to end.
+	settleTime = 300 * time.Millisecond
 	// maxResumeKey bounds what a client calls the content of an upload, in bytes.
 	maxResumeKey = 256
 )
@@ -277,12 +279,14 @@ func (w *Workspace) resume(t tree, u *resumable, o UploadOptions) (*workspacev1.
 	return w.shownUpload(u), nil
 }
 
-// GetUpload returns an upload of the owner, after making durable what it has received.
-func (w *Workspace) GetUpload(_ context.Context, owner, id string) (*workspacev1.Upload, error) {
+// GetUpload returns an upload of the owner, after making durable what it has received. Who asks has mostly lost a connection
+// of which the last bytes are still being read: it waits a moment for an append to end.
+func (w *Workspace) GetUpload(ctx context.Context, owner, id string) (*workspacev1.Upload, error) {
 	u, err := w.uploadOf(owner, id)
 	if err != nil {
 		return nil, err
 	}
+	u.settle(ctx)
 	t, err := w.open(owner)
 	if err != nil {
 		return nil, reading("look for the upload", id, err)
@@ -297,6 +301,23 @@ func (w *Workspace) GetUpload(_ context.Context, owner, id string) (*workspacev1
 		return nil, storing("look for the upload to "+u.rec.Path, err)
 	}
 	return w.shownUpload(u), nil
+}
+
+// settle waits for the append that is under way, for as long as the rest of a lost connection may take to be read.
+func (u *resumable) settle(ctx context.Context) {
+	u.mu.Lock()
+	running := u.running
+	u.mu.Unlock()
+	if running == nil {
+		return
+	}
+	timer := time.NewTimer(settleTime)
+	defer timer.Stop()
+	select {
+	case <-running.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // UploadList is a page of uploads.

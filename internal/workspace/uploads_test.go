@@ -509,3 +509,37 @@ func TestAnEndedUploadTakesNothingMore(t *testing.T) {
 		t.Fatalf("left %q", got)
 	}
 }
+
+// What a lost connection has brought is mostly still being read when its client asks where to go on.
+func TestTheOffsetCountsWhatIsStillBeingRead(t *testing.T) {
+	w, _ := newWorkspace(t, Options{})
+	u := begin(t, w, "/a", sized(10))
+	r := newWaitsAt("ACGT")
+	ended := make(chan error)
+	go func() {
+		_, err := w.AppendUpload(context.Background(), alice, u.GetId(), Part{Content: io.MultiReader(r, strings.NewReader("TT"))})
+		ended <- err
+	}()
+	<-r.reached
+	asked := make(chan int64)
+	go func() { asked <- offsetOf(t, w, u.GetId()) }()
+	close(r.release)
+	must(t, <-ended)
+	if got := <-asked; got != 6 && got != 4 { // 4 on a machine that stands still for longer than the wait
+		t.Fatalf("offset %d", got)
+	}
+	if got := offsetOf(t, w, u.GetId()); got != 6 {
+		t.Fatalf("offset %d", got)
+	}
+	stuck := newWaitsAt("G")
+	go func() {
+		_, err := w.AppendUpload(context.Background(), alice, u.GetId(), Part{Offset: 6, Content: stuck})
+		ended <- err
+	}()
+	<-stuck.reached
+	if got := offsetOf(t, w, u.GetId()); got != 7 { // of one that stands still what is there counts
+		t.Fatalf("offset %d", got)
+	}
+	close(stuck.release)
+	must(t, <-ended)
+}
