@@ -34,6 +34,8 @@ const handoverHeader = "stint-handover"
 func newHandover() *handover { return &handover{slots: make(map[string]*proto.Message)} }
 
 // client is the interceptor of the gateway's connection.
+//
+//nolint:revive // the arguments are gRPC's
 func (h *handover) client(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, call grpc.UnaryInvoker, options ...grpc.CallOption) error {
 	number := strconv.FormatUint(h.last.Add(1), 10)
 	var response proto.Message
