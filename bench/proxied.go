@@ -8,10 +8,12 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
-// Calls that come as those of a proxy do are served by net/http, on connections that may carry other requests, too. Their figures stand
-// beside those of gRPC's own transport, and have no target.
+// Calls that come as those of a proxy do are served by net/http, on connections that may carry
+// other requests, too. Their figures stand beside those of gRPC's own transport, and have no
+// target.
 
-// proxiedSubmitSide is submitSide for such calls, on a server of their own, so that they disturb no row. stop ends it.
+// proxiedSubmitSide is submitSide for such calls, on a server of their own, so that they disturb no
+// row. stop ends it.
 func proxiedSubmitSide(ctx context.Context, l *lab, callers int) (_ rig.Side, stop func(), _ error) {
 	s, err := l.serveBusy(ctx)
 	if err != nil {
@@ -30,7 +32,8 @@ func proxiedSubmitSide(ctx context.Context, l *lab, callers int) (_ rig.Side, st
 	return rig.Side{Name: fmt.Sprint("Submit by net/http at ", callers), Run: run.Run}, func() { _ = clients.Close(); s.Stop() }, nil
 }
 
-// proxiedFanSide spreads changes to watchers that come that way, on a server of their own. stop ends it.
+// proxiedFanSide spreads changes to watchers that come that way, on a server of their own. stop
+// ends it.
 func proxiedFanSide(ctx context.Context, l *lab, watchers int) (_ rig.Side, stop func(), _ error) {
 	s, err := l.serveBusy(ctx)
 	if err != nil {

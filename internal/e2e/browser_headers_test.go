@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What browsers are told with every response, whatever it is: to keep to TLS for a year where the server has it, and to keep windows of
-// other origins and the device's sensors away.
+// What browsers are told with every response, whatever it is: to keep to TLS for a year where the
+// server has it, and to keep windows of other origins and the device's sensors away.
 func TestEveryResponseTellsBrowsersWhatToHold(t *testing.T) {
 	a := newAuthority(t)
 	secure, _ := newTLSServer(t, a, "")

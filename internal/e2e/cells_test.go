@@ -23,16 +23,19 @@ var protocolsOf = map[string][]string{
 	"all at once":  {"REST, gRPC"},
 }
 
-// doorNames are the ways in. A proxy is configured as docs/operations.md says, and has one upstream.
+// doorNames are the ways in. A proxy is configured as docs/operations.md says, and has one
+// upstream.
 var doorNames = []string{"plaintext", "TLS", "nginx", "Caddy", "HAProxy", "HAProxy that shares its connections"}
 
-// square is what is tried in one square of the table, over each transport of a door that the client speaks.
+// square is what is tried in one square of the table, over each transport of a door that the client
+// speaks.
 type square func(t *testing.T, d *door)
 
 // table has the squares by client and protocol.
 type table map[string]map[string]square
 
-// TestEveryClientAtEveryDoor has a square for each client, in each protocol that it speaks, at each door. It fails where one is missing.
+// TestEveryClientAtEveryDoor has a square for each client, in each protocol that it speaks, at each
+// door. It fails where one is missing.
 func TestEveryClientAtEveryDoor(t *testing.T) {
 	squares := newTable()
 	squares.node(t)
@@ -62,7 +65,8 @@ func TestEveryClientAtEveryDoor(t *testing.T) {
 	}
 }
 
-// openDoors starts the servers, and returns what opens each door. A proxy lasts as long as the test that opens it.
+// openDoors starts the servers, and returns what opens each door. A proxy lasts as long as the test
+// that opens it.
 func openDoors(t *testing.T) map[string]func(*testing.T) *door {
 	t.Helper()
 	a := newAuthority(t)
@@ -144,7 +148,8 @@ func newTable() table {
 	return squares
 }
 
-// node adds the squares of the clients that run in Node. Those of one door run together, with its first square.
+// node adds the squares of the clients that run in Node. Those of one door run together, with its
+// first square.
 func (squares table) node(t *testing.T) {
 	t.Helper()
 	folder := sync.OnceValue(func() string { return nodePrograms(t) })
@@ -179,7 +184,8 @@ func eachTransport(try func(*door, *testing.T, *http.Client)) square {
 	}
 }
 
-// byConnect tries calls by connect-go over each transport of a door, and REST after them over the same connection.
+// byConnect tries calls by connect-go over each transport of a door, and REST after them over the
+// same connection.
 func byConnect(options ...connect.ClientOption) square {
 	return eachTransport(func(d *door, t *testing.T, client *http.Client) {
 		t.Helper()

@@ -9,10 +9,12 @@ import (
 	"time"
 )
 
-// idleMemory is what a connection may take of the server's memory, in MB, that says nothing: as much as its buffers and goroutines have.
+// idleMemory is what a connection may take of the server's memory, in MB, that says nothing: as
+// much as its buffers and goroutines have.
 const idleMemory = 0.1
 
-// Connections that have nothing to say hold little, whatever they spoke before, and others are served beside them.
+// Connections that have nothing to say hold little, whatever they spoke before, and others are
+// served beside them.
 func TestIdleConnectionsHoldLittle(t *testing.T) {
 	const each = 100
 	a := newAuthority(t)

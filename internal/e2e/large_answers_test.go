@@ -23,15 +23,16 @@ import (
 )
 
 const (
-	// largestAnswer and answerMemory are row 24 of the targets: the largest answer of any call, and the most memory of the server, in
-	// MB, for each that is under way.
+	// largestAnswer and answerMemory are row 24 of the targets: the largest answer of any call, and
+	// the most memory of the server, in MB, for each that is under way.
 	largestAnswer = 4 << 20
 	answerMemory  = 12 * 1.048576
 	// atOnce is how many answers are under way.
 	atOnce = 8
 )
 
-// largeJobs are parameters that are as large as a job may have them and become much in memory or in JSON.
+// largeJobs are parameters that are as large as a job may have them and become much in memory or in
+// JSON.
 var largeJobs = map[string]func() *structpb.Value{
 	"numbers": func() *structpb.Value {
 		return listOf(23_500, func() *structpb.Value { return structpb.NewNumberValue(1.0 / 3 * 1e-300) })
@@ -79,7 +80,8 @@ func (h *hostile) submitLarge(t *testing.T, each int) (ids []string) {
 	return ids
 }
 
-// answer is a call whose answer is large. It returns how many bytes came, or the most that came in one message.
+// answer is a call whose answer is large. It returns how many bytes came, or the most that came in
+// one message.
 type largeAnswer func(ctx context.Context) (int, error)
 
 // largeAnswers are the calls that return jobs in full, and the streams of them, on each way in.
@@ -141,7 +143,8 @@ func (h *hostile) largeAnswers(t *testing.T, d *door, ids []string) map[string]l
 	return all
 }
 
-// TestLargeAnswersCostLittle holds for each call that returns jobs in full, and for snapshots, whatever the parameters are.
+// TestLargeAnswersCostLittle holds for each call that returns jobs in full, and for snapshots,
+// whatever the parameters are.
 func TestLargeAnswersCostLittle(t *testing.T) {
 	h := newHostile(t, "--cpus", "1", "--max-requests-per-user", "0")
 	dir := filepath.Join(h.services, "Large")

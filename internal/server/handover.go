@@ -15,11 +15,13 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// handover gives the gateway the responses of unary calls as they are. Encoded for a connection in memory and decoded behind it,
-// a page of large jobs would be in memory three times before a byte of its JSON is written. Requests and streams go over the
-// connection: it is its windows that hold a stream back whose client does not read.
+// handover gives the gateway the responses of unary calls as they are. Encoded for a connection in
+// memory and decoded behind it, a page of large jobs would be in memory three times before a byte
+// of its JSON is written. Requests and streams go over the connection: it is its windows that hold
+// a stream back whose client does not read.
 //
-// A response must not change when its handler has returned it, which holds for every gRPC server. The gateway changes none.
+// A response must not change when its handler has returned it, which holds for every gRPC server.
+// The gateway changes none.
 type handover struct {
 	last atomic.Uint64
 
@@ -27,8 +29,8 @@ type handover struct {
 	slots map[string]*proto.Message // by the number that a call carries
 }
 
-// handoverHeader names the number in the metadata of a call. Requests of clients cannot set it: of their headers only those
-// that the gateway names reach a call.
+// handoverHeader names the number in the metadata of a call. Requests of clients cannot set it: of
+// their headers only those that the gateway names reach a call.
 const handoverHeader = "stint-handover"
 
 func newHandover() *handover { return &handover{slots: make(map[string]*proto.Message)} }

@@ -21,7 +21,8 @@ type Encoded struct {
 	Message protoreflect.MessageDescriptor
 }
 
-// Budget is what is left of a bound. It looks into messages only where their bytes alone do not tell that they fit.
+// Budget is what is left of a bound. It looks into messages only where their bytes alone do not
+// tell that they fit.
 type Budget struct {
 	bound  Bound
 	things int
@@ -49,8 +50,8 @@ func NewBudget(bound Bound) *Budget {
 	return &Budget{bound: bound}
 }
 
-// Add adds a thing that is stored as one or more messages, and reports whether there is room for everything that was added. There
-// is for one thing, however large it is.
+// Add adds a thing that is stored as one or more messages, and reports whether there is room for
+// everything that was added. There is for one thing, however large it is.
 func (b *Budget) Add(parts ...Encoded) bool {
 	size := 0
 	for _, p := range parts {

@@ -5,11 +5,12 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// fieldsOfElement is how many fields a message may have for each element that it counts as, beside itself.
+// fieldsOfElement is how many fields a message may have for each element that it counts as, beside
+// itself.
 const fieldsOfElement = 4
 
-// TakeElements takes the elements of an encoded message from left, large messages counting for several, and reports whether
-// there were enough. What is not well formed is left to the decoder.
+// TakeElements takes the elements of an encoded message from left, large messages counting for
+// several, and reports whether there were enough. What is not well formed is left to the decoder.
 func TakeElements(b []byte, message protoreflect.MessageDescriptor, left *int) bool {
 	return takeElements(b, message, left, maxDepth)
 }

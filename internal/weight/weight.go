@@ -27,12 +27,14 @@ func (w Weight) Plus(other Weight) Weight {
 func (w Weight) Exceeds(limit Weight) bool { return w.Text > limit.Text || w.Memory > limit.Memory }
 
 const (
-	// ofMessage and ofField are what a decoded message takes by itself and for each field that it may have.
+	// ofMessage and ofField are what a decoded message takes by itself and for each field that it
+	// may have.
 	ofMessage = 48
 	ofField   = 12
 	// ofMapEntry is what an entry of a map takes. A map has room for eight at first.
 	ofMapEntry = 160
-	// around is what JSON has around a name and a value: quotes, a colon, a comma, a space, and the quotes or brackets of the value.
+	// around is what JSON has around a name and a value: quotes, a colon, a comma, a space, and the
+	// quotes or brackets of the value.
 	around = 7
 	// ofNumber is how long a number, a truth or the name of an enum's value is at most, usually.
 	ofNumber = 24
@@ -40,10 +42,12 @@ const (
 	ofTime = 36
 	// escaped is how long a control character is in JSON.
 	escaped = 6
-	// maxDepth is how deep messages may be within each other. A job with JSON a hundred levels deep has three hundred.
+	// maxDepth is how deep messages may be within each other. A job with JSON a hundred levels deep
+	// has three hundred.
 	maxDepth = 1000
-	// maxOfByte is what a byte of a stored message becomes at most: a null in a list has four of them, an attempt some twenty.
-	// Besides, a message with next to nothing in it is at most maxOfMessage.
+	// maxOfByte is what a byte of a stored message becomes at most: a null in a list has four of
+	// them, an attempt some twenty. Besides, a message with next to nothing in it is at most
+	// maxOfMessage.
 	maxOfByte    = 32
 	maxOfMessage = 2 << 10
 )
@@ -147,7 +151,8 @@ func emptyOf(message protoreflect.MessageDescriptor) empty {
 	return w
 }
 
-// defaultText is how long a field's value is in JSON when it is not set, besides quotes and brackets.
+// defaultText is how long a field's value is in JSON when it is not set, besides quotes and
+// brackets.
 func defaultText(f protoreflect.FieldDescriptor) int {
 	switch {
 	case f.IsList() || f.IsMap():
