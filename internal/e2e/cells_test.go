@@ -99,13 +99,13 @@ func openDoors(t *testing.T) map[string]func(*testing.T) *door {
 func newTable() table {
 	squares := table{
 		"net/http": {
-			"REST": eachTransport((*door).rest),
-			"SSE":  eachTransport((*door).events),
+			"REST": eachTransport(func(t *testing.T, d *door, client *http.Client) { t.Helper(); d.rest(t, client) }),
+			"SSE":  eachTransport(func(t *testing.T, d *door, client *http.Client) { t.Helper(); d.events(t, client) }),
 		},
 		"grpc-go": {
-			"gRPC":       func(t *testing.T, d *door) { d.grpcLibrary(t) },
-			"health":     func(t *testing.T, d *door) { d.health(t) },
-			"reflection": func(t *testing.T, d *door) { d.reflection(t) },
+			"gRPC":       func(t *testing.T, d *door) { t.Helper(); d.grpcLibrary(t) },
+			"health":     func(t *testing.T, d *door) { t.Helper(); d.health(t) },
+			"reflection": func(t *testing.T, d *door) { t.Helper(); d.reflection(t) },
 		},
 		"connect-go": {
 			"gRPC":              overHTTP2(byConnect(connect.WithGRPC())),
@@ -127,11 +127,12 @@ func newTable() table {
 			}),
 		},
 		"all at once": {
-			"REST, gRPC": func(t *testing.T, d *door) { d.together(t) },
+			"REST, gRPC": func(t *testing.T, d *door) { t.Helper(); d.together(t) },
 		},
 	}
 	whoAmI := func(protocol string) square {
 		return func(t *testing.T, d *door) {
+			t.Helper()
 			if got := d.bufCurl(t, protocol, "/stint.auth.v1.AuthService/WhoAmI"); !strings.Contains(got, `"ann"`) {
 				t.Errorf("%s", got)
 			}
@@ -140,6 +141,7 @@ func newTable() table {
 	squares["buf curl"] = map[string]square{
 		"gRPC": whoAmI("grpc"), "gRPC-Web": whoAmI("grpcweb"), "Connect": whoAmI("connect"),
 		"health": func(t *testing.T, d *door) {
+			t.Helper()
 			if got := d.bufCurl(t, "grpc", "/grpc.health.v1.Health/Check"); !strings.Contains(got, "SERVING") {
 				t.Errorf("%s", got)
 			}
@@ -156,6 +158,7 @@ func (squares table) node(t *testing.T) {
 	printed := make(map[*door]string)
 	well := func(wanted ...string) square {
 		return func(t *testing.T, d *door) {
+			t.Helper()
 			needs(t, "chromium", "node", "npm") // of the group that Node belongs to
 			if _, ok := printed[d]; !ok {
 				printed[d] = d.node(t, folder())
@@ -175,11 +178,11 @@ func (squares table) node(t *testing.T) {
 }
 
 // eachTransport tries something by Go's client over each transport of a door.
-func eachTransport(try func(*door, *testing.T, *http.Client)) square {
+func eachTransport(try func(*testing.T, *door, *http.Client)) square {
 	return func(t *testing.T, d *door) {
 		t.Helper()
 		for _, transport := range d.transports {
-			t.Run(transport, func(t *testing.T) { try(d, t, d.dial(t, transport)) })
+			t.Run(transport, func(t *testing.T) { try(t, d, d.dial(t, transport)) })
 		}
 	}
 }
@@ -187,7 +190,7 @@ func eachTransport(try func(*door, *testing.T, *http.Client)) square {
 // byConnect tries calls by connect-go over each transport of a door, and REST after them over the
 // same connection.
 func byConnect(options ...connect.ClientOption) square {
-	return eachTransport(func(d *door, t *testing.T, client *http.Client) {
+	return eachTransport(func(t *testing.T, d *door, client *http.Client) {
 		t.Helper()
 		d.connectLibrary(t, client, options...)
 		d.rest(t, client)
@@ -208,6 +211,7 @@ func overHTTP2(try square) square {
 // byCurl looks for something in what curl prints, over each transport of a door.
 func byCurl(wanted string, args func(*door) []string) square {
 	return func(t *testing.T, d *door) {
+		t.Helper()
 		for _, transport := range d.transports {
 			t.Run(transport, func(t *testing.T) {
 				if got := d.curl(t, transport, args(d)...); !strings.Contains(got, wanted) {

@@ -315,8 +315,9 @@ func TestWhatCallsCost(t *testing.T) {
 			}
 		})
 	}
-	for name, media := range map[string]string{"gRPC among other requests": "application/grpc+proto", "gRPC-Web": "application/grpc-web+proto", "Connect": "application/json", "Connect's streams": "application/connect+proto"} {
+	for name, media := range protocolsOverHTTP {
 		t.Run(name, func(t *testing.T) { h.strangersOverHTTP(t, media, expired, repeats) })
+		t.Run(name+" as a user", func(t *testing.T) { h.usersOverHTTP(t, media, userRepeats/4) })
 	}
 	t.Run("as a user", func(t *testing.T) {
 		for _, method := range slices.Sorted(maps.Keys(all)) {
@@ -367,15 +368,15 @@ func (h *hostile) strangers(ctx context.Context, t *testing.T, method string, m 
 	}
 }
 
-// strangersOverHTTP makes every call over connections that net/http has, in the protocol of a content type, without a credential
-// and with one that has expired. What one of them costs is the mean of all.
+// strangersOverHTTP makes every call over connections that net/http has, in the protocol of a content
+// type, without a credential and with one that has expired, by turns.
 func (h *hostile) strangersOverHTTP(t *testing.T, media, expired string, repeats int) {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
 	defer client.CloseIdleConnections()
-	text := append([]byte{0, 0, 0x3f, 0xff, 0xf0}, largest()...)
+	text := enveloped(media, largest())
 	ends := make(map[string]int)
 	for _, method := range slices.Sorted(maps.Keys(methods())) {
 		if open(method) {
@@ -383,23 +384,12 @@ func (h *hostile) strangersOverHTTP(t *testing.T, media, expired string, repeats
 		}
 		n := 0
 		got := h.each(repeats, ofStranger, func() {
-			req, err := http.NewRequestWithContext(h.Context(), http.MethodPost, h.url(method), bytes.NewReader(text))
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("Content-Type", media)
+			c := routeCall{path: method, body: text}
 			if n++; n%2 == 1 {
-				req.Header.Set("Authorization", "Bearer "+expired)
+				c.authorization = "Bearer " + expired
 			}
-			resp, err := client.Do(req)
-			if err != nil { // the connection was closed for what was refused on it
-				ends["closed"]++
-				return
-			}
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
-			ends[resp.Status+" "+resp.Header.Get("Grpc-Status")]++
-			if resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Type") == media && resp.Header.Get("Grpc-Status") == "0" {
+			status, code := h.overHTTP(t, client, c, media)
+			if ends[status+" "+code]++; code == "0" || strings.HasPrefix(status, "200") && !strings.Contains(media, "+") {
 				t.Errorf("%s: was taken", method)
 			}
 		})
