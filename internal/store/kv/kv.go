@@ -224,7 +224,7 @@ func (db *DB) view(fn func(*bolt.Tx) error) error {
 		return db.failureOf()
 	}
 	begun := false
-	err := guard(func() error {
+	err := Guard(func() error {
 		return db.bolt.View(func(tx *bolt.Tx) error {
 			begun = true
 			return fn(tx)
@@ -234,8 +234,6 @@ func (db *DB) view(fn func(*bolt.Tx) error) error {
 	case !begun && db.isStuck(err): // neither meta page can be read
 		db.hang.Do(func() { close(db.hung) })
 		return db.failureOf()
-	case isPanic(err):
-		return fmt.Errorf("read: %w: %w", ErrDamaged, err)
 	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
 		return ErrClosed
 	}
