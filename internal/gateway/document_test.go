@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,75 @@ func TestTheDocumentIsValidOpenAPI(t *testing.T) {
 	doc := loadDocument(t, newSite(t, &script{}, Config{PathPrefix: "/stint"}))
 	if err := doc.Validate(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheDocumentsAreServedAsTheyAreCommitted(t *testing.T) {
+	s := newSite(t, &script{}, Config{PathPrefix: "/stint"})
+	for path, file := range map[string]string{"/openapi.json": "stint.openapi.json", "/openapi-3.0.json": "stint.openapi-3.0.json"} {
+		want, err := os.ReadFile("../gen/openapi/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp := s.get(t, "/stint"+path); resp.body != string(want) || resp.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s is not %s: %s, %d bytes", path, file, resp.Status, len(resp.body))
+		}
+	}
+}
+
+// Both versions of OpenAPI have the same operations and the same schemas.
+func TestTheOlderDocumentSaysTheSame(t *testing.T) {
+	s := newSite(t, &script{}, Config{})
+	older, err := openapi3.NewLoader().LoadFromData([]byte(s.get(t, "/openapi-3.0.json").body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := older.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	doc := loadDocument(t, s)
+	if older.OpenAPI != "3.0.3" || older.Paths.Len() != doc.Paths.Len() || len(older.Components.Schemas) != len(doc.Components.Schemas) {
+		t.Errorf("OpenAPI %s has %d paths and %d schemas, %s %d and %d", older.OpenAPI, older.Paths.Len(), len(older.Components.Schemas), doc.OpenAPI, doc.Paths.Len(), len(doc.Components.Schemas))
+	}
+}
+
+// What generators of clients stumbled over stays mended.
+func TestTheDocumentIsOneThatGeneratorsCanUse(t *testing.T) {
+	doc := loadDocument(t, newSite(t, &script{}, Config{}))
+	for path, item := range doc.Paths.Map() {
+		for verb, operation := range item.Operations() {
+			if operation.RequestBody != nil {
+				if body := operation.RequestBody.Value.Content["application/json"]; body != nil && body.Schema.Ref == "" {
+					t.Errorf("%s %s: the body has no name", verb, path)
+				}
+			}
+		}
+	}
+	schema := func(name string) *openapi3.Schema {
+		s := doc.Components.Schemas[name]
+		if s == nil {
+			t.Fatalf("there is no schema %s", name)
+		}
+		return s.Value
+	}
+	in, out := schema("stint.jobs.v1.JobInput"), schema("stint.jobs.v1.Job")
+	if p := in.Properties["priority"].Value; p.Max == nil || *p.Max != 100 || *p.Min != -100 {
+		t.Errorf("the bounds of a priority: %v", p)
+	}
+	if in.Properties["state"] != nil || !slices.Contains(in.Required, "service") || slices.Contains(in.Required, "id") {
+		t.Errorf("what a request must have is %v", in.Required)
+	}
+	if !slices.Contains(out.Required, "id") || !slices.Contains(out.Required, "state") || slices.Contains(out.Required, "startTime") {
+		t.Errorf("what a response always has is %v", out.Required)
+	}
+	if free := in.Properties["parameters"].Value.AdditionalProperties.Has; free == nil || !*free {
+		t.Error("parameters are not free")
+	}
+	if frame := schema("stint.jobs.v1.WatchStatusResponse"); len(frame.OneOf) > 0 || len(frame.Properties) < 5 {
+		t.Errorf("a frame of a watch: %v", frame)
+	}
+	if security := doc.Paths.Find("/v1/auth/options").Get.Security; security == nil || len(*security) != 0 {
+		t.Error("how to sign in cannot be asked without credentials")
 	}
 }
 

@@ -121,7 +121,7 @@ type gateway struct {
 	workspace  workspacev1.WorkspaceServiceClient
 	mux        *runtime.ServeMux
 	operations *operations
-	document   *document
+	documents  map[string]document // of OpenAPI, by path
 	origins    *http.CrossOriginProtection
 	calls      *calls
 	translated http.Handler // calls in gRPC-Web and Connect; nil without GRPC
@@ -131,7 +131,7 @@ type gateway struct {
 }
 
 // New makes the handler for the whole of a server's HTTP side: the API below
-// `/v1`, its description at `/openapi.json`, and Config.Next for the rest. It
+// `/v1`, its descriptions at `/openapi.json` and `/openapi-3.0.json`, and Config.Next for the rest. It
 // must be the outermost handler, because it sets the deadlines of connections;
 // NewServer makes a server that fits. It starts nothing.
 func New(cfg Config) (http.Handler, error) {
@@ -156,9 +156,7 @@ func New(cfg Config) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	if g.document, err = newDocument(g.PathPrefix); err != nil {
-		return nil, err
-	}
+	g.documents = newDocuments()
 	if g.origins, err = newOrigins(g.TrustedOrigins); err != nil {
 		return nil, err
 	}
@@ -223,8 +221,8 @@ func (g *gateway) serve(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch path := r.URL.Path; {
-	case path == "/openapi.json":
-		g.serveDocument(w, r)
+	case g.documents[path].text != nil:
+		g.serveDocument(w, r, g.documents[path])
 	case g.translated != nil && g.calls.at(path):
 		g.serveCall(w, r, body)
 	case path == "/v1" || strings.HasPrefix(path, "/v1/"):

@@ -93,22 +93,16 @@ func addAll(into map[string]map[string]any, key string, from map[string]any, all
 	return nil
 }
 
-// offerEventStreams says of every streaming response that it can be had as
-// server-sent events too. The generator knows only the newline-separated form,
-// and marks it by the title of its schema.
-func (d *document) offerEventStreams() {
-	for _, item := range d.Paths {
-		for _, operation := range item {
-			content, _ := lookup(operation, "responses", "200", "content").(map[string]any)
-			title, _ := lookup(content, "application/json", "schema", "title").(string)
-			if strings.HasPrefix(title, "Stream result of ") {
-				content["text/event-stream"] = map[string]any{"schema": map[string]any{
-					"type":        "string",
-					"description": "Server-sent events; the data of each is one JSON object.",
-				}}
-			}
-		}
+// write checks the document and writes it to a file.
+func (d *document) write(name string) error {
+	if err := d.check(); err != nil {
+		return err
 	}
+	text, err := d.encode()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, text, 0o644)
 }
 
 // check reports what would make the document useless to a client generator:
@@ -167,6 +161,10 @@ func lookup(value any, keys ...string) any {
 // walk calls visit for every string that is an object's value, at any depth.
 func walk(value any, visit func(key, value string)) {
 	switch value := value.(type) {
+	case map[string]map[string]any:
+		for _, inner := range value {
+			walk(inner, visit)
+		}
 	case map[string]any:
 		for key, inner := range value {
 			if text, ok := inner.(string); ok {

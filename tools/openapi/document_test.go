@@ -96,20 +96,6 @@ func TestParseRefusesTopLevelKeysThatMergingWouldLose(t *testing.T) {
 	}
 }
 
-func TestStreamsAreOfferedAsEvents(t *testing.T) {
-	doc := mustParse(t, `{"openapi": "3.1.0", "info": {}, "paths": {
-	  "/stream": {"get": {"responses": {"200": {"content": {"application/json": {"schema": {"title": "Stream result of stint.v1.X"}}}}}}},
-	  "/plain": {"get": {"responses": {"200": {"content": {"application/json": {"schema": {"title": "X"}}}}}}}
-	}}`)
-	doc.offerEventStreams()
-	for path, want := range map[string]bool{"/stream": true, "/plain": false} {
-		got := lookup(doc.Paths[path]["get"], "responses", "200", "content", "text/event-stream") != nil
-		if got != want {
-			t.Errorf("%s: offered as events: %t, want %t", path, got, want)
-		}
-	}
-}
-
 func TestCheckFindsDanglingReferencesAndDoubleIDs(t *testing.T) {
 	doc := mustParse(t, `{"openapi": "3.1.0", "info": {}, "paths": {
 	  "/a": {"get": {"operationId": "Get", "x": {"$ref": "#/components/schemas/Gone"}}},
@@ -126,6 +112,22 @@ func TestCheckFindsDanglingReferencesAndDoubleIDs(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "Here") {
 		t.Errorf("check complains about a reference that is fine: %v", err)
+	}
+}
+
+func TestTheOlderVersionLacksWhatItDoesNotKnow(t *testing.T) {
+	doc := mustParse(t, `{"openapi": "3.1.0", "info": {"title": "T", "summary": "S"}, "paths": {"/a": {"get": {"operationId": "A"}}},
+	  "security": [{"token": []}, {"certificate": []}, {}],
+	  "components": {"securitySchemes": {"token": {"type": "http"}, "certificate": {"type": "mutualTLS"}}}}`)
+	older, err := doc.as30()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if older.OpenAPI != "3.0.3" || older.Info["summary"] != nil || len(older.Security) != 2 || len(older.Components["securitySchemes"]) != 1 || older.Paths["/a"]["get"] == nil {
+		t.Errorf("in 3.0: %+v", older)
+	}
+	if doc.OpenAPI != "3.1.0" || len(doc.Security) != 3 || len(doc.Components["securitySchemes"]) != 2 {
+		t.Errorf("the newer one changed: %+v", doc)
 	}
 }
 

@@ -11,9 +11,8 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// readEnums gives for each enum of a descriptor set, by its full name, a list of
-// its values with their comments, in Markdown.
-func readEnums(name string) (map[string]string, error) {
+// readMethods gives the methods of a descriptor set by the ids of their operations, SERVICE_METHOD.
+func readMethods(name string) (map[string]protoreflect.MethodDescriptor, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
@@ -22,36 +21,30 @@ func readEnums(name string) (map[string]string, error) {
 	if err := proto.Unmarshal(text, set); err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	return listEnums(set)
+	return listMethods(set)
 }
 
-func listEnums(set *descriptorpb.FileDescriptorSet) (map[string]string, error) {
+func listMethods(set *descriptorpb.FileDescriptorSet) (map[string]protoreflect.MethodDescriptor, error) {
 	files, err := protodesc.NewFiles(set)
 	if err != nil {
 		return nil, err
 	}
-	lists := map[string]string{}
-	add := func(enums protoreflect.EnumDescriptors) {
-		for i := range enums.Len() {
-			lists[string(enums.Get(i).FullName())] = listValues(enums.Get(i))
-		}
-	}
-	var nested func(messages protoreflect.MessageDescriptors)
-	nested = func(messages protoreflect.MessageDescriptors) {
-		for i := range messages.Len() {
-			add(messages.Get(i).Enums())
-			nested(messages.Get(i).Messages())
-		}
-	}
+	methods := map[string]protoreflect.MethodDescriptor{}
 	files.RangeFiles(func(file protoreflect.FileDescriptor) bool {
-		add(file.Enums())
-		nested(file.Messages())
+		for i := range file.Services().Len() {
+			service := file.Services().Get(i)
+			for k := range service.Methods().Len() {
+				m := service.Methods().Get(k)
+				methods[fmt.Sprintf("%s_%s", service.Name(), m.Name())] = m
+			}
+		}
 		return true
 	})
-	return lists, nil
+	return methods, nil
 }
 
-// listValues says nothing of an enum without comments, as third-party ones are.
+// listValues is a list of the values of an enum with their comments, in Markdown. It says nothing of an enum without comments,
+// as third-party ones are.
 func listValues(enum protoreflect.EnumDescriptor) string {
 	var list strings.Builder
 	for i := range enum.Values().Len() {
@@ -62,18 +55,4 @@ func listValues(enum protoreflect.EnumDescriptor) string {
 		}
 	}
 	return strings.TrimSuffix(list.String(), "\n")
-}
-
-// describeEnums adds the lists to the descriptions of the enums' schemas.
-func (d *document) describeEnums(lists map[string]string) {
-	for name, list := range lists {
-		schema, ok := d.Components["schemas"][name].(map[string]any)
-		if !ok || list == "" {
-			continue
-		}
-		if description, _ := schema["description"].(string); description != "" {
-			list = description + "\n\n" + list
-		}
-		schema["description"] = list
-	}
 }

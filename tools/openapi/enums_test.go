@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
@@ -23,7 +25,7 @@ func TestEnumValuesAreDescribedWhereTheEnumIs(t *testing.T) {
 			LeadingComments: proto.String(text),
 		}
 	}
-	lists, err := listEnums(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{{
+	files, err := protodesc.NewFiles(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{{
 		Name:    proto.String("x.proto"),
 		Package: proto.String("x.v1"),
 		Syntax:  proto.String("proto3"),
@@ -39,16 +41,20 @@ func TestEnumValuesAreDescribedWhereTheEnumIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc := mustParse(t, `{"openapi": "3.1.0", "info": {}, "paths": {}, "components": {"schemas": {
-	  "x.v1.Outer.State": {"type": "string", "description": "State of it."},
-	  "x.v1.Other": {"type": "string"}
-	}}}`)
-	doc.describeEnums(lists)
-	want := "State of it.\n\n- `A`: Not a state.\n- `C`: Done, for good."
-	if got := lookup(doc.Components["schemas"]["x.v1.Outer.State"], "description"); got != want {
-		t.Errorf("description: %q, want %q", got, want)
+	found, err := files.FindDescriptorByName("x.v1.Outer.State")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := lookup(doc.Components["schemas"]["x.v1.Other"], "description"); got != nil {
-		t.Errorf("an enum that nothing is said of got a description: %q", got)
+	state, ok := found.(protoreflect.EnumDescriptor)
+	if !ok {
+		t.Fatalf("%v is no enum", found)
+	}
+	s := &schemas{made: object{}}
+	if got := s.enum(state)["$ref"]; got != "#/components/schemas/x.v1.Outer.State" {
+		t.Errorf("the enum is at %v", got)
+	}
+	want := "- `A`: Not a state.\n- `C`: Done, for good."
+	if got := lookup(s.made["x.v1.Outer.State"], "description"); got != want {
+		t.Errorf("description: %q, want %q", got, want)
 	}
 }
