@@ -171,7 +171,7 @@ func (a *app) jobFacts(j *jobsv1.Job) []fact {
 	}
 	switch {
 	case j.GetKeepTime() != nil:
-		facts = append(facts, fact{"Kept", fmt.Sprintf("since %s, %s of the quota", a.screen.timeExact(j.GetKeepTime()), a.screen.bytes(j.GetKeptBytes()))})
+		facts = append(facts, fact{"Kept", fmt.Sprintf("since %s, %s of the quota", a.screen.timeExact(j.GetKeepTime()), humanBytes(j.GetKeptBytes()))})
 	case j.GetExpireTime() != nil:
 		facts = append(facts, fact{"Deleted", fmt.Sprintf("%s, at %s; keep it with: stint keep %s", endsIn(j, time.Now()), a.screen.timeExact(j.GetExpireTime()), j.GetId())})
 	}

@@ -35,7 +35,7 @@ keep. "stint unkeep" takes it back. What is in your workspace is never deleted b
 			if err != nil {
 				return err
 			}
-			say(a.out, "Job %s is kept: %s count in your quota.", id, a.screen.bytes(res.GetJob().GetKeptBytes()))
+			say(a.out, "Job %s is kept: %s count in your quota.", id, humanBytes(res.GetJob().GetKeptBytes()))
 		}
 		return nil
 	})

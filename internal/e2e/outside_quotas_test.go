@@ -147,6 +147,20 @@ var ends = map[string]struct {
 	"path_names": {flags: []string{"--max-depth", "5"}, code: codes.InvalidArgument, field: "path", reach: func(h *hostile) (int64, error) {
 		return atMost(20, func(n int) error { return h.put(fmt.Sprintf("/%d%s", n, strings.Repeat("/a", n))) })
 	}},
+	"unfinished_uploads": {flags: []string{"--max-uploads", "4"}, field: "path", reach: func(h *hostile) (int64, error) {
+		return atMost(20, func(n int) error {
+			_, err := workspacev1.NewWorkspaceServiceClient(h.conn).CreateUpload(h.as("ann"), &workspacev1.CreateUploadRequest{Path: fmt.Sprintf("/f%d", n)})
+			return err
+		})
+	}, undo: func(h *hostile) error {
+		files := workspacev1.NewWorkspaceServiceClient(h.conn)
+		list, err := files.ListUploads(h.as("ann"), &workspacev1.ListUploadsRequest{})
+		if err != nil {
+			return err
+		}
+		_, err = files.EndUpload(h.as("ann"), &workspacev1.EndUploadRequest{Id: list.GetUploads()[0].GetId()})
+		return err
+	}},
 	"active_jobs": {flags: []string{"--max-active-per-owner", "3", "--cpus", "1"}, reach: func(h *hostile) (int64, error) {
 		return atMost(20, func(int) error {
 			_, err := h.jobs().Submit(h.as("ann"), &jobsv1.SubmitRequest{Job: misbehave("wait")})
