@@ -1,13 +1,13 @@
 // The calls for files of the workspace.
-import { ApiError, call, errorFromStatus } from '../base/api';
+import { ApiError, call } from '../base/api';
 import { ask } from '../base/dialog';
 import type {
   DeleteResponseJson,
   ListResponseJson,
-  UploadResponseJson,
   WorkspaceEntryJson,
 } from '../gen/stint/workspace/v1/workspace_service_pb';
 import { joinPath, workspaceURL } from './paths';
+import { type SendOptions, sendFile } from './resume';
 
 export function listFolder(path: string, pageToken = '', signal?: AbortSignal): Promise<ListResponseJson> {
   return call('GET', 'v1/workspace', { query: { path, pageToken }, ...(signal && { signal }) });
@@ -59,16 +59,10 @@ export async function uploadFiles(
   return stored;
 }
 
-interface SendOptions {
-  signal: AbortSignal;
-  onSent: (share: number) => void;
-  overwrite?: boolean;
-}
-
 // sendAsking answers undefined when the user keeps the file that is there.
 async function sendAsking(path: string, file: File, options: SendOptions): Promise<WorkspaceEntryJson | undefined> {
   try {
-    return await send(path, file, options);
+    return await sendFile(path, file, options);
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 409) throw error;
     const replace = await ask({
@@ -77,26 +71,8 @@ async function sendAsking(path: string, file: File, options: SendOptions): Promi
       confirm: 'Replace it',
       danger: true,
     });
-    return replace === undefined ? undefined : send(path, file, { ...options, overwrite: true });
+    return replace === undefined ? undefined : sendFile(path, file, { ...options, overwrite: true });
   }
-}
-
-// send uses XMLHttpRequest: fetch cannot tell how much of a body is sent.
-function send(path: string, file: File, { signal, onSent, overwrite }: SendOptions): Promise<WorkspaceEntryJson> {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open('PUT', workspaceURL(path, overwrite ? { overwrite } : {}));
-    request.responseType = 'json';
-    request.upload.onprogress = (event) => onSent(event.lengthComputable ? event.loaded / event.total : 0);
-    request.onload = () => {
-      if (request.status === 200) resolve((request.response as UploadResponseJson | null)?.entry ?? {});
-      else reject(errorFromStatus((request.response as { message?: string } | null) ?? {}, request.status));
-    };
-    request.onerror = () => reject(new ApiError('The server cannot be reached.', 0, 'UNREACHABLE'));
-    request.onabort = () => reject(new DOMException('The upload was stopped.', 'AbortError'));
-    signal.addEventListener('abort', () => request.abort());
-    request.send(file);
-  });
 }
 
 /** The files that were dropped. Folders cannot be taken. */

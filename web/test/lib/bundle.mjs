@@ -7,8 +7,8 @@ import { build } from 'vite';
 
 const web = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Imports a module below src/. */
-export async function importSource(file) {
+/** Imports modules below src/ as one. What they share is there once. */
+export async function importSource(...files) {
   const outDir = await mkdtemp(path.join(tmpdir(), 'stint-web-module-'));
   await build({
     root: web,
@@ -19,10 +19,14 @@ export async function importSource(file) {
       outDir,
       target: 'es2022',
       minify: false,
-      lib: { entry: path.join(web, 'src', file), formats: ['es'], fileName: 'module' },
+      lib: {
+        entry: Object.fromEntries(files.map((file, i) => [`module${i}`, path.join(web, 'src', file)])),
+        formats: ['es'],
+      },
     },
   });
-  const module = await import(pathToFileURL(path.join(outDir, 'module.js')).href);
+  const modules = [];
+  for (const i of files.keys()) modules.push(await import(pathToFileURL(path.join(outDir, `module${i}.js`)).href));
   await rm(outDir, { recursive: true });
-  return module;
+  return Object.assign({}, ...modules);
 }
