@@ -91,7 +91,8 @@ func (a *app) copyEntry(ctx context.Context, client workspacev1.WorkspaceService
 	}
 }
 
-// eachTarget does something with each path but the last, and the path that it gets there, and prints that.
+// eachTarget does something with each path but the last, and the path that it gets there, and
+// prints that.
 func (a *app) eachTarget(ctx context.Context, args []string, do func(client workspacev1.WorkspaceServiceClient, from, to string) error) error {
 	client, err := a.workspace()
 	if err != nil {

@@ -19,11 +19,13 @@ import (
 const (
 	// uploadFrame is how much one frame of an upload carries.
 	uploadFrame = 256 << 10
-	// stdinPart is how much of standard input is kept until the server has it: it cannot be read again.
+	// stdinPart is how much of standard input is kept until the server has it: it cannot be read
+	// again.
 	stdinPart = 8 << 20
 	// uploadPatience is how long an upload waits for a server that is lost.
 	uploadPatience = 10 * time.Minute
-	// uploadPauses is how often in a row an upload may lose its connection without having got further.
+	// uploadPauses is how often in a row an upload may lose its connection without having got
+	// further.
 	uploadPauses = 100
 )
 
@@ -36,8 +38,8 @@ type wanted struct {
 	again string
 }
 
-// uploadFile uploads a local file, with a progress bar on a terminal. An upload of the same file that was broken off, also
-// by the end of an earlier process, goes on where it was.
+// uploadFile uploads a local file, with a progress bar on a terminal. An upload of the same file
+// that was broken off, also by the end of an earlier process, goes on where it was.
 func (a *app) uploadFile(ctx context.Context, name string, want wanted) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -134,7 +136,8 @@ func (b readerAt) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// hashed reads a file from offset to offset and sums up its bytes once, also where some are read again.
+// hashed reads a file from offset to offset and sums up its bytes once, also where some are read
+// again.
 type hashed struct {
 	file *os.File
 	sum  hash.Hash

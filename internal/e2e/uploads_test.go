@@ -20,14 +20,16 @@ import (
 )
 
 const (
-	// uploadSize is how large the file is, and cutEvery after how many bytes its connections are cut.
+	// uploadSize is how large the file is, and cutEvery after how many bytes its connections are
+	// cut.
 	uploadSize = 200_000_000
 	cutEvery   = 20_000_000
 	// mostSent is how often the bytes of a file may be sent on average.
 	mostSent = 1.3
 )
 
-// cutter is a proxy that cuts each connection after so many bytes of the client, and tells when so many came in all.
+// cutter is a proxy that cuts each connection after so many bytes of the client, and tells when so
+// many came in all.
 type cutter struct {
 	net.Listener
 
@@ -201,7 +203,8 @@ func TestALargeUploadSurvivesCutsAndKills(t *testing.T) {
 	})
 }
 
-// tusUpload uploads a file as the protocol says: create, add the rest, and ask for the offset after each break.
+// tusUpload uploads a file as the protocol says: create, add the rest, and ask for the offset after
+// each break.
 func tusUpload(t *testing.T, site, name, path string) {
 	t.Helper()
 	f, err := os.Open(name)

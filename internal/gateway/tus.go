@@ -17,8 +17,9 @@ import (
 	"github.com/stint-jobs/stint/internal/reason"
 )
 
-// The gateway speaks tus 1.0.0 at the paths of uploads, to clients that say so by the header Tus-Resumable. Other requests there
-// are JSON, as everywhere. See https://tus.io/protocols/resumable-upload.
+// The gateway speaks tus 1.0.0 at the paths of uploads, to clients that say so by the header
+// Tus-Resumable. Other requests there are JSON, as everywhere. See
+// https://tus.io/protocols/resumable-upload.
 const (
 	tusVersion    = "1.0.0"
 	tusExtensions = "creation,creation-defer-length,expiration,termination"
@@ -34,7 +35,8 @@ const (
 	headerExpires  = "Upload-Expires"
 )
 
-// isTus reports whether a request is tus's: by its header, or because nothing else has such a request.
+// isTus reports whether a request is tus's: by its header, or because nothing else has such a
+// request.
 func isTus(r *http.Request) bool {
 	if r.URL.Path != uploadsPath && !strings.HasPrefix(r.URL.Path, uploadsPath+"/") {
 		return false
@@ -169,7 +171,8 @@ func tusRequest(r *http.Request) (*workspacev1.CreateUploadRequest, *problem) {
 	return req, v.problem()
 }
 
-// tusMetadata reads pairs of a key and a value in base64. Keys that are not ours are for others, and are left alone.
+// tusMetadata reads pairs of a key and a value in base64. Keys that are not ours are for others,
+// and are left alone.
 func tusMetadata(text string, v *violations) map[string]string {
 	pairs := make(map[string]string)
 	if text == "" {
@@ -200,8 +203,9 @@ func headerNumber(h http.Header, name string, v *violations) *int64 {
 	return &n
 }
 
-// tusHead says where an upload goes on. One that has all its bytes and is not finished, because something broke off just then, is
-// finished now: a client that sees all bytes there asks for nothing more.
+// tusHead says where an upload goes on. One that has all its bytes and is not finished, because
+// something broke off just then, is finished now: a client that sees all bytes there asks for
+// nothing more.
 func (g *gateway) tusHead(w http.ResponseWriter, r *http.Request, id string) error {
 	found, err := g.workspace.GetUpload(r.Context(), &workspacev1.GetUploadRequest{Id: id})
 	if err != nil {
@@ -258,9 +262,11 @@ func (g *gateway) tusPatch(w http.ResponseWriter, r *http.Request, id string) er
 	return nil
 }
 
-// sendAppend adds a body to an upload. What came of a body that breaks off is added all the same, and the error is the body's.
+// sendAppend adds a body to an upload. What came of a body that breaks off is added all the same,
+// and the error is the body's.
 func (g *gateway) sendAppend(r *http.Request, part *workspacev1.UploadPart, body io.Reader) (*workspacev1.Upload, error) {
-	// The request ends with its body; what came of that is still to be stored. The body has deadlines of its own.
+	// The request ends with its body; what came of that is still to be stored. The body has
+	// deadlines of its own.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
 	stream, err := g.workspace.AppendUpload(ctx)

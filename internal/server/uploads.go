@@ -8,7 +8,8 @@ import (
 // uploadsEvery is how often uploads are looked for that nobody goes on with.
 const uploadsEvery = 10 * time.Minute
 
-// dropUploads drops uploads that were broken off long ago, until ctx ends. What fails is tried again.
+// dropUploads drops uploads that were broken off long ago, until ctx ends. What fails is tried
+// again.
 func (s *server) dropUploads(ctx context.Context) {
 	tick := time.NewTicker(uploadsEvery)
 	defer tick.Stop()

@@ -11,10 +11,11 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Duplicate makes a file or folder of a workspace a second time, at another path, whole or not at all. The copy shares
-// nothing that can be written with the original: it is a clone where the file system has them, otherwise the data again.
-// Links to files are copied as these files; what else is no file or folder is left out. copied is called as
-// Watch.Copied is; nil is not called. Errors are those of Move, and job.ErrNoSpace.
+// Duplicate makes a file or folder of a workspace a second time, at another path, whole or not at
+// all. The copy shares nothing that can be written with the original: it is a clone where the file
+// system has them, otherwise the data again. Links to files are copied as these files; what else is
+// no file or folder is left out. copied is called as Watch.Copied is; nil is not called. Errors are
+// those of Move, and job.ErrNoSpace.
 func (w *Workspace) Duplicate(ctx context.Context, owner string, d Transfer, copied func(done, total int64)) (*workspacev1.WorkspaceEntry, Skipped, error) {
 	d, err := w.cleanTransfer(d)
 	if err != nil {
@@ -62,7 +63,8 @@ func (w *Workspace) Duplicate(ctx context.Context, owner string, d Transfer, cop
 	return e, skipped, nil
 }
 
-// roomForCopies looks whether the disk has room. The copies take it at once, so that nothing is to be given back.
+// roomForCopies looks whether the disk has room. The copies take it at once, so that nothing is to
+// be given back.
 func (w *Workspace) roomForCopies(bytes int64) (release func(), err error) {
 	if err := w.floor(bytes); err != nil {
 		return nil, err

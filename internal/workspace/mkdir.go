@@ -9,8 +9,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// MakeFolder makes the folder at p and those above it, and reports whether it was not there before. A file at p is
-// job.ErrConflict.
+// MakeFolder makes the folder at p and those above it, and reports whether it was not there before.
+// A file at p is job.ErrConflict.
 func (w *Workspace) MakeFolder(ctx context.Context, owner, p string) (e *workspacev1.WorkspaceEntry, made bool, err error) {
 	p, err = w.newEntry(p)
 	if err != nil {

@@ -23,9 +23,10 @@ type Transfer struct {
 	Overwrite bool
 }
 
-// Move gives a file or folder another path, at once. The error is job.ErrNotFound where nothing is at the path,
-// job.ErrAlreadyExists and job.ErrConflict for what is at the new one, job.ErrExhausted where the folders above that do
-// not fit into the quota, and a *job.InvalidError for the field `path` or `to`.
+// Move gives a file or folder another path, at once. The error is job.ErrNotFound where nothing is
+// at the path, job.ErrAlreadyExists and job.ErrConflict for what is at the new one,
+// job.ErrExhausted where the folders above that do not fit into the quota, and a *job.InvalidError
+// for the field `path` or `to`.
 func (w *Workspace) Move(ctx context.Context, owner string, m Transfer) (*workspacev1.WorkspaceEntry, error) {
 	m, err := w.cleanTransfer(m)
 	if err != nil {
@@ -169,7 +170,8 @@ func (t tree) placeFor(m Transfer, info fs.FileInfo) (amount, error) {
 	return t.replaceable(m.To, PutOptions{Overwrite: m.Overwrite})
 }
 
-// fitsBelow checks that the paths of what is in a folder are neither too deep nor too long at the new path.
+// fitsBelow checks that the paths of what is in a folder are neither too deep nor too long at the
+// new path.
 func (t tree) fitsBelow(ctx context.Context, m Transfer) error {
 	var s extent
 	if err := t.reach(ctx, rel(m.Path), 0, 0, &s); err != nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// uploadSync is after how many bytes an upload is made durable while it goes on: as much as a crash can cost.
+// uploadSync is after how many bytes an upload is made durable while it goes on: as much as a crash
+// can cost.
 const uploadSync = 8 << 20
 
 // Part is what an append adds to an upload.
@@ -28,8 +29,8 @@ type Part struct {
 	Size *int64
 	// Content of the part, up to io.EOF. What came before any other error stays.
 	Content io.Reader
-	// SHA256 is called after io.EOF and returns the sum of the whole content, or nil. An upload with another
-	// content is dropped. Nil is a client that says none.
+	// SHA256 is called after io.EOF and returns the sum of the whole content, or nil. An upload
+	// with another content is dropped. Nil is a client that says none.
 	SHA256 func() []byte
 }
 
@@ -41,9 +42,10 @@ type appending struct {
 	done chan struct{} // closed when it has ended
 }
 
-// AppendUpload adds bytes to an upload, and finishes it if it is whole then: the file is at its path, durable, and appeared
-// there at once. Bytes that came before an error are kept. The error is a job.ErrOffset where the part does not
-// begin at the upload's offset, or another append took its place.
+// AppendUpload adds bytes to an upload, and finishes it if it is whole then: the file is at its
+// path, durable, and appeared there at once. Bytes that came before an error are kept. The error is
+// a job.ErrOffset where the part does not begin at the upload's offset, or another append took its
+// place.
 func (w *Workspace) AppendUpload(ctx context.Context, owner, id string, p Part) (*workspacev1.Upload, error) {
 	u, err := w.uploadOf(owner, id)
 	if err != nil {
@@ -71,7 +73,8 @@ func (w *Workspace) AppendUpload(ctx context.Context, owner, id string, p Part) 
 	return up, err
 }
 
-// beginAppend gives the caller the upload to write to. The one who had it before notices with its next bytes.
+// beginAppend gives the caller the upload to write to. The one who had it before notices with its
+// next bytes.
 func (w *Workspace) beginAppend(ctx context.Context, t tree, u *resumable, p Part) (*appending, error) {
 	room, err := t.reserve(ctx, amount{}) // counts the files, which may take long
 	if err != nil {
@@ -166,7 +169,8 @@ func (w *Workspace) write(u *resumable, a *appending, b []byte) error {
 	return w.floor(uploadSync)
 }
 
-// mayWrite refuses an append whose place another one took, and one whose upload was ended. The caller holds the lock.
+// mayWrite refuses an append whose place another one took, and one whose upload was ended. The
+// caller holds the lock.
 func (u *resumable) mayWrite(a *appending) error {
 	switch {
 	case u.gone:
@@ -180,8 +184,8 @@ func (u *resumable) mayWrite(a *appending) error {
 	}
 }
 
-// grow takes room of the quota for bytes of an upload whose size is not known. The caller holds the lock. The files are
-// not counted anew for it.
+// grow takes room of the quota for bytes of an upload whose size is not known. The caller holds the
+// lock. The files are not counted anew for it.
 func (u *resumable) grow(room *reservation, n int64) error {
 	room.taken = u.taken
 	if err := room.tryTake(amount{bytes: n}); err != nil {
@@ -191,8 +195,8 @@ func (u *resumable) grow(room *reservation, n int64) error {
 	return nil
 }
 
-// flush makes durable what was written, and then says so in the record. After an error the upload goes on from what is
-// durable for certain. The caller holds the lock.
+// flush makes durable what was written, and then says so in the record. After an error the upload
+// goes on from what is durable for certain. The caller holds the lock.
 func (u *resumable) flush(t tree) error {
 	if u.running == nil || u.placed || u.received == u.rec.Offset || u.rec.Stored != nil {
 		return nil
@@ -218,7 +222,8 @@ func (u *resumable) flush(t tree) error {
 	return err
 }
 
-// endAppend makes durable what came, and finishes the upload if nothing is missing. failed is why the part broke off.
+// endAppend makes durable what came, and finishes the upload if nothing is missing. failed is why
+// the part broke off.
 func (w *Workspace) endAppend(u *resumable, a *appending, p Part, failed error) (*workspacev1.Upload, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -254,7 +259,8 @@ func (w *Workspace) endAppend(u *resumable, a *appending, p Part, failed error) 
 	return w.shownUpload(u), nil
 }
 
-// learnSize takes in the size of an upload that was begun without one, and the room for it. The caller holds the lock.
+// learnSize takes in the size of an upload that was begun without one, and the room for it. The
+// caller holds the lock.
 func (u *resumable) learnSize(t tree, room *reservation, size *int64) error {
 	switch {
 	case size == nil:
@@ -280,8 +286,8 @@ func (u *resumable) learnSize(t tree, room *reservation, size *int64) error {
 	return nil
 }
 
-// finish checks the sum and gives the file its path. The caller holds the lock. Where that fails for a reason that can
-// pass, the upload stays whole, and an append of nothing tries again.
+// finish checks the sum and gives the file its path. The caller holds the lock. Where that fails
+// for a reason that can pass, the upload stays whole, and an append of nothing tries again.
 func (w *Workspace) finish(u *resumable, a *appending, told []byte) error {
 	sum := u.sum.Sum(nil)
 	if err := errors.Join(checkSum(sum, u.rec.SHA256), checkSum(sum, told)); err != nil {
@@ -314,7 +320,8 @@ func (u *resumable) place(a *appending) error {
 	return err
 }
 
-// settleUpload makes durable that the file is at its path. The caller holds the lock. It may be repeated.
+// settleUpload makes durable that the file is at its path. The caller holds the lock. It may be
+// repeated.
 func (w *Workspace) settleUpload(t tree, u *resumable) error {
 	err := t.syncAbove(u.rec.Path)
 	if err == nil {

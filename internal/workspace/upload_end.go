@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// EndUpload gives an upload up. What it has received is removed; a file that it was finished to stays. An append that is
-// under way fails.
+// EndUpload gives an upload up. What it has received is removed; a file that it was finished to
+// stays. An append that is under way fails.
 func (w *Workspace) EndUpload(_ context.Context, owner, id string) error {
 	u, err := w.uploadOf(owner, id)
 	if err != nil {
@@ -32,8 +32,8 @@ func (w *Workspace) EndUpload(_ context.Context, owner, id string) error {
 	return nil
 }
 
-// ExpireUploads drops uploads to which nothing was added for too long, and forgets those that were finished long ago. It
-// returns how many it dropped.
+// ExpireUploads drops uploads to which nothing was added for too long, and forgets those that were
+// finished long ago. It returns how many it dropped.
 func (w *Workspace) ExpireUploads(ctx context.Context, now time.Time) (dropped int, err error) {
 	for _, owner := range w.uploads.owners() {
 		n, failed := w.expireUploadsOf(ctx, owner, now)
@@ -64,8 +64,8 @@ func (w *Workspace) expireUploadsOf(ctx context.Context, owner string, now time.
 	return dropped, err
 }
 
-// forgetFinished forgets the oldest of an owner's finished uploads, if there are more than are kept. The caller holds the
-// lock of no upload.
+// forgetFinished forgets the oldest of an owner's finished uploads, if there are more than are
+// kept. The caller holds the lock of no upload.
 func (w *Workspace) forgetFinished(t tree, owner string) error {
 	finished := slices.DeleteFunc(w.uploads.of(owner), func(u *resumable) bool { return u.open.Load() })
 	var err error
@@ -79,7 +79,8 @@ func (w *Workspace) forgetFinished(t tree, owner string) error {
 	return err
 }
 
-// forgetUpload removes an upload with its files, and gives back its room. The caller holds its lock.
+// forgetUpload removes an upload with its files, and gives back its room. The caller holds its
+// lock.
 func (w *Workspace) forgetUpload(t tree, u *resumable) error {
 	u.gone, u.running = true, nil
 	u.open.Store(false)

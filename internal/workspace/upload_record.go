@@ -23,8 +23,9 @@ import (
 	"github.com/stint-jobs/stint/internal/job"
 )
 
-// Each upload has two files in its owner's tree: its bytes, and a record that says what they are and how many of them
-// are durable. The record is replaced as a whole, after the bytes that it counts were synced.
+// Each upload has two files in its owner's tree: its bytes, and a record that says what they are
+// and how many of them are durable. The record is replaced as a whole, after the bytes that it
+// counts were synced.
 const (
 	uploadsDir = reserved + "uploads"
 	partEnd    = ".part"
@@ -104,7 +105,8 @@ func newResumable(owner, p string, o UploadOptions) *resumable {
 // orderOf sorts uploads by when they were begun.
 func orderOf(u *resumable) string { return fmt.Sprintf("%020d-%s", u.rec.Created.UnixNano(), u.id) }
 
-// store writes the record, and makes the file for the bytes if it is missing. The caller holds the upload's lock.
+// store writes the record, and makes the file for the bytes if it is missing. The caller holds the
+// upload's lock.
 func (u *resumable) store(t tree) error {
 	if u.rec.Sum == nil {
 		if err := u.prepare(t); err != nil {
@@ -251,8 +253,9 @@ func readRecord(t tree, id string) ([]byte, error) {
 	return text, errors.Join(err, f.Close())
 }
 
-// recover puts the file of an upload into the state that its record tells. It reports whether the upload can be gone on
-// with. An earlier process may have ended between giving the file its path and storing that.
+// recover puts the file of an upload into the state that its record tells. It reports whether the
+// upload can be gone on with. An earlier process may have ended between giving the file its path
+// and storing that.
 func (u *resumable) recover(t tree) (bool, error) {
 	whole := u.rec.Size != nil && u.rec.Offset == *u.rec.Size
 	part, err := t.Lstat(partName(u.id))
@@ -283,7 +286,8 @@ func (u *resumable) finished(t tree, at time.Time) error {
 	return nil
 }
 
-// keep takes the room of an upload that was admitted before, with so many folders above it. The caller holds its lock.
+// keep takes the room of an upload that was admitted before, with so many folders above it. The
+// caller holds its lock.
 func (u *resumable) keep(a *account, folders int64) {
 	size := u.rec.Offset
 	if u.rec.Size != nil {

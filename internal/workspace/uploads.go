@@ -16,34 +16,40 @@ import (
 const (
 	// defaultUploads is how many unfinished uploads an owner may have where Options says nothing.
 	defaultUploads = 100
-	// defaultUploadLife is how long an upload is kept after its last bytes where Options says nothing.
+	// defaultUploadLife is how long an upload is kept after its last bytes where Options says
+	// nothing.
 	defaultUploadLife = 7 * 24 * time.Hour
-	// finishedLife is how long a finished upload is known, so that a client that lost the last response can ask.
+	// finishedLife is how long a finished upload is known, so that a client that lost the last
+	// response can ask.
 	finishedLife = 24 * time.Hour
-	// maxFinished bounds how many finished uploads of an owner are known. The oldest is forgotten first.
+	// maxFinished bounds how many finished uploads of an owner are known. The oldest is forgotten
+	// first.
 	maxFinished = 100
-	// settleTime is how long a question for the offset waits for an append that may be about to end.
+	// settleTime is how long a question for the offset waits for an append that may be about to
+	// end.
 	settleTime = 300 * time.Millisecond
 	// maxResumeKey bounds what a client calls the content of an upload, in bytes.
 	maxResumeKey = 256
 )
 
-// UploadOptions describes an upload that can be continued. The zero value takes any size and replaces nothing.
+// UploadOptions describes an upload that can be continued. The zero value takes any size and
+// replaces nothing.
 type UploadOptions struct {
 	PutOptions
-	// ResumeKey tells the content from others. An unfinished upload of the owner to the same path with the same key and
-	// size is returned in place of a new one. Empty finds none.
+	// ResumeKey tells the content from others. An unfinished upload of the owner to the same path
+	// with the same key and size is returned in place of a new one. Empty finds none.
 	ResumeKey string
 }
 
-// uploads are all uploads that are not finished, and those that were finished of late, by owner and id.
+// uploads are all uploads that are not finished, and those that were finished of late, by owner and
+// id.
 type uploads struct {
 	mu      sync.Mutex
 	byOwner map[string]map[string]*resumable
 }
 
-// resumable is one upload. Its lock is held while its files are used, and never while bytes are awaited, so that an
-// append whose client is gone holds up nobody.
+// resumable is one upload. Its lock is held while its files are used, and never while bytes are
+// awaited, so that an append whose client is gone holds up nobody.
 type resumable struct {
 	owner, id string
 	order     string      // sorts uploads by their age
@@ -59,8 +65,9 @@ type resumable struct {
 	gone     bool         // ended or expired
 }
 
-// CreateUpload begins an upload, or returns one that ResumeKey finds. The error is job.ErrAlreadyExists, job.ErrConflict
-// or job.ErrExhausted as Put's, and job.ErrNoSpace where the disk has no room for it.
+// CreateUpload begins an upload, or returns one that ResumeKey finds. The error is
+// job.ErrAlreadyExists, job.ErrConflict or job.ErrExhausted as Put's, and job.ErrNoSpace where the
+// disk has no room for it.
 func (w *Workspace) CreateUpload(ctx context.Context, owner, p string, o UploadOptions) (*workspacev1.Upload, error) {
 	p, err := w.newEntry(p)
 	if err == nil {
@@ -279,8 +286,9 @@ func (w *Workspace) resume(t tree, u *resumable, o UploadOptions) (*workspacev1.
 	return w.shownUpload(u), nil
 }
 
-// GetUpload returns an upload of the owner, after making durable what it has received. Who asks has mostly lost a connection
-// of which the last bytes are still being read: it waits a moment for an append to end.
+// GetUpload returns an upload of the owner, after making durable what it has received. Who asks has
+// mostly lost a connection of which the last bytes are still being read: it waits a moment for an
+// append to end.
 func (w *Workspace) GetUpload(ctx context.Context, owner, id string) (*workspacev1.Upload, error) {
 	u, err := w.uploadOf(owner, id)
 	if err != nil {
@@ -303,7 +311,8 @@ func (w *Workspace) GetUpload(ctx context.Context, owner, id string) (*workspace
 	return w.shownUpload(u), nil
 }
 
-// settle waits for the append that is under way, for as long as the rest of a lost connection may take to be read.
+// settle waits for the append that is under way, for as long as the rest of a lost connection may
+// take to be read.
 func (u *resumable) settle(ctx context.Context) {
 	u.mu.Lock()
 	running := u.running

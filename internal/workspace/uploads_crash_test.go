@@ -109,7 +109,8 @@ func TestWhatCannotBeGoneOnWithIsRemovedAtTheStart(t *testing.T) {
 	must(t, err)
 }
 
-// A record that cannot be written makes nothing of the upload durable, and the upload goes on from what is.
+// A record that cannot be written makes nothing of the upload durable, and the upload goes on from
+// what is.
 func TestAnUploadGoesOnFromWhatIsDurableAfterAFault(t *testing.T) {
 	w, dir := newWorkspace(t, Options{})
 	u := begin(t, w, "/a", sized(6))

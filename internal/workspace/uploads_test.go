@@ -112,7 +112,8 @@ func TestAnUploadKeepsWhatCameBeforeItBrokeOffAndIsWholeAtItsEnd(t *testing.T) {
 	}
 }
 
-// waitsAt is a reader that says when it is asked for more than it has, and then blocks until it is let go.
+// waitsAt is a reader that says when it is asked for more than it has, and then blocks until it is
+// let go.
 type waitsAt struct {
 	r       io.Reader
 	reached chan struct{}
@@ -510,7 +511,8 @@ func TestAnEndedUploadTakesNothingMore(t *testing.T) {
 	}
 }
 
-// What a lost connection has brought is mostly still being read when its client asks where to go on.
+// What a lost connection has brought is mostly still being read when its client asks where to go
+// on.
 func TestTheOffsetCountsWhatIsStillBeingRead(t *testing.T) {
 	w, _ := newWorkspace(t, Options{})
 	u := begin(t, w, "/a", sized(10))
