@@ -244,9 +244,9 @@ func TestNoHeaderChangesTheMethod(t *testing.T) {
 	s := newSite(t, &script{}, Config{})
 	const form = "application/x-www-form-urlencoded"
 	// POST on a path that takes only GET, dressed up.
-	resp := s.post(t, "/v1/jobs:summarize", "owner=x", "Content-Type", form)
+	resp := s.post(t, "/v1/status", "owner=x", "Content-Type", form)
 	refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}.check(t, resp)
-	resp = s.post(t, "/v1/jobs:summarize", "owner=x", "Content-Type", form, "X-HTTP-Method-Override", "GET")
+	resp = s.post(t, "/v1/status", "owner=x", "Content-Type", form, "X-HTTP-Method-Override", "GET")
 	refusal{http: 405, code: codes.Unimplemented, reason: "METHOD_NOT_ALLOWED"}.check(t, resp)
 }
 
