@@ -71,8 +71,13 @@ func setFileHeaders(h http.Header, r *http.Request, info fileInfo, attachment bo
 	}
 	h.Set("Content-Security-Policy", policy)
 	if info.modified.Unix() > 0 {
-		h.Set("ETag", fmt.Sprintf(`"%x-%x"`, info.size, info.modified.UnixNano()))
+		h.Set("ETag", etag(info))
 	}
+}
+
+// etag is the entity tag of a file.
+func etag(info fileInfo) string {
+	return fmt.Sprintf(`"%x-%x"`, info.size, info.modified.UnixNano())
 }
 
 // disposition is a Content-Disposition with the name of a file, for old and new clients (RFC 6266).

@@ -46,9 +46,9 @@ func (g *gateway) serveFile(w http.ResponseWriter, r *http.Request, route fileRo
 	case r.Method == http.MethodPut:
 		g.upload(w, r, path, values)
 	case route.kind == workspaceFile:
-		g.download(w, r, workspacev1.WorkspaceService_Download_FullMethodName, g.workspaceOpener(path), values)
+		g.download(w, r, route, g.workspaceOpener(path), values)
 	case route.kind == resultFile:
-		g.download(w, r, jobsv1.JobService_ReadResult_FullMethodName, g.resultOpener(route.id, path), values)
+		g.download(w, r, route, g.resultOpener(route.id, path), values)
 	default:
 		g.downloadArchive(w, r, route.id, values)
 	}
@@ -69,12 +69,25 @@ func (f fileRoute) method(r *http.Request) string {
 // maxRanges is how many ranges of one request are answered apart: each costs a call.
 const maxRanges = 16
 
-// download answers with a file, in whole or in ranges, conditionally if asked.
-func (g *gateway) download(w http.ResponseWriter, r *http.Request, method string, open opener, values url.Values) {
+// download sends a file, or its reader to where it is shown.
+func (g *gateway) download(w http.ResponseWriter, r *http.Request, route fileRoute, open opener, values url.Values) {
 	if p := checkOwnQuery(values, "download"); p != nil {
 		g.refuse(w, r, p)
 		return
 	}
+	save := queryFlag(values, "download", &violations{})
+	g.send(w, r, route.method(r), open, func(info fileInfo) bool {
+		if !save && g.content.redirect(w, r, route, info) {
+			return false
+		}
+		setFileHeaders(w.Header(), r, info, save)
+		return true
+	})
+}
+
+// send sends a file, in whole or in ranges, conditionally if asked. It calls headers once it knows the file, and sends nothing of it
+// where that returns false.
+func (g *gateway) send(w http.ResponseWriter, r *http.Request, method string, open opener, headers func(fileInfo) bool) {
 	ctx, err := g.callContext(r, method)
 	if err != nil {
 		g.refuse(w, r, g.problemOf(r.Context(), err))
@@ -98,7 +111,9 @@ func (g *gateway) download(w http.ResponseWriter, r *http.Request, method string
 		}
 		w.Header().Set(reprDigest, sum)
 	}
-	setFileHeaders(w.Header(), r, f.info, queryFlag(values, "download", &violations{}))
+	if !headers(f.info) {
+		return
+	}
 	content := &contentWriter{ResponseWriter: w}
 	http.ServeContent(content, r, "", f.info.modified, f)
 	if content.unsatisfiable {

@@ -82,6 +82,9 @@ type Config struct {
 	// EmbedOrigins are the sites whose pages may show the indicator: they get
 	// its script, the counts and the watch with the user's cookie. See CheckOrigin.
 	EmbedOrigins []string
+	// ContentOrigin is the origin at which browsers show results with scripts, such as `https://results.example.org`: another
+	// name of this server, at which there is nothing else. Empty means that they are saved instead. See CheckOrigin.
+	ContentOrigin string
 	// CORSOrigins are the sites whose pages may call with a bearer token: REST, gRPC-Web and Connect. See CheckOrigin.
 	CORSOrigins []string
 	// MaxBodyBytes limits a JSON body. 0 means 4 MiB, the limit of a gRPC message.
@@ -127,7 +130,8 @@ type gateway struct {
 	translated http.Handler // calls in gRPC-Web and Connect; nil without GRPC
 	refusals   *connect.ErrorWriter
 	cors       *cors.Cors
-	compressed http.Handler // serve, with compressed responses
+	content    *contentOrigin // nil without Config.ContentOrigin
+	compressed http.Handler   // serve, with compressed responses
 }
 
 // New makes the handler for the whole of a server's HTTP side: the API below
@@ -161,6 +165,9 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	g.cors = newCORS(g.CORSOrigins)
+	if g.content, err = newContentOrigin(g.ContentOrigin); err != nil {
+		return nil, err
+	}
 	for _, origin := range slices.Concat(g.EmbedOrigins, g.CORSOrigins) {
 		if err := CheckOrigin(origin); err != nil {
 			return nil, err
@@ -177,11 +184,11 @@ func New(cfg Config) (http.Handler, error) {
 
 // ServeHTTP guards the request and hands it to the part that answers it.
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	if g.GRPC != nil && isGRPC(r.Header) {
+	if g.GRPC != nil && isGRPC(r.Header) && !g.content.at(r) {
 		g.serveGRPC(rw, r)
 		return
 	}
-	if g.compresses(r.URL.Path) {
+	if g.compresses(r.URL.Path) && !g.content.at(r) {
 		g.compressed.ServeHTTP(rw, r)
 		return
 	}
@@ -205,6 +212,10 @@ func (g *gateway) serve(rw http.ResponseWriter, r *http.Request) {
 	setSecurityHeaders(w.Header(), r)
 	r = trimPrefix(r.WithContext(r.Context()), g.PathPrefix)
 	r.Body = body
+	if g.content.at(r) {
+		g.serveContent(w, r)
+		return
+	}
 	named, asked := g.isNamed(r), isPreflight(r)
 	if named && !asked {
 		g.cors.HandlerFunc(w, r)

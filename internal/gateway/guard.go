@@ -97,16 +97,8 @@ func trimPrefix(r *http.Request, prefix string) *http.Request {
 
 // guard refuses requests of those who send too many, that a browser was tricked into, and what is no REST request at all.
 func (g *gateway) guard(r *http.Request) *problem {
-	if g.Admit != nil {
-		if wait, ok := g.Admit(r); !ok {
-			return newProblem(reason.RateLimited, "Too many requests come from your address. Send fewer a second.",
-				&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
-		}
-	}
-	if g.NotLocal != nil {
-		if why := g.NotLocal(r); why != "" {
-			return newProblem(reason.DevelopmentMode, why)
-		}
+	if p := g.admit(r); p != nil {
+		return p
 	}
 	byBearer := g.byBearer(r)
 	switch {
@@ -122,6 +114,22 @@ func (g *gateway) guard(r *http.Request) *problem {
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") && (g.GRPC == nil || !isGRPC(r.Header) && !g.calls.at(r.URL.Path)):
 		return newProblem(reason.GRPCNotHere,
 			"There is no call at this path: calls are made at /SERVICE/METHOD, such as /stint.jobs.v1.JobService/Get.")
+	}
+	return nil
+}
+
+// admit refuses requests of those who send too many, or who are not the local user that the server is for.
+func (g *gateway) admit(r *http.Request) *problem {
+	if g.Admit != nil {
+		if wait, ok := g.Admit(r); !ok {
+			return newProblem(reason.RateLimited, "Too many requests come from your address. Send fewer a second.",
+				&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+		}
+	}
+	if g.NotLocal != nil {
+		if why := g.NotLocal(r); why != "" {
+			return newProblem(reason.DevelopmentMode, why)
+		}
 	}
 	return nil
 }

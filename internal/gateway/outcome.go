@@ -37,6 +37,13 @@ func (op *operation) on(r *http.Request) {
 	}
 }
 
+// noteRoute notes what a request is for, where its path has a secret.
+func noteRoute(ctx context.Context, route string) {
+	if o, ok := ctx.Value(outcomeKey{}).(*Outcome); ok {
+		o.Route = route
+	}
+}
+
 // noteProblem notes that a request ends with a problem.
 func noteProblem(ctx context.Context, p *problem) {
 	o, ok := ctx.Value(outcomeKey{}).(*Outcome)

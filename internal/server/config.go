@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
@@ -125,6 +126,8 @@ type Config struct {
 	EmbedOrigins []string
 	// Site is how the gateway names itself on the pages.
 	Site webui.Site
+	// ContentOrigin is where browsers show results with scripts. Empty is nowhere.
+	ContentOrigin string
 	// IssueWebhook gets each problem report as JSON. Empty sends none.
 	IssueWebhook string
 
@@ -208,7 +211,7 @@ func (c Config) check() error {
 			}
 		}
 	}
-	errs = append(errs, c.checkSignIn(), c.checkTransport(), c.checkClusters())
+	errs = append(errs, c.checkContentOrigin(), c.checkSignIn(), c.checkTransport(), c.checkClusters())
 	if !slices.Contains(sandboxes, c.Sandbox) {
 		errs = append(errs, fmt.Errorf("--sandbox: %q is not off, auto or require", c.Sandbox))
 	}
@@ -225,6 +228,25 @@ func (c Config) quotas() job.Limits {
 		job.QuotaUploads:    int64(c.MaxUploads),
 		job.QuotaActiveJobs: int64(c.MaxActivePerOwner), job.QuotaKeptJobs: c.MaxKeptPerOwner, job.QuotaAuditPerDay: c.MaxAudited,
 	}
+}
+
+// checkContentOrigin wants an origin that is not one of the pages'.
+func (c Config) checkContentOrigin() error {
+	if c.ContentOrigin == "" {
+		return nil
+	}
+	if err := gateway.CheckOrigin(c.ContentOrigin); err != nil {
+		return fmt.Errorf("--content-origin: %w", err)
+	}
+	u, err := url.Parse(c.ContentOrigin)
+	if err != nil {
+		return fmt.Errorf("--content-origin: %w", err)
+	}
+	others := slices.Concat(c.TrustedOrigins, c.EmbedOrigins, c.CORSOrigins)
+	if slices.Contains(others, c.ContentOrigin) || slices.Contains(c.AllowedHosts, u.Hostname()) {
+		return fmt.Errorf("--content-origin: %s is named by --allowed-hosts, --trusted-origins, --embed-origins or --cors-origins, too. Scripts of results run there: give it a host name of its own", c.ContentOrigin)
+	}
+	return nil
 }
 
 // sandboxes are the words for --sandbox.

@@ -85,6 +85,7 @@ func defineListen(f *pflag.FlagSet, c *Config) {
 	f.StringSliceVar(&c.AllowedHosts, "allowed-hosts", nil, "host names that requests may name besides this machine's loopback; empty allows all with --auth token, and none without")
 	f.StringSliceVar(&c.TrustedOrigins, "trusted-origins", nil, "origins whose pages may post, for example https://gateway.example.org")
 	f.StringSliceVar(&c.CORSOrigins, "cors-origins", nil, "origins whose pages may call with a bearer token, for example https://portal.example.org")
+	f.StringVar(&c.ContentOrigin, "content-origin", "", "origin at which browsers show results with scripts, for example https://results.example.org: another name of this server; empty means that they are saved")
 	f.StringSliceVar(&c.EmbedOrigins, "embed-origins", nil, "origins whose pages may show the indicator, for example https://gateway.example.org")
 }
 

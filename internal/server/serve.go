@@ -263,7 +263,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	f.closeLater(conn.Close)
 	reg := newRegistry(&stintCollector{store: f.store, scheduler: f.scheduler, limits: f.limits, calls: f.calls, decisions: f.decisions, backups: f.backups})
 	reg.MustRegister(f.metrics)
-	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix, EmbedOrigins: f.cfg.EmbedOrigins, Site: f.cfg.Site})
+	pages, err := webui.New(webui.Config{PathPrefix: f.cfg.PathPrefix, EmbedOrigins: f.cfg.EmbedOrigins, ContentOrigin: f.cfg.ContentOrigin, Site: f.cfg.Site})
 	if err != nil {
 		return err
 	}
@@ -282,7 +282,7 @@ func (f *front) build(ctx context.Context) (err error) {
 	}
 	handler, err := gateway.New(gateway.Config{
 		Conn: conn, NotLocal: local, GRPC: asAdmitted(f.limits.payAsRead(paced(f.web))), Services: services(f.web), Caller: f.auth.CallerMetadata, Admit: f.limits.admitRequest, Authenticate: f.admit, SizeOf: sizeOf, Decode: f.decode, Turn: f.turns.Take, Done: f.calls.done, Logger: f.log, Next: mux, PathPrefix: f.cfg.PathPrefix, LoopbackOnly: f.mode == auth.ModeDev,
-		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, CORSOrigins: f.cfg.CORSOrigins, MaxBodyBytes: maxMessage,
+		AllowedHosts: f.cfg.AllowedHosts, TrustedOrigins: f.cfg.TrustedOrigins, EmbedOrigins: f.cfg.EmbedOrigins, ContentOrigin: f.cfg.ContentOrigin, CORSOrigins: f.cfg.CORSOrigins, MaxBodyBytes: maxMessage,
 	})
 	if err != nil {
 		return err

@@ -44,13 +44,15 @@ type Config struct {
 	EmbedOrigins []string
 	// Site is how the gateway names itself. It must have passed its Check.
 	Site Site
+	// ContentOrigin is the origin that results with scripts are shown at, in frames of the pages. Empty means that there is none.
+	ContentOrigin string
 }
 
 // policy lets a page load its own files and talk to its own server, no more.
 // Results are shown in frames, images may be made by the page.
 // The last word is who may show them in a frame.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; " +
-	"connect-src 'self'; frame-src 'self'; worker-src 'self'; manifest-src 'self'; " +
+	"connect-src 'self'; frame-src 'self'{content}; worker-src 'self'; manifest-src 'self'; " +
 	"base-uri 'self'; form-action 'self'; frame-ancestors "
 
 // asset is one file of the pages.
@@ -65,6 +67,7 @@ type pages struct {
 	assets map[string]asset
 	index  asset
 	embed  asset
+	policy string // of the pages, but for its last word
 	sites  string // that may show embed in a frame, as the policy names them
 }
 
@@ -78,7 +81,10 @@ func New(cfg Config) (http.Handler, error) {
 }
 
 func newPages(built fs.FS, cfg Config) (*pages, error) {
-	p := &pages{assets: map[string]asset{}, sites: "'none'"}
+	p := &pages{assets: map[string]asset{}, sites: "'none'", policy: strings.Replace(policy, "{content}", "", 1)}
+	if cfg.ContentOrigin != "" {
+		p.policy = strings.Replace(policy, "{content}", " "+cfg.ContentOrigin, 1)
+	}
 	if len(cfg.EmbedOrigins) > 0 {
 		p.sites = "'self' " + strings.Join(cfg.EmbedOrigins, " ")
 	}
@@ -105,7 +111,7 @@ func newPages(built fs.FS, cfg Config) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.index = newAsset(indexName, withHead(index.text, `<base href="`+html.EscapeString(baseOf(cfg.PathPrefix))+`">`+site))
+	p.index = newAsset(indexName, withHead(index.text, `<base href="`+html.EscapeString(baseOf(cfg.PathPrefix))+`">`+contentOrigin(cfg.ContentOrigin)+site))
 	return p, nil
 }
 
@@ -144,6 +150,14 @@ func withHead(page []byte, elements string) []byte {
 	return bytes.Join([][]byte{page[:at[1]], []byte("\n" + elements), page[at[1]:]}, nil)
 }
 
+// contentOrigin is the element that tells the page where results with scripts are shown.
+func contentOrigin(origin string) string {
+	if origin == "" {
+		return ""
+	}
+	return `<meta name="stint-content-origin" content="` + html.EscapeString(origin) + `">`
+}
+
 // baseOf is the path that all links are relative to.
 func baseOf(prefix string) string {
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
@@ -160,7 +174,7 @@ var routes = map[string]bool{
 // ServeHTTP serves a file of the pages, or the page itself at one of its paths.
 func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy+"'none'")
+	h.Set("Content-Security-Policy", p.policy+"'none'")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
 		http.Error(w, "Pages are read with GET.", http.StatusMethodNotAllowed)
@@ -170,7 +184,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	first, _, _ := strings.Cut(name, "/")
 	found, ok := p.assets[name]
 	if name == "embed" {
-		h.Set("Content-Security-Policy", policy+p.sites)
+		h.Set("Content-Security-Policy", p.policy+p.sites)
 		found, ok = p.embed, true
 	}
 	if name == "" || name == indexName || (!ok && routes[first]) {

@@ -10,6 +10,7 @@ import type { ServiceJson } from '../gen/stint/catalog/v1/catalog_service_pb';
 import type { JobJson } from '../gen/stint/jobs/v1/job_pb';
 import type { ListResultsResponseJson, ResultFileJson } from '../gen/stint/jobs/v1/job_service_pb';
 import { workspaceHref } from '../workspace/paths';
+import { runsScripts } from './content-origin';
 import { type FileGroup, groupFiles } from './order';
 import { resultURL } from './read-file';
 import { displayOf } from './viewer';
@@ -157,7 +158,8 @@ export class Results extends LitElement {
     const id = this.job.id ?? '';
     const path = file.path ?? '';
     // The server has a browser save what could draw anything by itself, such as a report.
-    const open = ['image', 'text'].includes(displayOf(file)) && !/\.svgz?$/i.test(path);
+    const harmless = ['image', 'text'].includes(displayOf(file)) && !/\.svgz?$/i.test(path);
+    const open = harmless || (runsScripts() && (displayOf(file) === 'html' || /\.(svg|pdf)$/i.test(path)));
     return html`<div class="shown">
       <div class="head"><h3>${visible(file.title || path)}</h3>
         ${open ? html`<a class="button" href=${resultURL(id, path)} target="_blank" rel="noopener noreferrer">Open alone</a>` : nothing}

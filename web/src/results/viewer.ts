@@ -4,6 +4,7 @@ import { customElement, property, state } from 'lit/decorators.js';
 import { formatBytes } from '../base/format';
 import { sharedStyles } from '../base/styles';
 import type { ResultFileJson } from '../gen/stint/jobs/v1/job_service_pb';
+import { runsScripts } from './content-origin';
 import { type FileText, readText, resultURL } from './read-file';
 import type { TableSource } from './table-source';
 import { viewerStyles } from './viewer-styles';
@@ -128,8 +129,8 @@ export class ResultView extends LitElement {
     if (display === 'image')
       return html`<div class="picture"><img src=${resultURL(this.job, path)} alt=${this.file.title || path}></div>`;
     if (display === 'html') {
-      // No rights at all: no scripts, no origin, no forms, no way up.
-      return html`<iframe sandbox="" src=${resultURL(this.job, path)} title=${this.file.title || path} referrerpolicy="no-referrer"></iframe>`;
+      // No rights at all: no scripts, no origin, no forms, no way up. At the content origin the server lets scripts run.
+      return html`<iframe sandbox=${runsScripts() ? 'allow-scripts allow-downloads allow-modals' : ''} src=${resultURL(this.job, path)} title=${this.file.title || path} referrerpolicy="no-referrer"></iframe>`;
     }
     if (display === 'download')
       return html`<p class="nothing">This kind of file cannot be shown here. It can be downloaded.</p>`;

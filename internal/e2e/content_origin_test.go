@@ -1,0 +1,65 @@
+package e2e_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
+)
+
+// The real server sends a browser that opens a report to its other name, where the report is and nothing else, and where it ends with
+// the token by which it was opened.
+func TestTheContentOriginOfTheRealServer(t *testing.T) {
+	const name = "results.example.org"
+	h := newHostile(t, "--content-origin", "http://"+name)
+	h.addService(t, "Page", "mkdir run\necho '<script>1</script>' > run/r.html\necho other > other.txt\n", "")
+	id := h.submit("ann", &jobsv1.Job{Service: "Page"})
+	h.until(id, jobsv1.State_STATE_COMPLETED)
+	get := func(host, path, user string) (*http.Response, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url(path), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		req.Header.Set("Sec-Fetch-Dest", "document")
+		if user != "" {
+			req.Header.Set("Authorization", "Bearer "+h.token[user])
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, string(body)
+	}
+	resp, _ := get(h.address, "/v1/jobs/"+id+"/results/run/r.html", "ann")
+	to, sent := strings.CutPrefix(resp.Header.Get("Location"), "http://"+name)
+	if resp.StatusCode != http.StatusSeeOther || !sent {
+		t.Fatalf("%s %v", resp.Status, resp.Header)
+	}
+	if resp, body := get(name, to, ""); resp.StatusCode != http.StatusOK || body != "<script>1</script>\n" || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "sandbox allow-scripts") {
+		t.Errorf("%s %q %v", resp.Status, body, resp.Header)
+	}
+	for _, path := range []string{"/", "/v1/jobs", "/healthz", "/metrics", "/auth/login", strings.Replace(to, "run/r.html", "other.txt", 1)} {
+		if resp, body := get(name, path, "op"); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s at the other name: %s %.100s", path, resp.Status, body)
+		}
+	}
+	if resp, _ := get(h.address, "/v1/jobs/"+id+"/results/run/r.html", "bob"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("bob opens ann's report: %s", resp.Status)
+	}
+	if log := h.log.String(); strings.Contains(log, strings.Split(to, "/")[2]) {
+		t.Error("the log has the ticket")
+	}
+	stintd(t, "token", "revoke", "--data", h.data, "--id", strings.Split(h.token["ann"], "_")[1])
+	if resp, body := get(name, to, ""); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("after the token was revoked: %s %.100s", resp.Status, body)
+	}
+}
