@@ -42,7 +42,7 @@ func testRemotes(t *testing.T, c *slurmtest.Cluster) {
 			l.change = func(cfg *slurm.Config) {
 				const count = `exec 9>>"$0.lock"; flock 9; N=$(cat "$0.n" 2>/dev/null || echo 0); echo $((N+1)) >"$0.n"; exec 9>&-; `
 				cfg.Remote, cfg.User = []string{script(t, count+body)}, "root"
-				cfg.Accounts = slurm.Accounts{Mode: slurm.AccountsPerOwner, Prefix: "remote-"} // sacctmgr goes the same way
+				cfg.Accounts = slurm.Accounts{Mode: slurm.AccountsPerOwner, Prefix: cfg.InstallID + "-"} // sacctmgr goes the same way
 			}
 			ex, _ := running(t, l.config())
 			l.bringAll(ex, 4, func(i int) order { return owned("owner"+strconv.Itoa(i%2), counted) }, zero)
