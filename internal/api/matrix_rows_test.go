@@ -127,6 +127,9 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 	batchGet := byID(func(j jobsOf) proto.Message { return &jobsv1.BatchGetRequest{Ids: []string{j.queued}} })
 	batchGet.hides = func(r proto.Message) bool { return len(r.(*jobsv1.BatchGetResponse).GetMissingIds()) == 1 } //nolint:errcheck,forcetypeassert // of this method
 	batchCancel := byID(func(j jobsOf) proto.Message { return &jobsv1.BatchCancelRequest{Ids: []string{j.queued}, Reason: why} })
+	batchCancel.named = func() proto.Message {
+		return &jobsv1.BatchCancelRequest{Owner: "zoe", Filter: `output_name = "none of these"`, Reason: why}
+	}
 	batchCancel.hides = func(r proto.Message) bool {
 		results := r.(*jobsv1.BatchCancelResponse).GetResults()                                   //nolint:errcheck,forcetypeassert // of this method
 		return len(results) == 1 && codes.Code(results[0].GetError().GetCode()) == codes.NotFound //nolint:gosec // a gRPC code
@@ -147,6 +150,12 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 	report.own = func() proto.Message {
 		return &jobsv1.ReportRequest{Id: m.running.String(), Event: jobsv1.JobEvent_JOB_EVENT_STARTED}
 	}
+	summarize := byOwner(func(owner string) proto.Message { return &jobsv1.SummarizeRequest{Owner: owner} })
+	summarize.foreign = func() proto.Message { return &jobsv1.SummarizeRequest{Ids: []string{zoe.finished}} }
+	summarize.hides = func(r proto.Message) bool {
+		total := r.(*jobsv1.SummarizeResponse).GetSummary().GetTotal() //nolint:errcheck,forcetypeassert // of this method
+		return proto.Equal(total, &jobsv1.StateCounts{})
+	}
 	maps.Copy(m.rows, map[string]row{
 		jobsv1.JobService_Submit_FullMethodName: byOwner(func(owner string) proto.Message {
 			return &jobsv1.SubmitRequest{Job: submitted(owner), ValidateOnly: true, Reason: why}
@@ -158,7 +167,7 @@ func (m *matrix) jobRows(ann, zoe jobsOf) {
 		jobsv1.JobService_BatchGet_FullMethodName:    batchGet,
 		jobsv1.JobService_List_FullMethodName:        byOwner(func(owner string) proto.Message { return &jobsv1.ListRequest{Owner: owner} }),
 		jobsv1.JobService_WatchStatus_FullMethodName: watch,
-		jobsv1.JobService_Summarize_FullMethodName:   byOwner(func(owner string) proto.Message { return &jobsv1.SummarizeRequest{Owner: owner} }),
+		jobsv1.JobService_Summarize_FullMethodName:   summarize,
 		jobsv1.JobService_Cancel_FullMethodName:      byID(func(j jobsOf) proto.Message { return &jobsv1.CancelRequest{Id: j.queued, Reason: why} }),
 		jobsv1.JobService_BatchCancel_FullMethodName: batchCancel,
 		jobsv1.JobService_Rerun_FullMethodName: byID(func(j jobsOf) proto.Message {
