@@ -188,7 +188,7 @@ func TestABatchOfCancelsByFilterEndsWhatFitsAndIsNotFinal(t *testing.T) {
 		return ids, resp.GetRemainingSize()
 	}
 	for _, c := range []struct {
-		ctx  context.Context
+		ctx  context.Context //nolint:containedctx // a row of a table
 		req  *jobsv1.BatchCancelRequest
 		want []string
 	}{

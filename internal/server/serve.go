@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -34,7 +33,6 @@ import (
 	"github.com/stint-jobs/stint/internal/api/validate"
 	"github.com/stint-jobs/stint/internal/auth"
 	"github.com/stint-jobs/stint/internal/gateway"
-	"github.com/stint-jobs/stint/internal/job"
 	"github.com/stint-jobs/stint/internal/layers"
 	"github.com/stint-jobs/stint/internal/warm"
 	"github.com/stint-jobs/stint/internal/webui"
@@ -163,14 +161,6 @@ func (f *front) runUpkeep(background context.Context) {
 	}
 	f.run("note the uses of tokens", func() error { return s.auth.Run(background, s.log) })
 	f.run("pass on reports", func() error { return s.reports.Run(background) })
-}
-
-// healthy says of the server, and of each of its services by name, that it serves.
-func (f *front) healthy() {
-	f.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
-	for _, name := range services(f.grpc) {
-		f.health.SetServingStatus(name, healthpb.HealthCheckResponse_SERVING)
-	}
 }
 
 // services are the full names of a server's services, sorted.
@@ -327,21 +317,6 @@ func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, mor
 	healthpb.RegisterHealthServer(services, f.health)
 	reflection.Register(g)
 	return g
-}
-
-// healthz tells load balancers whether to send requests here. It says nothing else, so it needs no token.
-func (f *front) healthz(w http.ResponseWriter, _ *http.Request) {
-	select {
-	case <-f.draining:
-		http.Error(w, "stopping", http.StatusServiceUnavailable)
-		return
-	default:
-	}
-	if errors.Is(f.store.Healthy(), job.ErrStorage) { // a full disk stops neither reading nor watching
-		http.Error(w, "the store cannot save", http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = io.WriteString(w, "ok\n")
 }
 
 // watchStore returns an error when the store can no longer save, which ends the server: its supervisor starts it again,

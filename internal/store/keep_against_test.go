@@ -2,9 +2,9 @@ package store_test
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -85,7 +85,7 @@ func TestWhatIsKeptAtTheLastMomentStays(t *testing.T) {
 	s := storetest.OpenConfig(t, store.Config{Now: func() time.Time { return now }, Retention: store.Retention{failed: {For: time.Second}}})
 	var jobs []*jobsv1.Job
 	for n := range 60 {
-		jobs = append(jobs, newJob("A", fmt.Sprint(n)))
+		jobs = append(jobs, newJob("A", strconv.Itoa(n)))
 	}
 	submit(t, s, "ada", jobs...)
 	for id := job.ID(1); id <= 60; id++ {
