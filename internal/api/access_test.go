@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -261,9 +262,25 @@ func TestOrphansAreListedAndEnded(t *testing.T) {
 	op := w.as("root", "operator")
 	list, err := w.admin().ListOrphans(op, &adminv1.ListOrphansRequest{})
 	must(t, err)
-	if len(list.GetOrphans()) != 1 || len(list.GetUnreachable()) != 1 {
+	if len(list.GetOrphans()) != 3 || list.GetTotalSize() != 3 || len(list.GetUnreachable()) != 1 || list.GetNextPageToken() != "" {
 		t.Errorf("orphans %v", list)
 	}
+	var found []string
+	for token := ""; ; {
+		part, err := w.admin().ListOrphans(op, &adminv1.ListOrphansRequest{PageSize: 1, PageToken: token})
+		must(t, err)
+		for _, o := range part.GetOrphans() {
+			found = append(found, o.GetExecutor()+"/"+o.GetEngineId())
+		}
+		if token = part.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if want := []string{"local/7", "slurm/11", "slurm/9"}; !slices.Equal(found, want) {
+		t.Errorf("page by page %q, want %q", found, want)
+	}
+	_, err = w.admin().ListOrphans(op, &adminv1.ListOrphansRequest{PageToken: "x"})
+	refusal(t, err, codes.InvalidArgument, "INVALID_ARGUMENT")
 	_, err = w.admin().CancelOrphan(op, &adminv1.CancelOrphanRequest{Executor: "local", EngineId: "7"})
 	must(t, err)
 	_, err = w.admin().CancelOrphan(op, &adminv1.CancelOrphanRequest{Executor: "local", EngineId: "8"})

@@ -90,7 +90,7 @@ func (engines) Advise(j *jobsv1.Job) *jobsv1.Advice {
 }
 
 func (engines) Orphans(context.Context) ([]*adminv1.Orphan, []string) {
-	return []*adminv1.Orphan{{Executor: "local", EngineId: "7"}}, []string{"away"}
+	return []*adminv1.Orphan{{Executor: "slurm", EngineId: "9"}, {Executor: "local", EngineId: "7"}, {Executor: "slurm", EngineId: "11"}}, []string{"away"}
 }
 
 func (engines) CancelOrphan(_ context.Context, _, id string) error {

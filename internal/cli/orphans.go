@@ -32,22 +32,37 @@ them unless --cancel names one.`,
 		if len(end) > 0 {
 			return a.cancelOrphans(ctx, client, end)
 		}
-		var resp *adminv1.ListOrphansResponse
-		if err := a.call(ctx, func(ctx context.Context) error {
-			resp, err = client.ListOrphans(ctx, &adminv1.ListOrphansRequest{})
-			return err
-		}); err != nil {
+		orphans, unreachable, err := a.allOrphans(ctx, client)
+		if err != nil {
 			return err
 		}
-		for _, name := range resp.GetUnreachable() {
+		for _, name := range unreachable {
 			say(a.err, "stint: the executor %s could not be asked", name)
 		}
 		return a.show(*f, answer{
-			messages: messagesOf(resp.GetOrphans()), list: true, names: namesOf(resp.GetOrphans(), orphanName),
-			table: func() error { a.orphanTable(resp.GetOrphans()); return nil },
+			messages: messagesOf(orphans), list: true, names: namesOf(orphans, orphanName),
+			table: func() error { a.orphanTable(orphans); return nil },
 		})
 	})
 	return cmd
+}
+
+// allOrphans collects the orphans of all pages, and the names of the executors that could not be asked when the last was made.
+func (a *app) allOrphans(ctx context.Context, client adminv1.AdminServiceClient) (all []*adminv1.Orphan, unreachable []string, _ error) {
+	for token := ""; ; {
+		var resp *adminv1.ListOrphansResponse
+		err := a.call(ctx, func(ctx context.Context) (err error) {
+			resp, err = client.ListOrphans(ctx, &adminv1.ListOrphansRequest{PageSize: 1000, PageToken: token})
+			return err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, resp.GetOrphans()...)
+		if token = resp.GetNextPageToken(); token == "" {
+			return all, resp.GetUnreachable(), nil
+		}
+	}
 }
 
 func orphanName(o *adminv1.Orphan) string { return o.GetExecutor() + "/" + o.GetEngineId() }

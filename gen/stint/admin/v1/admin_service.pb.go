@@ -270,7 +270,11 @@ func (x *BackupResponse) GetSizeBytes() int64 {
 
 // Request of ListOrphans.
 type ListOrphansRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Orphans a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,13 +309,31 @@ func (*ListOrphansRequest) Descriptor() ([]byte, []int) {
 	return file_stint_admin_v1_admin_service_proto_rawDescGZIP(), []int{4}
 }
 
+func (x *ListOrphansRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListOrphansRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 // Response of ListOrphans.
 type ListOrphansResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The orphans, by executor and engine id.
+	// The orphans of this page, by executor and engine id. The engines are asked anew for each page.
 	Orphans []*Orphan `protobuf:"bytes,1,rep,name=orphans,proto3" json:"orphans,omitempty"`
-	// Names of executors that could not be asked.
-	Unreachable   []string `protobuf:"bytes,2,rep,name=unreachable,proto3" json:"unreachable,omitempty"`
+	// Names of executors that could not be asked. Their orphans are on no page.
+	Unreachable []string `protobuf:"bytes,2,rep,name=unreachable,proto3" json:"unreachable,omitempty"`
+	// Gives the next page. Empty on the last one.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Orphans on all pages, exactly, as the engines said when this page was asked for.
+	TotalSize     int64 `protobuf:"varint,4,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -358,6 +380,20 @@ func (x *ListOrphansResponse) GetUnreachable() []string {
 		return x.Unreachable
 	}
 	return nil
+}
+
+func (x *ListOrphansResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListOrphansResponse) GetTotalSize() int64 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
 }
 
 // Orphan is a job on an engine that this installation started and does not know any more.
@@ -1297,11 +1333,18 @@ const file_stint_admin_v1_admin_service_proto_rawDesc = "" +
 	"\x0eBackupResponse\x12\x17\n" +
 	"\x04data\x18\x01 \x01(\fB\x03\xe0A\x03R\x04data\x12\"\n" +
 	"\n" +
-	"size_bytes\x18\x02 \x01(\x03B\x03\xe0A\x03R\tsizeBytes\"\x14\n" +
-	"\x12ListOrphansRequest\"s\n" +
+	"size_bytes\x18\x02 \x01(\x03B\x03\xe0A\x03R\tsizeBytes\"i\n" +
+	"\x12ListOrphansRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xe0A\x01\xbaH\x04\x1a\x02(\x00R\bpageSize\x12*\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\v\xe0A\x01\xbaH\x05r\x03(\x80\x10R\tpageToken\"\xc4\x01\n" +
 	"\x13ListOrphansResponse\x125\n" +
 	"\aorphans\x18\x01 \x03(\v2\x16.stint.admin.v1.OrphanB\x03\xe0A\x03R\aorphans\x12%\n" +
-	"\vunreachable\x18\x02 \x03(\tB\x03\xe0A\x03R\vunreachable\"\x89\x02\n" +
+	"\vunreachable\x18\x02 \x03(\tB\x03\xe0A\x03R\vunreachable\x12+\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tB\x03\xe0A\x03R\rnextPageToken\x12\"\n" +
+	"\n" +
+	"total_size\x18\x04 \x01(\x03B\x03\xe0A\x03R\ttotalSize\"\x89\x02\n" +
 	"\x06Orphan\x12\x1f\n" +
 	"\bexecutor\x18\x01 \x01(\tB\x03\xe0A\x03R\bexecutor\x12 \n" +
 	"\tengine_id\x18\x02 \x01(\tB\x03\xe0A\x03R\bengineId\x12\x1a\n" +

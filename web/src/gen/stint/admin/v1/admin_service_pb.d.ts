@@ -160,6 +160,19 @@ export declare const BackupResponseSchema: GenMessage<BackupResponse, {jsonType:
  * @generated from message stint.admin.v1.ListOrphansRequest
  */
 export declare type ListOrphansRequest = Message<"stint.admin.v1.ListOrphansRequest"> & {
+  /**
+   * Orphans a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
 };
 
 /**
@@ -168,6 +181,19 @@ export declare type ListOrphansRequest = Message<"stint.admin.v1.ListOrphansRequ
  * @generated from message stint.admin.v1.ListOrphansRequest
  */
 export declare type ListOrphansRequestJson = {
+  /**
+   * Orphans a page: 0 means 50, more than 1,000 means 1,000. A page of 1 MiB ends early, and has a next_page_token.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize?: number;
+
+  /**
+   * The next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken?: string;
 };
 
 /**
@@ -183,18 +209,32 @@ export declare const ListOrphansRequestSchema: GenMessage<ListOrphansRequest, {j
  */
 export declare type ListOrphansResponse = Message<"stint.admin.v1.ListOrphansResponse"> & {
   /**
-   * The orphans, by executor and engine id.
+   * The orphans of this page, by executor and engine id. The engines are asked anew for each page.
    *
    * @generated from field: repeated stint.admin.v1.Orphan orphans = 1;
    */
   orphans: Orphan[];
 
   /**
-   * Names of executors that could not be asked.
+   * Names of executors that could not be asked. Their orphans are on no page.
    *
    * @generated from field: repeated string unreachable = 2;
    */
   unreachable: string[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+
+  /**
+   * Orphans on all pages, exactly, as the engines said when this page was asked for.
+   *
+   * @generated from field: int64 total_size = 4;
+   */
+  totalSize: bigint;
 };
 
 /**
@@ -204,18 +244,32 @@ export declare type ListOrphansResponse = Message<"stint.admin.v1.ListOrphansRes
  */
 export declare type ListOrphansResponseJson = {
   /**
-   * The orphans, by executor and engine id.
+   * The orphans of this page, by executor and engine id. The engines are asked anew for each page.
    *
    * @generated from field: repeated stint.admin.v1.Orphan orphans = 1;
    */
   orphans?: OrphanJson[];
 
   /**
-   * Names of executors that could not be asked.
+   * Names of executors that could not be asked. Their orphans are on no page.
    *
    * @generated from field: repeated string unreachable = 2;
    */
   unreachable?: string[];
+
+  /**
+   * Gives the next page. Empty on the last one.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken?: string;
+
+  /**
+   * Orphans on all pages, exactly, as the engines said when this page was asked for.
+   *
+   * @generated from field: int64 total_size = 4;
+   */
+  totalSize?: string;
 };
 
 /**
