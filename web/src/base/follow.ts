@@ -7,7 +7,8 @@ import { listServices } from './calls';
 import { type Session, session } from './session';
 import { themeChanges } from './theme';
 
-class Follower implements ReactiveController {
+/** Has a component draw again whenever what it subscribes to says so. */
+export class Follower implements ReactiveController {
   private life = new AbortController();
 
   constructor(

@@ -4,6 +4,7 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { setTitle, site, siteName } from './site';
+import './tray';
 import '../indicator/indicator';
 import { mustSignIn, renderAccount, renderEnded, renderSignIn } from './account';
 import { followMedia, followSession, followTheme } from './follow';
@@ -210,6 +211,7 @@ export class App extends LitElement {
         ${this.renderPage()}
       </main>
       ${this.loading && this.page ? html`<div class="loading" role="status">Loading ${this.route?.spec.title}…</div>` : nothing}
+      <stint-tray></stint-tray>
       <stint-indicator class=${this.route?.spec.folder === 'jobs' ? 'list' : ''} ?hidden=${session.signedOut} server="./" @stint-counts=${this.onCounts}></stint-indicator>`;
   }
 }

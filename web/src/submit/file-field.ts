@@ -3,8 +3,9 @@ import { html, LitElement, nothing } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
+import { transfers } from '../base/transfers';
 import type { ParameterJson } from '../gen/stint/catalog/v1/catalog_service_pb';
-import { droppedFiles, type Upload, uploadFiles } from '../workspace/files';
+import { droppedFiles } from '../workspace/files';
 import { parentOf } from '../workspace/paths';
 import { pick } from '../workspace/picker';
 import { fieldStyles } from './field-styles';
@@ -22,17 +23,9 @@ export class FileField extends LitElement {
   @property({ attribute: false }) invalid = false;
   @property() label = '';
   @state() private over = false;
-  @state() private uploads: Upload[] = [];
+  @state() private uploads: readonly number[] = [];
   @query('input[type=text]') private text!: HTMLInputElement;
   @query('input[type=file]') private chooser!: HTMLInputElement;
-  private life = new AbortController();
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.life.abort();
-    this.life = new AbortController();
-  }
-
   override focus(): void {
     this.text.focus();
   }
@@ -53,14 +46,11 @@ export class FileField extends LitElement {
   }
 
   private async upload(files: File[]): Promise<void> {
-    const stored = await uploadFiles(uploadFolder, files.slice(0, 1), {
-      signal: this.life.signal,
-      progress: (uploads) => {
-        this.uploads = uploads;
-      },
-    });
-    const path = stored[0]?.path;
-    if (path) this.give(path);
+    const { keys, stored } = transfers.add(uploadFolder, files.slice(0, 1));
+    this.uploads = keys;
+    const path = (await stored)[0]?.path;
+    // A form that was left has a draft of its own; the tray says where the file is.
+    if (path && this.isConnected) this.give(path);
   }
 
   private onDrop(event: DragEvent): void {
@@ -92,7 +82,7 @@ export class FileField extends LitElement {
             }}>
             <p>${kinds.length > 0 ? `${kinds.join(', ')}. ` : ''}A file can also be dropped here; it goes to ${uploadFolder}.</p>`
       }
-      <stint-uploads .uploads=${this.uploads}></stint-uploads>
+      <stint-uploads .keys=${this.uploads}></stint-uploads>
     </div>`;
   }
 }

@@ -9,12 +9,12 @@ import { icon } from '../base/icons';
 import type { Route } from '../base/router';
 import { sharedStyles } from '../base/styles';
 import { toast } from '../base/toast';
+import { transfers } from '../base/transfers';
 import { visible } from '../base/words';
 import type { ListResponseJson, WorkspaceEntryJson } from '../gen/stint/workspace/v1/workspace_service_pb';
-import { deleteEntry, droppedFiles, listFolder, type Upload, uploadFiles } from './files';
+import { deleteEntry, droppedFiles, listFolder } from './files';
 import { workspaceStyles } from './page-styles';
 import { baseName, joinPath, parentOf, workspaceHref, workspaceURL } from './paths';
-import './uploads';
 
 export const tag = 'stint-workspace-page';
 
@@ -26,10 +26,19 @@ export class WorkspacePage extends LitElement {
   @state() private listing: ListResponseJson | undefined;
   @state() private problem = '';
   @state() private over = false;
-  @state() private uploads: Upload[] = [];
   @state() private selected: ReadonlySet<string> = new Set();
   private folder: string | undefined;
   private life = new AbortController();
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    const { signal } = this.life;
+    // A file may have made folders on its way.
+    const stored = (e: Event) => {
+      if ((e as CustomEvent<string>).detail.startsWith(`${this.folder ?? ''}/`)) void this.load();
+    };
+    transfers.addEventListener('stored', stored, { signal });
+  }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
@@ -66,20 +75,8 @@ export class WorkspacePage extends LitElement {
     }
   }
 
-  private async upload(files: File[], folder = this.folder ?? ''): Promise<void> {
-    if (files.length === 0) return;
-    const stored = await uploadFiles(folder, files, {
-      signal: this.life.signal,
-      progress: (uploads) => {
-        this.uploads = uploads;
-      },
-    });
-    if (stored.length > 0)
-      toast(
-        stored.length === 1 ? `${baseName(stored[0]?.path ?? '')} is stored.` : `${stored.length} files are stored.`,
-        { kind: 'success' },
-      );
-    await this.load();
+  private upload(files: File[], folder = this.folder ?? ''): void {
+    transfers.add(folder, files);
   }
 
   private async uploadIntoNew(files: File[]): Promise<void> {
@@ -89,7 +86,7 @@ export class WorkspacePage extends LitElement {
       confirm: 'Upload',
       text: { label: 'Name of the folder', required: true, rows: 1, maxLength: 200 },
     });
-    if (name) await this.upload(files, joinPath(this.folder ?? '', name));
+    if (name) this.upload(files, joinPath(this.folder ?? '', name));
   }
 
   private async removeEntries(entries: WorkspaceEntryJson[]): Promise<void> {
@@ -146,7 +143,7 @@ export class WorkspacePage extends LitElement {
 
   private renderTools(entries: WorkspaceEntryJson[]) {
     const chosen = entries.filter((e) => this.selected.has(e.path ?? ''));
-    const take = (into: (files: File[]) => Promise<void>) => (e: Event) => {
+    const take = (into: (files: File[]) => unknown) => (e: Event) => {
       const input = e.target as HTMLInputElement;
       const files = [...(input.files ?? [])];
       input.value = '';
@@ -206,14 +203,14 @@ export class WorkspacePage extends LitElement {
     }} @drop=${(e: DragEvent) => {
       e.preventDefault();
       this.over = false;
-      void this.upload(droppedFiles(e));
+      this.upload(droppedFiles(e));
     }}>
       <header><h1>Workspace</h1>${listing ? this.renderUsage(listing) : nothing}</header>
       ${this.renderCrumbs()}
       ${this.problem ? html`<p class="problem" role="alert">${this.problem}</p>` : nothing}
       ${
         listing
-          ? html`${this.renderTools(entries)}<stint-uploads .uploads=${this.uploads}></stint-uploads>${this.renderTable(entries)}
+          ? html`${this.renderTools(entries)}${this.renderTable(entries)}
             ${listing.unsorted ? html`<p class="quiet-text" role="note">This folder has more than 10,000 entries. They are shown as they lie on the server's disk, in no order.</p>` : nothing}
             ${listing.nextPageToken ? html`<p><button class="button" @click=${() => this.load(listing.nextPageToken)}>Show more</button></p>` : nothing}`
           : this.problem

@@ -5,8 +5,9 @@ import type { Dialog } from '../base/dialog';
 import { formatBytes, formatTime } from '../base/format';
 import { icon } from '../base/icons';
 import { sharedStyles } from '../base/styles';
+import { transfers } from '../base/transfers';
 import type { WorkspaceEntryJson } from '../gen/stint/workspace/v1/workspace_service_pb';
-import { listFolder, type Upload, uploadFiles } from './files';
+import { listFolder } from './files';
 import { baseName } from './paths';
 import '../base/dialog';
 import './uploads';
@@ -46,7 +47,7 @@ class FilePicker extends LitElement {
   @state() private entries: WorkspaceEntryJson[] | undefined;
   @state() private problem = '';
   @state() private all = false;
-  @state() private uploads: Upload[] = [];
+  @state() private uploads: readonly number[] = [];
   @query('stint-dialog') private dialog!: Dialog;
   private given: string | undefined;
   private life = new AbortController();
@@ -79,13 +80,10 @@ class FilePicker extends LitElement {
     const input = event.target as HTMLInputElement;
     const files = [...(input.files ?? [])];
     input.value = '';
-    const stored = await uploadFiles(this.folder, files, {
-      signal: this.life.signal,
-      progress: (uploads) => {
-        this.uploads = uploads;
-      },
-    });
-    const [only] = stored;
+    const { keys, stored } = transfers.add(this.folder, files);
+    this.uploads = keys;
+    const [only] = await stored;
+    if (!this.isConnected) return;
     if (files.length === 1 && only?.path && !this.options.folder) this.take(only.path);
     else await this.show(this.folder);
   }
@@ -128,7 +126,7 @@ class FilePicker extends LitElement {
               ? html`<li class="empty">Nothing to choose here.</li>`
               : visible.map((entry) => this.renderEntry(entry))
       }</ul>
-      <stint-uploads .uploads=${this.uploads}></stint-uploads>
+      <stint-uploads .keys=${this.uploads}></stint-uploads>
       <div class="more">
         ${
           !this.options.folder && (hidden > 0 || this.all)

@@ -1,9 +1,9 @@
-// The uploads under way, as bars.
+// Some of the uploads of this window, as bars, where they were asked for.
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { styles } from '../base/css-vars';
 import { sharedStyles } from '../base/styles';
-import type { Upload } from './files';
+import { followTransfers } from '../base/transfers';
 
 @customElement('stint-uploads')
 export class Uploads extends LitElement {
@@ -19,24 +19,28 @@ export class Uploads extends LitElement {
     `,
   ];
 
-  @property({ attribute: false }) uploads: readonly Upload[] = [];
+  /** The keys of the uploads that are shown. */
+  @property({ attribute: false }) keys: readonly number[] = [];
+  private readonly transfers = followTransfers(this);
+
+  private get shown() {
+    return this.transfers.items.filter((t) => this.keys.includes(t.key) && t.state !== 'stored');
+  }
 
   // Nothing to show takes no room.
   override willUpdate(): void {
-    this.hidden = !this.uploads.some((u) => !u.done || u.problem);
+    this.hidden = this.shown.length === 0;
   }
 
   override render() {
-    const shown = this.uploads.filter((u) => !u.done || u.problem);
-    if (shown.length === 0) return nothing;
-    return shown.map((u) => {
-      const percent = Math.round(u.sent * 100);
+    return this.shown.map((u) => {
+      const percent = u.file.size > 0 ? Math.floor((u.sent / u.file.size) * 100) : 0;
       return html`<div class="upload">
-        <div class="words"><span>${u.name}</span>${u.problem ? html`<span class="problem" role="alert">${u.problem}</span>` : html`<span>${percent} %</span>`}</div>
+        <div class="words"><span>${u.file.name}</span>${u.problem ? html`<span class="problem" role="alert">${u.problem}</span>` : html`<span>${percent} %</span>`}</div>
         ${
           u.problem
             ? nothing
-            : html`<div class="track" role="progressbar" aria-label="Upload of ${u.name}" aria-valuenow=${percent} aria-valuemin="0" aria-valuemax="100">
+            : html`<div class="track" role="progressbar" aria-label="Upload of ${u.file.name}" aria-valuenow=${percent} aria-valuemin="0" aria-valuemax="100">
               <div class="fill" ${styles({ width: `${percent}%` })}></div></div>`
         }
       </div>`;
