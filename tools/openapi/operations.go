@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,9 +26,7 @@ func (d *document) ids() map[string]bool {
 // parameters get the bounds of their fields. Operations of the base, own, are described by hand.
 func (d *document) describeMessages(methods map[string]protoreflect.MethodDescriptor, own map[string]bool) error {
 	s := &schemas{made: object{}}
-	for name, schema := range d.Components["schemas"] {
-		s.made[name] = schema
-	}
+	maps.Copy(s.made, d.Components["schemas"])
 	for _, item := range d.Paths {
 		for _, operation := range item {
 			op, ok := operation.(map[string]any)
