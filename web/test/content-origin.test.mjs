@@ -48,7 +48,7 @@ const finished = {
 test('a report with scripts runs, and reaches nothing of the pages', { skip }, async () => {
   const { id } = await server.submit({ service: 'Report' });
   assert.equal((await server.finished(id)).state, 'STATE_COMPLETED');
-  const before = await server.call('GET', 'v1/jobs:summary');
+  const before = await server.call('GET', 'v1/jobs:summarize');
   const open = await openContext(browser, server, { others: [`${content}/c/`] });
   // The cookie that a report would like to have.
   await open.context.addCookies([{ name: 'stint_session', value: 'secret', url: server.url }]);
@@ -69,7 +69,7 @@ test('a report with scripts runs, and reaches nothing of the pages', { skip }, a
   await until(async () => (await tried(alone)).elsewhere, 'refused');
   assert.ok(alone.url().startsWith(`${content}/c/`));
   assert.deepEqual(await tried(alone), finished);
-  assert.deepEqual(await server.call('GET', 'v1/jobs:summary'), before, 'a report submitted a job');
+  assert.deepEqual(await server.call('GET', 'v1/jobs:summarize'), before, 'a report submitted a job');
 
   // What the policies blocked is told on the console; nothing else may be.
   await open.close().catch((error) => {
