@@ -239,6 +239,20 @@ func TestARefusedAccountWhileAccountingIsAway(t *testing.T) {
 		pass(30 * time.Minute)
 		wantWaiting(w.t, wt, queued, resources)
 	})
+	story(t, "is waited for a minute after accounting came back", func(w *world) {
+		w.set(func() { w.accounts.enforced, w.booksDown = true, true })
+		w.change = func(c *Config) { c.Defaults.Account = "lab" }
+		w.restart()
+		wt := w.wait(w.begin(w.taskOf(1, "alice")))
+		other := w.wait(w.begin(w.taskOf(2, "bob")))
+		pass(10 * time.Minute)
+		w.set(func() { w.booksDown = false })
+		pass(30 * time.Second)
+		wantWaiting(w.t, wt, queued, away)
+		pass(5 * time.Minute)
+		wantExit(w.t, wt, jobsv1.Reason_REASON_SUBMIT_REJECTED, -1)
+		wantExit(w.t, other, jobsv1.Reason_REASON_SUBMIT_REJECTED, -1)
+	})
 	story(t, "is final when accounting answers", func(w *world) {
 		w.set(func() { w.accounts.enforced = true })
 		w.change = func(c *Config) { c.Defaults.Account = "lab" }

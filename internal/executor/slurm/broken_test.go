@@ -19,7 +19,7 @@ import (
 func through(a batch.Answer, line executortest.Connection) *engine {
 	cfg := Config{User: "me"}
 	cfg.setDefaults()
-	return &engine{cfg: cfg, log: cfg.Logger, run: func(_ context.Context, c batch.Call) batch.Answer {
+	return &engine{cfg: cfg, log: cfg.Logger, owners: newOwners(), run: func(_ context.Context, c batch.Call) batch.Answer {
 		out := a.Stdout
 		for _, arg := range c.Args { // rows end with the mark that was asked for
 			if v, ok := strings.CutPrefix(arg, "--delimiter="); ok {

@@ -22,6 +22,7 @@ type owners struct {
 	seen  map[string]sighting // by owner
 	pause time.Time           // until then sacctmgr is not asked again
 	why   batch.Submitted     // what it said last
+	away  time.Time           // when it last did not answer as a refusal was to be judged
 }
 
 // sighting is of an owner's account.
@@ -316,12 +317,26 @@ func aboutAccounts(a batch.Answer) bool {
 	return a.Err == nil && a.Code == 1 && len(failed) > 0 && accountsPattern.MatchString(failed[len(failed)-1][1])
 }
 
-// unlessAccountingIsAway returns a refusal for an account's sake, unless the accounting does not answer: then the
-// controller may not know the account yet, and nothing is final.
+// wasAway notes whether accounting answers, and reports whether it did not a short while ago: the
+// controller hears of what is in it with a delay.
+func (o *owners) wasAway(err error) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil {
+		o.away = time.Now()
+	}
+	return !o.away.IsZero() && time.Since(o.away) < accountLag
+}
+
+// unlessAccountingIsAway returns a refusal for an account's sake, unless the accounting does not answer or did not a short
+// while ago: then the controller may not know the account yet, and nothing is final.
 func (e *engine) unlessAccountingIsAway(ctx context.Context, refused batch.Submitted) batch.Submitted {
 	_, err := e.Account(ctx, batch.Query{Names: []string{"stint-" + e.cfg.InstallID}, Since: time.Now()})
-	if err == nil || errors.Is(err, batch.ErrNoAccounting) {
+	if errors.Is(err, batch.ErrNoAccounting) || !e.owners.wasAway(err) {
 		return refused
+	}
+	if err == nil {
+		err = errors.New("it answers again")
 	}
 	words := batch.Plain(err.Error())
 	return batch.Submitted{Outcome: batch.Deferred, Err: err, Words: refused.Message + " " + words, Hold: batch.Hold{
