@@ -22,7 +22,8 @@ type owners struct {
 	seen  map[string]sighting // by owner
 	pause time.Time           // until then sacctmgr is not asked again
 	why   batch.Submitted     // what it said last
-	away  time.Time           // when it last did not answer as a refusal was to be judged
+	away  bool                // it did not answer when a refusal was to be judged last
+	back  time.Time           // when it first answered again
 }
 
 // sighting is of an owner's account.
@@ -317,15 +318,16 @@ func aboutAccounts(a batch.Answer) bool {
 	return a.Err == nil && a.Code == 1 && len(failed) > 0 && accountsPattern.MatchString(failed[len(failed)-1][1])
 }
 
-// wasAway notes whether accounting answers, and reports whether it did not a short while ago: the
+// wasAway notes whether accounting answers, and reports whether it did not until a short while ago: the
 // controller hears of what is in it with a delay.
 func (o *owners) wasAway(err error) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err != nil {
-		o.away = time.Now()
+	if err == nil && o.away {
+		o.back = time.Now()
 	}
-	return !o.away.IsZero() && time.Since(o.away) < accountLag
+	o.away = err != nil
+	return o.away || !o.back.IsZero() && time.Since(o.back) < accountLag
 }
 
 // unlessAccountingIsAway returns a refusal for an account's sake, unless the accounting does not answer or did not a short
