@@ -17,7 +17,7 @@ func TestTheContentOriginOfTheRealServer(t *testing.T) {
 	h.addService(t, "Page", "mkdir run\necho '<script>1</script>' > run/r.html\necho other > other.txt\n", "")
 	id := h.submit("ann", &jobsv1.Job{Service: "Page"})
 	h.until(id, jobsv1.State_STATE_COMPLETED)
-	get := func(host, path, user string) (*http.Response, string) {
+	get := func(host, path, user string) (code int, header http.Header, body string) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url(path), nil)
 		if err != nil {
@@ -33,33 +33,33 @@ func TestTheContentOriginOfTheRealServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
+		text, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return resp, string(body)
+		return resp.StatusCode, resp.Header, string(text)
 	}
-	resp, _ := get(h.address, "/v1/jobs/"+id+"/results/run/r.html", "ann")
-	to, sent := strings.CutPrefix(resp.Header.Get("Location"), "http://"+name)
-	if resp.StatusCode != http.StatusSeeOther || !sent {
-		t.Fatalf("%s %v", resp.Status, resp.Header)
+	code, header, _ := get(h.address, "/v1/jobs/"+id+"/results/run/r.html", "ann")
+	to, sent := strings.CutPrefix(header.Get("Location"), "http://"+name)
+	if code != http.StatusSeeOther || !sent {
+		t.Fatalf("%d %v", code, header)
 	}
-	if resp, body := get(name, to, ""); resp.StatusCode != http.StatusOK || body != "<script>1</script>\n" || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "sandbox allow-scripts") {
-		t.Errorf("%s %q %v", resp.Status, body, resp.Header)
+	if code, header, body := get(name, to, ""); code != http.StatusOK || body != "<script>1</script>\n" || !strings.Contains(header.Get("Content-Security-Policy"), "sandbox allow-scripts") {
+		t.Errorf("%d %q %v", code, body, header)
 	}
 	for _, path := range []string{"/", "/v1/jobs", "/healthz", "/metrics", "/auth/login", strings.Replace(to, "run/r.html", "other.txt", 1)} {
-		if resp, body := get(name, path, "op"); resp.StatusCode != http.StatusNotFound {
-			t.Errorf("%s at the other name: %s %.100s", path, resp.Status, body)
+		if code, _, body := get(name, path, "op"); code != http.StatusNotFound {
+			t.Errorf("%s at the other name: %d %.100s", path, code, body)
 		}
 	}
-	if resp, _ := get(h.address, "/v1/jobs/"+id+"/results/run/r.html", "bob"); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("bob opens ann's report: %s", resp.Status)
+	if code, _, _ := get(h.address, "/v1/jobs/"+id+"/results/run/r.html", "bob"); code != http.StatusNotFound {
+		t.Errorf("bob opens ann's report: %d", code)
 	}
 	if log := h.log.String(); strings.Contains(log, strings.Split(to, "/")[2]) {
 		t.Error("the log has the ticket")
 	}
 	stintd(t, "token", "revoke", "--data", h.data, "--id", strings.Split(h.token["ann"], "_")[1])
-	if resp, body := get(name, to, ""); resp.StatusCode != http.StatusUnauthorized {
-		t.Errorf("after the token was revoked: %s %.100s", resp.Status, body)
+	if code, _, body := get(name, to, ""); code != http.StatusUnauthorized {
+		t.Errorf("after the token was revoked: %d %.100s", code, body)
 	}
 }
