@@ -145,9 +145,9 @@ func (f *front) runUpkeep(background context.Context) {
 	f.run("watch the store", func() error { return f.watchStore(background) })
 	f.run("note how far the store is", func() error { s.notes.run(background); return nil })
 	f.run("keep the services current", func() error { s.reloadOnHangup(background); return nil })
+	f.run("keep the audit", func() error { s.keepAudit(background); return nil })
 	j := newJanitor(s.store, s.folders, s.log)
 	f.run("delete old jobs", func() error { s.retain(background, j); return nil })
-	f.run("keep the audit", func() error { s.keepAudit(background); return nil })
 	f.run("remove what deleted jobs leave", func() error { return j.Run(background) })
 	f.run("drop old uploads", func() error { s.dropUploads(background); return nil })
 	if s.backups != nil {
@@ -287,11 +287,8 @@ func (f *front) build(ctx context.Context) (err error) {
 
 // newGRPC makes a gRPC server with all services. from tells where its callers are.
 func (f *front) newGRPC(creds credentials.TransportCredentials, from origin, more ...grpc.ServerOption) *grpc.Server {
-	around := []layers.Layer{
-		api.Known, f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received, f.limits.announced,
-		f.space.layer, api.Validated(f.validator), f.audited.layer, api.Audited(f.store),
-	}
-	around = append(f.around(from), around...)
+	around := append(f.around(from), api.Known, f.auth.Layer, f.limits.user, f.decodes.Layer, f.limits.received,
+		f.limits.announced, f.space.layer, api.Validated(f.validator), f.audited.layer, api.Audited(f.store))
 	g := grpc.NewServer(append(more,
 		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(api.Codec(f.decodes)),
