@@ -318,7 +318,7 @@ func TestRevokedTokenEndsWhatIsOpen(t *testing.T) {
 				said = data
 			}
 		}
-		if event != "error" || !strings.Contains(said, "TOKEN_REVOKED") {
+		if event != "problem" || !strings.Contains(said, "TOKEN_REVOKED") {
 			t.Errorf("%s ended with %s %s", path, event, said)
 		}
 	}

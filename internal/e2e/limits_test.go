@@ -192,7 +192,7 @@ func watchOverSSE(ctx context.Context, t *testing.T, h *hostile, client *http.Cl
 			told()
 		}
 	}
-	if last != "error" {
+	if last != "problem" {
 		t.Errorf("SSE (%s) ended with event %s", strconv.Itoa(resp.StatusCode), last)
 	}
 }

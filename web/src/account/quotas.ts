@@ -64,7 +64,7 @@ export class Quotas extends LitElement {
   override render() {
     if (this.problem) return html`<p class="problem" role="alert">${this.problem}</p>`;
     if (!this.quotas) return nothing;
-    return html`<div class="scroll" tabindex="0" role="region" aria-label="What you use"><table>
+    return html`<div class="scroll" tabindex="0" role="region" aria-label="Table of limits"><table>
       <thead><tr><th scope="col">What</th><th scope="col" class="number">Used</th><th scope="col" class="number">Limit</th>
         <th scope="col"><span class="visually-hidden">What to do</span></th></tr></thead>
       <tbody>${this.quotas.map((quota) => this.renderRow(quota))}</tbody></table></div>`;
