@@ -199,6 +199,7 @@ test('the workspace: upload, replace, download, delete; names are text', { skip 
   await page.locator('input[data-upload=here]').setInputFiles([file(evil, 'one'), file('a.fasta', '>new\nTTTT\n')]);
   await page.getByRole('dialog', { name: 'Replace the file?' }).waitFor();
   await page.getByRole('button', { name: 'Replace it' }).click();
+  await page.getByText('All 2 files are stored.').waitFor();
   await until(names, ['Folder above', evil, 'a.fasta', 'b.bam']);
   assert.equal(await (await fetch(new URL('v1/workspace/genomes/a.fasta', server.url))).text(), '>new\nTTTT\n');
   await picture(page, 'workspace-light');

@@ -175,7 +175,8 @@ export class JobsPage extends LitElement implements PageElement {
       if (other && row.revision > other.revision) this.others.set(row.id, row);
     }
     this.list?.apply(news);
-    if (news.link.live && wasDown && this.list?.error) this.list.retry();
+    // What the server has refused it refuses again.
+    if (news.link.live && wasDown && this.list?.error && !refused(this.list.error)) this.list.retry();
     this.updateFacets(false);
   }
 
@@ -420,6 +421,8 @@ export class JobsPage extends LitElement implements PageElement {
 function typesOn(view: ViewState, part: Partial<ViewState>): boolean {
   return Object.keys(part).length === 1 && Boolean(part.search) && view.search !== '';
 }
+
+const refused = (error: unknown) => error instanceof ApiError && !error.unreachable;
 
 function queryChanged(a: ViewState, b: ViewState): boolean {
   return JSON.stringify(queryOf(a)) !== JSON.stringify(queryOf(b));
