@@ -131,9 +131,11 @@ export class JobsPage extends LitElement implements PageElement {
       this.list = keep?.resume(this.onList, this.fits) ?? new JobList(wanted, this.fits, this.onList);
       kept = this.list;
       this.restoreRow = this.view.row;
+      this.scrolledTo = this.view.row;
       this.list.want(this.restoreRow);
       this.version++;
-    } else if (this.view.row !== before.row && this.view.row !== this.table?.firstVisible()) {
+    } else if (this.view.row !== before.row && this.view.row !== this.scrolledTo) {
+      // The address has another place than the one that was scrolled to: it is gone back to.
       this.restoreRow = this.view.row;
       this.list?.want(this.restoreRow);
     }
@@ -179,6 +181,9 @@ export class JobsPage extends LitElement implements PageElement {
     if (news.link.live && wasDown && this.list?.error && !refused(this.list.error)) this.list.retry();
     this.updateFacets(false);
   }
+
+  // The row that the user scrolled to last. While the address is told of it they may have gone on.
+  private scrolledTo = 0;
 
   private onList = (list: JobList) => {
     if (list !== this.list) return;
@@ -406,7 +411,10 @@ export class JobsPage extends LitElement implements PageElement {
             .sort=${view.sort} ?desc=${view.desc} ?relative=${view.relative}
             @sort=${on<'sort'>((d) => this.go(d))} @columns=${on<'columns'>((columns) => this.go({ columns }, true))}
             @select=${on<'select'>((selected) => this.go({ selected }, true))} @view=${on<'view'>(viewJob)}
-            @scrolled=${on<'scrolled'>((row) => this.go({ row }, true))}></stint-job-table>
+            @scrolled=${on<'scrolled'>((row) => {
+              this.scrolledTo = row;
+              this.go({ row }, true);
+            })}></stint-job-table>
           ${this.renderState(list)}
           ${this.renderFoot(list)}
         </div>
