@@ -72,17 +72,22 @@ func (g *gateway) sendUpload(ctx context.Context, target *workspacev1.UploadTarg
 	return nil, err
 }
 
-// sendPart sends the next bytes of the body. It gives io.EOF at the end of the body or of the stream.
+// sendPart sends the next bytes of the body. It returns io.EOF at the end of the body or of the stream.
 func sendPart(send func([]byte) error, body io.Reader) error {
 	data := make([]byte, uploadFrameBytes)
 	n, readErr := io.ReadFull(body, data)
+	ended := errors.Is(readErr, io.EOF) || errors.Is(readErr, io.ErrUnexpectedEOF) // the latter is less than a frame behind the last one
+	var sendErr error
 	if n > 0 {
-		if err := send(data[:n]); err != nil {
-			return err
-		}
+		sendErr = send(data[:n])
 	}
-	if errors.Is(readErr, io.ErrUnexpectedEOF) { // the end, less than a frame behind the last one
+	switch {
+	case readErr != nil && !ended:
+		return readErr // a body that broke off ends the request's context, and so perhaps the call before this
+	case sendErr != nil:
+		return sendErr
+	case ended:
 		return io.EOF
 	}
-	return readErr
+	return nil
 }
