@@ -24,13 +24,14 @@ export interface Transfer {
   problem: string;
 }
 
-type Send = typeof import('../workspace/resume').sendFile;
-
 interface Batch {
   left: number;
   stored: WorkspaceEntryJson[];
   resolve: (stored: WorkspaceEntryJson[]) => void;
 }
+
+/** How much of a file is sent, in whole per cent. */
+export const percentOf = ({ file, sent }: Transfer) => (file.size > 0 ? Math.floor((sent / file.size) * 100) : 0);
 
 /** How much the last measure counts for the speed. */
 const smoothing = 0.3;
@@ -43,13 +44,6 @@ export class Transfers extends EventTarget {
   private readonly batches = new Map<number, Batch>();
   private last = 0;
   private sending: { key: number; life: AbortController } | undefined;
-
-  constructor(
-    private readonly send: Send = async (...args) => (await import('../workspace/resume')).sendFile(...args),
-    private readonly now: () => number = () => performance.now(),
-  ) {
-    super();
-  }
 
   /** Sends files into a folder. `stored` is what was stored, once each of them is stored, dropped or left as it is. */
   add(folder: string, files: readonly File[]): { keys: readonly number[]; stored: Promise<WorkspaceEntryJson[]> } {
@@ -114,27 +108,26 @@ export class Transfers extends EventTarget {
   }
 
   private async run({ key, file, path }: Transfer, signal: AbortSignal): Promise<void> {
-    let [at, from] = [this.now(), -1];
+    let [at, from] = [performance.now(), -1];
     const onSent = (share: number) => {
       if (signal.aborted) return;
       const sent = share * file.size;
-      const took = this.now() - at;
-      if (from < 0) [at, from] = [this.now(), sent];
+      const took = performance.now() - at;
+      if (from < 0) [at, from] = [performance.now(), sent];
       if (took < measureMillis || sent < from) return this.set(key, { sent });
       const speed = ((sent - from) / took) * 1000;
       const before = this.items.find((t) => t.key === key)?.speed ?? 0;
-      [at, from] = [this.now(), sent];
+      [at, from] = [performance.now(), sent];
       this.set(key, { sent, speed: before > 0 ? before + smoothing * (speed - before) : speed });
     };
     try {
       const entry = await this.sendAsking(path, file, signal, onSent);
       // What was paused or dropped in its last moment is stored all the same.
-      if (entry) this.batches.get(key)?.stored.push(entry);
-      if (entry) this.dispatchEvent(new CustomEvent('stored', { detail: path }));
-      this.set(
-        key,
-        entry ? { state: 'stored', sent: file.size, speed: 0 } : { state: 'failed', problem: 'left as it is' },
-      );
+      if (entry) {
+        this.batches.get(key)?.stored.push(entry);
+        this.set(key, { state: 'stored', sent: file.size, speed: 0 });
+        this.dispatchEvent(new CustomEvent('stored', { detail: path }));
+      } else this.set(key, { state: 'failed', problem: 'left as it is' });
       this.settle(key);
     } catch (error) {
       // What has failed may be tried again: nobody is told that it is over.
@@ -144,8 +137,10 @@ export class Transfers extends EventTarget {
 
   // sendAsking returns undefined when the user keeps the file that is there.
   private async sendAsking(path: string, file: File, signal: AbortSignal, onSent: (share: number) => void) {
+    // Its code is loaded with the first upload.
+    const { sendFile } = await import('../workspace/resume');
     try {
-      return await this.send(path, file, { signal, onSent });
+      return await sendFile(path, file, { signal, onSent });
     } catch (error) {
       if (signal.aborted || !(error instanceof ApiError) || error.status !== 409) throw error;
       const replace = await ask({
@@ -154,7 +149,7 @@ export class Transfers extends EventTarget {
         confirm: 'Replace it',
         danger: true,
       });
-      return replace === undefined ? undefined : this.send(path, file, { signal, onSent, overwrite: true });
+      return replace === undefined ? undefined : sendFile(path, file, { signal, onSent, overwrite: true });
     }
   }
 

@@ -5,7 +5,7 @@ import { styles } from './css-vars';
 import { formatBytes, formatMillis } from './format';
 import { icon } from './icons';
 import { sharedStyles } from './styles';
-import { followTransfers, type Transfer } from './transfers';
+import { followTransfers, percentOf, type Transfer } from './transfers';
 import { visible } from './words';
 
 const mostListed = 50;
@@ -59,7 +59,7 @@ export class Tray extends LitElement {
   }
 
   private renderTransfer(t: Transfer) {
-    const percent = t.file.size > 0 ? Math.floor((t.sent / t.file.size) * 100) : t.state === 'stored' ? 100 : 0;
+    const percent = percentOf(t);
     const words = {
       waiting: 'waits for its turn',
       sending: `${percent} %${t.speed > 0 ? `, ${formatBytes(Math.round(t.speed))}/s` : ''}`,

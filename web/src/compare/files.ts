@@ -10,7 +10,7 @@ import type { ListResultsResponseJson, ResultFileJson } from '../gen/stint/jobs/
 import { readTable } from '../results/parse-table';
 import { readText } from '../results/read-file';
 import { rowsSource, type TableSource } from '../results/table-source';
-import { displayOf } from '../results/viewer';
+import { displayOf, separatorOf } from '../results/viewer';
 import { type FilePair, filePairs, type Joined, joinTables } from './differences';
 import '../results/table';
 
@@ -70,15 +70,14 @@ export class CompareFiles extends LitElement {
     }
   }
 
-  private async join({ path }: FilePair): Promise<void> {
+  private async join({ path, one = {} }: FilePair): Promise<void> {
     const { signal } = this.life;
     this.chosen = path;
     this.joined = undefined;
     try {
       const texts = await Promise.all([this.one, this.two].map((job) => readText(job, path, mostBytes, signal)));
       if (signal.aborted || this.chosen !== path) return;
-      const separator = /\.csv$/i.test(path) ? ',' : '\t';
-      const [a, b] = texts.map((t) => readTable(t.text, separator));
+      const [a, b] = texts.map((t) => readTable(t.text, separatorOf(one)));
       if (!a || !b) return;
       const joined = joinTables(a, b);
       this.joined = { ...joined, source: rowsSource(joined.table), cut: texts.some((t) => t.cut) };

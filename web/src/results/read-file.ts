@@ -1,5 +1,6 @@
 // Reads result files, no more of them than is shown.
 import { apiURL, fetchOrThrow } from '../base/api';
+import { joinBytes } from '../job/log-source';
 
 /** The begin of a file. */
 export interface FileText {
@@ -18,17 +19,7 @@ export function resultURL(job: string, path: string, query: Record<string, boole
 
 /** Reads at most `limit` bytes of a file as text. Of a cut text the last, broken line is left out. */
 export async function readText(job: string, path: string, limit: number, signal: AbortSignal): Promise<FileText> {
-  const response = await fetchOrThrow(resultURL(job, path), {
-    headers: { Range: `bytes=0-${limit - 1}` },
-    signal,
-  }).catch((error: unknown) => {
-    // An empty file has no first byte.
-    if ((error as { status?: number }).status === 416) return undefined;
-    throw error;
-  });
-  if (!response) return { text: '', size: 0, cut: false };
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  const size = Number(/\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1] ?? bytes.length);
+  const { bytes, size } = await readBytes(resultURL(job, path), limit, signal);
   const cut = size > bytes.length;
   const text = new TextDecoder().decode(bytes);
   return { text: cut ? text.slice(0, text.lastIndexOf('\n') + 1) || text : text, size, cut };
@@ -36,17 +27,20 @@ export async function readText(job: string, path: string, limit: number, signal:
 
 /** The begin of a file, as it is. */
 export interface BytesRead {
-  bytes: ArrayBuffer;
+  bytes: Uint8Array;
   /** Bytes of the whole file. */
   size: number;
 }
 
-/** Reads at most `limit` bytes of what is at an address, and tells how far it is. */
+/**
+ * Reads at most `limit` bytes of what is at an address. Calls back after each piece with what was read so far and the
+ * size of the whole, 0 while that is not known.
+ */
 export async function readBytes(
   url: string,
   limit: number,
-  progress: (read: number, size: number) => void,
   signal: AbortSignal,
+  progress: (read: number, size: number) => void = () => {},
 ): Promise<BytesRead> {
   const response = await fetchOrThrow(url, { headers: { Range: `bytes=0-${limit - 1}` }, signal }).catch(
     (error: unknown) => {
@@ -55,7 +49,7 @@ export async function readBytes(
       throw error;
     },
   );
-  if (!response?.body) return { bytes: new ArrayBuffer(0), size: 0 };
+  if (!response?.body) return { bytes: new Uint8Array(0), size: 0 };
   const named = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '')?.[1];
   const parts: Uint8Array[] = [];
   let read = 0;
@@ -65,11 +59,5 @@ export async function readBytes(
     read += part.value.length;
     progress(read, Number(named ?? 0));
   }
-  const bytes = new Uint8Array(read);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return { bytes: bytes.buffer, size: Number(named ?? read) };
+  return { bytes: joinBytes(parts), size: Number(named ?? read) };
 }

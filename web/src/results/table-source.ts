@@ -35,14 +35,13 @@ export async function fileSource(
   progress: (read: number, size: number) => void,
   signal: AbortSignal,
 ): Promise<TableSource> {
-  const { bytes, size } = await readBytes(url, mostBytes, progress, signal);
+  const { bytes, size } = await readBytes(url, mostBytes, signal, progress);
   const worker = new Worker(new URL('./table-worker.ts', import.meta.url), { type: 'module' });
   const close = () => worker.terminate();
   signal.addEventListener('abort', close, { once: true });
   const source = await new Promise<WorkerSource>((resolve, reject) => {
     const started = new WorkerSource(worker, resolve, reject, signal);
-    started.extent =
-      bytes.byteLength < size ? `the first ${formatBytes(bytes.byteLength)} of ${formatBytes(size)}` : '';
+    started.extent = bytes.length < size ? `the first ${formatBytes(bytes.length)} of ${formatBytes(size)}` : '';
     started.read({ bytes, size }, separator);
   });
   if (signal.aborted) close();
@@ -82,7 +81,7 @@ class WorkerSource implements TableSource {
   }
 
   read({ bytes, size }: BytesRead, separator: Separator): void {
-    this.post({ kind: 'read', bytes, whole: bytes.byteLength === size, separator }, [bytes]);
+    this.post({ kind: 'read', bytes, whole: bytes.length === size, separator }, [bytes.buffer]);
   }
 
   ask(question: Question): Promise<Answer> {

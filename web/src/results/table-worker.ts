@@ -3,7 +3,7 @@ import { readTable, type Separator } from './parse-table';
 import { type Answer, type Head, type Question, TableEngine } from './table-engine';
 
 export type ToWorker =
-  | { kind: 'read'; bytes: ArrayBuffer; whole: boolean; separator: Separator }
+  | { kind: 'read'; bytes: Uint8Array; whole: boolean; separator: Separator }
   | { kind: 'ask'; id: number; question: Question };
 export type FromWorker =
   | { kind: 'head'; head: Head }

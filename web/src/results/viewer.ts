@@ -5,6 +5,7 @@ import { formatBytes } from '../base/format';
 import { sharedStyles } from '../base/styles';
 import type { ResultFileJson } from '../gen/stint/jobs/v1/job_service_pb';
 import { runsScripts } from './content-origin';
+import type { Separator } from './parse-table';
 import { type FileText, readText, resultURL } from './read-file';
 import type { TableSource } from './table-source';
 import { viewerStyles } from './viewer-styles';
@@ -105,7 +106,7 @@ export class ResultView extends LitElement {
       this.progress = `${formatBytes(read)}${size > 0 ? ` of ${formatBytes(size)}` : ''} read`;
     };
     const url = resultURL(this.job, this.file.path ?? '');
-    const source = await fileSource(url, isCommas(this.file) ? ',' : '\t', told, signal);
+    const source = await fileSource(url, separatorOf(this.file), told, signal);
     if (!signal.aborted) this.source = source;
   }
 
@@ -143,7 +144,9 @@ export class ResultView extends LitElement {
   }
 }
 
-const isCommas = (file: ResultFileJson) => /\.csv$/i.test(file.path ?? '') || /^text\/csv/.test(file.contentType ?? '');
+/** What is between the cells of a table, by what the file is called. */
+export const separatorOf = (file: ResultFileJson): Separator =>
+  /\.csv$/i.test(file.path ?? '') || /^text\/csv/.test(file.contentType ?? '') ? ',' : '\t';
 
 // Each viewer is loaded when it is first needed.
 function loadViewer(display: Display): Promise<unknown> | undefined {

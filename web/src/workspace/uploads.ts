@@ -3,7 +3,7 @@ import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { styles } from '../base/css-vars';
 import { sharedStyles } from '../base/styles';
-import { followTransfers } from '../base/transfers';
+import { followTransfers, percentOf } from '../base/transfers';
 
 @customElement('stint-uploads')
 export class Uploads extends LitElement {
@@ -34,7 +34,7 @@ export class Uploads extends LitElement {
 
   override render() {
     return this.shown.map((u) => {
-      const percent = u.file.size > 0 ? Math.floor((u.sent / u.file.size) * 100) : 0;
+      const percent = percentOf(u);
       return html`<div class="upload">
         <div class="words"><span>${u.file.name}</span>${u.problem ? html`<span class="problem" role="alert">${u.problem}</span>` : html`<span>${percent} %</span>`}</div>
         ${
