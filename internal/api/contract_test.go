@@ -66,7 +66,7 @@ func TestEveryFieldOfTheContractSaysWhoWritesIt(t *testing.T) {
 	}
 }
 
-// What a request may hold is bounded by the contract, so that nobody learns of a bound by trying.
+// What a request may hold is bounded by the contract, so that clients can read each bound before they meet it.
 func TestEveryFieldOfARequestIsBounded(t *testing.T) {
 	seen := map[protoreflect.FullName]bool{}
 	var within func(m protoreflect.MessageDescriptor)

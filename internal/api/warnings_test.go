@@ -9,7 +9,7 @@ import (
 	jobsv1 "github.com/stint-jobs/stint/gen/stint/jobs/v1"
 )
 
-// An amount of memory that no program runs in is somebody's other unit, however a job comes: it is taken, and warned of.
+// An amount of memory that no program runs in was probably meant in another unit: it is accepted with a warning, however a job is submitted.
 func TestALittleMemoryIsWarnedOf(t *testing.T) {
 	w := newWorld(t)
 	ann := w.as("ann")

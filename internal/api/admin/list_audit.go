@@ -57,7 +57,7 @@ func auditEntry(r audit.Row) *adminv1.AuditEntry {
 		Sequence: r.Sequence, Time: e.GetTime(), User: e.GetUser(), Actor: e.GetActor(), How: e.GetHow(),
 		CredentialId: e.GetCredentialId(), Address: e.GetAddress(), Method: e.GetMethod(), Subject: e.GetSubject(),
 		Reason: e.GetReason(), Hash: hex.EncodeToString(r.Hash[:]),
-		Repeats: int64(e.GetRepeats()), LastRepeatTime: e.GetLastRepeatTime(), //nolint:gosec // nobody reads so often
+		Repeats: int64(e.GetRepeats()), LastRepeatTime: e.GetLastRepeatTime(), //nolint:gosec // a count of reads is far below 2^63
 	}
 	for _, id := range e.GetJobIds() {
 		out.JobIds = append(out.JobIds, job.ID(id).String())

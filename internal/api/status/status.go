@@ -88,7 +88,7 @@ func Of(err error) *status.Status {
 		}
 		if user.Reached != nil {
 			details = append(details, quotaFailure(user))
-			info.Metadata = map[string]string{ // nobody gives both
+			info.Metadata = map[string]string{ // an error has this or Metadata, never both
 				"field": user.Reached.Field, "limit": string(user.Reached.Quota), "number": strconv.FormatInt(user.Reached.Limit, 10),
 			}
 		}

@@ -69,7 +69,7 @@ func (s *Service) Copy(req *workspacev1.CopyRequest, stream grpc.ServerStreaming
 			if now := time.Now(); now.Sub(news) >= copyNews {
 				news = now
 				if err := stream.Send(&workspacev1.CopyResponse{CopiedBytes: done, TotalBytes: total}); err != nil {
-					cancel(err) // nobody waits for the copy any more
+					cancel(err) // the caller is gone, so the copy ends
 				}
 			}
 		})
